@@ -1,0 +1,76 @@
+"""gunicorn's settings, from the environment where they differ between machines.
+
+HOST and PORT say where to listen, WEB_CONCURRENCY how many processes to run, GUNICORN_THREADS
+how many threads each has, GUNICORN_GRACEFUL_TIMEOUT how many seconds running jobs get at a stop.
+https://docs.gunicorn.org/en/stable/settings.html describes every setting.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+_production = os.environ.get("APP_ENV") == "production"
+
+wsgi_app = "wsgi:app"
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+
+# A delivery waits for the database and for other services more than it computes.
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2" if _production else "1"))
+threads = int(os.environ.get("GUNICORN_THREADS", "8"))
+
+# With gthread this is how long a worker may give no sign of life, not how long a request takes:
+# each job has a time limit of its own.
+timeout = 60
+# A stop lets running jobs finish for so long; what it cuts off, QStash delivers again.
+graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "30"))
+keepalive = 75
+
+# The sign of life is a file; on a disk that blocks, a healthy worker would look dead.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - as just said
+
+# The app's addresses come from BASE_URL, never from what a request says of itself.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+
+# Two gunicorns on one account would take the default control socket from each other.
+control_socket_disable = True
+
+errorlog = "-"
+accesslog = "-" if _production else None
+# The path without its query, which may hold the token of a download link.
+access_log_format = "%(m)s %(U)s %(s)s"
+
+
+class _AccessFields(logging.Filter):
+    """Lift gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        atoms: Any = record.args
+        record.method, record.path, record.status = atoms["m"], atoms["U"], int(atoms["s"])
+        record.duration_ms, record.remote_addr = atoms["M"], atoms["h"]
+        return True
+
+
+def _logger(*filters: str) -> dict[str, Any]:
+    return {"level": "INFO", "handlers": ["json"], "filters": filters, "propagate": False}
+
+
+if _production:
+    logconfig_dict = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "root": {"level": "WARNING", "handlers": []},  # the app's own logging adds its handler
+        "loggers": {"gunicorn.error": _logger(), "gunicorn.access": _logger("access_fields")},
+        "filters": {"access_fields": {"()": _AccessFields}},
+        "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            }
+        },
+    }
