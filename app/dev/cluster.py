@@ -12,7 +12,7 @@ from os import kill
 from pathlib import Path
 
 from app.dev.account import Account
-from app.dev.binaries import PostgresError, find_binaries
+from app.dev.binaries import Binaries, PostgresError, find_binaries
 
 SUPERUSER = "postgres"
 START_SECONDS = 60
@@ -71,7 +71,7 @@ class Cluster:
         Raises:
             PostgresError: it did not start; the message holds the end of its log.
         """
-        binaries = self.account.reachable_binaries(find_binaries(self._major()))
+        binaries = self._binaries()
         said = ""
         for _, chosen in zip(range(TRIES), self._ports(port), strict=False):
             options = " ".join(f"-c {k}={v}" for k, v in {**settings, "port": chosen}.items())
@@ -121,8 +121,15 @@ class Cluster:
                 break
         raise PostgresError(f"initdb could not make a cluster in {folder}:\n{made.stderr}")
 
-    def _major(self) -> int:
-        return int((self.data / "PG_VERSION").read_text())
+    def _binaries(self) -> Binaries:
+        major = int((self.data / "PG_VERSION").read_text())
+        try:
+            return self.account.reachable_binaries(find_binaries(major))
+        except PostgresError as error:
+            raise PostgresError(
+                f"The data in {self.home} was made by PostgreSQL {major}. {error} Or delete the"
+                " folder to start anew with another version: what it holds is lost then."
+            ) from error
 
     def _recorded_pid(self) -> int | None:
         try:

@@ -1,0 +1,59 @@
+# Every target sets up what it needs first. `make` alone lists them.
+
+# The first Python new enough; PYTHON=… overrides.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+PYTEST_ARGS ?= -n auto
+
+# Only relative paths, so that the repository may lie in a folder with spaces in its name.
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check lint types format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY) ## See jobs go through: nothing to install, no account, stops by itself
+	@$(BIN)/python -m app.dev demo
+
+dev: $(READY) ## Run the whole stack with reload until Ctrl-C
+	@$(BIN)/python -m app.dev up
+
+test: $(READY) ## Run the tests (PYTEST_ARGS="tests/jobs -x" for some of them)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint types test ## Lint, check types and test: what CI runs
+
+lint: $(READY) ## Check the style of the code (ruff)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(READY) ## Check the types of the app (mypy, strict)
+	@$(BIN)/mypy
+
+format: $(READY) ## Format the code and fix what ruff can fix
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(READY) ## Measure speed against floors taken in the same run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean: ## Remove all that the other targets made, the development database too
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m app.dev destroy; fi
+	@rm -rf .venv instance .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+		"Python 3.11 or newer is needed. Install it, or say where it is: PYTHON=/path/to/python3" \
+		>&2; exit 1; }
+	@echo "Setting up .venv (about a minute the first time)…"
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --no-deps --editable .
+	@touch $(READY)
