@@ -1,0 +1,44 @@
+"""What a handler gets besides its payload."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One attempt at a job.
+
+    Attributes:
+        id: The job's UUID, the same over all its attempts.
+        attempt: 1 for the first execution, counted over all retries.
+        generation: How many times a person retried the job by hand.
+        expires_at: When the handler's time is up, on the clock of `time.monotonic`.
+    """
+
+    id: str
+    type: str
+    attempt: int
+    generation: int
+    expires_at: float
+    message_id: str | None = None
+    schedule_id: str | None = None
+    user_id: int | None = None
+    organization_id: int | None = None
+
+    @property
+    def deadline(self) -> float:
+        """Seconds left until the handler is stopped, never negative: hand it to your clients."""
+        return max(0.0, self.expires_at - monotonic())
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key for effects outside the database.
+
+        It is the same over all of QStash's retries, and new when a person retries the job.
+        """
+        return f"{self.id}/{self.generation}"
+
+
+#: The job whose handler is running in this thread: for log lines and the database's time limit.
+current_job: ContextVar[Job | None] = ContextVar("current_job", default=None)

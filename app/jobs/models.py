@@ -1,0 +1,116 @@
+"""The table of jobs: the row is the outbox before a job is published, and its record ever after."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, String, Text, Uuid, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Status(StrEnum):
+    """Where a job is in its life; `dead_at` tells a failed job that is retried from a dead one."""
+
+    #: Recorded; waits to be published or delivered.
+    PENDING = "pending"
+    #: A delivery holds the lease and runs the handler.
+    PROCESSING = "processing"
+    #: The handler returned. Final.
+    COMPLETED = "completed"
+    #: The last attempt failed. Dead, and so final until someone retries it, where `dead_at` is set.
+    FAILED = "failed"
+    #: Somebody called it off. Final until someone retries it.
+    CANCELLED = "cancelled"
+
+
+#: What may follow what, apart from one attempt taking over from another (processing → processing).
+#: `executions` writes no other change, and `update_job_execution` refuses any other.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.PROCESSING, Status.FAILED, Status.CANCELLED}),
+    Status.PROCESSING: frozenset(
+        {Status.COMPLETED, Status.FAILED, Status.PENDING, Status.CANCELLED}
+    ),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset({Status.PROCESSING, Status.PENDING, Status.CANCELLED}),
+    Status.CANCELLED: frozenset({Status.PENDING}),
+}
+
+_TIMESTAMP = DateTime(timezone=True)
+
+
+class JobExecution(Base):
+    """One job. Every column has a server default or may be null.
+
+    So a row written by the TypeScript starter, which knows only the columns down to `updated_at`,
+    is whole.
+    """
+
+    __tablename__ = "job_executions"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('pending', 'processing', 'completed', 'failed', 'cancelled')",
+            name="status",
+        ),
+        Index("idx_job_executions_status", "status"),
+        Index("idx_job_executions_created_at", text("created_at DESC")),
+        Index("idx_job_executions_user_id", "user_id"),
+        Index("idx_job_executions_organization_id", "organization_id"),
+        Index("idx_job_executions_status_created", "status", text("created_at DESC")),
+        Index(
+            "uq_job_executions_idempotency_key",
+            "job_type",
+            "organization_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+            postgresql_nulls_not_distinct=True,
+        ),
+        # Partial, so that a sweep reads only what it may have to act on.
+        Index(
+            "idx_job_executions_unpublished",
+            "created_at",
+            postgresql_where=text("status = 'pending' AND published_at IS NULL"),
+        ),
+        Index(
+            "idx_job_executions_processing",
+            "lease_expires_at",
+            postgresql_where=text("status = 'processing'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    job_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), unique=True)
+    job_type: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(20), server_default="pending")
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
+    retry_count: Mapped[int] = mapped_column(server_default="0")
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    organization_id: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    completed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+    message_id: Mapped[str | None] = mapped_column(Text)
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    schedule_id: Mapped[str | None] = mapped_column(Text)
+    queue: Mapped[str | None] = mapped_column(Text)
+    max_retries: Mapped[int | None]
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    available_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    published_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    lease_token: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    lease_expires_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    attempts: Mapped[list[dict[str, Any]]] = mapped_column(
+        JSONB, server_default=text("'[]'::jsonb")
+    )
+    generation: Mapped[int] = mapped_column(server_default="0")
+    reschedules: Mapped[int] = mapped_column(server_default="0")
+    dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)

@@ -1,0 +1,115 @@
+"""Which job types an app has, and how each is run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from flask import current_app
+from flask.sansio.app import App
+
+from app.jobs.context import Job
+from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
+from app.jobs.schemas import PayloadSchema
+
+Handler = Callable[[Any, Job], dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowControl:
+    """How fast QStash may deliver the messages that share `key`.
+
+    Attributes:
+        rate: Deliveries started per `period`.
+        period: Seconds.
+        parallelism: Deliveries under way at once.
+    """
+
+    key: str
+    rate: int | None = None
+    period: int | None = None
+    parallelism: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """One job type.
+
+    Attributes:
+        endpoint: The path that QStash delivers to, below BASE_URL.
+        retries: How often QStash delivers again after a failure.
+        timeout: Seconds that one execution may take.
+    """
+
+    type: str
+    endpoint: str
+    handler: Handler
+    schema: PayloadSchema[Any] = field(repr=False)
+    retries: int
+    timeout: int
+    description: str
+    queue: str | None = None
+    flow_control: FlowControl | None = None
+
+
+class JobRegistry:
+    """The job types of one app, by name."""
+
+    def __init__(self) -> None:
+        self._configs: dict[str, JobConfig] = {}
+
+    def add(self, config: JobConfig) -> None:
+        """Register a job type.
+
+        Raises:
+            DiscoveryError: The type or its endpoint is taken.
+        """
+        for other in self._configs.values():
+            if other.type == config.type:
+                places = f"{_where(other)} and {_where(config)}"
+                raise DiscoveryError(f"job type {config.type!r} is registered twice: {places}")
+            if other.endpoint == config.endpoint:
+                types = f"{other.type!r} and {config.type!r}"
+                raise DiscoveryError(f"endpoint {config.endpoint} serves two job types: {types}")
+        self._configs[config.type] = config
+
+    def get(self, job_type: str) -> JobConfig:
+        """Return the configuration of a job type.
+
+        Raises:
+            UnknownJobType: Nobody registered it; the message names the nearest known ones.
+        """
+        try:
+            return self._configs[job_type]
+        except KeyError:
+            raise UnknownJobType(self._unknown(job_type)) from None
+
+    def __iter__(self) -> Iterator[JobConfig]:
+        return iter(sorted(self._configs.values(), key=lambda config: config.type))
+
+    def _unknown(self, job_type: str) -> str:
+        near = get_close_matches(job_type, self._configs, n=3) or sorted(self._configs)
+        known = ", ".join(near) or "none is registered"
+        return f"unknown job type {job_type!r}; did you mean: {known}?"
+
+
+def registry_of(app: App) -> JobRegistry:
+    """Return the app's registry.
+
+    Raises:
+        JobsNotInitialised: `Jobs.init_app` was not called on this app.
+    """
+    try:
+        registry: JobRegistry = app.extensions["jobs"].registry
+    except KeyError:
+        raise JobsNotInitialised from None
+    return registry
+
+
+def get_job_config(job_type: str) -> JobConfig:
+    """Return the current app's configuration of a job type; raises `UnknownJobType`."""
+    return registry_of(current_app).get(job_type)
+
+
+def _where(config: JobConfig) -> str:
+    return f"{config.handler.__module__}.{getattr(config.handler, '__qualname__', config.handler)}"

@@ -1,0 +1,92 @@
+"""The wire's shapes: camelCase JSON outside, frozen dataclasses inside.
+
+The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
+other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
+"idempotencyKey"?, "createdAt"}}`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
+
+T = TypeVar("T")
+
+
+def camel_case(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+class WireSchema(Schema, Generic[T]):
+    """snake_case attributes in Python, camelCase keys on the wire; loads to `model`."""
+
+    model: ClassVar[type[Any]]
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        field_obj.data_key = field_obj.data_key or camel_case(field_name)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> T:
+        built: T = self.model(**data)
+        return built
+
+
+class PayloadSchema(WireSchema[T]):
+    """The base of every job's payload schema: a key that it does not know is an error.
+
+    Subclass it as `PayloadSchema[MyPayload]` with `model = MyPayload`, a frozen dataclass.
+    """
+
+    class Meta:
+        unknown = RAISE
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Who a job belongs to and where it comes from."""
+
+    user_id: int | None = None
+    organization_id: int | None = None
+    idempotency_key: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One job as it travels; `payload` is still unchecked JSON."""
+
+    type: str
+    payload: dict[str, Any]
+    metadata: Metadata
+    job_id: str | None = None
+
+
+class MetadataSchema(WireSchema[Metadata]):
+    model = Metadata
+
+    class Meta:
+        unknown = EXCLUDE
+
+    user_id = fields.Integer(strict=True, allow_none=True)
+    organization_id = fields.Integer(strict=True, allow_none=True)
+    idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
+    created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
+
+
+class EnvelopeSchema(WireSchema[Envelope]):
+    model = Envelope
+
+    class Meta:
+        unknown = EXCLUDE
+
+    job_id = fields.UUID(allow_none=True)
+    type = fields.String(required=True)
+    payload = fields.Dict(keys=fields.String(), required=True)
+    metadata = fields.Nested(MetadataSchema, load_default=Metadata)
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> Envelope:
+        job_id = data.pop("job_id", None)
+        return Envelope(**data, job_id=str(job_id) if job_id else None)
