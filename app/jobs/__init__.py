@@ -1,0 +1,53 @@
+"""Background jobs for Flask over QStash.
+
+Enqueue, record, publish, deliver, verify, execute, record: `dispatcher` tells the first half of a
+job's way, `worker` the second.
+"""
+
+from app.jobs.blueprint import JobBlueprint, JobType
+from app.jobs.context import Job
+from app.jobs.dispatcher import enqueue, schedule
+from app.jobs.errors import (
+    DatabaseUnavailable,
+    InvalidOption,
+    InvalidPayload,
+    JobsError,
+    JobTimeout,
+    PermanentError,
+    PublishRefused,
+    PublishUnavailable,
+    RetryLater,
+    UnknownJobType,
+)
+from app.jobs.extension import Jobs
+from app.jobs.models import JobExecution, Status
+from app.jobs.registry import FlowControl, JobConfig, get_job_config
+from app.jobs.schemas import PayloadSchema, WireSchema
+from app.jobs.signature import signed
+
+__all__ = [
+    "DatabaseUnavailable",
+    "FlowControl",
+    "InvalidOption",
+    "InvalidPayload",
+    "Job",
+    "JobBlueprint",
+    "JobConfig",
+    "JobExecution",
+    "JobTimeout",
+    "JobType",
+    "Jobs",
+    "JobsError",
+    "PayloadSchema",
+    "PermanentError",
+    "PublishRefused",
+    "PublishUnavailable",
+    "RetryLater",
+    "Status",
+    "UnknownJobType",
+    "WireSchema",
+    "enqueue",
+    "get_job_config",
+    "schedule",
+    "signed",
+]

@@ -1,0 +1,101 @@
+"""`JobBlueprint`: one decorator makes a signed route and a registry entry."""
+
+from collections.abc import Callable, Mapping
+from functools import partial, update_wrapper
+from typing import Any, Generic, TypeVar
+
+from flask import Blueprint
+from flask.blueprints import BlueprintSetupState
+
+from app.jobs import dispatcher
+from app.jobs.context import Job
+from app.jobs.registry import FlowControl, JobConfig, get_job_config, registry_of
+from app.jobs.schemas import PayloadSchema
+from app.jobs.signature import signed
+from app.jobs.worker import deliver
+
+P = TypeVar("P")
+Result = dict[str, Any] | None
+FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | None]
+
+
+class JobType(Generic[P]):
+    """A handler that can also be enqueued; calling it is calling the plain function."""
+
+    def __init__(self, handler: Callable[[P, Job], Result], job_type: str) -> None:
+        self.handler = handler
+        self.type = job_type
+        update_wrapper(self, handler)
+
+    def __call__(self, payload: P, job: Job) -> Result:
+        return self.handler(payload, job)
+
+    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> str:
+        """`app.jobs.enqueue` for this type."""
+        return dispatcher.enqueue(self.type, payload, **options)
+
+    def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
+        """`app.jobs.schedule` for this type."""
+        return dispatcher.schedule(self.type, cron, payload, **options)
+
+    @property
+    def config(self) -> JobConfig:
+        return get_job_config(self.type)
+
+
+class JobBlueprint(Blueprint):
+    """A family of jobs: a blueprint below `/api/jobs` whose job routes only QStash can call."""
+
+    def __init__(self, name: str, import_name: str, **options: Any) -> None:
+        options.setdefault("url_prefix", "/api/jobs")
+        super().__init__(name, import_name, **options)
+        self.job_types: list[JobType[Any]] = []
+
+    def job(
+        self,
+        job_type: str,
+        path: str,
+        *,
+        payload: type[PayloadSchema[P]],
+        retries: int = 3,
+        timeout: int = 60,
+        description: str = "",
+        queue: str | None = None,
+        flow_control: FlowControlSetting | None = None,
+    ) -> Callable[[Callable[[P, Job], Result]], JobType[P]]:
+        """Register a handler `(payload, job) -> dict | None` for a job type.
+
+        Args:
+            job_type: The name on the wire, in kebab case; the module bears it in snake case.
+            path: Where QStash delivers, below the blueprint's prefix.
+            payload: The schema; what it loads to is what the handler gets.
+            retries: How often QStash delivers again after a failure.
+            timeout: Seconds that one execution may take.
+            description: One line for `flask jobs types`.
+            queue: A QStash queue to deliver through, in order.
+            flow_control: A `FlowControl`, or a function from the app's configuration to one.
+        """
+
+        def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
+            def record(state: BlueprintSetupState) -> None:
+                limit = flow_control(state.app.config) if callable(flow_control) else flow_control
+                config = JobConfig(
+                    type=job_type,
+                    endpoint=f"{state.url_prefix or ''}{path}",
+                    handler=handler,
+                    schema=payload(),
+                    retries=retries,
+                    timeout=timeout,
+                    description=description,
+                    queue=queue,
+                    flow_control=limit,
+                )
+                registry_of(state.app).add(config)
+                view = signed(partial(deliver, config))
+                state.add_url_rule(path, job_type, view, methods=["POST"])
+
+            self.record(record)
+            self.job_types.append(JobType(handler, job_type))
+            return self.job_types[-1]
+
+        return register

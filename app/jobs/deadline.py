@@ -1,0 +1,101 @@
+"""Time limits: the database, the handler's own clients and, last, the thread itself.
+
+The thread is interrupted as Dramatiq's TimeLimit middleware does it: another thread sets
+`JobTimeout` as its pending exception, which is raised at its next bytecode. A call that blocks in C
+(a socket read, say) is therefore only ended by a limit of its own: hand it `job.deadline`.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from itertools import count
+from threading import Condition, Thread, get_ident
+from time import monotonic
+
+from app.jobs.errors import JobTimeout
+
+
+class _Limit:
+    """One handler's time, armed until the handler is left."""
+
+    def __init__(self, expires_at: float) -> None:
+        self.expires_at = expires_at
+        self.thread_id = get_ident()
+        self.armed = True
+
+
+class _Watch:
+    """One daemon thread that interrupts handlers whose time is up, started by the first of them.
+
+    Threads do not survive a fork, so a forked worker's first handler starts another.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._heap: list[tuple[float, int, _Limit]] = []
+        self._order = count()
+        self._thread: Thread | None = None
+
+    def add(self, limit: _Limit) -> None:
+        with self._changed:
+            heappush(self._heap, (limit.expires_at, next(self._order), limit))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = Thread(target=self._run, name="jobs-deadline", daemon=True)
+                self._thread.start()
+            if self._heap[0][2] is limit:
+                self._changed.notify()
+
+    def disarm(self, limit: _Limit) -> None:
+        """Leave the limit, and take back an exception that is set but not yet raised."""
+        with self._changed:
+            limit.armed = False
+            _set_exception(limit.thread_id, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._wait()
+                while self._heap and self._heap[0][0] <= monotonic():
+                    limit = heappop(self._heap)[2]
+                    if limit.armed:
+                        _set_exception(limit.thread_id, JobTimeout)
+
+    def _wait(self) -> None:
+        if self._heap:
+            self._changed.wait(max(0.0, self._heap[0][0] - monotonic()))
+        else:
+            self._changed.wait()
+
+
+_watch = _Watch()
+
+
+@contextmanager
+def time_limit(expires_at: float) -> Iterator[None]:
+    """Raise `JobTimeout` in the calling thread if it is still inside at `expires_at`.
+
+    Args:
+        expires_at: On the clock of `time.monotonic`.
+    """
+    limit = _Limit(expires_at)
+    _watch.add(limit)
+    try:
+        yield
+    finally:
+        _disarm(limit)
+
+
+def _disarm(limit: _Limit) -> None:
+    """Disarm even if the exception arrives on the way to doing so."""
+    while limit.armed:
+        try:
+            _watch.disarm(limit)
+        except JobTimeout:
+            continue
+
+
+def _set_exception(thread_id: int, exception: type[BaseException] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread_id), ctypes.py_object(exception) if exception else None
+    )

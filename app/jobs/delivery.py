@@ -1,0 +1,122 @@
+"""A verified request, read as a job."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from flask import request
+from marshmallow import ValidationError
+
+from app.jobs import jsonb
+from app.jobs.errors import InvalidDelivery
+from app.jobs.leases import Claim
+from app.jobs.registry import JobConfig
+from app.jobs.schemas import Envelope, EnvelopeSchema
+
+_envelopes = EnvelopeSchema()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One delivery of one job.
+
+    Attributes:
+        payload: What the job type's schema loaded, for the handler.
+        envelope: The JSON as it came, for the row of a job that nobody here enqueued.
+        retried: How often QStash tried before.
+    """
+
+    job_id: str
+    payload: Any
+    envelope: dict[str, Any]
+    user_id: int | None
+    organization_id: int | None
+    message_id: str | None
+    schedule_id: str | None
+    retried: int
+
+    def claim(self, config: JobConfig) -> Claim:
+        return Claim(
+            job_id=self.job_id,
+            job_type=config.type,
+            message_id=self.message_id,
+            retried=self.retried,
+            retries=config.retries,
+            timeout=config.timeout,
+        )
+
+    def row(self, config: JobConfig) -> dict[str, Any]:
+        """Return the row of a job that is first seen now.
+
+        Its idempotency key stays in the envelope: whoever published it answers for that.
+        """
+        return {
+            "job_id": self.job_id,
+            "job_type": config.type,
+            "payload": {**self.envelope, "jobId": self.job_id},
+            "user_id": self.user_id,
+            "organization_id": self.organization_id,
+            "message_id": self.message_id,
+            "schedule_id": self.schedule_id,
+            "max_retries": config.retries,
+        }
+
+
+def parse(config: JobConfig) -> Delivery:
+    """Read the current request.
+
+    Raises:
+        InvalidDelivery: It can never be executed: it is not JSON, no envelope, not of this type,
+            or its payload does not fit the schema.
+    """
+    raw = _json(request.get_data())
+    try:
+        envelope = _envelopes.load(raw)
+    except ValidationError as error:
+        raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
+    job_id = _job_id(envelope)
+    if envelope.type != config.type:
+        message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"
+        raise InvalidDelivery(message, job_id=job_id)
+    try:
+        payload = config.schema.load(envelope.payload)
+    except ValidationError as error:
+        errors = error.messages_dict
+        raise InvalidDelivery("the payload is invalid", errors, job_id=job_id) from error
+    return Delivery(
+        job_id=job_id,
+        payload=payload,
+        envelope=raw,
+        user_id=envelope.metadata.user_id,
+        organization_id=envelope.metadata.organization_id,
+        message_id=request.headers.get("Upstash-Message-Id"),
+        schedule_id=request.headers.get("Upstash-Schedule-Id"),
+        retried=_count(request.headers.get("Upstash-Retried")),
+    )
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        raw = jsonb.loads(body.decode())
+        jsonb.dumps(raw)
+    except ValueError as error:
+        raise InvalidDelivery(f"the body is not JSON in UTF-8: {error}") from error
+    if not isinstance(raw, dict):
+        raise InvalidDelivery("the body is not a JSON object")
+    return raw
+
+
+def _job_id(envelope: Envelope) -> str:
+    """Return the job's id; each firing of a schedule has its own, the same over its retries."""
+    if "Upstash-Schedule-Id" in request.headers:
+        message_id = request.headers.get("Upstash-Message-Id", "")
+        return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
+    if envelope.job_id is None:
+        raise InvalidDelivery(
+            "the envelope is broken", {"jobId": ["Missing data for required field."]}
+        )
+    return envelope.job_id
+
+
+def _count(header: str | None) -> int:
+    return int(header) if header and header.isascii() and header.isdigit() else 0

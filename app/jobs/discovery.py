@@ -1,0 +1,56 @@
+"""Finding the job families: one rule, and a start that stops where it is broken.
+
+A package below the given one that has a `bp` is a family. All its modules are imported, so every
+`@bp.job` in it is registered; the module of a job bears the job type's name.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from flask import Flask
+
+from app.jobs.blueprint import JobBlueprint
+from app.jobs.errors import DiscoveryError
+
+
+def discover(app: Flask, package: str) -> None:
+    """Register the families in `package` with the app, sorted by name.
+
+    Raises:
+        DiscoveryError: A folder without `bp`, a module that cannot be imported, a job type in a
+            module of another name, or a type or path that is taken.
+    """
+    for name in sorted(_packages(_import(package))):
+        family = _import(f"{package}.{name}")
+        for module in sorted(info.name for info in iter_modules(family.__path__)):
+            _import(f"{family.__name__}.{module}")
+        blueprint = getattr(family, "bp", None)
+        if not isinstance(blueprint, JobBlueprint):
+            raise DiscoveryError(
+                f"{family.__name__} has no `bp = JobBlueprint({name!r}, __name__)`"
+            )
+        _check_names(blueprint)
+        app.register_blueprint(blueprint)
+
+
+def _packages(package: ModuleType) -> Iterator[str]:
+    return (info.name for info in iter_modules(package.__path__) if info.ispkg)
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except Exception as error:
+        raise DiscoveryError(f"{name} cannot be imported: {error!r}") from error
+
+
+def _check_names(blueprint: JobBlueprint) -> None:
+    for job_type in blueprint.job_types:
+        module = job_type.handler.__module__.rpartition(".")[2]
+        if module != job_type.type.replace("-", "_"):
+            raise DiscoveryError(
+                f"job type {job_type.type!r} stands in {job_type.handler.__module__}: "
+                f"its module must be called {job_type.type.replace('-', '_')}"
+            )

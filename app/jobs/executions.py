@@ -1,0 +1,176 @@
+"""The table of jobs, read and written; together with `leases` all that touches it.
+
+Nothing here commits but what says so: the caller's transaction decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db import db
+from app.jobs.errors import IllegalTransition
+from app.jobs.models import TRANSITIONS, JobExecution, Status
+from app.jobs.publisher import Message
+
+_table = cast("Table", JobExecution.__table__)
+
+# Nothing where the id exists: the same INSERT may be sent again when its answer was lost.
+_INSERT = insert(_table).on_conflict_do_nothing(index_elements=["job_id"])
+_KEYED = insert(_table)
+# DO UPDATE rather than DO NOTHING: it waits for a rival's commit and returns the rival's row.
+_INSERT_KEYED = _KEYED.on_conflict_do_update(
+    index_elements=["job_type", "organization_id", "idempotency_key"],
+    index_where=text("idempotency_key IS NOT NULL"),
+    set_={"idempotency_key": _KEYED.excluded.idempotency_key},
+).returning(_table.c.job_id)
+
+_NOTE_PUBLISHED = text(
+    """
+    UPDATE job_executions
+       SET message_id = coalesce(message_id, :message_id), published_at = now(), updated_at = now()
+     WHERE job_id = :job_id AND generation = :generation AND reschedules = :reschedules
+    """
+)
+
+_REFUSE = text(
+    """
+    UPDATE job_executions
+       SET status = 'failed', error = :error, dead_at = now(), completed_at = now(),
+           updated_at = now()
+     WHERE job_id = :job_id AND status IN ('pending', 'failed')
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """The jobs of one type in one status; `average_seconds` is None where none has run."""
+
+    job_type: str
+    status: Status
+    count: int
+    average_seconds: float | None
+
+
+def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> str:
+    """Insert a pending job and return its id.
+
+    Where the id exists already, nothing is inserted; with an idempotency key that this type and
+    organization already used neither, and the first job's id is returned.
+
+    Args:
+        connection: Its transaction decides whether the job exists.
+        values: By column: `job_id`, `job_type` and `payload` (the envelope) at least.
+    """
+    if values.get("idempotency_key") is None:
+        connection.execute(_INSERT, values)
+        return str(values["job_id"])
+    return str(connection.execute(_INSERT_KEYED, values).scalar_one())
+
+
+def note_published(connection: Connection, message: Message, message_id: str) -> None:
+    """Note that QStash has the job, unless it was published anew in the meantime."""
+    connection.execute(
+        _NOTE_PUBLISHED,
+        {
+            "job_id": message.job_id,
+            "message_id": message_id,
+            "generation": message.generation,
+            "reschedules": message.reschedules,
+        },
+    )
+
+
+def mark_dead(connection: Connection, job_id: str, error: str) -> bool:
+    """Fail a waiting job for good; tell whether there was one."""
+    return connection.execute(_REFUSE, {"job_id": job_id, "error": error}).rowcount == 1
+
+
+def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:
+    """Return the job as the current session sees it."""
+    return db.session.scalar(select(JobExecution).where(JobExecution.job_id == job_id))
+
+
+def list_job_executions(
+    *, status: Status | None = None, job_type: str | None = None, limit: int = 20
+) -> list[JobExecution]:
+    """Return the newest jobs first."""
+    query = select(JobExecution).order_by(JobExecution.created_at.desc(), JobExecution.id.desc())
+    if status is not None:
+        query = query.where(JobExecution.status == status)
+    if job_type is not None:
+        query = query.where(JobExecution.job_type == job_type)
+    return list(db.session.scalars(query.limit(limit)))
+
+
+def update_job_execution(
+    job_id: str,
+    status: Status,
+    *,
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+    retry_count: int | None = None,
+) -> None:
+    """Change a job's state by hand, in the current session; the caller commits.
+
+    Compare-and-set: the update itself looks for the states from which the change is possible.
+
+    Raises:
+        IllegalTransition: The state machine has no such change, or there is no such job.
+    """
+    allowed = [before for before, after in TRANSITIONS.items() if status in after]
+    changed = db.session.execute(
+        update(_table)
+        .where(_table.c.job_id == job_id, _table.c.status.in_(bindparam("allowed", expanding=True)))
+        .values(**_changes(status, result=result, error=error, retry_count=retry_count)),
+        {"allowed": allowed},
+    )
+    if cast("Any", changed).rowcount == 1:
+        return
+    current = db.session.scalar(select(_table.c.status).where(_table.c.job_id == job_id))
+    if current is None:
+        raise IllegalTransition(f"there is no job {job_id}")
+    raise IllegalTransition(f"job {job_id} is {current} and cannot become {status.value}")
+
+
+def statistics(*, since: datetime | None = None) -> list[Statistic]:
+    """Count the jobs by type and status, with the average time from start to completion.
+
+    Args:
+        since: Only jobs created then or later.
+    """
+    seconds = func.extract("epoch", _table.c.completed_at - _table.c.started_at)
+    query = (
+        select(_table.c.job_type, _table.c.status, func.count(), func.avg(seconds))
+        .group_by(_table.c.job_type, _table.c.status)
+        .order_by(_table.c.job_type, _table.c.status)
+    )
+    if since is not None:
+        query = query.where(_table.c.created_at >= since)
+    return [
+        Statistic(job_type, Status(status), count, None if average is None else float(average))
+        for job_type, status, count, average in db.session.execute(query)
+    ]
+
+
+def _changes(status: Status, **given: Any) -> dict[str, Any]:
+    """Return what else a change to `status` writes; whatever it is, it ends the lease."""
+    now = func.now()
+    changes = {key: value for key, value in given.items() if value is not None}
+    changes |= {"status": status, "updated_at": now, "lease_token": None, "lease_expires_at": None}
+    match status:
+        case Status.PENDING:
+            changes |= {"error": None, "dead_at": None, "cancelled_at": None, "completed_at": None}
+        case Status.PROCESSING:
+            changes |= {"started_at": now, "dead_at": None, "completed_at": None}
+        case Status.COMPLETED:
+            changes |= {"completed_at": now, "error": None}
+        case Status.FAILED:
+            changes |= {"completed_at": now, "dead_at": now}
+        case Status.CANCELLED:
+            changes |= {"completed_at": now, "cancelled_at": now}
+    return changes

@@ -1,0 +1,84 @@
+"""`Jobs`: what binds the extension to an app."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+
+from app.jobs import discovery, dispatcher, request_id
+from app.jobs.cli import jobs as commands
+from app.jobs.errors import JobsNotInitialised
+from app.jobs.publisher import Publisher
+from app.jobs.registry import JobRegistry
+
+REQUIRED = (
+    "BASE_URL",
+    "QSTASH_TOKEN",
+    "QSTASH_CURRENT_SIGNING_KEY",
+    "QSTASH_NEXT_SIGNING_KEY",
+)
+DEFAULTS: dict[str, Any] = {
+    "QSTASH_URL": "https://qstash.upstash.io",
+    "JOBS_PUBLISH_TIMEOUT": 5.0,
+    "JOBS_MAX_BODY": 1024 * 1024,
+    "JOBS_MAX_RESCHEDULES": 100,
+    "JOBS_SIGNATURE_LEEWAY": 5.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one app's extension holds."""
+
+    registry: JobRegistry
+    publisher: Publisher
+
+
+class Jobs:
+    """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
+
+    enqueue = staticmethod(dispatcher.enqueue)
+    schedule = staticmethod(dispatcher.schedule)
+
+    def init_app(self, app: Flask, *, families: str | None = None) -> None:
+        """Bind to an app.
+
+        Reads from `app.config`:
+            BASE_URL: Where QStash reaches this app, without a slash at the end.
+            QSTASH_URL, QSTASH_TOKEN: QStash's API.
+            QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY: What deliveries are signed with.
+            JOBS_PUBLISH_TIMEOUT: Seconds that one publish may take in all.
+            JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
+            JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
+            JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
+
+        Args:
+            app: The app.
+            families: A package whose subpackages are job families, such as "app.families".
+
+        Raises:
+            JobsNotInitialised: A required key is missing, or the app has the extension already.
+            DiscoveryError: A family is broken.
+        """
+        if "jobs" in app.extensions:
+            raise JobsNotInitialised("this app has its jobs extension already: call init_app once")
+        for key, value in DEFAULTS.items():
+            app.config.setdefault(key, value)
+        missing = [key for key in REQUIRED if not app.config.get(key)]
+        if missing:
+            raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
+        app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
+        app.extensions["jobs"] = State(JobRegistry(), _publisher(app.config))
+        request_id.init_app(app)
+        app.cli.add_command(commands)
+        if families is not None:
+            discovery.discover(app, families)
+
+
+def _publisher(config: dict[str, Any]) -> Publisher:
+    return Publisher(
+        url=config["QSTASH_URL"],
+        token=config["QSTASH_TOKEN"],
+        base_url=config["BASE_URL"],
+        budget=config["JOBS_PUBLISH_TIMEOUT"],
+    )

@@ -1,0 +1,142 @@
+"""What a handler's return or exception means, as a value, and how QStash is answered.
+
+The answers are those of QStash's protocol: 2xx ends a message, 489 with
+`Upstash-NonRetryable-Error` sends it to the dead-letter queue at once, anything else is retried
+(https://upstash.com/docs/qstash/features/retry).
+"""
+
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, jsonify
+
+from app.jobs import jsonb
+from app.jobs.errors import JobTimeout, PermanentError, RetryLater
+
+MAX_RESULT_BYTES = 64 * 1024
+MAX_TRACEBACK_CHARS = 16 * 1024
+RETRY_SOON = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The handler returned; `result` is JSON-able and small enough to be stored."""
+
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The handler raised.
+
+    Attributes:
+        kind: The exception's class; all that QStash is told.
+        permanent: No further attempt can help.
+        retry_after: Seconds after which QStash should try again, where the error knows.
+    """
+
+    kind: str
+    error: str
+    traceback: str
+    permanent: bool
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled:
+    """The handler asked to run again after `delay` seconds."""
+
+    delay: float
+    error: str
+
+
+Outcome = Completed | Failed | Rescheduled
+
+
+def completed(result: Any) -> Completed:
+    """Check a handler's result.
+
+    Raises:
+        PermanentError: It is not a dict of JSON values, or None.
+    """
+    if result is None:
+        return Completed(None)
+    if not isinstance(result, dict):
+        raise PermanentError(f"a handler returns a dict or None, not {type(result).__name__}")
+    try:
+        size = len(jsonb.dumps(result).encode())
+    except ValueError as error:
+        raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
+    return Completed(result if size <= MAX_RESULT_BYTES else {"truncated": True, "bytes": size})
+
+
+def failed(error: Exception) -> Failed | Rescheduled:
+    """Read what a handler raised."""
+    if isinstance(error, RetryLater):
+        return Rescheduled(delay=error.delay, error=jsonb.clean_text(str(error)))
+    return failure(error)
+
+
+def failure(error: Exception) -> Failed:
+    trace = "".join(traceback.format_exception(error))
+    return Failed(
+        kind=type(error).__name__,
+        error=jsonb.clean_text(f"{type(error).__name__}: {error}"),
+        traceback=jsonb.clean_text(trace[-MAX_TRACEBACK_CHARS:]),
+        permanent=isinstance(error, PermanentError),
+        retry_after=getattr(error, "retry_after", None),
+    )
+
+
+def timed_out(seconds: float) -> Failed:
+    message = f"the handler was stopped after its timeout of {seconds:g} s"
+    return Failed(JobTimeout.__name__, message, traceback="", permanent=False)
+
+
+def gave_up(asked: Rescheduled, times: int) -> Failed:
+    message = f"asked to run later for the {times + 1}th time, which is too often: {asked.error}"
+    return Failed(RetryLater.__name__, message, traceback="", permanent=True)
+
+
+def unpublished(asked: Rescheduled) -> Failed:
+    """Return the answer to give when the job could not be published anew: QStash retries."""
+    return Failed(
+        RetryLater.__name__, asked.error, traceback="", permanent=False, retry_after=asked.delay
+    )
+
+
+def answer(job_id: str, outcome: Outcome) -> Response:
+    match outcome:
+        case Completed(result):
+            return jsonify(success=True, jobId=job_id, result=result)
+        case Rescheduled(delay):
+            return jsonify(success=True, rescheduled=delay)
+        case Failed(permanent=True):
+            return refuse(outcome.kind, job_id=job_id)
+        case Failed():
+            response = jsonify(error=outcome.kind, jobId=job_id)
+            response.status_code = 500
+            if outcome.retry_after is not None:
+                response.headers["Retry-After"] = str(max(0, round(outcome.retry_after)))
+            return response
+
+
+def skipped(why: str) -> Response:
+    return jsonify(success=True, skipped=why)
+
+
+def refuse(error: str, **details: Any) -> Response:
+    """Tell QStash that no retry can help."""
+    response = jsonify(error=error, **details)
+    response.status_code = 489
+    response.headers["Upstash-NonRetryable-Error"] = "true"
+    return response
+
+
+def busy(reason: str, retry_after: float = RETRY_SOON) -> Response:
+    """Tell QStash to try again in `retry_after` seconds; nothing was started."""
+    response = jsonify(error=reason)
+    response.status_code = 503
+    response.headers["Retry-After"] = str(max(1, round(retry_after + 0.5)))
+    return response

@@ -1,0 +1,160 @@
+"""Jobs to QStash, through its SDK."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.jobs.errors import PublishError, PublishRefused, PublishUnavailable
+
+if TYPE_CHECKING:
+    from qstash import QStash
+
+T = TypeVar("T")
+
+# How the budget is shared out: httpx limits each phase alone, and counts connecting twice (TCP,
+# then TLS), so that the phases of a silent server add up to the whole.
+_PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
+
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One publish: a job's envelope on its way to the job's endpoint.
+
+    Attributes:
+        generation: With `reschedules`, tells one publish of a job from another, so that QStash
+            drops a repetition of the same one.
+    """
+
+    job_id: str
+    endpoint: str
+    body: str
+    options: Mapping[str, Any]
+    generation: int = 0
+    reschedules: int = 0
+    available_at: datetime | None = None
+
+    @property
+    def deduplication_id(self) -> str:
+        return f"{self.job_id}-{self.generation}-{self.reschedules}"
+
+
+class Publisher:
+    """A thread-safe client, made at the first use, so that a fork before it does not share it."""
+
+    def __init__(self, *, url: str, token: str, base_url: str, budget: float) -> None:
+        self._url = url
+        self._token = token
+        self._base_url = base_url
+        self._budget = budget
+
+    def publish(self, message: Message) -> str:
+        """Hand a job to QStash and return the message id.
+
+        Raises:
+            PublishUnavailable: QStash could not be reached, or was busy or broken.
+            PublishRefused: QStash will not take this message, now or later.
+        """
+        request = self._request(message.options) | {
+            "url": self.destination(message.endpoint),
+            "body": message.body,
+            "deduplication_id": message.deduplication_id,
+        }
+        if "queue" in message.options:
+            queue = message.options["queue"]
+            answer: Any = self._call(lambda: self._client.message.enqueue(queue=queue, **request))
+        else:
+            request |= _when(message)
+            answer = self._call(lambda: self._client.message.publish(**request))
+        return str(answer.message_id)
+
+    def schedule(
+        self, endpoint: str, cron: str, body: str, options: Mapping[str, Any], **details: Any
+    ) -> str:
+        """Create or replace a schedule and return its id; raises as `publish` does."""
+        request = self._request(options) | {
+            "destination": self.destination(endpoint),
+            "cron": cron,
+            "body": body,
+            "delay": options.get("delay"),
+            "queue": options.get("queue"),
+            **details,
+        }
+        return self._call(lambda: self._client.schedule.create(**request))
+
+    def destination(self, endpoint: str) -> str:
+        return f"{self._base_url}{endpoint}"
+
+    def close(self) -> None:
+        if "_client" in self.__dict__:
+            self._client.http._client.close()  # noqa: SLF001 - the SDK has no close of its own
+
+    @cached_property
+    def _client(self) -> "QStash":
+        import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
+        from qstash import QStash  # noqa: PLC0415 - likewise
+
+        client = QStash(self._token, retry=False, base_url=self._url)
+        limits = {phase: share * self._budget for phase, share in _PHASES.items()}
+        # The SDK has no setting for its ten minutes.
+        client.http._client.timeout = httpx.Timeout(**limits)  # noqa: SLF001
+        return client
+
+    @staticmethod
+    def _request(options: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("retries", "retry_delay", "timeout", "callback", "failure_callback", "label")
+        request = {name: options[name] for name in names if name in options}
+        if "flow_control" in options:
+            request["flow_control"] = dict(options["flow_control"])
+        request["headers"] = dict(options.get("headers", {}))
+        request["content_type"] = "application/json"
+        return request
+
+    def _call(self, request: Callable[[], T]) -> T:
+        import httpx  # noqa: PLC0415 - loaded with the client
+        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - likewise
+
+        try:
+            try:
+                return request()
+            except httpx.RemoteProtocolError:
+                # The server closed an idle connection just as we used it. Deduplication makes the
+                # repetition harmless.
+                return request()
+        except httpx.HTTPError as error:
+            raise PublishUnavailable(
+                f"QStash at {self._url} cannot be reached: {error or type(error).__name__}"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise PublishUnavailable(
+                f"{self._url} did not answer like QStash: check QSTASH_URL"
+            ) from error
+        except RateLimitExceededError as error:
+            raise PublishUnavailable(f"QStash limits the rate: {error}") from error
+        except QStashError as error:
+            raise _classified(error) from error
+
+
+def _when(message: Message) -> dict[str, Any]:
+    """Return the option that delays: as it was asked, or what is left of it at a later publish."""
+    if message.available_at is None:
+        return {}
+    if "not_before" in message.options and not message.reschedules:
+        return {"not_before": ceil(message.available_at.timestamp())}
+    left = ceil((message.available_at - datetime.now(UTC)).total_seconds())
+    return {"delay": left} if left > 0 else {}
+
+
+def _classified(error: Exception) -> PublishError:
+    """Tell a refusal from trouble; the SDK gives the status only in the text."""
+    match = re.search(r"status: (\d+)", str(error))
+    status = int(match[1]) if match else SERVER_ERROR
+    if status >= SERVER_ERROR:
+        return PublishUnavailable(f"QStash is in trouble: {error}")
+    return PublishRefused(f"QStash refuses the message: {error}")
