@@ -1,0 +1,35 @@
+"""The application: `create_app` is its table of contents."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+INSTANCE = Path(__file__).parent.parent / "instance"
+
+
+def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = INSTANCE) -> Flask:
+    """Return a new app.
+
+    Args:
+        overrides: Settings that stand above the environment's, for tests.
+        instance: Where this copy keeps what it writes.
+
+    Raises:
+        ConfigError: Settings are missing or wrong.
+        DiscoveryError: A job family is broken.
+    """
+    # Imported here, so that commands that need no app start without it.
+    from app import config, database, errors, extensions, logging  # noqa: PLC0415
+    from app.db import db  # noqa: PLC0415
+
+    app = Flask(__name__, instance_path=str(instance))
+    app.config.from_mapping(config.load(instance))
+    app.config.from_mapping(overrides or {})
+    logging.init_app(app)
+    database.init_app(app)
+    extensions.migrate.init_app(app, db)
+    extensions.jobs.init_app(app, families="app.families")
+    errors.init_app(app)
+    return app

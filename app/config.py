@@ -1,0 +1,178 @@
+"""The settings: read here, nowhere else, and checked all at once before anything starts.
+
+They come from the environment and, outside production, from `.env`. In development nothing has to
+be set: a running `make dev` leaves its addresses in `instance/dev.json`, and what is still missing
+has a default below. `.env.example` describes each setting.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import click
+from environs import Env, EnvValidationError
+from marshmallow import ValidationError
+from marshmallow.validate import Length, OneOf, Range
+
+ENVIRONMENTS = ("development", "test", "production")
+
+# The credentials that the official development server publishes, so that it and ours can stand in
+# for each other (https://upstash.com/docs/qstash/howto/local-development). Not for production.
+DEV_QSTASH = {
+    "QSTASH_URL": "http://127.0.0.1:8080",
+    "QSTASH_TOKEN": "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
+}
+DEVELOPMENT = {
+    **DEV_QSTASH,
+    "BASE_URL": "http://127.0.0.1:8000",
+    "DATABASE_URL": "",
+    "SECRET_KEY": "development only, and not a secret",
+    "RESEND_API_KEY": "",
+    "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
+}
+PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
+MIN_SECRET = 32
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_FORMATS = ("auto", "json", "text")
+_ONE_OF = "{input} is none of {choices}."
+_NOT_EMPTY = Length(min=1, error="is empty.")
+
+
+class ConfigError(click.ClickException):
+    """Settings are missing or wrong; the message names each one and how to mend it."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Mapping[str, list[str]]) -> None:
+        self.problems = dict(problems)
+        lines = [f"\n  {name}: {' '.join(said)}" for name, said in sorted(problems.items())]
+        super().__init__(f"nothing was started, as settings are missing or wrong:{''.join(lines)}")
+
+
+def load(instance: Path) -> dict[str, Any]:
+    """Read every setting.
+
+    Args:
+        instance: Where a running copy keeps what it writes.
+
+    Raises:
+        ConfigError: Says everything that is wrong at once; never a secret's value.
+    """
+    env = Env(eager=False)
+    name = env.str("APP_ENV", "development", validate=OneOf(ENVIRONMENTS, error=_ONE_OF))
+    if name != "production":
+        env.read_env(str(instance.parent / ".env"), recurse=False)
+    defaults = PRODUCTION if name == "production" else {**DEVELOPMENT, **_running_stack(instance)}
+    settings = {"APP_ENV": name, **_app(env, defaults), **_services(env, defaults), **_jobs(env)}
+    problems = _problems(env)
+    if name == "production":
+        problems = {**_unsafe(settings), **problems}
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": _given(env, "SECRET_KEY", defaults),
+        "BASE_URL": _given(env, "BASE_URL", defaults, validate=_is_url).rstrip("/"),
+        "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
+        "APP_NAME": env.str("APP_NAME", "Acme"),
+        "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
+        "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
+        "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),
+    }
+
+
+def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "QSTASH_URL": _given(env, "QSTASH_URL", defaults, validate=_is_url).rstrip("/"),
+        "QSTASH_TOKEN": _given(env, "QSTASH_TOKEN", defaults, validate=_NOT_EMPTY),
+        "QSTASH_CURRENT_SIGNING_KEY": _given(
+            env, "QSTASH_CURRENT_SIGNING_KEY", defaults, validate=_NOT_EMPTY
+        ),
+        "QSTASH_NEXT_SIGNING_KEY": _given(
+            env, "QSTASH_NEXT_SIGNING_KEY", defaults, validate=_NOT_EMPTY
+        ),
+        "RESEND_API_KEY": _given(env, "RESEND_API_KEY", defaults),
+        "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=_is_url),
+        "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", defaults),
+        "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=Range(min=0)),
+        "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
+    }
+
+
+def _jobs(env: Env) -> dict[str, Any]:
+    above_zero = Range(min=0, min_inclusive=False)
+    return {
+        "JOBS_PUBLISH_TIMEOUT": env.float("JOBS_PUBLISH_TIMEOUT", 5.0, validate=above_zero),
+        "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),
+        "JOBS_MAX_RESCHEDULES": env.int("JOBS_MAX_RESCHEDULES", 100, validate=Range(min=0)),
+        "JOBS_SIGNATURE_LEEWAY": env.float("JOBS_SIGNATURE_LEEWAY", 5.0, validate=Range(min=0)),
+    }
+
+
+def _problems(env: Env) -> dict[str, list[str]]:
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        said = cast("Mapping[str, list[str]]", error.error_messages)
+        return {name: list(map(str, messages)) for name, messages in said.items()}
+    return {}
+
+
+def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what production refuses though each value by itself is well formed."""
+    problems = {}
+    if not (settings["BASE_URL"] or "").startswith("https://"):
+        problems["BASE_URL"] = ["must be the public https:// address that QStash delivers to."]
+    if len(settings["SECRET_KEY"] or "") < MIN_SECRET:
+        problems["SECRET_KEY"] = [f"must have at least {MIN_SECRET} characters."]
+    for name, published in DEV_QSTASH.items():
+        if settings[name] == published:
+            problems[name] = ["is the development server's published value; take your own."]
+    return problems
+
+
+def _running_stack(instance: Path) -> dict[str, Any]:
+    """Return the addresses that a running `make dev` has chosen."""
+    try:
+        return dict(json.loads((instance / "dev.json").read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _given(env: Env, name: str, defaults: Mapping[str, Any], **options: Any) -> str:
+    """Read a setting that has a default in development only."""
+    value = (
+        env.str(name, defaults[name], **options) if name in defaults else env.str(name, **options)
+    )
+    return value or ""
+
+
+def _database(env: Env, defaults: Mapping[str, Any]) -> str:
+    """Return the URL as SQLAlchemy takes it: hosts hand out `postgres://`, which it refuses.
+
+    In development it may stay empty: `app.dev` then runs a PostgreSQL of its own.
+    """
+    name = "POSTGRES_URL" if "POSTGRES_URL" in os.environ else "DATABASE_URL"
+    url = _given(env, name, defaults, validate=_is_database)
+    return f"postgresql+psycopg://{url.partition('://')[2]}" if url else ""
+
+
+def _is_database(value: str) -> None:
+    scheme, separator, _ = value.partition("://")
+    if value and (not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}):
+        raise ValidationError("is no URL like postgresql://user:password@host:5432/database.")
+
+
+def _is_url(value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+        raise ValidationError("is no URL like https://app.example.com.")

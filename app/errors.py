@@ -1,0 +1,65 @@
+"""Errors to problem JSON (RFC 9457), registered once for the whole app."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json
+from werkzeug.exceptions import HTTPException
+
+from app.jobs import (
+    DatabaseUnavailable,
+    InvalidOption,
+    InvalidPayload,
+    PublishRefused,
+    UnknownJobType,
+)
+
+log = logging.getLogger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(InvalidPayload, _invalid_payload)
+    app.register_error_handler(UnknownJobType, _bad_request)
+    app.register_error_handler(InvalidOption, _bad_request)
+    app.register_error_handler(DatabaseUnavailable, _unavailable)
+    app.register_error_handler(PublishRefused, _unavailable)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(status: int, detail: str | None = None, **members: Any) -> Response:
+    """Return a problem document; `detail` is for the caller's eyes."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    if detail:
+        body["detail"] = detail
+    return Response(json.dumps({**body, **members}), status, mimetype="application/problem+json")
+
+
+def _http(error: HTTPException) -> Response:
+    """Keep what the exception's own response says beside its page, such as Allow."""
+    own = error.get_response()
+    response = problem(own.status_code, error.description)
+    for name, value in own.headers:
+        if name not in {"Content-Type", "Content-Length"}:
+            response.headers.add(name, value)
+    return response
+
+
+def _invalid_payload(error: InvalidPayload) -> Response:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=error.errors)
+
+
+def _bad_request(error: Exception) -> Response:
+    return problem(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _unavailable(error: Exception) -> Response:
+    log.error("Service unavailable", extra={"error": str(error)})
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _unexpected(error: Exception) -> Response:
+    """Say nothing of what went wrong: that is in the log."""
+    log.error("Unexpected error", exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR)

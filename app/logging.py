@@ -1,0 +1,65 @@
+"""Log lines: JSON in production, readable in development, with the ids of what is under way."""
+
+import logging
+import sys
+from typing import Any
+
+from flask import Flask
+from pythonjsonlogger.json import JsonFormatter
+
+from app.jobs.context import current_job
+from app.jobs.request_id import request_id_if_any
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def init_app(app: Flask) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_bind)
+    as_json = app.config["LOG_FORMAT"] == "json" or (
+        app.config["LOG_FORMAT"] == "auto" and app.config["APP_ENV"] == "production"
+    )
+    handler.setFormatter(json_formatter() if as_json else TextFormatter())
+    logging.basicConfig(level=app.config["LOG_LEVEL"], handlers=[handler], force=True)
+    # The first two log every request, headers and all at DEBUG; the last lists its own parts.
+    for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def json_formatter() -> logging.Formatter:
+    return JsonFormatter(
+        "%(asctime)s %(levelname)s %(name)s %(message)s",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+    )
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00 INFO  [jobs] Processing job  jobId=… type=… attempt=1`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        fields = " ".join(f"{key}={_shown(value)}" for key, value in _extra(record).items())
+        return super().formatMessage(record) + (f"  {fields}" if fields else "")
+
+
+def _bind(record: logging.LogRecord) -> bool:
+    """Give every line the request's id and, inside a handler, its job's."""
+    request_id = request_id_if_any()
+    if request_id is not None:
+        record.requestId = request_id
+    job = current_job.get()
+    if job is not None:
+        for key, value in (("jobId", job.id), ("type", job.type), ("attempt", job.attempt)):
+            record.__dict__.setdefault(key, value)
+    return True
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return repr(text) if " " in text or "\n" in text else text
