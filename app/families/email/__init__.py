@@ -1,0 +1,5 @@
+"""Transactional emails: one job, seven templates, sent now or later through Resend."""
+
+from app.jobs import JobBlueprint
+
+bp = JobBlueprint("email", __name__)

@@ -1,0 +1,44 @@
+"""The kinds of text that an email may carry: checked before a job is enqueued, not on rendering."""
+
+import re
+
+from marshmallow import ValidationError, fields
+from marshmallow.validate import Length
+
+# Line breaks would break a subject's header, NUL cannot be stored, and lone surrogates not encoded.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE_IN_URL = re.compile(r"[\s<>\"\\]")
+
+
+def line(*, required: bool = True) -> fields.String:
+    """Take a short text on one line, such as a name or a price."""
+    return fields.String(
+        required=required, allow_none=not required, validate=[Length(1, 200), _one_line]
+    )
+
+
+def link() -> fields.Url:
+    """Take an absolute http or https URL; `http://localhost:3000` is one too."""
+    return fields.Url(
+        required=True,
+        schemes={"http", "https"},
+        require_tld=False,
+        validate=[Length(max=2048), _one_line, _quotable],
+        error_messages={"invalid": "Not a valid http or https URL."},
+    )
+
+
+def address() -> fields.Email:
+    """Take a bare email address, of at most the 254 characters that RFC 5321 leaves for one."""
+    return fields.Email(required=True, validate=Length(max=254))
+
+
+def _one_line(value: str) -> None:
+    if _UNPRINTABLE.search(value):
+        raise ValidationError("Must be a single line without control characters.")
+
+
+def _quotable(value: str) -> None:
+    """Refuse what would end a link early, in HTML or in plain text."""
+    if _UNSAFE_IN_URL.search(value):
+        raise ValidationError('Percent-encode spaces, quotes, backslashes, "<" and ">".')

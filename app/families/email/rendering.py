@@ -1,0 +1,57 @@
+"""From a template's name and data to a subject, an HTML page and its plain-text twin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from css_inline import CSSInliner
+from flask import current_app
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from app.families.email.catalog import get_template
+
+_pages = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+# Media queries cannot be inlined; they have a <style> of their own that css-inline is told to keep.
+# (Its `keep_at_rules` would put them before the <meta> that names the encoding, and push that out
+# of the first 1024 bytes, where browsers look for it.)
+_inliner = CSSInliner(load_remote_stylesheets=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An email that needs only an address."""
+
+    template: str
+    subject: str
+    html: str
+    text: str
+
+
+def render(template: str, data: Mapping[str, Any], *, subject: str | None = None) -> Rendered:
+    """Render an email.
+
+    The same arguments give the same email at any time, so that a retry repeats what was sent:
+    Resend refuses another email under the same idempotency key.
+
+    Args:
+        template: Its name in the catalog.
+        data: As the template's schema loads it.
+        subject: Instead of the template's own.
+    """
+    values = {**data, "app_name": current_app.config["APP_NAME"]}
+    values["subject"] = subject or get_template(template).subject.format(**values)
+    return Rendered(
+        template=template,
+        subject=values["subject"],
+        html=_inliner.inline(_pages.get_template(f"{template}.html").render(values)),
+        text=_pages.get_template(f"{template}.txt").render(values),
+    )

@@ -1,0 +1,140 @@
+"""Resend through its own SDK, within a time limit, with its errors told apart.
+
+`resend` is imported where it is used, because it takes three times as long as Flask.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextvars import ContextVar
+from functools import partial
+from http import HTTPStatus
+from threading import Thread
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from app.jobs import PermanentError, RetryLater
+
+if TYPE_CHECKING:
+    from resend import Emails, HTTPClient
+    from resend.exceptions import ResendError
+
+Response = tuple[bytes, int, Mapping[str, str]]
+
+#: Seconds to wait where Resend says nothing: its rate limit counts per second, its quotas per day
+#: and month (https://resend.com/docs/api-reference/rate-limit).
+PAUSES = {
+    "concurrent_idempotent_requests": 5,
+    "rate_limit_exceeded": 5,
+    "daily_quota_exceeded": 60 * 60,
+    "monthly_quota_exceeded": 6 * 60 * 60,
+}
+
+_patience: ContextVar[float] = ContextVar("patience")
+
+
+class SendError(Exception):
+    """Resend did not take the email this time.
+
+    Attributes:
+        retry_after: Seconds after which Resend wants to be asked again; QStash is told.
+    """
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def send(params: "Emails.SendParams", *, idempotency_key: str | None, patience: float) -> str:
+    """Send an email and return Resend's id; for arguments and errors see `transport.send`."""
+    import resend  # noqa: PLC0415 - see above
+    from resend.exceptions import ResendError  # noqa: PLC0415 - likewise
+
+    # The SDK is configured by its module's globals. All threads set them to the same values; what
+    # differs from call to call, the patience, is kept apart.
+    resend.api_key = current_app.config["RESEND_API_KEY"]
+    resend.api_url = current_app.config["RESEND_API_URL"]
+    resend.default_http_client = cast("HTTPClient", _client)
+    waiting = _patience.set(max(0.1, patience))
+    try:
+        return resend.Emails.send(params, _options(idempotency_key))["id"]
+    except ResendError as error:
+        raise consequence(error) from error
+    finally:
+        _patience.reset(waiting)
+
+
+def consequence(error: "ResendError") -> PermanentError | RetryLater | SendError:
+    """Tell what an error of Resend's means for the email.
+
+    By status and type, not by the SDK's classes: those tell neither a quota from a rate limit nor a
+    lost connection from an error of Resend's (https://resend.com/docs/api-reference/errors).
+
+    A wrong API key says nothing about the email, so that is tried again: if the key is put right
+    while QStash still retries, the email goes out. What Resend has against a sender, a recipient
+    or a text, it will have again.
+    """
+    said = f"Resend answered {error.code} {error.error_type}: {error.message}"
+    match int(error.code), error.error_type:
+        case (429, _) | (409, "concurrent_idempotent_requests"):
+            return RetryLater(_retry_after(error) or PAUSES.get(error.error_type, 60), said)
+        case (401, _) | (403, "invalid_api_key") | (408, _):
+            return SendError(said)
+        case (_, "HttpClientError"):
+            return SendError(f"Resend could not be reached: {error.message}")
+        case (status, _) if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return SendError(said, _retry_after(error))
+        case (409, "invalid_idempotent_request"):
+            # An earlier attempt was accepted, and the email's text has changed since.
+            return PermanentError(f"{said} An earlier attempt was sent; do not send it again.")
+    return PermanentError(said)
+
+
+class PatientClient:
+    """The SDK's HTTP client, waiting no longer than the `send` that uses it.
+
+    It has its requests made in another thread, because a timeout of `requests` holds for each
+    socket operation: looking up names, trying several addresses and reading in drips may take any
+    multiple of it. A request that is given up may still succeed; the next attempt's idempotency key
+    is the same, so that no second email comes of it.
+    """
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], json: dict[str, object]
+    ) -> Response:
+        """Make one request.
+
+        Raises:
+            TimeoutError: There was no whole answer in time.
+        """
+        import resend  # noqa: PLC0415 - see above
+
+        patience = _patience.get()
+        client = resend.RequestsClient(timeout=cast("int", patience))
+        request = partial(client.request, method, url, headers, json)
+        answer: Future[Response] = Future()
+        Thread(target=_settle, args=(answer, request), daemon=True).start()
+        try:
+            return answer.result(timeout=patience)
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {patience:.1f} s") from None
+
+
+_client = PatientClient()
+
+
+def _settle(answer: Future[Response], request: Callable[[], Response]) -> None:
+    try:
+        answer.set_result(request())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the waiting thread raises it
+        answer.set_exception(error)
+
+
+def _options(idempotency_key: str | None) -> "Emails.SendOptions | None":
+    return {"idempotency_key": idempotency_key} if idempotency_key else None
+
+
+def _retry_after(error: "ResendError") -> int | None:
+    headers = {name.lower(): value for name, value in error.headers.items()}
+    seconds = headers.get("retry-after", "")
+    return int(seconds) if seconds.isascii() and seconds.isdigit() else None

@@ -1,0 +1,41 @@
+"""One realistic email of each template, as payloads of `send-email`: for demo, tests and eyes."""
+
+from typing import Any
+
+
+def _sample(template: str, **data: str) -> dict[str, Any]:
+    return {"to": "ada@example.com", "template": template, "data": data}
+
+
+SAMPLES = (
+    _sample("welcome", recipientName="Ada Lovelace", dashboardUrl="https://app.example.com/start"),
+    _sample(
+        "passwordReset",
+        recipientName="Ada Lovelace",
+        resetUrl="https://app.example.com/password/reset?token=5f1d7a84e0b94c0fa3c1e2d96b7a58c4",
+    ),
+    _sample("passwordChanged", recipientName="Ada Lovelace"),
+    _sample(
+        "emailChange", recipientName="Ada Lovelace", newEmail="ada.lovelace@analytical.example"
+    ),
+    _sample(
+        "teamInvitation",
+        inviterName="Grace Hopper",
+        organizationName="Analytical Engines",
+        invitationUrl="https://app.example.com/invitations/8kq2-fw7m-x3vd",
+    ),
+    _sample(
+        "subscriptionCreated",
+        recipientName="Ada Lovelace",
+        planName="Team",
+        amount="$29.00 per month",
+        dashboardUrl="https://app.example.com/billing",
+    ),
+    _sample(
+        "paymentFailed",
+        recipientName="Ada Lovelace",
+        planName="Team",
+        amountDue="$29.00",
+        paymentDetailsUrl="https://app.example.com/billing/payment-method",
+    ),
+)

@@ -1,0 +1,70 @@
+"""The job `send-email`: payload, schema, handler."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import fields
+
+from app.families.email import bp, transport
+from app.families.email.catalog import get_template
+from app.families.email.fields import address, line
+from app.families.email.rendering import render
+from app.families.email.template_data import TemplateData
+from app.jobs import FlowControl, Job, PayloadSchema
+
+#: Seconds of the job's time that are not spent waiting for Resend, but kept to report its silence.
+RESERVE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SendEmail:
+    """One email to send.
+
+    Attributes:
+        data: What the template needs, in Python's names (`reset_url`); `resetUrl` on the wire.
+        subject: Instead of the template's own.
+    """
+
+    to: str
+    template: str
+    data: dict[str, Any]
+    subject: str | None = None
+
+
+class SendEmailSchema(PayloadSchema[SendEmail]):
+    model = SendEmail
+
+    to = address()
+    template = fields.String(required=True, validate=get_template)
+    data = TemplateData(required=True)
+    subject = line(required=False)
+
+
+def resend_rate(config: Mapping[str, Any]) -> FlowControl | None:
+    """Have QStash deliver no faster than Resend accepts; all emails share its limit."""
+    rate = config["RESEND_RATE_PER_SECOND"]
+    return FlowControl(key="resend", rate=rate, period=1) if rate else None
+
+
+@bp.job(
+    "send-email",
+    "/email",
+    payload=SendEmailSchema,
+    retries=3,
+    timeout=30,
+    description="Send transactional emails via Resend",
+    flow_control=resend_rate,
+)
+def send_email(payload: SendEmail, job: Job) -> dict[str, Any]:
+    """Render an email and send it, at most once over all retries.
+
+    The result names no recipient: results are kept and shown longer than emails are.
+    """
+    message_id = transport.send(
+        render(payload.template, payload.data, subject=payload.subject),
+        to=payload.to,
+        idempotency_key=job.idempotency_key,
+        patience=job.deadline - RESERVE,
+    )
+    return {"messageId": message_id, "template": payload.template}

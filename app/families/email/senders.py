@@ -1,0 +1,94 @@
+"""Emails sent now, in the caller's thread: for where the caller wants to know that it worked.
+
+Everywhere else the twins in `enqueue`, which take the same arguments, are better: they answer at
+once and outlast an outage of Resend. All return Resend's message id, and raise:
+
+- `InvalidPayload`: an argument does not fit; `errors` maps fields to messages.
+- `PermanentError`, `RetryLater`, `SendError`: see `transport.send`.
+"""
+
+from marshmallow import ValidationError
+
+from app.families.email import messages, transport
+from app.families.email.rendering import render
+from app.families.email.send_email import SendEmail, SendEmailSchema
+from app.jobs import InvalidPayload
+
+
+def send_welcome_email(to: str, *, recipient_name: str, dashboard_url: str) -> str:
+    """Greet somebody who signed up."""
+    return _send(messages.welcome(to, recipient_name=recipient_name, dashboard_url=dashboard_url))
+
+
+def send_password_reset_email(to: str, *, recipient_name: str, reset_url: str) -> str:
+    """Send the link with which somebody sets a new password."""
+    return _send(messages.password_reset(to, recipient_name=recipient_name, reset_url=reset_url))
+
+
+def send_password_changed_email(to: str, *, recipient_name: str) -> str:
+    """Tell somebody that their password was changed."""
+    return _send(messages.password_changed(to, recipient_name=recipient_name))
+
+
+def send_email_change_email(to: str, *, recipient_name: str, new_email: str) -> str:
+    """Tell the old address that the account now has another."""
+    return _send(messages.email_change(to, recipient_name=recipient_name, new_email=new_email))
+
+
+def send_team_invitation_email(
+    to: str, *, inviter_name: str, organization_name: str, invitation_url: str
+) -> str:
+    """Invite somebody, with or without an account, into an organization."""
+    return _send(
+        messages.team_invitation(
+            to,
+            inviter_name=inviter_name,
+            organization_name=organization_name,
+            invitation_url=invitation_url,
+        )
+    )
+
+
+def send_subscription_created_email(
+    to: str, *, recipient_name: str, plan_name: str, amount: str, dashboard_url: str
+) -> str:
+    """Confirm a subscription; `amount` is formatted, such as "$29.00 per month"."""
+    return _send(
+        messages.subscription_created(
+            to,
+            recipient_name=recipient_name,
+            plan_name=plan_name,
+            amount=amount,
+            dashboard_url=dashboard_url,
+        )
+    )
+
+
+def send_payment_failed_email(
+    to: str, *, recipient_name: str, plan_name: str, amount_due: str, payment_details_url: str
+) -> str:
+    """Ask for other payment details; `amount_due` is formatted, such as "$29.00"."""
+    return _send(
+        messages.payment_failed(
+            to,
+            recipient_name=recipient_name,
+            plan_name=plan_name,
+            amount_due=amount_due,
+            payment_details_url=payment_details_url,
+        )
+    )
+
+
+def _send(email: SendEmail) -> str:
+    checked = _checked(email)
+    return transport.send(render(checked.template, checked.data), to=checked.to)
+
+
+def _checked(email: SendEmail) -> SendEmail:
+    """Return the email as the job would get it."""
+    schema = SendEmailSchema()
+    try:
+        loaded: SendEmail = schema.load(schema.dump(email))
+    except ValidationError as error:
+        raise InvalidPayload("send-email", error.messages_dict) from error
+    return loaded
