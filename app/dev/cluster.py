@@ -3,7 +3,6 @@
 import secrets
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from app.dev.account import Account
 from app.dev.binaries import Binaries, PostgresError, find_binaries
+from app.dev.ports import free_port
 
 SUPERUSER = "postgres"
 START_SECONDS = 60
@@ -155,14 +155,6 @@ class Cluster:
         if started.returncode == 0:
             return ""
         return started.stderr + log.read_bytes()[before:].decode(errors="replace")[-2000:]
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_gone(pid: int) -> None:

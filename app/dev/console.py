@@ -12,7 +12,7 @@ class Console:
     """Writes prefixed lines; in colour only for a terminal, and not when NO_COLOR is set."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.colourful = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._colourful = is_colourful(stream)
         self._stream = stream
         self._lock = threading.Lock()
         self._names: list[str] = []
@@ -25,9 +25,14 @@ class Console:
 
     def _prefix(self, name: str) -> str:
         padded = f"{name:<{NAME_WIDTH}} │"
-        if not self.colourful:
+        if not self._colourful:
             return padded
         if name not in self._names:
             self._names.append(name)
         colour = COLOURS[self._names.index(name) % len(COLOURS)]
         return f"\033[{colour}m{padded}\033[0m"
+
+
+def is_colourful(stream: TextIO) -> bool:
+    """Tell whether to write in colour: for a terminal, unless NO_COLOR (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")

@@ -1,9 +1,9 @@
 """The process that stops all others, whatever becomes of the runner that started them.
 
 It reads from the runner what there is to stop, a line each: `group` and the number of a process
-group, or `postgres` and the folder of a server; `gone` before such a line takes it back. The pipe
-ends when the runner closes it or dies, be it by `kill -9`; then everything is stopped, the newest
-first. So there is one way to stop, and nothing stays behind.
+group, `postgres` and the folder of a server, or `file` and a path; `gone` before such a line takes
+it back. The pipe ends when the runner closes it or dies, be it by `kill -9`; then everything is
+stopped (a file: deleted), the newest first. So there is one way to stop, and nothing stays behind.
 """
 
 import os
@@ -24,8 +24,10 @@ def main() -> None:
         kind, _, which = line.partition(" ")
         if kind == "group":
             stop_group(int(which))
-        else:
+        elif kind == "postgres":
             _stop_postgres(Path(which))
+        else:
+            Path(which).unlink(missing_ok=True)
 
 
 def stop_group(group: int, grace: float = GRACE_SECONDS) -> None:

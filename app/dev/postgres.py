@@ -111,6 +111,10 @@ class Server:
                 self._await_answer()
         return self.url()
 
+    def is_running(self) -> bool:
+        with self._lock():
+            return self._cluster.running_port() is not None
+
     def stop(self) -> None:
         """Stop the server if it runs: open transactions roll back, clients are sent away."""
         with self._lock():

@@ -15,10 +15,12 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Self
 
@@ -47,6 +49,7 @@ class Process:
         self._console = console
         self._popen = subprocess.Popen(  # noqa: S603 - our own commands, no shell
             argv,
+            cwd=ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -148,6 +151,10 @@ class Runner:
         """Have a PostgreSQL server stopped after the processes that were started later."""
         self._tell_guardian(f"postgres {data_dir.absolute()}")
 
+    def delete_at_exit(self, file: Path) -> None:
+        """Have a file deleted before the processes that were started earlier are stopped."""
+        self._tell_guardian(f"file {file.absolute()}")
+
     def wait(self) -> None:
         """Run until one process ends.
 
@@ -177,12 +184,15 @@ class Runner:
 
 
 def answers(url: str) -> Ready:
-    """Be ready when a GET of `url` is answered with success."""
+    """Be ready when a GET of `url` is answered, with anything but a server's error."""
 
     def ready(_: Process) -> bool:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own http address
                 return True
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
         except OSError:
             return False
 

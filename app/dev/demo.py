@@ -1,0 +1,149 @@
+"""`make demo`: nine emails go through the real system, and each must end as it should.
+
+Resend is played by a server of our own that two of the emails meet with failures; everything
+else is what runs in production: gunicorn, PostgreSQL, signed deliveries, the Resend SDK.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+
+from app import create_app
+from app.dev.console import Console
+from app.dev.progress import Line, Progress
+from app.dev.resend_server import INVALID, OUTAGE, ResendServer
+from app.dev.runner import Runner
+from app.dev.stack import Plan, start
+
+PATIENCE_SECONDS = 60
+POLL_SECONDS = 0.1
+RETRY_DELAY_MS = "500"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An email to enqueue, and how its job must end."""
+
+    label: str
+    payload: dict[str, Any]
+    status: str = "completed"
+    attempts: int = 1
+
+
+def demo(instance: Path) -> bool:
+    """Run the demo and tell whether every job ended as it should.
+
+    Raises:
+        RunnerError: a process did not start, or ended by itself.
+    """
+    emails, log_file = instance / "emails", instance / "log"
+    _forget_last_time(instance, emails)
+    click.echo("\nBackground jobs for Flask over QStash, the whole way on this machine alone.\n")
+    with (
+        log_file.open("w") as log,
+        ResendServer(emails) as resend,
+        Runner(Console(log)) as runner,
+        redirect_stderr(log),
+    ):
+        _report("Resend's API", resend.url, 0)
+        os.environ.update(start(runner, _plan(instance, resend)))
+        resend.answer("fails-twice@example.com", OUTAGE, OUTAGE)
+        resend.answer("never@example.com", INVALID, forever=True)
+        lines = _follow(runner, create_app())
+    return _judge(lines, emails, log_file)
+
+
+def _forget_last_time(instance: Path, emails: Path) -> None:
+    """Keep the database, so that a second run starts at once, but nothing of the jobs."""
+    shutil.rmtree(emails, ignore_errors=True)
+    emails.mkdir(parents=True)
+    for file in instance.glob("qstash.sqlite*"):
+        file.unlink()
+
+
+def _plan(instance: Path, resend: ResendServer) -> Plan:
+    settings = {
+        "RESEND_API_URL": resend.url,
+        "RESEND_API_KEY": "re_demo",
+        "RESEND_RATE_PER_SECOND": "20",
+    }
+    return Plan(instance, _report, settings, isolated=True)
+
+
+def _report(part: str, where: str, seconds: float) -> None:
+    took = f"{seconds:.1f} s" if seconds else ""
+    click.echo(f"  {click.style('✓', fg='green')} {part:<14}{where:<28}{took}".rstrip())
+
+
+def _follow(runner: Runner, app: Flask) -> list[Line]:
+    """Enqueue the jobs and show them until all have ended or patience has."""
+    cases = _cases()
+    with app.app_context():
+        jobs = [(case, _enqueue(case)) for case in cases]
+    click.echo(f"\n  Enqueued {len(jobs)} emails; QStash delivers them to the app.\n")
+    progress = Progress(sys.stdout)
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        runner.check()
+        with app.app_context():
+            lines = [_line(case, job_id) for case, job_id in jobs]
+        progress.show(lines)
+        if all(line.as_expected is not None for line in lines) or time.monotonic() > give_up_at:
+            break
+        time.sleep(POLL_SECONDS)
+    progress.finish(lines)
+    return lines
+
+
+def _cases() -> list[Case]:
+    from app.families.email.samples import SAMPLES  # noqa: PLC0415 - needs the app's extensions
+
+    welcome = SAMPLES[0]
+    return [
+        *(Case(sample["template"], sample) for sample in SAMPLES),
+        Case("welcome, fails twice", {**welcome, "to": "fails-twice@example.com"}, attempts=3),
+        Case("welcome, refused", {**welcome, "to": "never@example.com"}, "failed, dead"),
+    ]
+
+
+def _enqueue(case: Case) -> str:
+    from app.jobs import enqueue  # noqa: PLC0415 - likewise
+
+    return enqueue("send-email", case.payload, retry_delay=RETRY_DELAY_MS)
+
+
+def _line(case: Case, job_id: str) -> Line:
+    from app.jobs import executions, show  # noqa: PLC0415 - likewise
+
+    row = executions.get_job_execution_by_job_id(job_id)
+    if row is None:
+        return Line(case.label, "send-email", "missing", 0, 0, as_expected=False)
+    ended = row.completed_at or row.dead_at
+    took = ((ended or datetime.now(UTC)) - row.created_at).total_seconds()
+    state = (show.state(row), len(row.attempts))
+    expected = state == (case.status, case.attempts) if show.is_final(row) else None
+    return Line(case.label, row.job_type, *state, took, expected)
+
+
+def _judge(lines: Sequence[Line], emails: Path, log: Path) -> bool:
+    wrong = [line.label for line in lines if not line.as_expected]
+    written = len(list(emails.glob("*.html")))
+    click.echo()
+    if wrong:
+        click.echo(f"  Not as it should be: {', '.join(wrong)}. The processes' log: {log}")
+    else:
+        click.echo("  Every job ended as it should: the one that Resend failed twice was retried,")
+        click.echo("  the one that it refused was given up at once.")
+    click.echo(f"  {written} emails lie in {emails}: open the .html files in a browser.")
+    click.echo("  Next: make dev\n")
+    return not wrong
