@@ -111,7 +111,7 @@ class Runner:
         except KeyboardInterrupt:  # a second Ctrl-C: no more patience
             for process in self._processes:
                 stop_group(process.group, grace=0)
-            self._guardian.wait()
+            self._stop()
 
     def start(
         self,

@@ -18,11 +18,7 @@ from app.dev.ports import free_port
 from app.dev.runner import ROOT, Runner, RunnerError, answers, says
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
-STUBBORN = [
-    sys.executable,
-    "-c",
-    "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('up', flush=1); time.sleep(600)",
-]
+STUBBORN = [*SLEEPER[:2], f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER[2]}"]
 ENV = dict(os.environ)
 
 
