@@ -52,8 +52,8 @@ $(READY): requirements/dev.txt pyproject.toml
 		>&2; exit 1; }
 	@echo "Setting up .venv (about a minute the first time)…"
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--require-hashes --only-binary :all: -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--no-build-isolation --no-deps --editable .
 	@touch $(READY)
