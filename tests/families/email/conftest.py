@@ -1,0 +1,53 @@
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from flask import Flask
+
+from app.dev.resend_server import ResendServer
+from app.jobs import Job
+
+
+@pytest.fixture
+def mailer(tmp_path: Path) -> Iterator[Flask]:
+    """An app with nothing but the settings of emails; without an API key, so with a mailbox."""
+    app = Flask(__name__, instance_path=str(tmp_path))
+    app.config.update(
+        APP_NAME="Acme",
+        SUPPORT_EMAIL="",
+        RESEND_API_KEY="",
+        RESEND_FROM_EMAIL="Acme <hello@acme.example>",
+        RESEND_RATE_PER_SECOND=2,
+        MAILBOX_DIR="mailbox",
+    )
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def resend(mailer: Flask) -> Iterator[ResendServer]:
+    """A server with Resend's API, to which the app sends."""
+    with ResendServer() as server:
+        mailer.config.update(RESEND_API_KEY="re_test", RESEND_API_URL=server.url)
+        yield server
+
+
+@pytest.fixture
+def mailbox(mailer: Flask) -> Path:
+    return Path(mailer.instance_path, "mailbox")
+
+
+@pytest.fixture
+def job() -> Job:
+    return a_job()
+
+
+def a_job(*, seconds: float = 30, generation: int = 0) -> Job:
+    return Job(
+        id="4f1c2d7e-0b5a-4c3e-9d68-1a2b3c4d5e6f",
+        type="send-email",
+        attempt=1,
+        generation=generation,
+        expires_at=monotonic() + seconds,
+    )

@@ -1,0 +1,96 @@
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from jinja2 import UndefinedError
+
+from app.families.email.rendering import Rendered, render
+from app.families.email.samples import SAMPLES
+from app.families.email.send_email import SendEmailSchema
+
+pytestmark = pytest.mark.usefixtures("mailer")
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["template"])
+
+
+def rendered(sample: dict[str, Any], **changes: Any) -> Rendered:
+    email = SendEmailSchema().load({**sample, "data": {**sample["data"], **changes}})
+    return render(email.template, email.data, subject=email.subject)
+
+
+@every_sample
+def test_html_and_text_say_everything_that_the_email_was_told(sample: dict[str, Any]) -> None:
+    email = rendered(sample)
+
+    for value in sample["data"].values():
+        assert value in email.html
+        assert value in email.text
+
+
+@every_sample
+def test_every_value_is_escaped_in_html_and_plain_in_text(sample: dict[str, Any]) -> None:
+    name = next(key for key in sample["data"] if key.endswith("Name"))
+
+    email = rendered(sample, **{name: '<b>Ada</b> & "Co" {{ 7*7 }}'})
+
+    assert "<b>" not in email.html
+    assert "&lt;b&gt;Ada&lt;/b&gt; &amp; " in email.html
+    assert '<b>Ada</b> & "Co" {{ 7*7 }}' in email.text
+
+
+@every_sample
+def test_a_subject_is_one_line_with_every_field_filled_in(sample: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[^\n{}]+", rendered(sample).subject)
+
+
+@every_sample
+def test_an_email_is_the_same_whenever_it_is_rendered(sample: dict[str, Any]) -> None:
+    assert rendered(sample) == rendered(sample)
+
+
+@every_sample
+def test_styles_are_inlined_and_media_queries_kept(sample: dict[str, Any]) -> None:
+    html = rendered(sample).html
+
+    assert re.search(r'<h1 class="heading" style="[^"]*font-size: 26px', html)
+    assert html.count("<style") == 1
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert "@media (max-width: 480px)" in html
+
+
+@every_sample
+def test_html_names_its_encoding_where_browsers_look_for_it(sample: dict[str, Any]) -> None:
+    assert b'<meta charset="utf-8">' in rendered(sample).html.encode()[:1024]
+
+
+@every_sample
+def test_an_email_loads_nothing_from_elsewhere(sample: dict[str, Any]) -> None:
+    assert not re.search(r"<img|<link|<script|src=|url\(|@import", rendered(sample).html)
+
+
+def test_a_text_has_no_markup_and_no_escapes() -> None:
+    for sample in SAMPLES:
+        assert not re.search(r"</?[a-z]+>|&[a-z]+;|[{}]", rendered(sample).text)
+
+
+def test_a_given_subject_replaces_the_templates_own() -> None:
+    assert rendered({**SAMPLES[0], "subject": "Hello {you}"}).subject == "Hello {you}"
+
+
+def test_a_subject_in_braces_of_a_name_is_left_alone() -> None:
+    assert rendered(SAMPLES[0], recipientName="{app_name}").subject == "Welcome to Acme, {app_name}"
+
+
+def test_the_products_name_comes_from_the_settings(mailer: Flask) -> None:
+    mailer.config["APP_NAME"] = "Röst & Söhne"
+
+    email = rendered(SAMPLES[0])
+
+    assert email.subject.startswith("Welcome to Röst & Söhne")
+    assert "Röst &amp; Söhne" in email.html
+    assert "Röst & Söhne" in email.text
+
+
+def test_a_template_that_uses_an_unknown_field_fails_loudly() -> None:
+    with pytest.raises(UndefinedError, match="recipient_name"):
+        render("passwordChanged", {})

@@ -1,0 +1,14 @@
+from app.families.email.catalog import TEMPLATES
+from app.families.email.samples import SAMPLES
+from app.families.email.send_email import SendEmailSchema
+
+
+def test_there_is_one_sample_of_each_template() -> None:
+    assert [sample["template"] for sample in SAMPLES] == list(TEMPLATES)
+
+
+def test_what_a_sample_loads_to_dumps_to_the_sample() -> None:
+    schema = SendEmailSchema()
+
+    for sample in SAMPLES:
+        assert schema.dump(schema.load(sample)) == {**sample, "subject": None}
