@@ -3,6 +3,7 @@
 import argparse
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from click import ClickException
 
@@ -13,7 +14,6 @@ from app.dev.runner import RunnerError, interruptible
 from app.dev.up import up
 
 INTERRUPTED = 130
-DEMO = INSTANCE / "demo"
 
 
 def main() -> int:
@@ -22,12 +22,13 @@ def main() -> int:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # not every stream can
     parser = argparse.ArgumentParser(prog="python -m app.dev", description=__doc__)
     parser.add_argument("command", choices=["up", "demo", "stop", "destroy"])
-    command = parser.parse_args().command
+    parser.add_argument("--instance", type=Path, default=INSTANCE, help="where to write")
+    given = parser.parse_args()
     try:
         with interruptible():
-            return run(command)
+            return _run(given.command, given.instance)
     except KeyboardInterrupt:
-        return INTERRUPTED if command == "demo" else 0
+        return INTERRUPTED if given.command == "demo" else 0
     except (RunnerError, PostgresError) as error:
         sys.stderr.write(f"Error: {error}\n")
     except ClickException as error:
@@ -35,12 +36,13 @@ def main() -> int:
     return 1
 
 
-def run(command: str) -> int:
+def _run(command: str, instance: Path) -> int:
+    # The demo has a folder of its own, so that it never touches what `make dev` works with.
     if command == "demo":
-        return 0 if demo(DEMO) else 1
+        return 0 if demo(instance / "demo") else 1
     if command == "up":
-        up(INSTANCE)
-    for data_dir in (INSTANCE / "postgres", DEMO / "postgres"):
+        up(instance)
+    for data_dir in (instance / "postgres", instance / "demo" / "postgres"):
         if data_dir.parent.exists():
             server = Server(data_dir)
             server.destroy() if command == "destroy" else server.stop()

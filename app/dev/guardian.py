@@ -1,33 +1,72 @@
-"""The process that stops all others, whatever becomes of the runner that started them.
+"""The process that stops all others, whatever becomes of the one that started them.
 
-It reads from the runner what there is to stop, a line each: `group` and the number of a process
-group, `postgres` and the folder of a server, or `file` and a path; `gone` before such a line takes
-it back. The pipe ends when the runner closes it or dies, be it by `kill -9`; then everything is
-stopped (a file: deleted), the newest first. So there is one way to stop, and nothing stays behind.
+It is told what there is to clear away, a line each: `group` and the number of a process group,
+`postgres` and the folder of a server, `file` or `folder` and a path; `gone` before such a line
+takes it back. The pipe ends when its writer closes it or dies, be it by `kill -9`; then all that
+is stopped or deleted, the newest first. So there is one way to stop, and nothing stays behind.
 """
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Self, cast
 
+ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 10
 
 
+class Guardian:
+    """The writer's end. Leaving the context clears away all that was told, and waits for it."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "app.dev.guardian"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # neither Ctrl-C nor a closed terminal may end it
+        )
+        self._pipe = cast("IO[bytes]", self._process.stdin)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.begin()
+        self._process.wait()
+
+    def tell(self, line: str) -> None:
+        self._pipe.write(f"{line}\n".encode())
+        self._pipe.flush()
+
+    def begin(self) -> None:
+        """Begin to clear away."""
+        self._pipe.close()
+
+
 def main() -> None:
-    """Wait for the end of standard input, then stop what it named."""
+    """Wait for the end of standard input, then clear away what it named."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for line in reversed(_left(sys.stdin.read().splitlines())):
         kind, _, which = line.partition(" ")
-        if kind == "group":
-            stop_group(int(which))
-        elif kind == "postgres":
-            _stop_postgres(Path(which))
-        else:
-            Path(which).unlink(missing_ok=True)
+        match kind:
+            case "group":
+                stop_group(int(which))
+            case "postgres":
+                _stop_postgres(Path(which))
+            case "file":
+                Path(which).unlink(missing_ok=True)
+            case "folder":
+                shutil.rmtree(which, ignore_errors=True)
+
+
+def _left(lines: list[str]) -> list[str]:
+    # The number of a group that is gone may belong to somebody else's by now.
+    gone = {line.removeprefix("gone ") for line in lines if line.startswith("gone ")}
+    return [line for line in lines if not line.startswith("gone ") and line not in gone]
 
 
 def stop_group(group: int, grace: float = GRACE_SECONDS) -> None:
@@ -39,12 +78,6 @@ def stop_group(group: int, grace: float = GRACE_SECONDS) -> None:
             _signal(group, signal.SIGKILL)
             return
         time.sleep(0.02)
-
-
-def _left(lines: list[str]) -> list[str]:
-    # The number of a group that is gone may belong to somebody else's by now.
-    gone = {line.removeprefix("gone ") for line in lines if line.startswith("gone ")}
-    return [line for line in lines if not line.startswith("gone ") and line not in gone]
 
 
 def _signal(group: int, number: int) -> bool:

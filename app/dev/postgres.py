@@ -21,6 +21,7 @@ from psycopg import sql
 from app.dev.account import Account
 from app.dev.binaries import PostgresError
 from app.dev.cluster import SUPERUSER, Cluster
+from app.dev.guardian import Guardian
 
 __all__ = ["PostgresError", "Server", "ensure_running", "temporary_server"]
 
@@ -60,15 +61,15 @@ def ensure_running(instance: Path) -> str:
 
 @contextmanager
 def temporary_server() -> Iterator["Server"]:
-    """Run a fast, forgetful server for a test run and leave nothing of it."""
-    with tempfile.TemporaryDirectory(prefix="flask-qstash-jobs-") as folder:
-        Path(folder).chmod(0o711)  # as root, PostgreSQL's account has to pass through
-        server = Server(Path(folder) / "postgres", durable=False)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.destroy()
+    """Run a fast, forgetful server for a test run and leave nothing of it, even after `kill -9`."""
+    with Guardian() as guardian:
+        folder = Path(tempfile.mkdtemp(prefix="flask-qstash-jobs-"))
+        guardian.tell(f"folder {folder}")
+        folder.chmod(0o711)  # as root, PostgreSQL's account has to pass through
+        server = Server(folder / "postgres", durable=False)
+        guardian.tell(f"postgres {folder / 'postgres'}")
+        server.start()
+        yield server
 
 
 class Server:

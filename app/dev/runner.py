@@ -12,7 +12,6 @@ of this process (see guardian.py).
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -22,12 +21,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from app.dev.console import Console
-from app.dev.guardian import stop_group
+from app.dev.guardian import ROOT, Guardian, stop_group
 
-ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
 LINES_KEPT = 30
 
@@ -97,12 +95,7 @@ class Runner:
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-m", "app.dev.guardian"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # neither Ctrl-C nor a closed terminal may end it
-        )
+        self._guardian = Guardian().__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,7 +122,7 @@ class Runner:
         """
         process = Process(name, argv, env=env, console=self._console)
         self._processes.append(process)
-        self._tell_guardian(f"group {process.group}")
+        self._guardian.tell(f"group {process.group}")
         if ready:
             _await_ready(process, ready, timeout)
         return process
@@ -143,17 +136,17 @@ class Runner:
         process = self.start(name, argv, env=env)
         code = process.join()
         self._processes.remove(process)
-        self._tell_guardian(f"gone group {process.group}")
+        self._guardian.tell(f"gone group {process.group}")
         if code != 0:
             raise process.failure(f"failed with exit code {code}")
 
     def stop_postgres_at_exit(self, data_dir: Path) -> None:
         """Have a PostgreSQL server stopped after the processes that were started later."""
-        self._tell_guardian(f"postgres {data_dir.absolute()}")
+        self._guardian.tell(f"postgres {data_dir.absolute()}")
 
     def delete_at_exit(self, file: Path) -> None:
         """Have a file deleted before the processes that were started earlier are stopped."""
-        self._tell_guardian(f"file {file.absolute()}")
+        self._guardian.tell(f"file {file.absolute()}")
 
     def wait(self) -> None:
         """Run until one process ends.
@@ -171,16 +164,11 @@ class Runner:
             if process.exit_code() is not None:
                 raise process.failure(f"ended with exit code {process.exit_code()}")
 
-    def _tell_guardian(self, line: str) -> None:
-        pipe = _pipe(self._guardian)
-        pipe.write(f"{line}\n".encode())
-        pipe.flush()
-
     def _stop(self) -> None:
-        _pipe(self._guardian).close()
+        self._guardian.begin()
         for process in reversed(self._processes):
-            process.join()
-        self._guardian.wait()
+            process.join()  # collected, or the guardian would take it for living
+        self._guardian.__exit__()
 
 
 def answers(url: str) -> Ready:
@@ -228,8 +216,3 @@ def _await_ready(process: Process, ready: Ready, timeout: float) -> None:
         if time.monotonic() > deadline:
             raise process.failure(f"was not ready within {timeout:g} seconds")
         time.sleep(0.05)
-
-
-def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdin is not None  # noqa: S101 - for mypy; it is a pipe
-    return process.stdin

@@ -47,13 +47,13 @@ def start(runner: Runner, plan: Plan) -> dict[str, str]:
     """
     _refuse_a_second(plan.instance)
     plan.instance.mkdir(parents=True, exist_ok=True)
+    os.environ["APP_ENV"] = "development"
     config.load(plan.instance)  # reads .env, and refuses what is wrong before anything starts
     given = {} if plan.isolated else os.environ
     settings = {
         **plan.settings,
         **_database(runner, plan, given),
         **_queue_settings(given),
-        "APP_ENV": "development",
     }
     port = free_port(int(given.get("PORT", "8000")))
     settings["BASE_URL"] = given.get("BASE_URL", f"http://127.0.0.1:{port}")

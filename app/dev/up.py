@@ -1,5 +1,6 @@
 """`make dev`: the whole stack with reload and one log, until Ctrl-C."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,16 +23,18 @@ def up(instance: Path) -> None:
     console = Console(sys.stdout)
 
     def report(part: str, where: str, seconds: float) -> None:
-        console.line("dev", f"{part} is ready: {where} ({seconds:.1f} s)")
+        console.line("dev", f"{part}: {where} ({seconds:.1f} s)")
 
     with Runner(console) as runner:
-        settings = start(runner, Plan(instance, report, reload=True))
-        for line in _welcome(settings, instance):
+        mailbox = os.environ.get("MAILBOX_DIR", str(instance / "mailbox"))
+        plan = Plan(instance, report, {"MAILBOX_DIR": mailbox}, reload=True)
+        settings = start(runner, plan)
+        for line in _welcome(settings):
             console.line("dev", line)
         runner.wait()
 
 
-def _welcome(settings: dict[str, str], instance: Path) -> list[str]:
+def _welcome(settings: dict[str, str]) -> list[str]:
     queue = settings.get("QSTASH_URL", "the one in QSTASH_URL")
     database = settings["DATABASE_URL"].replace("+psycopg", "")
     return [
@@ -39,7 +42,7 @@ def _welcome(settings: dict[str, str], instance: Path) -> list[str]:
         f"App       {settings['BASE_URL']}",
         f"QStash    {queue} (a page with messages, attempts and schedules)",
         f"Database  {database}",
-        f"Mailbox   {instance / 'mailbox'}",
+        f"Mailbox   {settings['MAILBOX_DIR']}",
         "",
         "Enqueue a job in another terminal:",
         f"  {EXAMPLE}",

@@ -18,6 +18,7 @@ import pytest
 from app.dev import account, binaries
 from app.dev.binaries import find_binaries
 from app.dev.postgres import PostgresError, Server, ensure_running, temporary_server
+from tests.dev.waiting import await_that
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
 
@@ -191,6 +192,25 @@ def test_a_temporary_server_leaves_nothing() -> None:
         home = server.home
 
     assert not home.parent.exists()
+
+
+def test_a_temporary_server_leaves_nothing_even_when_its_process_is_killed() -> None:
+    code = """if True:
+        from app.dev.postgres import temporary_server
+        with temporary_server() as server:
+            print(server.home.parent, flush=True)
+            input()
+    """
+    command = subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert command.stdout
+    folder = Path(command.stdout.readline().strip())
+    assert folder.is_dir()
+    command.kill()
+    command.communicate()
+
+    await_that(lambda: not folder.exists(), "its removal")
 
 
 def test_data_of_another_version_is_an_error_that_says_what_to_do(server: Server) -> None:

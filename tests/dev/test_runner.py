@@ -7,15 +7,16 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.dev.console import Console
+from app.dev.guardian import ROOT
 from app.dev.ports import free_port
-from app.dev.runner import ROOT, Runner, RunnerError, answers, says
+from app.dev.runner import Runner, RunnerError, answers, says
+from tests.dev.waiting import await_that
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [*SLEEPER[:2], f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER[2]}"]
@@ -41,13 +42,6 @@ def alive(pid: int) -> bool:
     # An orphan whose adoptive parent has not collected it yet is dead all the same.
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rsplit(") ", 1)[1][0] not in "ZX"
-
-
-def await_that(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen"
-        time.sleep(0.02)
 
 
 def python(code: str) -> list[str]:
