@@ -1,0 +1,1 @@
+"""The REST API of QStash, one module per noun."""

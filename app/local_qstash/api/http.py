@@ -1,0 +1,150 @@
+"""Requests to handlers: routing on the raw path, credentials, errors in QStash's shape."""
+
+import hmac
+import json
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from aiohttp import web
+
+from app.local_qstash.errors import ApiError, bad_request
+from app.local_qstash.services import Services
+
+logger = logging.getLogger(__name__)
+
+_FOREIGN = ("trigger", "workflows", "notify", "waiters", "wait")
+
+
+@dataclass(slots=True)
+class Call:
+    """One API request. `names` are the path's variable parts, decoded; `raw` is its raw rest."""
+
+    services: Services
+    request: web.BaseRequest
+    names: tuple[str, ...] = ()
+    raw: str = ""
+
+    async def body(self, limit: int | None = None) -> bytes:
+        """Read the body.
+
+        Raises:
+            ApiError: 413 beyond `limit` bytes; by default what one message may have.
+        """
+        limit = limit or self.services.settings.limits.message_bytes
+        request = self.request.clone(client_max_size=limit)
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise ApiError(413, f"request body exceeds {limit} bytes") from None
+
+    async def json(self, *, optional: bool = False, limit: int | None = None) -> Any:
+        """Read the body as JSON; an empty one is None if it is `optional`.
+
+        Raises:
+            ApiError: 400 when it is not JSON.
+        """
+        body = await self.body(limit)
+        if optional and not body.strip():
+            return None
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise bad_request(f"request body is not valid JSON: {error}") from None
+
+    def query(self) -> dict[str, list[str]]:
+        text = self.request.raw_path.partition("?")[2]
+        parameters = parse_qs(text, keep_blank_values=True)
+        parameters.pop("qstash_token", None)
+        return parameters
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+Route = tuple[str, str, Handler]  # method, pattern, handler
+
+
+class Router:
+    """Routes on the undecoded path, because a destination in it must survive byte for byte.
+
+    A pattern is a path under /v2 in which `*` stands for one part and a final `**` for the rest.
+    """
+
+    def __init__(self, services: Services, routes: Iterable[Route]) -> None:
+        self._services = services
+        self._token = services.settings.credentials.token
+        self._routes: dict[str, list[tuple[str, list[str], Handler]]] = {}
+        for method, pattern, handler in routes:
+            parts = pattern.split("/")
+            self._routes.setdefault(parts[0], []).append((method, parts, handler))
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; never raises for what a client did."""
+        try:
+            result = await self._dispatch(request)
+        except ApiError as error:
+            return reply({"error": str(error)}, error.status)
+        except sqlite3.Error as error:
+            return reply({"error": f"the state file cannot be written: {error}"}, 500)
+        except Exception:
+            logger.exception("Internal error in %s %s", request.method, request.raw_path)
+            return reply({"error": "internal error, see the server's log"}, 500)
+        return result if isinstance(result, web.StreamResponse) else reply(result)
+
+    async def _dispatch(self, request: web.BaseRequest) -> Any:
+        path = request.raw_path
+        if path.split("?", 1)[0] == "/healthz":
+            return {"status": "ok"}
+        self._authenticate(request)
+        handler, call = self._find(request, path)
+        return await handler(call)
+
+    def _authenticate(self, request: web.BaseRequest) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            query = parse_qs(request.raw_path.partition("?")[2])
+            token = query.get("qstash_token", [""])[0]
+        expected = self._token.encode()
+        if not hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), expected):
+            raise ApiError(401, "unable to authenticate: invalid token")
+
+    def _find(self, request: web.BaseRequest, path: str) -> tuple[Handler, Call]:
+        segments = path.split("?", 1)[0].split("/")
+        if not path.startswith("/v2/"):
+            raise ApiError(404, f"no such endpoint: {path}")
+        wrong_method = False
+        for method, pattern, handler in self._routes.get(segments[2], ()):
+            names = _match(pattern, segments[2:])
+            if names is None:
+                continue
+            if method == request.method:
+                skipped = 3 + len(names) - (pattern[-1] == "**")
+                return handler, Call(self._services, request, names, path.split("/", skipped)[-1])
+            wrong_method = True
+        if wrong_method:
+            raise ApiError(405, f"{request.method} is not allowed on {path}")
+        raise ApiError(404, _missing(segments[2], path))
+
+
+def reply(result: Any, status: int = 200) -> web.Response:
+    body = b"" if result is None else json.dumps(result).encode()
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _match(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:
+    """Return the variable parts of a path that fits the pattern, or None."""
+    rest = pattern[-1] == "**"
+    if len(segments) < len(pattern) if rest else len(segments) != len(pattern):
+        return None
+    pairs = list(zip(pattern, segments, strict=False))
+    if any(part not in ("*", "**", segment) for part, segment in pairs):
+        return None
+    return tuple(unquote(segment) for part, segment in pairs if part in ("*", "**"))
+
+
+def _missing(noun: str, path: str) -> str:
+    if noun in _FOREIGN:
+        return f"{path}: Upstash Workflow's endpoints are not part of the local QStash server"
+    return f"no such endpoint: {path}"

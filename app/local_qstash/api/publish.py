@@ -1,0 +1,131 @@
+"""Publish, enqueue and batch."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from app.local_qstash.destinations import check_name, split_target
+from app.local_qstash.engine.intake import Draft, Order, Receipt
+from app.local_qstash.errors import ApiError, bad_request
+from app.local_qstash.options import Pair, boolean
+from app.local_qstash.services import Services
+
+from .http import Call, Route, reply
+
+# Never forwarded by Upstash-Header-Forward: they belong to the connection or to us.
+_NOT_FORWARDED = frozenset(
+    {"authorization", "host", "content-length", "content-type", "connection", "keep-alive", "te"}
+    | {"transfer-encoding", "upgrade", "trailer", "expect", "accept-encoding", "user-agent"}
+    | {"proxy-authorization", "proxy-connection"}
+)
+
+
+async def publish(call: Call) -> Any:
+    order = await read_order(call, call.raw)
+    return await _accept_one(call.services, order)
+
+
+async def enqueue(call: Call) -> Any:
+    queue = check_name(call.names[0], "queue name")
+    order = await read_order(call, call.raw, queue=queue)
+    return await _accept_one(call.services, order)
+
+
+async def batch(call: Call) -> Any:
+    """Accept every valid item of a batch in one commit; a bad one gets an error in its slot."""
+    items = await call.json(limit=call.services.settings.limits.batch_bytes)
+    if not isinstance(items, list):
+        raise bad_request("a batch is a JSON array of messages")
+    slots = [_try_draft(call, item) for item in items]
+    drafts = [draft for slot in slots if isinstance(slot, list) for draft in slot]
+    receipts = iter(await call.services.intake.accept(drafts))
+    return [
+        _shown(slot, [next(receipts) for _ in slot])
+        if isinstance(slot, list)
+        else {"error": str(slot)}
+        for slot in slots
+    ]
+
+
+async def read_order(call: Call, raw: str, *, queue: str | None = None) -> Order:
+    """Read a message from a request whose raw path ends with its destination."""
+    destination, config = split_target(raw)
+    pairs = config_pairs([*call.request.headers.items(), *config])
+    return Order(
+        destination=destination,
+        pairs=pairs,
+        body=await call.body(),
+        queue=queue,
+        caller_ip=call.request.remote,
+    )
+
+
+def config_pairs(headers: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Return what of a request's headers stays with its message, names in lower case."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    kept = [
+        (name, value)
+        for name, value in lowered
+        if (name.startswith("upstash-") and not name.startswith("upstash-telemetry-"))
+        or name == "content-type"
+    ]
+    if boolean(dict(kept), "upstash-header-forward"):
+        kept += [
+            (f"upstash-forward-{name}", value)
+            for name, value in lowered
+            if not name.startswith("upstash-") and name not in _NOT_FORWARDED
+        ]
+    return tuple(pair for pair in kept if pair[0] != "upstash-header-forward")
+
+
+async def _accept_one(services: Services, order: Order) -> Any:
+    drafts = services.intake.draft(order)
+    receipts = await services.intake.accept(drafts)
+    duplicate = bool(receipts) and all(receipt.deduplicated for receipt in receipts)
+    return reply(_shown(drafts, receipts), 202 if duplicate else 200)
+
+
+def _try_draft(call: Call, item: object) -> list[Draft] | ApiError:
+    try:
+        return call.services.intake.draft(_order(call, item))
+    except ApiError as error:
+        return error
+
+
+def _order(call: Call, item: object) -> Order:
+    if not isinstance(item, dict) or not isinstance(item.get("destination"), str):
+        raise bad_request("a batch item is an object with a string `destination`")
+    destination, config = split_target(item["destination"])
+    queue, headers, body = item.get("queue"), item.get("headers") or {}, item.get("body")
+    if not isinstance(headers, dict) or not isinstance(body, str | None):
+        raise bad_request("a batch item's `headers` is an object and its `body` a string")
+    return Order(
+        destination=destination,
+        pairs=config_pairs([*_header_items(headers), *config]),
+        body=(body or "").encode("utf-8", "surrogatepass"),
+        queue=None if queue is None else check_name(queue, "queue name"),
+        caller_ip=call.request.remote,
+    )
+
+
+def _header_items(headers: dict[str, Any]) -> Iterable[Pair]:
+    for name, value in headers.items():
+        for one in value if isinstance(value, list) else [value]:
+            yield name, one if isinstance(one, str) else json.dumps(one)
+
+
+def _shown(drafts: Sequence[Draft], receipts: Sequence[Receipt]) -> Any:
+    shown: list[dict[str, Any]] = [
+        {"messageId": receipt.message_id, "url": receipt.url}
+        | ({"deduplicated": True} if receipt.deduplicated else {})
+        for receipt in receipts
+    ]
+    grouped = bool(drafts) and drafts[0].message.topic is not None
+    return shown if grouped or not shown else shown[0]
+
+
+ROUTES: list[Route] = [
+    ("POST", "publish/**", publish),
+    ("POST", "enqueue/*/**", enqueue),
+    ("POST", "batch", batch),
+]

@@ -1,0 +1,153 @@
+"""`flask qstash dev`: needs neither the app's settings nor its database."""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from .destinations import is_url, origin_of
+from .errors import StateFileError
+from .server import Server, serve_until, start_server
+from .settings import DEVELOPMENT, Credentials, Settings
+
+DEFAULT_STATE = Path("instance/qstash.sqlite3")
+
+
+@click.group("qstash", help="A QStash-compatible server for this machine.")
+def qstash() -> None:
+    pass
+
+
+@qstash.command("dev")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes any free one.",
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"SQLite file that keeps everything over restarts.  [default: {DEFAULT_STATE}]",
+)
+@click.option("--memory", is_flag=True, help="Keep nothing: everything is gone at the end.")
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.001, 1_000_000),
+    help="Make delays, backoff and cron this many times faster.",
+)
+@click.option(
+    "--map-origin",
+    "origins",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Deliver what is published to origin FROM to origin TO instead; repeatable.",
+)
+@click.option(
+    "--token",
+    default=DEVELOPMENT.token,
+    envvar="QSTASH_DEV_TOKEN",
+    show_envvar=True,
+    help="What clients must show.  [default: the development token]",
+)
+@click.option(
+    "--signing-keys",
+    nargs=2,
+    default=(DEVELOPMENT.current_signing_key, DEVELOPMENT.next_signing_key),
+    envvar="QSTASH_DEV_SIGNING_KEYS",
+    show_envvar=True,
+    metavar="CURRENT NEXT",
+    help="What deliveries are signed with.  [default: the development keys]",
+)
+def dev(
+    host: str,
+    port: int,
+    *,
+    state: Path | None,
+    memory: bool,
+    speed: float,
+    origins: tuple[str, ...],
+    token: str,
+    signing_keys: tuple[str, str],
+) -> None:
+    """Run a QStash server on this machine, for development and tests.
+
+    Prints what a client needs in the form of an env file, then serves until it is stopped with
+    Ctrl-C or SIGTERM.
+    """
+    if memory and state is not None:
+        raise click.UsageError("--memory and --state exclude each other.")
+    settings = Settings(
+        state=None if memory else (state or DEFAULT_STATE),
+        host=host,
+        port=port,
+        credentials=Credentials(token, *signing_keys),
+        speed=speed,
+        origins=dict(_origin(pair) for pair in origins),
+    )
+    _check_exposure(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(_serve(settings))
+    except StateFileError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {host}:{port}: {error}") from None
+
+
+async def _serve(settings: Settings) -> None:
+    server = await start_server(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _announce(server, settings)
+    await serve_until(server, stop)
+
+
+def _announce(server: Server, settings: Settings) -> None:
+    credentials = settings.credentials
+    click.echo(f"QSTASH_URL={server.url}")
+    click.echo(f"QSTASH_TOKEN={credentials.token}")
+    click.echo(f"QSTASH_CURRENT_SIGNING_KEY={credentials.current_signing_key}")
+    click.echo(f"QSTASH_NEXT_SIGNING_KEY={credentials.next_signing_key}")
+    kept = f"state in {settings.state}" if settings.state else "state in memory"
+    click.echo(f"Local QStash is running at {server.url} ({kept})")
+
+
+def _origin(pair: str) -> tuple[str, str]:
+    source, _, target = pair.partition("=")
+    for url in (source, target):
+        if not is_url(url) or origin_of(url) != url.rstrip("/").lower():
+            raise click.BadParameter(
+                f"{pair!r}: use origins, such as https://staging.example.com=http://127.0.0.1:8000",
+                param_hint="--map-origin",
+            )
+    return source, target
+
+
+def _check_exposure(settings: Settings) -> None:
+    """Refuse to show the well-known token to other machines."""
+    ours = settings.credentials
+    known = ours.token == DEVELOPMENT.token or (
+        ours.current_signing_key == DEVELOPMENT.current_signing_key
+    )
+    if known and not _is_loopback(settings.host):
+        raise click.UsageError(
+            f"--host {settings.host} can be reached from other machines, and everybody knows the "
+            "development token and keys. Set QSTASH_DEV_TOKEN and QSTASH_DEV_SIGNING_KEYS (two, "
+            "with a space between them) to secrets of your own first."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,199 @@
+"""The life of a message: accepted, due, attempted, and delivered, retried or dead."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import count
+
+from app.local_qstash.clock import Clock
+from app.local_qstash.feed import Feed
+from app.local_qstash.settings import Settings
+from app.local_qstash.store.batch import Batch
+from app.local_qstash.store.schema import CANCELLING, PENDING
+from app.local_qstash.store.store import Store
+
+from .gates import Gates
+from .loading import load_body, load_unfinished
+from .message import Message
+from .outcome import Outcome, cancelled, conclude, log
+from .timers import Timers
+from .transport import Transport
+
+logger = logging.getLogger(__name__)
+
+# A waiting message's body stays in memory up to this many bytes; a longer one is read back.
+_BODY_KEPT = 4096
+
+
+class Engine:
+    """Owner of every unfinished message of a server."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock, store: Store, transport: Transport
+    ) -> None:
+        self.clock, self.store, self.transport = clock, store, transport
+        self.feed = Feed()
+        self.timers = Timers(clock)
+        self.gates = Gates(
+            clock,
+            self.timers,
+            per_origin=settings.limits.parallelism_per_origin,
+            start=self._start,
+            drop=self._drop,
+        )
+        self.messages: dict[int, Message] = {}
+        self._seq = count(1)
+        self._attempts: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """Take up where the last server on this state file stopped."""
+        last, unfinished = await self.store.run(load_unfinished)
+        self._seq = count(last + 1)
+        for message in unfinished:
+            self.messages[message.seq] = message
+            self._retake_place(message)
+        for message in unfinished:
+            self._schedule(message)
+
+    async def accept(self, messages: Sequence[Message], batch: Batch) -> None:
+        """Make new messages durable together with `batch`, then let them on their way.
+
+        Raises:
+            sqlite3.Error: none of them was accepted.
+        """
+        self.enroll(messages, batch)
+        await self.store.commit(batch)
+        self.admit(messages)
+
+    def enroll(self, messages: Iterable[Message], batch: Batch) -> None:
+        """Number new messages and add their rows to `batch`; `admit` them once it is written."""
+        for message in messages:
+            self._number(message)
+            batch.messages.append(message.row())
+            log(batch, message, "CREATED", message.created_at)
+            message.pairs = None
+
+    def admit(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.messages[message.seq] = message
+            self.feed.publish("CREATED", message)
+            self._schedule(message)
+
+    @property
+    def active(self) -> int:
+        """How many attempts are being made now."""
+        return len(self._attempts)
+
+    async def cancel(self, seqs: Iterable[int]) -> int:
+        """Cancel messages and return how many of them were still waiting.
+
+        An attempt that is in flight is not called back, but nothing follows it.
+        """
+        batch, now = Batch(), self.clock.now()
+        found = [self.messages[seq] for seq in seqs if seq in self.messages]
+        found = [message for message in found if message.state == PENDING]
+        for message in found:
+            message.state = CANCELLING
+            batch.states.append((CANCELLING, message.retried, None, message.seq))
+            log(batch, message, "CANCEL_REQUESTED", now)
+        await self.store.commit(batch)
+        return len(found)
+
+    def deliver_now(self, message: Message) -> None:
+        """Deliver a waiting message at once; the attempt it waited for is this one."""
+        message.due_at = self.clock.now()
+        self.store.write(Batch(reschedules=[(message.due_at, message.retried, message.seq)]))
+        self.gates.due(message)
+
+    async def stop(self, grace: float) -> None:
+        """Let attempts in flight end for `grace` seconds; what is left is delivered next time."""
+        self.timers.stop()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=grace)
+        for attempt in list(self._attempts):
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+
+    def _retake_place(self, message: Message) -> None:
+        """Count a callback, or a message that was begun before a restart, into its queue."""
+        begun = message.queue is not None and message.retried > 0
+        if message.place is not None and (begun or message.held_queue is not None):
+            message.has_place = begun
+            name, holder = message.place
+            self.gates.queue(name).hold(holder)
+
+    def _number(self, message: Message) -> None:
+        message.seq = next(self._seq)
+        message.created_at = now = self.clock.now()
+        message.due_at = max(message.due_at, now)
+        message.not_before = message.due_at
+
+    def _schedule(self, message: Message) -> None:
+        if message.due_at <= self.clock.now():
+            self.gates.due(message)
+            return
+        if message.body is not None and len(message.body) > _BODY_KEPT:
+            message.body = None
+        self.timers.at(message.due_at, partial(self._wake, message, message.due_at))
+
+    def _wake(self, message: Message, due_at: int) -> None:
+        # A message that was delivered ahead of its time leaves a stale timer behind.
+        if message.due_at == due_at and message.seq in self.messages:
+            self.gates.due(message)
+
+    def _start(self, message: Message) -> None:
+        attempt = asyncio.get_running_loop().create_task(self._attempt(message))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+
+    async def _attempt(self, message: Message) -> None:
+        message.in_flight = True
+        started = Batch()
+        log(started, message, "ACTIVE", self.clock.now())
+        self.store.write(started)
+        self.feed.publish("ACTIVE", message)
+        if message.body is None:
+            message.body = await self.store.run(partial(load_body, seq=message.seq))
+        answer = await self.transport.send(message, message.body)
+        message.in_flight = False
+        outcome = conclude(message, answer, self.clock)
+        self.gates.attempt_over(message)
+        await self._record(message, outcome)
+
+    async def _record(self, message: Message, outcome: Outcome) -> None:
+        self.enroll(outcome.callbacks, outcome.batch)
+        if not outcome.callbacks:
+            self.store.write(outcome.batch)
+        else:
+            await self._commit_until_written(outcome.batch)
+        for callback in outcome.callbacks:
+            self._retake_place(callback)
+        self.admit(outcome.callbacks)
+        if outcome.retry_at is None:
+            self._forget(message)
+        else:
+            message.retried += 1
+            message.due_at = outcome.retry_at
+            self._schedule(message)
+        self.feed.publish(outcome.batch.events[-1][2], message)
+
+    async def _commit_until_written(self, batch: Batch) -> None:
+        """Write an outcome with callbacks: what was done must not be forgotten for a full disk."""
+        while True:
+            try:
+                return await self.store.commit(batch)
+            except sqlite3.Error:
+                await asyncio.sleep(1)
+
+    def _drop(self, message: Message) -> None:
+        batch = Batch()
+        cancelled(batch, message, self.clock.now())
+        self.store.write(batch)
+        self._forget(message)
+        self.feed.publish("CANCELED", message)
+
+    def _forget(self, message: Message) -> None:
+        self.messages.pop(message.seq, None)
+        self.gates.message_over(message)

@@ -1,0 +1,164 @@
+"""From what a publisher sent to accepted messages: destinations, options, duplicates, one commit.
+
+Publishes, batches, schedules and dead-letter retries all come in through here.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.local_qstash.destinations import check_url, is_url
+from app.local_qstash.errors import ApiError, bad_request
+from app.local_qstash.options import Admission, Options, Pair, parse_options, split_admission
+from app.local_qstash.settings import Limits
+from app.local_qstash.store.batch import Batch
+
+from .deduplication import Deduplication
+from .engine import Engine
+from .flow_keys import FlowKeys
+from .message import Message
+from .queues import Queues
+from .url_groups import UrlGroups
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One item as published: a destination that may be a URL group, and what comes with it."""
+
+    destination: str
+    pairs: tuple[Pair, ...] = ()  # lower-case header names
+    body: bytes = b""
+    queue: str | None = None
+    schedule_id: str | None = None
+    caller_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a message: its id, or its elder's if it is a duplicate."""
+
+    message_id: str
+    url: str
+    deduplicated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that is ready to be accepted, unless `key` was seen before."""
+
+    message: Message
+    key: str | None
+
+
+class Intake:
+    """Accepts messages for one server."""
+
+    def __init__(
+        self, engine: Engine, limits: Limits, *, groups: UrlGroups, queues: Queues, flows: FlowKeys
+    ) -> None:
+        self._engine, self._limits = engine, limits
+        self._groups, self._queues, self._flows = groups, queues, flows
+        self.deduplication = Deduplication(engine.clock)
+
+    def draft(self, order: Order) -> list[Draft]:
+        """Turn an order into one message per destination; accepts nothing yet.
+
+        Raises:
+            ApiError: 400 or 413, saying which part of the order is wrong.
+        """
+        if len(order.body) > self._limits.message_bytes:
+            raise ApiError(413, f"message body exceeds {self._limits.message_bytes} bytes")
+        admission, pairs = split_admission(order.pairs)
+        if is_url(order.destination) or not self._groups.knows(order.destination):
+            check_url(order.destination)
+            return [self._draft(order, admission, pairs)]
+        return [
+            self._draft(order, admission, pairs, topic=order.destination, **endpoint)
+            for endpoint in self._groups.endpoints(order.destination)
+        ]
+
+    async def accept(self, drafts: Sequence[Draft]) -> list[Receipt]:
+        """Accept all drafts in one commit, leaving out duplicates, and return when it is on disk.
+
+        Raises:
+            sqlite3.Error: nothing was accepted.
+        """
+        claims = [self.deduplication.claim(draft.key, draft.message.id) for draft in drafts]
+        fresh = [
+            draft for draft, claim in zip(drafts, claims, strict=True) if not claim.deduplicated
+        ]
+        try:
+            await self._commit(fresh)
+        except BaseException:
+            self.deduplication.forget(draft.key for draft in fresh)
+            raise
+        self.deduplication.confirm(draft.key for draft in fresh)
+        for claim in claims:
+            await claim.durable()
+        return [
+            Receipt(claim.message_id, draft.message.url, claim.deduplicated)
+            for draft, claim in zip(drafts, claims, strict=True)
+        ]
+
+    async def _commit(self, fresh: Sequence[Draft]) -> None:
+        if not fresh:
+            return
+        batch = Batch()
+        for draft in fresh:
+            self._queues.ensure(draft.message.queue, batch)
+            self._flows.adopt(draft.message.flow, batch)
+            self.deduplication.record(draft.key, draft.message.id, batch)
+        await self._engine.accept([draft.message for draft in fresh], batch)
+
+    def _draft(
+        self,
+        order: Order,
+        admission: Admission,
+        pairs: tuple[Pair, ...],
+        *,
+        url: str | None = None,
+        name: str | None = None,
+        topic: str | None = None,
+    ) -> Draft:
+        pairs = self._groups.with_defaults(topic, pairs) if topic else pairs
+        message = Message(
+            url=url or order.destination,
+            options=self._options(pairs),
+            body=order.body,
+            pairs=pairs,
+            due_at=self._due_at(admission),
+            topic=topic,
+            endpoint=name,
+            queue=order.queue,
+            schedule_id=order.schedule_id,
+            caller_ip=order.caller_ip,
+        )
+        return Draft(message, _deduplication_key(message, admission))
+
+    def _options(self, pairs: tuple[Pair, ...]) -> Options:
+        options = parse_options(pairs)
+        callbacks = (options.callback, options.failure_callback)
+        retries = [options.retries, *(c.retries or 0 for c in callbacks if c)]
+        if max(retries) > self._limits.retries:
+            raise bad_request(f"quota maxRetries exceeded: at most {self._limits.retries}")
+        return options
+
+    def _due_at(self, admission: Admission) -> int:
+        clock = self._engine.clock
+        seconds = float(admission.delay)
+        if admission.not_before is not None:
+            seconds = admission.not_before - clock.now() / 1000
+        if seconds > self._limits.delay_seconds:
+            raise bad_request(f"quota maxDelay exceeded: at most {self._limits.delay_seconds}s")
+        return clock.after(seconds) if seconds > 0 else 0
+
+
+def _deduplication_key(message: Message, admission: Admission) -> str | None:
+    if admission.by_content:
+        parts = [message.url, message.body or b"", message.options.headers]
+        return "content:" + hashlib.sha256(repr(parts).encode()).hexdigest()
+    if admission.deduplication_id is None:
+        return None
+    # The scope is the account; only the copies that one publish makes for a URL group differ.
+    copy = f":{message.url}" if message.topic else ""
+    return f"id:{admission.deduplication_id}{copy}"

@@ -1,0 +1,95 @@
+"""What an attempt's answer means: delivered, again later, or given up; as rows and messages."""
+
+import json
+from dataclasses import dataclass, field
+
+from app.local_qstash.clock import Clock
+from app.local_qstash.store.batch import Batch
+from app.local_qstash.store.schema import CANCELLED, DELIVERED, FAILED, PENDING
+
+from .backoff import seconds_until_retry
+from .callbacks import callback_message
+from .message import Message
+from .transport import Answer
+
+_STOP_STATUS = 489
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What to write, whom to tell, and when to try again (None: never)."""
+
+    batch: Batch = field(default_factory=Batch)
+    callbacks: list[Message] = field(default_factory=list)
+    retry_at: int | None = None
+
+
+def conclude(message: Message, answer: Answer, clock: Clock) -> Outcome:
+    """Decide what follows from `answer`; the message itself is changed by the engine."""
+    outcome, now = Outcome(), clock.now()
+    if answer.delivered:
+        _finish(outcome.batch, message, DELIVERED, now)
+        log(outcome.batch, message, "DELIVERED", now)
+    elif message.state != PENDING:
+        log(outcome.batch, message, "ERROR", now, answer=answer)
+        cancelled(outcome.batch, message, now)
+    elif _is_last(message, answer):
+        log(outcome.batch, message, "ERROR", now, answer=answer)
+        _fail(outcome, message, answer, now)
+    else:
+        outcome.retry_at = clock.after(seconds_until_retry(message, answer))
+        log(outcome.batch, message, "ERROR", now, answer=answer, next_delivery=outcome.retry_at)
+        log(outcome.batch, message, "RETRY", now, next_delivery=outcome.retry_at)
+        outcome.batch.reschedules.append((outcome.retry_at, message.retried + 1, message.seq))
+    if message.options.callback:
+        outcome.callbacks.append(callback_message(message, message.options.callback, answer))
+    return outcome
+
+
+def cancelled(batch: Batch, message: Message, now: int) -> None:
+    _finish(batch, message, CANCELLED, now)
+    log(batch, message, "CANCELED", now)
+
+
+def log(
+    batch: Batch,
+    message: Message,
+    state: str,
+    now: int,
+    *,
+    answer: Answer | None = None,
+    next_delivery: int | None = None,
+) -> None:
+    """Add a log entry to `batch`."""
+    if answer is None:
+        batch.events.append((message.seq, now, state, next_delivery, None, None, None, None))
+        return
+    error = answer.error or f"destination answered {answer.status}"
+    batch.events.append(
+        (message.seq, now, state, next_delivery, error, answer.status, *_stored(answer))
+    )
+
+
+def _is_last(message: Message, answer: Answer) -> bool:
+    stop = (answer.header("Upstash-Nonretryable-Error") or "").strip().lower() == "true"
+    return message.retried >= message.options.retries or (answer.status == _STOP_STATUS and stop)
+
+
+def _fail(outcome: Outcome, message: Message, answer: Answer, now: int) -> None:
+    dlq_id = f"{now}-{message.seq}"
+    _finish(outcome.batch, message, FAILED, now)
+    log(outcome.batch, message, "FAILED", now)
+    outcome.batch.dead_letters.append(
+        (dlq_id, message.seq, now, answer.error, answer.status, *_stored(answer))
+    )
+    if message.options.failure_callback:
+        target = message.options.failure_callback
+        outcome.callbacks.append(callback_message(message, target, answer, dlq_id=dlq_id))
+
+
+def _finish(batch: Batch, message: Message, state: int, now: int) -> None:
+    batch.states.append((state, message.retried, now, message.seq))
+
+
+def _stored(answer: Answer) -> tuple[str, bytes]:
+    return json.dumps(answer.headers), answer.body

@@ -1,0 +1,78 @@
+"""Named FIFO queues: their settings, kept on disk and in the lanes."""
+
+import sqlite3
+
+from app.local_qstash.store.batch import Batch
+from app.local_qstash.store.store import Store
+
+from .engine import Engine
+
+_UPSERT = (
+    "INSERT INTO queues VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+    " parallelism = excluded.parallelism, paused = excluded.paused,"
+    " updated_at = excluded.updated_at"
+)
+_SELECT = (
+    "SELECT queues.*, (SELECT count(*) FROM messages"
+    " WHERE state = 0 AND messages.queue = queues.name) AS lag FROM queues"
+)
+
+
+class Queues:
+    """The queues of one server."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine, self._store = engine, store
+        self._known: set[str] = set()
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        for row in connection.execute("SELECT * FROM queues"):
+            self._known.add(row["name"])
+            lane = self._engine.gates.queue(row["name"])
+            lane.parallelism, lane.paused = row["parallelism"], bool(row["paused"])
+
+    def ensure(self, name: str | None, batch: Batch) -> None:
+        """Create the queue that a message names, with parallelism 1, in the message's commit."""
+        if name is None or name in self._known:
+            return
+        self._known.add(name)
+        now = self._engine.clock.now()
+        batch.calls.append(
+            lambda db: db.execute(
+                "INSERT OR IGNORE INTO queues VALUES (?, 1, 0, ?, ?)", (name, now, now)
+            )
+        )
+
+    async def upsert(
+        self, name: str, *, parallelism: int | None = None, paused: bool | None = None
+    ) -> None:
+        """Create or change a queue; what is None stays as it is."""
+        lane, now = self._engine.gates.queue(name), self._engine.clock.now()
+        row = (
+            name,
+            lane.parallelism if parallelism is None else parallelism,
+            lane.paused if paused is None else paused,
+            now,
+            now,
+        )
+        await self._store.run(lambda db: db.execute(_UPSERT, row))
+        self._known.add(name)
+        lane.parallelism, lane.paused = row[1], row[2]
+        self._engine.gates.pump_queue(name)
+
+    async def delete(self, name: str) -> None:
+        """Delete a queue and cancel what waits in it."""
+        seqs = [message.seq for message in self._engine.messages.values() if message.queue == name]
+        await self._engine.cancel(seqs)
+        await self._store.run(lambda db: db.execute("DELETE FROM queues WHERE name = ?", (name,)))
+        self._known.discard(name)
+        lane = self._engine.gates.queue(name)
+        lane.parallelism, lane.paused = 1, False
+        self._engine.gates.pump_queue(name)
+
+    async def find(self, name: str | None = None) -> list[sqlite3.Row]:
+        """Return the queue of that name if there is one, or all queues, with their lag."""
+        where, args = (" WHERE name = ?", (name,)) if name is not None else ("", ())
+        return await self._store.run(
+            lambda db: db.execute(f"{_SELECT}{where} ORDER BY name", args).fetchall()
+        )

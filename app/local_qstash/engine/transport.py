@@ -1,0 +1,132 @@
+"""One attempt: a signed HTTP request to the destination, and what came back."""
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+import aiohttp
+from yarl import URL
+
+from app.local_qstash.destinations import origin_of
+from app.local_qstash.options import Pair, canonical
+from app.local_qstash.settings import Settings
+from app.local_qstash.signing import sign
+
+from .keys import SigningKeys
+from .message import Message
+
+_SKIPPED = frozenset({"Accept-Encoding", "Content-Type"})  # only as published
+# Idle connections are dropped before any common server would (gunicorn after 2 s): a request sent
+# on a connection that the other side is just closing would count as a failed attempt.
+_IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an attempt brought. `status` is 0 and `error` set when there was no HTTP answer."""
+
+    status: int = 0
+    headers: tuple[Pair, ...] = ()
+    body: bytes = b""
+    error: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return self.status // 100 == 2  # noqa: PLR2004 - 2xx; a redirect is no delivery
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Transport(Protocol):
+    """Sends attempts. Fault injection wraps one of these around the real one."""
+
+    async def send(self, message: Message, body: bytes) -> Answer:
+        """Make one attempt; a failure to do so is an `Answer` too."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+
+class HttpTransport:
+    """The real transport: pooled keep-alive connections, no redirects, capped answers."""
+
+    def __init__(self, settings: Settings, keys: SigningKeys) -> None:
+        self._limits = settings.limits
+        self._origins = {origin_of(key): value for key, value in settings.origins.items()}
+        self._keys = keys
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_SKIPPED,
+            auto_decompress=False,
+        )
+
+    async def send(self, message: Message, body: bytes) -> Answer:
+        seconds = min(
+            message.options.timeout or self._limits.timeout_seconds, self._limits.timeout_seconds
+        )
+        started = monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._request(message, body)
+        except TimeoutError:
+            return Answer(error=f"timed out after {monotonic() - started:.1f}s (limit {seconds}s)")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Answer(error=f"{type(error).__name__}: {error}"[:1000])
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _request(self, message: Message, body: bytes) -> Answer:
+        headers = self._headers(message, body)
+        async with self._session.request(
+            message.options.method,
+            URL(self._mapped(message.url, headers), encoded=True),
+            data=body or None,
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
+            kept = await _read_capped(response, self._limits.response_bytes)
+            pairs = tuple((canonical(key), value) for key, value in response.headers.items())
+            return Answer(response.status, pairs, kept)
+
+    def _headers(self, message: Message, body: bytes) -> list[Pair]:
+        headers = [
+            *message.options.headers,
+            ("User-Agent", "Upstash-QStash"),
+            ("Upstash-Signature", sign(self._keys.current, url=message.url, body=body)),
+            ("Upstash-Message-Id", message.id),
+            ("Upstash-Retried", str(message.retried)),
+            ("Upstash-Region", "EU-CENTRAL-1"),
+        ]
+        optional = {
+            "Upstash-Schedule-Id": message.schedule_id,
+            "Upstash-Topic-Name": message.topic,
+            "Upstash-Caller-Ip": message.caller_ip,
+        }
+        return headers + [(name, value) for name, value in optional.items() if value]
+
+    def _mapped(self, url: str, headers: list[Pair]) -> str:
+        """Return the URL to connect to; the Host header keeps naming the published one."""
+        if not self._origins:
+            return url
+        origin = origin_of(url)
+        target = self._origins.get(origin)
+        if target is None:
+            return url
+        headers.append(("Host", origin.partition("://")[2]))
+        return target.rstrip("/") + url[len(origin) :]
+
+
+async def _read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read at most `limit` bytes; a longer answer costs its connection, not our memory."""
+    parts = []
+    async for part in response.content.iter_any():
+        parts.append(part[:limit])
+        limit -= len(part)
+        if limit <= 0:
+            response.close()
+            break
+    return b"".join(parts)

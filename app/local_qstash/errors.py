@@ -1,0 +1,30 @@
+"""The errors a client or an operator meets.
+
+LocalQStashError
+├── ApiError          an answer of QStash's shape: {"error": message}
+└── StateFileError    the state file cannot be used; the message says why
+"""
+
+
+class LocalQStashError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ApiError(LocalQStashError):
+    """Refuse a request with `status` and a message for the caller."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, message)
+
+
+def not_found(what: str, name: str) -> ApiError:
+    return ApiError(404, f"{what} {name} not found")
+
+
+class StateFileError(LocalQStashError):
+    """The state file is not ours, damaged, newer than this program, or in use."""

@@ -1,0 +1,251 @@
+"""The configuration of a message: `Upstash-*` headers to a frozen value.
+
+What is parsed here is also what the store keeps: the header pairs as they came. A message read
+back from disk is parsed again, so there is one reader of this format and no second encoding.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .destinations import check_url
+from .durations import parse_duration
+from .errors import bad_request
+from .expressions import compile_retry_delay
+
+Pair = tuple[str, str]  # lower-case header name and value
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_MAX_DIGITS = 15  # beyond any time or count
+_WEEK = 7 * 86_400
+_FORWARD = "upstash-forward-"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowControl:
+    """Limits shared by all messages with the same key; `period` in seconds."""
+
+    key: str
+    parallelism: int | None = None
+    rate: int | None = None
+    period: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What outputs replace by a hash; `names` are canonical header names."""
+
+    body: bool = False
+    all_headers: bool = False
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackOptions:
+    """Where and how a callback goes; None means as the original message."""
+
+    url: str
+    method: str = "POST"
+    headers: tuple[Pair, ...] = ()
+    retries: int | None = None
+    retry_delay: str | None = None
+    timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a publisher asked for the whole life of a message. Durations in seconds."""
+
+    method: str = "POST"
+    headers: tuple[Pair, ...] = ()  # canonical names, forwarded to the destination
+    retries: int = 3
+    retry_delay: str | None = None
+    timeout: int | None = None
+    callback: CallbackOptions | None = None
+    failure_callback: CallbackOptions | None = None
+    flow: FlowControl | None = None
+    labels: tuple[str, ...] = ()
+    redaction: Redaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What was asked of a message's acceptance only. `delay` in seconds, `not_before` in unix s."""
+
+    delay: int = 0
+    not_before: int | None = None
+    deduplication_id: str | None = None
+    by_content: bool = False
+
+
+_ADMISSION = frozenset(
+    {
+        "upstash-delay",
+        "upstash-not-before",
+        "upstash-deduplication-id",
+        "upstash-content-based-deduplication",
+    }
+)
+
+
+def split_admission(pairs: tuple[Pair, ...]) -> tuple[Admission, tuple[Pair, ...]]:
+    """Divide the headers of a publish into what its acceptance needs and what stays with it.
+
+    Raises:
+        ApiError: 400, naming the header and what is wrong with it.
+    """
+    values = {name: value for name, value in pairs if name in _ADMISSION}
+    if not values:
+        return Admission(), pairs
+    deduplication_id = values.get("upstash-deduplication-id")
+    if deduplication_id is not None and (not deduplication_id or ":" in deduplication_id):
+        reason = "cannot contain ':'" if deduplication_id else "cannot be empty"
+        raise bad_request(f"DeduplicationId {reason}")
+    admission = Admission(
+        delay=_duration(values, "upstash-delay") or 0,
+        not_before=_integer(values, "upstash-not-before"),
+        deduplication_id=deduplication_id,
+        by_content=boolean(values, "upstash-content-based-deduplication"),
+    )
+    return admission, tuple(pair for pair in pairs if pair[0] not in _ADMISSION)
+
+
+@lru_cache(maxsize=4096)
+def parse_options(pairs: tuple[Pair, ...]) -> Options:
+    """Return the options in lower-case header pairs; equal pairs share one value.
+
+    Raises:
+        ApiError: 400, naming the header and what is wrong with it.
+    """
+    values = dict(pairs)
+    return Options(
+        method=_method(values, "upstash-method"),
+        headers=_forwarded(pairs, _FORWARD),
+        retries=3 if (given := _integer(values, "upstash-retries")) is None else given,
+        retry_delay=_retry_delay(values, "upstash-retry-delay"),
+        timeout=_duration(values, "upstash-timeout"),
+        callback=_callback(pairs, values, "upstash-callback"),
+        failure_callback=_callback(pairs, values, "upstash-failure-callback"),
+        flow=_flow(values),
+        labels=_split(values.get("upstash-label", "")),
+        redaction=_redaction(values.get("upstash-redact-fields", "")),
+    )
+
+
+def canonical(name: str) -> str:
+    """Return a header name as Go writes it: `x-request-ID` becomes `X-Request-Id`."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def boolean(values: dict[str, str], name: str) -> bool:
+    # The Python SDK sends True and False with capitals.
+    text = values.get(name, "false").strip().lower()
+    if text not in ("true", "false", "1", "0", ""):
+        raise bad_request(f"{canonical(name)}: expected true or false, got {text!r}")
+    return text in ("true", "1")
+
+
+def _method(values: dict[str, str], name: str) -> str:
+    method = values.get(name, "POST").strip().upper()
+    if method not in METHODS:
+        raise bad_request(f"{canonical(name)}: {method!r} is none of {', '.join(sorted(METHODS))}")
+    return method
+
+
+def _integer(values: dict[str, str], name: str) -> int | None:
+    text = values.get(name)
+    if text is None:
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= _MAX_DIGITS):
+        raise bad_request(f"{canonical(name)}: expected a non-negative integer, got {text!r}")
+    return int(text)
+
+
+def _duration(values: dict[str, str], name: str) -> int | None:
+    text = values.get(name)
+    return None if text is None else parse_duration(text, canonical(name))
+
+
+def _retry_delay(values: dict[str, str], name: str) -> str | None:
+    text = values.get(name)
+    if text is not None:
+        compile_retry_delay(text)
+    return text
+
+
+def _forwarded(pairs: Iterable[Pair], prefix: str) -> tuple[Pair, ...]:
+    cut = len(prefix)
+    found = [(canonical(k[cut:]), v) for k, v in pairs if k.startswith(prefix) and len(k) > cut]
+    plain = [("Content-Type", v) for k, v in pairs if k == "content-type" and prefix == _FORWARD]
+    return tuple(plain + [pair for pair in found if not plain or pair[0] != "Content-Type"])
+
+
+def _callback(pairs: Iterable[Pair], values: dict[str, str], prefix: str) -> CallbackOptions | None:
+    url = values.get(prefix)
+    if not url:
+        return None
+    check_url(url, canonical(prefix))
+    if f"{prefix}-delay" in values:
+        raise bad_request(f"{canonical(prefix)}-Delay: callbacks cannot be delayed")
+    return CallbackOptions(
+        url=url,
+        method=_method(values, f"{prefix}-method"),
+        headers=_forwarded(pairs, f"{prefix}-forward-"),
+        retries=_integer(values, f"{prefix}-retries"),
+        retry_delay=_retry_delay(values, f"{prefix}-retry-delay"),
+        timeout=_duration(values, f"{prefix}-timeout"),
+    )
+
+
+def _flow(values: dict[str, str]) -> FlowControl | None:
+    key, text = values.get("upstash-flow-control-key"), values.get("upstash-flow-control-value")
+    if not key and not text:
+        return None
+    if not key or not text:
+        raise bad_request(
+            "Upstash-Flow-Control-Key and Upstash-Flow-Control-Value must be set together"
+        )
+    parts = dict(_flow_part(part) for part in _split(text))
+    if "rate" not in parts and "parallelism" not in parts:
+        raise _bad_flow()
+    return FlowControl(key, **parts)
+
+
+def _flow_part(part: str) -> tuple[str, int]:
+    name, _, value = (piece.strip() for piece in part.partition("="))
+    if name == "period":
+        seconds = parse_duration(value, "Upstash-Flow-Control-Value: period")
+        if not 1 <= seconds <= _WEEK:
+            raise bad_request("Upstash-Flow-Control-Value: period must be 1s to 7d")
+        return name, seconds
+    if name not in ("rate", "parallelism") or not value.isdigit() or not 1 <= int(value) < 2**31:
+        raise _bad_flow()
+    return name, int(value)
+
+
+def _bad_flow() -> Exception:
+    return bad_request(
+        "Upstash-Flow-Control-Value should be either rate=X or parallelism=Y, "
+        "or both as comma-separated values"
+    )
+
+
+def _redaction(text: str) -> Redaction | None:
+    if not text.strip():
+        return None
+    fields = [field.replace(" ", "") for field in _split(text)]
+    # The documentation writes headers, the SDKs write header.
+    names = [field.removeprefix("headers").removeprefix("header") for field in fields]
+    for field, name in zip(fields, names, strict=True):
+        if field != "body" and (name == field or (name and name[0] + name[-1] != "[]")):
+            raise bad_request(
+                f"Upstash-Redact-Fields: unknown field {field!r}, use body, header or header[Name]"
+            )
+    return Redaction(
+        body="body" in fields,
+        all_headers="" in names,
+        names=frozenset(canonical(name[1:-1]) for name in names if name.startswith("[")),
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)

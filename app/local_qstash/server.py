@@ -1,0 +1,68 @@
+"""The server as a whole: an HTTP front on the services."""
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from .api import dlq, flow_control, keys, logs, messages, publish, queues, schedules, url_groups
+from .api.http import Router
+from .services import Services, start_services
+from .settings import Settings
+
+_MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control)
+# A destination with a long query, and forwarded headers, are longer than aiohttp's defaults.
+_MAX_LINE = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is accepting requests."""
+
+    services: Services
+    runner: web.ServerRunner
+    url: str
+
+    async def stop(self) -> None:
+        """Accept nothing more, end what is in flight, close the state file."""
+        await self.runner.cleanup()
+        await self.services.stop()
+
+
+async def start_server(settings: Settings) -> Server:
+    """Start serving; port 0 takes any free one.
+
+    Raises:
+        StateFileError: the state file cannot be used.
+        OSError: the address cannot be listened on.
+    """
+    services = await start_services(settings)
+    router = Router(services, [route for module in _MODULES for route in module.ROUTES])
+    handler = web.Server(
+        router.handle,
+        access_log=None,
+        max_line_size=_MAX_LINE,
+        max_field_size=_MAX_LINE,
+    )
+    runner = web.ServerRunner(handler, shutdown_timeout=2)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except BaseException:
+        await runner.cleanup()
+        await services.stop()
+        raise
+    return Server(services, runner, _url(runner, settings.host))
+
+
+async def serve_until(server: Server, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then stop in order."""
+    try:
+        await stop.wait()
+    finally:
+        await server.stop()
+
+
+def _url(runner: web.ServerRunner, host: str) -> str:
+    port = runner.addresses[0][1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

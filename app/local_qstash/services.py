@@ -1,0 +1,80 @@
+"""The parts of a running server, put together in the order they need each other."""
+
+from dataclasses import dataclass
+
+from .clock import Clock
+from .engine.engine import Engine
+from .engine.flow_keys import FlowKeys
+from .engine.intake import Intake
+from .engine.janitor import Janitor
+from .engine.keys import SigningKeys
+from .engine.queues import Queues
+from .engine.schedules import Schedules
+from .engine.transport import HttpTransport
+from .engine.url_groups import UrlGroups
+from .settings import Settings
+from .store.store import Store
+
+_GRACE = 5.0  # seconds for attempts in flight when the server stops
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the API speaks to."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    keys: SigningKeys
+    engine: Engine
+    queues: Queues
+    groups: UrlGroups
+    flows: FlowKeys
+    intake: Intake
+    schedules: Schedules
+    janitor: Janitor
+
+    async def stop(self) -> None:
+        """Finish or safely keep what is in flight, then close the state file."""
+        await self.janitor.stop()
+        await self.schedules.stop()
+        await self.engine.stop(_GRACE)
+        await self.engine.transport.close()
+        await self.store.close()
+
+
+async def start_services(settings: Settings) -> Services:
+    """Open the state file, load what is in it and go on with what is due.
+
+    Raises:
+        StateFileError: the file cannot be used.
+    """
+    store, clock, keys = (
+        Store(settings.state),
+        Clock(settings.speed),
+        SigningKeys(settings.credentials),
+    )
+    engine = Engine(settings, clock=clock, store=store, transport=HttpTransport(settings, keys))
+    queues, flows = Queues(engine, store), FlowKeys(engine, store)
+    groups = UrlGroups(clock, store)
+    intake = Intake(engine, settings.limits, groups=groups, queues=queues, flows=flows)
+    schedules = Schedules(clock, engine.timers, store=store, intake=intake)
+    janitor = Janitor(clock, store, settings.limits)
+    # Settings before messages: a paused queue must be paused before it is filled.
+    for load in (queues.load, flows.load, groups.load, intake.deduplication.load, schedules.load):
+        await store.run(load)
+    await engine.load()
+    janitor.start()
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        keys=keys,
+        engine=engine,
+        queues=queues,
+        groups=groups,
+        flows=flows,
+        intake=intake,
+        schedules=schedules,
+        janitor=janitor,
+    )

@@ -1,0 +1,53 @@
+"""What a server is started with: credentials, limits and where its state lives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The token that clients show and the keys that deliveries are signed with."""
+
+    token: str
+    current_signing_key: str
+    next_signing_key: str
+
+
+# Published by Upstash for its development server and the same on every machine, so that either
+# server can stand in for the other. Worthless as secrets: never accepted beyond loopback.
+DEVELOPMENT = Credentials(
+    token="eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",  # noqa: S106 - public
+    current_signing_key="sig_7GVPjvuwsfqF65iC8fSrs1dfYruM",
+    next_signing_key="sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua",
+)
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is accepted and kept; the defaults follow QStash's pay-as-you-go plan."""
+
+    message_bytes: int = 10 * 1024 * 1024
+    batch_bytes: int = 100 * 1024 * 1024
+    response_bytes: int = 1024 * 1024  # kept of a destination's answer
+    delay_seconds: int = 365 * DAY
+    timeout_seconds: int = 7_200
+    retries: int = 100
+    parallelism_per_origin: int = 100
+    retention_seconds: int = 7 * DAY  # of finished messages, logs and dead letters
+    retained_messages: int = 50_000  # finished ones; the oldest go first
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one server runs. `state` is its SQLite file, or None to keep everything in memory."""
+
+    state: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    credentials: Credentials = DEVELOPMENT
+    speed: float = 1.0  # delays, backoff and cron run this many times faster
+    origins: Mapping[str, str] = field(default_factory=dict)  # origin asked for -> origin called
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,1 @@
+"""The state file: SQLite, written by one thread in groups."""

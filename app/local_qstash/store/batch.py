@@ -1,0 +1,65 @@
+"""What one transaction writes, kept by kind so that SQLite runs each statement over many rows."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = tuple[Any, ...]
+Call = Callable[[sqlite3.Connection], Any]
+
+_INSERT_MESSAGE = (
+    "INSERT INTO messages (seq, state, id, url, headers, body, created_at, not_before, due_at,"
+    " retried, topic, endpoint, queue, schedule_id, caller_ip, flow_key, labels, held_queue,"
+    " held_by) VALUES (?, 0" + ", ?" * 17 + ")"
+)
+_INSERT_EVENT = (
+    "INSERT INTO events (message, time, state, next_delivery, error, status, response_headers,"
+    " response_body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_RESCHEDULE = "UPDATE messages SET due_at = ?, retried = ? WHERE seq = ?"
+_SET_STATE = "UPDATE messages SET state = ?, retried = ?, finished_at = ? WHERE seq = ?"
+_INSERT_DEAD_LETTER = (
+    "INSERT INTO dead_letters (id, message, time, error, status, response_headers, response_body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows to write together. Order between the kinds is fixed: a message before what befell it."""
+
+    messages: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)  # message, time, state, next, error, response
+    reschedules: list[Row] = field(default_factory=list)  # due_at, retried, seq
+    states: list[Row] = field(default_factory=list)  # state, retried, finished_at, seq
+    dead_letters: list[Row] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.messages or self.states or self.calls or self.reschedules)
+
+    def merge(self, other: "Batch") -> None:
+        self.messages += other.messages
+        self.events += other.events
+        self.reschedules += other.reschedules
+        self.states += other.states
+        self.dead_letters += other.dead_letters
+        self.calls += other.calls
+
+    def execute(self, connection: sqlite3.Connection) -> list[Any]:
+        """Write everything in one transaction and return what the calls returned."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_INSERT_MESSAGE, self.messages)
+            connection.executemany(_INSERT_EVENT, self.events)
+            connection.executemany(_RESCHEDULE, self.reschedules)
+            connection.executemany(_SET_STATE, self.states)
+            connection.executemany(_INSERT_DEAD_LETTER, self.dead_letters)
+            results = [call(connection) for call in self.calls]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return results

@@ -1,0 +1,120 @@
+"""Durable state by group commit: while one batch is being fsynced, the next one gathers.
+
+All work on the file happens in one thread, in the order it was asked for, so a read sees every
+write before it. Writes that somebody waits for (an accepted message) start a commit at once;
+writes that nobody waits for (an attempt's log entry) ride along with those, or follow within
+`_LINGER` seconds. Losing such a write means one repeated delivery, never a lost one.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .batch import Batch
+from .schema import open_database
+
+_T = TypeVar("_T")
+_LINGER = 0.02
+_RETRY = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Store:
+    """The state file. Made, used and closed on one event loop."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._connection = open_database(path)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qstash-store")
+        self._unhurried = Batch()
+        self._urgent: list[tuple[Batch, asyncio.Future[None]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def commit(self, batch: Batch) -> None:
+        """Write `batch` and return when it is on disk.
+
+        Raises:
+            sqlite3.Error: nothing of the batch was written.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._urgent.append((batch, done))
+        self._start()
+        await done
+
+    def write(self, batch: Batch) -> None:
+        """Write `batch` soon."""
+        self._unhurried.merge(batch)
+        if self._timer is None and self._committing is None:
+            self._timer = asyncio.get_running_loop().call_later(_LINGER, self._start)
+
+    async def run(self, call: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `call` after everything written so far; what it changes is on disk on return."""
+        result: list[_T] = []
+        await self.commit(Batch(calls=[lambda connection: result.append(call(connection))]))
+        return result[0]
+
+    async def close(self) -> None:
+        await self.run(lambda _connection: None)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._committing is None and (self._urgent or self._unhurried):
+            self._committing = asyncio.get_running_loop().create_task(self._commit_gathered())
+
+    async def _commit_gathered(self) -> None:
+        try:
+            while self._urgent or self._unhurried:
+                await self._commit_group()
+        finally:
+            self._committing = None
+
+    async def _commit_group(self) -> None:
+        urgent, self._urgent = self._urgent, []
+        unhurried, self._unhurried = self._unhurried, Batch()
+        group = Batch()
+        group.merge(unhurried)
+        for batch, _ in urgent:
+            group.merge(batch)
+        try:
+            await self._execute(group)
+        except sqlite3.Error as error:
+            await self._one_by_one(unhurried, urgent, error)
+        else:
+            for _, done in urgent:
+                if not done.done():  # a waiter that hung up has cancelled it
+                    done.set_result(None)
+
+    async def _one_by_one(
+        self,
+        unhurried: Batch,
+        urgent: list[tuple[Batch, asyncio.Future[None]]],
+        error: sqlite3.Error,
+    ) -> None:
+        """Find out who cannot be written, so that one bad batch does not fail its neighbours."""
+        logger.error("Cannot write to the state file: %s", error)
+        for batch, done in urgent:
+            outcome = await asyncio.gather(self._execute(batch), return_exceptions=True)
+            if done.done():
+                continue
+            if isinstance(outcome[0], BaseException):
+                done.set_exception(outcome[0])
+            else:
+                done.set_result(None)
+        if unhurried:
+            unhurried.merge(self._unhurried)
+            self._unhurried = unhurried
+            await asyncio.sleep(_RETRY)
+
+    async def _execute(self, batch: Batch) -> list[Any]:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, batch.execute, self._connection
+        )
