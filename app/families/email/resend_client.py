@@ -53,7 +53,7 @@ def send(params: "Emails.SendParams", *, idempotency_key: str | None, patience: 
     # The SDK is configured by its module's globals. All threads set them to the same values; what
     # differs from call to call, the patience, is kept apart.
     resend.api_key = current_app.config["RESEND_API_KEY"]
-    resend.api_url = current_app.config["RESEND_API_URL"]
+    resend.api_url = current_app.config["RESEND_API_URL"].rstrip("/")
     resend.default_http_client = cast("HTTPClient", _client)
     waiting = _patience.set(max(0.1, patience))
     try:

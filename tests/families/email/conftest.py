@@ -29,7 +29,7 @@ def mailer(tmp_path: Path) -> Iterator[Flask]:
 def resend(mailer: Flask) -> Iterator[ResendServer]:
     """A server with Resend's API, to which the app sends."""
     with ResendServer() as server:
-        mailer.config.update(RESEND_API_KEY="re_test", RESEND_API_URL=server.url)
+        mailer.config.update(RESEND_API_KEY="re_test", RESEND_API_URL=f"{server.url}/")
         yield server
 
 

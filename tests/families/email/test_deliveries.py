@@ -1,0 +1,105 @@
+"""Signed deliveries of `send-email`: from QStash's POST to Resend's API and back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.db import db
+from app.dev.resend_server import INVALID, LOST, RATE_LIMITED, Answer, ResendServer
+from app.families.email.samples import SAMPLES
+from app.jobs import JobExecution
+from app.jobs.executions import get_job_execution_by_job_id
+from tests.support.qstash import deliver, envelope
+
+PATH = "/api/jobs/email"
+
+
+@pytest.fixture
+def resend(app: Flask) -> Iterator[ResendServer]:
+    with ResendServer() as server:
+        app.config.update(RESEND_API_KEY="re_test", RESEND_API_URL=server.url)
+        yield server
+
+
+@pytest.fixture
+def job() -> dict[str, Any]:
+    return envelope(SAMPLES[0], job_type="send-email")
+
+
+def row_of(job: dict[str, Any]) -> JobExecution:
+    db.session.rollback()
+    row = get_job_execution_by_job_id(job["jobId"])
+    assert row is not None
+    return row
+
+
+def test_an_email_is_sent_under_the_jobs_id_and_its_id_recorded(
+    client: FlaskClient, resend: ResendServer, job: dict[str, Any]
+) -> None:
+    assert deliver(client, job, PATH).status_code == 200
+
+    [sent] = resend.sent
+    assert sent.idempotency_key == f"{job['jobId']}/0"
+    assert row_of(job).result == {"messageId": sent.email_id, "template": "welcome"}
+
+
+def test_a_retry_after_a_lost_answer_completes_the_job_without_a_second_email(
+    client: FlaskClient, resend: ResendServer, job: dict[str, Any]
+) -> None:
+    resend.answer(None, LOST)
+
+    answers = [deliver(client, job, PATH, upstash_retried=str(n)).status_code for n in (0, 1)]
+
+    assert answers == [500, 200]
+    assert row_of(job).status == "completed"
+    assert len(resend.sent) == 1
+
+
+def test_a_refused_email_is_dead_at_once(
+    client: FlaskClient, resend: ResendServer, job: dict[str, Any]
+) -> None:
+    resend.answer(None, INVALID)
+
+    assert deliver(client, job, PATH).status_code == 489
+
+    row = row_of(job)
+    assert row.dead_at is not None
+    assert "422 validation_error" in (row.error or "")
+
+
+def test_a_rate_limit_puts_the_job_off_and_keeps_its_idempotency_key(
+    client: FlaskClient, resend: ResendServer, job: dict[str, Any]
+) -> None:
+    resend.answer(None, RATE_LIMITED)
+
+    for message in ("msg_1", "msg_2"):
+        deliver(client, job, PATH, upstash_message_id=message)
+
+    assert [request.status for request in resend.requests] == [429, 200]
+    assert {request.idempotency_key for request in resend.requests} == {f"{job['jobId']}/0"}
+    assert row_of(job).status == "completed"
+
+
+def test_qstash_is_told_when_resend_wants_to_be_asked_again(
+    client: FlaskClient, resend: ResendServer, job: dict[str, Any]
+) -> None:
+    resend.answer(None, Answer(503, "unavailable", "Back soon.", {"Retry-After": "90"}))
+
+    response = deliver(client, job, PATH)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (500, "90")
+
+
+def test_a_payload_that_does_not_fit_is_answered_with_its_errors(
+    client: FlaskClient, resend: ResendServer
+) -> None:
+    bad = {"to": "ada@example.com", "template": "passwordReset", "data": {"recipientName": "Ada"}}
+
+    response = deliver(client, envelope(bad, job_type="send-email"), PATH)
+
+    assert response.status_code == 489
+    assert "Missing data for required field." in response.text
+    assert resend.requests == []
