@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import click
 from flask import Flask
 
 from app import create_app
-from app.dev.console import Console
+from app.dev.console import Console, is_colourful
 from app.dev.progress import Line, Progress
 from app.dev.resend_server import INVALID, OUTAGE, ResendServer
 from app.dev.runner import Runner
@@ -59,8 +60,7 @@ def demo(instance: Path) -> bool:
         os.environ.update(start(runner, _plan(instance, resend)))
         resend.answer("fails-twice@example.com", OUTAGE, OUTAGE)
         resend.answer("never@example.com", INVALID, forever=True)
-        lines = _follow(runner, create_app())
-    return _judge(lines, emails, log_file)
+        return _judge(_follow(runner, create_app()), emails, log_file)
 
 
 def _forget_last_time(instance: Path, emails: Path) -> None:
@@ -82,7 +82,8 @@ def _plan(instance: Path, resend: ResendServer) -> Plan:
 
 def _report(part: str, where: str, seconds: float) -> None:
     took = f"{seconds:.1f} s" if seconds else ""
-    click.echo(f"  {click.style('✓', fg='green')} {part:<14}{where:<28}{took}".rstrip())
+    line = f"  {click.style('✓', fg='green')} {part:<14}{where:<28}{took}".rstrip()
+    click.echo(line, color=is_colourful(sys.stdout))
 
 
 def _follow(runner: Runner, app: Flask) -> list[Line]:
@@ -111,8 +112,8 @@ def _cases() -> list[Case]:
     welcome = SAMPLES[0]
     return [
         *(Case(sample["template"], sample) for sample in SAMPLES),
-        Case("welcome, fails twice", {**welcome, "to": "fails-twice@example.com"}, attempts=3),
-        Case("welcome, refused", {**welcome, "to": "never@example.com"}, "failed, dead"),
+        Case("welcome (fails twice)", {**welcome, "to": "fails-twice@example.com"}, attempts=3),
+        Case("welcome (refused)", {**welcome, "to": "never@example.com"}, "failed, dead"),
     ]
 
 
@@ -138,12 +139,12 @@ def _line(case: Case, job_id: str) -> Line:
 def _judge(lines: Sequence[Line], emails: Path, log: Path) -> bool:
     wrong = [line.label for line in lines if not line.as_expected]
     written = len(list(emails.glob("*.html")))
-    click.echo()
     if wrong:
-        click.echo(f"  Not as it should be: {', '.join(wrong)}. The processes' log: {log}")
+        click.echo(f"\n  Not as it should be: {', '.join(wrong)}.")
+        click.echo(f"  The log of all processes: {relpath(log)}")
     else:
-        click.echo("  Every job ended as it should: the one that Resend failed twice was retried,")
-        click.echo("  the one that it refused was given up at once.")
-    click.echo(f"  {written} emails lie in {emails}: open the .html files in a browser.")
+        click.echo("\n  Every job ended as it should: what Resend failed twice was tried again,")
+        click.echo("  what it refused was given up at once.")
+    click.echo(f"  {written} emails to look at in a browser: {relpath(emails)}/*.html")
     click.echo("  Next: make dev\n")
     return not wrong

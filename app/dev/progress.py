@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shutil import get_terminal_size
 from typing import TextIO
 
 from app.dev.console import is_colourful
@@ -46,7 +47,7 @@ class Progress:
 
     def finish(self, lines: Sequence[Line]) -> None:
         """Leave the jobs' last state standing."""
-        self._draw(self._table(lines))
+        self._draw(self._table(lines) if self._live else ["", *self._table(lines)])
 
     def _draw(self, rows: list[str]) -> None:
         # Up to where the last drawing began, and everything below it away.
@@ -66,8 +67,10 @@ class Progress:
     def _table(self, lines: Sequence[Line]) -> list[str]:
         rows = [HEAD, *(line.cells() for line in lines)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        # A line that wraps would be two, and the next drawing begin too low.
+        room = get_terminal_size().columns - len("  ✓ ") if self._live else None
         texts = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))[:room]
             for row in rows
         ]
         marks = [self._mark(line) for line in lines]

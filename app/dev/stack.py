@@ -107,7 +107,7 @@ def _start_queue(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
     began = time.monotonic()
     url = env["QSTASH_URL"]
     host, port = url.removeprefix("http://").split(":")
-    state = plan.instance / "qstash.sqlite"
+    state = plan.instance / "qstash.sqlite3"
     command = [sys.executable, "-m", "flask", "qstash", "dev", "--host", host, "--port", port]
     options = ["--state", str(state), "--speed", f"{plan.speed:g}"]
     runner.start("qstash", [*command, *options], env=env, ready=answers(f"{url}/healthz"))

@@ -64,6 +64,7 @@ def test_a_file_sees_a_line_for_each_change_and_the_table_at_the_end() -> None:
     assert file.getvalue().splitlines() == [
         "  welcome: pending, attempts 0",
         "  welcome: completed, attempts 1",
+        "",
         "    JOB      TYPE        STATUS     ATTEMPTS  DURATION",
         "  ✓ welcome  send-email  completed         1    0.25 s",
     ]

@@ -1,0 +1,113 @@
+"""`make dev` as a developer meets it: another terminal finds it, and Ctrl-C leaves nothing."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.dev import addresses
+from app.dev.guardian import ROOT
+from app.dev.postgres import Server
+from tests.dev.waiting import await_that
+
+EMAIL = {"to": "ada@example.com", "template": "passwordChanged", "data": {"recipientName": "Ada"}}
+
+
+class Dev:
+    """A running `python -m app.dev up` with its own folder."""
+
+    def __init__(self, instance: Path) -> None:
+        self.instance = instance
+        self.log = instance.with_name(f"{time.monotonic_ns()}.log")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "app.dev", "up", "--instance", instance],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def await_ready(self) -> dict[str, str]:
+        await_that(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
+        assert self.process.poll() is None, self.log.read_text()
+        return addresses.running(self.instance)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("dev") / "instance"
+    yield folder
+    Server(folder / "postgres").destroy()
+
+
+@pytest.fixture
+def dev(instance: Path) -> Iterator[Dev]:
+    dev = Dev(instance)
+    yield dev
+    dev.stop()
+
+
+def flask(*arguments: str, settings: dict[str, str]) -> str:
+    """Run a command as in another terminal."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "flask", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_job_enqueued_in_another_terminal_goes_all_the_way(dev: Dev) -> None:
+    settings = dev.await_ready()
+    enqueued = flask("jobs", "enqueue", "send-email", json.dumps(EMAIL), settings=settings)
+    job_id = enqueued.split()[0]
+
+    flask("jobs", "watch", job_id, "--timeout", "30", settings=settings)
+    assert len(list((dev.instance / "mailbox").glob("*passwordChanged*.html"))) == 1
+    assert "web      │ " in dev.log.read_text()
+    assert stat.S_IMODE((dev.instance / "dev.json").stat().st_mode) == 0o600
+
+
+def test_after_ctrl_c_nothing_runs_and_the_next_start_has_the_same_database(dev: Dev) -> None:
+    before = dev.await_ready()
+    dev.stop()
+
+    assert addresses.running(dev.instance) == {}
+    assert not Server(dev.instance / "postgres").is_running()
+    again = Dev(dev.instance)
+    assert again.await_ready()["DATABASE_URL"] == before["DATABASE_URL"]
+    again.stop()
+
+
+def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev: Dev) -> None:
+    settings = dev.await_ready()
+    second = Dev(dev.instance)
+
+    assert second.process.wait(timeout=60) == 1
+    assert f"runs already, at {settings['BASE_URL']}" in second.log.read_text()
+    assert addresses.running(dev.instance) == settings
+
+
+def test_a_file_left_by_a_machine_that_lost_power_is_not_believed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "dev.json").write_text(json.dumps({"pid": dead.pid, "BASE_URL": "x"}))
+
+    assert addresses.running(tmp_path) == {}
