@@ -54,7 +54,7 @@ def _split_zone(expression: str) -> tuple[list[str], tzinfo]:
     name = fields[0].partition("=")[2]
     try:
         return fields[1:], ZoneInfo(name)
-    except (OSError, ValueError):  # unknown, malformed, or a folder of the zone database
+    except (KeyError, OSError, ValueError):  # unknown, a folder of the zone database, malformed
         raise _invalid(expression, f"unknown time zone {name!r}") from None
 
 

@@ -96,12 +96,12 @@ def _order(call: Call, item: object) -> Order:
     if not isinstance(item, dict) or not isinstance(item.get("destination"), str):
         raise bad_request("a batch item is an object with a string `destination`")
     destination, config = split_target(item["destination"])
-    queue, headers, body = item.get("queue"), item.get("headers") or {}, item.get("body")
-    if not isinstance(headers, dict) or not isinstance(body, str | None):
+    queue, headers, body = item.get("queue"), item.get("headers"), item.get("body")
+    if not isinstance(headers, dict | None) or not isinstance(body, str | None):
         raise bad_request("a batch item's `headers` is an object and its `body` a string")
     return Order(
         destination=destination,
-        pairs=config_pairs([*_header_items(headers), *config]),
+        pairs=config_pairs([*_header_items(headers or {}), *config]),
         body=(body or "").encode("utf-8", "surrogatepass"),
         queue=None if queue is None else check_name(queue, "queue name"),
         caller_ip=call.request.remote,
