@@ -9,8 +9,8 @@ from click import ClickException
 
 from app import INSTANCE
 from app.dev.demo import demo
-from app.dev.postgres import PostgresError, Server
-from app.dev.runner import RunnerError, interruptible
+from app.dev.postgres import Server
+from app.dev.runner import interruptible
 from app.dev.up import up
 
 INTERRUPTED = 130
@@ -29,11 +29,9 @@ def main() -> int:
             return _run(given.command, given.instance)
     except KeyboardInterrupt:
         return INTERRUPTED if given.command == "demo" else 0
-    except (RunnerError, PostgresError) as error:
-        sys.stderr.write(f"Error: {error}\n")
     except ClickException as error:
         error.show()
-    return 1
+        return error.exit_code
 
 
 def _run(command: str, instance: Path) -> int:

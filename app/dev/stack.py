@@ -59,9 +59,11 @@ def start(runner: Runner, plan: Plan) -> dict[str, str]:
     settings["BASE_URL"] = given.get("BASE_URL", f"http://127.0.0.1:{port}")
     env = {**os.environ, **settings, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
     _migrate(runner, plan, env)
+    # The app first: at once a queue delivers what fell due while it was stopped. And at the end
+    # nothing is delivered any more while the app finishes what it has.
+    _start_web(runner, plan, env)
     if "QSTASH_URL" not in given:
         _start_queue(runner, plan, env)
-    _start_web(runner, plan, env)
     runner.delete_at_exit(addresses.path(plan.instance))
     addresses.publish(plan.instance, settings)
     return settings
@@ -103,6 +105,15 @@ def _migrate(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
     plan.report("Tables", "up to date", time.monotonic() - began)
 
 
+def _start_web(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
+    began = time.monotonic()
+    reload = ["--reload"] if plan.reload else []
+    local = f"http://127.0.0.1:{env['PORT']}"
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *reload, "wsgi:app"]
+    runner.start("web", command, env=env, ready=answers(f"{local}/"))
+    plan.report("App", local, time.monotonic() - began)
+
+
 def _start_queue(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
     began = time.monotonic()
     url = env["QSTASH_URL"]
@@ -112,12 +123,3 @@ def _start_queue(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
     options = ["--state", str(state), "--speed", f"{plan.speed:g}"]
     runner.start("qstash", [*command, *options], env=env, ready=answers(f"{url}/healthz"))
     plan.report("QStash", url, time.monotonic() - began)
-
-
-def _start_web(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
-    began = time.monotonic()
-    reload = ["--reload"] if plan.reload else []
-    local = f"http://127.0.0.1:{env['PORT']}"
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *reload, "wsgi:app"]
-    runner.start("web", command, env=env, ready=answers(f"{local}/"))
-    plan.report("App", local, time.monotonic() - began)
