@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -41,6 +42,9 @@ def log(tmp_path: Path, port: int) -> Iterator[Path]:
             stderr=file,
         )
     await_that(lambda: log.read_text().count("Booting worker") == 2, "the start of two workers")
+    # Workers answer before the master has done all its setting up; this comes after that.
+    server.send_signal(signal.SIGTTIN)
+    await_that(lambda: log.read_text().count("Booting worker") == 3, "a third worker")
     yield log
     server.terminate()
     server.wait()

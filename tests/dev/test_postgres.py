@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from app.dev import account, binaries
+from app.dev.account import Account
 from app.dev.binaries import find_binaries
 from app.dev.postgres import PostgresError, Server, ensure_running, temporary_server
 from tests.dev.waiting import await_that
@@ -142,11 +143,15 @@ def test_a_pid_file_whose_number_now_belongs_to_another_program_is_no_obstacle(
     pid_file = server.home / "cluster" / "postmaster.pid"
     lines = pid_file.read_text().split("\n")
     server.stop()
-    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+    user = Account.current().user
+    other = subprocess.Popen(["sleep", "60"], user=user.pw_uid if user else None)  # noqa: S607
+    pid_file.write_text("\n".join([str(other.pid), *lines[1:]]))
 
     again = Server(server.home, durable=False)
     again.start()
     assert again.started
+    other.kill()
+    other.wait()
 
 
 def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
