@@ -62,8 +62,8 @@ async def start_services(settings: Settings) -> Services:
     janitor = Janitor(clock, store, settings.limits)
     # Settings before messages: a paused queue must be paused before it is filled.
     for load in (queues.load, flows.load, groups.load, intake.deduplication.load, schedules.load):
-        await store.run(load)
-    await engine.load()
+        store.load(load)
+    engine.load()
     janitor.start()
     return Services(
         settings=settings,

@@ -47,9 +47,9 @@ class Engine:
         self._seq = count(1)
         self._attempts: set[asyncio.Task[None]] = set()
 
-    async def load(self) -> None:
+    def load(self) -> None:
         """Take up where the last server on this state file stopped."""
-        last, unfinished = await self.store.run(load_unfinished)
+        last, unfinished = self.store.load(load_unfinished)
         self._seq = count(last + 1)
         for message in unfinished:
             self.messages[message.seq] = message

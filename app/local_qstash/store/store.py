@@ -35,6 +35,10 @@ class Store:
         self._committing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    def load(self, call: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `call` on the spot; only while a server starts and nothing else uses the file."""
+        return call(self._connection)
+
     async def commit(self, batch: Batch) -> None:
         """Write `batch` and return when it is on disk.
 
@@ -86,7 +90,7 @@ class Store:
             group.merge(batch)
         try:
             await self._execute(group)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - each waiter gets its own below
             await self._one_by_one(unhurried, urgent, error)
         else:
             for _, done in urgent:
@@ -97,7 +101,7 @@ class Store:
         self,
         unhurried: Batch,
         urgent: list[tuple[Batch, asyncio.Future[None]]],
-        error: sqlite3.Error,
+        error: Exception,
     ) -> None:
         """Find out who cannot be written, so that one bad batch does not fail its neighbours."""
         logger.error("Cannot write to the state file: %s", error)

@@ -1,0 +1,116 @@
+"""`flask qstash dev` as a process."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .destination import Destination
+
+FLASK = Path(sys.executable).with_name("flask")
+
+
+@contextmanager
+def started(
+    *options: str, cwd: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [FLASK, "qstash", "dev", "--port", "0", *options],
+        cwd=cwd,
+        env=os.environ | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _announced(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Read up to the line that says that it is ready."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if "is running at" in line:
+            return dict(line.split("=", 1) for line in lines[:-1])
+    raise AssertionError(process.stderr.read() if process.stderr else lines)
+
+
+def test_it_prints_an_env_file_and_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    with started("--memory", cwd=tmp_path) as process:
+        told = _announced(process)
+        assert list(told) == [
+            "QSTASH_URL",
+            "QSTASH_TOKEN",
+            "QSTASH_CURRENT_SIGNING_KEY",
+            "QSTASH_NEXT_SIGNING_KEY",
+        ]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", told["QSTASH_URL"])
+        keys = _get(told, "keys")
+        assert keys["current"] == told["QSTASH_CURRENT_SIGNING_KEY"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def _get(told: dict[str, str], path: str) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {told['QSTASH_TOKEN']}"}
+    answer: dict[str, str] = httpx.get(f"{told['QSTASH_URL']}/v2/{path}", headers=headers).json()
+    return answer
+
+
+def test_it_keeps_its_state_in_the_instance_folder_over_an_interrupt(
+    tmp_path: Path, destination: Destination
+) -> None:
+    with started(cwd=tmp_path) as process:
+        told = _announced(process)
+        headers = {"Authorization": f"Bearer {told['QSTASH_TOKEN']}", "Upstash-Delay": "1s"}
+        url = f"{told['QSTASH_URL']}/v2/publish/{destination.url}"
+        assert httpx.post(url, headers=headers).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert (tmp_path / "instance" / "qstash.sqlite3").exists()
+    with started(cwd=tmp_path):
+        destination.wait()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--host", "0.0.0.0"], "everybody knows the development token"),  # noqa: S104
+        (["--host", "0.0.0.0", "--token", "mine"], "everybody knows the development"),  # noqa: S104
+        (["--memory", "--state", "x"], "exclude each other"),
+        (["--map-origin", "https://a.test"], "use origins"),
+        (["--map-origin", "https://a.test/path=http://b.test"], "use origins"),
+        (["--speed", "0"], "Invalid value for '--speed'"),
+        (["--state", "broken"], "Cannot use the state file broken"),
+        (["--memory", "--host", "192.0.2.1", "--token", "t", "--signing-keys", "a", "b"], "listen"),
+    ],
+)
+def test_what_it_cannot_do_it_says_in_a_line(tmp_path: Path, options: list[str], word: str) -> None:
+    (tmp_path / "broken").write_text("no database" * 100)
+    with started(*options, cwd=tmp_path) as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode not in (0, None)
+    assert word in errors
+    assert "Traceback" not in errors
+
+
+def test_it_can_be_shown_to_others_with_credentials_of_ones_own(tmp_path: Path) -> None:
+    environment = {"QSTASH_DEV_TOKEN": "mine", "QSTASH_DEV_SIGNING_KEYS": "sig_a sig_b"}
+    options = ("--memory", "--host", "0.0.0.0")  # noqa: S104
+    with started(*options, cwd=tmp_path, environment=environment) as process:
+        told = _announced(process)
+        assert told["QSTASH_TOKEN"] == "mine"
+        assert _get(told, "keys") == {"current": "sig_a", "next": "sig_b"}
