@@ -40,7 +40,7 @@ def _welcome(settings: dict[str, str]) -> list[str]:
     return [
         "",
         f"App       {settings['BASE_URL']}",
-        f"QStash    {queue} (a page with messages, attempts and schedules)",
+        f"QStash    {queue}",
         f"Database  {database}",
         f"Mailbox   {settings['MAILBOX_DIR']}",
         "",
