@@ -104,7 +104,8 @@ class Engine:
     def deliver_now(self, message: Message) -> None:
         """Deliver a waiting message at once; the attempt it waited for is this one."""
         message.due_at = self.clock.now()
-        self.store.write(Batch(reschedules=[(message.due_at, message.retried, message.seq)]))
+        row = (message.due_at, message.retried, message.seq)
+        self.store.soon().reschedules.append(row)
         self.gates.due(message)
 
     async def stop(self, grace: float) -> None:
@@ -150,9 +151,7 @@ class Engine:
 
     async def _attempt(self, message: Message) -> None:
         message.in_flight = True
-        started = Batch()
-        log(started, message, "ACTIVE", self.clock.now())
-        self.store.write(started)
+        log(self.store.soon(), message, "ACTIVE", self.clock.now())
         self.feed.publish("ACTIVE", message)
         if message.body is None:
             message.body = await self.store.run(partial(load_body, seq=message.seq))
@@ -165,7 +164,7 @@ class Engine:
     async def _record(self, message: Message, outcome: Outcome) -> None:
         self.enroll(outcome.callbacks, outcome.batch)
         if not outcome.callbacks:
-            self.store.write(outcome.batch)
+            self.store.soon().merge(outcome.batch)
         else:
             await self._commit_until_written(outcome.batch)
         for callback in outcome.callbacks:
@@ -188,9 +187,7 @@ class Engine:
                 await asyncio.sleep(1)
 
     def _drop(self, message: Message) -> None:
-        batch = Batch()
-        cancelled(batch, message, self.clock.now())
-        self.store.write(batch)
+        cancelled(self.store.soon(), message, self.clock.now())
         self._forget(message)
         self.feed.publish("CANCELED", message)
 

@@ -11,7 +11,6 @@ from app.local_qstash.clock import Clock
 from app.local_qstash.cron import next_fire
 from app.local_qstash.errors import ApiError
 from app.local_qstash.options import Pair
-from app.local_qstash.store.batch import Batch
 from app.local_qstash.store.store import Store
 
 from .intake import Draft, Intake, Order
@@ -124,7 +123,7 @@ class Schedules:
         schedule.error, schedule.last_time = None, self._clock.now()
         row = (schedule.last_time, schedule.id)
         statement = "UPDATE schedules SET last_time = ? WHERE id = ?"
-        self._store.write(Batch(calls=[lambda db: db.execute(statement, row)]))
+        self._store.soon().calls.append(lambda db: db.execute(statement, row))
 
     async def _accept(self, drafts: list[Draft]) -> None:
         while True:

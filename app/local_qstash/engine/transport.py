@@ -61,6 +61,7 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_SKIPPED,
             auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(),  # ours is per message
         )
 
     async def send(self, message: Message, body: bytes) -> Answer:

@@ -47,19 +47,17 @@ class Batch:
         self.dead_letters += other.dead_letters
         self.calls += other.calls
 
-    def execute(self, connection: sqlite3.Connection) -> list[Any]:
-        """Write everything in one transaction and return what the calls returned."""
+    def write_rows(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction and write every row."""
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.executemany(_INSERT_MESSAGE, self.messages)
-            connection.executemany(_INSERT_EVENT, self.events)
-            connection.executemany(_RESCHEDULE, self.reschedules)
-            connection.executemany(_SET_STATE, self.states)
-            connection.executemany(_INSERT_DEAD_LETTER, self.dead_letters)
-            results = [call(connection) for call in self.calls]
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return results
+        connection.executemany(_INSERT_MESSAGE, self.messages)
+        connection.executemany(_INSERT_EVENT, self.events)
+        connection.executemany(_RESCHEDULE, self.reschedules)
+        connection.executemany(_SET_STATE, self.states)
+        connection.executemany(_INSERT_DEAD_LETTER, self.dead_letters)
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        """Make the calls and end the transaction that `write_rows` began."""
+        for call in self.calls:
+            call(connection)
+        connection.execute("COMMIT")

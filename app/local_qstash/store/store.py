@@ -1,6 +1,6 @@
 """Durable state by group commit: while one batch is being fsynced, the next one gathers.
 
-All work on the file happens in one thread, in the order it was asked for, so a read sees every
+All work on the file happens in one task, in the order it was asked for, so a read sees every
 write before it. Writes that somebody waits for (an accepted message) start a commit at once;
 writes that nobody waits for (an attempt's log entry) ride along with those, or follow within
 `_LINGER` seconds. Losing such a write means one repeated delivery, never a lost one.
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .batch import Batch
 from .schema import open_database
@@ -50,11 +50,11 @@ class Store:
         self._start()
         await done
 
-    def write(self, batch: Batch) -> None:
-        """Write `batch` soon."""
-        self._unhurried.merge(batch)
+    def soon(self) -> Batch:
+        """Return the batch that is written next; what the caller adds to it now goes with it."""
         if self._timer is None and self._committing is None:
             self._timer = asyncio.get_running_loop().call_later(_LINGER, self._start)
+        return self._unhurried
 
     async def run(self, call: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `call` after everything written so far; what it changes is on disk on return."""
@@ -106,11 +106,11 @@ class Store:
         """Find out who cannot be written, so that one bad batch does not fail its neighbours."""
         logger.error("Cannot write to the state file: %s", error)
         for batch, done in urgent:
-            outcome = await asyncio.gather(self._execute(batch), return_exceptions=True)
+            [failure] = await asyncio.gather(self._execute(batch), return_exceptions=True)
             if done.done():
                 continue
-            if isinstance(outcome[0], BaseException):
-                done.set_exception(outcome[0])
+            if isinstance(failure, BaseException):
+                done.set_exception(failure)
             else:
                 done.set_result(None)
         if unhurried:
@@ -118,7 +118,18 @@ class Store:
             self._unhurried = unhurried
             await asyncio.sleep(_RETRY)
 
-    async def _execute(self, batch: Batch) -> list[Any]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, batch.execute, self._connection
-        )
+    async def _execute(self, batch: Batch) -> None:
+        """Write one batch: its rows here, what takes long (calls, fsync) in the thread.
+
+        Rows by the thousand would crawl in the thread: SQLite lets go of the interpreter's lock
+        for every row, and a busy event loop gives it back only after milliseconds.
+        """
+        try:
+            batch.write_rows(self._connection)
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, batch.commit, self._connection
+            )
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
