@@ -5,7 +5,6 @@ be set: a running `make dev` leaves its addresses in `instance/dev.json`, and wh
 has a default below. `.env.example` describes each setting.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ import click
 from environs import Env, EnvValidationError
 from marshmallow import ValidationError
 from marshmallow.validate import Length, OneOf, Range
+
+from app.dev.addresses import running
 
 ENVIRONMENTS = ("development", "test", "production")
 
@@ -68,7 +69,7 @@ def load(instance: Path) -> dict[str, Any]:
     name = env.str("APP_ENV", "development", validate=OneOf(ENVIRONMENTS, error=_ONE_OF))
     if name != "production":
         env.read_env(str(instance.parent / ".env"), recurse=False)
-    defaults = PRODUCTION if name == "production" else {**DEVELOPMENT, **_running_stack(instance)}
+    defaults = PRODUCTION if name == "production" else {**DEVELOPMENT, **running(instance)}
     settings = {"APP_ENV": name, **_app(env, defaults), **_services(env, defaults), **_jobs(env)}
     problems = _problems(env)
     if name == "production":
@@ -138,14 +139,6 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
         if settings[name] == published:
             problems[name] = ["is the development server's published value; take your own."]
     return problems
-
-
-def _running_stack(instance: Path) -> dict[str, Any]:
-    """Return the addresses that a running `make dev` has chosen."""
-    try:
-        return dict(json.loads((instance / "dev.json").read_text()))
-    except (OSError, ValueError):
-        return {}
 
 
 def _given(env: Env, name: str, defaults: Mapping[str, Any], **options: Any) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
@@ -14,19 +14,25 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def init_app(app: Flask) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_bind)
     as_json = app.config["LOG_FORMAT"] == "json" or (
         app.config["LOG_FORMAT"] == "auto" and app.config["APP_ENV"] == "production"
     )
-    handler.setFormatter(json_formatter() if as_json else TextFormatter())
-    logging.basicConfig(level=app.config["LOG_LEVEL"], handlers=[handler], force=True)
+    handlers = [handler(sys.stderr, as_json=as_json)]
+    logging.basicConfig(level=app.config["LOG_LEVEL"], handlers=handlers, force=True)
     # The first two log every request, headers and all at DEBUG; the last lists its own parts.
     for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def json_formatter() -> logging.Formatter:
+def handler(stream: TextIO, *, as_json: bool) -> logging.Handler:
+    """Return a handler that writes lines with the ids of what is under way."""
+    made = logging.StreamHandler(stream)
+    made.addFilter(_bind)
+    made.setFormatter(_json_formatter() if as_json else TextFormatter())
+    return made
+
+
+def _json_formatter() -> logging.Formatter:
     return JsonFormatter(
         "%(asctime)s %(levelname)s %(name)s %(message)s",
         rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},

@@ -10,9 +10,10 @@ from flask import current_app, json
 from flask.cli import AppGroup
 
 from app.jobs import dispatcher, executions, show
-from app.jobs.errors import JobsError
+from app.jobs.errors import InvalidPayload, JobsError, UnknownJobType
 from app.jobs.models import JobExecution, Status
 from app.jobs.registry import registry_of
+from app.jobs.transactions import explained
 from app.jobs.trial import run_handler
 
 FAILED, WRONG = 1, 2
@@ -26,7 +27,8 @@ class JobsGroup(AppGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with explained():
+                return super().invoke(ctx)
         except JobsError as error:
             raise Refused(str(error)) from error
 
@@ -109,7 +111,7 @@ def run_job(job_type: str, payload: Any, as_json: bool) -> None:
     """
     try:
         result = run_handler(job_type, payload)
-    except JobsError:
+    except (UnknownJobType, InvalidPayload):
         raise
     except Exception as error:
         raise click.ClickException(f"{type(error).__name__}: {error}") from error

@@ -11,18 +11,43 @@ from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
 from threading import Condition, Thread, get_ident
-from time import monotonic
+from time import monotonic, sleep
 
 from app.jobs.errors import JobTimeout
 
 
 class _Limit:
-    """One handler's time, armed until the handler is left."""
+    """One handler's time.
+
+    The handler's thread writes `armed`, the watching thread the other two. The handler takes no
+    lock after arming: an exception that arrives between taking one and the block that gives it
+    back would leave it taken for ever.
+    """
 
     def __init__(self, expires_at: float) -> None:
         self.expires_at = expires_at
         self.thread_id = get_ident()
-        self.armed = True
+        self.armed = False
+        self.firing = False
+        self.fired = False
+
+    def fire(self) -> None:
+        """Interrupt the handler if it is still inside; called by the watching thread."""
+        self.firing = True
+        if self.armed:
+            _set_exception(self.thread_id, JobTimeout)
+        self.fired = True
+
+    def disarm(self) -> None:
+        """Leave, and take back an exception that is set but not yet raised.
+
+        `fire` announces itself before it looks at `armed`, so one of the two sees the other.
+        """
+        self.armed = False
+        if self.firing:
+            while not self.fired:
+                sleep(0)
+            _set_exception(self.thread_id, None)
 
 
 class _Watch:
@@ -46,26 +71,15 @@ class _Watch:
             if self._heap[0][2] is limit:
                 self._changed.notify()
 
-    def disarm(self, limit: _Limit) -> None:
-        """Leave the limit, and take back an exception that is set but not yet raised."""
-        with self._changed:
-            limit.armed = False
-            _set_exception(limit.thread_id, None)
-
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._wait()
-                while self._heap and self._heap[0][0] <= monotonic():
-                    limit = heappop(self._heap)[2]
-                    if limit.armed:
-                        _set_exception(limit.thread_id, JobTimeout)
-
-    def _wait(self) -> None:
-        if self._heap:
-            self._changed.wait(max(0.0, self._heap[0][0] - monotonic()))
-        else:
-            self._changed.wait()
+                left = self._heap[0][0] - monotonic() if self._heap else None
+                if left is None or left > 0:
+                    self._changed.wait(left)
+                    continue
+                limit = heappop(self._heap)[2]
+            limit.fire()
 
 
 _watch = _Watch()
@@ -81,18 +95,22 @@ def time_limit(expires_at: float) -> Iterator[None]:
     limit = _Limit(expires_at)
     _watch.add(limit)
     try:
+        limit.armed = True
+        if monotonic() >= expires_at:  # the watch may have come by before it was armed
+            raise JobTimeout
         yield
     finally:
         _disarm(limit)
 
 
 def _disarm(limit: _Limit) -> None:
-    """Disarm even if the exception arrives on the way to doing so."""
-    while limit.armed:
+    """Disarm, even if the exception arrives on the way to doing so."""
+    while True:
         try:
-            _watch.disarm(limit)
+            limit.disarm()
         except JobTimeout:
             continue
+        return
 
 
 def _set_exception(thread_id: int, exception: type[BaseException] | None) -> None:

@@ -11,102 +11,12 @@ from socket import gethostname
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection
 
-from app.jobs import jsonb
+from app.jobs import jsonb, statements
 from app.jobs.models import Status
 from app.jobs.outcome import Completed, Failed, Rescheduled
 from app.jobs.publisher import Message
-
-KEPT_ATTEMPTS = 20
-
-#: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
-LEASE_MARGIN = 15
-
-# `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
-# transaction may be as old as the handler. A row that the TypeScript starter set to processing has
-# no lease: it counts as held for as long as one of ours would be.
-_CLAIM = text(
-    f"""
-    UPDATE job_executions
-       SET status = 'processing', started_at = now(), updated_at = now(),
-           completed_at = NULL, dead_at = NULL,
-           lease_token = :token,
-           lease_expires_at = now() + make_interval(
-               secs => coalesce((options->>'timeout')::float8, :timeout) + {LEASE_MARGIN}),
-           retry_count = :retried,
-           max_retries = coalesce(max_retries, :retries),
-           message_id = coalesce(:message_id, message_id),
-           published_at = coalesce(published_at, now()),
-           attempts = CASE WHEN status <> 'processing' THEN attempts
-               ELSE CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
-                         ELSE attempts - 0 END
-                    || jsonb_build_object(
-                           'number', coalesce((attempts->-1->>'number')::int, 0) + 1,
-                           'message_id', message_id, 'started_at', started_at, 'outcome', 'lost',
-                           'error', 'the process died or was cut off, and its lease ran out') END
-     WHERE job_id = :job_id AND job_type = :job_type
-       AND (status = 'pending'
-            OR status = 'failed' AND dead_at IS NULL
-            OR status = 'failed' AND CAST(:message_id AS text) <> coalesce(message_id, '')
-               AND NOT attempts @> jsonb_build_array(
-                       jsonb_build_object('message_id', CAST(:message_id AS text)))
-            OR status = 'processing'
-               AND coalesce(lease_expires_at,
-                            started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
-                            '-infinity') < now())
-    RETURNING generation, reschedules, max_retries, user_id, organization_id,
-              coalesce((options->>'timeout')::float8, :timeout) AS timeout,
-              coalesce((attempts->-1->>'number')::int, 0) + 1 AS attempt
-    """  # noqa: S608 - the only values in the text are this module's numbers
-)
-
-_LOOK = text(
-    """
-    SELECT job_type, status, dead_at IS NOT NULL AS dead,
-           extract(epoch FROM lease_expires_at - now())::float8 AS lease_left
-      FROM job_executions WHERE job_id = :job_id
-    """
-)
-
-_KEEP_ATTEMPT = f"""
-           attempts = CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
-                           ELSE attempts - 0 END || CAST(:attempt AS jsonb),
-           lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
-"""
-
-_COMPLETE = text(
-    f"""
-    UPDATE job_executions
-       SET status = 'completed', result = CAST(:result AS jsonb), error = NULL,
-           completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
-     WHERE job_id = :job_id AND lease_token = :token
-    """  # noqa: S608 - likewise
-)
-
-_FAIL = text(
-    f"""
-    UPDATE job_executions
-       SET status = 'failed', error = :error,
-           dead_at = CASE WHEN :permanent OR retry_count >= max_retries
-                          THEN clock_timestamp() END,
-           completed_at = CASE WHEN :permanent OR retry_count >= max_retries
-                               THEN clock_timestamp() END, {_KEEP_ATTEMPT}
-     WHERE job_id = :job_id AND lease_token = :token
-    """  # noqa: S608 - likewise
-)
-
-_RESCHEDULE = text(
-    f"""
-    UPDATE job_executions
-       SET status = 'pending', error = :error, reschedules = reschedules + 1,
-           message_id = NULL, published_at = NULL,
-           available_at = clock_timestamp() + make_interval(secs => :delay), {_KEEP_ATTEMPT}
-     WHERE job_id = :job_id AND lease_token = :token
-    RETURNING payload, options, generation, reschedules, available_at
-    """  # noqa: S608 - likewise
-).columns(payload=JSONB, options=JSONB)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +79,7 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
     """Take the job for one attempt; None where the row's state does not allow it."""
     token = str(uuid4())
     row = connection.execute(
-        _CLAIM,
+        statements.CLAIM,
         {
             "job_id": wanted.job_id,
             "job_type": wanted.job_type,
@@ -193,7 +103,7 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
 
 def look(connection: Connection, job_id: str) -> Row | None:
     """Return the state of a job that could not be claimed; None if there is no such row."""
-    row = connection.execute(_LOOK, {"job_id": job_id}).one_or_none()
+    row = connection.execute(statements.LOOK, {"job_id": job_id}).one_or_none()
     return None if row is None else Row(*row)
 
 
@@ -201,7 +111,9 @@ def complete(connection: Connection, lease: Lease, outcome: Completed, timing: T
     """Record success; False if the lease is no longer ours."""
     result = None if outcome.result is None else jsonb.dumps(outcome.result)
     attempt = _attempt(lease, timing, "completed", 200)
-    return bool(_change(connection, _COMPLETE, lease, result=result, attempt=attempt).rowcount)
+    return bool(
+        _change(connection, statements.COMPLETE, lease, result=result, attempt=attempt).rowcount
+    )
 
 
 def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) -> bool:
@@ -215,7 +127,7 @@ def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) 
         traceback=outcome.traceback,
     )
     given = {"error": outcome.error, "permanent": outcome.permanent, "attempt": attempt}
-    return bool(_change(connection, _FAIL, lease, **given).rowcount)
+    return bool(_change(connection, statements.FAIL, lease, **given).rowcount)
 
 
 def reschedule(
@@ -224,7 +136,7 @@ def reschedule(
     """Put the job back and return what to publish anew; None if the lease is gone."""
     row = _change(
         connection,
-        _RESCHEDULE,
+        statements.RESCHEDULE,
         lease,
         error=outcome.error,
         delay=outcome.delay,

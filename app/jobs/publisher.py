@@ -67,12 +67,10 @@ class Publisher:
             "deduplication_id": message.deduplication_id,
         }
         if "queue" in message.options:
-            queue = message.options["queue"]
-            answer: Any = self._call(lambda: self._client.message.enqueue(queue=queue, **request))
-        else:
-            request |= _when(message)
-            answer = self._call(lambda: self._client.message.publish(**request))
-        return str(answer.message_id)
+            request |= {"queue": message.options["queue"]}
+            return self._call(lambda: _message_id(self._client.message.enqueue(**request)))
+        request |= _when(message)
+        return self._call(lambda: _message_id(self._client.message.publish(**request)))
 
     def schedule(
         self, endpoint: str, cron: str, body: str, options: Mapping[str, Any], **details: Any
@@ -131,7 +129,7 @@ class Publisher:
             raise PublishUnavailable(
                 f"QStash at {self._url} cannot be reached: {error or type(error).__name__}"
             ) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PublishUnavailable(
                 f"{self._url} did not answer like QStash: check QSTASH_URL"
             ) from error
@@ -139,6 +137,10 @@ class Publisher:
             raise PublishUnavailable(f"QStash limits the rate: {error}") from error
         except QStashError as error:
             raise _classified(error) from error
+
+
+def _message_id(answer: Any) -> str:
+    return str(answer.message_id)
 
 
 def _when(message: Message) -> dict[str, Any]:

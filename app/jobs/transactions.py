@@ -1,11 +1,12 @@
 """Short transactions of our own, apart from the caller's session."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.db import db
@@ -30,20 +31,31 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
         except _Stale:
             return _attempt(work)
     except _Stale as stale:
-        raise unavailable(stale.error) from stale.error
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise unavailable(error) from error
-    except ProgrammingError as error:
-        if isinstance(error.orig, UndefinedTable | UndefinedColumn):
-            raise DatabaseUnavailable(
-                f"the database is not migrated ({_first_line(error.orig)}); run `flask db upgrade`"
-            ) from error
+        _explain(stale.error)
+        raise
+    except SQLAlchemyError as error:
+        _explain(error)
         raise
 
 
-def unavailable(error: Exception) -> DatabaseUnavailable:
-    reason = _first_line(getattr(error, "orig", None) or error)
-    return DatabaseUnavailable(f"the database cannot be reached: {reason}")
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` where a query fails because of the database, not of itself."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _explain(error)
+        raise
+
+
+def _explain(error: SQLAlchemyError) -> None:
+    cause = getattr(error, "orig", None) or error
+    reason = str(cause).strip().split("\n", 1)[0]
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
+    if isinstance(cause, UndefinedTable | UndefinedColumn):
+        message = f"the database is not migrated ({reason}); run `flask db upgrade`"
+        raise DatabaseUnavailable(message) from error
 
 
 class _Stale(Exception):
@@ -63,7 +75,3 @@ def _attempt(work: Callable[[Connection], T]) -> T:
             raise
         connection.commit()
     return result
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0]

@@ -17,9 +17,9 @@ class Credentials:
 # Published by Upstash for its development server and the same on every machine, so that either
 # server can stand in for the other. Worthless as secrets: never accepted beyond loopback.
 DEVELOPMENT = Credentials(
-    token="eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",  # noqa: S106 - public
-    current_signing_key="sig_7GVPjvuwsfqF65iC8fSrs1dfYruM",
-    next_signing_key="sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua",
+    token="eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",  # noqa: S106 - public
+    current_signing_key="sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
+    next_signing_key="sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
 )
 
 DAY = 86_400

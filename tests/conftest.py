@@ -1,0 +1,124 @@
+"""One PostgreSQL for the whole run, one migrated database per worker, one app per test."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+from sqlalchemy import create_engine, make_url
+
+from app import create_app
+from app.db import db
+from app.dev.postgres import temporary_server
+from tests.support.sample_jobs import bp
+
+SERVER = pytest.StashKey[str]()
+STACK = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, in the process that the user started."""
+    if hasattr(config, "workerinput"):
+        config.stash[SERVER] = config.workerinput["database_server"]
+        return
+    stack = config.stash[STACK] = ExitStack()
+    given = os.environ.get("TEST_DATABASE_URL")
+    config.stash[SERVER] = given or stack.enter_context(temporary_server()).url()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if STACK in config.stash:
+        config.stash[STACK].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["database_server"] = node.config.stash[SERVER]
+
+
+@pytest.fixture(scope="session")
+def database_server(pytestconfig: pytest.Config) -> str:
+    """The URL of a server on which tests may create databases."""
+    return pytestconfig.stash[SERVER]
+
+
+@pytest.fixture(scope="session")
+def database_url(database_server: str, worker_id: str) -> Iterator[str]:
+    """A migrated database of this worker's own."""
+    with fresh_database(database_server, f"test_{worker_id}_{os.getpid()}") as url:
+        with create_app(settings(url)).app_context():
+            import flask_migrate  # noqa: PLC0415 - only this fixture needs it
+
+            flask_migrate.upgrade("migrations")
+            db.create_all()  # the samples' own table
+            db.session.remove()
+            db.engine.dispose()
+        yield url
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """An app with the sample jobs, whose QStash nobody answers for."""
+    app = create_app(settings(database_url), instance=tmp_path)
+    app.register_blueprint(bp)
+    with app.app_context():
+        yield app
+        db.session.rollback()
+        db.session.execute(db.text("TRUNCATE job_executions, effects"))
+        db.session.commit()
+        db.session.remove()
+        db.engine.dispose()
+        app.extensions["jobs"].publisher.close()
+
+
+@pytest.fixture
+def no_database(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app's database has gone away: its port refuses connections."""
+    away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
+    monkeypatch.setitem(db._app_engines[app], None, away)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def cli(app: Flask) -> FlaskCliRunner:
+    return app.test_cli_runner()
+
+
+class fresh_database:  # noqa: N801 - used like a function
+    """Create an empty database and drop it at the end."""
+
+    def __init__(self, server: str, name: str) -> None:
+        self.server = make_url(server).set(drivername="postgresql")
+        self.name = name
+
+    def __enter__(self) -> str:
+        self._run(f'CREATE DATABASE "{self.name}"')
+        url = self.server.set(drivername="postgresql+psycopg", database=self.name)
+        return url.render_as_string(hide_password=False)
+
+    def __exit__(self, *_: object) -> None:
+        self._run(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+    def _run(self, statement: str) -> None:
+        url = self.server.render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+def settings(database_url: str) -> dict[str, Any]:
+    return {
+        "TESTING": True,
+        "SQLALCHEMY_DATABASE_URI": database_url,
+        "BASE_URL": "https://app.example.com",
+        "QSTASH_URL": "http://127.0.0.1:9",  # the discard port: refused at once
+        "RESEND_API_KEY": "",
+    }

@@ -1,0 +1,137 @@
+"""`flask jobs …` as a person at a terminal, or a script, meets it."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, update
+
+from app.db import db
+from app.jobs import JobExecution, enqueue
+from tests.support.sample_jobs import Effect
+
+
+def enqueued() -> str:
+    return enqueue("sample", {"action": "none"}, user_id=7)
+
+
+def set_status(job_id: str, **values: object) -> None:
+    db.session.execute(update(JobExecution).where(JobExecution.job_id == job_id).values(**values))
+    db.session.commit()
+
+
+def test_types_lists_what_was_found(cli: FlaskCliRunner) -> None:
+    out = cli.invoke(args=["jobs", "types"]).output
+
+    assert "send-email  /api/jobs/email   3        30 s" in out
+    names = [job["type"] for job in json.loads(cli.invoke(args=["jobs", "types", "--json"]).output)]
+    assert names == ["noop", "sample", "send-email"]
+
+
+def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> None:
+    file = tmp_path / "payload.json"
+    file.write_text('{"action": "none"}')
+
+    for payload in ('{"action": "none"}', f"@{file}"):
+        result = cli.invoke(args=["jobs", "enqueue", "sample", payload, "--delay", "1m"])
+        job_id = result.output.splitlines()[0]
+        assert result.exit_code == 0
+        assert f"flask jobs watch {job_id}" in result.output
+    piped = cli.invoke(args=["jobs", "enqueue", "sample", "@-", "--json"], input='{"action": "x"}')
+    assert json.loads(piped.stdout)["payload"]["payload"] == {"action": "x", "count": 0}
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["enqueue", "simple", "{}"], "unknown job type 'simple'; did you mean: sample"),
+        (["enqueue", "sample", "{"], "not JSON"),
+        (["enqueue", "sample", "@/nowhere"], "cannot read /nowhere"),
+        (["enqueue", "sample", "{}"], "action: Missing data for required field."),
+        (["enqueue", "sample", '{"action": "x"}', "--delay", "soon"], "delay: 'soon'"),
+        (["run", "sample", "[]"], "invalid payload"),
+        (["list", "--type", "simple"], "did you mean: sample"),
+        (["list", "--status", "done"], "'done' is not one of"),
+        (["list", "--limit", "0"], "0 is not in the range"),
+        (["show", "42"], "'42' is not a valid UUID"),
+        (["show", str(uuid4())], "there is no job"),
+        (["watch", str(uuid4())], "there is no job"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    cli: FlaskCliRunner, args: list[str], said: str
+) -> None:
+    result = cli.invoke(args=["jobs", *args])
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_database_is_one_line_and_exit_code_2(cli: FlaskCliRunner, no_database: None) -> None:
+    for args in (["enqueue", "sample", '{"action": "x"}'], ["list"], ["show", str(uuid4())]):
+        result = cli.invoke(args=["jobs", *args])
+        assert result.exit_code == 2
+        assert "the database cannot be reached" in result.stderr
+
+
+def test_run_executes_the_handler_and_commits_its_work(cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=["jobs", "run", "sample", '{"action": "echo"}'])
+
+    assert json.loads(result.stdout)["attempt"] == 1
+    assert db.session.scalars(select(Effect.note)).all() == ["echo"]
+    assert db.session.scalars(select(JobExecution)).all() == []
+
+
+def test_run_says_what_the_handler_raised(cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=["jobs", "run", "sample", '{"action": "permanent"}'])
+
+    assert result.exit_code == 1
+    assert "PermanentError: this can never work" in result.stderr
+
+
+def test_list_is_newest_first(cli: FlaskCliRunner) -> None:
+    first, second = enqueued(), enqueued()
+
+    out = cli.invoke(args=["jobs", "list"]).output
+    assert out.index(second) < out.index(first)
+    rows = json.loads(cli.invoke(args=["jobs", "list", "--json", "--limit", "1"]).output)
+    assert [row["job_id"] for row in rows] == [second]
+
+
+def test_an_empty_list_says_so(cli: FlaskCliRunner) -> None:
+    assert cli.invoke(args=["jobs", "list"]).output == "No jobs.\n"
+
+
+def test_show_tells_all_but_the_lease(cli: FlaskCliRunner) -> None:
+    job_id = enqueued()
+    set_status(job_id, status="failed", error="ValueError: no", dead_at="2026-01-01T00:00:00Z")
+
+    out = cli.invoke(args=["jobs", "show", job_id]).output
+    assert "failed, dead" in out
+    assert "ValueError: no" in out
+    shown = json.loads(cli.invoke(args=["jobs", "show", job_id, "--json"]).output)
+    assert shown["user_id"] == 7
+    assert "lease_token" not in shown
+
+
+@pytest.mark.parametrize(("status", "code"), [("completed", 0), ("cancelled", 1)])
+def test_watch_ends_with_the_job(cli: FlaskCliRunner, status: str, code: int) -> None:
+    job_id = enqueued()
+    set_status(job_id, status=status)
+
+    result = cli.invoke(args=["jobs", "watch", job_id])
+
+    assert (result.exit_code, result.output) == (code, f"sample: {status}  attempts 0\n")
+
+
+def test_watch_gives_up_when_told_to(cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=["jobs", "watch", enqueued(), "--timeout", "0"])
+
+    assert (result.exit_code, result.stdout) == (1, "sample: pending  attempts 0\n")
+
+
+def test_help_teaches(cli: FlaskCliRunner) -> None:
+    assert "Examples:" in cli.invoke(args=["jobs", "enqueue", "--help"]).output

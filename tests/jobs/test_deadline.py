@@ -1,0 +1,61 @@
+"""The thread's time limit: raised inside, never afterwards."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.jobs import JobTimeout
+from app.jobs.deadline import time_limit
+
+
+def spin(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_what_runs_too_long_is_interrupted() -> None:
+    with pytest.raises(JobTimeout), time_limit(time.monotonic() + 0.02):
+        spin(30)
+
+
+def test_a_broad_except_does_not_swallow_it() -> None:
+    def stubborn() -> None:
+        try:
+            spin(30)
+        except Exception:  # noqa: BLE001 - the handler's bad habit
+            spin(30)
+
+    with pytest.raises(JobTimeout), time_limit(time.monotonic() + 0.02):
+        stubborn()
+
+
+def test_what_ends_in_time_is_left_alone() -> None:
+    with time_limit(time.monotonic() + 0.02):
+        pass
+    spin(0.1)
+
+
+def test_each_thread_has_its_own() -> None:
+    def limited(seconds: float) -> bool:
+        try:
+            with time_limit(time.monotonic() + seconds):
+                spin(0.3)
+        except JobTimeout:
+            return True
+        return False
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(limited, [0.02, 30, 0.02, 30])) == [True, False, True, False]
+
+
+def test_an_exception_set_on_the_way_out_never_arrives_later() -> None:
+    """Many limits that end just as their time is up."""
+    for _ in range(200):
+        try:
+            with time_limit(time.monotonic() + 0.002):
+                spin(0.002)
+        except JobTimeout:
+            pass
+        spin(0.0005)

@@ -1,0 +1,250 @@
+"""Enqueue: validated, recorded, published; whatever goes wrong is said and nothing is lost."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, func, select
+
+from app.db import db
+from app.jobs import (
+    DatabaseUnavailable,
+    InvalidOption,
+    InvalidPayload,
+    JobExecution,
+    PublishRefused,
+    PublishUnavailable,
+    Status,
+    UnknownJobType,
+    enqueue,
+    schedule,
+)
+from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.extension import State, _publisher
+from tests.support.http_server import Canned, canned_server
+from tests.support.sample_jobs import Sample, sample
+
+GOOD = {"action": "none"}
+PUBLISHED = '{"messageId": "msg_7", "url": "https://app.example.com/api/jobs/sample"}'
+
+
+@pytest.fixture
+def qstash(app: Flask) -> Iterator[Canned]:
+    """Answers every publish as the test says."""
+    with canned_server() as server:
+        server.body = PUBLISHED
+        app.config.update(QSTASH_URL=server.url, JOBS_PUBLISH_TIMEOUT=0.5)
+        state: State = app.extensions["jobs"]
+        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+        yield server
+        app.extensions["jobs"].publisher.close()
+
+
+def row_of(job_id: str) -> JobExecution:
+    db.session.rollback()
+    row = get_job_execution_by_job_id(job_id)
+    assert row is not None
+    return row
+
+
+def recorded() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(JobExecution)) or 0
+
+
+def test_a_job_is_recorded_and_published(qstash: Canned) -> None:
+    job_id = enqueue("sample", GOOD, user_id=7, organization_id=8)
+
+    row = row_of(job_id)
+    assert (row.status, row.message_id, row.user_id, row.organization_id) == (
+        "pending",
+        "msg_7",
+        7,
+        8,
+    )
+    assert row.published_at is not None
+    assert row.payload["payload"] == {"action": "none", "count": 0}
+    assert row.payload["metadata"].keys() == {"userId", "organizationId", "createdAt"}
+    assert qstash.paths == ["/v2/publish/https://app.example.com/api/jobs/sample"]
+
+
+def test_the_decorated_handler_enqueues_itself(qstash: Canned) -> None:
+    """Its payload may be the dataclass as well as the wire's JSON."""
+    job_id = sample.enqueue(Sample(action="none", count=3))
+
+    assert row_of(job_id).payload["payload"] == {"action": "none", "count": 3}
+    assert sample.config.timeout == 2
+
+
+def test_an_enqueue_costs_an_insert_a_publish_and_an_update(qstash: Canned) -> None:
+    statements: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+
+    enqueue("sample", GOOD)
+
+    assert [statement.split()[0] for statement in statements] == ["INSERT", "UPDATE"]
+    assert len(qstash.paths) == 1
+
+
+def test_an_unknown_type_names_the_nearest(app: Flask) -> None:
+    with pytest.raises(UnknownJobType, match="unknown job type 'simple'; did you mean: sample"):
+        enqueue("simple", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("payload", "errors"),
+    [
+        ({}, {"action": ["Missing data for required field."]}),
+        ({"action": 5}, {"action": ["Not a valid string."]}),
+        ({**GOOD, "extra": 1}, {"extra": ["Unknown field."]}),
+        ({**GOOD, "count": "3"}, {"count": ["Not a valid integer."]}),
+        ({"action": "a\x00b"}, {"payload": ["text must not contain NUL characters"]}),
+        ({"action": "a\udc00b"}, {"payload": ["text must not contain unpaired surrogates"]}),
+        ([1], {"payload": ["Not an object: list."]}),
+        (None, {"payload": ["Not an object: NoneType."]}),
+    ],
+)
+def test_a_bad_payload_is_refused_field_by_field(
+    app: Flask, payload: Any, errors: dict[str, list[str]]
+) -> None:
+    with pytest.raises(InvalidPayload) as caught:
+        enqueue("sample", payload)
+
+    assert caught.value.errors == errors
+    assert recorded() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"delya": 5}, "unknown option 'delya'; did you mean: delay"),
+        ({"delay": -1}, "delay: -1 is not a time from now on"),
+        ({"delay": "soon"}, "delay: 'soon' is no duration"),
+        ({"delay": ""}, "delay: '' is no duration"),
+        ({"delay": float("inf")}, "delay: inf"),
+        ({"delay": True}, "delay: True is no duration"),
+        ({"not_before": datetime(2030, 1, 1)}, "not an aware datetime"),  # noqa: DTZ001
+        ({"delay": 5, "not_before": datetime(2030, 1, 1, tzinfo=UTC)}, "give one of them"),
+        ({"retries": -1}, "retries: -1"),
+        ({"retries": 1.5}, "retries: 1.5"),
+        ({"timeout": 0}, "timeout: must be at least one second"),
+        ({"retry_delay": ""}, "retry_delay: ''"),
+        ({"callback": "ftp://x"}, "callback: 'ftp://x' is not an absolute"),
+        ({"failure_callback": "/x"}, "failure_callback: '/x'"),
+        ({"headers": {"bad name": "x"}}, "headers: 'bad name'"),
+        ({"headers": {"X": "a\r\nY: b"}}, "headers.X"),
+        ({"headers": "X"}, "headers: 'X' is not a mapping"),
+        ({"queue": "a/b"}, "queue: 'a/b'"),
+        ({"queue": "a", "delay": 5}, "delay: QStash's queues do not know it"),
+        ({"flow_control": {"key": "x"}}, "is not a FlowControl"),
+        ({"label": ["a", ""]}, "label: ''"),
+        ({"user_id": "7"}, "user_id: '7'"),
+        ({"organization_id": 2**63}, "organization_id"),
+        ({"idempotency_key": ""}, "idempotency_key"),
+        ({"idempotency_key": "x" * 256}, "idempotency_key"),
+    ],
+)
+def test_a_bad_option_is_refused_with_the_reason(
+    app: Flask, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        enqueue("sample", GOOD, **options)
+
+    assert said in str(caught.value)
+    assert recorded() == 0
+
+
+def test_a_repeated_key_makes_one_job(qstash: Canned) -> None:
+    first = enqueue("sample", GOOD, idempotency_key="order-1")
+
+    assert enqueue("sample", GOOD, idempotency_key="order-1") == first
+    assert enqueue("sample", GOOD, idempotency_key="order-1", organization_id=1) != first
+    assert len(qstash.paths) == 2
+
+
+def test_a_key_used_by_many_at_once_makes_one_job(app: Flask, qstash: Canned) -> None:
+    def race(_: int) -> str:
+        with app.app_context():
+            return enqueue("sample", GOOD, idempotency_key="race")
+
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(race, range(24)))
+
+    assert len(ids) == recorded() == len(qstash.paths) == 1
+
+
+def test_qstash_unreachable_leaves_the_job_pending(app: Flask) -> None:
+    row = row_of(enqueue("sample", GOOD))
+
+    assert (row.status, row.published_at, row.message_id) == (Status.PENDING, None, None)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_qstash_in_trouble_leaves_the_job_pending(qstash: Canned, status: int) -> None:
+    qstash.status = status
+
+    assert row_of(enqueue("sample", GOOD)).published_at is None
+
+
+def test_a_silent_qstash_leaves_the_job_pending(qstash: Canned) -> None:
+    qstash.silent = True
+
+    assert row_of(enqueue("sample", GOOD)).published_at is None
+
+
+@pytest.mark.parametrize("body", ["<html>", "{}", "[]", '"x"'])
+def test_a_server_that_is_not_qstash_leaves_the_job_pending(qstash: Canned, body: str) -> None:
+    qstash.body = body
+
+    assert row_of(enqueue("sample", GOOD)).published_at is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 412])
+def test_a_refusal_makes_the_job_dead_and_is_raised(qstash: Canned, status: int) -> None:
+    qstash.status, qstash.body = status, '{"error": "unable to authenticate: invalid token"}'
+
+    with pytest.raises(PublishRefused, match="invalid token"):
+        enqueue("sample", GOOD, idempotency_key="refused")
+
+    row = db.session.scalars(select(JobExecution)).one()
+    assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
+    assert "invalid token" in (row.error or "")
+
+
+def test_no_database_means_nothing_is_enqueued(qstash: Canned, no_database: None) -> None:
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        enqueue("sample", GOOD)
+
+    assert qstash.paths == []
+
+
+def test_a_schedule_without_qstash_is_not_made(app: Flask) -> None:
+    with pytest.raises(PublishUnavailable):
+        schedule("sample", "0 3 * * *", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone", "said"),
+    [
+        ("61 * * * *", None, "bad minute"),
+        ("* * 32 * *", None, "bad day-of-month"),
+        ("* * * * * *", None, "has 6 fields"),
+        ("@daily", None, "has 1 fields"),
+        ("0 3 * * *", "Mars/Base", "no zone is called 'Mars/Base'"),
+        ("0 3 * * *", "../etc", "no zone is called"),
+    ],
+)
+def test_a_bad_cron_names_the_bad_field(
+    app: Flask, cron: str, timezone: str | None, said: str
+) -> None:
+    with pytest.raises(InvalidOption, match=said):
+        schedule("sample", cron, GOOD, timezone=timezone)
+
+
+def test_a_schedule_takes_no_not_before(app: Flask) -> None:
+    with pytest.raises(InvalidOption, match="not_before"):
+        schedule("sample", "0 3 * * *", GOOD, not_before=datetime.now(UTC) + timedelta(hours=1))

@@ -1,0 +1,139 @@
+"""The queries and the state changes by hand."""
+
+from itertools import product
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from app.db import db
+from app.jobs import JobExecution, Status
+from app.jobs.errors import IllegalTransition
+from app.jobs.executions import (
+    create_job_execution,
+    get_job_execution_by_job_id,
+    list_job_executions,
+    statistics,
+    update_job_execution,
+)
+from app.jobs.models import TRANSITIONS
+
+
+def make(**values: Any) -> str:
+    job_id = str(uuid4())
+    row = {"job_id": job_id, "job_type": "sample", "payload": {}, **values}
+    create_job_execution(db.session.connection(), row)
+    return job_id
+
+
+def found(job_id: str) -> JobExecution:
+    row = get_job_execution_by_job_id(job_id)
+    assert row is not None
+    db.session.refresh(row)
+    return row
+
+
+def test_a_new_job_is_pending_and_whole(app: Flask) -> None:
+    row = found(make())
+
+    assert (row.status, row.retry_count, row.generation, row.attempts) == ("pending", 0, 0, [])
+    assert row.created_at is not None
+
+
+def test_nothing_exists_before_the_caller_commits(app: Flask) -> None:
+    job_id = make()
+    db.session.rollback()
+
+    assert get_job_execution_by_job_id(job_id) is None
+
+
+def test_an_id_that_exists_is_left_alone(app: Flask) -> None:
+    job_id = make(user_id=1)
+
+    make(job_id=job_id, user_id=2)
+
+    assert found(job_id).user_id == 1
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(Status, Status)))
+def test_only_changes_of_the_state_machine_are_made(
+    app: Flask, before: Status, after: Status
+) -> None:
+    job_id = make(status=before)
+
+    if after in TRANSITIONS[before]:
+        update_job_execution(job_id, after)
+        assert found(job_id).status == after
+    else:
+        with pytest.raises(IllegalTransition, match=f"is {before} and cannot become {after}"):
+            update_job_execution(job_id, after)
+        assert found(job_id).status == before
+
+
+def test_a_change_of_an_unknown_job_is_refused(app: Flask) -> None:
+    with pytest.raises(IllegalTransition, match="there is no job"):
+        update_job_execution(str(uuid4()), Status.FAILED)
+
+
+def test_a_completed_job_has_its_result_and_no_lease(app: Flask) -> None:
+    job_id = make(status="processing", lease_token=str(uuid4()))
+
+    update_job_execution(job_id, Status.COMPLETED, result={"sent": 1})
+
+    row = found(job_id)
+    assert (row.result, row.lease_token) == ({"sent": 1}, None)
+    assert row.completed_at is not None
+
+
+def test_a_job_failed_by_hand_is_dead_until_it_is_put_back(app: Flask) -> None:
+    job_id = make()
+
+    update_job_execution(job_id, Status.FAILED, error="no use")
+    assert (found(job_id).error, found(job_id).dead_at is None) == ("no use", False)
+
+    update_job_execution(job_id, Status.PENDING)
+    assert (found(job_id).error, found(job_id).dead_at) == (None, None)
+
+
+def test_the_list_is_newest_first_and_filtered(app: Flask) -> None:
+    old = make(created_at="2026-01-01T00:00:00Z")
+    new = make(created_at="2026-01-02T00:00:00Z")
+    make(job_type="other")
+    make(status="failed")
+
+    listed = list_job_executions(status=Status.PENDING, job_type="sample", limit=5)
+    assert [row.job_id for row in listed] == [new, old]
+    assert len(list_job_executions(limit=1)) == 1
+
+
+def test_statistics_count_by_type_and_status_with_the_average_time(app: Flask) -> None:
+    for seconds in (1, 3):
+        start, end = "2026-01-01T00:00:00Z", f"2026-01-01T00:00:0{seconds}Z"
+        make(status="completed", started_at=start, completed_at=end)
+    make()
+
+    counted = [(s.job_type, s.status, s.count, s.average_seconds) for s in statistics()]
+    assert counted == [("sample", "completed", 2, 2.0), ("sample", "pending", 1, None)]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "status = 'pending' AND published_at IS NULL",
+        "status = 'processing' AND lease_expires_at < now()",
+    ],
+)
+def test_what_a_sweep_looks_for_is_indexed(app: Flask, where: str) -> None:
+    db.session.execute(
+        text(
+            "INSERT INTO job_executions (job_id, job_type, payload, status, published_at)"
+            " SELECT gen_random_uuid(), 'sample', '{}', 'completed', now()"
+            " FROM generate_series(1, 5000)"
+        )
+    )
+    db.session.execute(text("ANALYZE job_executions"))
+    explain = f"EXPLAIN SELECT job_id FROM job_executions WHERE {where}"  # noqa: S608 - from above
+
+    assert "Seq Scan" not in "\n".join(db.session.scalars(text(explain)))

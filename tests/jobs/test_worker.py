@@ -1,0 +1,383 @@
+"""A verified delivery: claimed by one, executed once, recorded, answered as QStash understands."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, select, text, update
+
+from app.db import db
+from app.jobs import JobExecution, Status
+from app.jobs.executions import get_job_execution_by_job_id
+from tests.support.qstash import deliver, envelope
+from tests.support.sample_jobs import Effect
+
+LOST = "the process died or was cut off, and its lease ran out"
+
+
+def row_of(job: dict[str, Any]) -> JobExecution:
+    db.session.rollback()
+    row = get_job_execution_by_job_id(job["jobId"])
+    assert row is not None
+    return row
+
+
+def effects(job: dict[str, Any]) -> list[str]:
+    return list(db.session.scalars(select(Effect.note).where(Effect.job_id == job["jobId"])))
+
+
+def change(job: dict[str, Any], **values: Any) -> None:
+    db.session.execute(
+        update(JobExecution).where(JobExecution.job_id == job["jobId"]).values(**values)
+    )
+    db.session.commit()
+
+
+def test_success_commits_the_work_and_its_completion_together(client: FlaskClient) -> None:
+    job = envelope({"action": "echo"})
+
+    response = deliver(client, job)
+
+    result = {"attempt": 1, "key": f"{job['jobId']}/0", "userId": 7}
+    assert response.json == {"success": True, "jobId": job["jobId"], "result": result}
+    row = row_of(job)
+    assert (row.status, row.result, row.error) == (Status.COMPLETED, result, None)
+    assert row.completed_at is not None
+    assert row.lease_token is None
+    assert effects(job) == ["echo"]
+
+
+def test_a_job_without_a_row_gets_one_on_arrival(client: FlaskClient) -> None:
+    job = envelope({"action": "none"}, extra="is ignored")
+
+    deliver(client, job, upstash_retried="1", upstash_message_id="msg_foreign")
+
+    row = row_of(job)
+    assert row.payload == job
+    assert (row.user_id, row.retry_count, row.message_id) == (7, 1, "msg_foreign")
+
+
+def test_a_row_of_the_typescript_starter_is_executed(client: FlaskClient) -> None:
+    """Its rows have only the original's columns."""
+    job = envelope({"action": "none"})
+    db.session.execute(
+        text(
+            "INSERT INTO job_executions (job_id, job_type, status, payload, retry_count, user_id)"
+            " VALUES (:id, 'sample', 'pending', CAST(:payload AS jsonb), 0, 7)"
+        ),
+        {"id": job["jobId"], "payload": json.dumps(job)},
+    )
+    db.session.commit()
+
+    assert deliver(client, job).status_code == 200
+    row = row_of(job)
+    assert (row.status, row.max_retries, len(row.attempts)) == (Status.COMPLETED, 3, 1)
+
+
+def test_a_duplicate_of_a_completed_job_is_a_success_that_runs_nothing(client: FlaskClient) -> None:
+    job = envelope({"action": "none"})
+    deliver(client, job)
+
+    response = deliver(client, job)
+
+    assert (response.status_code, response.json) == (200, {"success": True, "skipped": "completed"})
+    assert len(effects(job)) == 1
+
+
+def test_a_failure_is_recorded_and_answered_500_without_its_message(client: FlaskClient) -> None:
+    job = envelope({"action": "fail"})
+
+    response = deliver(client, job)
+
+    assert (response.status_code, response.json) == (
+        500,
+        {"error": "ValueError", "jobId": job["jobId"]},
+    )
+    row = row_of(job)
+    assert (row.status, row.error, row.dead_at) == (
+        Status.FAILED,
+        "ValueError: a \ufffd bad ? day",
+        None,
+    )
+    assert effects(job) == []
+
+
+def test_every_attempt_is_kept(client: FlaskClient) -> None:
+    job = envelope({"action": "fail-twice"})
+
+    answers = [deliver(client, job, upstash_retried=str(n)).status_code for n in range(3)]
+
+    assert answers == [500, 500, 200]
+    row = row_of(job)
+    assert [(a["number"], a["outcome"], a["status"]) for a in row.attempts] == [
+        (1, "failed", 500),
+        (2, "failed", 500),
+        (3, "completed", 200),
+    ]
+    assert "not yet" in row.attempts[0]["error"]
+    assert "Traceback" in row.attempts[0]["traceback"]
+    assert (row.status, row.retry_count, row.error) == (Status.COMPLETED, 2, None)
+
+
+def test_only_the_newest_attempts_are_kept(client: FlaskClient) -> None:
+    job = envelope({"action": "fail"})
+    for _ in range(22):
+        deliver(client, job)
+
+    numbers = [attempt["number"] for attempt in row_of(job).attempts]
+    assert numbers == list(range(3, 23))
+
+
+def test_the_last_failure_is_dead_and_later_deliveries_of_it_run_nothing(
+    client: FlaskClient,
+) -> None:
+    job = envelope({"action": "fail"})
+
+    deliver(client, job, upstash_retried="3")
+
+    assert row_of(job).dead_at is not None
+    assert deliver(client, job).json == {"success": True, "skipped": "dead"}
+
+
+def test_a_redrive_of_a_dead_job_runs_it_again(client: FlaskClient) -> None:
+    """A message id that the row does not know comes from QStash's own dead-letter queue."""
+    job = envelope({"action": "fail-twice"})
+    deliver(client, job)
+    deliver(client, job, upstash_retried="3")
+
+    response = deliver(client, job, upstash_message_id="msg_redriven")
+
+    assert response.status_code == 200
+    assert (row_of(job).status, row_of(job).dead_at) == (Status.COMPLETED, None)
+
+
+def test_a_permanent_error_is_dead_at_once(client: FlaskClient) -> None:
+    job = envelope({"action": "permanent"})
+
+    response = deliver(client, job)
+
+    assert response.status_code == 489
+    assert response.headers["Upstash-NonRetryable-Error"] == "true"
+    assert row_of(job).dead_at is not None
+
+
+def test_an_error_may_say_when_to_retry(client: FlaskClient) -> None:
+    assert deliver(client, envelope({"action": "hiccup"})).headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize("action", ["not-json"])
+def test_a_result_that_is_not_json_is_a_permanent_failure(client: FlaskClient, action: str) -> None:
+    job = envelope({"action": action})
+
+    assert deliver(client, job).status_code == 489
+    assert "cannot be stored as JSON" in (row_of(job).error or "")
+
+
+def test_a_result_that_is_too_large_is_not_stored(client: FlaskClient) -> None:
+    job = envelope({"action": "huge"})
+
+    assert deliver(client, job).status_code == 200
+    assert row_of(job).result == {"truncated": True, "bytes": 100_012}
+
+
+def test_work_that_cannot_be_committed_is_a_failure(client: FlaskClient) -> None:
+    job = envelope({"action": "broken-commit"})
+
+    assert deliver(client, job).status_code == 500
+    assert "UniqueViolation" in (row_of(job).error or "")
+    assert effects(job) == []
+
+
+def test_a_handler_that_runs_too_long_is_stopped(client: FlaskClient) -> None:
+    job = envelope({"action": "spin"})
+
+    assert deliver(client, job).status_code == 500
+    assert row_of(job).error == "the handler was stopped after its timeout of 2 s"
+
+
+def test_a_query_that_runs_too_long_is_stopped(client: FlaskClient) -> None:
+    job = envelope({"action": "slow-query"})
+
+    assert deliver(client, job).status_code == 500
+    assert "statement timeout" in (row_of(job).error or "")
+
+
+def test_a_delivery_waits_while_another_holds_the_lease(client: FlaskClient) -> None:
+    job = envelope({"action": "fail"})
+    deliver(client, job)
+    change(
+        job,
+        status="processing",
+        lease_token=job["jobId"],
+        lease_expires_at=text("now() + interval '20 seconds'"),
+    )
+
+    response = deliver(client, job)
+
+    assert response.status_code == 503
+    assert 18 <= int(response.headers["Retry-After"]) <= 21
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_the_lost_attempt_is_kept(
+    client: FlaskClient,
+) -> None:
+    job = envelope({"action": "fail"})
+    deliver(client, job)
+    change(job, status="processing", lease_expires_at=text("now() - interval '1 second'"))
+
+    assert deliver(client, job).status_code == 500
+
+    attempts = row_of(job).attempts
+    assert [attempt["outcome"] for attempt in attempts] == ["failed", "lost", "failed"]
+    assert (attempts[1]["error"], attempts[2]["number"]) == (LOST, 3)
+
+
+def test_a_zombie_commits_nothing(app: Flask, client: FlaskClient) -> None:
+    """Its lease was taken over while its handler ran."""
+    job = envelope({"action": "none"})
+
+    @event.listens_for(db.session, "before_flush", once=True)
+    def take_over(*_: object) -> None:
+        with db.engine.begin() as other:
+            other.execute(text("UPDATE job_executions SET lease_token = gen_random_uuid()"))
+
+    response = deliver(client, job)
+
+    assert (response.status_code, response.json) == (
+        503,
+        {"error": "another delivery took this job over"},
+    )
+    assert row_of(job).status == Status.PROCESSING
+    assert effects(job) == []
+
+
+def test_of_many_deliveries_at_once_one_executes(app: Flask) -> None:
+    job = envelope({"action": "none"})
+    deliver(app.test_client(), {**job, "payload": {"action": "fail"}})
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(
+            threads.map(lambda _: deliver(app.test_client(), job).status_code, range(16))
+        )
+
+    assert set(answers) <= {200, 503}
+    assert len(effects(job)) == 1
+
+
+def test_of_many_first_deliveries_at_once_one_executes(app: Flask) -> None:
+    job = envelope({"action": "none"})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: deliver(app.test_client(), job).status_code, range(16)))
+
+    assert len(effects(job)) == 1
+
+
+def test_each_firing_of_a_schedule_is_a_job_of_its_own(client: FlaskClient) -> None:
+    fired = {"type": "sample", "payload": {"action": "fail"}, "metadata": {}}
+    ids = [
+        deliver(client, fired, upstash_schedule_id="scd_1", upstash_message_id=message).json[
+            "jobId"
+        ]  # type: ignore[index]
+        for message in ("msg_a", "msg_a", "msg_b")
+    ]
+
+    assert ids[0] == ids[1] != ids[2]
+    row = row_of({"jobId": ids[0]})
+    assert (row.schedule_id, len(row.attempts)) == ("scd_1", 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"not json", "not JSON"),
+        (b"\xff\xfe", "not JSON in UTF-8"),
+        (b"[1]", "not a JSON object"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": "\\u0000"}', "NUL"),
+        (b"[" * 100_000, "not JSON"),
+        ({"type": "sample"}, "envelope is broken"),
+        (envelope({"action": "x"}, jobId="42"), "envelope is broken"),
+        (envelope({"action": "x"}, metadata={"userId": "7"}), "envelope is broken"),
+        (envelope({"action": "x"}, metadata=None), "envelope is broken"),
+        (envelope({"action": "x"}, job_type="noop"), "takes jobs of type 'sample', not 'noop'"),
+        (envelope({"action": "x"}, job_type="unknown"), "takes jobs of type 'sample'"),
+        (envelope({}), "payload is invalid"),
+        (envelope({"action": 5}), "payload is invalid"),
+        (envelope({"action": "x", "extra": 1}), "payload is invalid"),
+    ],
+)
+def test_what_can_never_be_executed_is_answered_489(
+    client: FlaskClient, body: bytes | dict[str, Any], said: str
+) -> None:
+    response = deliver(client, body)
+
+    assert response.status_code == 489
+    assert response.headers["Upstash-NonRetryable-Error"] == "true"
+    assert said in response.json["error"]  # type: ignore[index]
+
+
+def test_an_invalid_payload_is_answered_field_by_field_and_its_row_is_dead(
+    client: FlaskClient,
+) -> None:
+    job = envelope({"action": "fail"})
+    deliver(client, job)
+
+    response = deliver(client, {**job, "payload": {"action": 5}})
+
+    assert response.json == {
+        "error": "the payload is invalid",
+        "errors": {"action": ["Not a valid string."]},
+    }
+    row = row_of(job)
+    assert row.dead_at is not None
+    assert row.error == "the payload is invalid: action: Not a valid string."
+
+
+def test_a_job_of_another_type_is_refused(client: FlaskClient) -> None:
+    job = envelope({"action": "fail"})
+    deliver(client, job)
+
+    response = deliver(client, {**job, "type": "noop"}, path="/api/jobs/noop")
+
+    assert response.status_code == 489
+    assert row_of(job).job_type == "sample"
+
+
+def test_no_database_is_answered_503_and_the_delivery_comes_again(
+    client: FlaskClient, no_database: None
+) -> None:
+    response = deliver(client, envelope({"action": "none"}))
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "6"
+
+
+def test_a_connection_that_died_in_the_pool_is_replaced(client: FlaskClient) -> None:
+    deliver(client, envelope({"action": "none"}))
+    with db.engine.connect() as other:
+        other.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+    assert deliver(client, envelope({"action": "none"})).status_code == 200
+
+
+def test_a_no_op_delivery_costs_two_statements_in_two_transactions(client: FlaskClient) -> None:
+    job = envelope({"action": "none"}, job_type="noop")
+    deliver(client, job, path="/api/jobs/noop")
+    change(job, status="pending")
+    statements, commits = [], []
+    event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    event.listen(db.engine, "commit", commits.append)
+
+    deliver(client, job, path="/api/jobs/noop")
+
+    assert [statement.split()[0] for statement in statements] == ["UPDATE", "UPDATE"]
+    assert len(commits) == 2

@@ -1,0 +1,84 @@
+"""A family of jobs that do what tests need: nothing, an effect in the database, every failure."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import fields
+from sqlalchemy import text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, db
+from app.jobs import Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater
+
+bp = JobBlueprint("samples", __name__)
+
+
+class Effect(Base):
+    """What a handler leaves in the database; deferred, so that a double shows only at commit."""
+
+    __tablename__ = "effects"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str]
+    note: Mapped[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    action: str
+    count: int = 0
+
+
+class SampleSchema(PayloadSchema[Sample]):
+    model = Sample
+
+    action = fields.String(required=True)
+    count = fields.Integer(strict=True, load_default=0)
+
+
+class Hiccup(Exception):
+    """A failure that knows when to try again."""
+
+    retry_after = 7.0
+
+
+@bp.job("sample", "/sample", payload=SampleSchema, retries=3, timeout=2, description="For tests")
+def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - a menu
+    db.session.add(Effect(job_id=job.id, note=payload.action))
+    match payload.action:
+        case "fail":
+            raise ValueError("a \x00 bad \udc00 day")
+        case "fail-twice" if job.attempt <= 2:
+            raise ConnectionError("not yet")
+        case "hiccup":
+            raise Hiccup("later, please")
+        case "permanent":
+            raise PermanentError("this can never work")
+        case "later" if job.attempt == 1:
+            raise RetryLater(30, "rate limited")
+        case "always-later":
+            raise RetryLater(1, "never now")
+        case "spin":
+            while True:
+                time.sleep(0.01)
+        case "slow-query":
+            db.session.execute(text("SELECT pg_sleep(60)"))
+        case "broken-commit":
+            db.session.execute(text("INSERT INTO effects (id, job_id, note) VALUES (-1, 'x', 'y')"))
+            db.session.execute(text("INSERT INTO effects (id, job_id, note) VALUES (-1, 'x', 'y')"))
+        case "not-json":
+            return {"value": object()}
+        case "huge":
+            return {"value": "x" * 100_000}
+        case "log":
+            logging.getLogger(__name__).warning("at work")
+        case "echo":
+            return {"attempt": job.attempt, "key": job.idempotency_key, "userId": job.user_id}
+    return None
+
+
+@bp.job("noop", "/noop", payload=SampleSchema, description="Does nothing")
+def noop(payload: Sample, job: Job) -> None:
+    """Touch nothing, so that what is counted is the extension's own."""

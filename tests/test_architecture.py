@@ -1,0 +1,86 @@
+"""The architecture, held by tests."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app.jobs.registry import registry_of
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "app").rglob("*.py"))
+MAX_MODULE, MAX_FUNCTION = 250, 40
+
+# What each part may import of the app beside itself; `create_app` and its helpers may all.
+MAY_IMPORT = {
+    "db": set(),
+    "jobs": {"db"},
+    "local_qstash": set(),
+    "families": {"db", "jobs"},
+}
+
+
+def name_of(module: Path) -> str:
+    return str(module.relative_to(ROOT))
+
+
+def parts_imported(module: Path) -> Iterator[str]:
+    """Name the parts of `app` that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            names = [f"{source}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("app."))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_imports_point_one_way(module: Path) -> None:
+    part = module.relative_to(ROOT / "app").parts[0].removesuffix(".py")
+    if part not in MAY_IMPORT:
+        return
+    assert set(parts_imported(module)) <= MAY_IMPORT[part] | {part}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_modules_and_functions_stay_small(module: Path) -> None:
+    text = module.read_text()
+    assert len(text.splitlines()) <= MAX_MODULE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert length_without_docstring(node) <= MAX_FUNCTION, node.name
+
+
+def length_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    has_docstring = ast.get_docstring(node) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (node.end_lineno or 0) - node.lineno + 1 - docstring
+
+
+def test_every_job_route_is_signed(app: Flask) -> None:
+    endpoints = {config.endpoint for config in registry_of(app)}
+    views = {
+        rule.rule: app.view_functions[rule.endpoint]
+        for rule in app.url_map.iter_rules()
+        if rule.rule in endpoints
+    }
+
+    assert views.keys() == endpoints
+    assert all(getattr(view, "is_signed", False) for view in views.values())
+
+
+def test_every_job_has_a_module_and_a_test_of_its_name() -> None:
+    jobs = [
+        module
+        for module in MODULES
+        if "families" in module.parts and "@bp.job(" in module.read_text()
+    ]
+    tests = {path.name for path in (ROOT / "tests/families").rglob("test_*.py")}
+
+    assert jobs
+    assert {f"test_{module.name}" for module in jobs} <= tests

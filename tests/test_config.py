@@ -1,0 +1,134 @@
+"""Settings: all problems at once, and never a secret's value."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.config import DEV_QSTASH, ConfigError, load
+from app.dev.addresses import publish
+
+ROOT = Path(__file__).parent.parent
+PRODUCTION = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "s" * 32,
+    "BASE_URL": "https://app.example.com/",
+    "DATABASE_URL": "postgres://u:p%40ss@db.example.com/app?sslmode=require",
+    "QSTASH_TOKEN": "token",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_current",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_next",
+    "RESEND_API_KEY": "re_1",
+    "RESEND_FROM_EMAIL": "Acme <mail@example.com>",
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name in PRODUCTION or name.startswith(("JOBS_", "LOG_", "RESEND_", "POSTGRES_")):
+            monkeypatch.delenv(name)
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, instance: Path, env: dict[str, str]) -> dict[str, Any]:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    return load(instance)
+
+
+def test_development_needs_nothing(tmp_path: Path) -> None:
+    settings = load(tmp_path / "instance")
+
+    assert settings["APP_ENV"] == "development"
+    assert settings["SQLALCHEMY_DATABASE_URI"] == ""
+    assert settings["QSTASH_URL"] == DEV_QSTASH["QSTASH_URL"]
+
+
+def test_a_running_stack_says_where_it_is(tmp_path: Path) -> None:
+    publish(tmp_path, {"BASE_URL": "http://127.0.0.1:8123"})
+
+    assert load(tmp_path)["BASE_URL"] == "http://127.0.0.1:8123"
+
+
+def test_production_takes_what_hosts_hand_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = loaded(monkeypatch, tmp_path, PRODUCTION)
+
+    database = "postgresql+psycopg://u:p%40ss@db.example.com/app?sslmode=require"
+    assert settings["SQLALCHEMY_DATABASE_URI"] == database
+    assert settings["BASE_URL"] == "https://app.example.com"
+    assert settings["QSTASH_URL"] == "https://qstash.upstash.io"
+
+
+def test_production_says_all_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, {"APP_ENV": "production"})
+
+    assert caught.value.problems.keys() == PRODUCTION.keys() - {"APP_ENV"}
+
+
+def test_production_refuses_what_is_only_for_development(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unsafe = {"BASE_URL": "http://app.example.com", "SECRET_KEY": "short", **DEV_QSTASH}
+
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, PRODUCTION | unsafe)
+
+    assert caught.value.problems.keys() == unsafe.keys()
+
+
+def test_malformed_settings_are_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wrong = {
+        "DATABASE_URL": "mysql://u:hunter2@x/y",
+        "BASE_URL": "app.example.com",
+        "QSTASH_URL": "qstash",
+        "LOG_LEVEL": "LOUD",
+        "JOBS_MAX_BODY": "many",
+        "JOBS_PUBLISH_TIMEOUT": "-1",
+        "JOBS_SIGNATURE_LEEWAY": "x",
+        "RESEND_RATE_PER_SECOND": "-2",
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, wrong)
+
+    assert caught.value.problems.keys() == wrong.keys()
+    assert "hunter2" not in caught.value.format_message()
+
+
+def test_an_unknown_environment_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="APP_ENV: prod is none of development, test, production"):
+        loaded(monkeypatch, tmp_path, {"APP_ENV": "prod"})
+
+
+def test_a_wrong_start_is_a_list_and_no_traceback() -> None:
+    env = {"PATH": os.environ["PATH"], "APP_ENV": "production", "SECRET_KEY": "hunter2"}
+    command = [sys.executable, "-m", "flask", "jobs", "types"]
+
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    assert done.returncode == 3
+    assert "SECRET_KEY: must have at least 32 characters." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def names_in(text: str) -> set[str]:
+    return set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
+
+
+def test_every_setting_is_described_in_the_example() -> None:
+    source = (ROOT / "app/config.py").read_text()
+    read = set(re.findall(r'(?:env\.\w+\(|_given\(\s*env, )"([A-Z_]+)"', source)) | {"DATABASE_URL"}
+
+    described = names_in((ROOT / ".env.example").read_text())
+    assert described == read
