@@ -1,6 +1,7 @@
 """`flask qstash dev`: needs neither the app's settings nor its database."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -104,6 +105,10 @@ def dev(
 
 async def _serve(settings: Settings) -> None:
     server = await start_server(settings)
+    # What a server keeps for long is messages by the thousand, none of them in a cycle: looking
+    # through them all as often as Python does by default costs a tenth of the throughput.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1_000)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

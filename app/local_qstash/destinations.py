@@ -1,6 +1,7 @@
 """Where a message goes: the raw rest of a request's path, byte for byte as it was sent."""
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_plus, urlsplit
 
 from .errors import bad_request
@@ -62,6 +63,7 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)
 def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, in lower case: what connections are shared by."""
     scheme, _, rest = url.partition("://")

@@ -1,7 +1,9 @@
 """The server as a whole: an HTTP front on the services."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -40,6 +42,7 @@ async def start_server(settings: Settings) -> Server:
     router = Router(services, [route for module in _MODULES for route in module.ROUTES])
     handler = web.Server(
         router.handle,
+        request_factory=_request_factory(settings.limits.message_bytes),
         access_log=None,
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
@@ -61,6 +64,20 @@ async def serve_until(server: Server, stop: asyncio.Event) -> None:
         await stop.wait()
     finally:
         await server.stop()
+
+
+def _request_factory(body_limit: int) -> Callable[..., web.BaseRequest]:
+    """Return a maker of requests that refuse to read a longer body."""
+
+    def make(*parts: Any) -> web.BaseRequest:
+        # The first five are what aiohttp.web.Server gives to every factory.
+        message, payload, protocol, writer, task = parts
+        loop = asyncio.get_running_loop()
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, loop, client_max_size=body_limit
+        )
+
+    return make
 
 
 def _url(runner: web.ServerRunner, host: str) -> str:

@@ -7,6 +7,8 @@ import secrets
 import time
 from base64 import urlsafe_b64encode
 
+from .ids import new_id
+
 _LIFETIME = 300  # seconds
 
 
@@ -22,7 +24,7 @@ def sign(key: str, *, url: str, body: bytes) -> str:
         "exp": now + _LIFETIME,
         "nbf": 0,
         "iat": now,
-        "jti": f"jwt_{secrets.token_urlsafe(16)}",
+        "jti": new_id("jwt"),
         "body": urlsafe_b64encode(hashlib.sha256(body).digest()).decode(),
     }
     signed = _HEADER + b"." + _encode(json.dumps(claims, separators=(",", ":")).encode())

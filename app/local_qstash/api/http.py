@@ -34,12 +34,13 @@ class Call:
         Raises:
             ApiError: 413 beyond `limit` bytes; by default what one message may have.
         """
-        limit = limit or self.services.settings.limits.message_bytes
-        request = self.request.clone(client_max_size=limit)
+        # A request is made with the limit of a message; see server.py.
+        request = self.request.clone(client_max_size=limit) if limit else self.request
         try:
             return await request.read()
         except web.HTTPRequestEntityTooLarge:
-            raise ApiError(413, f"request body exceeds {limit} bytes") from None
+            allowed = limit or self.services.settings.limits.message_bytes
+            raise ApiError(413, f"request body exceeds {allowed} bytes") from None
 
     async def json(self, *, optional: bool = False, limit: int | None = None) -> Any:
         """Read the body as JSON; an empty one is None if it is `optional`.

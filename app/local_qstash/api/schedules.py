@@ -5,8 +5,9 @@ from typing import Any
 
 from app.local_qstash.cron import parse_cron
 from app.local_qstash.destinations import check_name, is_url
-from app.local_qstash.engine.schedules import Schedule, new_schedule_id
+from app.local_qstash.engine.schedules import Schedule
 from app.local_qstash.errors import bad_request, not_found
+from app.local_qstash.ids import new_id
 from app.local_qstash.store.schema import DELIVERED, FAILED
 
 from .http import Call, Route
@@ -30,7 +31,7 @@ async def create_schedule(call: Call) -> Any:
         raise bad_request("Upstash-Not-Before: a schedule takes Upstash-Delay only")
     given, queue = values.get("upstash-schedule-id"), values.get("upstash-queue-name")
     schedule = Schedule(
-        id=new_schedule_id() if given is None else check_name(given, "schedule id"),
+        id=new_id("scd") if given is None else check_name(given, "schedule id"),
         destination=order.destination,
         cron=values["upstash-cron"],
         pairs=order.pairs,

@@ -1,9 +1,9 @@
 """A message that is not finished yet, as the engine keeps it in memory."""
 
 import json
-import secrets
 from dataclasses import dataclass, field
 
+from app.local_qstash.ids import new_id
 from app.local_qstash.options import FlowControl, Options, Pair
 from app.local_qstash.store.batch import Row
 from app.local_qstash.store.schema import PENDING
@@ -18,7 +18,7 @@ class Message:
     body: bytes | None
     pairs: tuple[Pair, ...] | None = None  # what `options` came from; dropped once stored
     seq: int = 0
-    id: str = field(default_factory=lambda: f"msg_{secrets.token_urlsafe(20)}")
+    id: str = field(default_factory=lambda: new_id("msg"))
     created_at: int = 0
     not_before: int = 0
     due_at: int = 0

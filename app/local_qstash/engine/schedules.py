@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import secrets
 import sqlite3
 from dataclasses import dataclass, replace
 
@@ -43,10 +42,6 @@ class Schedule:
     def order(self) -> Order:
         pairs = tuple(pair for pair in self.pairs if pair[0] not in _OWN)
         return Order(self.destination, pairs, self.body, self.queue, self.id, self.caller_ip)
-
-
-def new_schedule_id() -> str:
-    return f"scd_{secrets.token_urlsafe(20)}"
 
 
 class Schedules:
