@@ -1,0 +1,139 @@
+"""The real stack: PostgreSQL, `flask qstash dev`, gunicorn, a server that speaks Resend's API."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.config import DEV_QSTASH
+from app.db import db
+from app.dev.guardian import ROOT
+from app.dev.ports import free_port
+from app.dev.resend_server import ResendServer
+from app.jobs import JobExecution
+from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.show import is_final
+
+PATIENCE = 30
+
+
+class Stack:
+    """The processes, each of which can be stopped and started again at the same address."""
+
+    def __init__(self, folder: Path, database_url: str, resend: ResendServer) -> None:
+        self.folder = folder
+        self.resend = resend
+        self.base_url = f"http://127.0.0.1:{free_port()}"
+        self.qstash_url = f"http://127.0.0.1:{free_port()}"
+        self.settings = {
+            **DEV_QSTASH,
+            "APP_ENV": "test",
+            "DATABASE_URL": database_url,
+            "BASE_URL": self.base_url,
+            "QSTASH_URL": self.qstash_url,
+            "RESEND_API_KEY": "re_local",
+            "RESEND_API_URL": resend.url,
+            "RESEND_RATE_PER_SECOND": "0",
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_web(self) -> None:
+        command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+        self._start("web", command, PORT=self.base_url.rpartition(":")[2])
+        self.await_that(lambda: answers(self.base_url), "gunicorn")
+
+    def start_qstash(self) -> None:
+        port = self.qstash_url.rpartition(":")[2]
+        state = str(self.folder / "qstash.sqlite3")
+        options = ["--port", port, "--state", state, "--speed", "20"]
+        self._start("qstash", ["flask", "qstash", "dev", *options])
+        self.await_that(lambda: answers(f"{self.qstash_url}/healthz"), "the QStash server")
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        process = self._processes.pop(name)
+        process.send_signal(how)
+        process.wait(PATIENCE)
+
+    def stop(self) -> None:
+        for name in list(self._processes):
+            self.kill(name, signal.SIGTERM)
+
+    def final(self, job_id: str) -> JobExecution:
+        """Wait until the job is in a final state and return it."""
+        self.await_that(lambda: is_final(self.row(job_id)), f"the end of job {job_id}")
+        return self.row(job_id)
+
+    def row(self, job_id: str) -> JobExecution:
+        db.session.rollback()
+        row = get_job_execution_by_job_id(job_id)
+        assert row is not None
+        return row
+
+    def await_that(self, condition: Callable[[], object], what: str) -> None:
+        give_up_at = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < give_up_at, f"waited in vain for {what}:\n{self.log()}"
+            time.sleep(0.03)
+
+    def log(self) -> str:
+        return "\n".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+
+    def _start(self, name: str, command: list[str], **env: str) -> None:
+        with (self.folder / f"{name}.log").open("a") as log:
+            self._processes[name] = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env={**os.environ, **self.settings, **env},
+                stdout=log,
+                stderr=log,
+            )
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own URLs
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def resend() -> Iterator[ResendServer]:
+    with ResendServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, resend: ResendServer
+) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack"), database_url, resend)
+    try:
+        stack.start_qstash()
+        stack.start_web()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def producer(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """An app of its own, in the test's process, that enqueues to the stack."""
+    for name, value in stack.settings.items():
+        monkeypatch.setenv(name, value)
+    app = create_app(instance=stack.folder)
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+        app.extensions["jobs"].publisher.close()

@@ -1,0 +1,171 @@
+"""Jobs go through the real stack, whatever happens on the way."""
+
+import json
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from qstash import QStash
+from sqlalchemy import text
+
+from app.db import db
+from app.dev.resend_server import INVALID, LOST, OUTAGE, ResendServer
+from app.families.email.enqueue import send_password_changed_email_async
+from app.jobs import Status
+from tests.e2e.conftest import Stack
+
+pytestmark = pytest.mark.usefixtures("producer")
+
+
+def enqueue_to(address: str, **options: object) -> str:
+    retry_fast = {"retry_delay": "100"}
+    return send_password_changed_email_async(
+        address,
+        recipient_name="Ann",
+        **(retry_fast | options),  # type: ignore[arg-type]
+    )
+
+
+def sent_to(resend: ResendServer, address: str) -> int:
+    return sum(address in request.recipients for request in resend.sent)
+
+
+def outcomes(stack: Stack, job_id: str) -> list[str]:
+    return [attempt["outcome"] for attempt in stack.row(job_id).attempts]
+
+
+def test_an_email_is_sent_and_its_job_completed(stack: Stack, resend: ResendServer) -> None:
+    job_id = enqueue_to("ann@example.com")
+
+    row = stack.final(job_id)
+    assert (row.status, row.retry_count) == (Status.COMPLETED, 0)
+    assert row.result is not None
+    assert row.result["messageId"] == resend.sent[-1].email_id
+    assert resend.sent[-1].idempotency_key == f"{job_id}/0"
+
+
+def test_one_request_id_runs_through_enqueue_and_delivery(stack: Stack, producer: Flask) -> None:
+    job_id = enqueue_to("trace@example.com")
+    row = stack.final(job_id)
+
+    request_id = row.options["headers"]["X-Request-Id"]
+    lines = [line for line in stack.log().splitlines() if job_id in line]
+    assert len(lines) == 2
+    assert all(request_id in line for line in lines)
+
+
+def test_a_job_that_fails_twice_is_retried_until_it_succeeds(
+    stack: Stack, resend: ResendServer
+) -> None:
+    resend.answer("twice@example.com", OUTAGE, OUTAGE)
+    job_id = enqueue_to("twice@example.com")
+
+    row = stack.final(job_id)
+    assert (row.status, row.retry_count) == (Status.COMPLETED, 2)
+    assert outcomes(stack, job_id) == ["failed", "failed", "completed"]
+    assert sent_to(resend, "twice@example.com") == 1
+
+
+def test_a_retry_never_sends_twice(stack: Stack, resend: ResendServer) -> None:
+    """Resend took the email, but its answer was lost."""
+    resend.answer("lost@example.com", LOST)
+    job_id = enqueue_to("lost@example.com")
+
+    assert stack.final(job_id).status == Status.COMPLETED
+    assert outcomes(stack, job_id) == ["failed", "completed"]
+    assert sent_to(resend, "lost@example.com") == 1
+
+
+def test_a_job_that_can_never_succeed_is_dead_at_once(
+    stack: Stack, resend: ResendServer, producer: Flask
+) -> None:
+    resend.answer("never@example.com", INVALID, forever=True)
+    job_id = enqueue_to("never@example.com")
+
+    row = stack.final(job_id)
+    assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
+    assert outcomes(stack, job_id) == ["failed"]
+    stack.await_that(lambda: in_dead_letters(producer, row.message_id), "the dead letter")
+
+
+def test_a_job_whose_retries_are_used_up_is_dead(
+    stack: Stack, resend: ResendServer, producer: Flask
+) -> None:
+    resend.answer("down@example.com", OUTAGE, forever=True)
+    job_id = enqueue_to("down@example.com", retries=2)
+
+    row = stack.final(job_id)
+    assert (row.status, row.dead_at is not None, row.retry_count) == (Status.FAILED, True, 2)
+    assert outcomes(stack, job_id) == ["failed"] * 3
+    stack.await_that(lambda: in_dead_letters(producer, row.message_id), "the dead letter")
+
+
+@pytest.mark.parametrize("name", ["qstash", "web"])
+def test_a_process_killed_in_between_loses_nothing(
+    stack: Stack, resend: ResendServer, name: str
+) -> None:
+    address = f"{name}-killed@example.com"
+    job_id = enqueue_to(address, delay=10)  # at --speed 20 that is half a second
+
+    stack.kill(name)
+    stack.start_qstash() if name == "qstash" else stack.start_web()
+
+    assert stack.final(job_id).status == Status.COMPLETED
+    assert sent_to(resend, address) == 1
+
+
+def test_the_app_may_be_away_when_a_job_is_delivered(stack: Stack, resend: ResendServer) -> None:
+    stack.kill("web")
+    job_id = enqueue_to("away@example.com", retries=50)
+
+    stack.start_web()
+
+    assert stack.final(job_id).status == Status.COMPLETED
+    assert sent_to(resend, "away@example.com") == 1
+
+
+@pytest.mark.parametrize("with_row", [True, False])
+def test_a_job_of_the_typescript_starter_is_executed_and_recorded(
+    stack: Stack, resend: ResendServer, producer: Flask, *, with_row: bool
+) -> None:
+    """Its envelope, and its row with only the original's columns, or none."""
+    address = f"typescript-{with_row}@example.com"
+    job_id = str(uuid4())
+    data = {"recipientName": "Ann"}
+    envelope = {
+        "jobId": job_id,
+        "type": "send-email",
+        "payload": {"to": address, "template": "passwordChanged", "data": data},
+        "metadata": {"userId": 5, "createdAt": datetime.now(UTC).isoformat()},
+    }
+    if with_row:
+        insert_as_the_original(job_id, envelope)
+
+    client = QStash(producer.config["QSTASH_TOKEN"], base_url=stack.qstash_url)
+    client.message.publish_json(url=f"{stack.base_url}/api/jobs/email", body=envelope, retries=3)
+    client.http._client.close()
+
+    stack.await_that(lambda: sent_to(resend, address), "the email")
+    row = stack.final(job_id)
+    assert (row.status, row.user_id, row.payload) == (Status.COMPLETED, 5, envelope)
+
+
+def insert_as_the_original(job_id: str, envelope: dict[str, object]) -> None:
+    db.session.execute(
+        text(
+            "INSERT INTO job_executions"
+            " (job_id, job_type, status, payload, retry_count, user_id, created_at, updated_at)"
+            " VALUES (:id, 'send-email', 'pending', CAST(:payload AS jsonb), 0, 5, now(), now())"
+        ),
+        {"id": job_id, "payload": json.dumps(envelope)},
+    )
+    db.session.commit()
+
+
+def in_dead_letters(producer: Flask, message_id: str | None) -> bool:
+    config = producer.config
+    client = QStash(config["QSTASH_TOKEN"], base_url=config["QSTASH_URL"])
+    letters = client.dlq.list().messages
+    client.http._client.close()
+    return message_id in {letter.message_id for letter in letters}
