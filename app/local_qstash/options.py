@@ -18,6 +18,13 @@ METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _MAX_DIGITS = 15  # beyond any time or count
 _WEEK = 7 * 86_400
 _FORWARD = "upstash-forward-"
+# A delivery has its own: what its connection needs, and what QStash says of it.
+_NOT_FORWARDED = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
+    | {"transfer-encoding", "upgrade", "user-agent", "upstash-signature", "upstash-message-id"}
+    | {"upstash-retried", "upstash-region", "upstash-caller-ip", "upstash-schedule-id"}
+    | {"upstash-topic-name"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +181,11 @@ def _retry_delay(values: dict[str, str], name: str) -> str | None:
 
 def _forwarded(pairs: Iterable[Pair], prefix: str) -> tuple[Pair, ...]:
     cut = len(prefix)
-    found = [(canonical(k[cut:]), v) for k, v in pairs if k.startswith(prefix) and len(k) > cut]
+    found = [
+        (canonical(name[cut:]), value)
+        for name, value in pairs
+        if name.startswith(prefix) and name[cut:] and name[cut:] not in _NOT_FORWARDED
+    ]
     plain = [("Content-Type", v) for k, v in pairs if k == "content-type" and prefix == _FORWARD]
     return tuple(plain + [pair for pair in found if not plain or pair[0] != "Content-Type"])
 

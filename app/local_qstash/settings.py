@@ -31,13 +31,14 @@ class Limits:
 
     message_bytes: int = 10 * 1024 * 1024
     batch_bytes: int = 100 * 1024 * 1024
-    response_bytes: int = 1024 * 1024  # kept of a destination's answer
+    response_bytes: int = 1024 * 1024  # kept of a destination's answer; a log entry keeps 16 KiB
     delay_seconds: int = 365 * DAY
     timeout_seconds: int = 7_200
     retries: int = 100
     parallelism_per_origin: int = 100
     retention_seconds: int = 7 * DAY  # of finished messages, logs and dead letters
     retained_messages: int = 50_000  # finished ones; the oldest go first
+    retained_bytes: int = 1024**3  # of the state file, before finished messages go early
 
 
 @dataclass(frozen=True, slots=True)

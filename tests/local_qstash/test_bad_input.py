@@ -168,6 +168,8 @@ def test_a_bad_item_of_a_batch_gets_an_error_in_its_slot_and_the_rest_go(
         {"destination": URL, "headers": []},
         {"destination": URL, "queue": "a/b"},
         {"destination": URL, "headers": {"Upstash-Delay": "soon"}},
+        {"destination": URL, "headers": {"Upstash-Forward-X": "a\r\nHost: b"}},
+        {"destination": URL, "headers": {"Upstash-Forward-X Y": "a"}},
         {"destination": URL, "body": "x" * 1001},
     ]
     good = {"destination": URL, "headers": None, "body": None, "queue": None}

@@ -71,6 +71,24 @@ def test_header_forward_passes_on_every_header_but_credentials(
     assert "authorization" not in got.headers
 
 
+def test_headers_that_belong_to_the_delivery_cannot_be_forwarded(
+    http: httpx.Client, destination: Destination
+) -> None:
+    own = ("Host", "Content-Length", "Transfer-Encoding", "Upstash-Signature", "Upstash-Retried")
+    headers = {f"Upstash-Forward-{name}": "77" for name in own}
+    http.post(f"/v2/publish/{destination.url}", headers=headers, content=b"body")
+    [got] = destination.wait()
+    assert "77" not in got.headers.values()
+    assert got.body == b"body"
+
+
+def test_an_empty_body_is_delivered_as_one(http: httpx.Client, destination: Destination) -> None:
+    http.post(f"/v2/publish/{destination.url}")
+    [got] = destination.wait()
+    assert (got.body, got.headers["content-length"]) == (b"", "0")
+    assert "content-type" not in got.headers
+
+
 @pytest.mark.parametrize("status", [301, 307, 400, 404, 500, 503])
 def test_any_status_but_2xx_is_tried_again_also_a_redirect(
     client: QStash, destination: Destination, status: int

@@ -165,11 +165,14 @@ def test_a_file_in_use_by_another_server_is_refused(state: Path) -> None:
         assert client.queue.list() == []
 
 
-@pytest.mark.parametrize("limits", [Limits(retained_messages=3), Limits(retention_seconds=0)])
-def test_finished_messages_are_pruned_by_count_and_by_age_but_never_waiting_ones(
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(retained_messages=3), Limits(retention_seconds=0), Limits(retained_bytes=0)],
+)
+def test_finished_messages_are_pruned_by_count_age_and_size_but_never_waiting_ones(
     state: Path, destination: Destination, limits: Limits
 ) -> None:
-    kept = min(limits.retained_messages, 3) if limits.retention_seconds else 0
+    kept = 3 if limits.retained_messages == 3 else 0
     with ExitStack() as stack:
         server = stack.enter_context(LocalQStash(state=state, limits=limits))
         client = stack.enter_context(connect(server))

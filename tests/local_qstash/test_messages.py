@@ -112,8 +112,7 @@ def test_dead_letters_are_retried_and_deleted_in_bulk_by_filter(
     answer = http.post("/v2/dlq/retry?responseStatus=501").json()
     assert [one["url"] for one in answer["responses"]] == [f"{destination.url}/501"]
     assert http.delete(f"/v2/dlq?url={destination.url}/500").json() == {"deleted": 1}
-    first = http.delete("/v2/dlq?count=1").json()
-    assert first == {"deleted": 1}
+    assert http.delete("/v2/dlq?count=1").json() == {"deleted": 1}
 
 
 def test_logs_tell_every_state_with_the_response_of_a_failure(

@@ -38,7 +38,7 @@ async def get_letter(call: Call) -> Any:
 
 async def delete_letter(call: Call) -> None:
     row = await _existing(call)
-    await _delete(call, [row])
+    await call.services.store.run(lambda db: _delete(db, [row]))
 
 
 async def delete_letters(call: Call) -> Any:
@@ -47,7 +47,7 @@ async def delete_letters(call: Call) -> Any:
     if (body := await call.json(optional=True)) is not None:
         parameters |= _selection(body)
     rows, cursor = await _page(call, parameters)
-    await _delete(call, rows)
+    await call.services.store.run(lambda db: _delete(db, rows))
     return _with_cursor({"deleted": len(rows)}, cursor)
 
 
@@ -103,8 +103,7 @@ async def _retry(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     drafts = [draft for row in rows for draft in call.services.intake.draft(_order(row, overrides))]
     for draft, row in zip(drafts, rows, strict=True):
         draft.message.topic, draft.message.endpoint = row["topic"], row["endpoint"]
-    receipts = await call.services.intake.accept(drafts)
-    await _delete(call, rows)
+    receipts = await call.services.intake.accept(drafts, also=[lambda db: _delete(db, rows)])
     return [{"messageId": receipt.message_id, "url": receipt.url} for receipt in receipts]
 
 
@@ -121,11 +120,9 @@ def _order(row: sqlite3.Row, overrides: tuple[Pair, ...]) -> Order:
     )
 
 
-async def _delete(call: Call, rows: list[sqlite3.Row]) -> None:
+def _delete(db: sqlite3.Connection, rows: list[sqlite3.Row]) -> None:
     letters = [(row["letter_seq"],) for row in rows]
-    await call.services.store.run(
-        lambda db: db.executemany("DELETE FROM dead_letters WHERE seq = ?", letters)
-    )
+    db.executemany("DELETE FROM dead_letters WHERE seq = ?", letters)
 
 
 def _selection(body: object) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Publish, enqueue and batch."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,12 +13,12 @@ from app.local_qstash.services import Services
 
 from .http import Call, Route, reply
 
-# Never forwarded by Upstash-Header-Forward: they belong to the connection or to us.
+# Upstash-Header-Forward means the publisher's own headers, not those between it and this server.
 _NOT_FORWARDED = frozenset(
-    {"authorization", "host", "content-length", "content-type", "connection", "keep-alive", "te"}
-    | {"transfer-encoding", "upgrade", "trailer", "expect", "accept-encoding", "user-agent"}
-    | {"proxy-authorization", "proxy-connection"}
+    {"authorization", "proxy-authorization", "proxy-connection", "content-type", "accept-encoding"}
 )
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
 async def publish(call: Call) -> Any:
@@ -63,6 +64,9 @@ async def read_order(call: Call, raw: str, *, queue: str | None = None) -> Order
 def config_pairs(headers: Iterable[Pair]) -> tuple[Pair, ...]:
     """Return what of a request's headers stays with its message, names in lower case."""
     lowered = [(name.lower(), value) for name, value in headers]
+    for name, value in lowered:  # in JSON or a query they come unchecked
+        if _LINE_BREAK.search(value) or not _NAME.fullmatch(name):
+            raise bad_request(f"header {name!r}: invalid name, or a line break in its value")
     kept = [
         (name, value)
         for name, value in lowered

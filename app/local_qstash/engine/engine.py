@@ -98,7 +98,12 @@ class Engine:
             message.state = CANCELLING
             batch.states.append((CANCELLING, message.retried, None, message.seq))
             log(batch, message, "CANCEL_REQUESTED", now)
-        await self.store.commit(batch)
+        try:
+            await self.store.commit(batch)
+        except sqlite3.Error:
+            for message in found:
+                message.state = PENDING
+            raise
         return len(found)
 
     def deliver_now(self, message: Message) -> None:

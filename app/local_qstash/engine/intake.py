@@ -11,7 +11,7 @@ from app.local_qstash.destinations import check_url, is_url
 from app.local_qstash.errors import ApiError, bad_request
 from app.local_qstash.options import Admission, Options, Pair, parse_options, split_admission
 from app.local_qstash.settings import Limits
-from app.local_qstash.store.batch import Batch
+from app.local_qstash.store.batch import Batch, DatabaseCall
 
 from .deduplication import Deduplication
 from .engine import Engine
@@ -77,8 +77,12 @@ class Intake:
             for endpoint in self._groups.endpoints(order.destination)
         ]
 
-    async def accept(self, drafts: Sequence[Draft]) -> list[Receipt]:
+    async def accept(
+        self, drafts: Sequence[Draft], *, also: Sequence[DatabaseCall] = ()
+    ) -> list[Receipt]:
         """Accept all drafts in one commit, leaving out duplicates, and return when it is on disk.
+
+        What is `also` to be done becomes part of the same commit.
 
         Raises:
             sqlite3.Error: nothing was accepted.
@@ -88,7 +92,7 @@ class Intake:
             draft for draft, claim in zip(drafts, claims, strict=True) if not claim.deduplicated
         ]
         try:
-            await self._commit(fresh)
+            await self._commit(fresh, also)
         except BaseException:
             self.deduplication.forget(draft.key for draft in fresh)
             raise
@@ -100,10 +104,10 @@ class Intake:
             for draft, claim in zip(drafts, claims, strict=True)
         ]
 
-    async def _commit(self, fresh: Sequence[Draft]) -> None:
-        if not fresh:
+    async def _commit(self, fresh: Sequence[Draft], also: Sequence[DatabaseCall]) -> None:
+        if not fresh and not also:
             return
-        batch = Batch()
+        batch = Batch(calls=list(also))
         for draft in fresh:
             self._queues.ensure(draft.message.queue, batch)
             self._flows.adopt(draft.message.flow, batch)

@@ -14,15 +14,20 @@ _STEP = 500  # rows per transaction, so that accepting messages never waits long
 
 _OLD_LETTERS = "DELETE FROM dead_letters WHERE time < ?"
 _OLD_KEYS = "DELETE FROM deduplications WHERE expires < ?"
-# Beyond the newest :kept, or older than :since; a dead letter keeps its message.
+# Older than :since, beyond the newest :kept, or any while the file is :full; oldest first. A dead
+# letter keeps its message.
 _PRUNABLE = """
 SELECT seq FROM messages
 WHERE state >= 2
-  AND (finished_at < :since OR seq <= coalesce((
+  AND (:full OR finished_at < :since OR seq <= coalesce((
       SELECT seq FROM messages WHERE state >= 2 ORDER BY seq DESC LIMIT 1 OFFSET :kept), 0))
   AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.message = messages.seq)
-LIMIT :step
+ORDER BY seq LIMIT :step
 """
+_USED = (
+    "SELECT (page_count - freelist_count) * page_size"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +67,12 @@ class Janitor:
         since = now - self._limits.retention_seconds * 1000
         db.execute(_OLD_LETTERS, (since,))
         db.execute(_OLD_KEYS, (now,))
-        bounds = {"since": since, "kept": self._limits.retained_messages, "step": _STEP}
+        bounds = {
+            "full": db.execute(_USED).fetchone()[0] > self._limits.retained_bytes,
+            "since": since,
+            "kept": self._limits.retained_messages,
+            "step": _STEP,
+        }
         seqs = [(row["seq"],) for row in db.execute(_PRUNABLE, bounds)]
         db.executemany("DELETE FROM events WHERE message = ?", seqs)
         db.executemany("DELETE FROM messages WHERE seq = ?", seqs)

@@ -13,6 +13,7 @@ from .message import Message
 from .transport import Answer
 
 _STOP_STATUS = 489
+_LOGGED_BYTES = 16_384  # of a response; a dead letter and a callback have all that was kept
 
 
 @dataclass(slots=True)
@@ -65,9 +66,9 @@ def log(
         batch.events.append((message.seq, now, state, next_delivery, None, None, None, None))
         return
     error = answer.error or f"destination answered {answer.status}"
-    batch.events.append(
-        (message.seq, now, state, next_delivery, error, answer.status, *_stored(answer))
-    )
+    headers, body = _stored(answer)
+    response = (answer.status, headers, body[:_LOGGED_BYTES])
+    batch.events.append((message.seq, now, state, next_delivery, error, *response))
 
 
 def _is_last(message: Message, answer: Answer) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Row = tuple[Any, ...]
-Call = Callable[[sqlite3.Connection], Any]
+DatabaseCall = Callable[[sqlite3.Connection], Any]
 
 _INSERT_MESSAGE = (
     "INSERT INTO messages (seq, state, id, url, headers, body, created_at, not_before, due_at,"
@@ -34,7 +34,7 @@ class Batch:
     reschedules: list[Row] = field(default_factory=list)  # due_at, retried, seq
     states: list[Row] = field(default_factory=list)  # state, retried, finished_at, seq
     dead_letters: list[Row] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    calls: list[DatabaseCall] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.events or self.messages or self.states or self.calls or self.reschedules)
