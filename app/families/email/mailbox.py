@@ -30,9 +30,9 @@ def put(params: "Emails.SendParams", *, idempotency_key: str | None = None) -> s
     ending = f"-{message_id[:13]}.eml"
     if any(path.name.endswith(ending) for path in folder.iterdir()):
         return message_id
-    name = _name(params, datetime.now(UTC)) + ending
-    _write(folder / name.replace(".eml", ".html"), params["html"].encode())
-    _write(folder / name, _message(params, message_id).as_bytes())  # last: it tells what is there
+    message = folder / (_name(params, datetime.now(UTC)) + ending)
+    _write(message.with_suffix(".html"), params["html"].encode())
+    _write(message, _message(params, message_id).as_bytes())  # last: it tells that both are there
     return message_id
 
 

@@ -3,6 +3,7 @@
 `resend` is imported where it is used, because it takes three times as long as Flask.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
@@ -135,6 +136,7 @@ def _options(idempotency_key: str | None) -> "Emails.SendOptions | None":
 
 
 def _retry_after(error: "ResendError") -> int | None:
+    """Return Resend's Retry-After in seconds; more than a good day is taken for nonsense."""
     headers = {name.lower(): value for name, value in error.headers.items()}
     seconds = headers.get("retry-after", "")
-    return int(seconds) if seconds.isascii() and seconds.isdigit() else None
+    return int(seconds) if re.fullmatch("[0-9]{1,5}", seconds) else None

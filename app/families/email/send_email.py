@@ -57,7 +57,7 @@ def resend_rate(config: Mapping[str, Any]) -> FlowControl | None:
     flow_control=resend_rate,
 )
 def send_email(payload: SendEmail, job: Job) -> dict[str, Any]:
-    """Render an email and send it, at most once over all retries.
+    """Render an email and send it: once, over all retries of the day that Resend keeps keys.
 
     The result names no recipient: results are kept and shown longer than emails are.
     """

@@ -26,13 +26,13 @@ def read(path: Path) -> EmailMessage:
 
 
 def test_an_email_is_a_page_and_a_message_of_the_same_name(mailbox: Path) -> None:
-    put()
+    put(to="ada.eml@example.com")
 
     message, page = sorted(mailbox.iterdir())
     assert page.read_text(encoding="utf-8") == EMAIL.html
     assert message.suffix == ".eml"
     assert message.stem == page.stem
-    assert "-welcome-ada@example.com-" in message.stem
+    assert "-welcome-ada.eml@example.com-" in message.stem
 
 
 def test_a_message_parses_as_mime_with_both_alternatives(mailer: Flask, mailbox: Path) -> None:

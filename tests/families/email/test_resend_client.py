@@ -100,7 +100,9 @@ def test_a_rate_limit_puts_the_email_off_for_as_long_as_resend_says(resend: Rese
         (429, "monthly_quota_exceeded"),
     ],
 )
-@pytest.mark.parametrize("header", [{}, {"Retry-After": "soon"}, {"Retry-After": "-1"}])
+@pytest.mark.parametrize(
+    "header", [{}, {"Retry-After": "soon"}, {"Retry-After": "-1"}, {"Retry-After": 5000 * "9"}]
+)
 def test_a_limit_without_a_time_has_a_pause_of_its_own(
     resend: ResendServer, status: int, name: str, header: dict[str, str]
 ) -> None:
