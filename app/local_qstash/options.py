@@ -12,10 +12,8 @@ from .destinations import check_url
 from .durations import parse_duration
 from .errors import bad_request
 from .expressions import compile_retry_delay
+from .headers import Pair, canonical, read_duration, read_integer, read_method, split_list
 
-Pair = tuple[str, str]  # lower-case header name and value
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_MAX_DIGITS = 15  # beyond any time or count
 _WEEK = 7 * 86_400
 _FORWARD = "upstash-forward-"
 # A delivery has its own: what its connection needs, and what QStash says of it.
@@ -74,48 +72,6 @@ class Options:
     redaction: Redaction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What was asked of a message's acceptance only. `delay` in seconds, `not_before` in unix s."""
-
-    delay: int = 0
-    not_before: int | None = None
-    deduplication_id: str | None = None
-    by_content: bool = False
-
-
-_ADMISSION = frozenset(
-    {
-        "upstash-delay",
-        "upstash-not-before",
-        "upstash-deduplication-id",
-        "upstash-content-based-deduplication",
-    }
-)
-
-
-def split_admission(pairs: tuple[Pair, ...]) -> tuple[Admission, tuple[Pair, ...]]:
-    """Divide the headers of a publish into what its acceptance needs and what stays with it.
-
-    Raises:
-        ApiError: 400, naming the header and what is wrong with it.
-    """
-    values = {name: value for name, value in pairs if name in _ADMISSION}
-    if not values:
-        return Admission(), pairs
-    deduplication_id = values.get("upstash-deduplication-id")
-    if deduplication_id is not None and (not deduplication_id or ":" in deduplication_id):
-        reason = "cannot contain ':'" if deduplication_id else "cannot be empty"
-        raise bad_request(f"DeduplicationId {reason}")
-    admission = Admission(
-        delay=_duration(values, "upstash-delay") or 0,
-        not_before=_integer(values, "upstash-not-before"),
-        deduplication_id=deduplication_id,
-        by_content=boolean(values, "upstash-content-based-deduplication"),
-    )
-    return admission, tuple(pair for pair in pairs if pair[0] not in _ADMISSION)
-
-
 @lru_cache(maxsize=4096)
 def parse_options(pairs: tuple[Pair, ...]) -> Options:
     """Return the options in lower-case header pairs; equal pairs share one value.
@@ -125,51 +81,17 @@ def parse_options(pairs: tuple[Pair, ...]) -> Options:
     """
     values = dict(pairs)
     return Options(
-        method=_method(values, "upstash-method"),
+        method=read_method(values, "upstash-method"),
         headers=_forwarded(pairs, _FORWARD),
-        retries=3 if (given := _integer(values, "upstash-retries")) is None else given,
+        retries=3 if (given := read_integer(values, "upstash-retries")) is None else given,
         retry_delay=_retry_delay(values, "upstash-retry-delay"),
-        timeout=_duration(values, "upstash-timeout"),
+        timeout=read_duration(values, "upstash-timeout"),
         callback=_callback(pairs, values, "upstash-callback"),
         failure_callback=_callback(pairs, values, "upstash-failure-callback"),
         flow=_flow(values),
-        labels=_split(values.get("upstash-label", "")),
+        labels=split_list(values.get("upstash-label", "")),
         redaction=_redaction(values.get("upstash-redact-fields", "")),
     )
-
-
-def canonical(name: str) -> str:
-    """Return a header name as Go writes it: `x-request-ID` becomes `X-Request-Id`."""
-    return "-".join(part.capitalize() for part in name.split("-"))
-
-
-def boolean(values: dict[str, str], name: str) -> bool:
-    # The Python SDK sends True and False with capitals.
-    text = values.get(name, "false").strip().lower()
-    if text not in ("true", "false", "1", "0", ""):
-        raise bad_request(f"{canonical(name)}: expected true or false, got {text!r}")
-    return text in ("true", "1")
-
-
-def _method(values: dict[str, str], name: str) -> str:
-    method = values.get(name, "POST").strip().upper()
-    if method not in METHODS:
-        raise bad_request(f"{canonical(name)}: {method!r} is none of {', '.join(sorted(METHODS))}")
-    return method
-
-
-def _integer(values: dict[str, str], name: str) -> int | None:
-    text = values.get(name)
-    if text is None:
-        return None
-    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= _MAX_DIGITS):
-        raise bad_request(f"{canonical(name)}: expected a non-negative integer, got {text!r}")
-    return int(text)
-
-
-def _duration(values: dict[str, str], name: str) -> int | None:
-    text = values.get(name)
-    return None if text is None else parse_duration(text, canonical(name))
 
 
 def _retry_delay(values: dict[str, str], name: str) -> str | None:
@@ -199,11 +121,11 @@ def _callback(pairs: Iterable[Pair], values: dict[str, str], prefix: str) -> Cal
         raise bad_request(f"{canonical(prefix)}-Delay: callbacks cannot be delayed")
     return CallbackOptions(
         url=url,
-        method=_method(values, f"{prefix}-method"),
+        method=read_method(values, f"{prefix}-method"),
         headers=_forwarded(pairs, f"{prefix}-forward-"),
-        retries=_integer(values, f"{prefix}-retries"),
+        retries=read_integer(values, f"{prefix}-retries"),
         retry_delay=_retry_delay(values, f"{prefix}-retry-delay"),
-        timeout=_duration(values, f"{prefix}-timeout"),
+        timeout=read_duration(values, f"{prefix}-timeout"),
     )
 
 
@@ -215,7 +137,7 @@ def _flow(values: dict[str, str]) -> FlowControl | None:
         raise bad_request(
             "Upstash-Flow-Control-Key and Upstash-Flow-Control-Value must be set together"
         )
-    parts = dict(_flow_part(part) for part in _split(text))
+    parts = dict(_flow_part(part) for part in split_list(text))
     if "rate" not in parts and "parallelism" not in parts:
         raise _bad_flow()
     return FlowControl(key, **parts)
@@ -243,7 +165,7 @@ def _bad_flow() -> Exception:
 def _redaction(text: str) -> Redaction | None:
     if not text.strip():
         return None
-    fields = [field.replace(" ", "") for field in _split(text)]
+    fields = [field.replace(" ", "") for field in split_list(text)]
     # The documentation writes headers, the SDKs write header.
     names = [field.removeprefix("headers").removeprefix("header") for field in fields]
     for field, name in zip(fields, names, strict=True):
@@ -256,7 +178,3 @@ def _redaction(text: str) -> Redaction | None:
         all_headers="" in names,
         names=frozenset(canonical(name[1:-1]) for name in names if name.startswith("[")),
     )
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)

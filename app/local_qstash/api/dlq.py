@@ -6,7 +6,7 @@ from typing import Any
 
 from app.local_qstash.engine.intake import Order
 from app.local_qstash.errors import bad_request, not_found
-from app.local_qstash.options import Pair
+from app.local_qstash.headers import Pair
 
 from .filters import MESSAGE_FILTERS, Parameters, Where, check_known, integer, where
 from .http import Call, Route, reply

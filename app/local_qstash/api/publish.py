@@ -8,7 +8,7 @@ from typing import Any
 from app.local_qstash.destinations import check_name, split_target
 from app.local_qstash.engine.intake import Draft, Order, Receipt
 from app.local_qstash.errors import ApiError, bad_request
-from app.local_qstash.options import Pair, boolean
+from app.local_qstash.headers import Pair, read_boolean
 from app.local_qstash.services import Services
 
 from .http import Call, Route, reply
@@ -73,7 +73,7 @@ def config_pairs(headers: Iterable[Pair]) -> tuple[Pair, ...]:
         if (name.startswith("upstash-") and not name.startswith("upstash-telemetry-"))
         or name == "content-type"
     ]
-    if boolean(dict(kept), "upstash-header-forward"):
+    if read_boolean(dict(kept), "upstash-header-forward"):
         kept += [
             (f"upstash-forward-{name}", value)
             for name, value in lowered

@@ -5,7 +5,8 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
-from app.local_qstash.options import CallbackOptions, Pair, parse_options
+from app.local_qstash.headers import Pair
+from app.local_qstash.options import CallbackOptions, parse_options
 
 from .message import Message
 from .transport import Answer

@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass, field
 
+from app.local_qstash.headers import Pair
 from app.local_qstash.ids import new_id
-from app.local_qstash.options import FlowControl, Options, Pair
+from app.local_qstash.options import FlowControl, Options
 from app.local_qstash.store.batch import Row
 from app.local_qstash.store.schema import PENDING
 

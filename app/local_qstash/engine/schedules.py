@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from app.local_qstash.clock import Clock
 from app.local_qstash.cron import next_fire
 from app.local_qstash.errors import ApiError
-from app.local_qstash.options import Pair
+from app.local_qstash.headers import Pair
 from app.local_qstash.store.store import Store
 
 from .intake import Draft, Intake, Order

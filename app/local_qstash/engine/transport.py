@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from app.local_qstash.destinations import origin_of
-from app.local_qstash.options import Pair, canonical
+from app.local_qstash.headers import Pair, canonical
 from app.local_qstash.settings import Settings
 from app.local_qstash.signing import sign
 

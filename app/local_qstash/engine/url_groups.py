@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.local_qstash.clock import Clock
-from app.local_qstash.options import Pair
+from app.local_qstash.headers import Pair
 from app.local_qstash.store.store import Store
 
 Endpoint = dict[str, str]  # url, and name if it has one

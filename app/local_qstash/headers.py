@@ -1,0 +1,46 @@
+"""Reading one header of a message's configuration: names, numbers, durations, lists."""
+
+from .durations import parse_duration
+from .errors import bad_request
+
+Pair = tuple[str, str]  # lower-case header name and value
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_MAX_DIGITS = 15  # beyond any time or count
+
+
+def canonical(name: str) -> str:
+    """Return a header name as Go writes it: `x-request-ID` becomes `X-Request-Id`."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def read_boolean(values: dict[str, str], name: str) -> bool:
+    # The Python SDK sends True and False with capitals.
+    text = values.get(name, "false").strip().lower()
+    if text not in ("true", "false", "1", "0", ""):
+        raise bad_request(f"{canonical(name)}: expected true or false, got {text!r}")
+    return text in ("true", "1")
+
+
+def read_method(values: dict[str, str], name: str) -> str:
+    method = values.get(name, "POST").strip().upper()
+    if method not in _METHODS:
+        raise bad_request(f"{canonical(name)}: {method!r} is none of {', '.join(sorted(_METHODS))}")
+    return method
+
+
+def read_integer(values: dict[str, str], name: str) -> int | None:
+    text = values.get(name)
+    if text is None:
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= _MAX_DIGITS):
+        raise bad_request(f"{canonical(name)}: expected a non-negative integer, got {text!r}")
+    return int(text)
+
+
+def read_duration(values: dict[str, str], name: str) -> int | None:
+    text = values.get(name)
+    return None if text is None else parse_duration(text, canonical(name))
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
