@@ -6,7 +6,7 @@ has a default below. `.env.example` describes each setting.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -82,7 +82,7 @@ def load(instance: Path) -> dict[str, Any]:
 def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "SECRET_KEY": _given(env, "SECRET_KEY", defaults),
-        "BASE_URL": _given(env, "BASE_URL", defaults, validate=_is_url).rstrip("/"),
+        "BASE_URL": _given(env, "BASE_URL", defaults, _is_url).rstrip("/"),
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
@@ -93,14 +93,12 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "QSTASH_URL": _given(env, "QSTASH_URL", defaults, validate=_is_url).rstrip("/"),
-        "QSTASH_TOKEN": _given(env, "QSTASH_TOKEN", defaults, validate=_NOT_EMPTY),
+        "QSTASH_URL": _given(env, "QSTASH_URL", defaults, _is_url).rstrip("/"),
+        "QSTASH_TOKEN": _given(env, "QSTASH_TOKEN", defaults, _NOT_EMPTY),
         "QSTASH_CURRENT_SIGNING_KEY": _given(
-            env, "QSTASH_CURRENT_SIGNING_KEY", defaults, validate=_NOT_EMPTY
+            env, "QSTASH_CURRENT_SIGNING_KEY", defaults, _NOT_EMPTY
         ),
-        "QSTASH_NEXT_SIGNING_KEY": _given(
-            env, "QSTASH_NEXT_SIGNING_KEY", defaults, validate=_NOT_EMPTY
-        ),
+        "QSTASH_NEXT_SIGNING_KEY": _given(env, "QSTASH_NEXT_SIGNING_KEY", defaults, _NOT_EMPTY),
         "RESEND_API_KEY": _given(env, "RESEND_API_KEY", defaults),
         "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=_is_url),
         "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", defaults),
@@ -141,12 +139,13 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     return problems
 
 
-def _given(env: Env, name: str, defaults: Mapping[str, Any], **options: Any) -> str:
-    """Read a setting that has a default in development only."""
-    value = (
-        env.str(name, defaults[name], **options) if name in defaults else env.str(name, **options)
-    )
-    return value or ""
+def _given(
+    env: Env, name: str, defaults: Mapping[str, Any], *checks: Callable[[str], object]
+) -> str:
+    """Read a setting that has a default in development only; in production it must be there."""
+    if name in defaults:
+        return env.str(name, defaults[name], validate=checks) or ""
+    return env.str(name, validate=(_NOT_EMPTY, *checks)) or ""
 
 
 def _database(env: Env, defaults: Mapping[str, Any]) -> str:
@@ -155,7 +154,7 @@ def _database(env: Env, defaults: Mapping[str, Any]) -> str:
     In development it may stay empty: `app.dev` then runs a PostgreSQL of its own.
     """
     name = "POSTGRES_URL" if "POSTGRES_URL" in os.environ else "DATABASE_URL"
-    url = _given(env, name, defaults, validate=_is_database)
+    url = _given(env, name, defaults, _is_database)
     return f"postgresql+psycopg://{url.partition('://')[2]}" if url else ""
 
 

@@ -73,6 +73,16 @@ def test_production_says_all_that_is_missing(
     assert caught.value.problems.keys() == PRODUCTION.keys() - {"APP_ENV"}
 
 
+def test_production_takes_empty_for_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An empty API key would otherwise send emails into a folder."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, dict.fromkeys(PRODUCTION, "") | {"APP_ENV": "production"})
+
+    assert caught.value.problems.keys() == PRODUCTION.keys() - {"APP_ENV"}
+
+
 def test_production_refuses_what_is_only_for_development(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

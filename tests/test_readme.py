@@ -16,7 +16,9 @@ README = (ROOT / "README.md").read_text()
 def example_files() -> dict[str, str]:
     """Return the files that README shows: a path on a line of its own, then the code."""
     return dict(
-        re.findall(r"^`((?:app|tests)/\S+\.py)`\n\n```python\n(.*?)```", README, re.MULTILINE | re.DOTALL)
+        re.findall(
+            r"^`((?:app|tests)/\S+\.py)`\n\n```python\n(.*?)```", README, re.MULTILINE | re.DOTALL
+        )
     )
 
 

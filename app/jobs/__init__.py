@@ -21,6 +21,7 @@ from app.jobs.errors import (
 )
 from app.jobs.extension import Jobs
 from app.jobs.models import JobExecution, Status
+from app.jobs.options import Options
 from app.jobs.registry import FlowControl, JobConfig, get_job_config
 from app.jobs.schemas import PayloadSchema, WireSchema
 from app.jobs.signature import signed
@@ -38,6 +39,7 @@ __all__ = [
     "JobType",
     "Jobs",
     "JobsError",
+    "Options",
     "PayloadSchema",
     "PermanentError",
     "PublishRefused",
