@@ -113,6 +113,19 @@ def test_a_message_that_fails_every_attempt_becomes_a_dead_letter(
     assert letter.response_headers["X-Why"] == ["broken"]
 
 
+def test_failures_are_logged_in_a_line_without_the_query(
+    client: QStash, destination: Destination, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "app.local_qstash")
+    destination.replies["/"] = Reply(500)
+    client.message.publish(url=f"{destination.url}/?secret=x", retries=1, retry_delay="1")
+    eventually(lambda: client.dlq.list().messages)
+    first, last = [record.getMessage() for record in caplog.records]
+    assert "failed (destination answered 500), attempt 1; next in" in first
+    assert "failed for good (destination answered 500) after attempt 2" in last
+    assert "secret" not in first + last
+
+
 def test_489_with_its_header_stops_at_once(client: QStash, destination: Destination) -> None:
     stop = {"Upstash-NonRetryable-Error": "true"}
     destination.replies["/"] = Reply(489, headers=stop)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_a_queue_keeps_its_order_over_a_restart(state: Path, destination: Destin
     with running(state):
         got = destination.wait(5)
     assert [one.path for one in got] == ["/0", "/0", "/1", "/2", "/3"]
+
+
+def test_stopping_lets_an_attempt_in_flight_end(state: Path, destination: Destination) -> None:
+    held = threading.Event()
+    destination.replies["/"] = Reply(hold=held)
+    with running(state) as client:
+        client.message.publish(url=f"{destination.url}/")
+        destination.wait()
+        threading.Timer(0.2, held.set).start()
+    with running(state) as client:
+        assert _count(client, "DELIVERED") == 1
+    assert len(destination.received) == 1
 
 
 def test_what_was_cancelled_stays_cancelled(state: Path, destination: Destination) -> None:

@@ -120,6 +120,14 @@ def test_a_group_gets_a_message_for_each_endpoint_and_its_default_headers(
     assert client.message.get(sent[0]["messageId"]).endpoint == "first"
 
 
+def test_a_group_can_be_enqueued_to(http: httpx.Client, destination: Destination) -> None:
+    endpoints = [{"url": f"{destination.url}/{name}"} for name in "ab"]
+    http.post("/v2/topics/g/endpoints", json={"endpoints": endpoints})
+    sent = http.post("/v2/enqueue/q/g", content=b"body").json()
+    assert len(sent) == 2
+    assert [got.path for got in destination.wait(2)] == ["/a", "/b"]
+
+
 def test_a_group_decides_on_duplicates_per_endpoint(client: QStash) -> None:
     url = "http://127.0.0.1:1"
     client.url_group.upsert_endpoints("g", [{"url": f"{url}/a"}])

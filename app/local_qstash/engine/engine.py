@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import count
@@ -19,7 +20,7 @@ from .loading import load_body, load_unfinished
 from .message import Message
 from .outcome import Outcome, cancelled, conclude, log
 from .timers import Timers
-from .transport import Transport
+from .transport import Answer, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +165,7 @@ class Engine:
         message.in_flight = False
         outcome = conclude(message, answer, self.clock)
         self.gates.attempt_over(message)
+        _tell(message, answer, outcome)
         await self._record(message, outcome)
 
     async def _record(self, message: Message, outcome: Outcome) -> None:
@@ -199,3 +201,19 @@ class Engine:
     def _forget(self, message: Message) -> None:
         self.messages.pop(message.seq, None)
         self.gates.message_over(message)
+
+
+def _tell(message: Message, answer: Answer, outcome: Outcome) -> None:
+    """Log a failure in a line; a query in the URL may hold secrets and stays out of it."""
+    url, attempt = message.url.partition("?")[0], message.retried + 1
+    if outcome.retry_at is not None:
+        wait = (outcome.retry_at - time.time() * 1000) / 1000
+        logger.info(
+            "%s to %s failed (%s), attempt %d; next in %.1f s",
+            *(message.id, url, answer.problem, attempt, max(wait, 0)),
+        )
+    elif outcome.batch.dead_letters:
+        logger.warning(
+            "%s to %s failed for good (%s) after attempt %d; it is in the dead-letter queue",
+            *(message.id, url, answer.problem, attempt),
+        )

@@ -65,10 +65,9 @@ def log(
     if answer is None:
         batch.events.append((message.seq, now, state, next_delivery, None, None, None, None))
         return
-    error = answer.error or f"destination answered {answer.status}"
     headers, body = _stored(answer)
     response = (answer.status, headers, body[:_LOGGED_BYTES])
-    batch.events.append((message.seq, now, state, next_delivery, error, *response))
+    batch.events.append((message.seq, now, state, next_delivery, answer.problem, *response))
 
 
 def _is_last(message: Message, answer: Answer) -> bool:

@@ -35,6 +35,11 @@ class Answer:
     def delivered(self) -> bool:
         return self.status // 100 == 2  # noqa: PLR2004 - 2xx; a redirect is no delivery
 
+    @property
+    def problem(self) -> str:
+        """Return what went wrong, for a log."""
+        return self.error or f"destination answered {self.status}"
+
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key == name), None)
 

@@ -50,11 +50,15 @@ class Batch:
     def write_rows(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction and write every row."""
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_INSERT_MESSAGE, self.messages)
-        connection.executemany(_INSERT_EVENT, self.events)
-        connection.executemany(_RESCHEDULE, self.reschedules)
-        connection.executemany(_SET_STATE, self.states)
-        connection.executemany(_INSERT_DEAD_LETTER, self.dead_letters)
+        for statement, rows in (
+            (_INSERT_MESSAGE, self.messages),
+            (_INSERT_EVENT, self.events),
+            (_RESCHEDULE, self.reschedules),
+            (_SET_STATE, self.states),
+            (_INSERT_DEAD_LETTER, self.dead_letters),
+        ):
+            if rows:
+                connection.executemany(statement, rows)
 
     def commit(self, connection: sqlite3.Connection) -> None:
         """Make the calls and end the transaction that `write_rows` began."""
