@@ -38,6 +38,19 @@ def _raw_publish(server: LocalQStash, destination: str) -> dict[str, str]:
     return result
 
 
+def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(server: LocalQStash) -> None:
+    port = int(server.url.rpartition(":")[2])
+    head = (
+        "POST /v2/publish/http://127.0.0.1:1 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+        f"Authorization: Bearer {server.token}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(b"body")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_options_may_come_as_query_parameters_and_leave_the_destination_alone(
     http: httpx.Client, destination: Destination
 ) -> None:

@@ -36,6 +36,8 @@ class Call:
         """
         # A request is made with the limit of a message; see server.py.
         request = self.request.clone(client_max_size=limit) if limit else self.request
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             return await request.read()
         except web.HTTPRequestEntityTooLarge:

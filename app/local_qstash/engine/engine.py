@@ -159,14 +159,20 @@ class Engine:
         message.in_flight = True
         log(self.store.soon(), message, "ACTIVE", self.clock.now())
         self.feed.publish("ACTIVE", message)
-        if message.body is None:
-            message.body = await self.store.run(partial(load_body, seq=message.seq))
-        answer = await self.transport.send(message, message.body)
+        answer = await self._send(message)
         message.in_flight = False
         outcome = conclude(message, answer, self.clock)
         self.gates.attempt_over(message)
         _tell(message, answer, outcome)
         await self._record(message, outcome)
+
+    async def _send(self, message: Message) -> Answer:
+        try:
+            if message.body is None:
+                message.body = await self.store.run(partial(load_body, seq=message.seq))
+        except sqlite3.Error as error:
+            return Answer(error=f"cannot read the message from the state file: {error}")
+        return await self.transport.send(message, message.body)
 
     async def _record(self, message: Message, outcome: Outcome) -> None:
         self.enroll(outcome.callbacks, outcome.batch)
