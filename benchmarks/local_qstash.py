@@ -1,17 +1,18 @@
 """Measure the local QStash server against plain aiohttp POSTs on the same machine.
 
-    python benchmarks/local_qstash.py [--messages 3000] [--waiting 100000] [--memory]
+    python benchmarks/local_qstash.py [--messages 2000] [--waiting 100000] [--memory]
 
-The floor is one aiohttp client posting to a no-op aiohttp endpoint in another process, with as
-many connections as the server uses. All other rows are ratios to it, taken in the same run:
+The floor is one aiohttp client posting over 32 connections to a no-op aiohttp endpoint in another
+process, measured before and after everything else. All other rows are ratios to it, taken in the same run:
 publishing one by one (each answered only when it is fsynced), publishing in batches of 100, the
-time from the first publish to the last delivery, the latency at low load, and the same with many
-delayed messages waiting. The destination is that same no-op endpoint.
+time from the first publish to the last delivery, and the latter with many delayed messages waiting.
+The destination is that same no-op endpoint.
 """
 
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
@@ -20,13 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 CONCURRENCY = 32
+ROUNDS = 3
 BODY = json.dumps({"jobId": "0" * 36, "type": "send-email", "payload": {"to": "a@b.test"}})
 
 _ENDPOINT = """
@@ -169,32 +171,45 @@ def resident_mb(pid: int) -> float:
 async def measure(bench: Bench, server: int, waiting: int) -> None:
     await post_rate(bench, f"{bench.endpoint}/", 300, b"")  # connections and caches warm up
     await batches(bench, count=300)
-    base = await floor(bench)
-    row("floor: plain POSTs", base, base)
-    published, delivered = await singles(bench)
-    row("published singly", published, base)
-    row("published singly to delivered", delivered, base)
-    published, _ = await batches(bench, delay="1d")
-    row("published in batches of 100, for later", published, base)
-    published, delivered = await batches(bench)
-    row("published in batches of 100, delivering", published, base)
-    row("published in batches to delivered", delivered, base)
+    await beside_floor(bench, singles, "published singly", "published singly to delivered")
+    later = functools.partial(batches, delay="1d")
+    await beside_floor(bench, later, "published in batches of 100, for later")
+    names = "published in batches of 100, delivering", "published in batches to delivered"
+    before = await beside_floor(bench, batches, *names)
     p50, p95 = await latency(bench)
-    print(f"{'latency at low load':<42}{p50:>7.1f} ms p50 {p95:>7.1f} ms p95")
-    if not waiting:
-        return
-    before = resident_mb(server)
-    await batches(bench, delay="1d", count=waiting)
-    after = resident_mb(server)
-    print(f"{f'{waiting:,} delayed messages waiting':<42}{after:>7.0f} MB, {before:.0f} MB before")
-    _, slowed = await batches(bench)
-    row("batches to delivered, meanwhile", slowed, base)
-    print(f"{'  against none waiting':<42}{slowed / delivered:>8.2f} x")
-    row("floor, again", await floor(bench), base)
+    print(f"{'latency at low load':<42}{p50:>7.1f} ms p50 {p95:>6.1f} ms p95")
+    if waiting:
+        memory = resident_mb(server)
+        await batches(bench, delay="1d", count=waiting)
+        memory = f"{resident_mb(server):>7.0f} MB, {memory:.0f} MB before"
+        print(f"{f'{waiting:,} delayed messages waiting':<42}{memory}")
+        meanwhile = await beside_floor(bench, batches, *(f"  {name}" for name in names))
+        print(f"{'  to delivered, against none waiting':<42}{meanwhile[-1] / before[-1]:>19.2f} x")
 
 
-def row(name: str, rate: float, base: float) -> None:
-    print(f"{name:<42}{rate:>8.0f} /s {rate / base:>8.2f} x floor", flush=True)
+async def beside_floor(
+    bench: Bench, work: Callable[[Bench], Awaitable[tuple[float, ...]]], *names: str
+) -> list[float]:
+    """Measure `work` between two floors, some rounds long; print and return median ratios.
+
+    Other work on the machine slows both alike, so a ratio tells more than a rate.
+    """
+    rates, ratios = [], []
+    before = await floor(bench)
+    floors = [before]
+    for _ in range(ROUNDS):
+        rates.append(await work(bench))
+        after = await floor(bench)
+        ratios.append([rate / ((before + after) / 2) for rate in rates[-1]])
+        before = after
+        floors.append(after)
+    medians = [statistics.median(column) for column in zip(*ratios, strict=True)]
+    columns = zip(*rates, strict=True)
+    for name, column, ratio in zip(names, columns, medians, strict=False):
+        rate = statistics.median(column)
+        beside = f"{ratio:>8.2f} x the floor of {statistics.median(floors):.0f} /s"
+        print(f"{name:<42}{rate:>8.0f} /s {beside}", flush=True)
+    return medians
 
 
 @contextlib.contextmanager
@@ -228,7 +243,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--messages", type=int, default=3000, help="per measurement (3000)")
+    parser.add_argument("--messages", type=int, default=2000, help="per measurement (2000)")
     parser.add_argument("--waiting", type=int, default=0, help="delayed messages as ballast (0)")
     parser.add_argument("--memory", action="store_true", help="without durability")
     arguments = parser.parse_args()

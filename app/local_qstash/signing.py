@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from .ids import new_id
 
 _LIFETIME = 300  # seconds
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def sign(key: str, *, url: str, body: bytes) -> str:
@@ -27,7 +28,7 @@ def sign(key: str, *, url: str, body: bytes) -> str:
         "jti": new_id("jwt"),
         "body": urlsafe_b64encode(hashlib.sha256(body).digest()).decode(),
     }
-    signed = _HEADER + b"." + _encode(json.dumps(claims, separators=(",", ":")).encode())
+    signed = _HEADER + b"." + _encode(_compact(claims).encode())
     return (signed + b"." + _encode(hmac.digest(key.encode(), signed, "sha256"))).decode()
 
 
