@@ -40,6 +40,7 @@ PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_PUBLISH = ("inline", "background")
 _FORMATS = ("auto", "json", "text")
 _ONE_OF = "{input} is none of {choices}."
 _NOT_EMPTY = Length(min=1, error="is empty.")
@@ -110,6 +111,8 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
 def _jobs(env: Env) -> dict[str, Any]:
     above_zero = Range(min=0, min_inclusive=False)
     return {
+        "JOBS_PUBLISH": env.str("JOBS_PUBLISH", "inline", validate=OneOf(_PUBLISH, error=_ONE_OF)),
+        "JOBS_GRACE": env.float("JOBS_GRACE", 20.0, validate=above_zero),
         "JOBS_PUBLISH_TIMEOUT": env.float("JOBS_PUBLISH_TIMEOUT", 5.0, validate=above_zero),
         "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),
         "JOBS_MAX_RESCHEDULES": env.int("JOBS_MAX_RESCHEDULES", 100, validate=Range(min=0)),

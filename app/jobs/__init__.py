@@ -6,7 +6,7 @@ job's way, `worker` the second.
 
 from app.jobs.blueprint import JobBlueprint, JobType
 from app.jobs.context import Job
-from app.jobs.dispatcher import enqueue, schedule
+from app.jobs.dispatcher import JobId, enqueue, enqueue_many, schedule
 from app.jobs.errors import (
     DatabaseUnavailable,
     InvalidOption,
@@ -35,6 +35,7 @@ __all__ = [
     "JobBlueprint",
     "JobConfig",
     "JobExecution",
+    "JobId",
     "JobTimeout",
     "JobType",
     "Jobs",
@@ -49,6 +50,7 @@ __all__ = [
     "UnknownJobType",
     "WireSchema",
     "enqueue",
+    "enqueue_many",
     "get_job_config",
     "schedule",
     "signed",

@@ -1,6 +1,6 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, update_wrapper
 from typing import Any, Generic, TypeVar
 
@@ -30,9 +30,13 @@ class JobType(Generic[P]):
     def __call__(self, payload: P, job: Job) -> Result:
         return self.handler(payload, job)
 
-    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> str:
+    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> dispatcher.JobId:
         """`app.jobs.enqueue` for this type."""
         return dispatcher.enqueue(self.type, payload, **options)
+
+    def enqueue_many(self, payloads: Iterable[P | Mapping[str, Any]], **options: Any) -> list[str]:
+        """`app.jobs.enqueue_many` for this type."""
+        return dispatcher.enqueue_many(self.type, payloads, **options)
 
     def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
         """`app.jobs.schedule` for this type."""

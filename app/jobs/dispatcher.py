@@ -6,36 +6,36 @@ The second half, on the other side of QStash, is `worker`.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from typing import Any, Unpack
-from uuid import uuid4
 
-from flask import current_app
-from marshmallow import ValidationError
+from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import cron as crons
-from app.jobs import executions, jsonb, request_id
-from app.jobs.errors import InvalidOption, InvalidPayload, PublishRefused, PublishUnavailable
-from app.jobs.options import Options, available_at, normalise
-from app.jobs.publisher import Message, Publisher
-from app.jobs.registry import JobConfig, get_job_config
+from app.jobs import executions, jsonb, outbox
+from app.jobs.drafts import Draft, Owner, draft, draft_many, envelope
+from app.jobs.errors import InvalidOption
+from app.jobs.options import Options, normalise
+from app.jobs.registry import get_job_config
 from app.jobs.transactions import in_transaction
 
 log = logging.getLogger(__name__)
 
-MAX_KEY_LENGTH = 255
-MAX_ID = 2**63 - 1
+AnySession = Session | scoped_session[Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """What a job's metadata says beside its time."""
+class JobId(str):
+    """A job's id, which also tells whether the job was there before."""
 
-    user_id: int | None = None
-    organization_id: int | None = None
-    idempotency_key: str | None = None
+    __slots__ = ("existed",)
+
+    existed: bool
+
+    @classmethod
+    def of(cls, job_id: str, *, existed: bool) -> "JobId":
+        made = cls(job_id)
+        made.existed = existed
+        return made
 
 
 def enqueue(
@@ -45,8 +45,9 @@ def enqueue(
     user_id: int | None = None,
     organization_id: int | None = None,
     idempotency_key: str | None = None,
+    session: AnySession | None = None,
     **options: Unpack[Options],
-) -> str:
+) -> JobId:
     """Validate, record and publish a job; return its id.
 
     1. Validate: nothing is recorded unless payload and options are good.
@@ -60,7 +61,9 @@ def enqueue(
         user_id: Whom the job is for.
         organization_id: Likewise; also the scope of `idempotency_key`.
         idempotency_key: With a key that this type and organization already used, nothing happens
-            and the first job's id is returned.
+            and the first job's id is returned, with `existed` true.
+        session: Record in this session's transaction and publish when that commits. A rollback,
+            also of a savepoint, leaves no trace. Without it the job has a transaction of its own.
         **options: See `Options`.
 
     Raises:
@@ -69,18 +72,43 @@ def enqueue(
         InvalidOption: An option that QStash would refuse.
         DatabaseUnavailable: Nothing was recorded.
         PublishRefused: QStash will never take it (a bad token, say); the job is failed and dead.
+            Never with `session`, whose commit is the caller's: the job is dead all the same.
     """
+    owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
-    owner = _owner(user_id, organization_id, idempotency_key)
-    wire = _validate(config, payload)
-    message = _message(config, wire, owner, normalise(config, options))
-    log.info("[jobs] Enqueueing job", extra={"jobId": message.job_id, "type": job_type})
-    job_id = _record(config, message, owner)
-    if job_id == message.job_id:
-        publish(config, message)
-    else:
+    job = draft(config, payload, owner, normalise(config, options))
+    log.info("[jobs] Enqueueing job", extra={"jobId": job.message.job_id, "type": job_type})
+    job_id = _record(job, session)
+    existed = job_id != job.message.job_id
+    if existed:
         log.info("[jobs] Job exists already", extra={"jobId": job_id, "type": job_type})
-    return job_id
+    else:
+        _publish([job], session)
+    return JobId.of(job_id, existed=existed)
+
+
+def enqueue_many(
+    job_type: str,
+    payloads: Iterable[Any],
+    *,
+    user_id: int | None = None,
+    organization_id: int | None = None,
+    session: AnySession | None = None,
+    **options: Unpack[Options],
+) -> list[str]:
+    """Enqueue a job for each payload, all or none: one INSERT, and QStash's batch request.
+
+    Args and errors are those of `enqueue`, with two differences: `InvalidPayload.errors` maps the
+    index of each bad payload to its errors, and what QStash refuses is dead but not raised.
+    """
+    owner = Owner(user_id=user_id, organization_id=organization_id)
+    config = get_job_config(job_type)
+    jobs = draft_many(config, payloads, owner, normalise(config, options))
+    log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "count": len(jobs)})
+    if jobs:
+        _record_many(jobs, session)
+        _publish(jobs, session)
+    return [job.message.job_id for job in jobs]
 
 
 def schedule(
@@ -112,15 +140,14 @@ def schedule(
         UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`.
         PublishRefused, PublishUnavailable: There is no such schedule now.
     """
-    config = get_job_config(job_type)
-    wire = _validate(config, payload)
     if "not_before" in options:
         raise InvalidOption("not_before: a schedule's cron says when; leave it out")
-    envelope = _envelope(config, wire, _owner(user_id, organization_id, None))
-    scheduled = publisher().schedule(
+    config = get_job_config(job_type)
+    written = envelope(config, payload, Owner(user_id=user_id, organization_id=organization_id))
+    scheduled = outbox.publisher().schedule(
         config.endpoint,
         crons.checked(cron, timezone),
-        jsonb.dumps(envelope),
+        jsonb.dumps(written),
         normalise(config, options),
         schedule_id=schedule_id,
     )
@@ -128,104 +155,26 @@ def schedule(
     return scheduled
 
 
-def publish(config: JobConfig, message: Message) -> bool:
-    """Hand a recorded job to QStash and note its message id.
-
-    Returns:
-        False if QStash cannot be reached at the moment: the row stays pending.
-
-    Raises:
-        PublishRefused: The job is failed and dead.
-    """
-    about: dict[str, Any] = {
-        "jobId": message.job_id,
-        "type": config.type,
-        "url": publisher().destination(message.endpoint),
-    }
-    try:
-        message_id = publisher().publish(message)
-    except PublishUnavailable as error:
-        log.warning("[jobs] Job not published yet", extra={**about, "error": str(error)})
-        return False
-    except PublishRefused as refusal:
-        reason = str(refusal)
-        in_transaction(lambda tx: executions.mark_dead(tx, message.job_id, reason))
-        log.error("[jobs] Job refused by QStash", extra={**about, "error": reason})  # noqa: TRY400 - the message says it all
-        raise
-    in_transaction(lambda tx: executions.note_published(tx, message, message_id))
-    log.info("[jobs] Job enqueued successfully", extra={**about, "messageId": message_id})
-    return True
+def _record(job: Draft, session: AnySession | None) -> str:
+    """Insert the job and return its id, or that of the job which had its key first."""
+    if session is not None:
+        return executions.create_job_execution(session.connection(), job.row)
+    return in_transaction(lambda tx: executions.create_job_execution(tx, job.row))
 
 
-def publisher() -> Publisher:
-    found: Publisher = current_app.extensions["jobs"].publisher
-    return found
+def _record_many(jobs: Sequence[Draft], session: AnySession | None) -> None:
+    rows = [job.row for job in jobs]
+    if session is not None:
+        executions.create_job_executions(session.connection(), rows)
+    else:
+        in_transaction(lambda tx: executions.create_job_executions(tx, rows))
 
 
-def _validate(config: JobConfig, payload: Any) -> dict[str, Any]:
-    """Return the payload as the wire has it, known to load at the other end."""
-    given = config.schema.dump(payload) if is_dataclass(payload) else payload
-    if not isinstance(given, Mapping):
-        raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
-    try:
-        wire: dict[str, Any] = config.schema.dump(config.schema.load(given))
-        jsonb.dumps(wire)
-    except ValidationError as error:
-        raise InvalidPayload(config.type, error.messages_dict) from error
-    except ValueError as error:
-        raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
-    return wire
-
-
-def _owner(user_id: Any, organization_id: Any, idempotency_key: Any) -> Owner:
-    for name, value in (("user_id", user_id), ("organization_id", organization_id)):
-        if value is not None and (type(value) is not int or abs(value) > MAX_ID):
-            raise InvalidOption(f"{name}: {value!r} is not a whole number of 64 bits")
-    if idempotency_key is not None and not (
-        isinstance(idempotency_key, str) and 0 < len(idempotency_key) <= MAX_KEY_LENGTH
-    ):
-        raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
-    return Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
-
-
-def _message(
-    config: JobConfig, wire: dict[str, Any], owner: Owner, options: dict[str, Any]
-) -> Message:
-    job_id = str(uuid4())
-    # Kept with the options, so that a later publish of the same job carries the same id.
-    headers = {request_id.HEADER: request_id.current_request_id(), **options.get("headers", {})}
-    return Message(
-        job_id=job_id,
-        endpoint=config.endpoint,
-        body=jsonb.dumps({"jobId": job_id, **_envelope(config, wire, owner)}),
-        options={**options, "headers": headers},
-        available_at=available_at(options),
-    )
-
-
-def _envelope(config: JobConfig, wire: dict[str, Any], owner: Owner) -> dict[str, Any]:
-    metadata = {
-        "userId": owner.user_id,
-        "organizationId": owner.organization_id,
-        "idempotencyKey": owner.idempotency_key,
-        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
-    known = {key: value for key, value in metadata.items() if value is not None}
-    return {"type": config.type, "payload": wire, "metadata": known}
-
-
-def _record(config: JobConfig, message: Message, owner: Owner) -> str:
-    """Commit the job; from here on it is not lost."""
-    values = {
-        "job_id": message.job_id,
-        "job_type": config.type,
-        "payload": jsonb.loads(message.body),
-        "user_id": owner.user_id,
-        "organization_id": owner.organization_id,
-        "idempotency_key": owner.idempotency_key,
-        "queue": message.options.get("queue"),
-        "max_retries": message.options["retries"],
-        "options": message.options,
-        "available_at": message.available_at,
-    }
-    return in_transaction(lambda connection: executions.create_job_execution(connection, values))
+def _publish(jobs: Sequence[Draft], session: AnySession | None) -> None:
+    messages = [job.message for job in jobs]
+    if session is None:
+        outbox.publish(messages)
+    else:
+        outbox.publish_after_commit(
+            session() if isinstance(session, scoped_session) else session, messages
+        )

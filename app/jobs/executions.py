@@ -3,7 +3,7 @@
 Nothing here commits but what says so: the caller's transaction decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
+from app.jobs import jsonb
 from app.jobs.errors import IllegalTransition
 from app.jobs.models import TRANSITIONS, JobExecution, Status
 from app.jobs.publisher import Message
@@ -28,11 +29,30 @@ _INSERT_KEYED = _KEYED.on_conflict_do_update(
     set_={"idempotency_key": _KEYED.excluded.idempotency_key},
 ).returning(_table.c.job_id)
 
+# One parameter for any number of rows, so that a thousand jobs cost one statement to build.
+_INSERT_MANY = text(
+    """
+    INSERT INTO job_executions (job_id, job_type, payload, user_id, organization_id, queue,
+                                max_retries, options, available_at)
+    SELECT job_id, job_type, payload, user_id, organization_id, queue,
+           max_retries, options, available_at
+      FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
+               job_id uuid, job_type text, payload jsonb, user_id bigint, organization_id bigint,
+               queue text, max_retries int, options jsonb, available_at timestamptz)
+    ON CONFLICT (job_id) DO NOTHING
+    """
+)
+
 _NOTE_PUBLISHED = text(
     """
-    UPDATE job_executions
-       SET message_id = coalesce(message_id, :message_id), published_at = now(), updated_at = now()
-     WHERE job_id = :job_id AND generation = :generation AND reschedules = :reschedules
+    UPDATE job_executions AS job
+       SET message_id = coalesce(job.message_id, noted.message_id), published_at = now(),
+           updated_at = now()
+      FROM unnest(CAST(:job_ids AS uuid[]), CAST(:message_ids AS text[]),
+                  CAST(:generations AS int[]), CAST(:reschedules AS int[]))
+           AS noted (job_id, message_id, generation, reschedules)
+     WHERE job.job_id = noted.job_id AND job.generation = noted.generation
+       AND job.reschedules = noted.reschedules
     """
 )
 
@@ -72,15 +92,21 @@ def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> s
     return str(connection.execute(_INSERT_KEYED, values).scalar_one())
 
 
-def note_published(connection: Connection, message: Message, message_id: str) -> None:
-    """Note that QStash has the job, unless it was published anew in the meantime."""
+def create_job_executions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert pending jobs without idempotency keys, in one statement."""
+    written = [{**row, "available_at": _iso(row["available_at"])} for row in rows]
+    connection.execute(_INSERT_MANY, {"rows": jsonb.dumps(written)})
+
+
+def note_published(connection: Connection, published: Sequence[tuple[Message, str]]) -> None:
+    """Note that QStash has these jobs, by message id, unless they were published anew since."""
     connection.execute(
         _NOTE_PUBLISHED,
         {
-            "job_id": message.job_id,
-            "message_id": message_id,
-            "generation": message.generation,
-            "reschedules": message.reschedules,
+            "job_ids": [message.job_id for message, _ in published],
+            "message_ids": [message_id for _, message_id in published],
+            "generations": [message.generation for message, _ in published],
+            "reschedules": [message.reschedules for message, _ in published],
         },
     )
 
@@ -155,6 +181,10 @@ def statistics(*, since: datetime | None = None) -> list[Statistic]:
         Statistic(job_type, Status(status), count, None if average is None else float(average))
         for job_type, status, count, average in db.session.execute(query)
     ]
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _changes(status: Status, **given: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask
 
 from app.jobs import discovery, dispatcher, request_id
+from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
 from app.jobs.publisher import Publisher
@@ -19,7 +20,9 @@ REQUIRED = (
 )
 DEFAULTS: dict[str, Any] = {
     "QSTASH_URL": "https://qstash.upstash.io",
+    "JOBS_PUBLISH": "inline",
     "JOBS_PUBLISH_TIMEOUT": 5.0,
+    "JOBS_GRACE": 20.0,
     "JOBS_MAX_BODY": 1024 * 1024,
     "JOBS_MAX_RESCHEDULES": 100,
     "JOBS_SIGNATURE_LEEWAY": 5.0,
@@ -32,12 +35,14 @@ class State:
 
     registry: JobRegistry
     publisher: Publisher
+    background: BackgroundPublisher | None
 
 
 class Jobs:
     """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
 
     enqueue = staticmethod(dispatcher.enqueue)
+    enqueue_many = staticmethod(dispatcher.enqueue_many)
     schedule = staticmethod(dispatcher.schedule)
 
     def init_app(self, app: Flask, *, families: str | None = None) -> None:
@@ -47,6 +52,8 @@ class Jobs:
             BASE_URL: Where QStash reaches this app, without a slash at the end.
             QSTASH_URL, QSTASH_TOKEN: QStash's API.
             QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY: What deliveries are signed with.
+            JOBS_PUBLISH: "inline" in the caller's thread, or "background" in one that batches.
+            JOBS_GRACE: Seconds that running jobs and waiting publishes get at a stop.
             JOBS_PUBLISH_TIMEOUT: Seconds that one publish may take in all.
             JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
@@ -68,7 +75,7 @@ class Jobs:
         if missing:
             raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
         app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
-        app.extensions["jobs"] = State(JobRegistry(), _publisher(app.config))
+        app.extensions["jobs"] = State(JobRegistry(), _publisher(app.config), _background(app))
         request_id.init_app(app)
         app.cli.add_command(commands)
         if families is not None:
@@ -82,3 +89,9 @@ def _publisher(config: dict[str, Any]) -> Publisher:
         base_url=config["BASE_URL"],
         budget=config["JOBS_PUBLISH_TIMEOUT"],
     )
+
+
+def _background(app: Flask) -> BackgroundPublisher | None:
+    if app.config["JOBS_PUBLISH"] != "background":
+        return None
+    return BackgroundPublisher(app, grace=app.config["JOBS_GRACE"])

@@ -146,6 +146,7 @@ def reschedule(
         return None
     return Message(
         job_id=lease.job_id,
+        job_type=row.job_type,
         endpoint=endpoint,
         body=jsonb.dumps(row.payload),
         options=row.options,

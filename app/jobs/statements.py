@@ -92,6 +92,6 @@ RESCHEDULE = text(
            message_id = NULL, published_at = NULL,
            available_at = clock_timestamp() + make_interval(secs => :delay), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING payload, options, generation, reschedules, available_at
+    RETURNING job_type, payload, options, generation, reschedules, available_at
     """  # noqa: S608 - likewise
 ).columns(payload=JSONB, options=JSONB)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import dispatcher, executions, leases, outcome
+from app.jobs import executions, leases, outbox, outcome
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
 from app.jobs.delivery import Delivery, parse
@@ -183,7 +183,7 @@ def _record_reschedule(
     if message is None:
         return None
     log.info("[jobs] Job rescheduled", extra={**_about(config, lease, timing), "delay": done.delay})
-    if dispatcher.publish(config, message):
+    if outbox.publish_one(message):
         return done
     # Not published: let QStash bring the present message again instead.
     return outcome.unpublished(done)

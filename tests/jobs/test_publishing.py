@@ -124,7 +124,9 @@ def test_a_queue_delivers_in_order(qstash: QStash) -> None:
 def test_a_message_published_twice_is_one_message(qstash: QStash, app: Flask) -> None:
     """A publish whose answer was lost may be repeated."""
     publisher = app.extensions["jobs"].publisher
-    message = Message(job_id="j", endpoint="/api/jobs/sample", body="{}", options={"delay": 60})
+    message = Message(
+        job_id="j", job_type="sample", endpoint="/api/jobs/sample", body="{}", options={"delay": 60}
+    )
 
     first = publisher.publish(message)
 
@@ -136,6 +138,7 @@ def test_a_later_publish_waits_only_for_what_is_left(qstash: QStash, app: Flask)
     soon = datetime.now(UTC) + timedelta(seconds=30)
     message = Message(
         job_id="j",
+        job_type="sample",
         endpoint="/api/jobs/sample",
         body="{}",
         options={"delay": 3600},

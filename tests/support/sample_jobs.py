@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, db
-from app.jobs import Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater
+from app.jobs import Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater, enqueue
 
 bp = JobBlueprint("samples", __name__)
 
@@ -72,6 +72,10 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
             return {"value": object()}
         case "huge":
             return {"value": "x" * 100_000}
+        case "parent" | "bad-parent":
+            enqueue("noop", {"action": "none"}, session=db.session, delay=3600)
+            if payload.action == "bad-parent":
+                raise ValueError("after the child")
         case "log":
             logging.getLogger(__name__).warning("at work")
         case "echo":

@@ -1,0 +1,130 @@
+"""Validate: what a caller asks for, checked and written out, before anything is recorded."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from marshmallow import ValidationError
+
+from app.jobs import jsonb, request_id
+from app.jobs.errors import InvalidOption, InvalidPayload
+from app.jobs.options import available_at
+from app.jobs.publisher import Message
+from app.jobs.registry import JobConfig
+
+MAX_KEY_LENGTH = 255
+MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What a job's metadata says beside its time."""
+
+    user_id: int | None = None
+    organization_id: int | None = None
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("user_id", "organization_id"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or abs(value) > MAX_ID):
+                raise InvalidOption(f"{name}: {value!r} is not a whole number of 64 bits")
+        key = self.idempotency_key
+        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
+            raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job that is good to be recorded, and the message that will carry it."""
+
+    message: Message
+    owner: Owner
+    envelope: dict[str, Any]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns to insert."""
+        return {
+            "job_id": self.message.job_id,
+            "job_type": self.message.job_type,
+            "payload": self.envelope,
+            "user_id": self.owner.user_id,
+            "organization_id": self.owner.organization_id,
+            "idempotency_key": self.owner.idempotency_key,
+            "queue": self.message.options.get("queue"),
+            "max_retries": self.message.options["retries"],
+            "options": self.message.options,
+            "available_at": self.message.available_at,
+        }
+
+
+def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, Any]) -> Draft:
+    """Validate a payload and write out its job.
+
+    Args:
+        config: The job's type.
+        payload: Camel-case JSON as a mapping, or the payload's dataclass.
+        owner: Whom it is for.
+        options: As `options.normalise` returns them.
+
+    Raises:
+        InvalidPayload: `errors` maps fields to messages.
+    """
+    job_id = str(uuid4())
+    written = {"jobId": job_id, **envelope(config, payload, owner)}
+    # Kept with the options, so that a later publish of the same job carries the same id.
+    headers = {request_id.HEADER: request_id.current_request_id(), **options.get("headers", {})}
+    message = Message(
+        job_id=job_id,
+        job_type=config.type,
+        endpoint=config.endpoint,
+        body=jsonb.dumps(written),
+        options={**options, "headers": headers},
+        available_at=available_at(options),
+    )
+    return Draft(message, owner, written)
+
+
+def draft_many(
+    config: JobConfig, payloads: Iterable[Any], owner: Owner, options: Mapping[str, Any]
+) -> list[Draft]:
+    """Validate all payloads; `InvalidPayload.errors` maps the index of each bad one to its own."""
+    drafts, errors = [], {}
+    for index, payload in enumerate(payloads):
+        try:
+            drafts.append(draft(config, payload, owner, options))
+        except InvalidPayload as error:
+            errors[index] = error.errors
+    if errors:
+        raise InvalidPayload(config.type, errors)
+    return drafts
+
+
+def envelope(config: JobConfig, payload: Any, owner: Owner) -> dict[str, Any]:
+    """Return the job as the wire has it, but for its id; raises as `draft` does."""
+    metadata = {
+        "userId": owner.user_id,
+        "organizationId": owner.organization_id,
+        "idempotencyKey": owner.idempotency_key,
+        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    known = {key: value for key, value in metadata.items() if value is not None}
+    return {"type": config.type, "payload": _validated(config, payload), "metadata": known}
+
+
+def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Return the payload as the wire has it, known to load at the other end."""
+    given = config.schema.dump(payload) if is_dataclass(payload) else payload
+    if not isinstance(given, Mapping):
+        raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
+    try:
+        wire: dict[str, Any] = config.schema.dump(config.schema.load(given))
+        jsonb.dumps(wire)
+    except ValidationError as error:
+        raise InvalidPayload(config.type, error.messages_dict) from error
+    except ValueError as error:
+        raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
+    return wire

@@ -1,0 +1,79 @@
+"""Publishing in the background: an enqueue costs its INSERT, and nothing is lost at the end."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, select
+
+from app.db import db
+from app.jobs import JobExecution, enqueue
+from app.jobs.background import BackgroundPublisher
+from app.jobs.extension import _publisher
+from app.local_qstash.testing import LocalQStash
+
+GOOD = {"action": "none"}
+
+
+@pytest.fixture
+def background(app: Flask) -> Iterator[BackgroundPublisher]:
+    with LocalQStash() as server:
+        app.config.update(QSTASH_URL=server.url, QSTASH_TOKEN=server.token)
+        made = BackgroundPublisher(app, grace=10)
+        app.extensions["jobs"] = replace(
+            app.extensions["jobs"], publisher=_publisher(app.config), background=made
+        )
+        yield made
+        made.close()
+        app.extensions["jobs"].publisher.close()
+
+
+def message_ids() -> list[str | None]:
+    db.session.rollback()
+    return list(db.session.scalars(select(JobExecution.message_id)))
+
+
+def test_an_enqueue_costs_its_insert_alone(background: BackgroundPublisher) -> None:
+    statements: list[tuple[str, str]] = []
+    event.listen(
+        db.engine,
+        "before_cursor_execute",
+        lambda *args: statements.append((threading.current_thread().name, args[2].split()[0])),
+    )
+
+    enqueue("sample", GOOD, delay=3600)
+    background.close()
+
+    assert statements == [(threading.current_thread().name, "INSERT"), ("jobs-publisher", "UPDATE")]
+
+
+def test_what_waits_at_the_end_is_published(background: BackgroundPublisher) -> None:
+    for _ in range(250):
+        enqueue("sample", GOOD, delay=3600)
+
+    background.close()
+
+    assert None not in message_ids()
+    assert len(message_ids()) == 250
+
+
+def test_it_starts_again_after_it_was_closed(background: BackgroundPublisher) -> None:
+    for _ in range(2):
+        enqueue("sample", GOOD, delay=3600)
+        background.close()
+
+    assert None not in message_ids()
+
+
+def test_without_qstash_the_job_stays_for_the_sweep(
+    app: Flask, background: BackgroundPublisher
+) -> None:
+    app.config["QSTASH_URL"] = "http://127.0.0.1:9"
+    app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=_publisher(app.config))
+
+    enqueue("sample", GOOD)
+    background.close()
+
+    assert message_ids() == [None]
