@@ -3,10 +3,9 @@
     python benchmarks/local_qstash.py [--messages 2000] [--waiting 100000] [--memory]
 
 The floor is one aiohttp client posting over 32 connections to a no-op aiohttp endpoint in another
-process, measured before and after everything else. All other rows are ratios to it, taken in the same run:
-publishing one by one (each answered only when it is fsynced), publishing in batches of 100, the
-time from the first publish to the last delivery, and the latter with many delayed messages waiting.
-The destination is that same no-op endpoint.
+process, measured before and after everything else. All rows are ratios to it: publishing one by
+one (each answered only when it is fsynced), publishing in batches of 100, the time from the first
+publish to the last delivery to that same endpoint, and this with many delayed messages waiting.
 """
 
 import argparse
