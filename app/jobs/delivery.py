@@ -95,6 +95,11 @@ def parse(config: JobConfig) -> Delivery:
     )
 
 
+def firing_id(message_id: str) -> str:
+    """Return the job id of one firing of a schedule, whose envelope has none."""
+    return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
+
+
 def _json(body: bytes) -> dict[str, Any]:
     try:
         raw = jsonb.loads(body.decode())
@@ -109,8 +114,7 @@ def _json(body: bytes) -> dict[str, Any]:
 def _job_id(envelope: Envelope) -> str:
     """Return the job's id; each firing of a schedule has its own, the same over its retries."""
     if "Upstash-Schedule-Id" in request.headers:
-        message_id = request.headers.get("Upstash-Message-Id", "")
-        return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
+        return firing_id(request.headers.get("Upstash-Message-Id", ""))
     if envelope.job_id is None:
         raise InvalidDelivery(
             "the envelope is broken", {"jobId": ["Missing data for required field."]}

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from app.jobs import discovery, dispatcher, request_id
+from app.jobs import discovery, dispatcher, request_id, routes
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
@@ -78,6 +78,7 @@ class Jobs:
         app.extensions["jobs"] = State(JobRegistry(), _publisher(app.config), _background(app))
         request_id.init_app(app)
         app.cli.add_command(commands)
+        app.register_blueprint(routes.bp)
         if families is not None:
             discovery.discover(app, families)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlencode
 
 from app.jobs.errors import PublishError, PublishRefused, PublishUnavailable
 
@@ -21,6 +22,10 @@ _PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
 
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
+
+#: Where QStash says that it has given up a message, and how often it tries to say so.
+FAILURE_CALLBACK = "/api/jobs/failure-callback"
+FAILURE_CALLBACK_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +100,17 @@ class Publisher:
         }
         return self._call(lambda: self._client.schedule.create(**request))
 
+    def ask(self, question: Callable[["QStash"], T]) -> T:
+        """Ask QStash's API anything else; raises as `publish` does."""
+        return self._call(lambda: question(self._client))
+
     def destination(self, endpoint: str) -> str:
         return f"{self._base_url}{endpoint}"
+
+    def failure_callback(self, forward_to: str | None) -> str:
+        """Return our own failure callback; the caller's is in its query, which QStash signs."""
+        query = f"?{urlencode({'forward': forward_to})}" if forward_to else ""
+        return self.destination(FAILURE_CALLBACK) + query
 
     def close(self) -> None:
         if "_client" in self.__dict__:
@@ -136,10 +150,12 @@ class Publisher:
             body=prepare_batch_message_body(cast("Any", messages)),
         )
 
-    @staticmethod
-    def _request(options: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("retries", "retry_delay", "timeout", "callback", "failure_callback", "label")
+    def _request(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("retries", "retry_delay", "timeout", "callback", "label")
         request = {name: options[name] for name in names if name in options}
+        request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
+        # Without a prefix the SDK takes a header for the callback's own configuration.
+        request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
         if "flow_control" in options:
             request["flow_control"] = dict(options["flow_control"])
         request["headers"] = dict(options.get("headers", {}))

@@ -13,6 +13,9 @@ from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
 
 T = TypeVar("T")
 
+# What the table's columns hold.
+_BIGINT = validate.Range(-(2**63), 2**63 - 1)
+
 
 def camel_case(name: str) -> str:
     head, *rest = name.split("_")
@@ -69,8 +72,8 @@ class MetadataSchema(WireSchema[Metadata]):
     class Meta:
         unknown = EXCLUDE
 
-    user_id = fields.Integer(strict=True, allow_none=True)
-    organization_id = fields.Integer(strict=True, allow_none=True)
+    user_id = fields.Integer(strict=True, allow_none=True, validate=_BIGINT)
+    organization_id = fields.Integer(strict=True, allow_none=True, validate=_BIGINT)
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
 
@@ -82,7 +85,7 @@ class EnvelopeSchema(WireSchema[Envelope]):
         unknown = EXCLUDE
 
     job_id = fields.UUID(allow_none=True)
-    type = fields.String(required=True)
+    type = fields.String(required=True, validate=validate.Length(1, 100))
     payload = fields.Dict(keys=fields.String(), required=True)
     metadata = fields.Nested(MetadataSchema, load_default=Metadata)
 

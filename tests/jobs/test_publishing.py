@@ -94,7 +94,11 @@ def test_retries_and_callbacks_reach_qstash(qstash: QStash) -> None:
     assert message.max_retries == row.max_retries == 7
     assert message.retry_delay_expression == "1000 * (1 + retried)"
     assert message.callback == "https://app.example.com/done"
-    assert message.failure_callback == "https://app.example.com/failed"
+    # Ours, which forwards to the caller's.
+    assert message.failure_callback == (
+        "https://app.example.com/api/jobs/failure-callback"
+        "?forward=https%3A%2F%2Fapp.example.com%2Ffailed"
+    )
     assert message.headers["X-Tenant"] == ["acme"]
     assert len(message.headers["X-Request-Id"]) == 1
     assert message.label == "emails"

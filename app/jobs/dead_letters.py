@@ -1,0 +1,199 @@
+"""Messages that QStash has given up: read from its failure callback or its queue of dead letters.
+
+The failure callback's body is documented at https://upstash.com/docs/qstash/features/callbacks;
+an entry of the dead-letter queue is brought into the same shape, so that both are read alike.
+"""
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from marshmallow import ValidationError
+from sqlalchemy import Connection, text
+
+from app.jobs import executions, jsonb, leases
+from app.jobs.delivery import firing_id
+from app.jobs.errors import InvalidDelivery
+from app.jobs.lost_attempts import LOST_ATTEMPT
+from app.jobs.models import Status
+from app.jobs.schemas import EnvelopeSchema
+
+if TYPE_CHECKING:
+    from qstash.dlq import DlqMessage
+
+MAX_QUOTED = 300
+
+_envelopes = EnvelopeSchema()
+
+# Only the message that the row waits for: an older one, given up after the job was published anew,
+# says nothing about the newer. A running handler is left to end.
+_GIVE_UP = text(
+    f"""
+    UPDATE job_executions
+       SET status = CASE WHEN status = 'processing' AND cancelled_at IS NOT NULL
+                         THEN 'cancelled' ELSE 'failed' END,
+           error = :error, dead_at = now(), completed_at = now(), updated_at = now(),
+           attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END,
+           lease_token = NULL, lease_expires_at = NULL,
+           published_at = coalesce(published_at, now()),
+           message_id = :message_id
+     WHERE job_id = :job_id AND dead_at IS NULL
+       AND (status IN ('pending', 'failed')
+            OR status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now())
+       AND (message_id = :message_id
+            OR message_id IS NULL AND generation = 0 AND reschedules = 0)
+    """  # noqa: S608 - the only values in the text are those of `lost_attempts`
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A job's message that will not be delivered again.
+
+    Attributes:
+        row: The columns of the job as the message tells them, for one that was never seen here.
+        report: What QStash's failure callback says of it.
+        forward_to: The failure callback that the job was enqueued with.
+    """
+
+    job_id: str
+    message_id: str
+    error: str
+    row: dict[str, Any]
+    report: str
+    forward_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the row; `wait` is for how many seconds its handler may still run."""
+
+    changed: bool
+    wait: float = 0
+
+
+def from_callback(body: bytes, forward_to: str | None) -> DeadLetter:
+    """Read the body of QStash's failure callback.
+
+    Raises:
+        InvalidDelivery: It is none, or its message was no job.
+    """
+    try:
+        report = jsonb.loads(body.decode())
+    except ValueError as error:
+        raise InvalidDelivery(f"the body is not JSON in UTF-8: {error}") from error
+    if not isinstance(report, dict):
+        raise InvalidDelivery("the body is not a JSON object")
+    return _read(report, forward_to)
+
+
+def from_queue(letter: "DlqMessage") -> DeadLetter:
+    """Read an entry of the dead-letter queue; raises as `from_callback` does."""
+    query = parse_qs(urlsplit(letter.failure_callback or "").query)
+    return _read(_report(letter), query.get("forward", [None])[0])
+
+
+def record(connection: Connection, letter: DeadLetter) -> Verdict:
+    """Mark the job dead, unless it is final, waits for a newer message or still runs."""
+    values = {"job_id": letter.job_id, "message_id": letter.message_id, "error": letter.error}
+    if connection.execute(_GIVE_UP, values).rowcount:
+        return Verdict(changed=True)
+    row = leases.look(connection, letter.job_id)
+    if row is None:
+        executions.create_job_execution(connection, letter.row)
+        return Verdict(changed=True)
+    runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0
+    return Verdict(changed=False, wait=(row.lease_left or 0) if runs else 0)
+
+
+def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
+    message_id = report.get("sourceMessageId")
+    if not isinstance(message_id, str) or not message_id:
+        raise InvalidDelivery("the report names no message", {"sourceMessageId": ["Missing."]})
+    error = _error(report)
+    row = _row(_source(report), message_id, report.get("scheduleId"))
+    return DeadLetter(
+        job_id=row["job_id"],
+        message_id=message_id,
+        error=error,
+        row=row | {"status": Status.FAILED, "error": error, "dead_at": datetime.now(UTC)},
+        report=jsonb.dumps(report),
+        forward_to=forward_to,
+    )
+
+
+def _error(report: dict[str, Any]) -> str:
+    """Say what QStash saw last."""
+    retried, status = report.get("retried"), report.get("status")
+    times = f" after {retried + 1} attempts" if type(retried) is int and retried > 0 else ""
+    if type(status) is not int or status <= 0:
+        return f"QStash gave up{times}: the last got no answer"
+    said = jsonb.clean_text(_decoded(report, "body").decode(errors="replace")).strip()
+    quoted = f": {said[:MAX_QUOTED]}" if said else ""
+    return f"QStash gave up{times}: the last was answered {status}{quoted}"
+
+
+def _source(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the envelope that the message carried."""
+    try:
+        raw = jsonb.loads(_decoded(report, "sourceBody").decode())
+        jsonb.dumps(raw)
+    except ValueError as error:
+        raise InvalidDelivery(f"sourceBody is not JSON in UTF-8: {error}") from error
+    if not isinstance(raw, dict):
+        raise InvalidDelivery("sourceBody is not a JSON object")
+    return raw
+
+
+def _decoded(report: dict[str, Any], name: str) -> bytes:
+    value = report.get(name)
+    try:
+        return b64decode(value or "", validate=True)
+    except (TypeError, ValueError) as error:
+        raise InvalidDelivery(f"{name} is not base64", {name: [str(error)]}) from error
+
+
+def _row(raw: dict[str, Any], message_id: str, schedule_id: object) -> dict[str, Any]:
+    try:
+        envelope = _envelopes.load(raw)
+    except ValidationError as error:
+        raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
+    job_id = firing_id(message_id) if schedule_id else envelope.job_id
+    if job_id is None:
+        raise InvalidDelivery("the envelope is broken", {"jobId": ["Missing."]})
+    return {
+        "job_id": job_id,
+        "job_type": envelope.type,
+        "payload": {**raw, "jobId": job_id},
+        "user_id": envelope.metadata.user_id,
+        "organization_id": envelope.metadata.organization_id,
+        "message_id": message_id,
+        "schedule_id": str(schedule_id) if schedule_id else None,
+    }
+
+
+def _report(letter: "DlqMessage") -> dict[str, Any]:
+    """Say of an entry what QStash's failure callback says of a message."""
+    report = {
+        "status": letter.response_status,
+        "header": letter.response_headers or {},
+        "body": letter.response_body_base64 or _encoded(letter.response_body),
+        "retried": letter.max_retries,
+        "maxRetries": letter.max_retries,
+        "sourceMessageId": letter.message_id,
+        "url": letter.url,
+        "method": letter.method,
+        "sourceHeader": letter.headers or {},
+        "sourceBody": letter.body_base64 or _encoded(letter.body),
+        "notBefore": letter.not_before,
+        "createdAt": letter.created_at,
+        "scheduleId": letter.schedule_id,
+        "dlqId": letter.dlq_id,
+    }
+    return {key: value for key, value in report.items() if value is not None}
+
+
+def _encoded(value: str | None) -> str:
+    return b64encode((value or "").encode()).decode()
