@@ -6,6 +6,7 @@ has a default below. `.env.example` describes each setting.
 """
 
 import os
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -35,9 +36,11 @@ DEVELOPMENT = {
     "SECRET_KEY": "development only, and not a secret",
     "RESEND_API_KEY": "",
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
+    "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
 PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
+FERNET_BYTES = 32
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PUBLISH = ("inline", "background")
@@ -71,7 +74,12 @@ def load(instance: Path) -> dict[str, Any]:
     if name != "production":
         env.read_env(str(instance.parent / ".env"), recurse=False)
     defaults = PRODUCTION if name == "production" else {**DEVELOPMENT, **running(instance)}
-    settings = {"APP_ENV": name, **_app(env, defaults), **_services(env, defaults), **_jobs(env)}
+    settings = {
+        "APP_ENV": name,
+        **_app(env, defaults),
+        **_services(env, defaults),
+        **_jobs(env, defaults),
+    }
     problems = _problems(env)
     if name == "production":
         problems = {**_unsafe(settings), **problems}
@@ -108,7 +116,7 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _jobs(env: Env) -> dict[str, Any]:
+def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     above_zero = Range(min=0, min_inclusive=False)
     return {
         "JOBS_PUBLISH": env.str("JOBS_PUBLISH", "inline", validate=OneOf(_PUBLISH, error=_ONE_OF)),
@@ -117,6 +125,7 @@ def _jobs(env: Env) -> dict[str, Any]:
         "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),
         "JOBS_MAX_RESCHEDULES": env.int("JOBS_MAX_RESCHEDULES", 100, validate=Range(min=0)),
         "JOBS_SIGNATURE_LEEWAY": env.float("JOBS_SIGNATURE_LEEWAY", 5.0, validate=Range(min=0)),
+        "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, _are_keys),
     }
 
 
@@ -139,6 +148,8 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     for name, published in DEV_QSTASH.items():
         if settings[name] == published:
             problems[name] = ["is the development server's published value; take your own."]
+    if DEVELOPMENT["JOBS_ENCRYPTION_KEYS"] in (settings["JOBS_ENCRYPTION_KEYS"] or ""):
+        problems["JOBS_ENCRYPTION_KEYS"] = ["has development's key, which is public."]
     return problems
 
 
@@ -165,6 +176,16 @@ def _is_database(value: str) -> None:
     scheme, separator, _ = value.partition("://")
     if value and (not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}):
         raise ValidationError("is no URL like postgresql://user:password@host:5432/database.")
+
+
+def _are_keys(value: str) -> None:
+    for key in value.split(","):
+        try:
+            length = len(urlsafe_b64decode(key.strip()))
+        except ValueError:
+            length = 0
+        if length != FERNET_BYTES:
+            raise ValidationError("has a key that is not 32 bytes in URL-safe base64.")
 
 
 def _is_url(value: str) -> None:

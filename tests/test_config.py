@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.config import DEV_QSTASH, ConfigError, load
+from app.config import DEV_QSTASH, DEVELOPMENT, ConfigError, load
 from app.dev.addresses import publish
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +23,7 @@ PRODUCTION = {
     "QSTASH_NEXT_SIGNING_KEY": "sig_next",
     "RESEND_API_KEY": "re_1",
     "RESEND_FROM_EMAIL": "Acme <mail@example.com>",
+    "JOBS_ENCRYPTION_KEYS": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
 }
 
 
@@ -86,7 +87,9 @@ def test_production_takes_empty_for_missing(
 def test_production_refuses_what_is_only_for_development(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    keys = f"{PRODUCTION['JOBS_ENCRYPTION_KEYS']},{DEVELOPMENT['JOBS_ENCRYPTION_KEYS']}"
     unsafe = {"BASE_URL": "http://app.example.com", "SECRET_KEY": "short", **DEV_QSTASH}
+    unsafe["JOBS_ENCRYPTION_KEYS"] = keys
 
     with pytest.raises(ConfigError) as caught:
         loaded(monkeypatch, tmp_path, PRODUCTION | unsafe)
@@ -105,6 +108,7 @@ def test_malformed_settings_are_named_with_the_reason(
         "JOBS_MAX_BODY": "many",
         "JOBS_PUBLISH_TIMEOUT": "-1",
         "JOBS_SIGNATURE_LEEWAY": "x",
+        "JOBS_ENCRYPTION_KEYS": "hunter2",
         "RESEND_RATE_PER_SECOND": "-2",
     }
 

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
-from app.jobs import dispatcher
+from app.jobs import dispatcher, sealing, versions
 from app.jobs.context import Job
-from app.jobs.registry import FlowControl, JobConfig, get_job_config, registry_of
+from app.jobs.registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
 from app.jobs.schemas import PayloadSchema
 from app.jobs.signature import signed
 from app.jobs.worker import deliver
@@ -67,6 +67,9 @@ class JobBlueprint(Blueprint):
         queue: str | None = None,
         flow_control: FlowControlSetting | None = None,
     ) -> Callable[[Callable[[P, Job], Result]], JobType[P]]:
+        sealed: tuple[str, ...] = (),
+        version: int = 1,
+        upgrades: Mapping[int, Upgrade] | None = None,
         """Register a handler `(payload, job) -> dict | None` for a job type.
 
         Args:
@@ -81,6 +84,11 @@ class JobBlueprint(Blueprint):
         """
 
         def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
+            sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
+                camel-case paths such as "data.resetUrl"; through a list, the field of each item.
+            version: Of the payload. Raise it when the schema no longer takes what is queued.
+            upgrades: From each older version to the next: `{1: from_v1_to_v2}`, functions from
+                one wire form to the other.
             def record(state: BlueprintSetupState) -> None:
                 limit = flow_control(state.app.config) if callable(flow_control) else flow_control
                 config = JobConfig(
@@ -97,7 +105,12 @@ class JobBlueprint(Blueprint):
                 registry_of(state.app).add(config)
                 view = signed(partial(deliver, config))
                 state.add_url_rule(path, job_type, view, methods=["POST"])
+                    sealed=sealed,
+                    version=version,
+                    upgrades=upgrades or {},
 
+                versions.check(config)
+                sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
             self.record(record)
             self.job_types.append(JobType(handler, job_type))
             return self.job_types[-1]

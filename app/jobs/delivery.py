@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 from flask import request
 from marshmallow import ValidationError
 
-from app.jobs import jsonb
+from app.jobs import jsonb, payloads
 from app.jobs.errors import InvalidDelivery
 from app.jobs.leases import Claim
 from app.jobs.registry import JobConfig
@@ -67,7 +67,8 @@ def parse(config: JobConfig) -> Delivery:
 
     Raises:
         InvalidDelivery: It can never be executed: it is not JSON, no envelope, not of this type,
-            or its payload does not fit the schema.
+            or its payload cannot be opened or does not fit the schema.
+        NewerPayload: Only newer code understands it.
     """
     raw = _json(request.get_data())
     try:
@@ -78,24 +79,25 @@ def parse(config: JobConfig) -> Delivery:
     if envelope.type != config.type:
         message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"
         raise InvalidDelivery(message, job_id=job_id)
-    try:
-        payload = config.schema.load(envelope.payload)
-    except ValidationError as error:
-        errors = error.messages_dict
-        raise InvalidDelivery("the payload is invalid", errors, job_id=job_id) from error
     return Delivery(
         job_id=job_id,
-        payload=payload,
+        payload=payloads.read(config, envelope, job_id),
         envelope=raw,
         user_id=envelope.metadata.user_id,
         organization_id=envelope.metadata.organization_id,
         message_id=request.headers.get("Upstash-Message-Id"),
         schedule_id=request.headers.get("Upstash-Schedule-Id"),
-        retried=_count(request.headers.get("Upstash-Retried")),
+        retried=retried(),
     )
 
 
 def firing_id(message_id: str) -> str:
+def retried() -> int:
+    """Return how often QStash tried to deliver the current request before."""
+    header = request.headers.get("Upstash-Retried")
+    return int(header) if header and header.isascii() and header.isdigit() else 0
+
+
     """Return the job id of one firing of a schedule, whose envelope has none."""
     return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
 
@@ -120,7 +122,3 @@ def _job_id(envelope: Envelope) -> str:
             "the envelope is broken", {"jobId": ["Missing data for required field."]}
         )
     return envelope.job_id
-
-
-def _count(header: str | None) -> int:
-    return int(header) if header and header.isascii() and header.isdigit() else 0

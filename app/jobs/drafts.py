@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from marshmallow import ValidationError
-
-from app.jobs import jsonb, request_id
+from app.jobs import jsonb, payloads, request_id, sealing, versions
 from app.jobs.errors import InvalidOption, InvalidPayload
 from app.jobs.options import available_at
 from app.jobs.publisher import Message
@@ -74,7 +72,7 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
         InvalidPayload: `errors` maps fields to messages.
     """
     job_id = str(uuid4())
-    written = {"jobId": job_id, **envelope(config, payload, owner)}
+    written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
     # Kept with the options, so that a later publish of the same job carries the same id.
     headers = {request_id.HEADER: request_id.current_request_id(), **options.get("headers", {})}
     message = Message(
@@ -103,8 +101,13 @@ def draft_many(
     return drafts
 
 
-def envelope(config: JobConfig, payload: Any, owner: Owner) -> dict[str, Any]:
-    """Return the job as the wire has it, but for its id; raises as `draft` does."""
+def envelope(
+    config: JobConfig, payload: Any, owner: Owner, job_id: str | None = None
+) -> dict[str, Any]:
+    """Return the job as the wire has it, but for its id, for which its secrets are sealed.
+
+    Without an id it is a schedule's. Raises as `draft` does.
+    """
     metadata = {
         "userId": owner.user_id,
         "organizationId": owner.organization_id,
@@ -112,7 +115,8 @@ def envelope(config: JobConfig, payload: Any, owner: Owner) -> dict[str, Any]:
         "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     known = {key: value for key, value in metadata.items() if value is not None}
-    return {"type": config.type, "payload": _validated(config, payload), "metadata": known}
+    sealed = sealing.seal(config, _validated(config, payload), job_id)
+    return {"type": config.type, **versions.member(config), **sealed, "metadata": known}
 
 
 def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
@@ -121,10 +125,8 @@ def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
     try:
-        wire: dict[str, Any] = config.schema.dump(config.schema.load(given))
+        wire: dict[str, Any] = config.schema.dump(payloads.load_given(config, given))
         jsonb.dumps(wire)
-    except ValidationError as error:
-        raise InvalidPayload(config.type, error.messages_dict) from error
     except ValueError as error:
         raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
     return wire

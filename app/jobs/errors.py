@@ -11,7 +11,8 @@ JobsError
 │   └── PublishRefused        for good: the row is failed and dead
 ├── DeliveryError             a request that is not answered by running a handler
 │   ├── InvalidSignature      401
-│   └── InvalidDelivery       489: a retry cannot help
+│   ├── InvalidDelivery       489: a retry cannot help
+│   └── NewerPayload          503: until this process, too, runs the newer code
 ├── IllegalTransition         a state change that the state machine does not know
 ├── DatabaseUnavailable       nothing was recorded
 └── HandlerError              what a handler raises to say what should happen next
@@ -93,6 +94,10 @@ class InvalidDelivery(DeliveryError):
 
 class IllegalTransition(JobsError):
     """The job is not in a state from which this change is possible."""
+
+
+class NewerPayload(DeliveryError):
+    """Only newer code than this understands the payload."""
 
 
 class DatabaseUnavailable(JobsError):

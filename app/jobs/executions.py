@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, func, select, text, update
+from sqlalchemy import Connection, Row, Table, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
@@ -63,6 +63,14 @@ _REFUSE = text(
            updated_at = now()
      WHERE job_id = :job_id AND status IN ('pending', 'failed')
     """
+)
+
+_QUEUED = (
+    select(_table.c.id, _table.c.job_id, _table.c.job_type, _table.c.status, _table.c.payload)
+    .where(_table.c.status.in_([Status.PENDING, Status.FAILED]), _table.c.dead_at.is_(None))
+    .where(_table.c.id > bindparam("after"))
+    .order_by(_table.c.id)
+    .limit(bindparam("limit"))
 )
 
 
@@ -131,6 +139,11 @@ def list_job_executions(
     if job_type is not None:
         query = query.where(JobExecution.job_type == job_type)
     return list(db.session.scalars(query.limit(limit)))
+
+
+def list_queued(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
+    """Return the next jobs that wait for an attempt, by `id` from `after` on."""
+    return list(connection.execute(_QUEUED, {"after": after, "limit": limit}))
 
 
 def update_job_execution(

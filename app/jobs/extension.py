@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_MAX_BODY": 1024 * 1024,
     "JOBS_MAX_RESCHEDULES": 100,
     "JOBS_SIGNATURE_LEEWAY": 5.0,
+    "JOBS_ENCRYPTION_KEYS": "",
 }
 
 
@@ -58,13 +59,15 @@ class Jobs:
             JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
+            JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
 
         Args:
             app: The app.
             families: A package whose subpackages are job families, such as "app.families".
 
         Raises:
-            JobsNotInitialised: A required key is missing, or the app has the extension already.
+            JobsNotInitialised: A required key is missing, also one to seal with where a job type
+                has sealed fields, or the app has the extension already.
             DiscoveryError: A family is broken.
         """
         if "jobs" in app.extensions:

@@ -13,6 +13,7 @@ from flask import Response, jsonify
 
 from app.jobs import jsonb
 from app.jobs.errors import JobTimeout, PermanentError, RetryLater
+from app.jobs.redaction import scrub
 
 MAX_RESULT_BYTES = 64 * 1024
 MAX_TRACEBACK_CHARS = 16 * 1024
@@ -74,15 +75,16 @@ def completed(result: Any) -> Completed:
 def failed(error: Exception) -> Failed | Rescheduled:
     """Read what a handler raised."""
     if isinstance(error, RetryLater):
-        return Rescheduled(delay=error.delay, error=jsonb.clean_text(str(error)))
+        return Rescheduled(delay=error.delay, error=jsonb.clean_text(scrub(str(error))))
     return failure(error)
 
 
 def failure(error: Exception) -> Failed:
-    trace = "".join(traceback.format_exception(error))
+    # Scrubbed before it is cut to its length, or half a secret might be left at the cut.
+    trace = scrub("".join(traceback.format_exception(error))[-2 * MAX_TRACEBACK_CHARS :])
     return Failed(
         kind=type(error).__name__,
-        error=jsonb.clean_text(f"{type(error).__name__}: {error}"),
+        error=jsonb.clean_text(scrub(f"{type(error).__name__}: {error}")),
         traceback=jsonb.clean_text(trace[-MAX_TRACEBACK_CHARS:]),
         permanent=isinstance(error, PermanentError),
         retry_after=getattr(error, "retry_after", None),

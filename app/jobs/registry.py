@@ -1,6 +1,6 @@
 """Which job types an app has, and how each is run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -13,6 +13,8 @@ from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
 from app.jobs.schemas import PayloadSchema
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
+#: From a payload's wire form in one version to that in the next; may change what it is given.
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,9 @@ class JobConfig:
         endpoint: The path that QStash delivers to, below BASE_URL.
         retries: How often QStash delivers again after a failure.
         timeout: Seconds that one execution may take.
+        sealed: The payload's fields that are encrypted on the wire and in the row; see `sealing`.
+        version: Of the payload's schema.
+        upgrades: By version, the way from it to the next; see `versions`.
     """
 
     type: str
@@ -50,6 +55,9 @@ class JobConfig:
     description: str
     queue: str | None = None
     flow_control: FlowControl | None = None
+    sealed: tuple[str, ...] = ()
+    version: int = 1
+    upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
 
 
 class JobRegistry:

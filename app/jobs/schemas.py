@@ -2,7 +2,8 @@
 
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
-"idempotencyKey"?, "createdAt"}}`.
+"idempotencyKey"?, "createdAt"}}`. Two members are our own, and there only when used: `version` of
+the payload, and `sealed`, the names of its encrypted fields.
 """
 
 from dataclasses import dataclass
@@ -58,12 +59,19 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One job as it travels; `payload` is still unchecked JSON."""
+    """One job as it travels; `payload` is still unchecked JSON.
+
+    Attributes:
+        version: Of the payload.
+        sealed: Which fields of the payload are encrypted.
+    """
 
     type: str
     payload: dict[str, Any]
     metadata: Metadata
     job_id: str | None = None
+    version: int = 1
+    sealed: tuple[str, ...] = ()
 
 
 class MetadataSchema(WireSchema[Metadata]):
@@ -88,8 +96,11 @@ class EnvelopeSchema(WireSchema[Envelope]):
     type = fields.String(required=True, validate=validate.Length(1, 100))
     payload = fields.Dict(keys=fields.String(), required=True)
     metadata = fields.Nested(MetadataSchema, load_default=Metadata)
+    version = fields.Integer(strict=True, validate=validate.Range(1))
+    sealed = fields.List(fields.String())
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Envelope:
         job_id = data.pop("job_id", None)
-        return Envelope(**data, job_id=str(job_id) if job_id else None)
+        sealed = tuple(data.pop("sealed", ()))
+        return Envelope(**data, job_id=str(job_id) if job_id else None, sealed=sealed)

@@ -33,7 +33,7 @@ def as_json(row: JobExecution) -> dict[str, Any]:
 
 
 def type_as_json(config: JobConfig) -> dict[str, Any]:
-    names = ("type", "endpoint", "retries", "timeout", "description", "queue")
+    names = ("type", "endpoint", "retries", "timeout", "description", "queue", "version", "sealed")
     return {name: getattr(config, name) for name in names}
 
 

@@ -4,13 +4,11 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from marshmallow import ValidationError
-
 from app.db import db
-from app.jobs import outcome
+from app.jobs import outcome, payloads, redaction, sealing
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
-from app.jobs.errors import InvalidPayload, JobTimeout, PermanentError
+from app.jobs.errors import JobTimeout, PermanentError
 from app.jobs.registry import get_job_config
 
 
@@ -23,10 +21,8 @@ def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None
         Exception: Whatever the handler raises.
     """
     config = get_job_config(job_type)
-    try:
-        loaded = config.schema.load(payload)
-    except ValidationError as error:
-        raise InvalidPayload(job_type, error.messages_dict) from error
+    redaction.remember(sealing.clear_texts(config.sealed, payload))
+    loaded = payloads.load_given(config, payload)
     job = Job(
         id=str(uuid4()),
         type=job_type,

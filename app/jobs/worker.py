@@ -20,11 +20,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import executions, leases, outbox, outcome
+from app.jobs import executions, leases, outbox, outcome, versions
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
-from app.jobs.delivery import Delivery, parse
-from app.jobs.errors import DatabaseUnavailable, InvalidDelivery, JobTimeout, flatten
+from app.jobs.delivery import Delivery, parse, retried
+from app.jobs.errors import (
+    DatabaseUnavailable,
+    InvalidDelivery,
+    JobTimeout,
+    NewerPayload,
+    flatten,
+)
 from app.jobs.leases import Lease, Timing
 from app.jobs.outcome import Completed, Failed, Outcome, Rescheduled
 from app.jobs.registry import JobConfig
@@ -60,6 +66,9 @@ def _deliver(config: JobConfig) -> Response:
         lease = _claim(config, delivery)
     except InvalidDelivery as error:
         return _refuse(config, error)
+    except NewerPayload as error:
+        log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
+        return outcome.busy(str(error), versions.retry_after(config, retried()))
     if isinstance(lease, Response):
         return lease
     done, timing = _execute(config, delivery, lease)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import ValidationError, fields
 
 from app.families.email.fields import address, line, link
 from app.jobs import PayloadSchema
@@ -49,6 +49,13 @@ def get_template(name: str) -> Template:
         near = ", ".join(get_close_matches(name, TEMPLATES) or TEMPLATES)
         raise ValidationError(f"Unknown template {name!r}; did you mean: {near}?")
     return TEMPLATES[name]
+
+
+def links() -> list[str]:
+    """Return the fields of any template's data that are links, by their names on the wire."""
+    schemas = [template.schema for template in TEMPLATES.values()]
+    found = [field for schema in schemas for field in schema.fields.values()]
+    return sorted({str(field.data_key) for field in found if isinstance(field, fields.Url)})
 
 
 def template(name: str, *, subject: str) -> Callable[[type[TemplateSchema]], type[TemplateSchema]]:

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import fields
 
 from app.families.email import bp, transport
-from app.families.email.catalog import get_template
+from app.families.email.catalog import get_template, links
 from app.families.email.fields import address, line
 from app.families.email.rendering import render
 from app.families.email.template_data import TemplateData
@@ -55,6 +55,8 @@ def resend_rate(config: Mapping[str, Any]) -> FlowControl | None:
     timeout=30,
     description="Send transactional emails via Resend",
     flow_control=resend_rate,
+    # Who has the link of a password reset or an invitation, has the account.
+    sealed=tuple(f"data.{name}" for name in links()),
 )
 def send_email(payload: SendEmail, job: Job) -> dict[str, Any]:
     """Render an email and send it: once, over all retries of the day that Resend keeps keys.

@@ -1,6 +1,6 @@
 """`flask jobs …`: a module per group of commands."""
 
-from app.jobs.cli import enqueue, look
+from app.jobs.cli import check, enqueue, look
 from app.jobs.cli.group import jobs
 
-__all__ = ["enqueue", "jobs", "look"]
+__all__ = ["check", "enqueue", "jobs", "look"]

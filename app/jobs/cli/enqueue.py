@@ -10,6 +10,7 @@ from flask import json
 from app.jobs import dispatcher, show
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 from app.jobs.errors import InvalidPayload, UnknownJobType
+from app.jobs.redaction import scrub
 from app.jobs.trial import run_handler
 
 
@@ -76,5 +77,5 @@ def run_job(job_type: str, payload: Any, as_json: bool) -> None:
     except (UnknownJobType, InvalidPayload):
         raise
     except Exception as error:
-        raise click.ClickException(f"{type(error).__name__}: {error}") from error
+        raise click.ClickException(scrub(f"{type(error).__name__}: {error}")) from error
     print_json(result) if as_json else click.echo(json.dumps(result, indent=2))

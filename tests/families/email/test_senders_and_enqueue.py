@@ -14,8 +14,9 @@ from app.families.email import enqueue, senders
 from app.families.email.catalog import TEMPLATES
 from app.families.email.samples import SAMPLES
 from app.families.email.send_email import SendEmailSchema
-from app.jobs import InvalidPayload, JobExecution, Status
+from app.jobs import InvalidPayload, JobExecution, Status, sealing
 from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.schemas import EnvelopeSchema
 from app.jobs.trial import run_handler
 
 
@@ -83,7 +84,8 @@ def test_every_email_can_be_enqueued(sample: dict[str, Any]) -> None:
 
     assert job is not None
     assert (job.status, job.user_id, job.organization_id) == (Status.PENDING, 7, 8)
-    assert job.payload["payload"] == {**sample, "subject": None}
+    clear = sealing.unseal(EnvelopeSchema().load(job.payload), job.job_id)
+    assert clear == {**sample, "subject": None}
     assert job.options["flow_control"] == {"key": "resend", "rate": 2, "period": 1}
     assert job.options["delay"] == 60
 
