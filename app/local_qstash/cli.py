@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ipaddress
 import logging
 import signal
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from .destinations import is_url, origin_of
 from .errors import StateFileError
+from .hosts import is_loopback
 from .server import Server, serve_until, start_server
 from .settings import DEVELOPMENT, Credentials, Settings
 
@@ -143,16 +143,9 @@ def _check_exposure(settings: Settings) -> None:
     known = ours.token == DEVELOPMENT.token or (
         ours.current_signing_key == DEVELOPMENT.current_signing_key
     )
-    if known and not _is_loopback(settings.host):
+    if known and not is_loopback(settings.host):
         raise click.UsageError(
             f"--host {settings.host} can be reached from other machines, and everybody knows the "
             "development token and keys. Set QSTASH_DEV_TOKEN and QSTASH_DEV_SIGNING_KEYS (two, "
             "with a space between them) to secrets of your own first."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

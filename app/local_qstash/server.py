@@ -1,7 +1,7 @@
-"""The server as a whole: an HTTP front on the services."""
+"""The server as a whole: an HTTP front on the services, with the page beside the API."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,15 @@ from aiohttp import web
 
 from .api import dlq, flow_control, keys, logs, messages, publish, queues, schedules, url_groups
 from .api.http import Router
+from .page.page import Page
 from .services import Services, start_services
 from .settings import Settings
 
 _MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control)
 # A destination with a long query, and forwarded headers, are longer than aiohttp's defaults.
 _MAX_LINE = 65_536
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ async def start_server(settings: Settings) -> Server:
     services = await start_services(settings)
     router = Router(services, [route for module in _MODULES for route in module.ROUTES])
     handler = web.Server(
-        router.handle,
+        _front(Page(services), router),
         request_factory=_request_factory(settings.limits.message_bytes),
         access_log=None,
         max_line_size=_MAX_LINE,
@@ -64,6 +67,13 @@ async def serve_until(server: Server, stop: asyncio.Event) -> None:
         await stop.wait()
     finally:
         await server.stop()
+
+
+def _front(page: Page, router: Router) -> Handler:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return await (page if page.owns(request) else router).handle(request)
+
+    return handle
 
 
 def _request_factory(body_limit: int) -> Callable[..., web.BaseRequest]:

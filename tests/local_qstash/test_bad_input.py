@@ -36,7 +36,7 @@ def _nothing_stored(http: httpx.Client) -> None:
 def test_no_endpoint_answers_without_the_token(
     server: LocalQStash, headers: dict[str, str]
 ) -> None:
-    for path in ("/v2/keys", "/v2/events", "/v2/nothing", "/"):
+    for path in ("/v2/keys", "/v2/events", "/v2/nothing", "/nothing"):
         answer = httpx.get(f"{server.url}{path}", headers=headers)
         _refused(answer, 401, "unable to authenticate: invalid token")
 

@@ -31,6 +31,9 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_state ON messages (state, finished_at);
 CREATE INDEX messages_schedule ON messages (schedule_id, seq) WHERE schedule_id IS NOT NULL;
+CREATE INDEX messages_queue ON messages (queue, state) WHERE state = 0 AND queue IS NOT NULL;
+CREATE INDEX messages_retrying ON messages (state, finished_at, retried)
+    WHERE state = 0 AND retried > 0;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
     message INTEGER NOT NULL,

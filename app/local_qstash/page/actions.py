@@ -1,0 +1,80 @@
+"""What the buttons do: each is a call of the API's own handler, answered with a redirect."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+
+from app.local_qstash.api import dlq, flow_control, messages, queues, schedules
+from app.local_qstash.api.http import Call, Handler
+from app.local_qstash.errors import bad_request
+
+from .dead_letters import matching_ids, newest_seq
+from .visit import Visit
+
+_ONE: dict[tuple[str, str], Handler] = {
+    ("messages", "cancel"): messages.cancel_message,
+    ("messages", "deliver"): messages.retry_message,
+    ("dead-letters", "retry"): dlq.retry_letter,
+    ("dead-letters", "delete"): dlq.delete_letter,
+    ("schedules", "pause"): schedules.pause_schedule,
+    ("schedules", "resume"): schedules.resume_schedule,
+    ("schedules", "delete"): schedules.delete_schedule,
+    ("queues", "pause"): queues.pause_queue,
+    ("queues", "resume"): queues.resume_queue,
+    ("flow-control", "pause"): flow_control.pause_key,
+    ("flow-control", "resume"): flow_control.resume_key,
+}
+_MANY: dict[str, Callable[[Call], Awaitable[Any]]] = {
+    "retry-all": dlq.retry_letters,
+    "delete-all": dlq.delete_letters,
+}
+
+
+async def act(visit: Visit) -> web.Response:
+    """Do what the pressed button says, then lead back to where it was.
+
+    Raises:
+        ApiError: 400 for a button that is none; otherwise as the API's handler does.
+    """
+    form = await visit.form()
+    action, name = form.get("action", ""), form.get("name", "")
+    if visit.section == "dead-letters" and action in _MANY:
+        name = str(await _act_on_all(visit, _MANY[action]))
+    else:
+        handler = _ONE.get((visit.section, action))
+        if handler is None or not name:
+            raise bad_request(f"{action or 'nothing'}: the page has no such button")
+        name = _new_id(await handler(visit.press(name))) or name
+    done = f"{visit.section}.{action}"
+    return see_other(_back(form.get("back", ""), f"/{visit.section}", done=done, of=name))
+
+
+def see_other(location: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": location})
+
+
+async def _act_on_all(visit: Visit, handler: Callable[[Call], Awaitable[Any]]) -> int:
+    """Act on every dead letter that the filters select and that was there at the beginning."""
+    number, newest = 0, await newest_seq(visit)
+    while ids := await matching_ids(visit, up_to=newest):
+        await handler(visit.press(dlqIds=ids))
+        number += len(ids)
+    return number
+
+
+def _new_id(result: object) -> str | None:
+    """Return the id of the message that a dead letter was sent as anew."""
+    if not isinstance(result, web.Response) or not isinstance(result.body, bytes):
+        return None
+    message_id = json.loads(result.body).get("messageId")
+    return message_id if isinstance(message_id, str) else None
+
+
+def _back(asked: str, fallback: str, **outcome: str) -> str:
+    """Return the address to go to: a path of ours, never another site."""
+    parts = urlsplit(asked if asked.startswith("/") and asked.isprintable() else fallback)
+    path = "/" + parts.path.lstrip("/\\")
+    return f"{path}?{'&'.join(part for part in (parts.query, urlencode(outcome)) if part)}"

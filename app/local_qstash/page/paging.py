@@ -1,0 +1,64 @@
+"""Long lists in pages: by keyset in the state file, by number for what is in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from app.local_qstash.errors import bad_request
+
+from .visit import Visit
+
+_T = TypeVar("_T")
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Paged(Generic[_T]):
+    """One page of a list; the links lead to its neighbours and are None where there is none."""
+
+    items: Sequence[_T]
+    newer: str | None
+    older: str | None
+
+
+def link(visit: Visit, **changes: str | None) -> str:
+    """Return the address of this page with other parameters; None leaves one out."""
+    path = f"/{visit.section}" + (f"/{quote(visit.name, safe='')}" if visit.name else "")
+    merged = {key: value for key, value in visit.query.items() if key not in ("done", "of")}
+    kept = {key: value for key, value in (merged | changes).items() if value is not None}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def read_cursor(visit: Visit) -> tuple[int, int] | None:
+    """Return the sort key that the page begins below, None for the first page.
+
+    Raises:
+        ApiError: 400, when it is not one that a page linked to.
+    """
+    text = visit.query.get("before")
+    if text is None:
+        return None
+    parts = text.split("-")
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):  # noqa: PLR2004 - two numbers within SQLite's integers
+        raise bad_request(f"before: {text!r} is not a place in this list")
+    return int(parts[0]), int(parts[1])
+
+
+def number_pages(visit: Visit, items: Sequence[_T]) -> Paged[_T]:
+    """Cut a list that is in memory.
+
+    Raises:
+        ApiError: 400, when the page asked for is no number.
+    """
+    text = visit.query.get("page", "1")
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise bad_request(f"page: {text!r} is not a page number")
+    number = int(text[:9])
+    start = (number - 1) * PAGE
+    more = len(items) > start + PAGE
+    return Paged(
+        items[start : start + PAGE],
+        newer=link(visit, page=str(number - 1)) if number > 1 else None,
+        older=link(visit, page=str(number + 1)) if more else None,
+    )

@@ -1,0 +1,51 @@
+"""Stored headers and bodies as what the page shows of them."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from app.local_qstash.headers import Pair
+from app.local_qstash.options import Options
+
+from .words import text_of
+
+BODY_SHOWN = 65_536  # bytes
+ANSWER_SHOWN = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body to look at: `text` is None when it is binary; `shown` bytes of `length` are in it."""
+
+    length: int
+    text: str | None = None
+    shown: int = 0
+    redacted: bool = False
+
+    @property
+    def is_cut(self) -> bool:
+        return self.shown < self.length
+
+
+def pairs_of(row: sqlite3.Row, column: str = "headers") -> tuple[Pair, ...]:
+    return tuple((name, value) for name, value in json.loads(row[column] or "[]"))
+
+
+def body_of(start: bytes, length: int) -> Body:
+    """Return a body of which `start` was read."""
+    return Body(length, text_of(start, cut=len(start) < length), len(start))
+
+
+def request_body(row: sqlite3.Row, options: Options) -> Body:
+    if options.redaction and options.redaction.body:
+        return Body(row["length"], redacted=True)
+    return body_of(row["body"], row["length"])
+
+
+def request_headers(options: Options) -> list[tuple[str, str | None]]:
+    """Return the headers as forwarded; the value of a redacted one is None."""
+    hidden = options.redaction
+    return [
+        (name, None if hidden and (hidden.all_headers or name in hidden.names) else value)
+        for name, value in options.headers
+    ]

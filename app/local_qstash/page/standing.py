@@ -1,0 +1,66 @@
+"""What a message is doing now, in one word, and what holds it back."""
+
+import sqlite3
+from dataclasses import dataclass
+from enum import Enum
+
+from app.local_qstash.destinations import origin_of
+from app.local_qstash.engine.message import Message
+from app.local_qstash.services import Services
+from app.local_qstash.store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED
+
+
+class Standing(Enum):
+    """The states that a reader tells apart; a value is the word on its badge."""
+
+    DELAYED = "Delayed"
+    WAITING = "Waiting"
+    ACTIVE = "Active"
+    RETRYING = "Retrying"
+    DELIVERED = "Delivered"
+    FAILED = "Failed"
+    CANCELLING = "Cancelling"
+    CANCELLED = "Cancelled"
+
+
+_STORED = {
+    CANCELLING: Standing.CANCELLING,
+    DELIVERED: Standing.DELIVERED,
+    FAILED: Standing.FAILED,
+    CANCELLED: Standing.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Looks at rows of the messages table with the engine's memory beside them."""
+
+    services: Services
+    now: int
+
+    def standing(self, row: sqlite3.Row) -> Standing:
+        if row["state"] in _STORED:
+            return _STORED[row["state"]]
+        message = self._live(row)
+        if message is not None and message.in_flight:
+            return Standing.ACTIVE
+        if row["retried"]:
+            return Standing.RETRYING
+        return Standing.DELAYED if row["due_at"] > self.now else Standing.WAITING
+
+    def held_back_by(self, row: sqlite3.Row) -> str | None:
+        """Say why a message that is due has not been sent yet, None if it is not due."""
+        message = self._live(row)
+        if message is None or message.in_flight or message.due_at > self.now:
+            return None
+        gates = self.services.engine.gates
+        if message.queue and not message.has_place:
+            paused = gates.queue(message.queue).paused
+            return f"queue {message.queue}" + (", which is paused" if paused else " to reach it")
+        if message.flow and not message.has_slot:
+            paused = gates.flow(message.flow.key).paused
+            return f"flow-control key {message.flow.key}" + (", which is paused" if paused else "")
+        return f"a free connection to {origin_of(message.url)}"
+
+    def _live(self, row: sqlite3.Row) -> Message | None:
+        return self.services.engine.messages.get(row["seq"])

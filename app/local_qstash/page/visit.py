@@ -1,0 +1,85 @@
+"""One visit of the page: what was asked for, and what a view answers with."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
+
+from app.local_qstash.api.filters import Parameters
+from app.local_qstash.api.http import Call
+from app.local_qstash.services import Services
+
+_FORM_BYTES = 65_536
+
+
+class Press(Call):
+    """A pressed button as a call of the API: its parameters come from the page, its body is none.
+
+    The page acts through the API's own handlers, so a button can do nothing that a client cannot.
+    """
+
+    def __init__(self, visit: "Visit", names: tuple[str, ...], parameters: Parameters) -> None:
+        super().__init__(visit.services, visit.request, names)
+        self._parameters = parameters
+
+    def query(self) -> dict[str, list[str]]:
+        return {name: list(values) for name, values in self._parameters.items()}
+
+    async def json(self, *, optional: bool = False, limit: int | None = None) -> None:  # noqa: ARG002
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request for a part of the page. `name` is what follows the section in the path, if any."""
+
+    services: Services
+    request: web.BaseRequest
+    section: str
+    name: str | None
+    query: Mapping[str, str]
+
+    @property
+    def host(self) -> str:
+        return self.request.headers.get("Host", "")
+
+    @property
+    def is_poll(self) -> bool:
+        """Whether the page's script asks for the part that changes only."""
+        return "X-Page-Poll" in self.request.headers
+
+    @property
+    def now(self) -> int:
+        return self.services.clock.now()
+
+    def press(self, *names: str, **parameters: list[str]) -> Press:
+        return Press(self, names, parameters)
+
+    async def form(self) -> dict[str, str]:
+        """Read the posted form.
+
+        Raises:
+            ApiError: 413 when it is larger than any form of the page.
+        """
+        body = await Call(self.services, self.request).body(_FORM_BYTES)
+        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A template and what fills it."""
+
+    template: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+View = Callable[[Visit], Awaitable[Shown]]
+
+
+def read_visit(services: Services, request: web.BaseRequest) -> Visit:
+    path, _, query = request.raw_path.partition("?")
+    section, _, name = path.removeprefix("/").partition("/")
+    parameters = {key: value.strip() for key, value in parse_qsl(query) if value.strip()}
+    return Visit(services, request, section, unquote(name) or None, parameters)
