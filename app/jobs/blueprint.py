@@ -108,11 +108,21 @@ class JobBlueprint(Blueprint):
                     sealed=sealed,
                     version=version,
                     upgrades=upgrades or {},
+                )
+                _serve(state, path, config)
 
                 versions.check(config)
                 sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
             self.record(record)
             self.job_types.append(JobType(handler, job_type))
             return self.job_types[-1]
+
+
+def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
+    """Add a job type to the app that the blueprint is registered with."""
+    versions.check(config)
+    sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
+    registry_of(state.app).add(config)
+    state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])
 
         return register
