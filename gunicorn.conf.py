@@ -44,6 +44,15 @@ accesslog = "-" if _production else None
 access_log_format = "%(m)s %(U)s %(s)s"
 
 
+def post_worker_init(worker: Any) -> None:
+    """Let running jobs finish or go back to the queue when this worker is told to stop."""
+    config = getattr(worker.wsgi, "config", {})
+    if "JOBS_GRACE" in config:
+        from app.jobs import drain  # noqa: PLC0415 - only where there are jobs
+
+        drain.at_sigterm(config["JOBS_GRACE"])
+
+
 class _AccessFields(logging.Filter):
     """Lift gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
 

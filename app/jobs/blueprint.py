@@ -63,13 +63,14 @@ class JobBlueprint(Blueprint):
         payload: type[PayloadSchema[P]],
         retries: int = 3,
         timeout: int = 60,
+        heartbeat: int | None = None,
         description: str = "",
         queue: str | None = None,
         flow_control: FlowControlSetting | None = None,
-    ) -> Callable[[Callable[[P, Job], Result]], JobType[P]]:
         sealed: tuple[str, ...] = (),
         version: int = 1,
         upgrades: Mapping[int, Upgrade] | None = None,
+    ) -> Callable[[Callable[[P, Job], Result]], JobType[P]]:
         """Register a handler `(payload, job) -> dict | None` for a job type.
 
         Args:
@@ -78,17 +79,19 @@ class JobBlueprint(Blueprint):
             payload: The schema; what it loads to is what the handler gets.
             retries: How often QStash delivers again after a failure.
             timeout: Seconds that one execution may take.
+            heartbeat: Seconds within which the handler promises to call `job.progress()` or
+                `job.check()`. The lease is then that long, and extended up to the timeout.
             description: One line for `flask jobs types`.
             queue: A QStash queue to deliver through, in order.
             flow_control: A `FlowControl`, or a function from the app's configuration to one.
-        """
-
-        def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
             sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
                 camel-case paths such as "data.resetUrl"; through a list, the field of each item.
             version: Of the payload. Raise it when the schema no longer takes what is queued.
             upgrades: From each older version to the next: `{1: from_v1_to_v2}`, functions from
                 one wire form to the other.
+        """
+
+        def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
             def record(state: BlueprintSetupState) -> None:
                 limit = flow_control(state.app.config) if callable(flow_control) else flow_control
                 config = JobConfig(
@@ -98,24 +101,21 @@ class JobBlueprint(Blueprint):
                     schema=payload(),
                     retries=retries,
                     timeout=timeout,
+                    heartbeat=heartbeat,
                     description=description,
                     queue=queue,
                     flow_control=limit,
-                )
-                registry_of(state.app).add(config)
-                view = signed(partial(deliver, config))
-                state.add_url_rule(path, job_type, view, methods=["POST"])
                     sealed=sealed,
                     version=version,
                     upgrades=upgrades or {},
                 )
                 _serve(state, path, config)
 
-                versions.check(config)
-                sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
             self.record(record)
             self.job_types.append(JobType(handler, job_type))
             return self.job_types[-1]
+
+        return register
 
 
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
@@ -124,5 +124,3 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])
-
-        return register

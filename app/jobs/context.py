@@ -1,8 +1,16 @@
 """What a handler gets besides its payload."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
+
+Beat = Callable[[dict[str, Any] | None], None]
+
+
+def _no_beat(_: dict[str, Any] | None) -> None:
+    """Stand in where there is no row: in a test, or under `flask jobs run`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +33,24 @@ class Job:
     schedule_id: str | None = None
     user_id: int | None = None
     organization_id: int | None = None
+    beat: Beat = field(default=_no_beat, repr=False, compare=False)
+
+    def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
+        """Tell how far the handler has come; written at most once a second, so call it freely.
+
+        Also does what `check` does.
+        """
+        self.beat({"done": done, "total": total, "note": note})
+
+    def check(self) -> None:
+        """Stop here if the job was cancelled or taken over, and keep the lease otherwise.
+
+        Looks at most once a second.
+
+        Raises:
+            JobCancelled, LeaseLost: Let them pass: the work rolls back and is recorded rightly.
+        """
+        self.beat(None)
 
     @property
     def deadline(self) -> float:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
-from threading import Condition, Thread, get_ident
+from threading import Condition, Lock, Thread, get_ident
 from time import monotonic, sleep
 
-from app.jobs.errors import JobTimeout
+from app.jobs.errors import Interruption, JobTimeout
 
 
 class _Limit:
@@ -31,12 +31,15 @@ class _Limit:
         self.firing = False
         self.fired = False
 
-    def fire(self) -> None:
-        """Interrupt the handler if it is still inside; called by the watching thread."""
-        self.firing = True
-        if self.armed:
-            _set_exception(self.thread_id, JobTimeout)
-        self.fired = True
+    def fire(self, why: type[Interruption]) -> None:
+        """Interrupt the handler if it is still inside; never called by its own thread."""
+        with _firing:
+            if self.firing:
+                return
+            self.firing = True
+            if self.armed:
+                _set_exception(self.thread_id, why)
+            self.fired = True
 
     def disarm(self) -> None:
         """Leave, and take back an exception that is set but not yet raised.
@@ -79,10 +82,12 @@ class _Watch:
                     self._changed.wait(left)
                     continue
                 limit = heappop(self._heap)[2]
-            limit.fire()
+            limit.fire(JobTimeout)
 
 
 _watch = _Watch()
+_firing = Lock()
+_running: set[_Limit] = set()
 
 
 @contextmanager
@@ -95,12 +100,22 @@ def time_limit(expires_at: float) -> Iterator[None]:
     limit = _Limit(expires_at)
     _watch.add(limit)
     try:
+        _running.add(limit)
         limit.armed = True
         if monotonic() >= expires_at:  # the watch may have come by before it was armed
             raise JobTimeout
         yield
     finally:
         _disarm(limit)
+        _running.discard(limit)
+
+
+def interrupt_all(why: type[Interruption]) -> int:
+    """Raise `why` in every handler that is running in this process; return how many there were."""
+    running = list(_running)
+    for limit in running:
+        limit.fire(why)
+    return len(running)
 
 
 def _disarm(limit: _Limit) -> None:
@@ -108,12 +123,12 @@ def _disarm(limit: _Limit) -> None:
     while True:
         try:
             limit.disarm()
-        except JobTimeout:
+        except Interruption:
             continue
         return
 
 
-def _set_exception(thread_id: int, exception: type[BaseException] | None) -> None:
+def _set_exception(thread_id: int, exception: type[Interruption] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread_id), ctypes.py_object(exception) if exception else None
     )

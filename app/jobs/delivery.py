@@ -43,6 +43,7 @@ class Delivery:
             retried=self.retried,
             retries=config.retries,
             timeout=config.timeout,
+            heartbeat=config.heartbeat,
         )
 
     def row(self, config: JobConfig) -> dict[str, Any]:
@@ -91,13 +92,13 @@ def parse(config: JobConfig) -> Delivery:
     )
 
 
-def firing_id(message_id: str) -> str:
 def retried() -> int:
     """Return how often QStash tried to deliver the current request before."""
     header = request.headers.get("Upstash-Retried")
     return int(header) if header and header.isascii() and header.isdigit() else 0
 
 
+def firing_id(message_id: str) -> str:
     """Return the job id of one firing of a schedule, whose envelope has none."""
     return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
 

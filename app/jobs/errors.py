@@ -20,7 +20,11 @@ JobsError
     └── RetryLater            run again after a delay; spends none of the retries
 
 BaseException
-└── JobTimeout                raised in a handler when its time is up
+└── Interruption              raised in a handler that must stop now
+    ├── JobTimeout            its time is up
+    ├── JobCancelled          somebody cancelled it
+    ├── LeaseLost             another delivery has taken it over
+    └── ShuttingDown          its process is told to stop
 
 Raised without a message, an error says its docstring.
 """
@@ -92,12 +96,12 @@ class InvalidDelivery(DeliveryError):
         super().__init__(message)
 
 
-class IllegalTransition(JobsError):
-    """The job is not in a state from which this change is possible."""
-
-
 class NewerPayload(DeliveryError):
     """Only newer code than this understands the payload."""
+
+
+class IllegalTransition(JobsError):
+    """The job is not in a state from which this change is possible."""
 
 
 class DatabaseUnavailable(JobsError):
@@ -120,11 +124,27 @@ class RetryLater(HandlerError):
         super().__init__(message)
 
 
-class JobTimeout(BaseException):
-    """The job ran longer than its timeout.
+class Interruption(BaseException):
+    """A handler must stop now.
 
     Not an `Exception`, so that a handler's own `except Exception` cannot swallow it.
     """
+
+
+class JobTimeout(Interruption):
+    """The job ran longer than its timeout."""
+
+
+class JobCancelled(Interruption):
+    """The job was cancelled while it ran; raised by `job.progress()` and `job.check()`."""
+
+
+class LeaseLost(Interruption):
+    """Another delivery has taken the job over; raised by `job.progress()` and `job.check()`."""
+
+
+class ShuttingDown(Interruption):
+    """The process was told to stop, and the grace period is over."""
 
 
 def flatten(errors: Mapping[Any, Any], prefix: str = "") -> str:

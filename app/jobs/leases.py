@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from app.jobs import jsonb, statements
 from app.jobs.models import Status
-from app.jobs.outcome import Completed, Failed, Rescheduled
+from app.jobs.outcome import Cancelled, Completed, Failed, Rescheduled
 from app.jobs.publisher import Message
 
 
@@ -29,6 +29,7 @@ class Claim:
     retried: int
     retries: int
     timeout: float
+    heartbeat: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
             "retried": wanted.retried,
             "retries": wanted.retries,
             "timeout": wanted.timeout,
+            "heartbeat": wanted.heartbeat,
             "token": token,
         },
     ).one_or_none()
@@ -133,16 +135,20 @@ def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) 
 def reschedule(
     connection: Connection, lease: Lease, outcome: Rescheduled, timing: Timing, endpoint: str
 ) -> Message | None:
-    """Put the job back and return what to publish anew; None if the lease is gone."""
+    """Put the job back and return what to publish anew.
+
+    Returns:
+        None if the lease is gone, or the job was cancelled meanwhile.
+    """
     row = _change(
         connection,
         statements.RESCHEDULE,
         lease,
         error=outcome.error,
         delay=outcome.delay,
-        attempt=_attempt(lease, timing, "rescheduled", 200, error=outcome.error),
+        attempt=_attempt(lease, timing, outcome.kind, 200, error=outcome.error),
     ).one_or_none()
-    if row is None:
+    if row is None or row.status == Status.CANCELLED:
         return None
     return Message(
         job_id=lease.job_id,
@@ -154,6 +160,30 @@ def reschedule(
         reschedules=row.reschedules,
         available_at=row.available_at,
     )
+
+
+def cancel(connection: Connection, lease: Lease, outcome: Cancelled, timing: Timing) -> bool:
+    """Record that the handler stopped as somebody had asked; False if the lease is gone."""
+    attempt = _attempt(lease, timing, "cancelled", 200, error=outcome.error)
+    given = {"error": outcome.error, "attempt": attempt}
+    return bool(_change(connection, statements.CANCEL, lease, **given).rowcount)
+
+
+def beat(
+    connection: Connection, lease: Lease, progress: dict[str, Any] | None, heartbeat: float
+) -> bool | None:
+    """Extend the lease and keep the progress.
+
+    Returns:
+        Whether somebody has cancelled the job; None if the lease is gone.
+    """
+    given = {
+        "progress": None if progress is None else jsonb.dumps(progress),
+        "heartbeat": heartbeat,
+        "timeout": lease.timeout,
+    }
+    found: bool | None = _change(connection, statements.BEAT, lease, **given).scalar_one_or_none()
+    return found
 
 
 def _change(connection: Connection, statement: Any, lease: Lease, **values: Any) -> Any:

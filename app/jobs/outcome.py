@@ -12,12 +12,22 @@ from typing import Any
 from flask import Response, jsonify
 
 from app.jobs import jsonb
-from app.jobs.errors import JobTimeout, PermanentError, RetryLater
+from app.jobs.errors import (
+    Interruption,
+    JobCancelled,
+    JobTimeout,
+    LeaseLost,
+    PermanentError,
+    RetryLater,
+    ShuttingDown,
+)
 from app.jobs.redaction import scrub
 
 MAX_RESULT_BYTES = 64 * 1024
 MAX_TRACEBACK_CHARS = 16 * 1024
 RETRY_SOON = 5
+#: Seconds after which a job that its process had to let go is delivered again.
+RELEASE_DELAY = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +60,22 @@ class Rescheduled:
 
     delay: float
     error: str
+    kind: str = "rescheduled"
 
 
-Outcome = Completed | Failed | Rescheduled
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The handler stopped because somebody had cancelled its job."""
+
+    error: str = "cancelled while it ran"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Another delivery took the job over; whatever the handler did is thrown away."""
+
+
+Outcome = Completed | Failed | Rescheduled | Cancelled | Lost
 
 
 def completed(result: Any) -> Completed:
@@ -91,6 +114,20 @@ def failure(error: Exception) -> Failed:
     )
 
 
+def interrupted(why: Interruption, timeout: float) -> Outcome:
+    """Read why a handler was made to stop."""
+    match why:
+        case JobCancelled():
+            return Cancelled()
+        case LeaseLost():
+            return Lost()
+        case ShuttingDown():
+            message = "the process was told to stop before the handler had finished"
+            return Rescheduled(delay=RELEASE_DELAY, error=message, kind="released")
+        case _:
+            return timed_out(timeout)
+
+
 def timed_out(seconds: float) -> Failed:
     message = f"the handler was stopped after its timeout of {seconds:g} s"
     return Failed(JobTimeout.__name__, message, traceback="", permanent=False)
@@ -114,6 +151,10 @@ def answer(job_id: str, outcome: Outcome) -> Response:
             return jsonify(success=True, jobId=job_id, result=result)
         case Rescheduled(delay):
             return jsonify(success=True, rescheduled=delay)
+        case Cancelled():
+            return skipped("cancelled")
+        case Lost():
+            return busy("another delivery took this job over")
         case Failed(permanent=True):
             return refuse(outcome.kind, job_id=job_id)
         case Failed():

@@ -1,19 +1,24 @@
-"""What QStash calls besides the jobs: its failure callback."""
+"""What QStash calls besides the jobs: its failure callback, and maintenance on a schedule."""
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from app.jobs import dead_letters, outbox, outcome
+from app.jobs import dead_letters, maintenance, outcome
 from app.jobs.dead_letters import DeadLetter
-from app.jobs.errors import DatabaseUnavailable, InvalidDelivery, PublishRefused, PublishUnavailable
+from app.jobs.errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
+from app.jobs.forwarding import forward
 from app.jobs.publisher import FAILURE_CALLBACK
 from app.jobs.signature import signed
 from app.jobs.transactions import in_transaction
 
 log = logging.getLogger(__name__)
+
+#: Where a schedule of QStash's asks for a sweep.
+MAINTENANCE = "/api/jobs/maintenance"
 
 bp = Blueprint("jobs", __name__)
 
@@ -39,28 +44,16 @@ def failure_callback() -> ResponseReturnValue:
     return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
 
 
-def forward(letter: DeadLetter) -> None:
-    """Publish QStash's report to the failure callback that the job was enqueued with.
-
-    Through QStash, so that it is signed and retried like any callback of its own.
-
-    Raises:
-        PublishUnavailable: QStash cannot be reached at the moment.
-    """
-    if letter.forward_to is None:
-        return
-    request: dict[str, Any] = {
-        "url": letter.forward_to,
-        "body": letter.report,
-        "content_type": "application/json",
-        # A failure callback may come twice; what it sets off must not.
-        "deduplication_id": f"failure-callback-{letter.message_id.replace(':', '-')}",
-    }
+@bp.post(MAINTENANCE)
+@signed
+def run_maintenance() -> ResponseReturnValue:
+    """Sweep, as the schedule that `flask jobs schedules sync` installs asks."""
     try:
-        outbox.publisher().ask(lambda qstash: qstash.message.publish(**request))
-    except PublishRefused as error:
-        about = {**_about(letter), "url": letter.forward_to, "error": str(error)}
-        log.error("[jobs] Failure callback refused by QStash", extra=about)  # noqa: TRY400 - the message says it all
+        report = maintenance.sweep()
+    except DatabaseUnavailable as error:
+        log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        return outcome.busy("the database is unavailable")
+    return {"success": True, **asdict(report)}
 
 
 def _about(letter: DeadLetter) -> dict[str, Any]:

@@ -21,8 +21,9 @@ CLAIM = text(
        SET status = 'processing', started_at = now(), updated_at = now(),
            completed_at = NULL, dead_at = NULL,
            lease_token = :token,
-           lease_expires_at = now() + make_interval(
-               secs => coalesce((options->>'timeout')::float8, :timeout) + {LEASE_MARGIN}),
+           lease_expires_at = now() + make_interval(secs => {LEASE_MARGIN} +
+               least(coalesce((options->>'timeout')::float8, :timeout),
+                     CAST(:heartbeat AS float8))),
            retry_count = :retried,
            max_retries = coalesce(max_retries, :retries),
            message_id = coalesce(:message_id, message_id),
@@ -40,7 +41,7 @@ CLAIM = text(
             OR status = 'failed' AND CAST(:message_id AS text) <> coalesce(message_id, '')
                AND NOT attempts @> jsonb_build_array(
                        jsonb_build_object('message_id', CAST(:message_id AS text)))
-            OR status = 'processing'
+            OR status = 'processing' AND cancelled_at IS NULL
                AND coalesce(lease_expires_at,
                             started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
                             '-infinity') < now())
@@ -64,10 +65,14 @@ _KEEP_ATTEMPT = f"""
            lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
 """
 
+# A job that somebody cancelled while it ran is not tried again, however this attempt ended.
+_UNLESS_CANCELLED = "CASE WHEN cancelled_at IS NULL THEN '{}' ELSE 'cancelled' END"
+
 COMPLETE = text(
     f"""
     UPDATE job_executions
        SET status = 'completed', result = CAST(:result AS jsonb), error = NULL,
+           cancelled_at = NULL,
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     """  # noqa: S608 - likewise
@@ -76,10 +81,12 @@ COMPLETE = text(
 FAIL = text(
     f"""
     UPDATE job_executions
-       SET status = 'failed', error = :error,
-           dead_at = CASE WHEN :permanent OR retry_count >= max_retries
+       SET status = {_UNLESS_CANCELLED.format("failed")}, error = :error,
+           dead_at = CASE WHEN cancelled_at IS NULL
+                           AND (:permanent OR retry_count >= max_retries)
                           THEN clock_timestamp() END,
-           completed_at = CASE WHEN :permanent OR retry_count >= max_retries
+           completed_at = CASE WHEN cancelled_at IS NOT NULL
+                                 OR :permanent OR retry_count >= max_retries
                                THEN clock_timestamp() END, {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     """  # noqa: S608 - likewise
@@ -88,10 +95,32 @@ FAIL = text(
 RESCHEDULE = text(
     f"""
     UPDATE job_executions
-       SET status = 'pending', error = :error, reschedules = reschedules + 1,
-           message_id = NULL, published_at = NULL,
+       SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
+           reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
            available_at = clock_timestamp() + make_interval(secs => :delay), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING job_type, payload, options, generation, reschedules, available_at
+    RETURNING status, job_type, payload, options, generation, reschedules, available_at
     """  # noqa: S608 - likewise
 ).columns(payload=JSONB, options=JSONB)
+
+CANCEL = text(
+    f"""
+    UPDATE job_executions
+       SET status = 'cancelled', error = :error, completed_at = clock_timestamp(),
+           cancelled_at = coalesce(cancelled_at, clock_timestamp()), {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    """  # noqa: S608 - likewise
+)
+
+# The lease never outlives the handler's own time limit.
+BEAT = text(
+    f"""
+    UPDATE job_executions
+       SET progress = coalesce(CAST(:progress AS jsonb), progress), updated_at = now(),
+           lease_expires_at = least(
+               now() + make_interval(secs => :heartbeat + {LEASE_MARGIN}),
+               started_at + make_interval(secs => :timeout + {LEASE_MARGIN}))
+     WHERE job_id = :job_id AND lease_token = :token
+    RETURNING cancelled_at IS NOT NULL AS cancelled
+    """  # noqa: S608 - likewise
+)

@@ -2,37 +2,35 @@
 
     record ◀── execute handler under deadline ◀── claim ◀── parse ◀── verify ◀── signed POST
 
-`@signed` verifies before `deliver` is called. The first half is `dispatcher`.
-
-Transactions: the claim commits first, on its own. The handler's work in `db.session` and its
-completion commit together or not at all. A failure is recorded in a new transaction, after the
-handler's work was rolled back.
+`@signed` verifies before `deliver` is called, and `recorder` does the recording. The first half is
+`dispatcher`.
 """
 
 import logging
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import executions, leases, outbox, outcome, versions
+from app.jobs import executions, leases, outcome, versions
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
 from app.jobs.delivery import Delivery, parse, retried
+from app.jobs.drain import is_draining
 from app.jobs.errors import (
     DatabaseUnavailable,
+    Interruption,
     InvalidDelivery,
-    JobTimeout,
     NewerPayload,
     flatten,
 )
+from app.jobs.heartbeat import Heartbeat
 from app.jobs.leases import Lease, Timing
-from app.jobs.outcome import Completed, Failed, Outcome, Rescheduled
+from app.jobs.outcome import Outcome
+from app.jobs.recorder import about, record
 from app.jobs.registry import JobConfig
 from app.jobs.transactions import in_transaction
 
@@ -45,6 +43,8 @@ INTERRUPT_AFTER = 0.5
 
 def deliver(config: JobConfig) -> Response:
     """Execute the job that the current, verified request delivers, and answer QStash."""
+    if is_draining():
+        return outcome.busy("this process is about to stop")
     try:
         return _deliver(config)
     except DatabaseUnavailable as error:
@@ -72,11 +72,7 @@ def _deliver(config: JobConfig) -> Response:
     if isinstance(lease, Response):
         return lease
     done, timing = _execute(config, delivery, lease)
-    recorded = _record(config, lease, done, timing)
-    if recorded is None:
-        log.warning("[jobs] Lease lost, result thrown away", extra=_about(config, lease))
-        return outcome.busy("another delivery took this job over")
-    return outcome.answer(lease.job_id, recorded)
+    return outcome.answer(lease.job_id, record(config, lease, done, timing))
 
 
 def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
@@ -109,15 +105,15 @@ def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
 def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
     """Run the handler; whatever it does is an outcome."""
     job = _job(config, delivery, lease)
-    log.info("[jobs] Processing job", extra=_about(config, lease))
+    log.info("[jobs] Processing job", extra=about(config, lease))
     started_at, start = datetime.now(UTC), monotonic()
     running = current_job.set(job)
     try:
         with time_limit(job.expires_at + INTERRUPT_AFTER):
             done: Outcome = outcome.completed(config.handler(delivery.payload, job))
             db.session.flush()
-    except JobTimeout:
-        done = outcome.timed_out(lease.timeout)
+    except Interruption as why:
+        done = outcome.interrupted(why, lease.timeout)
     except Exception as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
         done = outcome.failed(error)
     finally:
@@ -136,66 +132,8 @@ def _job(config: JobConfig, delivery: Delivery, lease: Lease) -> Job:
         schedule_id=delivery.schedule_id,
         user_id=lease.user_id,
         organization_id=lease.organization_id,
+        beat=Heartbeat(lease, config.heartbeat or lease.timeout),
     )
-
-
-def _record(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome | None:
-    """Write the outcome and return what it came to; None if the lease was lost."""
-    match done:
-        case Completed():
-            return _record_success(config, lease, done, timing)
-        case Rescheduled():
-            return _record_reschedule(config, lease, done, timing)
-        case Failed():
-            return _record_failure(config, lease, done, timing)
-
-
-def _record_success(
-    config: JobConfig, lease: Lease, done: Completed, timing: Timing
-) -> Outcome | None:
-    """Commit the handler's work and its completion together, or roll both back."""
-    try:
-        if not leases.complete(db.session.connection(), lease, done, timing):
-            db.session.rollback()
-            return None
-        db.session.commit()
-    except SQLAlchemyError as error:
-        # The work itself cannot be committed (a deferred constraint, a lost connection).
-        return _record_failure(config, lease, outcome.failure(error), timing)
-    log.info("[jobs] Job processed successfully", extra=_about(config, lease, timing))
-    return done
-
-
-def _record_failure(
-    config: JobConfig, lease: Lease, done: Failed, timing: Timing
-) -> Outcome | None:
-    db.session.rollback()
-    if not in_transaction(lambda tx: leases.fail(tx, lease, done, timing)):
-        return None
-    last = done.permanent or lease.retried >= lease.max_retries
-    log.log(
-        logging.ERROR if last else logging.WARNING,
-        "[jobs] Job processing failed",
-        extra={**_about(config, lease, timing), "error": done.error, "dead": last},
-    )
-    return done
-
-
-def _record_reschedule(
-    config: JobConfig, lease: Lease, done: Rescheduled, timing: Timing
-) -> Outcome | None:
-    """Put the job back and publish it anew; a job that does so for ever is stopped."""
-    if lease.reschedules >= current_app.config["JOBS_MAX_RESCHEDULES"]:
-        return _record_failure(config, lease, outcome.gave_up(done, lease.reschedules), timing)
-    db.session.rollback()
-    message = in_transaction(lambda tx: leases.reschedule(tx, lease, done, timing, config.endpoint))
-    if message is None:
-        return None
-    log.info("[jobs] Job rescheduled", extra={**_about(config, lease, timing), "delay": done.delay})
-    if outbox.publish_one(message):
-        return done
-    # Not published: let QStash bring the present message again instead.
-    return outcome.unpublished(done)
 
 
 def _refuse(config: JobConfig, error: InvalidDelivery) -> Response:
@@ -206,11 +144,6 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Response:
         job_id, reason = error.job_id, f"{error}: {flatten(error.errors)}".removesuffix(": ")
         in_transaction(lambda tx: executions.mark_dead(tx, job_id, reason))
     return outcome.refuse(str(error), errors=error.errors)
-
-
-def _about(config: JobConfig, lease: Lease, timing: Timing | None = None) -> dict[str, Any]:
-    about = {"jobId": lease.job_id, "type": config.type, "attempt": lease.attempt}
-    return about if timing is None else {**about, "duration_ms": timing.duration_ms}
 
 
 @event.listens_for(db.session, "after_begin")

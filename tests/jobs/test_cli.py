@@ -27,7 +27,7 @@ def test_types_lists_what_was_found(cli: FlaskCliRunner) -> None:
 
     assert "send-email  /api/jobs/email   3        30 s" in out
     names = [job["type"] for job in json.loads(cli.invoke(args=["jobs", "types", "--json"]).output)]
-    assert names == ["noop", "sample", "send-email"]
+    assert names == ["beating", "noop", "sample", "send-email"]
 
 
 def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> None:

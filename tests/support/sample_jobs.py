@@ -78,6 +78,13 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
                 raise ValueError("after the child")
         case "log":
             logging.getLogger(__name__).warning("at work")
+        case "progress":
+            for done in range(1, payload.count + 1):
+                job.progress(done, payload.count, "counting")
+        case "check":
+            while True:
+                job.check()
+                time.sleep(0.01)
         case "echo":
             return {"attempt": job.attempt, "key": job.idempotency_key, "userId": job.user_id}
     return None
@@ -86,3 +93,11 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
 @bp.job("noop", "/noop", payload=SampleSchema, description="Does nothing")
 def noop(payload: Sample, job: Job) -> None:
     """Touch nothing, so that what is counted is the extension's own."""
+
+
+@bp.job("beating", "/beating", payload=SampleSchema, timeout=3600, heartbeat=5)
+def beating(payload: Sample, job: Job) -> None:
+    """Give a sign of life until somebody cancels it."""
+    while True:
+        job.check()
+        time.sleep(0.01)

@@ -1,0 +1,101 @@
+"""Record: what an attempt came to, in the right transaction, if the lease is still ours.
+
+The handler's work in `db.session` and its completion commit together or not at all. Everything
+else is recorded in a new transaction, after the handler's work was rolled back.
+"""
+
+import logging
+from typing import Any
+
+from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db import db
+from app.jobs import leases, outbox, outcome
+from app.jobs.leases import Lease, Timing
+from app.jobs.outcome import Cancelled, Completed, Failed, Lost, Outcome, Rescheduled
+from app.jobs.registry import JobConfig
+from app.jobs.transactions import in_transaction
+
+log = logging.getLogger(__name__)
+
+
+def record(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome:
+    """Write the outcome and return what it came to, `Lost` where another delivery took over.
+
+    Raises:
+        DatabaseUnavailable: Nothing was recorded; the lease runs out and the job is run again.
+    """
+    match done:
+        case Completed():
+            return _success(config, lease, done, timing)
+        case Failed():
+            return _failure(config, lease, done, timing)
+        case Rescheduled():
+            return _reschedule(config, lease, done, timing)
+        case Cancelled():
+            return _cancellation(config, lease, done, timing)
+        case Lost():
+            return _lost(config, lease)
+
+
+def about(config: JobConfig, lease: Lease, timing: Timing | None = None) -> dict[str, Any]:
+    """Return the fields of a log line about an attempt."""
+    fields = {"jobId": lease.job_id, "type": config.type, "attempt": lease.attempt}
+    return fields if timing is None else {**fields, "duration_ms": timing.duration_ms}
+
+
+def _success(config: JobConfig, lease: Lease, done: Completed, timing: Timing) -> Outcome:
+    """Commit the handler's work and its completion together, or roll both back."""
+    try:
+        if not leases.complete(db.session.connection(), lease, done, timing):
+            return _lost(config, lease)
+        db.session.commit()
+    except SQLAlchemyError as error:
+        # The work itself cannot be committed (a deferred constraint, a lost connection).
+        return _failure(config, lease, outcome.failure(error), timing)
+    log.info("[jobs] Job processed successfully", extra=about(config, lease, timing))
+    return done
+
+
+def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> Outcome:
+    db.session.rollback()
+    if not in_transaction(lambda tx: leases.fail(tx, lease, done, timing)):
+        return _lost(config, lease)
+    last = done.permanent or lease.retried >= lease.max_retries
+    log.log(
+        logging.ERROR if last else logging.WARNING,
+        "[jobs] Job processing failed",
+        extra={**about(config, lease, timing), "error": done.error, "dead": last},
+    )
+    return done
+
+
+def _reschedule(config: JobConfig, lease: Lease, done: Rescheduled, timing: Timing) -> Outcome:
+    """Put the job back and publish it anew; a job that asks for it for ever is stopped."""
+    if lease.reschedules >= current_app.config["JOBS_MAX_RESCHEDULES"]:
+        return _failure(config, lease, outcome.gave_up(done, lease.reschedules), timing)
+    db.session.rollback()
+    message = in_transaction(lambda tx: leases.reschedule(tx, lease, done, timing, config.endpoint))
+    if message is None:
+        return _lost(config, lease)
+    fields = {**about(config, lease, timing), "delay": done.delay, "reason": done.error}
+    log.info("[jobs] Job rescheduled", extra=fields)
+    if outbox.publish_one(message):
+        return done
+    # Not published: let QStash bring the present message again instead.
+    return outcome.unpublished(done)
+
+
+def _cancellation(config: JobConfig, lease: Lease, done: Cancelled, timing: Timing) -> Outcome:
+    db.session.rollback()
+    if not in_transaction(lambda tx: leases.cancel(tx, lease, done, timing)):
+        return _lost(config, lease)
+    log.info("[jobs] Job cancelled", extra=about(config, lease, timing))
+    return done
+
+
+def _lost(config: JobConfig, lease: Lease) -> Lost:
+    db.session.rollback()
+    log.warning("[jobs] Lease lost, result thrown away", extra=about(config, lease))
+    return Lost()

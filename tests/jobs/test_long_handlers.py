@@ -1,0 +1,158 @@
+"""Progress, heartbeat, cancel and a graceful stop, as a handler that takes its time meets them."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, text
+
+from app.db import db
+from app.jobs import JobExecution, Status, deadline, drain
+from app.jobs.errors import ShuttingDown
+from app.jobs.executions import get_job_execution_by_job_id
+from tests.dev.waiting import await_that
+from tests.support.qstash import deliver, envelope
+
+CANCEL = "UPDATE job_executions SET cancelled_at = now() WHERE job_id = :id"
+
+
+def row_of(job: dict[str, Any]) -> JobExecution:
+    db.session.rollback()
+    row = get_job_execution_by_job_id(job["jobId"])
+    assert row is not None
+    return row
+
+
+def is_processing(job: dict[str, Any]) -> bool:
+    db.session.rollback()
+    row = get_job_execution_by_job_id(job["jobId"])
+    return row is not None and row.status == Status.PROCESSING
+
+
+def execute(sql: str, job: dict[str, Any]) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text(sql), {"id": job["jobId"]})
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def started(app: Flask, threads: ThreadPoolExecutor, job: dict[str, Any]) -> Future[Any]:
+    """Deliver in another thread and wait until the handler runs."""
+    path = "/api/jobs/beating" if job["type"] == "beating" else "/api/jobs/sample"
+    running = threads.submit(deliver, app.test_client(), job, path)
+    await_that(lambda: is_processing(job), "the claim")
+    return running
+
+
+def test_progress_is_kept_on_the_row(client: FlaskClient) -> None:
+    job = envelope({"action": "progress", "count": 3})
+
+    deliver(client, job)
+
+    assert row_of(job).progress == {"done": 3, "total": 3, "note": "counting"}
+
+
+def test_progress_is_written_at_most_once_a_second(client: FlaskClient) -> None:
+    statements: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    deliver(client, envelope({"action": "progress", "count": 10_000}))
+
+    assert sum("SET progress" in statement for statement in statements) == 2  # first and last
+
+
+def test_a_cancelled_handler_stops_and_its_work_rolls_back(
+    app: Flask, threads: ThreadPoolExecutor
+) -> None:
+    job = envelope({"action": "check"})
+    running = started(app, threads, job)
+
+    execute(CANCEL, job)
+
+    assert running.result().json == {"success": True, "skipped": "cancelled"}
+    row = row_of(job)
+    assert (row.status, row.attempts[-1]["outcome"]) == (Status.CANCELLED, "cancelled")
+    assert db.session.scalar(text("SELECT count(*) FROM effects")) == 0
+
+
+def test_a_failing_handler_that_was_cancelled_is_not_tried_again(
+    app: Flask, threads: ThreadPoolExecutor
+) -> None:
+    """It never asked, and ran out of its time."""
+    job = envelope({"action": "spin"})
+    running = started(app, threads, job)
+
+    execute(CANCEL, job)
+
+    assert running.result().status_code == 500
+    assert row_of(job).status == Status.CANCELLED
+    assert deliver(app.test_client(), job).json == {"success": True, "skipped": "cancelled"}
+
+
+def test_a_handler_whose_lease_was_taken_over_stops(
+    app: Flask, threads: ThreadPoolExecutor
+) -> None:
+    job = envelope({"action": "check"})
+    running = started(app, threads, job)
+
+    execute("UPDATE job_executions SET lease_token = gen_random_uuid() WHERE job_id = :id", job)
+
+    assert running.result().status_code == 503
+    assert row_of(job).status == Status.PROCESSING
+
+
+def test_a_type_with_a_heartbeat_has_a_short_lease_that_is_extended(
+    app: Flask, threads: ThreadPoolExecutor
+) -> None:
+    """Its timeout is an hour; a process that dies frees the job within seconds all the same."""
+    job = envelope({"action": "check"}, job_type="beating")
+    running = started(app, threads, job)
+
+    assert lease_left(job) < 60
+    execute("UPDATE job_executions SET lease_expires_at = now() WHERE job_id = :id", job)
+    await_that(lambda: lease_left(job) > 10, "the lease's extension")
+
+    execute(CANCEL, job)
+    running.result()
+
+
+def lease_left(job: dict[str, Any]) -> float:
+    left = "SELECT extract(epoch FROM lease_expires_at - now()) FROM job_executions"
+    db.session.rollback()
+    return float(db.session.scalar(text(f"{left} WHERE job_id = :id"), {"id": job["jobId"]}))  # type: ignore[arg-type]
+
+
+def test_a_handler_that_outlives_the_grace_period_goes_back_to_the_queue(
+    app: Flask, threads: ThreadPoolExecutor
+) -> None:
+    job = envelope({"action": "check"})
+    running = started(app, threads, job)
+
+    assert deadline.interrupt_all(ShuttingDown) == 1
+
+    # QStash is away in this test, so the present message is to come again.
+    assert running.result().status_code == 500
+    row = row_of(job)
+    assert (row.status, row.dead_at, row.published_at) == (Status.PENDING, None, None)
+    assert row.attempts[-1]["outcome"] == "released"
+    assert "told to stop" in (row.error or "")
+
+
+def test_a_draining_process_takes_no_new_delivery(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "_draining", drain.Event())
+    drain.begin(60)
+    job = envelope({"action": "none"})
+
+    response = deliver(client, job)
+
+    assert (response.status_code, "Retry-After" in response.headers) == (503, True)
+    assert get_job_execution_by_job_id(job["jobId"]) is None
