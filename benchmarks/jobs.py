@@ -223,11 +223,14 @@ def counted(what: str, operation: Callable[[], object]) -> None:
     statements: list[str] = []
     commits: list[object] = []
 
+    def commit(connection: object) -> None:
+        commits.append(connection)
+
     def note(*args: Any) -> None:
         statements.append(args[2].split()[0])
 
     event.listen(db.engine, "before_cursor_execute", note)
-    event.listen(db.engine, "commit", commit := lambda connection: commits.append(connection))
+    event.listen(db.engine, "commit", commit)
     operation()
     event.remove(db.engine, "before_cursor_execute", note)
     event.remove(db.engine, "commit", commit)

@@ -1,6 +1,7 @@
 """`flask jobs …` as a person at a terminal, or a script, meets it."""
 
 import json
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ def set_status(job_id: str, **values: object) -> None:
 def test_types_lists_what_was_found(cli: FlaskCliRunner) -> None:
     out = cli.invoke(args=["jobs", "types"]).output
 
-    assert "send-email  /api/jobs/email   3        30 s" in out
+    assert re.search(r"send-email +/api/jobs/email +3 +30 s +Send transactional emails", out)
     names = [job["type"] for job in json.loads(cli.invoke(args=["jobs", "types", "--json"]).output)]
     assert names == ["beating", "noop", "sample", "send-email"]
 
