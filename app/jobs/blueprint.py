@@ -92,9 +92,8 @@ class JobBlueprint(Blueprint):
         """
 
         def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
-            def record(state: BlueprintSetupState) -> None:
-                limit = flow_control(state.app.config) if callable(flow_control) else flow_control
-                config = JobConfig(
+            def configure(state: BlueprintSetupState) -> JobConfig:
+                return JobConfig(
                     type=job_type,
                     endpoint=f"{state.url_prefix or ''}{path}",
                     handler=handler,
@@ -104,18 +103,26 @@ class JobBlueprint(Blueprint):
                     heartbeat=heartbeat,
                     description=description,
                     queue=queue,
-                    flow_control=limit,
+                    flow_control=_limit(flow_control, state.app.config),
                     sealed=sealed,
                     version=version,
                     upgrades=upgrades or {},
                 )
-                _serve(state, path, config)
 
-            self.record(record)
-            self.job_types.append(JobType(handler, job_type))
-            return self.job_types[-1]
+            return self._add(JobType(handler, job_type), path, configure)
 
         return register
+
+    def _add(
+        self, made: JobType[P], path: str, configure: Callable[[BlueprintSetupState], JobConfig]
+    ) -> JobType[P]:
+        self.record(lambda state: _serve(state, path, configure(state)))
+        self.job_types.append(made)
+        return made
+
+
+def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowControl | None:
+    return given(config) if callable(given) else given
 
 
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
