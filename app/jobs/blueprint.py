@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, update_wrapper
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
@@ -17,6 +17,33 @@ from app.jobs.worker import deliver
 P = TypeVar("P")
 Result = dict[str, Any] | None
 FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | None]
+
+
+class JobOptions(TypedDict, total=False):
+    """How a job type is run.
+
+    Attributes:
+        retries: How often QStash delivers again after a failure; 3 by default.
+        timeout: Seconds that one execution may take; 60 by default.
+        heartbeat: Seconds within which the handler promises to call `job.progress()` or
+            `job.check()`. The lease is then that long, and extended up to the timeout.
+        description: One line for `flask jobs types`.
+        queue: A QStash queue to deliver through, in order.
+        sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
+            camel-case paths such as "data.resetUrl"; through a list, the field of each item.
+        version: Of the payload. Raise it when the schema no longer takes what is queued.
+        upgrades: From each older version to the next: `{1: from_v1_to_v2}`, functions from
+            one wire form to the other.
+    """
+
+    retries: int
+    timeout: int
+    heartbeat: int
+    description: str
+    queue: str
+    sealed: tuple[str, ...]
+    version: int
+    upgrades: Mapping[int, Upgrade]
 
 
 class JobType(Generic[P]):
@@ -61,15 +88,8 @@ class JobBlueprint(Blueprint):
         path: str,
         *,
         payload: type[PayloadSchema[P]],
-        retries: int = 3,
-        timeout: int = 60,
-        heartbeat: int | None = None,
-        description: str = "",
-        queue: str | None = None,
         flow_control: FlowControlSetting | None = None,
-        sealed: tuple[str, ...] = (),
-        version: int = 1,
-        upgrades: Mapping[int, Upgrade] | None = None,
+        **options: Unpack[JobOptions],
     ) -> Callable[[Callable[[P, Job], Result]], JobType[P]]:
         """Register a handler `(payload, job) -> dict | None` for a job type.
 
@@ -77,48 +97,27 @@ class JobBlueprint(Blueprint):
             job_type: The name on the wire, in kebab case; the module bears it in snake case.
             path: Where QStash delivers, below the blueprint's prefix.
             payload: The schema; what it loads to is what the handler gets.
-            retries: How often QStash delivers again after a failure.
-            timeout: Seconds that one execution may take.
-            heartbeat: Seconds within which the handler promises to call `job.progress()` or
-                `job.check()`. The lease is then that long, and extended up to the timeout.
-            description: One line for `flask jobs types`.
-            queue: A QStash queue to deliver through, in order.
             flow_control: A `FlowControl`, or a function from the app's configuration to one.
-            sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
-                camel-case paths such as "data.resetUrl"; through a list, the field of each item.
-            version: Of the payload. Raise it when the schema no longer takes what is queued.
-            upgrades: From each older version to the next: `{1: from_v1_to_v2}`, functions from
-                one wire form to the other.
+            **options: See `JobOptions`.
         """
 
         def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
-            def configure(state: BlueprintSetupState) -> JobConfig:
-                return JobConfig(
+            def serve(state: BlueprintSetupState) -> None:
+                config = JobConfig(
                     type=job_type,
                     endpoint=f"{state.url_prefix or ''}{path}",
                     handler=handler,
                     schema=payload(),
-                    retries=retries,
-                    timeout=timeout,
-                    heartbeat=heartbeat,
-                    description=description,
-                    queue=queue,
                     flow_control=_limit(flow_control, state.app.config),
-                    sealed=sealed,
-                    version=version,
-                    upgrades=upgrades or {},
+                    **options,
                 )
+                _serve(state, path, config)
 
-            return self._add(JobType(handler, job_type), path, configure)
+            self.record(serve)
+            self.job_types.append(JobType(handler, job_type))
+            return self.job_types[-1]
 
         return register
-
-    def _add(
-        self, made: JobType[P], path: str, configure: Callable[[BlueprintSetupState], JobConfig]
-    ) -> JobType[P]:
-        self.record(lambda state: _serve(state, path, configure(state)))
-        self.job_types.append(made)
-        return made
 
 
 def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowControl | None:

@@ -35,26 +35,19 @@ class FlowControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
-    """One job type.
+    """One job type; `blueprint.JobOptions` says what its options mean.
 
     Attributes:
         endpoint: The path that QStash delivers to, below BASE_URL.
-        retries: How often QStash delivers again after a failure.
-        timeout: Seconds that one execution may take.
-        heartbeat: Seconds within which the handler promises to call `job.progress()` or
-            `job.check()`; a job whose process died is then free so much sooner.
-        sealed: The payload's fields that are encrypted on the wire and in the row; see `sealing`.
-        version: Of the payload's schema.
-        upgrades: By version, the way from it to the next; see `versions`.
     """
 
     type: str
     endpoint: str
     handler: Handler
     schema: PayloadSchema[Any] = field(repr=False)
-    retries: int
-    timeout: int
-    description: str
+    retries: int = 3
+    timeout: int = 60
+    description: str = ""
     heartbeat: int | None = None
     queue: str | None = None
     flow_control: FlowControl | None = None
