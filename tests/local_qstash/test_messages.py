@@ -33,7 +33,7 @@ def _publish(http: httpx.Client, url: str, **options: str) -> str:
         ("callerIp=127.0.0.1", 3),
         ("callerIp=10.0.0.1", 0),
         ("fromDate=9999999999999", 0),
-        ("toDate=9999999999999&count=2", 2),
+        ("toDate=9999999999999&count=2", 3),
         ("topicName=g", 0),
         ("queueName=q", 0),
         ("scheduleId=s", 0),

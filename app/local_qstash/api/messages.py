@@ -31,14 +31,18 @@ async def cancel_message(call: Call) -> Any:
 
 
 async def cancel_messages(call: Call) -> Any:
-    """Cancel what the query or the body selects; neither of them selects everything."""
+    """Cancel what the query or the body selects; neither of them selects everything.
+
+    `count` is checked and then ignored, as QStash does: the JavaScript SDK sends 100 with
+    `cancel({ all: true })` and promises that nothing is left.
+    """
     parameters = call.query()
     if (body := await call.json(optional=True)) is not None:
         parameters |= _selection(body)
     check_known(parameters, {*_FILTERS, "fromDate", "toDate", "count"})
-    limit = integer(parameters, "count", -1, limits=(1, _MAX_COUNT))
+    integer(parameters, "count", limits=(1, _MAX_COUNT))
     chosen = where(parameters, _FILTERS, time_column="m.created_at")
-    seqs = await call.services.store.run(lambda db: _select(db, chosen, limit))
+    seqs = await call.services.store.run(lambda db: _select(db, chosen))
     return {"cancelled": await call.services.engine.cancel(seqs)}
 
 
@@ -76,10 +80,10 @@ def _selection(body: object) -> dict[str, list[str]]:
     return {"messageIds": ids}
 
 
-def _select(db: sqlite3.Connection, chosen: Where, limit: int) -> list[int]:
+def _select(db: sqlite3.Connection, chosen: Where) -> list[int]:
     rows = db.execute(
-        f"SELECT m.seq FROM messages m WHERE m.state = 0 AND {chosen} ORDER BY m.seq LIMIT ?",  # noqa: S608 - conditions made by filters.py
-        (*chosen.args, limit),
+        f"SELECT m.seq FROM messages m WHERE m.state = 0 AND {chosen} ORDER BY m.seq",  # noqa: S608 - conditions made by filters.py
+        chosen.args,
     )
     return [row["seq"] for row in rows]
 
