@@ -73,7 +73,11 @@ def load(instance: Path) -> dict[str, Any]:
     name = env.str("APP_ENV", "development", validate=OneOf(ENVIRONMENTS, error=_ONE_OF))
     if name != "production":
         env.read_env(str(instance.parent / ".env"), recurse=False)
-    defaults = PRODUCTION if name == "production" else {**DEVELOPMENT, **running(instance)}
+    defaults: dict[str, Any] = dict(PRODUCTION)
+    if name != "production":
+        defaults = {**DEVELOPMENT, **running(instance)}
+    # Elsewhere a sweep is set up once for all processes; in development nobody would.
+    defaults["JOBS_SWEEP_EVERY"] = 10.0 if name == "development" else 0.0
     settings = {
         "APP_ENV": name,
         **_app(env, defaults),
@@ -118,6 +122,7 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     above_zero = Range(min=0, min_inclusive=False)
+    sweep_every = defaults["JOBS_SWEEP_EVERY"]
     return {
         "JOBS_PUBLISH": env.str("JOBS_PUBLISH", "inline", validate=OneOf(_PUBLISH, error=_ONE_OF)),
         "JOBS_GRACE": env.float("JOBS_GRACE", 20.0, validate=above_zero),
@@ -125,6 +130,7 @@ def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),
         "JOBS_MAX_RESCHEDULES": env.int("JOBS_MAX_RESCHEDULES", 100, validate=Range(min=0)),
         "JOBS_SIGNATURE_LEEWAY": env.float("JOBS_SIGNATURE_LEEWAY", 5.0, validate=Range(min=0)),
+        "JOBS_SWEEP_EVERY": env.float("JOBS_SWEEP_EVERY", sweep_every, validate=Range(min=0)),
         "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, _are_keys),
     }
 

@@ -121,4 +121,5 @@ def settings(database_url: str) -> dict[str, Any]:
         "BASE_URL": "https://app.example.com",
         "QSTASH_URL": "http://127.0.0.1:9",  # the discard port: refused at once
         "RESEND_API_KEY": "",
+        "JOBS_SWEEP_EVERY": 0,
     }

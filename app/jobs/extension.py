@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from app.jobs import discovery, dispatcher, request_id, routes
+from app.jobs import discovery, dispatcher, request_id, routes, timer
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_MAX_BODY": 1024 * 1024,
     "JOBS_MAX_RESCHEDULES": 100,
     "JOBS_SIGNATURE_LEEWAY": 5.0,
+    "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
 }
 
@@ -59,6 +60,7 @@ class Jobs:
             JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
+            JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
 
         Args:
@@ -82,6 +84,7 @@ class Jobs:
         request_id.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)
+        timer.init_app(app)
         if families is not None:
             discovery.discover(app, families)
 

@@ -1,6 +1,6 @@
 """`flask jobs …`: a module per group of commands."""
 
-from app.jobs.cli import check, enqueue, look
+from app.jobs.cli import check, enqueue, look, maintain
 from app.jobs.cli.group import jobs
 
-__all__ = ["check", "enqueue", "jobs", "look"]
+__all__ = ["check", "enqueue", "jobs", "look", "maintain"]

@@ -1,0 +1,34 @@
+"""The failure callback that a job was enqueued with, told through QStash."""
+
+import logging
+from typing import Any
+
+from app.jobs import outbox
+from app.jobs.dead_letters import DeadLetter
+from app.jobs.errors import PublishRefused
+
+log = logging.getLogger(__name__)
+
+
+def forward(letter: DeadLetter) -> None:
+    """Publish QStash's report to the job's own failure callback, if it has one.
+
+    Through QStash, so that it is signed and retried like any callback of its own.
+
+    Raises:
+        PublishUnavailable: QStash cannot be reached at the moment.
+    """
+    if letter.forward_to is None:
+        return
+    request: dict[str, Any] = {
+        "url": letter.forward_to,
+        "body": letter.report,
+        "content_type": "application/json",
+        # A failure callback may come twice; what it sets off must not.
+        "deduplication_id": f"failure-callback-{letter.message_id.replace(':', '-')}",
+    }
+    try:
+        outbox.publisher().ask(lambda qstash: qstash.message.publish(**request))
+    except PublishRefused as error:
+        about = {"jobId": letter.job_id, "url": letter.forward_to, "error": str(error)}
+        log.error("[jobs] Failure callback refused by QStash", extra=about)  # noqa: TRY400 - the message says it all

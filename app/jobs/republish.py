@@ -1,0 +1,88 @@
+"""Rows that QStash does not have, published: what a crash left behind, or a person put back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import Connection, Row, text
+
+from app.jobs import jsonb, outbox
+from app.jobs.publisher import Message
+from app.jobs.registry import get_job_config, registry_of
+from app.jobs.transactions import in_transaction
+
+#: What a statement returns of a row that is to be published.
+COLUMNS = """
+    job.job_id, job.job_type, job.payload, job.options, job.max_retries, job.generation,
+    job.reschedules, job.available_at, job.created_at, job.id
+"""
+
+_OUTCOME = text(
+    """
+    SELECT count(*) FILTER (WHERE published_at IS NOT NULL),
+           count(*) FILTER (WHERE published_at IS NULL AND dead_at IS NOT NULL),
+           count(*) FILTER (WHERE published_at IS NULL AND status = 'pending')
+      FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS uuid[]))
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of some rows; `waiting` are those that QStash could not take for now."""
+
+    published: int = 0
+    refused: int = 0
+    waiting: int = 0
+
+
+def known_types() -> list[str]:
+    """Name the job types of this app: only they have an endpoint to be published to."""
+    return [config.type for config in registry_of(current_app)]
+
+
+def publish(rows: Sequence[Row[Any]]) -> Published:
+    """Publish rows (with `COLUMNS`) in the order in which they were made; note what became of them.
+
+    Each goes with its own deduplication id, so that QStash drops what it has already, and with what
+    is left of its delay.
+    """
+    if not rows:
+        return Published()
+    ordered = sorted(rows, key=lambda row: (row.created_at, row.id))
+    outbox.publish_batch([_message(row) for row in ordered])
+    return in_transaction(lambda tx: _outcome(tx, [row.job_id for row in rows]))
+
+
+def withdraw(message_ids: Sequence[str]) -> None:
+    """Have QStash forget messages.
+
+    Raises:
+        PublishUnavailable: It cannot be reached; what it delivers meanwhile finds the row changed.
+    """
+    for start in range(0, len(message_ids), outbox.publisher().BATCH):
+        chunk = list(message_ids[start : start + outbox.publisher().BATCH])
+        # An empty list would mean all of them.
+        outbox.publisher().ask(lambda qstash, ids=chunk: qstash.message.cancel_many(ids))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+
+def _message(row: Row[Any]) -> Message:
+    config = get_job_config(row.job_type)
+    # A row that arrived from elsewhere knows nothing of how it was published.
+    retries = config.retries if row.max_retries is None else row.max_retries
+    return Message(
+        job_id=str(row.job_id),
+        job_type=row.job_type,
+        endpoint=config.endpoint,
+        body=jsonb.dumps(row.payload),
+        options={"retries": retries, "timeout": config.timeout, **row.options},
+        generation=row.generation,
+        reschedules=row.reschedules,
+        available_at=row.available_at,
+    )
+
+
+def _outcome(connection: Connection, job_ids: list[Any]) -> Published:
+    given = {"job_ids": [str(job_id) for job_id in job_ids]}
+    return Published(*connection.execute(_OUTCOME, given).one())

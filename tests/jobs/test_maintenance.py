@@ -1,0 +1,309 @@
+"""What crashes and outages leave behind is put right by a sweep, however many run at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask, current_app
+from flask.testing import FlaskClient, FlaskCliRunner
+from qstash import QStash
+from sqlalchemy import text
+
+from app.jobs import Status, enqueue, schedule, timer
+from app.jobs.delivery import firing_id
+from app.jobs.extension import _publisher
+from app.jobs.maintenance import Report, sweep
+from app.local_qstash.testing import LocalQStash
+from tests.jobs.conftest import Rows, served_by, wait_until
+from tests.support.http_server import canned_server
+from tests.support.qstash import BASE_URL, deliver, envelope
+
+GOOD = {"action": "none"}
+LONG_AGO = text("now() - interval '1 hour'")
+ROOT = Path(__file__).parents[2]
+
+
+def left_behind(rows: Rows, **options: Any) -> str:
+    """Return a job that was recorded an hour ago, while QStash was away."""
+    state = current_app.extensions["jobs"]
+    away = _publisher({**current_app.config, "QSTASH_URL": "http://127.0.0.1:9"})
+    current_app.extensions["jobs"] = replace(state, publisher=away)
+    try:
+        job_id = enqueue("sample", GOOD, **options)
+    finally:
+        current_app.extensions["jobs"] = state
+        away.close()
+    rows.set(job_id, updated_at=LONG_AGO)
+    return job_id
+
+
+def died(rows: Rows, *, lost: int = 0, **values: Any) -> str:
+    """Return a job whose process died, after as many lost attempts as said."""
+    job_id = enqueue("sample", GOOD)
+    before = [{"number": n + 1, "outcome": "lost"} for n in range(lost)]
+    claimed = {"lease_token": str(uuid4()), "lease_expires_at": LONG_AGO, "attempts": before}
+    published = {"message_id": "msg_old", "published_at": LONG_AGO, "max_retries": 3}
+    rows.set(job_id, **{"status": "processing", **claimed, **published, **values})
+    return job_id
+
+
+def created(qstash: QStash) -> list[str]:
+    """Return the ids of all messages that QStash took."""
+    events = qstash.http.request(path="/v2/events?state=CREATED", method="GET")["events"]
+    return [event["messageId"] for event in events]
+
+
+def test_nothing_to_do_is_said(cli: FlaskCliRunner, qstash: QStash) -> None:
+    result = cli.invoke(args=["jobs", "sweep"])
+
+    assert (result.exit_code, result.output) == (0, "nothing to do\n")
+
+
+def test_a_job_that_was_never_published_is(rows: Rows, qstash: QStash, cli: FlaskCliRunner) -> None:
+    job_id = left_behind(rows)
+
+    result = cli.invoke(args=["jobs", "sweep", "--json"])
+
+    assert json.loads(result.output)["published"] == 1
+    assert rows[job_id].published_at is not None
+    assert created(qstash) == [rows[job_id].message_id]
+
+
+def test_what_is_left_of_its_delay_is_waited(rows: Rows, qstash: QStash) -> None:
+    job_id = left_behind(rows, delay=3600)
+    rows.set(job_id, available_at=text("now() + interval '600 s'"), updated_at=LONG_AGO)
+
+    sweep()
+
+    message = qstash.message.get(rows[job_id].message_id or "")
+    assert 598 <= (message.not_before - message.created_at) / 1000 <= 601
+
+
+def test_a_repetition_is_dropped_by_qstash(rows: Rows, qstash: QStash) -> None:
+    """The first publish arrived, but its answer was lost."""
+    job_id = enqueue("sample", GOOD, delay=3600)
+    first = rows[job_id].message_id
+    rows.set(job_id, message_id=None, published_at=None, updated_at=LONG_AGO)
+
+    assert sweep().published == 1
+
+    assert rows[job_id].message_id == first
+    assert len(created(qstash)) == 1
+
+
+def test_an_enqueue_in_progress_is_left_alone(rows: Rows, qstash: QStash) -> None:
+    job_id = left_behind(rows)
+    rows.set(job_id, updated_at=text("now() - interval '20 s'"))
+
+    assert sweep() == Report()
+    assert sweep(grace=10).published == 1
+
+
+def test_rows_of_others_are_left_alone(rows: Rows, qstash: QStash) -> None:
+    """The TypeScript starter publishes its own; a type of a newer version has no endpoint."""
+    for values in ({"max_retries": None}, {"job_type": "of-tomorrow"}):
+        rows.set(left_behind(rows), **values)
+
+    assert sweep() == Report()
+
+
+def test_qstash_away_ends_the_sweep_and_loses_nothing(rows: Rows, cli: FlaskCliRunner) -> None:
+    job_id = left_behind(rows)
+
+    result = cli.invoke(args=["jobs", "sweep"])
+
+    assert result.exit_code == 1
+    assert "jobs that could not be published: 1; the log says why" in result.output
+    assert (rows[job_id].status, rows[job_id].published_at) == (Status.PENDING, None)
+
+
+def test_a_refusal_is_dead(app: Flask, rows: Rows) -> None:
+    job_id = left_behind(rows)
+    with canned_server() as server:
+        server.status, server.body = 412, '{"error": "quota exceeded"}'
+        away = _publisher({**app.config, "QSTASH_URL": server.url})
+        app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=away)
+        report = sweep()
+
+    assert report.refused == 1
+    assert rows[job_id].dead_at is not None
+    assert "quota exceeded" in (rows[job_id].error or "")
+
+
+def test_many_sweeps_at_once_publish_each_job_once(app: Flask, rows: Rows, qstash: QStash) -> None:
+    for _ in range(20):
+        left_behind(rows, delay=3600)
+
+    def run(_: int) -> Report:
+        with app.app_context():
+            return sweep()
+
+    with ThreadPoolExecutor(6) as threads:
+        reports = list(threads.map(run, range(6)))
+
+    assert sum(report.published for report in reports) == 20
+    assert len(created(qstash)) == 20
+
+
+def test_a_job_whose_process_died_is_published_anew(rows: Rows, qstash: QStash) -> None:
+    job_id = died(rows)
+
+    assert sweep().rescued == 1
+
+    row = rows[job_id]
+    assert (row.status, row.reschedules, row.lease_token) == (Status.PENDING, 1, None)
+    assert [attempt["outcome"] for attempt in row.attempts] == ["lost"]
+    assert row.message_id not in {None, "msg_old"}
+
+
+def test_the_message_that_brought_it_is_forgotten(rows: Rows, qstash: QStash) -> None:
+    job_id = died(rows)
+    old = qstash.message.publish(url=f"{BASE_URL}/api/jobs/sample", body="{}", delay="1h")
+    rows.set(job_id, message_id=old.message_id)  # type: ignore[union-attr]
+
+    sweep()
+
+    url = f"/v2/events?state=CANCEL_REQUESTED&messageId={old.message_id}"  # type: ignore[union-attr]
+    assert len(qstash.http.request(path=url, method="GET")["events"]) == 1
+
+
+@pytest.mark.parametrize("ends", ["now() + interval '5 s'", "now() - interval '20 s'"])
+def test_a_lease_that_may_live_is_left_alone(rows: Rows, qstash: QStash, ends: str) -> None:
+    died(rows, lease_expires_at=text(ends))
+
+    assert sweep() == Report()
+
+
+def test_a_job_that_kills_its_process_is_dead_in_the_end(rows: Rows, qstash: QStash) -> None:
+    job_id = died(rows, lost=3)
+
+    assert sweep().abandoned == 1
+
+    row = rows[job_id]
+    assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
+    assert row.error == (
+        "the process died or was cut off 4 times, which is more often than the retries allow"
+    )
+
+
+def test_a_job_that_was_to_be_cancelled_is(rows: Rows, qstash: QStash) -> None:
+    job_id = died(rows, cancelled_at=LONG_AGO)
+
+    assert sweep().cancelled == 1
+    assert rows[job_id].status == Status.CANCELLED
+
+
+def test_a_zombie_cannot_complete_what_was_rescued(
+    rows: Rows, qstash: QStash, client: FlaskClient
+) -> None:
+    job_id = died(rows)
+    sweep()
+
+    assert deliver(client, envelope(GOOD, jobId=job_id)).status_code == 200
+    assert rows[job_id].status == Status.COMPLETED
+
+
+def test_a_job_that_qstash_gave_up_unheard_is_dead(rows: Rows, qstash: QStash) -> None:
+    job_id = enqueue("sample", GOOD, retries=0, failure_callback="https://a.example/failed")
+    wait_until(lambda: letters(qstash, "sample"), "the dead letter")
+
+    assert sweep().dead_letters == 1
+    assert sweep() == Report()
+
+    row = rows[job_id]
+    assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
+    assert row.error == "QStash gave up: the last got no answer"
+    assert len(created(qstash)) == 3  # the job, our failure callback, the caller's
+
+
+def test_a_firing_that_was_never_seen_gets_a_row(app: Flask, rows: Rows) -> None:
+    server = LocalQStash(speed=1000, origins={BASE_URL: "http://127.0.0.1:9"})
+    with served_by(app, server) as qstash:
+        schedule("sample", "* * * * *", GOOD, schedule_id="nightly", retries=0)
+        wait_until(lambda: letters(qstash, "sample"), "the dead letter")
+        assert sweep().dead_letters >= 1
+        fired = letters(qstash, "sample")[0]
+
+    row = rows[firing_id(fired.message_id)]
+    assert (row.schedule_id, row.status) == ("nightly", Status.FAILED)
+
+
+def test_what_is_no_job_is_left_to_qstash(rows: Rows, qstash: QStash) -> None:
+    qstash.message.publish(url=f"{BASE_URL}/api/jobs/sample", body="{", retries=0)
+    wait_until(lambda: letters(qstash, "sample"), "the dead letter")
+
+    assert sweep() == Report()
+
+
+def test_a_job_of_another_producer_gets_a_row(rows: Rows, qstash: QStash) -> None:
+    job = envelope(GOOD)
+    qstash.message.publish_json(url=f"{BASE_URL}/api/jobs/sample", body=job, retries=0)
+    wait_until(lambda: letters(qstash, "sample"), "the dead letter")
+
+    assert sweep().dead_letters == 1
+    assert rows[job["jobId"]].status == Status.FAILED
+
+
+def test_only_qstash_may_call_the_endpoint(client: FlaskClient) -> None:
+    assert client.post("/api/jobs/maintenance").status_code == 401
+
+
+def test_a_schedule_of_qstash_runs_it(client: FlaskClient, rows: Rows, qstash: QStash) -> None:
+    left_behind(rows)
+
+    answer = deliver(client, b"", "/api/jobs/maintenance")
+
+    assert answer.json is not None
+    assert (answer.json["success"], answer.json["published"]) == (True, 1)
+
+
+def test_no_database_is_answered_503(client: FlaskClient, no_database: None) -> None:
+    assert deliver(client, b"", "/api/jobs/maintenance").status_code == 503
+
+
+def test_the_timer_sweeps_from_the_first_request_on(app: Flask, rows: Rows, qstash: QStash) -> None:
+    job_id = left_behind(rows)
+    app.config["JOBS_SWEEP_EVERY"] = 0.02
+    timer.init_app(app)
+    try:
+        app.test_client().get("/")
+        wait_until(lambda: rows[job_id].published_at, "the timer's sweep")
+    finally:
+        app.extensions["jobs.timer"].stop()
+
+
+def test_the_command_runs_until_it_is_told_to_stop(app: Flask, rows: Rows, qstash: QStash) -> None:
+    job_id = left_behind(rows)
+    command = [sys.executable, "-m", "flask", "jobs", "sweep", "--every", "1s", "--json"]
+    settings = {
+        "DATABASE_URL": app.config["SQLALCHEMY_DATABASE_URI"],
+        "QSTASH_URL": app.config["QSTASH_URL"],
+    }
+    rows.set(job_id, job_type="send-email")  # a type that the command's app knows
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings})  # noqa: S603 - ours
+    try:
+        wait_until(lambda: rows[job_id].published_at, "the command's sweep")
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("option", ["--every", "--grace"])
+def test_a_bad_duration_is_one_line(cli: FlaskCliRunner, option: str) -> None:
+    result = cli.invoke(args=["jobs", "sweep", option, "soon"])
+
+    assert result.exit_code == 2
+    assert "'soon' is no duration" in result.stderr
+
+
+def letters(qstash: QStash, endpoint: str) -> list[Any]:
+    found = qstash.dlq.list().messages
+    return [letter for letter in found if letter.url == f"{BASE_URL}/api/jobs/{endpoint}"]
