@@ -100,7 +100,7 @@ def _add(attempt: Step, event: sqlite3.Row) -> None:
     if event["state"] == "ERROR":
         attempt.error, attempt.status = event["error"], event["status"]
         attempt.headers = pairs_of(event, "response_headers")
-        attempt.body = body_of(event["body"] or b"", event["length"] or 0)
+        attempt.body = body_of(event["body"], event["length"] or 0)
 
 
 def _number(attempts: list[Step], retried: int, *, in_flight: bool) -> None:

@@ -31,8 +31,9 @@ def pairs_of(row: sqlite3.Row, column: str = "headers") -> tuple[Pair, ...]:
     return tuple((name, value) for name, value in json.loads(row[column] or "[]"))
 
 
-def body_of(start: bytes, length: int) -> Body:
-    """Return a body of which `start` was read."""
+def body_of(start: bytes | None, length: int) -> Body:
+    """Return a body of which `start` was read; SQLite's substr makes NULL of an empty one."""
+    start = start or b""
     return Body(length, text_of(start, cut=len(start) < length), len(start))
 
 
