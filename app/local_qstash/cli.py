@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from .destinations import is_url, origin_of
-from .errors import StateFileError
+from .errors import InvalidFaultError, StateFileError
+from .faults import Fault, parse_faults
 from .hosts import is_loopback
 from .server import Server, serve_until, start_server
 from .settings import DEVELOPMENT, Credentials, Settings
@@ -52,6 +53,19 @@ def qstash() -> None:
     help="Deliver what is published to origin FROM to origin TO instead; repeatable.",
 )
 @click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND=SHARE[:DETAIL]",
+    help="Let a share of deliveries (drop, fail:STATUS, lose-answer, duplicate, delay:TIME,"
+    " reorder) or publishes (publish-fail:STATUS, publish-drop) go wrong; repeatable.",
+)
+@click.option(
+    "--fault-seed",
+    type=click.IntRange(0),
+    help="Choose the victims of --fault as in every run with this seed.  [default: by chance]",
+)
+@click.option(
     "--token",
     default=DEVELOPMENT.token,
     envvar="QSTASH_DEV_TOKEN",
@@ -75,6 +89,8 @@ def dev(
     memory: bool,
     speed: float,
     origins: tuple[str, ...],
+    faults: tuple[str, ...],
+    fault_seed: int | None,
     token: str,
     signing_keys: tuple[str, str],
 ) -> None:
@@ -92,6 +108,8 @@ def dev(
         credentials=Credentials(token, *signing_keys),
         speed=speed,
         origins=dict(_origin(pair) for pair in origins),
+        faults=_faults(faults),
+        fault_seed=fault_seed,
     )
     _check_exposure(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -135,6 +153,13 @@ def _origin(pair: str) -> tuple[str, str]:
                 param_hint="--map-origin",
             )
     return source, target
+
+
+def _faults(texts: tuple[str, ...]) -> tuple[Fault, ...]:
+    try:
+        return parse_faults(texts)
+    except InvalidFaultError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
 def _check_exposure(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 LocalQStashError
 ├── ApiError          an answer of QStash's shape: {"error": message}
+├── InvalidFaultError a fault to inject is not written as it should be
 └── StateFileError    the state file cannot be used; the message says why
 """
 
@@ -24,6 +25,10 @@ def bad_request(message: str) -> ApiError:
 
 def not_found(what: str, name: str) -> ApiError:
     return ApiError(404, f"{what} {name} not found")
+
+
+class InvalidFaultError(LocalQStashError):
+    """A fault to inject is unknown or has a bad share or detail; the message names the fix."""
 
 
 class StateFileError(LocalQStashError):

@@ -7,13 +7,24 @@ from typing import Any
 
 from aiohttp import web
 
-from .api import dlq, flow_control, keys, logs, messages, publish, queues, schedules, url_groups
+from .api import (
+    dlq,
+    faults,
+    flow_control,
+    keys,
+    logs,
+    messages,
+    publish,
+    queues,
+    schedules,
+    url_groups,
+)
 from .api.http import Router
 from .page.page import Page
 from .services import Services, start_services
 from .settings import Settings
 
-_MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control)
+_MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control, faults)
 # A destination with a long query, and forwarded headers, are longer than aiohttp's defaults.
 _MAX_LINE = 65_536
 

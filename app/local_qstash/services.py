@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .clock import Clock
 from .engine.engine import Engine
+from .engine.faulty_transport import FaultyTransport
 from .engine.flow_keys import FlowKeys
 from .engine.intake import Intake
 from .engine.janitor import Janitor
@@ -12,6 +13,7 @@ from .engine.queues import Queues
 from .engine.schedules import Schedules
 from .engine.transport import HttpTransport
 from .engine.url_groups import UrlGroups
+from .faults import Faults
 from .settings import Settings
 from .store.store import Store
 
@@ -26,6 +28,7 @@ class Services:
     clock: Clock
     store: Store
     keys: SigningKeys
+    faults: Faults
     engine: Engine
     queues: Queues
     groups: UrlGroups
@@ -54,7 +57,9 @@ async def start_services(settings: Settings) -> Services:
         Clock(settings.speed),
         SigningKeys(settings.credentials),
     )
-    engine = Engine(settings, clock=clock, store=store, transport=HttpTransport(settings, keys))
+    faults = Faults(settings.faults, settings.fault_seed)
+    transport = FaultyTransport(HttpTransport(settings, keys), faults)
+    engine = Engine(settings, clock=clock, store=store, transport=transport)
     queues, flows = Queues(engine, store), FlowKeys(engine, store)
     groups = UrlGroups(clock, store)
     intake = Intake(engine, settings.limits, groups=groups, queues=queues, flows=flows)
@@ -70,6 +75,7 @@ async def start_services(settings: Settings) -> Services:
         clock=clock,
         store=store,
         keys=keys,
+        faults=faults,
         engine=engine,
         queues=queues,
         groups=groups,

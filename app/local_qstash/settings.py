@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .faults import Fault
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -52,3 +54,5 @@ class Settings:
     speed: float = 1.0  # delays, backoff and cron run this many times faster
     origins: Mapping[str, str] = field(default_factory=dict)  # origin asked for -> origin called
     limits: Limits = field(default_factory=Limits)
+    faults: tuple[Fault, ...] = ()  # injected from the start
+    fault_seed: int | None = None  # of the faults' dice; None for one by chance

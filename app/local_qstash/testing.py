@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .faults import Faults, parse_faults
 from .server import Server, serve_until, start_server
 from .settings import DEVELOPMENT, Limits, Settings
 
@@ -16,6 +17,10 @@ class LocalQStash:
 
     with LocalQStash(speed=100) as qstash:
         client = QStash(qstash.token, base_url=qstash.url)
+
+    `faults` are injected from the start, as `--fault` spells them: `["drop=0.05"]`; see `faults.py`
+    for the kinds. With the same `seed` they strike the same deliveries and publishes, counted in
+    the order in which these come.
     """
 
     token = DEVELOPMENT.token
@@ -29,14 +34,23 @@ class LocalQStash:
         state: Path | None = None,
         origins: Mapping[str, str] | None = None,
         limits: Limits | None = None,
+        faults: Iterable[str] = (),
+        seed: int | None = None,
         port: int = 0,
     ) -> None:
+        """Prepare a server; entering it starts it.
+
+        Raises:
+            InvalidFaultError: one of `faults` is wrong; the message names the fix.
+        """
         self._settings = Settings(
             state=state,
             port=port,
             speed=speed,
             origins=origins or {},
             limits=limits or Limits(),
+            faults=parse_faults(faults),
+            fault_seed=seed,
         )
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -64,6 +78,11 @@ class LocalQStash:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+
+    @property
+    def faults(self) -> Faults:
+        """Return the faults of the running server: to read what was injected, to set others."""
+        return self.server.services.faults
 
     def _run(self) -> None:
         asyncio.run(self._serve())

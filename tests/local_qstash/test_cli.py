@@ -93,6 +93,8 @@ def test_it_keeps_its_state_in_the_instance_folder_over_an_interrupt(
         (["--memory", "--state", "x"], "exclude each other"),
         (["--map-origin", "https://a.test"], "use origins"),
         (["--map-origin", "https://a.test/path=http://b.test"], "use origins"),
+        (["--fault", "drop=2"], "the share is from 0 to 1"),
+        (["--fault", "fail=0.1:200"], "fail takes a status from 300 to 599"),
         (["--speed", "0"], "Invalid value for '--speed'"),
         (["--state", "broken"], "Cannot use the state file broken"),
         (["--memory", "--host", "192.0.2.1", "--token", "t", "--signing-keys", "a", "b"], "listen"),
@@ -105,6 +107,18 @@ def test_what_it_cannot_do_it_says_in_a_line(tmp_path: Path, options: list[str],
     assert process.returncode not in (0, None)
     assert word in errors
     assert "Traceback" not in errors
+
+
+def test_faults_and_their_seed_are_told_in_the_log(tmp_path: Path) -> None:
+    options = ("--memory", "--fault", "publish-fail=1", "--fault", "drop=0", "--fault-seed", "7")
+    with started(*options, cwd=tmp_path) as process:
+        told = _announced(process)
+        headers = {"Authorization": f"Bearer {told['QSTASH_TOKEN']}"}
+        url = f"{told['QSTASH_URL']}/v2/publish/http://127.0.0.1:1"
+        assert httpx.post(url, headers=headers).status_code == 500
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert "Faults, seed 7: drop=0, publish-fail=1:500" in errors
 
 
 def test_it_can_be_shown_to_others_with_credentials_of_ones_own(tmp_path: Path) -> None:

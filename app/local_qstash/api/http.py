@@ -16,7 +16,7 @@ from app.local_qstash.services import Services
 
 logger = logging.getLogger(__name__)
 
-_FOREIGN = ("trigger", "workflows", "notify", "waiters", "wait")
+_FOREIGN = frozenset({"trigger", "workflows", "notify", "waiters", "wait"})
 
 
 @dataclass(slots=True)
@@ -72,16 +72,18 @@ Route = tuple[str, str, Handler]  # method, pattern, handler
 class Router:
     """Routes on the undecoded path, because a destination in it must survive byte for byte.
 
-    A pattern is a path under /v2 in which `*` stands for one part and a final `**` for the rest.
+    A pattern is a path, under /v2 unless it starts with a slash, in which `*` stands for one part
+    and a final `**` for the rest.
     """
 
     def __init__(self, services: Services, routes: Iterable[Route]) -> None:
         self._services = services
         self._token = services.settings.credentials.token
-        self._routes: dict[str, list[tuple[str, list[str], Handler]]] = {}
+        self._routes: dict[tuple[str, ...], list[tuple[str, list[str], Handler]]] = {}
         for method, pattern, handler in routes:
-            parts = pattern.split("/")
-            self._routes.setdefault(parts[0], []).append((method, parts, handler))
+            path = pattern if pattern.startswith("/") else f"/v2/{pattern}"
+            parts = path.split("/")[1:]
+            self._routes.setdefault(tuple(parts[:2]), []).append((method, parts, handler))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises for what a client did."""
@@ -114,12 +116,10 @@ class Router:
             raise ApiError(401, "unable to authenticate: invalid token")
 
     def _find(self, request: web.BaseRequest, path: str) -> tuple[Handler, Call]:
-        segments = path.split("?", 1)[0].split("/")
-        if not path.startswith("/v2/"):
-            raise ApiError(404, f"no such endpoint: {path}")
+        segments = path.split("?", 1)[0].split("/")[1:]
         wrong_method = False
-        for method, pattern, handler in self._routes.get(segments[2], ()):
-            names = _match(pattern, segments[2:])
+        for method, pattern, handler in self._routes.get(tuple(segments[:2]), ()):
+            names = _match(pattern, segments)
             if names is None:
                 continue
             if method == request.method:
@@ -128,7 +128,7 @@ class Router:
             wrong_method = True
         if wrong_method:
             raise ApiError(405, f"{request.method} is not allowed on {path}")
-        raise ApiError(404, _missing(segments[2], path))
+        raise ApiError(404, _missing(segments, path))
 
 
 def reply(result: Any, status: int = 200) -> web.Response:
@@ -147,7 +147,7 @@ def _match(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:
     return tuple(unquote(segment) for part, segment in pairs if part in ("*", "**"))
 
 
-def _missing(noun: str, path: str) -> str:
-    if noun in _FOREIGN:
+def _missing(segments: list[str], path: str) -> str:
+    if segments[0] == "v2" and _FOREIGN.intersection(segments[1:2]):
         return f"{path}: Upstash Workflow's endpoints are not part of the local QStash server"
     return f"no such endpoint: {path}"

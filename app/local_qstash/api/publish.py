@@ -11,6 +11,7 @@ from app.local_qstash.errors import ApiError, bad_request
 from app.local_qstash.headers import Pair, read_boolean
 from app.local_qstash.services import Services
 
+from .faults import exposed
 from .http import Call, Route, reply
 
 # Upstash-Header-Forward means the publisher's own headers, not those between it and this server.
@@ -129,7 +130,7 @@ def _shown(drafts: Sequence[Draft], receipts: Sequence[Receipt]) -> Any:
 
 
 ROUTES: list[Route] = [
-    ("POST", "publish/**", publish),
-    ("POST", "enqueue/*/**", enqueue),
-    ("POST", "batch", batch),
+    ("POST", "publish/**", exposed(publish)),
+    ("POST", "enqueue/*/**", exposed(enqueue)),
+    ("POST", "batch", exposed(batch)),
 ]

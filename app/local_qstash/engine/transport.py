@@ -45,7 +45,7 @@ class Answer:
 
 
 class Transport(Protocol):
-    """Sends attempts. Fault injection wraps one of these around the real one."""
+    """Sends attempts; `FaultyTransport` wraps the real one."""
 
     async def send(self, message: Message, body: bytes) -> Answer:
         """Make one attempt; a failure to do so is an `Answer` too."""
