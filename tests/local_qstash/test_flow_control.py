@@ -4,6 +4,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 from qstash import QStash
 from qstash.log import LogState
 
@@ -68,3 +69,16 @@ def test_keys_can_be_listed_and_searched(http: httpx.Client) -> None:
     shown = http.get("/v2/flowControl?search=alp").json()
     assert [key["flowControlKey"] for key in shown] == ["alpha"]
     assert shown[0]["isPaused"] is True
+
+
+@pytest.mark.parametrize("verb", ["reset", "resetRate"])
+def test_a_rate_is_reset_under_both_names(
+    client: QStash, http: httpx.Client, destination: Destination, verb: str
+) -> None:
+    for _ in range(2):
+        flow: FlowControl = {"key": "k", "rate": 1, "period": "1d"}
+        client.message.publish(url=destination.url, flow_control=flow)
+    destination.wait(1)
+    assert client.flow_control.get("k").wait_list_size == 1
+    assert http.post(f"/v2/flowControl/k/{verb}").status_code == 200
+    destination.wait(2)

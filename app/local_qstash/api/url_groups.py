@@ -7,6 +7,7 @@ from app.local_qstash.engine.url_groups import Endpoint, UrlGroup
 from app.local_qstash.errors import bad_request, not_found
 
 from .http import Call, Route
+from .publish import config_pairs
 
 _MAX_ENDPOINTS = 100
 
@@ -37,6 +38,7 @@ async def set_headers(call: Call) -> None:
     }
     if not all(isinstance(value, str) for values in listed.values() for value in values):
         raise bad_request("headers: values are strings or lists of strings")
+    config_pairs((name, value) for name, values in listed.items() for value in values)
     await call.services.groups.set_headers(group.name, listed)
 
 

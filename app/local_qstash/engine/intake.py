@@ -70,13 +70,14 @@ class Intake:
         """
         if len(order.body) > self._limits.message_bytes:
             raise ApiError(413, f"message body exceeds {self._limits.message_bytes} bytes")
-        admission, pairs = split_admission(order.pairs)
-        if is_url(order.destination) or not self._groups.knows(order.destination):
-            check_url(order.destination)
-            return [self._draft(order, admission, pairs)]
+        topic, pairs = order.destination, order.pairs
+        if is_url(topic) or not self._groups.knows(topic):
+            check_url(topic)
+            return [self._draft(order, *split_admission(pairs))]
+        admission, pairs = split_admission(self._groups.with_defaults(topic, pairs))
         return [
-            self._draft(order, admission, pairs, topic=order.destination, **endpoint)
-            for endpoint in self._groups.endpoints(order.destination)
+            self._draft(order, admission, pairs, topic=topic, **endpoint)
+            for endpoint in self._groups.endpoints(topic)
         ]
 
     async def accept(
@@ -126,7 +127,6 @@ class Intake:
         name: str | None = None,
         topic: str | None = None,
     ) -> Draft:
-        pairs = self._groups.with_defaults(topic, pairs) if topic else pairs
         message = Message(
             url=url or order.destination,
             options=self._options(pairs),
