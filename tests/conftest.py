@@ -69,7 +69,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     with app.app_context():
         yield app
         db.session.rollback()
-        db.session.execute(db.text("TRUNCATE job_executions, effects"))
+        db.session.execute(db.text("TRUNCATE job_executions, job_audit, effects"))
         db.session.commit()
         db.session.remove()
         db.engine.dispose()

@@ -22,6 +22,7 @@ def empty_app(database_server: str, tmp_path: Path) -> Iterator[Flask]:
         app = create_app(settings(url), instance=tmp_path)
         with app.app_context():
             yield app
+            db.session.remove()
             db.engine.dispose()
 
 

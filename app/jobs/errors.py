@@ -14,6 +14,7 @@ JobsError
 │   ├── InvalidDelivery       489: a retry cannot help
 │   └── NewerPayload          503: until this process, too, runs the newer code
 ├── IllegalTransition         a state change that the state machine does not know
+├── ActionRefused             a manual action on all jobs that nobody asked for
 ├── DatabaseUnavailable       nothing was recorded
 └── HandlerError              what a handler raises to say what should happen next
     ├── PermanentError        do not retry
@@ -102,6 +103,10 @@ class NewerPayload(DeliveryError):
 
 class IllegalTransition(JobsError):
     """The job is not in a state from which this change is possible."""
+
+
+class ActionRefused(JobsError):
+    """No filter was given: say which jobs, or that all of them are meant."""
 
 
 class DatabaseUnavailable(JobsError):

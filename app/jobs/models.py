@@ -79,6 +79,11 @@ class JobExecution(Base):
             "lease_expires_at",
             postgresql_where=text("status = 'processing'"),
         ),
+        Index(
+            "idx_job_executions_retrying",
+            "created_at",
+            postgresql_where=text("status = 'failed' AND dead_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -4,29 +4,15 @@ import signal
 import sys
 from dataclasses import asdict
 from threading import Event
-from typing import Any
 
 import click
 from flask import json
 
 from app.jobs import maintenance
+from app.jobs.cli.durations import Duration
 from app.jobs.cli.group import FAILED, as_json, jobs
-from app.jobs.errors import DatabaseUnavailable, InvalidOption
+from app.jobs.errors import DatabaseUnavailable
 from app.jobs.maintenance import GRACE, Report
-from app.jobs.options import seconds
-
-
-class Duration(click.ParamType[int]):
-    """Seconds, or a duration such as `1m30s`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        given = float(value) if str(value).replace(".", "", 1).isdigit() else value
-        try:
-            return seconds("the time", given)
-        except InvalidOption as error:
-            self.fail(str(error), param, ctx)
 
 
 @jobs.command("sweep")

@@ -1,0 +1,21 @@
+"""Times on the command line."""
+
+from typing import Any
+
+import click
+
+from app.jobs.errors import InvalidOption
+from app.jobs.options import seconds
+
+
+class Duration(click.ParamType[int]):
+    """Seconds, or a duration such as `1m30s`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        given = float(value) if str(value).replace(".", "", 1).isdigit() else value
+        try:
+            return seconds("the time", given)
+        except InvalidOption as error:
+            self.fail(str(error), param, ctx)
