@@ -83,27 +83,40 @@ function announce(before, after) {
 }
 
 function morphChildren(old, fresh) {
-  const byId = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+  const byId = new Map([...old.children].map((one) => [idOf(one), one]));
+  const kept = new Set([...fresh.children].map(idOf));
   let place = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
-    const match = wanted.id && byId.get(wanted.id) ? byId.get(wanted.id) : similar(place, wanted);
+    const match = idOf(wanted) ? byId.get(idOf(wanted)) : similar(place, wanted);
     if (!match) {
       old.insertBefore(wanted, place);
       continue;
     }
+    // What stays must not be moved, that would take its focus: rather remove what is before it.
+    while (place && place !== match && !(idOf(place) && kept.has(idOf(place)))) place = drop(place);
     if (match === place) place = place.nextSibling;
     else old.insertBefore(match, place);
     morph(match, wanted);
   }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
-  }
+  while (place) place = drop(place);
 }
 
-function similar(old, wanted) {
-  return old && old.nodeName === wanted.nodeName && !old.id && !wanted.id ? old : null;
+// Not node.id: in a form that is the field named id, if it has one.
+function idOf(node) {
+  return node.getAttribute?.("id");
+}
+
+function drop(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
+}
+
+function similar(place, wanted) {
+  if (wanted.nodeType !== Node.ELEMENT_NODE) return place?.nodeType === wanted.nodeType ? place : null;
+  const looks = (one) => one.nodeName + (one.getAttribute?.("class") ?? "");
+  while (place && (idOf(place) || looks(place) !== looks(wanted))) place = place.nextSibling;
+  return place;
 }
 
 function morph(old, wanted) {
