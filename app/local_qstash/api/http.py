@@ -148,6 +148,6 @@ def _match(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:
 
 
 def _missing(segments: list[str], path: str) -> str:
-    if segments[0] == "v2" and _FOREIGN.intersection(segments[1:2]):
+    if segments[:1] == ["v2"] and _FOREIGN.intersection(segments[1:2]):
         return f"{path}: Upstash Workflow's endpoints are not part of the local QStash server"
     return f"no such endpoint: {path}"
