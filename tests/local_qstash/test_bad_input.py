@@ -206,8 +206,16 @@ def test_what_is_unknown_is_not_found(http: httpx.Client, method: str, path: str
     _refused(http.request(method, f"/v2/{path}"), 404)
 
 
-def test_workflow_endpoints_say_that_they_are_out_of_scope(http: httpx.Client) -> None:
-    _refused(http.get("/v2/workflows/logs"), 404, "not part of the local QStash server")
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/v2/workflows/logs", "not part of the local QStash server"),
+        ("/v2/bulkActions/1", "a bulk cancel is over when it is answered"),
+        ("/llm/v1/chat/completions", "publish to a provider's own URL"),
+    ],
+)
+def test_endpoints_that_are_out_of_scope_say_so(http: httpx.Client, path: str, word: str) -> None:
+    _refused(http.get(path), 404, path, word)
 
 
 def test_a_wrong_method_is_told_apart_from_a_wrong_path(http: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 
+import httpx
 from qstash import QStash
 
 from .destination import Destination, Reply, eventually
@@ -82,3 +83,13 @@ def test_deleting_a_queue_cancels_what_waits_in_it(
     client.queue.delete("q")
     _enqueue(client, f"{destination.url}/new", "")
     assert destination.wait()[0].path == "/new"
+
+
+def test_changing_a_queue_leaves_it_paused_unless_it_says_otherwise(http: httpx.Client) -> None:
+    http.post("/v2/queues", json={"queueName": "q", "parallelism": 2, "paused": True})
+    http.post("/v2/queues", json={"queueName": "q", "parallelism": 3})
+    shown = http.get("/v2/queues/q").json()
+    assert (shown["paused"], shown["parallelism"]) == (True, 3)
+    http.post("/v2/queues", json={"queueName": "q", "paused": False})
+    shown = http.get("/v2/queues/q").json()
+    assert (shown["paused"], shown["parallelism"]) == (False, 3)

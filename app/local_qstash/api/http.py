@@ -16,7 +16,14 @@ from app.local_qstash.services import Services
 
 logger = logging.getLogger(__name__)
 
-_FOREIGN = frozenset({"trigger", "workflows", "notify", "waiters", "wait"})
+_WORKFLOW = "Upstash Workflow's endpoints are not part of the local QStash server"
+# First two parts of a path of QStash's that is not served -> why.
+_ABSENT = dict.fromkeys(
+    ("v2/trigger", "v2/workflows", "v2/notify", "v2/waiters", "v2/wait"), _WORKFLOW
+) | {
+    "v2/bulkActions": "the local server has none: a bulk cancel is over when it is answered",
+    "llm/v1": "the local server asks no language model: publish to a provider's own URL",
+}
 
 
 @dataclass(slots=True)
@@ -148,6 +155,5 @@ def _match(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:
 
 
 def _missing(segments: list[str], path: str) -> str:
-    if segments[:1] == ["v2"] and _FOREIGN.intersection(segments[1:2]):
-        return f"{path}: Upstash Workflow's endpoints are not part of the local QStash server"
-    return f"no such endpoint: {path}"
+    reason = _ABSENT.get("/".join(segments[:2]))
+    return f"{path}: {reason}" if reason else f"no such endpoint: {path}"
