@@ -73,7 +73,7 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
         case "huge":
             return {"value": "x" * 100_000}
         case "parent" | "bad-parent":
-            enqueue("noop", {"action": "none"}, session=db.session, delay=3600)
+            enqueue("noop", {"action": "none"}, session=db.session)
             if payload.action == "bad-parent":
                 raise ValueError("after the child")
         case "log":

@@ -1,0 +1,226 @@
+"""Kill the app at every point at which it commits or talks to the network, one after the other.
+
+    python -m tests.crash.harness DATABASE_URL [--every N]
+
+For each point: a process serves deliveries and enqueues the scenario's jobs until it dies there;
+another takes over, as a restart would, and lets the system settle. Then every job that was
+accepted must have ended as it should, with its effect in the database exactly once. PostgreSQL,
+the QStash server and all HTTP are real. Time is helped along: a dead process's leases run out at
+once, and sweeps leave nothing alone.
+"""
+
+import argparse
+import logging
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from qstash import QStash
+from sqlalchemy import select, text
+from werkzeug.serving import make_server
+
+from app import create_app
+from app.config import DEV_QSTASH
+from app.db import db
+from app.dev.ports import free_port
+from app.jobs import JobExecution, enqueue, enqueue_many, show
+from app.jobs.maintenance import sweep
+from tests.crash.points import CRASHED, CrashPoints
+from tests.support.sample_jobs import Effect, bp
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 15
+# At --speed 100 a tenth of a second, for as long as a restart may take.
+FAST: Any = {"retry_delay": "10000", "retries": 50}
+
+
+def scenario(accepted: int) -> None:
+    """Enqueue jobs of every kind; write the ids of those that were accepted to a pipe."""
+
+    def accept(*job_ids: str) -> None:
+        os.write(accepted, "".join(f"{job_id}\n" for job_id in job_ids).encode())
+
+    accept(enqueue("sample", {"action": "none"}, **FAST))
+    db.session.add(Effect(job_id="caller", note="the caller's own work"))
+    first = enqueue("sample", {"action": "none"}, session=db.session, **FAST)
+    second = enqueue("sample", {"action": "none"}, session=db.session, **FAST)
+    db.session.commit()
+    accept(first, second)
+    accept(*enqueue_many("sample", [{"action": "none"}] * 2, **FAST))
+    for action in ("parent", "fail-twice", "later", "permanent"):
+        accept(enqueue("sample", {"action": action}, **FAST))
+
+
+class Point:
+    """One run that dies at one point, and the run that puts things right."""
+
+    def __init__(self, app: Flask, port: int, number: int) -> None:
+        self.app = app
+        self.port = port
+        self.number = number
+        self.accepted: set[str] = set()
+
+    def run(self) -> bool:
+        """Tell whether the point was reached; False when there are no more."""
+        reading, writing = os.pipe()
+        reached = self._fork(writing, die_at=self.number) == CRASHED
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            self.accepted = set(pipe.read().split())
+        if reached:
+            self._let_leases_run_out()
+            if self._fork(None, die_at=0) != 0:
+                raise SystemExit(f"point {self.number}: the system did not settle:\n{unsettled()}")
+        return reached
+
+    def problems(self) -> Iterator[str]:
+        """Name every job that was lost, done twice, or did not end as it should."""
+        jobs = {job.job_id: job for job in db.session.scalars(select(JobExecution))}
+        effects = Counter(db.session.scalars(select(Effect.job_id)))
+        yield from (f"lost {job_id}" for job_id in self.accepted - jobs.keys())
+        for job in jobs.values():
+            action = job.payload["payload"]["action"]
+            done = effects[job.job_id] + (job.job_type == "noop" and job.status == "completed")
+            expected = ("failed", 0) if action == "permanent" else ("completed", 1)
+            if (job.status, done) != expected:
+                yield f"{action}: {job.status} with {done} effects: {job.error}"
+        if effects["caller"] > 1 or (effects["caller"] == 0 and len(self.accepted) > 1):
+            yield f"the caller's work was done {effects['caller']} times"
+
+    def _fork(self, accepted: int | None, *, die_at: int) -> int:
+        """Run a process of the app until it dies or everything is final; return its exit code."""
+        forget_connections()
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(self._serve(accepted, CrashPoints(die_at)))
+            except BaseException as error:  # noqa: BLE001 - a child must never go on as its parent
+                sys.stderr.write(f"point {self.number}: {error!r}\n")
+                os._exit(1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def _serve(self, accepted: int | None, points: CrashPoints) -> int:
+        with self.app.app_context():
+            points.install(db.engine)
+            server = make_server("127.0.0.1", self.port, self.app, threaded=True)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            if accepted is not None:
+                scenario(accepted)
+            give_up_at = time.monotonic() + PATIENCE
+            while time.monotonic() < give_up_at:
+                sweep(grace=0)
+                if self._is_settled():
+                    return 0
+                time.sleep(0.03)
+        return 1
+
+    @staticmethod
+    def _is_settled() -> bool:
+        """Look without passing a point: looking is the harness's, not the system's."""
+        with db.engine.raw_connection() as connection:  # type: ignore[attr-defined]
+            waiting = "status IN ('pending', 'processing') OR status = 'failed' AND dead_at IS NULL"
+            cursor = connection.cursor()
+            cursor.execute(f"SELECT count(*) FROM job_executions WHERE {waiting}")  # noqa: S608
+            return bool(cursor.fetchone()[0] == 0)
+
+    def _let_leases_run_out(self) -> None:
+        db.session.execute(
+            text("UPDATE job_executions SET lease_expires_at = now() WHERE status = 'processing'")
+        )
+        db.session.commit()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("database_url")
+    parser.add_argument("--every", type=int, default=1, help="try only every Nth point")
+    parser.add_argument("--first", type=int, default=1, help="start at this point")
+    args = parser.parse_args()
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder, qstash(Path(folder)) as qstash_url:
+        os.environ.update(
+            DEV_QSTASH,
+            APP_ENV="test",
+            DATABASE_URL=args.database_url,
+            BASE_URL=f"http://127.0.0.1:{port}",
+            QSTASH_URL=qstash_url,
+            LOG_LEVEL="ERROR",
+        )
+        app = create_app(instance=Path(folder))
+        app.register_blueprint(bp)
+        # What is refused for good is logged as an error; here it is meant.
+        logging.disable()
+        with app.app_context():
+            try_all(app, port, range(args.first, sys.maxsize, args.every))
+
+
+def unsettled() -> str:
+    rows = db.session.scalars(select(JobExecution).where(JobExecution.status != "completed"))
+    return "\n".join(show.details(row) for row in rows)
+
+
+def try_all(app: Flask, port: int, numbers: range) -> None:
+    tried, bad = 0, 0
+    for number in numbers:
+        point = Point(app, port, number)
+        reached = point.run()
+        problems = list(point.problems())
+        for problem in problems:
+            print(f"point {number}: {problem}", flush=True)
+        tried, bad = tried + reached, bad + len(problems)
+        clean(app)
+        if not reached:
+            break
+    print(f"crash points: {tried} tried, {bad} wrong")
+    sys.exit(bad > 0 or tried == 0)
+
+
+def clean(app: Flask) -> None:
+    """Empty the database and the queue."""
+    client = QStash(app.config["QSTASH_TOKEN"], base_url=app.config["QSTASH_URL"])
+    client.message.cancel_all()
+    client.dlq.delete_many([letter.dlq_id for letter in client.dlq.list().messages] or ["none"])
+    client.http._client.close()
+    db.session.rollback()
+    db.session.execute(text("TRUNCATE job_executions, effects"))
+    db.session.commit()
+
+
+def forget_connections() -> None:
+    """Leave none for the next process to share."""
+    db.session.remove()
+    db.engine.dispose()
+
+
+@contextmanager
+def qstash(folder: Path) -> Iterator[str]:
+    """Run the QStash server in a process of its own, so that this one may fork."""
+    log = folder / "qstash.log"
+    command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port", "0"]
+    with log.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--speed", "100"], cwd=ROOT, stdout=out, stderr=out
+        )
+    try:
+        while not (ready := re.search(r"running at (http://\S+)", log.read_text())):
+            if process.poll() is not None:
+                raise SystemExit(log.read_text())
+            time.sleep(0.02)
+        yield ready[1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""A process may die on any line that writes or talks: nothing is lost, nothing is done twice."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from app.db import Base
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.timeout(400)
+def test_dying_at_any_point_loses_and_doubles_nothing(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every point takes two processes; CRASH_EVERY=1 tries all of them, the suite every eighth."""
+    engine = create_engine(database_url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    every = os.environ.get("CRASH_EVERY", "8")
+    command = [sys.executable, "-m", "tests.crash.harness", database_url, "--every", every]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    with capsys.disabled():
+        print(f"\n{done.stdout.splitlines()[-1] if done.stdout else done.stderr}")
+    assert done.returncode == 0, done.stdout + done.stderr
