@@ -22,6 +22,7 @@ from app.jobs.errors import (
 from app.jobs.extension import Jobs
 from app.jobs.models import JobExecution, Status
 from app.jobs.options import Options
+from app.jobs.periodic import periodic
 from app.jobs.registry import FlowControl, JobConfig, get_job_config
 from app.jobs.schemas import PayloadSchema, WireSchema
 from app.jobs.signature import signed
@@ -52,6 +53,7 @@ __all__ = [
     "enqueue",
     "enqueue_many",
     "get_job_config",
+    "periodic",
     "schedule",
     "signed",
 ]

@@ -9,6 +9,7 @@ from flask.blueprints import BlueprintSetupState
 
 from app.jobs import dispatcher, sealing, versions
 from app.jobs.context import Job
+from app.jobs.periodic import Periodic
 from app.jobs.registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
 from app.jobs.schemas import PayloadSchema
 from app.jobs.signature import signed
@@ -52,6 +53,7 @@ class JobType(Generic[P]):
     def __init__(self, handler: Callable[[P, Job], Result], job_type: str) -> None:
         self.handler = handler
         self.type = job_type
+        self.schedules: list[Periodic] = []
         update_wrapper(self, handler)
 
     def __call__(self, payload: P, job: Job) -> Result:

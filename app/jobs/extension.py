@@ -9,6 +9,7 @@ from app.jobs import discovery, dispatcher, request_id, routes, timer
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
+from app.jobs.periodic import periodic
 from app.jobs.publisher import Publisher
 from app.jobs.registry import JobRegistry
 
@@ -46,6 +47,7 @@ class Jobs:
     enqueue = staticmethod(dispatcher.enqueue)
     enqueue_many = staticmethod(dispatcher.enqueue_many)
     schedule = staticmethod(dispatcher.schedule)
+    periodic = staticmethod(periodic)
 
     def init_app(self, app: Flask, *, families: str | None = None) -> None:
         """Bind to an app.

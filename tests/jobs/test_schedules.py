@@ -1,0 +1,158 @@
+"""Schedules declared in code: QStash is made to match, and what others made is left alone."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from qstash import QStash
+
+from app.extensions import jobs
+from app.jobs import InvalidOption, JobBlueprint, schedule
+from tests.jobs.conftest import wait_until
+from tests.support.qstash import BASE_URL
+from tests.support.sample_jobs import Sample, SampleSchema
+
+MAINTENANCE = "code.jobs-maintenance"
+Declare = Callable[..., None]
+
+
+@pytest.fixture
+def declare(app: Flask) -> Declare:
+    """Declare a schedule of a job type of its own; once per test."""
+
+    def declare(cron: str, payload: Any = None, **options: Any) -> None:
+        bp = JobBlueprint("clock", __name__)
+        handler = bp.job("nightly", "/nightly", payload=SampleSchema)(lambda *_: None)
+        jobs.periodic(cron, payload or {"action": "none"}, **options)(handler)
+        app.blueprints.pop("clock", None)
+        if "clock.nightly" in app.view_functions:  # declared anew: the code has changed
+            app.blueprints["clock"] = bp
+        else:
+            app.register_blueprint(bp)
+
+    return declare
+
+
+def sync(cli: FlaskCliRunner, *args: str) -> list[tuple[str, str]]:
+    result = cli.invoke(args=["jobs", "schedules", "sync", "--json", *args])
+    assert result.exit_code == 0, result.output
+    return [(change["action"], change["id"]) for change in json.loads(result.stdout)]
+
+
+def test_maintenance_is_installed_once(cli: FlaskCliRunner, qstash: QStash) -> None:
+    assert sync(cli) == [("create", MAINTENANCE)]
+    assert sync(cli) == []
+
+    found = qstash.schedule.get(MAINTENANCE)
+    assert found.destination == f"{BASE_URL}/api/jobs/maintenance"
+    assert (found.cron, found.retries, found.failure_callback) == ("*/5 * * * *", 0, None)
+
+
+def test_a_declared_schedule_is_installed(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare
+) -> None:
+    declare("0 3 * * *", Sample("none"), timezone="Europe/Berlin", retries=1, name="late")
+
+    assert ("create", "code.nightly.late") in sync(cli)
+
+    found = qstash.schedule.get("code.nightly.late")
+    assert (found.cron, found.retries) == ("CRON_TZ=Europe/Berlin 0 3 * * *", 1)
+    assert json.loads(found.body or "")["payload"] == {"action": "none", "count": 0}
+    assert sync(cli) == []
+
+
+def test_only_what_differs_is_changed(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare
+) -> None:
+    declare("0 3 * * *")
+    sync(cli)
+
+    declare("0 3 * * *", {"action": "echo"})
+    assert sync(cli) == [("update", "code.nightly")]
+    declare("0 4 * * *", {"action": "echo"})
+    assert sync(cli) == [("update", "code.nightly")]
+    assert qstash.schedule.get("code.nightly").cron == "0 4 * * *"
+
+
+def test_what_the_code_no_longer_declares_is_deleted(
+    app: Flask, cli: FlaskCliRunner, qstash: QStash, declare: Declare
+) -> None:
+    declare("0 3 * * *")
+    sync(cli)
+    del app.blueprints["clock"]
+
+    assert sync(cli) == [("delete", "code.nightly")]
+    assert [found.schedule_id for found in qstash.schedule.list()] == [MAINTENANCE]
+
+
+def test_schedules_from_elsewhere_are_left_alone(cli: FlaskCliRunner, qstash: QStash) -> None:
+    by_hand = schedule("sample", "0 3 * * *", {"action": "none"}, schedule_id="by-hand")
+    another = "https://another.example/api/jobs/sample"
+    qstash.schedule.create(destination=another, cron="0 3 * * *", schedule_id="code.another")
+
+    sync(cli)
+
+    left = {found.schedule_id for found in qstash.schedule.list()}
+    assert left == {by_hand, "code.another", MAINTENANCE}
+
+
+def test_a_dry_run_changes_nothing(cli: FlaskCliRunner, qstash: QStash) -> None:
+    assert sync(cli, "--dry-run") == [("create", MAINTENANCE)]
+    assert qstash.schedule.list() == []
+
+
+def test_what_is_changed_is_said(cli: FlaskCliRunner, qstash: QStash) -> None:
+    args = ["jobs", "schedules", "sync"]
+
+    assert cli.invoke(args=args).output == f"create  {MAINTENANCE}  */5 * * * *\n"
+    assert cli.invoke(args=args).output == "QStash matches the code.\n"
+
+
+def test_list_shows_what_calls_this_app(cli: FlaskCliRunner, qstash: QStash) -> None:
+    assert cli.invoke(args=["jobs", "schedules", "list"]).output == "No schedules.\n"
+    sync(cli)
+
+    shown = json.loads(cli.invoke(args=["jobs", "schedules", "list", "--json"]).output)
+    assert [(one["id"], one["state"], one["from_code"]) for one in shown] == [
+        (MAINTENANCE, "active", True)
+    ]
+    assert MAINTENANCE in cli.invoke(args=["jobs", "schedules", "list"]).output
+
+
+@pytest.mark.parametrize("command", ["list", "sync"])
+def test_qstash_away_is_one_line(cli: FlaskCliRunner, command: str) -> None:
+    result = cli.invoke(args=["jobs", "schedules", command])
+
+    assert result.exit_code == 2
+    assert "cannot be reached" in result.stderr
+
+
+def test_a_bad_cron_is_refused_where_it_stands() -> None:
+    with pytest.raises(InvalidOption, match="cron: bad hour"):
+        jobs.periodic("0 30 * * *")
+
+
+def test_two_schedules_of_one_name_are_refused(
+    cli: FlaskCliRunner, app: Flask, qstash: QStash, declare: Declare
+) -> None:
+    declare("0 3 * * *")
+    bp = app.blueprints["clock"]
+    assert isinstance(bp, JobBlueprint)
+    jobs.periodic("0 4 * * *", {"action": "none"})(bp.job_types[0])
+
+    result = cli.invoke(args=["jobs", "schedules", "sync"])
+
+    assert result.exit_code == 2
+    assert "two schedules are called 'code.nightly'" in result.stderr
+
+
+def test_the_installed_schedule_sweeps(cli: FlaskCliRunner, live_qstash: QStash) -> None:
+    """Through the real server, whose clock runs a thousand times as fast."""
+    sync(cli)
+
+    url = f"/v2/events?scheduleId={MAINTENANCE}&state=DELIVERED"
+    read = live_qstash.http.request
+    wait_until(lambda: read(path=url, method="GET")["events"], "a delivered call")
