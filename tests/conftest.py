@@ -17,6 +17,8 @@ from app.db import db
 from app.dev.postgres import temporary_server
 from tests.support.sample_jobs import bp
 
+pytest_plugins = ["app.jobs.testing"]
+
 SERVER = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
 

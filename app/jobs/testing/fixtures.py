@@ -1,20 +1,33 @@
-"""What the tests of an application with jobs import.
-
-Ask for the fixtures in the root `conftest.py`:
-
-    pytest_plugins = ["app.jobs.testing"]
-"""
+"""The fixtures: a QStash that takes everything and does nothing, and a real one on this machine."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from flask import Flask
+
+from app.jobs.publisher import Message
+from app.jobs.testing.accepting import AcceptingPublisher
 
 if TYPE_CHECKING:
     from app.local_qstash.testing import LocalQStash
 
 # QStash's own wait before the first retry is 12 s: 0.12 s at this speed.
 _SPEED = 100.0
+
+
+@pytest.fixture
+def published(app: Flask) -> Iterator[list[Message]]:
+    """Yield the messages that the app publishes: QStash takes them, without a network.
+
+    It needs a fixture `app`. Nothing is delivered by itself: see `deliver` and `drain`.
+    """
+    state = app.extensions["jobs"]
+    publisher = AcceptingPublisher(base_url=app.config["BASE_URL"])
+    app.extensions["jobs"] = replace(state, publisher=publisher, background=None)
+    yield publisher.messages
+    app.extensions["jobs"] = state
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""A QStash that takes every message, without a network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.jobs.errors import PublishUnavailable
+from app.jobs.publisher import Message, Publisher
+
+
+class AcceptingPublisher(Publisher):
+    """Keeps what is published in `messages`, in order, a repetition once, as QStash would."""
+
+    def __init__(self, *, base_url: str) -> None:
+        super().__init__(url="memory", token="", base_url=base_url, budget=0)
+        self.messages: list[Message] = []
+
+    def publish(self, message: Message) -> str:
+        """Take a message; its id is made from its deduplication id."""
+        known = {one.deduplication_id for one in self.messages}
+        if message.deduplication_id not in known:
+            self.messages.append(message)
+        return f"msg_{message.deduplication_id}"
+
+    def publish_many(self, messages: Sequence[Message]) -> list[str | None]:
+        """Take messages."""
+        return [self.publish(message) for message in messages]
+
+    def schedule(self, *_: Any, schedule_id: str | None = None, **__: Any) -> str:
+        """Take a schedule, which never fires."""
+        return schedule_id or "scd_1"
+
+    def ask(self, _: Any) -> Any:
+        """Answer no question.
+
+        Raises:
+            PublishUnavailable: Always; the message names the fixture that can.
+        """
+        raise PublishUnavailable(
+            "the fixture `published` only takes messages; with `local_qstash` a real server answers"
+        )

@@ -1,0 +1,113 @@
+"""Deliver: what QStash does with a job, at once and without QStash."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from werkzeug.test import TestResponse
+
+from app.db import db
+from app.jobs.models import JobExecution, Status
+from app.jobs.testing import rows, wire
+
+#: The answer that tells QStash not to try again.
+NEVER_AGAIN = 489
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One delivery and what it was answered."""
+
+    job_id: str
+    job_type: str
+    retried: int
+    answer: TestResponse
+
+
+def deliver(
+    job_id: str, *, retried: int | None = None, message_id: str | None = None
+) -> TestResponse:
+    """Deliver a job once, as QStash would, and return the answer.
+
+    The request is signed and goes through the app's HTTP, in a context and transactions of its
+    own. It takes no regard of the job's delay.
+
+    Args:
+        job_id: What `enqueue` returned.
+        retried: How often QStash tried before; by default what the row says.
+        message_id: QStash's id of the message; an unknown one is a redrive.
+
+    Raises:
+        AssertionError: There is no such job, or the test's session holds work that the delivery
+            would not see.
+    """
+    _refuse_uncommitted()
+    request = wire.delivery(rows.job(job_id), retried=retried, message_id=message_id)
+    answer = wire.post(wire.this_app(), request)
+    db.session.expire_all()
+    return answer
+
+
+def drain(*, limit: int = 1000) -> list[Delivered]:
+    """Deliver all that waits, and all that comes of it, until nothing is left.
+
+    Failures are retried as often as the job's options say, and then QStash's failure callback is
+    made. Delays are not waited for.
+
+    Args:
+        limit: How many deliveries to make at most.
+
+    Returns:
+        The deliveries, in order.
+
+    Raises:
+        AssertionError: It does not end, as a job is rescheduled or enqueues itself for ever.
+    """
+    _refuse_uncommitted()
+    done: list[Delivered] = []
+    tries: Counter[str] = Counter()
+    while waiting := _waiting():
+        for row in waiting:
+            if len(done) == limit:
+                raise AssertionError(
+                    f"there is work left after {limit} deliveries: does a job put itself off or "
+                    f"enqueue itself for ever? The last: {rows.describe(row)}"
+                )
+            done.append(_try(row, tries))
+    db.session.expire_all()
+    return done
+
+
+def _waiting() -> Sequence[JobExecution]:
+    return rows.jobs(
+        JobExecution.status.in_([Status.PENDING, Status.FAILED]), JobExecution.dead_at.is_(None)
+    )
+
+
+def _try(row: JobExecution, tries: Counter[str]) -> Delivered:
+    """Make one delivery; after the last, tell the app that QStash gives up."""
+    message_id = wire.message_id_of(row)
+    retried = max(wire.retried_of(row), tries[message_id])
+    tries[message_id] = retried + 1
+    answer = wire.post(wire.this_app(), wire.delivery(row, retried=retried))
+    last = answer.status_code == NEVER_AGAIN or retried >= (row.max_retries or 0)
+    if last and not _is_success(answer):
+        told = wire.post(wire.this_app(), wire.failure_callback(row, answer, retried))
+        if not _is_success(told):
+            raise AssertionError(
+                f"the failure callback was answered {told.status_code} ({told.text.strip()}), "
+                f"after {answer.status_code} ({answer.text.strip()}): {rows.describe(row)}"
+            )
+    return Delivered(row.job_id, row.job_type, retried, answer)
+
+
+def _is_success(answer: TestResponse) -> bool:
+    return answer.status_code // 100 == 2  # noqa: PLR2004 - HTTP's class of successes
+
+
+def _refuse_uncommitted() -> None:
+    if db.session.new or db.session.dirty or db.session.deleted:
+        raise AssertionError(
+            "the test's db.session holds work that is not committed, which a delivery, in a "
+            "transaction of its own, does not see: call db.session.commit() first"
+        )
