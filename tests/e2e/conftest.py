@@ -45,6 +45,10 @@ class Stack:
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self.settings}
+
     def start_web(self) -> None:
         command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
         self._start("web", command, PORT=self.base_url.rpartition(":")[2])
@@ -91,7 +95,7 @@ class Stack:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", *command],
                 cwd=ROOT,
-                env={**os.environ, **self.settings, **env},
+                env={**self.environment, **env},
                 stdout=log,
                 stderr=log,
             )

@@ -1,0 +1,53 @@
+"""Retries used up while the app was away: the job still ends where a person can see it."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.dev.guardian import ROOT
+from app.jobs import Status
+from tests.e2e.conftest import Stack
+from tests.e2e.test_emails import enqueue_to, in_dead_letters
+
+pytestmark = pytest.mark.usefixtures("producer")
+
+
+@pytest.fixture
+def given_up(stack: Stack, producer: Flask, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A job that QStash gave up, and an app that is still away."""
+    stack.kill("web", signal.SIGTERM)  # SIGKILL would leave its workers behind for a moment
+    job_id = enqueue_to(f"{request.node.name}@example.com", retries=1)
+    message_id = stack.row(job_id).message_id
+    stack.await_that(lambda: in_dead_letters(producer, message_id), "the dead letter")
+    yield job_id
+    if "web" not in stack._processes:
+        stack.start_web()
+
+
+def test_the_failure_callback_marks_it_dead_when_the_app_is_back(
+    stack: Stack, given_up: str
+) -> None:
+    assert stack.row(given_up).status == Status.PENDING
+
+    stack.start_web()
+
+    row = stack.final(given_up)
+    assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
+    assert row.error == "QStash gave up after 2 attempts: the last got no answer"
+
+
+def test_a_sweep_marks_it_dead_while_the_app_is_away(stack: Stack, given_up: str) -> None:
+    command = [sys.executable, "-m", "flask", "jobs", "sweep", "--json"]
+
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout)["dead_letters"] == 1
+    row = stack.row(given_up)
+    assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
