@@ -110,11 +110,6 @@ def test_a_bad_flow_control_value_is_refused(http: httpx.Client, value: str) -> 
     assert http.get("/v2/flowControl").json() == []
 
 
-def test_callbacks_cannot_be_delayed(http: httpx.Client) -> None:
-    headers = {"Upstash-Callback": URL, "Upstash-Callback-Delay": "5s"}
-    _refused(http.post(f"/v2/publish/{URL}", headers=headers), 400, "cannot be delayed")
-
-
 @pytest.mark.parametrize(
     ("cron", "word"),
     [
@@ -206,16 +201,13 @@ def test_what_is_unknown_is_not_found(http: httpx.Client, method: str, path: str
     _refused(http.request(method, f"/v2/{path}"), 404)
 
 
-@pytest.mark.parametrize(
-    ("path", "word"),
-    [
-        ("/v2/workflows/logs", "not part of the local QStash server"),
-        ("/v2/bulkActions/1", "a bulk cancel is over when it is answered"),
-        ("/llm/v1/chat/completions", "publish to a provider's own URL"),
-    ],
-)
-def test_endpoints_that_are_out_of_scope_say_so(http: httpx.Client, path: str, word: str) -> None:
-    _refused(http.get(path), 404, path, word)
+def test_endpoints_that_are_out_of_scope_say_so(http: httpx.Client) -> None:
+    for path, word in {
+        "/v2/workflows/logs": "not part of the local QStash server",
+        "/v2/bulkActions/1": "a bulk cancel is over when it is answered",
+        "/llm/v1/chat/completions": "publish to a provider's own URL",
+    }.items():
+        _refused(http.get(path), 404, path, word)
 
 
 def test_a_wrong_method_is_told_apart_from_a_wrong_path(http: httpx.Client) -> None:

@@ -110,6 +110,15 @@ def test_a_callback_has_a_timeout_of_its_own(
     assert "limit 1s" in error["error"]
 
 
+@CALLBACKS
+def test_a_callback_cannot_be_delayed(http: httpx.Client, kind: str) -> None:
+    headers = {kind: NOWHERE, f"{kind}-Delay": "5s"}
+    refused = http.post(f"/v2/publish/{NOWHERE}", headers=headers)
+    assert refused.status_code == 400
+    assert refused.json() == {"error": f"{kind}-Delay: callbacks cannot be delayed"}
+    assert http.get("/v2/events").json()["events"] == []
+
+
 def _letters(http: httpx.Client, url: str) -> list[dict[str, object]]:
     letters: list[dict[str, object]] = http.get(f"/v2/dlq?url={url}").json()["messages"]
     return letters

@@ -14,7 +14,10 @@ test("batch mixes URLs, queues and URL groups, with headers of their own", async
   ]);
   assert.match(single.messageId, /^msg_/);
   assert.match(queued.messageId, /^msg_/);
-  assert.deepEqual(grouped.map((one) => one.url), endpoints.map((one) => one.url));
+  assert.deepEqual(
+    grouped.map((one) => one.url),
+    endpoints.map((one) => one.url),
+  );
   const came = Object.fromEntries((await hook.wait(4)).map((got) => [got.path, got]));
   assert.deepEqual(Object.keys(came).sort(), ["/a", "/b", "/g1", "/g2"]);
   assert.deepEqual([came["/a"].body, came["/a"].headers["x-a"]], ["a", "1"]);
@@ -28,7 +31,10 @@ test("batchJSON serializes every body", async (t) => {
   const came = await hook.wait(2);
   assert.equal(sent.length, 2);
   assert.deepEqual(came.map((got) => JSON.parse(got.body).n).sort(), [1, 2]);
-  assert.deepEqual(new Set(came.map((got) => got.headers["content-type"])), new Set(["application/json"]));
+  assert.deepEqual(
+    new Set(came.map((got) => got.headers["content-type"])),
+    new Set(["application/json"]),
+  );
 });
 
 test("a batch of one is answered by a list of one", async (t) => {

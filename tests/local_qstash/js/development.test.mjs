@@ -10,7 +10,11 @@ test("the SDK's development mode finds the server by its port and downloads noth
   const headers = { Authorization: `Bearer ${QSTASH_TOKEN}` };
   // Were this not its development server, the SDK would fetch one: better fail here.
   assert.equal((await fetch(`${QSTASH_URL}/v2/keys`, { headers })).status, 200);
-  process.env = { PATH: process.env.PATH, QSTASH_DEV: "true", QSTASH_DEV_PORT: new URL(QSTASH_URL).port };
+  process.env = {
+    PATH: process.env.PATH,
+    QSTASH_DEV: "true",
+    QSTASH_DEV_PORT: new URL(QSTASH_URL).port,
+  };
   const said = t.mock.method(console, "log", () => {});
   const hook = await destination(t);
   await new Client().publish({ url: hook.url, body: "b" });

@@ -26,7 +26,8 @@ test("filters select dead letters and a cursor pages through them", async (t) =>
   const hook = await destination(t, broken);
   const found = await letters(hook.url, "filtered", 3);
   const ids = found.map((letter) => letter.dlqId);
-  const list = async (options) => (await client.dlq.listMessages(options)).messages.map((m) => m.dlqId);
+  const list = async (options) =>
+    (await client.dlq.listMessages(options)).messages.map((m) => m.dlqId);
   assert.deepEqual(await list({ filter: { url: hook.url, label: ["filtered", "x"] } }), ids);
   assert.deepEqual(await list({ filter: { label: "filtered", responseStatus: [404, 500] } }), ids);
   assert.deepEqual(await list({ filter: { label: "filtered", responseStatus: 404 } }), []);
@@ -36,7 +37,10 @@ test("filters select dead letters and a cursor pages through them", async (t) =>
   const filter = { label: "filtered" };
   const first = await client.dlq.listMessages({ filter, count: 2 });
   const rest = await client.dlq.listMessages({ filter, count: 2, cursor: first.cursor });
-  assert.deepEqual([...first.messages, ...rest.messages].map((m) => m.dlqId), ids);
+  assert.deepEqual(
+    [...first.messages, ...rest.messages].map((m) => m.dlqId),
+    ids,
+  );
   assert.equal(rest.cursor, undefined);
 });
 

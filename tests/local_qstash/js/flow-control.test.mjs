@@ -6,7 +6,8 @@ import { client, destination } from "./support.mjs";
 test("a key is made by its first message, and can be paused, pinned and reset", async (t) => {
   const hook = await destination(t);
   const { flowControl } = client;
-  const publish = (limits) => client.publish({ url: hook.url, flowControl: { key: "k", ...limits } });
+  const publish = (limits) =>
+    client.publish({ url: hook.url, flowControl: { key: "k", ...limits } });
   await flowControl.pause("k");
   await publish({ parallelism: 2, rate: 10, period: 60 });
   let key = await flowControl.get("k");
@@ -15,7 +16,10 @@ test("a key is made by its first message, and can be paused, pinned and reset", 
   await flowControl.pin("k", { parallelism: 7 });
   await publish({ parallelism: 1, rate: 10, period: 60 });
   key = await flowControl.get("k");
-  assert.deepEqual([key.parallelismMax, key.isPinnedParallelism, key.isPinnedRate], [7, true, false]);
+  assert.deepEqual(
+    [key.parallelismMax, key.isPinnedParallelism, key.isPinnedRate],
+    [7, true, false],
+  );
   await flowControl.unpin("k", { parallelism: true });
   await flowControl.resume("k");
   await hook.wait(2);

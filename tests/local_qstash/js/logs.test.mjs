@@ -14,7 +14,10 @@ test("a delivered message went through three states, newest first", async (t) =>
   const hook = await destination(t);
   const { messageId } = await client.publish({ url: hook.url, body: "b", label: "log" });
   const logs = await until(messageId, "DELIVERED");
-  assert.deepEqual(logs.map((entry) => entry.state), ["DELIVERED", "ACTIVE", "CREATED"]);
+  assert.deepEqual(
+    logs.map((entry) => entry.state),
+    ["DELIVERED", "ACTIVE", "CREATED"],
+  );
   assert.deepEqual([logs[0].url, logs[0].label, atob(logs[0].body)], [hook.url, "log", "b"]);
   const { events } = await client.events({ filter: { messageId } });
   assert.deepEqual(events, logs);

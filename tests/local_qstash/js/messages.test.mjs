@@ -9,7 +9,10 @@ const later = async (options = {}) =>
 test("a waiting message can be looked at", async () => {
   const messageId = await later({ body: "b", headers: { "X-A": "1" } });
   const got = await client.messages.get(messageId);
-  assert.deepEqual([got.messageId, got.url, got.method, got.body], [messageId, NOWHERE, "POST", "b"]);
+  assert.deepEqual(
+    [got.messageId, got.url, got.method, got.body],
+    [messageId, NOWHERE, "POST", "b"],
+  );
   assert.deepEqual(got.header["X-A"], ["1"]);
 });
 

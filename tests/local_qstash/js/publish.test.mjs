@@ -44,7 +44,10 @@ test("every option of a publish is kept", async () => {
   assert.ok(got.notBefore > got.createdAt);
   assert.equal(got.maxRetries, 5);
   assert.equal(got.retryDelayExpression, "1000 * (1 + retried)");
-  assert.deepEqual([got.callback, got.failureCallback], [`${NOWHERE}/callback`, `${NOWHERE}/failed`]);
+  assert.deepEqual(
+    [got.callback, got.failureCallback],
+    [`${NOWHERE}/callback`, `${NOWHERE}/failed`],
+  );
   assert.deepEqual(got.callbackHeader, { "X-Mine": ["1"] });
   assert.deepEqual([got.label, got.labels], ["blue", ["blue", "green"]]);
   assert.deepEqual(
@@ -72,7 +75,10 @@ test("the content can be what makes a duplicate", async () => {
   const publish = (body) =>
     client.publishJSON({ url: NOWHERE, delay: "1h", body, contentBasedDeduplication: true });
   const sent = [await publish({ a: 1 }), await publish({ a: 1 }), await publish({ a: 2 })];
-  assert.deepEqual(sent.map((one) => one.deduplicated ?? false), [false, true, false]);
+  assert.deepEqual(
+    sent.map((one) => one.deduplicated ?? false),
+    [false, true, false],
+  );
 });
 
 test("redacted fields are hidden from outputs and delivered all the same", async (t) => {

@@ -23,7 +23,10 @@ test("messages are delivered in the order of their acceptance", async (t) => {
   await queue.enqueue({ url: hook.url, body: "1" });
   await queue.enqueueJSON({ url: hook.url, body: 2 });
   await queue.enqueue({ url: hook.url, body: "3" });
-  assert.deepEqual((await hook.wait(3)).map((got) => got.body), ["1", "2", "3"]);
+  assert.deepEqual(
+    (await hook.wait(3)).map((got) => got.body),
+    ["1", "2", "3"],
+  );
 });
 
 test("a paused queue accepts but starts nothing until it is resumed", async (t) => {

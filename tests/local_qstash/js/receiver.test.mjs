@@ -34,7 +34,10 @@ test("the receiver refuses another body, another URL and another key", async (t)
 
 test("the receiver accepts deliveries after the keys have been rotated", async (t) => {
   const headers = { Authorization: `Bearer ${process.env.QSTASH_TOKEN}` };
-  const rotated = await fetch(`${process.env.QSTASH_URL}/v2/keys/rotate`, { method: "POST", headers });
+  const rotated = await fetch(`${process.env.QSTASH_URL}/v2/keys/rotate`, {
+    method: "POST",
+    headers,
+  });
   assert.equal((await rotated.json()).current, process.env.QSTASH_NEXT_SIGNING_KEY);
   assert.equal(await receiver.verify(await delivered(t, "b")), true);
 });

@@ -24,12 +24,21 @@ test("a schedule keeps every option it is created with", async () => {
   });
   const got = await client.schedules.get(scheduleId);
   assert.equal(got.cron, "CRON_TZ=Europe/Paris 0 9 * * MON-FRI");
-  assert.deepEqual([got.destination, got.body, got.method], ["https://example.com/report", "b", "PUT"]);
-  assert.deepEqual([got.delay, got.timeout, got.retries, got.retryDelayExpression], [10, 20, 2, "1000"]);
+  assert.deepEqual(
+    [got.destination, got.body, got.method],
+    ["https://example.com/report", "b", "PUT"],
+  );
+  assert.deepEqual(
+    [got.delay, got.timeout, got.retries, got.retryDelayExpression],
+    [10, 20, 2, "1000"],
+  );
   assert.deepEqual(got.header["X-A"], ["1"]);
   assert.equal(got.callback, "https://example.com/callback");
   assert.equal(got.failureCallback, "https://example.com/failed");
-  assert.deepEqual([got.queueName, got.label, got.labels], ["reports", "daily", ["daily", "money"]]);
+  assert.deepEqual(
+    [got.queueName, got.label, got.labels],
+    ["reports", "daily", ["daily", "money"]],
+  );
   assert.deepEqual([got.flowControlKey, got.parallelism], ["reports", 1]);
   assert.deepEqual([got.isPaused, got.nextScheduleTime > got.createdAt], [false, true]);
 });

@@ -12,7 +12,10 @@ test("a URL group is filled, listed, emptied and deleted", async () => {
   const group = await client.urlGroups.get("g");
   assert.deepEqual([group.name, group.endpoints], ["g", [A, B]]);
   await client.urlGroups.removeEndpoints({ name: "g", endpoints: [{ name: "one" }] });
-  assert.deepEqual((await client.urlGroups.list()).map((one) => one.endpoints), [[B]]);
+  assert.deepEqual(
+    (await client.urlGroups.list()).map((one) => one.endpoints),
+    [[B]],
+  );
   await client.urlGroups.delete("g");
   await client.urlGroups.delete("g");
   await assert.rejects(client.urlGroups.get("g"), { status: 404 });
@@ -30,7 +33,10 @@ test("a publish to a group goes to every endpoint", async (t) => {
   await client.urlGroups.addEndpoints({ name: "fan", endpoints });
   const sent = await client.publishJSON({ urlGroup: "fan", body: { n: 1 } });
   const came = await hook.wait(2);
-  assert.deepEqual(sent.map((one) => one.url), endpoints.map((one) => one.url));
+  assert.deepEqual(
+    sent.map((one) => one.url),
+    endpoints.map((one) => one.url),
+  );
   assert.deepEqual(came.map((got) => got.path).sort(), ["/a", "/b"]);
   assert.equal(came[0].headers["upstash-topic-name"], "fan");
   const message = await client.messages.get(sent[0].messageId);
