@@ -36,7 +36,7 @@ def started(
             process.kill()
 
 
-def _announced(process: subprocess.Popen[str]) -> dict[str, str]:
+def announced(process: subprocess.Popen[str]) -> dict[str, str]:
     """Read up to the line that says that it is ready."""
     assert process.stdout is not None
     lines = []
@@ -49,7 +49,7 @@ def _announced(process: subprocess.Popen[str]) -> dict[str, str]:
 
 def test_it_prints_an_env_file_and_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with started("--memory", cwd=tmp_path) as process:
-        told = _announced(process)
+        told = announced(process)
         assert list(told) == [
             "QSTASH_URL",
             "QSTASH_TOKEN",
@@ -74,7 +74,7 @@ def test_it_keeps_its_state_in_the_instance_folder_over_an_interrupt(
     tmp_path: Path, destination: Destination
 ) -> None:
     with started(cwd=tmp_path) as process:
-        told = _announced(process)
+        told = announced(process)
         headers = {"Authorization": f"Bearer {told['QSTASH_TOKEN']}", "Upstash-Delay": "1s"}
         url = f"{told['QSTASH_URL']}/v2/publish/{destination.url}"
         assert httpx.post(url, headers=headers).status_code == 200
@@ -112,7 +112,7 @@ def test_what_it_cannot_do_it_says_in_a_line(tmp_path: Path, options: list[str],
 def test_faults_and_their_seed_are_told_in_the_log(tmp_path: Path) -> None:
     options = ("--memory", "--fault", "publish-fail=1", "--fault", "drop=0", "--fault-seed", "7")
     with started(*options, cwd=tmp_path) as process:
-        told = _announced(process)
+        told = announced(process)
         headers = {"Authorization": f"Bearer {told['QSTASH_TOKEN']}"}
         url = f"{told['QSTASH_URL']}/v2/publish/http://127.0.0.1:1"
         assert httpx.post(url, headers=headers).status_code == 500
@@ -125,6 +125,6 @@ def test_it_can_be_shown_to_others_with_credentials_of_ones_own(tmp_path: Path) 
     environment = {"QSTASH_DEV_TOKEN": "mine", "QSTASH_DEV_SIGNING_KEYS": "sig_a sig_b"}
     options = ("--memory", "--host", "0.0.0.0")  # noqa: S104
     with started(*options, cwd=tmp_path, environment=environment) as process:
-        told = _announced(process)
+        told = announced(process)
         assert told["QSTASH_TOKEN"] == "mine"
         assert _get(told, "keys") == {"current": "sig_a", "next": "sig_b"}

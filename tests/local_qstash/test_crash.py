@@ -8,6 +8,7 @@ are made; `CRASH_SEEDS=20 pytest tests/local_qstash/test_crash.py` makes twenty.
 import asyncio
 import os
 import random
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qstash import AsyncQStash
+from qstash import AsyncQStash, QStash
 from qstash.log import LogState
 
 from app.local_qstash.settings import DEVELOPMENT
@@ -33,6 +34,8 @@ from .crash_run import (
     order,
     requests,
 )
+from .destination import Destination, Reply
+from .test_cli import announced, started
 
 SEEDS = int(os.environ.get("CRASH_SEEDS", "2"))
 
@@ -65,6 +68,27 @@ def test_nothing_that_was_accepted_is_lost(seed: int, tmp_path: Path) -> None:
     assert found.held == sorted(found.held), "a paused FIFO queue was left out of order"
     assert found.settings_after == found.settings_before
     assert found.exit_status == 0
+
+
+def test_a_queue_that_was_killed_repeats_its_head_but_never_goes_back(
+    tmp_path: Path, destination: Destination
+) -> None:
+    held = threading.Event()
+    destination.replies["/2"] = [Reply(hold=held)]
+    with started(cwd=tmp_path) as process:
+        told = announced(process)
+        client = QStash(told["QSTASH_TOKEN"], base_url=told["QSTASH_URL"])
+        with client.http._client:
+            client.queue.upsert("q", paused=True)
+            for number in (1, 2, 3):
+                client.message.enqueue(queue="q", url=f"{destination.url}/{number}")
+            client.queue.resume("q")
+        destination.wait(2)
+        process.kill()
+    held.set()
+    with started(cwd=tmp_path):
+        got = destination.wait(4)
+    assert [one.path for one in got] == ["/1", "/2", "/2", "/3"]
 
 
 async def run(seed: int, folder: Path) -> Aftermath:

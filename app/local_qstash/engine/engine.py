@@ -175,16 +175,18 @@ class Engine:
         return await self.transport.send(message, message.body)
 
     async def _record(self, message: Message, outcome: Outcome) -> None:
+        if outcome.retry_at is None:
+            self.messages.pop(message.seq, None)  # so that nobody cancels it while this is written
         self.enroll(outcome.callbacks, outcome.batch)
-        if not outcome.callbacks:
-            self.store.soon().merge(outcome.batch)
-        else:
+        if outcome.callbacks or message.place:
             await self._commit_until_written(outcome.batch)
+        else:
+            self.store.soon().merge(outcome.batch)
         for callback in outcome.callbacks:
             self._retake_place(callback)
         self.admit(outcome.callbacks)
         if outcome.retry_at is None:
-            self._forget(message)
+            self.gates.message_over(message)
         else:
             message.retried += 1
             message.due_at = outcome.retry_at
@@ -192,7 +194,11 @@ class Engine:
         self.feed.publish(outcome.batch.events[-1][2], message)
 
     async def _commit_until_written(self, batch: Batch) -> None:
-        """Write an outcome with callbacks: what was done must not be forgotten for a full disk."""
+        """Write an outcome that something follows from, and must not be forgotten for a full disk.
+
+        A callback tells others of it, and the next in a queue starts after it: not twice, and not
+        again after the next, should the server be killed.
+        """
         while True:
             try:
                 return await self.store.commit(batch)
@@ -201,12 +207,9 @@ class Engine:
 
     def _drop(self, message: Message) -> None:
         cancelled(self.store.soon(), message, self.clock.now())
-        self._forget(message)
-        self.feed.publish("CANCELED", message)
-
-    def _forget(self, message: Message) -> None:
         self.messages.pop(message.seq, None)
         self.gates.message_over(message)
+        self.feed.publish("CANCELED", message)
 
 
 def _tell(message: Message, answer: Answer, outcome: Outcome) -> None:
