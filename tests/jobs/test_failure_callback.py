@@ -15,7 +15,7 @@ from app.jobs import Status, enqueue, outbox
 from app.jobs.delivery import firing_id
 from app.jobs.publisher import Message
 from tests.jobs.conftest import Rows, wait_until
-from tests.support.qstash import deliver, envelope
+from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 
 PATH = "/api/jobs/failure-callback"
 
@@ -61,6 +61,14 @@ def test_only_qstash_may_call_it(client: FlaskClient, rows: Rows) -> None:
 
     assert forged.status_code == 401
     assert rows[job_id].status == Status.PENDING
+
+
+def test_where_to_forward_is_signed_too(client: FlaskClient, rows: Rows) -> None:
+    body = json.dumps(report(envelope({"action": "x"}))).encode()
+    good = token(claims_for(body, BASE_URL + PATH))
+
+    elsewhere = f"{PATH}?forward=https://evil.example"
+    assert deliver(client, body, elsewhere, signature=good).status_code == 401
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])
@@ -186,7 +194,12 @@ def test_an_odd_body_is_refused_for_good(client: FlaskClient, body: Any, said: s
 
 def test_what_is_odd_but_readable_is_taken(client: FlaskClient, rows: Rows) -> None:
     job = envelope({"action": "x"})
-    odd = {"status": "503", "retried": "3", "scheduleId": None, "body": encoded(b"\x00\xff")}
+    odd: dict[str, Any] = {
+        "status": "503",
+        "retried": "3",
+        "scheduleId": None,
+        "body": encoded(b"\x00\xff"),
+    }
 
     assert call_back(client, report(job, **odd)).status_code == 200
     assert rows[job["jobId"]].error == "QStash gave up: the last got no answer"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
 from sqlalchemy import text
 
+from app.db import db
 from app.jobs import Status, enqueue, schedule, timer
 from app.jobs.delivery import firing_id
 from app.jobs.extension import _publisher
@@ -307,3 +309,25 @@ def test_a_bad_duration_is_one_line(cli: FlaskCliRunner, option: str) -> None:
 def letters(qstash: QStash, endpoint: str) -> list[Any]:
     found = qstash.dlq.list().messages
     return [letter for letter in found if letter.url == f"{BASE_URL}/api/jobs/{endpoint}"]
+
+
+@pytest.mark.parametrize("make", [left_behind, died])
+def test_a_sweep_passes_over_what_another_holds(
+    app: Flask, rows: Rows, qstash: QStash, make: Callable[[Rows], str]
+) -> None:
+    held, free = make(rows), make(rows)
+
+    def run() -> Report:
+        with app.app_context():
+            return sweep()
+
+    with ThreadPoolExecutor(1) as threads, db.engine.connect() as other:
+        lock = text("SELECT 1 FROM job_executions WHERE job_id = :id FOR UPDATE")
+        other.execute(lock, {"id": held})
+        swept = threads.submit(run)
+        try:
+            assert swept.result(10) in (Report(published=1), Report(rescued=1))
+        finally:
+            other.rollback()
+    assert rows[free].published_at is not None
+    assert rows[held].published_at is None or rows[held].status == Status.PROCESSING
