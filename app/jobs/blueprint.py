@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, update_wrapper
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
 from app.jobs import dispatcher, sealing, versions
 from app.jobs.context import Job
-from app.jobs.periodic import Periodic
 from app.jobs.registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
 from app.jobs.schemas import PayloadSchema
 from app.jobs.signature import signed
 from app.jobs.worker import deliver
+
+if TYPE_CHECKING:
+    from app.jobs.periodic import Periodic
 
 P = TypeVar("P")
 Result = dict[str, Any] | None
