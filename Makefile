@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check lint types format bench clean
+.PHONY: help demo dev test check lint types format bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -41,9 +41,12 @@ format: $(READY) ## Format the code and fix what ruff can fix
 bench: $(READY) ## Measure speed against floors taken in the same run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
+chaos: $(READY) ## Kill everything under load and count what was lost (CHAOS_ARGS="--jobs 1000")
+	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
+
 clean: ## Remove all that the other targets made, the development database too
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m app.dev destroy; fi
-	@rm -rf .venv instance .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv instance tests/local_qstash/js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.txt pyproject.toml

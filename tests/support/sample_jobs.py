@@ -76,6 +76,9 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
             enqueue("noop", {"action": "none"}, session=db.session)
             if payload.action == "bad-parent":
                 raise ValueError("after the child")
+        case "parent-effect":
+            fast: Any = {"retries": 30, "retry_delay": "1000"}
+            enqueue("sample", {"action": "none"}, session=db.session, **fast)
         case "log":
             logging.getLogger(__name__).warning("at work")
         case "progress":
