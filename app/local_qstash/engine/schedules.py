@@ -114,8 +114,10 @@ class Schedules:
             schedule.error = str(error)
             logger.warning("Schedule %s published nothing: %s", schedule.id, error)
             return
+        # Before they are accepted: the states of the last firing are those of messages since then.
+        fired_at = self._clock.now()
         await self._accept(drafts)
-        schedule.error, schedule.last_time = None, self._clock.now()
+        schedule.error, schedule.last_time = None, fired_at
         row = (schedule.last_time, schedule.id)
         statement = "UPDATE schedules SET last_time = ? WHERE id = ?"
         self._store.soon().calls.append(lambda db: db.execute(statement, row))

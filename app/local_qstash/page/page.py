@@ -44,7 +44,8 @@ class Page:
         self._renderer = Renderer()
 
     def owns(self, request: web.BaseRequest) -> bool:
-        return request.raw_path.partition("?")[0].split("/")[1] in _OWN
+        path = request.raw_path.partition("?")[0]
+        return path.startswith("/") and path.split("/")[1] in _OWN
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises for what a visitor did."""
