@@ -44,7 +44,6 @@ from app.dev.postgres import Server  # noqa: E402
 from app.jobs import JobExecution, enqueue, enqueue_many  # noqa: E402
 from app.jobs.background import BackgroundPublisher  # noqa: E402
 from app.jobs.extension import _publisher  # noqa: E402
-from app.local_qstash.testing import LocalQStash  # noqa: E402
 from tests.support.qstash import claims_for, envelope, token  # noqa: E402
 
 PAYLOAD = {"action": "none", "count": 1}
@@ -115,8 +114,8 @@ def measure_enqueue(app: Flask, count: int) -> None:
     report("one INSERT through SQLAlchemy Core, in a session", insert_row)
     report("enqueue in a session", in_session, insert_row, "target under 1.5")
     counted("enqueue in a session", enqueue_in_session)
-    with LocalQStash() as server:
-        app.config.update(QSTASH_URL=server.url, QSTASH_TOKEN=server.token)
+    with qstash() as url:
+        app.config.update(QSTASH_URL=url)
         state = replace(app.extensions["jobs"], publisher=_publisher(app.config))
         app.extensions["jobs"] = state
         inline = timed(count, enqueue_alone)
@@ -264,6 +263,22 @@ def database(folder: Path) -> Iterator[str]:
         yield server.create_database("benchmark")
     finally:
         server.destroy()
+
+
+@contextmanager
+def qstash() -> Iterator[str]:
+    """Run the local QStash server in a process of its own, as the app would meet it."""
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port"]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*command, url.rpartition(":")[2]], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    try:
+        await_port(int(url.rpartition(":")[2]))
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class Publisher:
         self._budget = budget
 
     #: How many messages one batch request carries.
-    BATCH = 100
+    BATCH = 250
 
     def publish(self, message: Message) -> str:
         """Hand a job to QStash and return the message id.

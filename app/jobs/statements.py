@@ -12,6 +12,9 @@ KEPT_ATTEMPTS = 20
 #: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
 LEASE_MARGIN = 15
 
+# The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
+# handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
+# a lazy commit, in RETURNING because that costs no statement of its own.
 # `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
 # transaction may be as old as the handler. A row that the TypeScript starter set to processing has
 # no lease: it counts as held for as long as one of ours would be.
@@ -47,7 +50,8 @@ CLAIM = text(
                             '-infinity') < now())
     RETURNING generation, reschedules, max_retries, user_id, organization_id,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
-              coalesce((attempts->-1->>'number')::int, 0) + 1 AS attempt
+              CASE WHEN set_config('synchronous_commit', 'off', true) = 'off'
+                   THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
     """  # noqa: S608 - the only values in the text are this module's numbers
 )
 
@@ -97,7 +101,9 @@ RESCHEDULE = text(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
-           available_at = clock_timestamp() + make_interval(secs => :delay), {_KEEP_ATTEMPT}
+           available_at = clock_timestamp() + make_interval(secs => :delay),
+           completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
+           {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, generation, reschedules, available_at
     """  # noqa: S608 - likewise
