@@ -32,9 +32,9 @@ _envelopes = EnvelopeSchema()
 _GIVE_UP = text(
     f"""
     UPDATE job_executions
-       SET status = CASE WHEN status = 'processing' AND cancelled_at IS NOT NULL
-                         THEN 'cancelled' ELSE 'failed' END,
-           error = :error, dead_at = now(), completed_at = now(), updated_at = now(),
+       SET status = CASE WHEN cancelled_at IS NULL THEN 'failed' ELSE 'cancelled' END,
+           dead_at = CASE WHEN cancelled_at IS NULL THEN now() END,
+           error = :error, completed_at = now(), updated_at = now(),
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END,
            lease_token = NULL, lease_expires_at = NULL,
            published_at = coalesce(published_at, now()),
@@ -114,11 +114,13 @@ def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
         raise InvalidDelivery("the report names no message", {"sourceMessageId": ["Missing."]})
     error = _error(report)
     row = _row(_source(report), message_id, report.get("scheduleId"))
+    now = datetime.now(UTC)
+    dead = {"status": Status.FAILED, "error": error, "dead_at": now, "completed_at": now}
     return DeadLetter(
         job_id=row["job_id"],
         message_id=message_id,
         error=error,
-        row=row | {"status": Status.FAILED, "error": error, "dead_at": datetime.now(UTC)},
+        row=row | dead | {"published_at": now},
         report=jsonb.dumps(report),
         forward_to=forward_to,
     )

@@ -134,11 +134,11 @@ def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) 
 
 def reschedule(
     connection: Connection, lease: Lease, outcome: Rescheduled, timing: Timing, endpoint: str
-) -> Message | None:
+) -> Message | Cancelled | None:
     """Put the job back and return what to publish anew.
 
     Returns:
-        None if the lease is gone, or the job was cancelled meanwhile.
+        `Cancelled` if somebody had cancelled the job meanwhile; None if the lease is gone.
     """
     row = _change(
         connection,
@@ -148,8 +148,10 @@ def reschedule(
         delay=outcome.delay,
         attempt=_attempt(lease, timing, outcome.kind, 200, error=outcome.error),
     ).one_or_none()
-    if row is None or row.status == Status.CANCELLED:
+    if row is None:
         return None
+    if row.status == Status.CANCELLED:
+        return Cancelled()
     return Message(
         job_id=lease.job_id,
         job_type=row.job_type,

@@ -79,6 +79,9 @@ def _reschedule(config: JobConfig, lease: Lease, done: Rescheduled, timing: Timi
     message = in_transaction(lambda tx: leases.reschedule(tx, lease, done, timing, config.endpoint))
     if message is None:
         return _lost(config, lease)
+    if isinstance(message, Cancelled):
+        log.info("[jobs] Job cancelled", extra=about(config, lease, timing))
+        return message
     fields = {**about(config, lease, timing), "delay": done.delay, "reason": done.error}
     log.info("[jobs] Job rescheduled", extra=fields)
     if outbox.publish_one(message):

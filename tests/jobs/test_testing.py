@@ -10,11 +10,14 @@ from app.jobs import (
     PublishUnavailable,
     Status,
     UnknownJobType,
+    actions,
     enqueue,
     enqueue_many,
+    maintenance,
     outbox,
     schedule,
 )
+from app.jobs.filters import Filter
 from app.jobs.publisher import Message
 from app.jobs.testing import (
     assert_enqueued,
@@ -227,9 +230,18 @@ def test_a_schedule_is_taken(published: list[Message]) -> None:
     assert schedule("sample", "0 9 * * *", GOOD, schedule_id="daily") == "daily"
 
 
+def test_a_job_may_be_cancelled_and_jobs_be_swept(published: list[Message]) -> None:
+    job_id = enqueue("sample", GOOD)
+
+    actions.cancel(Filter(job_ids=(job_id,)), by="test")
+
+    assert maintenance.sweep() == maintenance.Report()
+    assert drain() == []
+
+
 def test_a_question_names_the_fixture_that_answers(published: list[Message]) -> None:
     with pytest.raises(PublishUnavailable, match="with `local_qstash` a real server answers"):
-        outbox.publisher().ask(lambda qstash: qstash.dlq.list())
+        outbox.publisher().ask(lambda qstash: qstash.schedule.list())
 
 
 def publish(server: LocalQStash) -> httpx.Response:

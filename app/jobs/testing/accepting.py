@@ -1,10 +1,17 @@
-"""A QStash that takes every message, without a network."""
+"""A QStash that takes every message and delivers none, without a network."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from app.jobs.errors import PublishUnavailable
 from app.jobs.publisher import Message, Publisher
+
+# What the extension asks besides: to forget messages, and for dead letters. There are none.
+_ANSWERS = SimpleNamespace(
+    message=SimpleNamespace(cancel_many=len),
+    dlq=SimpleNamespace(list=lambda **_: SimpleNamespace(messages=[], cursor=None)),
+)
 
 
 class AcceptingPublisher(Publisher):
@@ -29,12 +36,16 @@ class AcceptingPublisher(Publisher):
         """Take a schedule, which never fires."""
         return schedule_id or "scd_1"
 
-    def ask(self, _: Any) -> Any:
-        """Answer no question.
+    def ask(self, question: Any) -> Any:
+        """Answer what a sweep or a cancel asks.
 
         Raises:
-            PublishUnavailable: Always; the message names the fixture that can.
+            PublishUnavailable: It is another question; the message names the fixture that can.
         """
-        raise PublishUnavailable(
-            "the fixture `published` only takes messages; with `local_qstash` a real server answers"
-        )
+        try:
+            return question(_ANSWERS)
+        except AttributeError as error:
+            raise PublishUnavailable(
+                "the fixture `published` only takes messages; with `local_qstash` a real server "
+                "answers"
+            ) from error

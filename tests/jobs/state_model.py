@@ -1,0 +1,200 @@
+"""What must become of a job, in plain Python: the table of transitions, event by event."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+KEPT = 20
+MAX_RESCHEDULES = 2
+#: Of the scripted job type, and of a row that does not know its own.
+RETRIES, DEFAULT_RETRIES = 1, 3
+FINAL = {"completed", "cancelled"}
+
+
+@dataclass
+class Model:
+    """One job. Each event returns the status that it must be answered with.
+
+    Attributes:
+        lease: The number of the attempt that holds it.
+        tried: The messages of the attempts that are kept.
+    """
+
+    job_id: str
+    status: str = "pending"
+    dead: bool = False
+    cancelled: bool = False
+    retried: int = 0
+    max_retries: int | None = RETRIES
+    generation: int = 0
+    reschedules: int = 0
+    message: str | None = None
+    published: bool = False
+    lease: int | None = None
+    alive: bool = False
+    claims: int = 0
+    outcomes: list[str] = field(default_factory=list)
+    tried: list[str | None] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        return self.dead or self.status in FINAL
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the row must say."""
+        return {
+            "status": self.status,
+            "dead": self.dead,
+            "completed_at": self.is_over,
+            "cancelled_at": self.cancelled,
+            "retried": self.retried,
+            "max_retries": self.max_retries,
+            "generation": self.generation,
+            "reschedules": self.reschedules,
+            "message": self.message,
+            "published": self.published,
+            "leased": self.lease is not None,
+        }
+
+    @property
+    def current_message(self) -> str:
+        """The message that the job waits for, or what QStash will call it."""
+        return self.message or f"msg_{self.job_id}-{self.generation}-{self.reschedules}"
+
+    def publish(self) -> None:
+        self.message, self.published = self.current_message, True
+
+    def claim(self, message: str, retried: int) -> int | None:
+        """Return the attempt's lease, or None where nothing must be executed."""
+        if not self._may_claim(message):
+            return None
+        if self.status == "processing":
+            self._keep("lost", self.message)
+        self.status, self.dead = "processing", False
+        self.claims += 1
+        self.lease, self.alive = self.claims, True
+        self.message, self.retried, self.published = message, retried, True
+        self.max_retries = RETRIES if self.max_retries is None else self.max_retries
+        return self.lease
+
+    def refusal(self) -> int:
+        return 200 if self.is_over else 503
+
+    def finish(self, lease: int, message: str, outcome: str, *, qstash_is_up: bool = True) -> int:
+        """End an attempt as its handler did."""
+        if lease != self.lease:
+            return 503
+        if outcome == "check":
+            self.alive = True
+            outcome = "cancelled" if self.cancelled else "completed"
+        if outcome == "later" and self.reschedules >= MAX_RESCHEDULES:
+            outcome = "permanent"
+        name = {"later": "rescheduled"}.get(outcome, outcome)
+        self._keep("failed" if outcome in {"permanent", "timeout"} else name, message)
+        self.lease, self.alive = None, False
+        match outcome:
+            case "completed":
+                self.status, self.cancelled = "completed", False
+            case "cancelled":
+                self.status = "cancelled"
+            case "later":
+                return self._reschedule(qstash_is_up=qstash_is_up)
+            case _:
+                self._fail(for_good=outcome == "permanent" or self.retried >= self._retries)
+                return 489 if outcome == "permanent" else 500
+        return 200
+
+    def expire(self) -> None:
+        self.alive = False
+
+    def cancel(self) -> None:
+        if self.status in {"pending", "failed"}:
+            self.status, self.dead = "cancelled", False
+            self.cancelled = True
+        elif self.status == "processing":
+            self.cancelled = True
+
+    def retry(self, *, qstash_is_up: bool) -> None:
+        if self.status not in {"failed", "cancelled"}:
+            return
+        self.status, self.dead, self.cancelled, self.retried = "pending", False, False, 0
+        self.generation, self.reschedules = self.generation + 1, 0
+        self.message, self.published = None, False
+        self.max_retries = self._retries
+        if qstash_is_up:
+            self.publish()
+
+    def give_up(self, message: str) -> int:
+        """QStash's failure callback."""
+        if self.status == "processing" and self.alive:
+            return 503
+        known = message == self.message or (
+            self.message is None and self.generation == 0 and self.reschedules == 0
+        )
+        if self.is_over or not known:
+            return 200
+        self.message, self.published = message, True
+        if self.status == "processing":
+            self._lose()
+        self._fail(for_good=True)
+        return 200
+
+    def refuse(self) -> int:
+        """Take a delivery whose payload does not fit."""
+        if self.status in {"pending", "failed"}:
+            self.status, self.dead = "failed", True
+        return 489
+
+    def sweep(self, *, qstash_is_up: bool) -> None:
+        if self.status == "processing" and not self.alive:
+            self._lose()
+            if self.cancelled:
+                self.status = "cancelled"
+            elif self.outcomes[-KEPT:].count("lost") > min(self._retries, KEPT - 1):
+                self._fail(for_good=True)
+            else:
+                self.status, self.message, self.published = "pending", None, False
+            self.reschedules += 1
+        waits = self.status == "pending" and not self.published
+        if waits and qstash_is_up and self.max_retries is not None:
+            self.publish()
+
+    @property
+    def _retries(self) -> int:
+        return DEFAULT_RETRIES if self.max_retries is None else self.max_retries
+
+    def _may_claim(self, message: str) -> bool:
+        match self.status:
+            case "pending":
+                return True
+            case "failed":
+                is_redrive = message != self.message and message not in self.tried[-KEPT:]
+                return not self.dead or is_redrive
+            case "processing":
+                return not self.alive and not self.cancelled
+        return False
+
+    def _fail(self, *, for_good: bool) -> None:
+        if self.cancelled:
+            self.status = "cancelled"
+        else:
+            self.status, self.dead = "failed", for_good
+
+    def _reschedule(self, *, qstash_is_up: bool) -> int:
+        self.status = "cancelled" if self.cancelled else "pending"
+        self.reschedules += 1
+        self.message, self.published = None, False
+        if self.cancelled:
+            return 200
+        if not qstash_is_up:
+            return 500
+        self.publish()
+        return 200
+
+    def _lose(self) -> None:
+        self._keep("lost", self.message)
+        self.lease, self.alive = None, False
+
+    def _keep(self, outcome: str, message: str | None) -> None:
+        self.outcomes.append(outcome)
+        self.tried.append(message)

@@ -1,0 +1,368 @@
+"""No sequence of deliveries, duplicates, crashes, cancels, retries and sweeps breaks the promises.
+
+Hypothesis makes up the sequences; each step is done to the real app and to `Model`, and after each
+the row must be as the model says, while a trigger watches every change of status.
+`HYPOTHESIS_PROFILE=thorough` tries far more of them.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from app.db import db
+from app.jobs import (
+    Job,
+    JobBlueprint,
+    JobTimeout,
+    PermanentError,
+    PublishUnavailable,
+    RetryLater,
+    actions,
+    enqueue,
+)
+from app.jobs.filters import Filter
+from app.jobs.maintenance import sweep
+from app.jobs.models import JobExecution
+from app.jobs.publisher import Message
+from app.jobs.testing import rows
+from app.jobs.testing.accepting import AcceptingPublisher
+from tests.jobs.state_model import KEPT, MAX_RESCHEDULES, RETRIES, Model
+from tests.jobs.test_failure_callback import PATH, report
+from tests.support.qstash import deliver, envelope
+from tests.support.sample_jobs import Effect, SampleSchema
+
+PROFILES = {
+    "quick": settings(max_examples=70, stateful_step_count=20, derandomize=True, deadline=None),
+    "thorough": settings(max_examples=1500, stateful_step_count=40, database=None, deadline=None),
+}
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
+GOOD = {"action": "scripted"}
+
+#: The table of transitions; a status may always stay as it is.
+WATCH = """
+    CREATE FUNCTION watch_status() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
+            ('pending', 'processing'), ('pending', 'failed'), ('pending', 'cancelled'),
+            ('processing', 'completed'), ('processing', 'failed'), ('processing', 'pending'),
+            ('processing', 'cancelled'), ('failed', 'processing'), ('failed', 'pending'),
+            ('failed', 'cancelled'), ('cancelled', 'pending'))
+        THEN RAISE USING MESSAGE = 'illegal: ' || OLD.status || ' to ' || NEW.status; END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER watch_status BEFORE UPDATE ON job_executions
+        FOR EACH ROW EXECUTE FUNCTION watch_status();
+"""
+UNWATCH = "DROP TRIGGER watch_status ON job_executions; DROP FUNCTION watch_status()"
+
+bp = JobBlueprint("scripted", __name__)
+#: What running handlers do, the innermost last.
+scripts: list[Callable[[Job], None]] = []
+
+
+@bp.job("scripted", "/scripted", payload=SampleSchema, retries=RETRIES, timeout=3600)
+def scripted(_: Any, job: Job) -> None:
+    """Have an effect, then do what the test says."""
+    db.session.add(Effect(job_id=job.id, note=job.idempotency_key))
+    db.session.flush()
+    scripts.pop()(job)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class Publisher(AcceptingPublisher):
+    """A QStash that may be away."""
+
+    is_up = True
+
+    def publish(self, message: Message) -> str:
+        self._answer()
+        return super().publish(message)
+
+    def ask(self, question: Any) -> Any:
+        self._answer()
+        return super().ask(question)
+
+    def _answer(self) -> None:
+        if not self.is_up:
+            raise PublishUnavailable
+
+
+OUTCOMES = st.sampled_from(
+    ["failed", "later", "crash", "check", "permanent", "timeout", "completed"]
+)
+EVENTS = ["retry", "cancel", "sweep", "give up"]
+WHEN_EXPIRED = ["deliver", "redeliver", *EVENTS]
+#: What happens while a handler runs; drawn from whole scenes, of which chance alone makes too few.
+MEANWHILE = st.sampled_from(
+    [
+        [],
+        ["cancel"],
+        ["retry", "sweep", "give up", "deliver"],
+        *(["expire", event] for event in WHEN_EXPIRED),
+        *(["cancel", "expire", event] for event in WHEN_EXPIRED),
+        *(["expire", event, "deliver"] for event in EVENTS),
+    ]
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """One job, from its first sight on; when it is completed, perhaps another."""
+
+    def __init__(self, app: Flask, publisher: Publisher) -> None:
+        super().__init__()
+        self.app = app
+        self.publisher = publisher
+        self.messages = ["msg_of_another_time"]
+        publisher.is_up = True
+        scripts.clear()
+
+    @initialize(how=st.sampled_from(["enqueue", "enqueue without QStash", "arrive", "give up"]))
+    def begin(self, how: str) -> None:
+        if how.startswith("enqueue"):
+            self.publisher.is_up = how == "enqueue"
+            self.model = Model(enqueue("scripted", GOOD))
+            self.body = rows.job(self.model.job_id).payload
+            if self.publisher.is_up:
+                self.model.publish()
+            return
+        self.body = envelope(GOOD, job_type="scripted")
+        self.model = Model(self.body["jobId"])
+        if how == "arrive":
+            self.deliver("msg_foreign", outcome="failed")
+        else:
+            self.model.max_retries = None
+            self.happen(how)
+
+    @rule(retried=st.integers(0, 1), outcome=OUTCOMES, meanwhile=MEANWHILE)
+    def deliver_the_message(self, retried: int, outcome: str, meanwhile: list[str]) -> None:
+        message = self.model.current_message
+        self.deliver(message, retried=retried, outcome=outcome, meanwhile=meanwhile)
+
+    @rule(back=st.integers(1, 5), outcome=OUTCOMES, meanwhile=MEANWHILE)
+    def deliver_an_older_message(self, back: int, outcome: str, meanwhile: list[str]) -> None:
+        message = self.messages[-min(back, len(self.messages))]
+        self.deliver(message, outcome=outcome, meanwhile=meanwhile)
+
+    @rule(outcome=OUTCOMES)
+    def deliver_an_unknown_message(self, outcome: str) -> None:
+        self.deliver(f"msg_unknown_{len(self.messages)}", outcome=outcome)
+
+    @rule()
+    def deliver_a_broken_payload(self) -> None:
+        answer = self.post("/api/jobs/scripted", {**self.body, "payload": {}})
+        assert answer.status_code == self.model.refuse()
+
+    @rule(event=st.sampled_from(EVENTS))
+    def happen_at_rest(self, event: str) -> None:
+        self.happen(event)
+
+    @precondition(lambda self: self.model.status == "processing")
+    @rule(then=st.sampled_from(WHEN_EXPIRED))
+    def expire(self, then: str) -> None:
+        self.happen("expire")
+        self.happen(then)
+
+    @rule()
+    def turn_qstash_off_or_on(self) -> None:
+        self.publisher.is_up = not self.publisher.is_up
+
+    @precondition(lambda self: self.model.status == "completed")
+    @rule()
+    def begin_another(self) -> None:
+        self.begin("enqueue")
+
+    @invariant()
+    def the_row_is_as_the_model_says(self) -> None:
+        row, model = rows.job(self.model.job_id), self.model
+        assert state_of(row) == model.state
+        assert [one["outcome"] for one in row.attempts] == model.outcomes[-KEPT:]
+        numbers = [one["number"] for one in row.attempts]
+        assert numbers == list(range(1, len(model.outcomes) + 1))[-KEPT:]
+
+    @invariant()
+    def there_is_one_effect_if_it_is_completed_and_none_otherwise(self) -> None:
+        query = select(func.count()).where(Effect.job_id == self.model.job_id)
+        with db.engine.connect() as connection:
+            assert connection.scalar(query) == (self.model.status == "completed")
+
+    def teardown(self) -> None:
+        execute("DELETE FROM job_executions; DELETE FROM effects")
+
+    def happen(self, event: str) -> None:
+        """Do something to the app and to the model."""
+        model, is_up = self.model, self.publisher.is_up
+        match event:
+            case "cancel":
+                actions.cancel(Filter(job_ids=(model.job_id,)), by="test")
+                model.cancel()
+            case "retry":
+                actions.retry(Filter(job_ids=(model.job_id,)), by="test")
+                model.retry(qstash_is_up=is_up)
+            case "sweep":
+                sweep(grace=0)
+                model.sweep(qstash_is_up=is_up)
+            case "expire":
+                execute("UPDATE job_executions SET lease_expires_at = now() - interval '1 s'")
+                model.expire()
+            case "give up":
+                message = model.current_message
+                answer = self.post(PATH, report(self.body, message))
+                assert answer.status_code == model.give_up(message)
+            case "deliver":
+                self.deliver(model.current_message)
+            case "redeliver":
+                self.deliver(f"msg_unknown_{len(self.messages)}", outcome="failed")
+
+    def deliver(
+        self,
+        message: str,
+        *,
+        retried: int = 0,
+        outcome: str = "completed",
+        meanwhile: Sequence[str] = (),
+    ) -> None:
+        self.messages.append(message)
+        lease = self.model.claim(message, retried)
+        expected = self.model.refusal()
+
+        def run(job: Job) -> None:
+            nonlocal expected
+            assert lease is not None, "it must not be executed"
+            for event in meanwhile:
+                self.happen(event)
+            if outcome != "crash":
+                is_up = self.publisher.is_up
+                expected = self.model.finish(lease, message, outcome, qstash_is_up=is_up)
+            end(job, outcome)
+
+        headers = {"upstash_message_id": message, "upstash_retried": str(retried)}
+        with scripted_by(run):
+            try:
+                answer = self.post("/api/jobs/scripted", self.body, **headers)
+            except Crash:
+                return
+        assert answer.status_code == expected, answer.text
+
+    def post(self, path: str, body: Any, **headers: str) -> TestResponse:
+        """Post apart from the handler that may be running in this thread."""
+        return Context().run(partial(deliver, self.app.test_client(), body, path, **headers))
+
+
+@contextmanager
+def scripted_by(run: Callable[[Job], None]) -> Iterator[None]:
+    """Have the next handler do this; what it finds wrong is raised here, not taken for failure."""
+    found: list[AssertionError] = []
+
+    def checked(job: Job) -> None:
+        try:
+            run(job)
+        except AssertionError as error:
+            found.append(error)
+            raise
+
+    scripts.append(checked)
+    yield
+    if checked in scripts:
+        scripts.remove(checked)
+    for error in found:
+        raise error
+
+
+def end(job: Job, outcome: str) -> None:
+    """End a handler."""
+    match outcome:
+        case "failed":
+            raise ValueError("a bad day")
+        case "permanent":
+            raise PermanentError
+        case "later":
+            raise RetryLater(60)
+        case "timeout":
+            raise JobTimeout
+        case "crash":
+            raise Crash
+        case "check":
+            job.check()
+
+
+def state_of(row: JobExecution) -> dict[str, Any]:
+    return {
+        "status": row.status,
+        "dead": row.dead_at is not None,
+        "completed_at": row.completed_at is not None,
+        "cancelled_at": row.cancelled_at is not None,
+        "retried": row.retry_count,
+        "max_retries": row.max_retries,
+        "generation": row.generation,
+        "reschedules": row.reschedules,
+        "message": row.message_id,
+        "published": row.published_at is not None,
+        "leased": row.lease_token is not None,
+    }
+
+
+def execute(statement: str) -> None:
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+@pytest.fixture
+def machine(app: Flask) -> Iterator[Callable[[], Machine]]:
+    app.register_blueprint(bp)
+    app.config["JOBS_MAX_RESCHEDULES"] = MAX_RESCHEDULES
+    publisher = Publisher(base_url=app.config["BASE_URL"])
+    app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=publisher)
+    execute(WATCH)
+    yield partial(Machine, app, publisher)
+    execute(UNWATCH)
+
+
+@pytest.mark.timeout(120 if PROFILE == "quick" else 0)
+def test_no_sequence_of_events_leaves_the_table_of_transitions(
+    machine: Callable[[], Machine],
+) -> None:
+    run_state_machine_as_test(machine, settings=PROFILES[PROFILE])
+
+
+@pytest.mark.parametrize(
+    ("begin", "outcome", "meanwhile", "then"),
+    [
+        ("give up", None, [], []),
+        ("enqueue", "later", ["cancel"], []),
+        ("enqueue", "crash", ["cancel"], ["expire", "give up"]),
+    ],
+    ids=["never seen and given up", "cancelled and put off", "cancelled, crashed and given up"],
+)
+def test_what_once_went_wrong(
+    machine: Callable[[], Machine], begin: str, outcome: str | None, meanwhile: Any, then: Any
+) -> None:
+    job = machine()
+    job.begin(begin)
+    if outcome:
+        job.deliver(job.model.current_message, outcome=outcome, meanwhile=meanwhile)
+    for event in then:
+        job.happen(event)
+
+    job.the_row_is_as_the_model_says()
