@@ -27,7 +27,7 @@ MAX_RESULT_BYTES = 64 * 1024
 MAX_TRACEBACK_CHARS = 16 * 1024
 RETRY_SOON = 5
 #: Seconds after which a job that its process had to let go is delivered again.
-RELEASE_DELAY = 1
+RELEASE_DELAY = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Jobs go through the real stack, whatever happens on the way."""
 
 import json
+import signal
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from qstash import QStash
 from sqlalchemy import text
 
 from app.db import db
-from app.dev.resend_server import INVALID, LOST, OUTAGE, ResendServer
+from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
 from app.families.email.enqueue import send_password_changed_email_async
 from app.jobs import Status
 from tests.e2e.conftest import Stack
@@ -123,6 +124,37 @@ def test_the_app_may_be_away_when_a_job_is_delivered(stack: Stack, resend: Resen
 
     assert stack.final(job_id).status == Status.COMPLETED
     assert sent_to(resend, "away@example.com") == 1
+
+
+def test_a_stop_lets_a_running_job_finish(stack: Stack, resend: ResendServer) -> None:
+    resend.answer("slow@example.com", Answer(after=1))
+    job_id = enqueue_to("slow@example.com")
+    stack.await_that(lambda: stack.row(job_id).status == Status.PROCESSING, "the claim")
+
+    stack.kill("web", signal.SIGTERM)
+
+    row = stack.row(job_id)
+    assert (row.status, outcomes(stack, job_id)) == (Status.COMPLETED, ["completed"])
+    stack.start_web()
+
+
+def test_a_job_that_outlives_the_grace_period_is_run_again(
+    stack: Stack, resend: ResendServer
+) -> None:
+    """The stop takes it away in the middle, and it does not count as a failure."""
+    stack.kill("web", signal.SIGTERM)
+    stack.settings["JOBS_GRACE"] = "0.5"
+    stack.start_web()
+    resend.answer("slower@example.com", Answer(after=3))
+    job_id = enqueue_to("slower@example.com", retries=50, retry_delay="2000")
+    stack.await_that(lambda: stack.row(job_id).status == Status.PROCESSING, "the claim")
+
+    stack.kill("web", signal.SIGTERM)
+    stack.start_web()
+
+    assert stack.final(job_id).status == Status.COMPLETED
+    assert outcomes(stack, job_id) == ["released", "completed"]
+    assert sent_to(resend, "slower@example.com") == 1
 
 
 @pytest.mark.parametrize("with_row", [True, False])

@@ -171,8 +171,8 @@ def test_a_key_used_by_many_at_once_makes_one_job(app: Flask, qstash: Canned) ->
         with app.app_context():
             return enqueue("sample", GOOD, idempotency_key="race")
 
-    with ThreadPoolExecutor(8) as threads:
-        ids = set(threads.map(race, range(24)))
+    with ThreadPoolExecutor(14) as threads:
+        ids = set(threads.map(race, range(100)))
 
     assert len(ids) == recorded() == len(qstash.paths) == 1
 
