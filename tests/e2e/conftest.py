@@ -62,8 +62,12 @@ class Stack:
         self.await_that(lambda: answers(f"{self.qstash_url}/healthz"), "the QStash server")
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """Stop one, at once with all its workers unless told otherwise."""
         process = self._processes.pop(name)
-        process.send_signal(how)
+        if how == signal.SIGKILL:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
         process.wait(PATIENCE)
 
     def stop(self) -> None:
@@ -98,6 +102,7 @@ class Stack:
                 env={**self.environment, **env},
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
 
 
