@@ -48,14 +48,23 @@ def about(config: JobConfig, lease: Lease, timing: Timing | None = None) -> dict
 def _success(config: JobConfig, lease: Lease, done: Completed, timing: Timing) -> Outcome:
     """Commit the handler's work and its completion together, or roll both back."""
     try:
-        if not leases.complete(db.session.connection(), lease, done, timing):
+        if not _complete(lease, done, timing):
             return _lost(config, lease)
-        db.session.commit()
     except SQLAlchemyError as error:
         # The work itself cannot be committed (a deferred constraint, a lost connection).
         return _failure(config, lease, outcome.failure(error), timing)
     log.info("[jobs] Job processed successfully", extra=about(config, lease, timing))
     return done
+
+
+def _complete(lease: Lease, done: Completed, timing: Timing) -> bool:
+    if not db.session().in_transaction():
+        # The handler left nothing there to commit, so a connection does, without a session's cost.
+        return in_transaction(lambda tx: leases.complete(tx, lease, done, timing))
+    if not leases.complete(db.session.connection(), lease, done, timing):
+        return False
+    db.session.commit()
+    return True
 
 
 def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> Outcome:
