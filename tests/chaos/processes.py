@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import psycopg
 from app.config import DEV_QSTASH
 from app.dev.ports import free_port
 from app.dev.postgres import Server
+from tests.support.processes import answers
 
 ROOT = Path(__file__).parent.parent.parent
 FAULTS = (
@@ -145,13 +144,3 @@ def await_that(condition: Callable[[], bool]) -> None:
         if time.monotonic() > give_up_at:
             raise SystemExit("chaos: a process did not start again")
         time.sleep(0.05)
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own URLs
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True

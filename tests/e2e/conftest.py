@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from app.dev.resend_server import ResendServer
 from app.jobs import JobExecution
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.show import is_final
+from tests.support.processes import answers
 
 PATIENCE = 30
 
@@ -104,16 +104,6 @@ class Stack:
                 stderr=log,
                 start_new_session=True,
             )
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - our own URLs
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

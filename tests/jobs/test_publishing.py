@@ -1,6 +1,5 @@
 """What is asked of `enqueue` and `schedule` reaches QStash; read back through the official SDK."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,25 +11,10 @@ from qstash import QStash
 from app.db import db
 from app.jobs import FlowControl, JobExecution, enqueue, schedule
 from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.extension import _publisher
 from app.jobs.publisher import Message
-from app.local_qstash.testing import LocalQStash
 
 GOOD = {"action": "none"}
 DESTINATION = "https://app.example.com/api/jobs/sample"
-
-
-@pytest.fixture
-def qstash(app: Flask) -> Iterator[QStash]:
-    """The SDK's client for a real local server that the app publishes to."""
-    with LocalQStash() as server:
-        app.config.update(QSTASH_URL=server.url, QSTASH_TOKEN=server.token)
-        state = app.extensions["jobs"]
-        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
-        client = QStash(server.token, base_url=server.url)
-        yield client
-        client.http._client.close()
-        app.extensions["jobs"].publisher.close()
 
 
 def row_of(job_id: str) -> JobExecution:

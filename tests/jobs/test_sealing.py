@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -18,9 +17,7 @@ from app.config import DEVELOPMENT
 from app.db import db
 from app.jobs import InvalidPayload, JobBlueprint, enqueue, schedule
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
-from app.jobs.extension import _publisher
 from app.jobs.registry import registry_of
-from app.local_qstash.testing import LocalQStash
 from app.logging import handler
 from tests.support.qstash import deliver, envelope
 from tests.support.sealed_jobs import Letter, LetterSchema, bp, seen, send_letter
@@ -48,19 +45,6 @@ def log(app: Flask) -> Iterator[StringIO]:
     logging.getLogger().addHandler(added)
     yield stream
     logging.getLogger().removeHandler(added)
-
-
-@pytest.fixture
-def qstash(app: Flask) -> Iterator[QStash]:
-    """The SDK's client for a real local server that the app publishes to."""
-    with LocalQStash() as server:
-        app.config.update(QSTASH_URL=server.url, QSTASH_TOKEN=server.token)
-        state = app.extensions["jobs"]
-        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
-        client = QStash(server.token, base_url=server.url)
-        yield client
-        client.http._client.close()
-        app.extensions["jobs"].publisher.close()
 
 
 def row(job_id: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """With a session, a job exists if and only if the caller's transaction commits."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,6 @@ from app.db import db
 from app.jobs import InvalidPayload, JobExecution, enqueue, enqueue_many
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import _publisher
-from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import Canned, canned_server
 from tests.support.qstash import deliver, envelope
 
@@ -39,15 +37,8 @@ class Published:
 
 
 @pytest.fixture
-def published(app: Flask) -> Iterator[Published]:
-    with LocalQStash() as server:
-        app.config.update(QSTASH_URL=server.url, QSTASH_TOKEN=server.token)
-        state = app.extensions["jobs"]
-        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
-        client = QStash(server.token, base_url=server.url)
-        yield Published(client)
-        client.http._client.close()
-        app.extensions["jobs"].publisher.close()
+def published(qstash: QStash) -> Published:
+    return Published(qstash)
 
 
 def within(session: Any = None, **options: Any) -> str:
