@@ -7,6 +7,7 @@ from typing import Any
 
 from app.jobs.models import JobExecution, Status
 from app.jobs.registry import JobConfig
+from app.jobs.sealing import MARK
 
 # Neither the table's own key nor the lease, which is a secret between a delivery and its row.
 _HIDDEN = {"id", "lease_token"}
@@ -87,9 +88,9 @@ def details(row: JobExecution) -> str:
     if row.attempts:
         head = ("ATTEMPT", "OUTCOME", "STARTED", "DURATION", "ERROR")
         lines += ["", table([head, *(_attempt_line(attempt) for attempt in row.attempts)])]
-    lines += ["", "payload", json.dumps(row.payload.get("payload"), indent=2, ensure_ascii=False)]
+    lines += ["", "payload", _pretty(row.payload.get("payload"))]
     if row.result is not None:
-        lines += ["", "result", json.dumps(row.result, indent=2, ensure_ascii=False)]
+        lines += ["", "result", _pretty(row.result)]
     return "\n".join(lines)
 
 
@@ -118,6 +119,21 @@ def _attempt_line(attempt: dict[str, Any]) -> tuple[str, ...]:
         duration,
         _short(attempt.get("error", ""), 60),
     )
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(_without_tokens(value), indent=2, ensure_ascii=False)
+
+
+def _without_tokens(value: Any) -> Any:
+    """Replace what is sealed by a word: its token tells a person nothing."""
+    if isinstance(value, list):
+        return [_without_tokens(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {MARK}:
+        return "(sealed)"
+    return {key: _without_tokens(item) for key, item in value.items()}
 
 
 def _shown(value: Any) -> str:

@@ -118,6 +118,16 @@ def test_show_tells_all_but_the_lease(cli: FlaskCliRunner) -> None:
     assert "lease_token" not in shown
 
 
+def test_show_says_sealed_where_a_secret_is(cli: FlaskCliRunner) -> None:
+    data = {"recipientName": "Ann", "resetUrl": "https://app.example.com/reset?token=s3cret"}
+    payload = {"to": "ann@example.com", "template": "passwordReset", "data": data}
+
+    out = cli.invoke(args=["jobs", "show", enqueue("send-email", payload)]).output
+
+    assert '"resetUrl": "(sealed)"' in out
+    assert "s3cret" not in out
+
+
 @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("cancelled", 1)])
 def test_watch_ends_with_the_job(cli: FlaskCliRunner, status: str, code: int) -> None:
     job_id = enqueued()
