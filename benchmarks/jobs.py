@@ -44,6 +44,7 @@ from app.dev.postgres import Server  # noqa: E402
 from app.jobs import JobExecution, enqueue, enqueue_many  # noqa: E402
 from app.jobs.background import BackgroundPublisher  # noqa: E402
 from app.jobs.extension import _publisher  # noqa: E402
+from tests.support import qstash as qstash_support  # noqa: E402
 from tests.support.qstash import claims_for, envelope, token  # noqa: E402
 
 PAYLOAD = {"action": "none", "count": 1}
@@ -105,6 +106,7 @@ def main() -> None:
             db.create_all()
             measure_enqueue(app, count)
             db.session.remove()
+            count_delivery(app)
             measure_delivery(Path(name), url, count)
 
 
@@ -135,8 +137,15 @@ def measure_enqueue(app: Flask, count: int) -> None:
         state.publisher.close()
 
 
-def measure_delivery(folder: Path, url: str, count: int) -> None:
+def count_delivery(app: Flask) -> None:
     heading("Delivery of a no-op job to gunicorn (one process)")
+    app.config["BASE_URL"] = qstash_support.BASE_URL
+    body = prepare(1)[0]
+    client = app.test_client()
+    counted("a delivery", lambda: qstash_support.deliver(client, body, "/api/jobs/noop"))
+
+
+def measure_delivery(folder: Path, url: str, count: int) -> None:
     with gunicorn(folder, url) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         jobs = iter(prepare(3 * count))
