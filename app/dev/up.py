@@ -35,7 +35,8 @@ def up(instance: Path) -> None:
 
 
 def _welcome(settings: dict[str, str]) -> list[str]:
-    queue = settings.get("QSTASH_URL", "the one in QSTASH_URL")
+    local = settings.get("QSTASH_URL")
+    queue = f"{local}  (open it in a browser)" if local else "the one in QSTASH_URL"
     database = settings["DATABASE_URL"].replace("+psycopg", "")
     return [
         "",
