@@ -20,7 +20,6 @@ T = TypeVar("T")
 # then TLS), so that the phases of a silent server add up to the whole.
 _PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
 
-TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 
 #: Where QStash says that it has given up a message, and how often it tries to say so.
