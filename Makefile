@@ -9,6 +9,7 @@ PYTEST_ARGS ?= -n auto
 # Only relative paths, so that the repository may lie in a folder with spaces in its name.
 BIN := .venv/bin
 READY := .venv/.ready
+TEST_READY := .venv/.ready-for-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test check lint types format bench chaos clean
@@ -22,26 +23,26 @@ demo: $(READY) ## See jobs go through: nothing to install, no account, stops by 
 dev: $(READY) ## Run the whole stack with reload until Ctrl-C
 	@$(BIN)/python -m app.dev up
 
-test: $(READY) ## Run the tests (PYTEST_ARGS="tests/jobs -x" for some of them)
+test: $(TEST_READY) ## Run the tests (PYTEST_ARGS="tests/jobs -x" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types test ## Lint, check types and test: what CI runs
 
-lint: $(READY) ## Check the style of the code (ruff)
+lint: $(TEST_READY) ## Check the style of the code (ruff)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-types: $(READY) ## Check the types of the app (mypy, strict)
+types: $(TEST_READY) ## Check the types of the app (mypy, strict)
 	@$(BIN)/mypy
 
-format: $(READY) ## Format the code and fix what ruff can fix
+format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(READY) ## Measure speed against floors taken in the same run
+bench: $(TEST_READY) ## Measure speed against floors taken in the same run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-chaos: $(READY) ## Kill everything under load and count what was lost (CHAOS_ARGS="--jobs 1000")
+chaos: $(TEST_READY) ## Kill everything under load and count what was lost (CHAOS_ARGS="--jobs 1000")
 	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
 
 clean: ## Remove all that the other targets made, the development database too
@@ -60,3 +61,9 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--no-build-isolation --no-deps --editable .
 	@touch $(READY)
+
+$(TEST_READY): $(READY) requirements/test.txt
+	@echo "Setting up what the tests need (another minute the first time)…"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r requirements/test.txt
+	@touch $(TEST_READY)

@@ -21,7 +21,7 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
         DiscoveryError: A job family is broken.
     """
     # Imported here, so that commands that need no app start without it.
-    from app import config, database, errors, extensions, logging  # noqa: PLC0415
+    from app import accounts, artifacts, config, database, errors, extensions, logging  # noqa: PLC0415
     from app.db import db  # noqa: PLC0415
 
     app = Flask(__name__, instance_path=str(instance))
@@ -30,6 +30,9 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     logging.init_app(app)
     database.init_app(app)
     extensions.migrate.init_app(app, db)
+    extensions.limiter.init_app(app)
     extensions.jobs.init_app(app, families="app.families")
+    accounts.init_app(app)
+    artifacts.init_app(app)
     errors.init_app(app)
     return app

@@ -99,6 +99,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
+        "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://"),
         "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
         "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),
     }

@@ -18,7 +18,10 @@ MAY_IMPORT = {
     "db": set(),
     "jobs": {"db"},
     "local_qstash": set(),
-    "families": {"db", "jobs"},
+    "accounts": {"db", "jobs"},
+    "artifacts": {"db", "jobs"},
+    "families": {"db", "jobs", "accounts", "artifacts", "extensions"},
+    "admin": {"db", "jobs", "extensions"},
 }
 
 

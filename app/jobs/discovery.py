@@ -1,7 +1,8 @@
 """Finding the job families: one rule, and a start that stops where it is broken.
 
 A package below the given one that has a `bp` is a family. All its modules are imported, so every
-`@bp.job` in it is registered; the module of a job bears the job type's name.
+`@bp.job` in it is registered; the module of a job bears the job type's name. A family that also has
+endpoints or commands for others than QStash keeps them in a second blueprint, `public`.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from app.jobs.blueprint import JobBlueprint
 from app.jobs.errors import DiscoveryError
@@ -33,6 +34,8 @@ def discover(app: Flask, package: str) -> None:
             )
         _check_names(blueprint)
         app.register_blueprint(blueprint)
+        if isinstance(public := getattr(family, "public", None), Blueprint):
+            app.register_blueprint(public)
 
 
 def _packages(package: ModuleType) -> Iterator[str]:

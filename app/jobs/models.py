@@ -117,5 +117,7 @@ class JobExecution(Base):
     )
     generation: Mapped[int] = mapped_column(server_default="0")
     reschedules: Mapped[int] = mapped_column(server_default="0")
+    legs: Mapped[int] = mapped_column(server_default="0")
+    checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)

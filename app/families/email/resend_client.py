@@ -111,7 +111,8 @@ class PatientClient:
         import resend  # noqa: PLC0415 - see above
 
         patience = _patience.get()
-        client = resend.RequestsClient(timeout=cast("int", patience))
+        # Later than the wait below, so that silence is always told in the same words.
+        client = resend.RequestsClient(timeout=cast("int", patience + 1))
         request = partial(client.request, method, url, headers, json)
         answer: Future[Response] = Future()
         Thread(target=_settle, args=(answer, request), daemon=True).start()

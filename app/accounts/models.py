@@ -1,0 +1,163 @@
+"""People, the organizations that they work in, and what an organization pays for."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INET, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+ROLES = ("owner", "admin", "member")
+
+_TIMESTAMP = DateTime(timezone=True)
+_ONE_ROLE = f"role in {ROLES}"
+
+
+class User(Base):
+    """A person with an account; `email` is kept in lower case."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("idx_users_created_at", "created_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+class Organization(Base):
+    """Who pays. The facts of its subscription are those of `StripeSubscription`, projected.
+
+    Attributes:
+        subscription_status: Stripe's word: active, trialing, past_due, canceled, …
+        monthly_amount: What recurs, in the currency's smallest unit, per month.
+        currency: ISO 4217, in lower case as Stripe writes it.
+        subscribed_at, unsubscribed_at: When the present subscription began and ended.
+    """
+
+    __tablename__ = "organizations"
+    __table_args__ = (Index("idx_organizations_created_at", "created_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    stripe_customer_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    stripe_subscription_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    stripe_product_id: Mapped[str | None] = mapped_column(String(255))
+    plan_name: Mapped[str | None] = mapped_column(String(200))
+    subscription_status: Mapped[str | None] = mapped_column(String(30))
+    monthly_amount: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    subscribed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    unsubscribed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    current_period_end: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    cancel_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+class Membership(Base):
+    """A person's role in an organization."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "user_id"),
+        CheckConstraint(_ONE_ROLE, name="role"),
+        Index("idx_memberships_user_id", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(20), server_default="member")
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+class Invitation(Base):
+    """Somebody was asked to join; the link's token is kept as its SHA-256 only."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        CheckConstraint(_ONE_ROLE, name="role"),
+        Index("idx_invitations_organization_id", "organization_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    invited_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    email: Mapped[str] = mapped_column(String(254))
+    role: Mapped[str] = mapped_column(String(20), server_default="member")
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
+    accepted_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+
+
+class ActivityLog(Base):
+    """Something that happened to an organization.
+
+    Attributes:
+        action: A constant such as `subscription.created`.
+        details: Identifiers and figures; never secrets.
+    """
+
+    __tablename__ = "activity_logs"
+    __table_args__ = (
+        Index("idx_activity_logs_created_at", "created_at"),
+        Index("idx_activity_logs_organization_created", "organization_id", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    organization_id: Mapped[int | None] = mapped_column(
+        ForeignKey("organizations.id", ondelete="CASCADE")
+    )
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    action: Mapped[str] = mapped_column(String(100))
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    ip_address: Mapped[str | None] = mapped_column(INET)
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+class StripeSubscription(Base):
+    """What Stripe's events have told of one subscription, whether its customer is known or not.
+
+    Attributes:
+        facts: The newest value of each fact, with the time and kind of event that told it.
+    """
+
+    __tablename__ = "stripe_subscriptions"
+    __table_args__ = (Index("idx_stripe_subscriptions_customer_id", "stripe_customer_id"),)
+
+    stripe_subscription_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    stripe_customer_id: Mapped[str | None] = mapped_column(String(255))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+class EmailSuppression(Base):
+    """An address that bounced or complained: it gets no email that it can do without.
+
+    Attributes:
+        address: In lower case.
+        reason: `bounced` or `complained`.
+    """
+
+    __tablename__ = "email_suppressions"
+
+    address: Mapped[str] = mapped_column(String(254), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(30))
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())

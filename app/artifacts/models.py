@@ -1,0 +1,39 @@
+"""The record of a file that a job produced."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, Index, String, Text, Uuid, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+_TIMESTAMP = DateTime(timezone=True)
+
+
+class Artifact(Base):
+    """One file that is whole and can be handed out.
+
+    Attributes:
+        name: What the file is called when it is downloaded.
+        key: Where the store keeps it.
+        size: Bytes.
+        sha256: In hex.
+    """
+
+    __tablename__ = "artifacts"
+    __table_args__ = (
+        Index("idx_artifacts_expires_at", "expires_at"),
+        Index("idx_artifacts_job_id", "job_id"),
+    )
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    media_type: Mapped[str] = mapped_column(String(100))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    organization_id: Mapped[int | None] = mapped_column(BigInteger)
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
+    job_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
