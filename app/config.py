@@ -6,6 +6,7 @@ has a default below. `.env.example` describes each setting.
 """
 
 import os
+import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 from environs import Env, EnvValidationError
+from limits import parse_many
 from marshmallow import ValidationError
 from marshmallow.validate import Length, OneOf, Range
 
@@ -29,19 +31,28 @@ DEV_QSTASH = {
     "QSTASH_CURRENT_SIGNING_KEY": "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
     "QSTASH_NEXT_SIGNING_KEY": "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
 }
+# What the local senders sign with: `flask webhooks send`, `flask stripe trigger`.
+DEV_WEBHOOKS = {
+    "STRIPE_WEBHOOK_SECRET": "whsec_development_only_and_no_secret",
+    "WEBHOOK_GITHUB_SECRET": "development only, and no secret",
+    "WEBHOOK_RESEND_SECRET": "whsec_ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
+}
 DEVELOPMENT = {
     **DEV_QSTASH,
+    **DEV_WEBHOOKS,
     "BASE_URL": "http://127.0.0.1:8000",
     "DATABASE_URL": "",
     "SECRET_KEY": "development only, and not a secret",
     "RESEND_API_KEY": "",
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
+    "STRIPE_WEBHOOK_SECRET": "whsec_development_only_and_no_secret",
     "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
-PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
+PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io", "STRIPE_WEBHOOK_SECRET": ""}
 MIN_SECRET = 32
 FERNET_BYTES = 32
 
+_SOURCE_SECRET = re.compile(r"WEBHOOK_[A-Z0-9_]+_SECRET")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PUBLISH = ("inline", "background")
 _FORMATS = ("auto", "json", "text")
@@ -82,6 +93,7 @@ def load(instance: Path) -> dict[str, Any]:
         "APP_ENV": name,
         **_app(env, defaults),
         **_services(env, defaults),
+        **_webhooks(env, defaults),
         **_jobs(env, defaults),
     }
     problems = _problems(env)
@@ -99,6 +111,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
+        "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
         "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://"),
         "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
         "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),
@@ -118,6 +131,24 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", defaults),
         "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=Range(min=0)),
         "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
+        "STRIPE_SECRET_KEY": env.str("STRIPE_SECRET_KEY", ""),
+        "STRIPE_API_URL": env.str("STRIPE_API_URL", "https://api.stripe.com", validate=_is_url),
+        "STRIPE_WEBHOOK_SECRET": _given(env, "STRIPE_WEBHOOK_SECRET", defaults),
+    }
+
+
+def _webhooks(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Read also the secrets of sources that this app declares beside those that it ships with."""
+    own = {name: env.str(name) for name in os.environ if _SOURCE_SECRET.fullmatch(name)}
+    stripe, github, resend = (defaults.get(name, "") for name in DEV_WEBHOOKS)
+    above_zero = Range(min=0, min_inclusive=False)
+    return {
+        **own,
+        "STRIPE_WEBHOOK_SECRET": env.str("STRIPE_WEBHOOK_SECRET", stripe),
+        "WEBHOOK_GITHUB_SECRET": env.str("WEBHOOK_GITHUB_SECRET", github),
+        "WEBHOOK_RESEND_SECRET": env.str("WEBHOOK_RESEND_SECRET", resend),
+        "WEBHOOK_MAX_BODY": env.int("WEBHOOK_MAX_BODY", 512 * 1024, validate=above_zero),
+        "WEBHOOK_RATE_LIMIT": env.str("WEBHOOK_RATE_LIMIT", "600/minute", validate=_is_rate),
     }
 
 
@@ -155,6 +186,11 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     for name, published in DEV_QSTASH.items():
         if settings[name] == published:
             problems[name] = ["is the development server's published value; take your own."]
+    for name, published in DEV_WEBHOOKS.items():
+        if published in (settings[name] or "").split(","):
+            problems[name] = ["has development's secret, which is public."]
+    if settings["STRIPE_WEBHOOK_SECRET"] == DEVELOPMENT["STRIPE_WEBHOOK_SECRET"]:
+        problems["STRIPE_WEBHOOK_SECRET"] = ["is development's, which is public; take your own."]
     if DEVELOPMENT["JOBS_ENCRYPTION_KEYS"] in (settings["JOBS_ENCRYPTION_KEYS"] or ""):
         problems["JOBS_ENCRYPTION_KEYS"] = ["has development's key, which is public."]
     return problems
@@ -193,6 +229,13 @@ def _are_keys(value: str) -> None:
             length = 0
         if length != FERNET_BYTES:
             raise ValidationError("has a key that is not 32 bytes in URL-safe base64.")
+
+
+def _is_rate(value: str) -> None:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValidationError("is no rate like 600/minute.") from None
 
 
 def _is_url(value: str) -> None:
