@@ -35,4 +35,5 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     accounts.init_app(app)
     artifacts.init_app(app)
     errors.init_app(app)
+    extensions.trust_proxies(app)
     return app

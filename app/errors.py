@@ -2,11 +2,14 @@
 
 import logging
 from http import HTTPStatus
+from time import time
 from typing import Any
 
 from flask import Flask, Response, json
+from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
+from app.extensions import limiter
 from app.jobs import (
     DatabaseUnavailable,
     InvalidOption,
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(RateLimitExceeded, _rate_limited)
     app.register_error_handler(InvalidPayload, _invalid_payload)
     app.register_error_handler(UnknownJobType, _bad_request)
     app.register_error_handler(InvalidOption, _bad_request)
@@ -43,6 +47,13 @@ def _http(error: HTTPException) -> Response:
     for name, value in own.headers:
         if name not in {"Content-Type", "Content-Length"}:
             response.headers.add(name, value)
+    return response
+
+
+def _rate_limited(error: RateLimitExceeded) -> Response:
+    response = problem(HTTPStatus.TOO_MANY_REQUESTS, f"At most {error.limit.limit} are allowed.")
+    current = limiter.current_limit
+    response.headers["Retry-After"] = str(max(1, current.reset_at - int(time()) if current else 1))
     return response
 
 

@@ -23,19 +23,26 @@ def discover(app: Flask, package: str) -> None:
         DiscoveryError: A folder without `bp`, a module that cannot be imported, a job type in a
             module of another name, or a type or path that is taken.
     """
-    for name in sorted(_packages(_import(package))):
-        family = _import(f"{package}.{name}")
-        for module in sorted(info.name for info in iter_modules(family.__path__)):
-            _import(f"{family.__name__}.{module}")
+    names = sorted(_packages(_import(package)))
+    # All are imported before the first is registered: a family may build on what others declare.
+    for family in [_import_family(f"{package}.{name}") for name in names]:
         blueprint = getattr(family, "bp", None)
         if not isinstance(blueprint, JobBlueprint):
             raise DiscoveryError(
-                f"{family.__name__} has no `bp = JobBlueprint({name!r}, __name__)`"
+                f"{family.__name__} has no "
+                f"`bp = JobBlueprint({family.__name__.rpartition('.')[2]!r}, __name__)`"
             )
         _check_names(blueprint)
         app.register_blueprint(blueprint)
         if isinstance(public := getattr(family, "public", None), Blueprint):
             app.register_blueprint(public)
+
+
+def _import_family(name: str) -> ModuleType:
+    family = _import(name)
+    for module in sorted(info.name for info in iter_modules(family.__path__)):
+        _import(f"{name}.{module}")
+    return family
 
 
 def _packages(package: ModuleType) -> Iterator[str]:
