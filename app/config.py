@@ -45,10 +45,9 @@ DEVELOPMENT = {
     "SECRET_KEY": "development only, and not a secret",
     "RESEND_API_KEY": "",
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
-    "STRIPE_WEBHOOK_SECRET": "whsec_development_only_and_no_secret",
     "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
-PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io", "STRIPE_WEBHOOK_SECRET": ""}
+PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
 FERNET_BYTES = 32
 
@@ -133,7 +132,6 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
         "STRIPE_SECRET_KEY": env.str("STRIPE_SECRET_KEY", ""),
         "STRIPE_API_URL": env.str("STRIPE_API_URL", "https://api.stripe.com", validate=_is_url),
-        "STRIPE_WEBHOOK_SECRET": _given(env, "STRIPE_WEBHOOK_SECRET", defaults),
     }
 
 
@@ -189,8 +187,6 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     for name, published in DEV_WEBHOOKS.items():
         if published in (settings[name] or "").split(","):
             problems[name] = ["has development's secret, which is public."]
-    if settings["STRIPE_WEBHOOK_SECRET"] == DEVELOPMENT["STRIPE_WEBHOOK_SECRET"]:
-        problems["STRIPE_WEBHOOK_SECRET"] = ["is development's, which is public; take your own."]
     if DEVELOPMENT["JOBS_ENCRYPTION_KEYS"] in (settings["JOBS_ENCRYPTION_KEYS"] or ""):
         problems["JOBS_ENCRYPTION_KEYS"] = ["has development's key, which is public."]
     return problems
