@@ -7,18 +7,15 @@ has a default below. `.env.example` describes each setting.
 
 import os
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import click
 from environs import Env, EnvValidationError
-from limits import parse_many
-from marshmallow import ValidationError
 from marshmallow.validate import Length, OneOf, Range
 
+from app.config_checks import are_keys, is_database, is_rate, is_store, is_url
 from app.dev.addresses import running
 
 ENVIRONMENTS = ("development", "test", "production")
@@ -49,7 +46,6 @@ DEVELOPMENT = {
 }
 PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
-FERNET_BYTES = 32
 
 _SOURCE_SECRET = re.compile(r"WEBHOOK_[A-Z0-9_]+_SECRET")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -94,6 +90,7 @@ def load(instance: Path) -> dict[str, Any]:
         **_services(env, defaults),
         **_webhooks(env, defaults),
         **_jobs(env, defaults),
+        **_artifacts(env),
     }
     problems = _problems(env)
     if name == "production":
@@ -106,7 +103,7 @@ def load(instance: Path) -> dict[str, Any]:
 def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "SECRET_KEY": _given(env, "SECRET_KEY", defaults),
-        "BASE_URL": _given(env, "BASE_URL", defaults, _is_url).rstrip("/"),
+        "BASE_URL": _given(env, "BASE_URL", defaults, is_url).rstrip("/"),
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
@@ -119,19 +116,19 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "QSTASH_URL": _given(env, "QSTASH_URL", defaults, _is_url).rstrip("/"),
+        "QSTASH_URL": _given(env, "QSTASH_URL", defaults, is_url).rstrip("/"),
         "QSTASH_TOKEN": _given(env, "QSTASH_TOKEN", defaults, _NOT_EMPTY),
         "QSTASH_CURRENT_SIGNING_KEY": _given(
             env, "QSTASH_CURRENT_SIGNING_KEY", defaults, _NOT_EMPTY
         ),
         "QSTASH_NEXT_SIGNING_KEY": _given(env, "QSTASH_NEXT_SIGNING_KEY", defaults, _NOT_EMPTY),
         "RESEND_API_KEY": _given(env, "RESEND_API_KEY", defaults),
-        "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=_is_url),
+        "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=is_url),
         "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", defaults),
         "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=Range(min=0)),
         "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
         "STRIPE_SECRET_KEY": env.str("STRIPE_SECRET_KEY", ""),
-        "STRIPE_API_URL": env.str("STRIPE_API_URL", "https://api.stripe.com", validate=_is_url),
+        "STRIPE_API_URL": env.str("STRIPE_API_URL", "https://api.stripe.com", validate=is_url),
     }
 
 
@@ -146,7 +143,7 @@ def _webhooks(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "WEBHOOK_GITHUB_SECRET": env.str("WEBHOOK_GITHUB_SECRET", github),
         "WEBHOOK_RESEND_SECRET": env.str("WEBHOOK_RESEND_SECRET", resend),
         "WEBHOOK_MAX_BODY": env.int("WEBHOOK_MAX_BODY", 512 * 1024, validate=above_zero),
-        "WEBHOOK_RATE_LIMIT": env.str("WEBHOOK_RATE_LIMIT", "600/minute", validate=_is_rate),
+        "WEBHOOK_RATE_LIMIT": env.str("WEBHOOK_RATE_LIMIT", "600/minute", validate=is_rate),
     }
 
 
@@ -159,9 +156,25 @@ def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "JOBS_PUBLISH_TIMEOUT": env.float("JOBS_PUBLISH_TIMEOUT", 5.0, validate=above_zero),
         "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),
         "JOBS_MAX_RESCHEDULES": env.int("JOBS_MAX_RESCHEDULES", 100, validate=Range(min=0)),
+        "JOBS_MAX_LEGS": env.int("JOBS_MAX_LEGS", 1000, validate=Range(min=1)),
         "JOBS_SIGNATURE_LEEWAY": env.float("JOBS_SIGNATURE_LEEWAY", 5.0, validate=Range(min=0)),
         "JOBS_SWEEP_EVERY": env.float("JOBS_SWEEP_EVERY", sweep_every, validate=Range(min=0)),
-        "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, _are_keys),
+        "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, are_keys),
+    }
+
+
+def _artifacts(env: Env) -> dict[str, Any]:
+    above_zero = Range(min=0, min_inclusive=False)
+    expires = env.int("ARTIFACTS_LINK_EXPIRES", 24 * 60 * 60, validate=above_zero)
+    return {
+        "ARTIFACTS_STORE": env.str("ARTIFACTS_STORE", "local", validate=is_store),
+        "ARTIFACTS_DIR": env.str("ARTIFACTS_DIR", "artifacts", validate=_NOT_EMPTY),
+        "ARTIFACTS_EXPIRE": env.float("ARTIFACTS_EXPIRE", 7.0, validate=above_zero),
+        "ARTIFACTS_LINK_EXPIRES": expires,
+        "ARTIFACTS_S3_ENDPOINT": env.str("ARTIFACTS_S3_ENDPOINT", ""),
+        "ARTIFACTS_S3_REGION": env.str("ARTIFACTS_S3_REGION", ""),
+        "ARTIFACTS_S3_ACCESS_KEY_ID": env.str("ARTIFACTS_S3_ACCESS_KEY_ID", ""),
+        "ARTIFACTS_S3_SECRET_ACCESS_KEY": env.str("ARTIFACTS_S3_SECRET_ACCESS_KEY", ""),
     }
 
 
@@ -207,34 +220,5 @@ def _database(env: Env, defaults: Mapping[str, Any]) -> str:
     In development it may stay empty: `app.dev` then runs a PostgreSQL of its own.
     """
     name = "POSTGRES_URL" if "POSTGRES_URL" in os.environ else "DATABASE_URL"
-    url = _given(env, name, defaults, _is_database)
+    url = _given(env, name, defaults, is_database)
     return f"postgresql+psycopg://{url.partition('://')[2]}" if url else ""
-
-
-def _is_database(value: str) -> None:
-    scheme, separator, _ = value.partition("://")
-    if value and (not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}):
-        raise ValidationError("is no URL like postgresql://user:password@host:5432/database.")
-
-
-def _are_keys(value: str) -> None:
-    for key in value.split(","):
-        try:
-            length = len(urlsafe_b64decode(key.strip()))
-        except ValueError:
-            length = 0
-        if length != FERNET_BYTES:
-            raise ValidationError("has a key that is not 32 bytes in URL-safe base64.")
-
-
-def _is_rate(value: str) -> None:
-    try:
-        parse_many(value)
-    except ValueError:
-        raise ValidationError("is no rate like 600/minute.") from None
-
-
-def _is_url(value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-        raise ValidationError("is no URL like https://app.example.com.")

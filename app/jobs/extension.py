@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_GRACE": 20.0,
     "JOBS_MAX_BODY": 1024 * 1024,
     "JOBS_MAX_RESCHEDULES": 100,
+    "JOBS_MAX_LEGS": 1000,
     "JOBS_SIGNATURE_LEEWAY": 5.0,
     "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
@@ -61,6 +62,7 @@ class Jobs:
             JOBS_PUBLISH_TIMEOUT: Seconds that one publish may take in all.
             JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
+            JOBS_MAX_LEGS: How many deliveries one job may take by `Continue`.
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
             JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
