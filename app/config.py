@@ -15,6 +15,7 @@ import click
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, OneOf, Range
 
+from app import config_operations
 from app.config_checks import are_keys, is_database, is_rate, is_store, is_url
 from app.dev.addresses import running
 
@@ -31,7 +32,7 @@ DEV_QSTASH = {
 # What the local senders sign with: `flask webhooks send`, `flask stripe trigger`.
 DEV_WEBHOOKS = {
     "STRIPE_WEBHOOK_SECRET": "whsec_development_only_and_no_secret",
-    "WEBHOOK_GITHUB_SECRET": "development only, and no secret",
+    "WEBHOOK_GITHUB_SECRET": "development only and no secret",
     "WEBHOOK_RESEND_SECRET": "whsec_ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
 DEVELOPMENT = {
@@ -91,10 +92,11 @@ def load(instance: Path) -> dict[str, Any]:
         **_webhooks(env, defaults),
         **_jobs(env, defaults),
         **_artifacts(env),
+        **config_operations.read(env),
     }
-    problems = _problems(env)
+    problems = {**config_operations.contradictions(settings), **_problems(env)}
     if name == "production":
-        problems = {**_unsafe(settings), **problems}
+        problems = {**_unsafe(settings), **config_operations.unsafe(settings), **problems}
     if problems:
         raise ConfigError(problems)
     return settings
@@ -106,6 +108,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "BASE_URL": _given(env, "BASE_URL", defaults, is_url).rstrip("/"),
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
         "APP_NAME": env.str("APP_NAME", "Acme"),
+        "ACTIVITY_RETENTION_DAYS": env.int("ACTIVITY_RETENTION_DAYS", 365, validate=Range(min=1)),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
         "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
         "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://"),

@@ -1,0 +1,66 @@
+"""The settings of operations: when all is well, who is told otherwise, who may look."""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+from environs import Env
+from marshmallow import ValidationError
+from marshmallow.validate import Range
+
+from app.config_checks import is_url
+
+#: Bytes of a Standard Webhooks key (https://www.standardwebhooks.com).
+WEBHOOK_KEY_BYTES = range(24, 65)
+MIN_TOKEN = 32
+
+_RATE = Range(0, 1)
+_SECONDS = Range(min=0, min_inclusive=False)
+
+
+def read(env: Env) -> dict[str, Any]:
+    return {
+        "ADMIN_TOKEN": env.str("ADMIN_TOKEN", ""),
+        "JOBS_HEALTH_FAILURE_RATE": env.float("JOBS_HEALTH_FAILURE_RATE", 0.05, validate=_RATE),
+        "JOBS_HEALTH_UNHEALTHY_RATE": env.float("JOBS_HEALTH_UNHEALTHY_RATE", 0.5, validate=_RATE),
+        "JOBS_HEALTH_PROCESSING": env.float("JOBS_HEALTH_PROCESSING", 600.0, validate=_SECONDS),
+        "JOBS_HEALTH_OVERDUE": env.float("JOBS_HEALTH_OVERDUE", 600.0, validate=_SECONDS),
+        "JOBS_HEALTH_IDLE": env.float("JOBS_HEALTH_IDLE", 3600.0, validate=_SECONDS),
+        "ALERT_EMAIL": env.str("ALERT_EMAIL", ""),
+        "ALERT_SLACK_URL": env.str("ALERT_SLACK_URL", "", validate=_is_url_or_empty),
+        "ALERT_WEBHOOK_URL": env.str("ALERT_WEBHOOK_URL", "", validate=_is_url_or_empty),
+        "ALERT_WEBHOOK_SECRET": env.str("ALERT_WEBHOOK_SECRET", "", validate=_is_webhook_secret),
+        "ALERT_CONFIRMATIONS": env.int("ALERT_CONFIRMATIONS", 2, validate=Range(min=1)),
+        "ALERT_REPEAT_HOURS": env.float("ALERT_REPEAT_HOURS", 4.0, validate=Range(min=0)),
+    }
+
+
+def contradictions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what cannot be, though each value by itself is well formed."""
+    problems = {}
+    if settings["ALERT_WEBHOOK_URL"] and not settings["ALERT_WEBHOOK_SECRET"]:
+        problems["ALERT_WEBHOOK_SECRET"] = ["signs what ALERT_WEBHOOK_URL is sent; set it, too."]
+    return problems
+
+
+def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what production refuses."""
+    if 0 < len(settings["ADMIN_TOKEN"] or "") < MIN_TOKEN:
+        return {"ADMIN_TOKEN": [f"must have at least {MIN_TOKEN} characters, or be empty."]}
+    return {}
+
+
+def _is_url_or_empty(value: str) -> None:
+    if value:
+        is_url(value.partition("?")[0])
+
+
+def _is_webhook_secret(value: str) -> None:
+    if not value:
+        return
+    try:
+        length = len(b64decode(value.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        length = 0
+    if not value.startswith("whsec_") or length not in WEBHOOK_KEY_BYTES:
+        raise ValidationError("is not whsec_ with 24 to 64 bytes in base64 after it.")
