@@ -1,11 +1,55 @@
-"""Files that jobs produce: written as a stream, whole or not at all, and handed out by link."""
+"""Files that jobs produce: written as a stream, whole or not at all, and handed out by link.
+
+    with artifacts.create("users.csv", media_type="text/csv", job=job) as file:
+        file.write(b"...")
+    return {"url": artifacts.link(file.artifact)}
+
+`writer` is how a file comes to be, `stores` where it is kept, `cleanup` what removes it.
+"""
 
 from flask import Flask
 
-from app.artifacts import models
+from app.artifacts import models, routes, stores
+from app.artifacts.cleanup import Orphan, orphans, remove_expired, remove_orphans
+from app.artifacts.errors import (
+    ArtifactBusy,
+    ArtifactError,
+    ArtifactLost,
+    InvalidArtifact,
+    MissingExtra,
+    StoreUnavailable,
+)
+from app.artifacts.files import create, delete, resume, store
+from app.artifacts.links import link
+from app.artifacts.models import Artifact
+from app.artifacts.spooling import spool
+from app.artifacts.writer import ArtifactFile
 
-__all__ = ["init_app", "models"]
+__all__ = [
+    "Artifact",
+    "ArtifactBusy",
+    "ArtifactError",
+    "ArtifactFile",
+    "ArtifactLost",
+    "InvalidArtifact",
+    "MissingExtra",
+    "Orphan",
+    "StoreUnavailable",
+    "create",
+    "delete",
+    "init_app",
+    "link",
+    "models",
+    "orphans",
+    "remove_expired",
+    "remove_orphans",
+    "resume",
+    "spool",
+    "store",
+]
 
 
 def init_app(app: Flask) -> None:
-    """Add the endpoint that hands files out."""
+    """Add the store and the endpoint that hands files out."""
+    stores.init_app(app)
+    app.register_blueprint(routes.bp)

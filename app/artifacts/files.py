@@ -1,0 +1,107 @@
+"""Make files, continue them, and remove them."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import current_app
+
+from app.artifacts.errors import ArtifactLost, InvalidArtifact
+from app.artifacts.models import Artifact
+from app.artifacts.names import check_media_type, check_name, new_key, parse_key
+from app.artifacts.removal import remove_after_commit
+from app.artifacts.stores import current_store
+from app.artifacts.writer import About, ArtifactFile
+from app.db import db
+from app.jobs import Job
+
+PIECE = 1024 * 1024
+
+
+def create(
+    name: str,
+    *,
+    media_type: str,
+    job: Job | None = None,
+    user_id: int | None = None,
+    organization_id: int | None = None,
+    expires_in: timedelta | None = None,
+) -> ArtifactFile:
+    """Return a stream for a new file; open it with `with`.
+
+    Args:
+        name: What it is called when it is downloaded; not a path.
+        media_type: Such as "text/csv; charset=utf-8".
+        job: The job that makes it, which tells its user and organization, too.
+        user_id: Whom it is for, where no job makes it.
+        organization_id: Only links made for this organization open it; None is none.
+        expires_in: How long it is kept, ARTIFACTS_EXPIRE days unless given.
+
+    Raises:
+        InvalidArtifact: A name, media type or lifetime that cannot be.
+    """
+    about = About(
+        key=str(new_key(job.id if job else None)),
+        name=check_name(name),
+        media_type=check_media_type(media_type),
+        expires_at=_expires_at(expires_in),
+        organization_id=job.organization_id if job else organization_id,
+        user_id=job.user_id if job else user_id,
+        job_id=job.id if job else None,
+    )
+    return ArtifactFile(current_store(), about)
+
+
+def resume(state: dict[str, Any]) -> ArtifactFile:
+    """Return the stream that continues a suspended file; open it with `with`.
+
+    Bytes that came after `suspend` are dropped, so the same state can be resumed any number of
+    times until the file is recorded.
+
+    Args:
+        state: What `ArtifactFile.suspend` returned.
+
+    Raises (by `with`):
+        ArtifactLost: It is gone, or it was completed and recorded.
+        ArtifactBusy: A process that was taken over still writes it.
+    """
+    about = About.from_json(state["about"])
+    key = parse_key(about.key)
+    if key is None or db.session.get(Artifact, key.artifact_id) is not None:
+        raise ArtifactLost(f"{about.name!r} is already recorded, and cannot be continued")
+    return ArtifactFile(current_store(), about, state)
+
+
+def store(
+    path: Path,
+    name: str,
+    *,
+    media_type: str,
+    job: Job | None = None,
+    expires_in: timedelta | None = None,
+) -> Artifact:
+    """Copy a file that is complete, such as one made in `spool()`, and return its row.
+
+    Raises as `create` does.
+    """
+    with (
+        path.open("rb") as source,
+        create(name, media_type=media_type, job=job, expires_in=expires_in) as file,
+    ):
+        shutil.copyfileobj(source, file, PIECE)
+    return file.artifact
+
+
+def delete(artifact: Artifact) -> None:
+    """Remove a file: its row in `db.session`, its bytes when that commits; links are void then."""
+    db.session.delete(artifact)
+    db.session.flush()
+    remove_after_commit([artifact.key])
+
+
+def _expires_at(expires_in: timedelta | None) -> datetime:
+    lifetime = expires_in or timedelta(days=current_app.config["ARTIFACTS_EXPIRE"])
+    if lifetime <= timedelta(0):
+        raise InvalidArtifact(f"expires_in: {lifetime} is not in the future")
+    return datetime.now(UTC) + lifetime

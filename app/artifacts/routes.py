@@ -1,0 +1,43 @@
+"""`GET /api/artifacts/<token>`: hand a file out to whoever has the link."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, abort
+from werkzeug import Response
+
+from app.artifacts.links import PATH, BadLink, DeadLink, follow
+from app.artifacts.stores import current_store
+
+bp = Blueprint("artifacts", __name__)
+
+
+@bp.get(f"{PATH}<token>")
+def download(token: str) -> Response:
+    """Answer with the file or a part of it, or redirect to where it is.
+
+    403 for a link that was never good, 410 for one that no longer is; neither says more.
+    """
+    try:
+        artifact, seconds = follow(token)
+    except BadLink:
+        abort(HTTPStatus.FORBIDDEN)
+    except DeadLink:
+        abort(HTTPStatus.GONE)
+    response = current_store().response(artifact, seconds=seconds)
+    if response is None:
+        abort(HTTPStatus.GONE)
+    response.headers.update(_headers(artifact.media_type))
+    return response
+
+
+def _headers(media_type: str) -> dict[str, Any]:
+    """Keep the file out of shared caches, and what it may contain out of our origin."""
+    headers = {
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    if media_type.startswith("text/html"):
+        headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return headers
