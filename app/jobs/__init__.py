@@ -8,6 +8,7 @@ from app.jobs.blueprint import JobBlueprint, JobType
 from app.jobs.context import Job
 from app.jobs.dispatcher import JobId, enqueue, enqueue_many, schedule
 from app.jobs.errors import (
+    Continue,
     DatabaseUnavailable,
     InvalidOption,
     InvalidPayload,
@@ -24,11 +25,14 @@ from app.jobs.models import JobExecution, Status
 from app.jobs.options import Options
 from app.jobs.periodic import periodic
 from app.jobs.registry import FlowControl, JobConfig, get_job_config
+from app.jobs.retention import FinishedJobs
 from app.jobs.schemas import PayloadSchema, WireSchema
 from app.jobs.signature import signed
 
 __all__ = [
+    "Continue",
     "DatabaseUnavailable",
+    "FinishedJobs",
     "FlowControl",
     "InvalidOption",
     "InvalidPayload",

@@ -37,7 +37,8 @@ _RETRY = text(
     {_TAKEN}
     UPDATE job_executions AS job
        SET status = 'pending', error = NULL, result = NULL, progress = NULL, retry_count = 0,
-           generation = generation + 1, reschedules = 0, message_id = NULL, published_at = NULL,
+           generation = generation + 1, reschedules = 0, legs = 0, checkpoint = NULL,
+           message_id = NULL, published_at = NULL,
            available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,
            cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now()
       FROM taken WHERE job.id = taken_id
@@ -88,7 +89,7 @@ class Done:
 
 
 def retry(wanted: Filter, *, by: str) -> Done:
-    """Put failed and cancelled jobs back and publish them anew, with all their retries.
+    """Put failed and cancelled jobs back and publish them anew, from the start, with all retries.
 
     The attempts are kept; the generation goes up, and with it the jobs' idempotency keys. Jobs
     whose type this app does not know are left alone.

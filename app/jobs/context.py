@@ -21,6 +21,8 @@ class Job:
         id: The job's UUID, the same over all its attempts.
         attempt: 1 for the first execution, counted over all retries.
         generation: How many times a person retried the job by hand.
+        leg: 1 for the first delivery's part of the work, one more for each `Continue`.
+        state: What the last `Continue` was raised with; None in the first leg.
         expires_at: When the handler's time is up, on the clock of `time.monotonic`.
     """
 
@@ -29,6 +31,8 @@ class Job:
     attempt: int
     generation: int
     expires_at: float
+    leg: int = 1
+    state: dict[str, Any] | None = None
     message_id: str | None = None
     schedule_id: str | None = None
     user_id: int | None = None
@@ -61,7 +65,8 @@ class Job:
     def idempotency_key(self) -> str:
         """The key for effects outside the database.
 
-        It is the same over all of QStash's retries, and new when a person retries the job.
+        It is the same over all of QStash's retries and all legs, and new when a person retries
+        the job.
         """
         return f"{self.id}/{self.generation}"
 

@@ -43,7 +43,7 @@ _GIVE_UP = text(
        AND (status IN ('pending', 'failed')
             OR status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now())
        AND (message_id = :message_id
-            OR message_id IS NULL AND generation = 0 AND reschedules = 0)
+            OR message_id IS NULL AND generation = 0 AND legs = 0 AND reschedules = 0)
     """  # noqa: S608 - the only values in the text are those of `lost_attempts`
 )
 
@@ -68,10 +68,16 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of the row; `wait` is for how many seconds its handler may still run."""
+    """What became of the row.
+
+    Attributes:
+        wait: For how many seconds its handler may still run.
+        superseded: The job waits for a newer message, and this one's end means nothing.
+    """
 
     changed: bool
     wait: float = 0
+    superseded: bool = False
 
 
 def from_callback(body: bytes, forward_to: str | None) -> DeadLetter:
@@ -105,7 +111,8 @@ def record(connection: Connection, letter: DeadLetter) -> Verdict:
         executions.create_job_execution(connection, letter.row)
         return Verdict(changed=True)
     runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0
-    return Verdict(changed=False, wait=(row.lease_left or 0) if runs else 0)
+    wait = (row.lease_left or 0) if runs else 0
+    return Verdict(changed=False, wait=wait, superseded=not row.is_final)
 
 
 def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:

@@ -18,7 +18,8 @@ JobsError
 ├── DatabaseUnavailable       nothing was recorded
 └── HandlerError              what a handler raises to say what should happen next
     ├── PermanentError        do not retry
-    └── RetryLater            run again after a delay; spends none of the retries
+    ├── RetryLater            run again after a delay; spends none of the retries
+    └── Continue              done so far; go on from here in another delivery
 
 BaseException
 └── Interruption              raised in a handler that must stop now
@@ -127,6 +128,14 @@ class RetryLater(HandlerError):
     def __init__(self, delay: float, message: str | None = None) -> None:
         self.delay = delay
         super().__init__(message)
+
+
+class Continue(HandlerError):
+    """The job goes on in another delivery: what was done in `db.session` is kept, and `state`."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state: Any = state
+        super().__init__()
 
 
 class Interruption(BaseException):

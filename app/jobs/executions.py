@@ -49,10 +49,10 @@ _NOTE_PUBLISHED = text(
        SET message_id = coalesce(job.message_id, noted.message_id), published_at = now(),
            updated_at = now()
       FROM unnest(CAST(:job_ids AS uuid[]), CAST(:message_ids AS text[]),
-                  CAST(:generations AS int[]), CAST(:reschedules AS int[]))
-           AS noted (job_id, message_id, generation, reschedules)
+                  CAST(:generations AS int[]), CAST(:legs AS int[]), CAST(:reschedules AS int[]))
+           AS noted (job_id, message_id, generation, legs, reschedules)
      WHERE job.job_id = noted.job_id AND job.generation = noted.generation
-       AND job.reschedules = noted.reschedules
+       AND job.legs = noted.legs AND job.reschedules = noted.reschedules
     """
 )
 
@@ -114,6 +114,7 @@ def note_published(connection: Connection, published: Sequence[tuple[Message, st
             "job_ids": [message.job_id for message, _ in published],
             "message_ids": [message_id for _, message_id in published],
             "generations": [message.generation for message, _ in published],
+            "legs": [message.legs for message, _ in published],
             "reschedules": [message.reschedules for message, _ in published],
         },
     )

@@ -1,4 +1,4 @@
-"""Which jobs a manual action is about."""
+"""Which jobs a list or a manual action is about."""
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,8 @@ from app.jobs.models import JobExecution, Status
 
 _table = cast("Table", JobExecution.__table__)
 
+_EQUAL = ("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
@@ -19,6 +21,8 @@ class Filter:
     Attributes:
         job_ids: Just these.
         dead: True for jobs that will not be tried again, False for failed ones that will.
+        message_id: QStash's id of the message that the job waits for, or last ran by.
+        schedule_id: QStash's id of the schedule whose firing the job is.
         older_than: Seconds since the job was recorded, at least.
         newer_than: Seconds since the job was recorded, at most.
         error: A piece of the error's text, in any case.
@@ -31,7 +35,10 @@ class Filter:
     dead: bool | None = None
     older_than: float | None = None
     newer_than: float | None = None
+    user_id: int | None = None
     organization_id: int | None = None
+    message_id: str | None = None
+    schedule_id: str | None = None
     error: str | None = None
     everything: bool = False
 
@@ -45,32 +52,44 @@ class Filter:
         }
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return the filter as SQL.
+        """Return the filter as SQL, for an action.
 
         Raises:
             ActionRefused: It is empty, and nobody said that all jobs are meant.
         """
         if not self.as_json():
             raise ActionRefused
-        now, column = datetime.now(UTC), _table.c
-        equal = ("status", "job_type", "organization_id")
+        return [*self.indexed(), *self.searched()]
+
+    def indexed(self) -> list[ColumnElement[bool]]:
+        """Return the conditions of which each has an index that gives the newest jobs first."""
+        column = _table.c
         asked: list[ColumnElement[bool] | None] = [
             column.job_id.in_(self.job_ids) if self.job_ids else None,
             *(
                 column[name] == getattr(self, name)
-                for name in equal
+                for name in _EQUAL
                 if getattr(self, name) is not None
             ),
             None if self.dead is None else _dead(self.dead),
-            None
-            if self.older_than is None
-            else column.created_at <= now - timedelta(seconds=self.older_than),
-            None
-            if self.newer_than is None
-            else column.created_at >= now - timedelta(seconds=self.newer_than),
-            None if self.error is None else column.error.icontains(self.error, autoescape=True),
+            None if self.older_than is None else column.created_at <= _ago(self.older_than),
+            None if self.newer_than is None else column.created_at >= _ago(self.newer_than),
         ]
         return [condition for condition in asked if condition is not None]
+
+    def searched(self) -> list[ColumnElement[bool]]:
+        """Return the conditions that have to look into each row: a piece of the error's text."""
+        if self.error is None:
+            return []
+        return [_table.c.error.icontains(self.error, autoescape=True)]
+
+
+def _ago(seconds: float) -> datetime:
+    """Return the moment; one before the calendar begins is its beginning."""
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _dead(dead: bool) -> ColumnElement[bool]:  # noqa: FBT001 - the value of the field, not a mode

@@ -1,4 +1,4 @@
-"""The state changes of one attempt: claim the row, then complete, fail or reschedule it.
+"""The state changes of one attempt: claim the row, then complete, continue, fail or reschedule it.
 
 The claim is one atomic statement, so of any number of deliveries one executes. It hands out a
 token, and every later change is a compare-and-set on that token: an attempt whose lease was taken
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from app.jobs import jsonb, statements
 from app.jobs.models import Status
-from app.jobs.outcome import Cancelled, Completed, Failed, Rescheduled
+from app.jobs.outcome import Cancelled, Completed, Continued, Failed, Rescheduled
 from app.jobs.publisher import Message
 
 
@@ -39,6 +39,8 @@ class Lease:
     Attributes:
         timeout: Seconds that the handler may take.
         attempt: This execution's number, from 1.
+        leg: Which part of the job it is, from 1.
+        state: What the leg before has left to go on from.
     """
 
     job_id: str
@@ -46,6 +48,8 @@ class Lease:
     message_id: str | None
     retried: int
     generation: int
+    leg: int
+    state: dict[str, Any] | None
     reschedules: int
     max_retries: int
     user_id: int | None
@@ -56,12 +60,17 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Why a row could not be claimed: the state it is in."""
+    """Why a row could not be claimed: the state it is in.
+
+    Attributes:
+        handed_over: The message's part of the job is done, and the rest has a message of its own.
+    """
 
     job_type: str
     status: str
     dead: bool
     lease_left: float | None
+    handed_over: bool
 
     @property
     def is_final(self) -> bool:
@@ -103,19 +112,36 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
     )
 
 
-def look(connection: Connection, job_id: str) -> Row | None:
-    """Return the state of a job that could not be claimed; None if there is no such row."""
-    row = connection.execute(statements.LOOK, {"job_id": job_id}).one_or_none()
+def look(connection: Connection, job_id: str, message_id: str | None = None) -> Row | None:
+    """Return the state of a job that a message could not claim; None if there is no such row."""
+    asked = {"job_id": job_id, "message_id": message_id}
+    row = connection.execute(statements.LOOK, asked).one_or_none()
     return None if row is None else Row(*row)
 
 
 def complete(connection: Connection, lease: Lease, outcome: Completed, timing: Timing) -> bool:
     """Record success; False if the lease is no longer ours."""
-    result = None if outcome.result is None else jsonb.dumps(outcome.result)
-    attempt = _attempt(lease, timing, "completed", 200)
-    return bool(
-        _change(connection, statements.COMPLETE, lease, result=result, attempt=attempt).rowcount
-    )
+    given = {
+        "result": _encoded(outcome.result),
+        "progress": _encoded(outcome.progress),
+        "attempt": _attempt(lease, timing, "completed", 200),
+    }
+    return bool(_change(connection, statements.COMPLETE, lease, **given).rowcount)
+
+
+def hand_over(
+    connection: Connection, lease: Lease, outcome: Continued, timing: Timing, endpoint: str
+) -> Message | Cancelled | None:
+    """Keep the checkpoint and return the next leg's message; otherwise as `reschedule`."""
+    row = _change(
+        connection,
+        statements.CONTINUE,
+        lease,
+        state=jsonb.dumps(outcome.state),
+        progress=_encoded(outcome.progress),
+        attempt=_attempt(lease, timing, "continued", 200),
+    ).one_or_none()
+    return _put_back(lease, row, endpoint)
 
 
 def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) -> bool:
@@ -125,6 +151,7 @@ def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) 
         timing,
         "failed",
         489 if outcome.permanent else 500,
+        kind=outcome.kind,
         error=outcome.error,
         traceback=outcome.traceback,
     )
@@ -148,20 +175,7 @@ def reschedule(
         delay=outcome.delay,
         attempt=_attempt(lease, timing, outcome.kind, 200, error=outcome.error),
     ).one_or_none()
-    if row is None:
-        return None
-    if row.status == Status.CANCELLED:
-        return Cancelled()
-    return Message(
-        job_id=lease.job_id,
-        job_type=row.job_type,
-        endpoint=endpoint,
-        body=jsonb.dumps(row.payload),
-        options=row.options,
-        generation=row.generation,
-        reschedules=row.reschedules,
-        available_at=row.available_at,
-    )
+    return _put_back(lease, row, endpoint)
 
 
 def cancel(connection: Connection, lease: Lease, outcome: Cancelled, timing: Timing) -> bool:
@@ -180,12 +194,30 @@ def beat(
         Whether somebody has cancelled the job; None if the lease is gone.
     """
     given = {
-        "progress": None if progress is None else jsonb.dumps(progress),
+        "progress": _encoded(progress),
         "heartbeat": heartbeat,
         "timeout": lease.timeout,
     }
     found: bool | None = _change(connection, statements.BEAT, lease, **given).scalar_one_or_none()
     return found
+
+
+def _put_back(lease: Lease, row: Any, endpoint: str) -> Message | Cancelled | None:
+    if row is None:
+        return None
+    if row.status == Status.CANCELLED:
+        return Cancelled()
+    return Message(
+        job_id=lease.job_id,
+        job_type=row.job_type,
+        endpoint=endpoint,
+        body=jsonb.dumps(row.payload),
+        options=row.options,
+        generation=row.generation,
+        legs=row.legs,
+        reschedules=row.reschedules,
+        available_at=row.available_at,
+    )
 
 
 def _change(connection: Connection, statement: Any, lease: Lease, **values: Any) -> Any:
@@ -197,6 +229,7 @@ def _attempt(lease: Lease, timing: Timing, outcome: str, status: int, **details:
     return jsonb.dumps(
         {
             "number": lease.attempt,
+            "leg": lease.leg,
             "message_id": lease.message_id,
             "started_at": timing.started_at.isoformat(),
             "duration_ms": timing.duration_ms,
@@ -206,3 +239,7 @@ def _attempt(lease: Lease, timing: Timing, outcome: str, status: int, **details:
             **details,
         }
     )
+
+
+def _encoded(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else jsonb.dumps(value)

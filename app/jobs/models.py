@@ -84,6 +84,22 @@ class JobExecution(Base):
             "created_at",
             postgresql_where=text("status = 'failed' AND dead_at IS NULL"),
         ),
+        # For what is counted and judged: `health`.
+        Index(
+            "idx_job_executions_completed_at",
+            text("completed_at DESC"),
+            postgresql_where=text("completed_at IS NOT NULL"),
+        ),
+        Index(
+            "idx_job_executions_due",
+            text("coalesce(available_at, created_at)"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "idx_job_executions_dead",
+            text("created_at DESC"),
+            postgresql_where=text("status = 'failed' AND dead_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -13,6 +13,7 @@ from flask import Response, jsonify
 
 from app.jobs import jsonb
 from app.jobs.errors import (
+    Continue,
     Interruption,
     JobCancelled,
     JobTimeout,
@@ -32,9 +33,14 @@ RELEASE_DELAY = 5
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The handler returned; `result` is JSON-able and small enough to be stored."""
+    """The handler returned; `result` is JSON-able and small enough to be stored.
+
+    Attributes:
+        progress: What the handler last reported, where that is not on the row yet.
+    """
 
     result: dict[str, Any] | None
+    progress: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,15 @@ class Rescheduled:
 
 
 @dataclass(frozen=True, slots=True)
+class Continued:
+    """The handler did a part, and goes on from `state` in another delivery; else as `Completed`."""
+
+    state: dict[str, Any]
+    progress: dict[str, Any] | None = None
+    legs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """The handler stopped because somebody had cancelled its job."""
 
@@ -75,7 +90,7 @@ class Lost:
     """Another delivery took the job over; whatever the handler did is thrown away."""
 
 
-Outcome = Completed | Failed | Rescheduled | Cancelled | Lost
+Outcome = Completed | Continued | Failed | Rescheduled | Cancelled | Lost
 
 
 def completed(result: Any) -> Completed:
@@ -93,6 +108,31 @@ def completed(result: Any) -> Completed:
     except ValueError as error:
         raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
     return Completed(result if size <= MAX_RESULT_BYTES else {"truncated": True, "bytes": size})
+
+
+def continued(asked: Continue, *, after: dict[str, Any] | None) -> Continued:
+    """Check what a handler wants to go on from.
+
+    Raises:
+        PermanentError: It is not a dict of JSON values, too large, or what this leg began with.
+    """
+    if not isinstance(asked.state, dict):
+        found = type(asked.state).__name__
+        raise PermanentError(f"Continue takes a dict of JSON values, not {found}")
+    try:
+        encoded = jsonb.dumps(asked.state)
+    except ValueError as error:
+        raise PermanentError(f"Continue's state cannot be stored as JSON: {error}") from error
+    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
+        limit = f"more than {MAX_RESULT_BYTES}: keep what is large elsewhere, and its place here"
+        raise PermanentError(f"Continue's state has {size} bytes, {limit}")
+    state = jsonb.loads(encoded)
+    if state == after:
+        raise PermanentError(
+            "Continue was raised with the state that this leg began with, so the job would never "
+            "end: let the state tell how far it has come"
+        )
+    return Continued(state)
 
 
 def failed(error: Exception) -> Failed | Rescheduled:
@@ -138,6 +178,11 @@ def gave_up(asked: Rescheduled, times: int) -> Failed:
     return Failed(RetryLater.__name__, message, traceback="", permanent=True)
 
 
+def too_many_legs(legs: int) -> Failed:
+    message = f"asked to continue after leg {legs}, and JOBS_MAX_LEGS allows no more"
+    return Failed(Continue.__name__, message, traceback="", permanent=True)
+
+
 def unpublished(asked: Rescheduled) -> Failed:
     """Return the answer to give when the job could not be published anew: QStash retries."""
     return Failed(
@@ -145,24 +190,37 @@ def unpublished(asked: Rescheduled) -> Failed:
     )
 
 
+def not_handed_over() -> Failed:
+    """Return the answer to give when the next leg could not be published: QStash retries."""
+    message = "the next leg is not published yet"
+    return Failed(Continue.__name__, message, traceback="", permanent=False, retry_after=RETRY_SOON)
+
+
 def answer(job_id: str, outcome: Outcome) -> Response:
     match outcome:
         case Completed(result):
-            return jsonify(success=True, jobId=job_id, result=result)
+            done: dict[str, Any] = {"jobId": job_id, "result": result}
+        case Continued(legs=legs):
+            done = {"continued": legs}
         case Rescheduled(delay):
-            return jsonify(success=True, rescheduled=delay)
+            done = {"rescheduled": delay}
         case Cancelled():
-            return skipped("cancelled")
+            done = {"skipped": "cancelled"}
         case Lost():
             return busy("another delivery took this job over")
         case Failed(permanent=True):
             return refuse(outcome.kind, job_id=job_id)
         case Failed():
-            response = jsonify(error=outcome.kind, jobId=job_id)
-            response.status_code = 500
-            if outcome.retry_after is not None:
-                response.headers["Retry-After"] = str(max(0, round(outcome.retry_after)))
-            return response
+            return _try_again(job_id, outcome)
+    return jsonify(success=True, **done)
+
+
+def _try_again(job_id: str, outcome: Failed) -> Response:
+    response = jsonify(error=outcome.kind, jobId=job_id)
+    response.status_code = 500
+    if outcome.retry_after is not None:
+        response.headers["Retry-After"] = str(max(0, round(outcome.retry_after)))
+    return response
 
 
 def skipped(why: str) -> Response:

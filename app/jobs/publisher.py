@@ -32,8 +32,8 @@ class Message:
     """One publish: a job's envelope on its way to the job's endpoint.
 
     Attributes:
-        generation: With `reschedules`, tells one publish of a job from another, so that QStash
-            drops a repetition of the same one.
+        generation: With `legs` and `reschedules`, tells one publish of a job from another, so that
+            QStash drops a repetition of the same one.
     """
 
     job_id: str
@@ -42,12 +42,13 @@ class Message:
     body: str
     options: Mapping[str, Any]
     generation: int = 0
+    legs: int = 0
     reschedules: int = 0
     available_at: datetime | None = None
 
     @property
     def deduplication_id(self) -> str:
-        return f"{self.job_id}-{self.generation}-{self.reschedules}"
+        return f"{self.job_id}-{self.generation}-{self.legs}-{self.reschedules}"
 
 
 class Publisher:

@@ -1,23 +1,28 @@
 """Record: what an attempt came to, in the right transaction, if the lease is still ours.
 
-The handler's work in `db.session` and its completion commit together or not at all. Everything
-else is recorded in a new transaction, after the handler's work was rolled back.
+The handler's work in `db.session` and its completion, or its checkpoint, commit together or not at
+all. Everything else is recorded in a new transaction, after the handler's work was rolled back.
 """
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from flask import current_app
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import db
 from app.jobs import leases, outbox, outcome
 from app.jobs.leases import Lease, Timing
-from app.jobs.outcome import Cancelled, Completed, Failed, Lost, Outcome, Rescheduled
+from app.jobs.outcome import Cancelled, Completed, Continued, Failed, Lost, Outcome, Rescheduled
 from app.jobs.registry import JobConfig
 from app.jobs.transactions import in_transaction
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def record(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome:
@@ -29,6 +34,8 @@ def record(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Ou
     match done:
         case Completed():
             return _success(config, lease, done, timing)
+        case Continued():
+            return _continuation(config, lease, done, timing)
         case Failed():
             return _failure(config, lease, done, timing)
         case Rescheduled():
@@ -48,7 +55,7 @@ def about(config: JobConfig, lease: Lease, timing: Timing | None = None) -> dict
 def _success(config: JobConfig, lease: Lease, done: Completed, timing: Timing) -> Outcome:
     """Commit the handler's work and its completion together, or roll both back."""
     try:
-        if not _complete(lease, done, timing):
+        if not _commit(lambda tx: leases.complete(tx, lease, done, timing)):
             return _lost(config, lease)
     except SQLAlchemyError as error:
         # The work itself cannot be committed (a deferred constraint, a lost connection).
@@ -57,14 +64,35 @@ def _success(config: JobConfig, lease: Lease, done: Completed, timing: Timing) -
     return done
 
 
-def _complete(lease: Lease, done: Completed, timing: Timing) -> bool:
+def _continuation(config: JobConfig, lease: Lease, done: Continued, timing: Timing) -> Outcome:
+    """Commit the handler's work and its checkpoint together, then publish the next leg."""
+    if lease.leg >= current_app.config["JOBS_MAX_LEGS"]:
+        return _failure(config, lease, outcome.too_many_legs(lease.leg), timing)
+    try:
+        message = _commit(lambda tx: leases.hand_over(tx, lease, done, timing, config.endpoint))
+    except SQLAlchemyError as error:
+        return _failure(config, lease, outcome.failure(error), timing)
+    if message is None:
+        return _lost(config, lease)
+    if isinstance(message, Cancelled):
+        log.info("[jobs] Job cancelled", extra=about(config, lease, timing))
+        return message
+    log.info("[jobs] Job continues", extra={**about(config, lease, timing), "legs": message.legs})
+    if outbox.publish_one(message) or lease.retried >= lease.max_retries:
+        return replace(done, legs=message.legs)
+    # This message is done, so its retries are free to try the publishing again.
+    return outcome.not_handed_over()
+
+
+def _commit(change: Callable[[Connection], T]) -> T:
+    """Change the row in the transaction of the handler's work; leave that open if nothing came."""
     if not db.session().in_transaction():
         # The handler left nothing there to commit, so a connection does, without a session's cost.
-        return in_transaction(lambda tx: leases.complete(tx, lease, done, timing))
-    if not leases.complete(db.session.connection(), lease, done, timing):
-        return False
-    db.session.commit()
-    return True
+        return in_transaction(change)
+    changed = change(db.session.connection())
+    if changed:
+        db.session.commit()
+    return changed
 
 
 def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> Outcome:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.jobs import jsonb, outbox
 from app.jobs.publisher import Message
@@ -15,8 +16,15 @@ from app.jobs.transactions import in_transaction
 #: What a statement returns of a row that is to be published.
 COLUMNS = """
     job.job_id, job.job_type, job.payload, job.options, job.max_retries, job.generation,
-    job.reschedules, job.available_at, job.created_at, job.id
+    job.legs, job.reschedules, job.available_at, job.created_at, job.id
 """
+
+_ONE_WAITING = text(
+    f"""
+    SELECT {COLUMNS} FROM job_executions AS job
+     WHERE job_id = :job_id AND status = 'pending' AND published_at IS NULL
+    """  # noqa: S608 - the only values in the text are this module's names
+).columns(payload=JSONB, options=JSONB)
 
 _OUTCOME = text(
     """
@@ -55,6 +63,12 @@ def publish(rows: Sequence[Row[Any]]) -> Published:
     return in_transaction(lambda tx: _outcome(tx, [row.job_id for row in rows]))
 
 
+def publish_job(job_id: str) -> Published:
+    """Publish one job, if it waits for that."""
+    found = {"job_id": job_id}
+    return publish(in_transaction(lambda tx: tx.execute(_ONE_WAITING, found).all()))
+
+
 def withdraw(message_ids: Sequence[str]) -> None:
     """Have QStash forget messages.
 
@@ -78,6 +92,7 @@ def _message(row: Row[Any]) -> Message:
         body=jsonb.dumps(row.payload),
         options={"retries": retries, "timeout": config.timeout, **row.options},
         generation=row.generation,
+        legs=row.legs,
         reschedules=row.reschedules,
         available_at=row.available_at,
     )

@@ -3,13 +3,13 @@
 A job that is pending, processing or still retried is never touched, whatever its age.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
 from app.jobs.models import Status
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _FINAL = (Status.COMPLETED, Status.CANCELLED, Status.FAILED)
 
 # The index (status, created_at) finds them; the row says when the job really ended.
@@ -39,9 +39,8 @@ class FinishedJobs:
 
     def __init__(self, before: datetime) -> None:
         self._before = before
-        self._left: Iterator[Status] = iter(_FINAL)
-        self._status: Status | None = next(self._left)
-        self._since = datetime.min.replace(tzinfo=UTC)
+        self._left = list(_FINAL)
+        self._since = _BEGINNING
 
     def count(self, connection: Connection) -> int:
         given = {"before": self._before}
@@ -49,13 +48,13 @@ class FinishedJobs:
 
     def delete(self, connection: Connection, limit: int) -> int | None:
         """Delete at most `limit` jobs and return how many; None when there are no more."""
-        if self._status is None:
+        if not self._left:
             return None
-        given = {"status": self._status, "before": self._before, "since": self._since}
+        given = {"status": self._left[0], "before": self._before, "since": self._since}
         count, newest = connection.execute(_DELETE, {**given, "limit": limit}).one()
+        # What was deleted stays in the index until a vacuum: begin behind it.
+        self._since = newest
         if count < limit:
-            self._status, self._since = next(self._left, None), datetime.min.replace(tzinfo=UTC)
-        else:
-            # What was deleted stays in the index until a vacuum: begin behind it.
-            self._since = newest
+            del self._left[0]
+            self._since = _BEGINNING
         return int(count)

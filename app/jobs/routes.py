@@ -32,7 +32,8 @@ def failure_callback() -> ResponseReturnValue:
         verdict = in_transaction(lambda tx: dead_letters.record(tx, letter))
         if verdict.wait:
             return outcome.busy("the job's handler is still running", verdict.wait)
-        forward(letter)
+        if not verdict.superseded:
+            forward(letter)
     except InvalidDelivery as error:
         log.warning("[jobs] Failure callback refused", extra={"error": str(error)})
         return outcome.refuse(str(error), errors=error.errors)

@@ -17,14 +17,20 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from flask import current_app
 
 from app.jobs import jsonb
-from app.jobs.errors import DiscoveryError, InvalidDelivery, JobsNotInitialised
+from app.jobs.errors import DiscoveryError, InvalidDelivery, JobsNotInitialised, PermanentError
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope
 
 MARK = "$sealed"
+LOST_KEY = (
+    "It is damaged, or its key is not in JOBS_ENCRYPTION_KEYS: put the lost key at the end of them "
+    "and retry the job."
+)
 NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
+
+_END_OF_NAME = b"\n"
 
 
 def check(config: JobConfig, keys: str | None) -> None:
@@ -97,6 +103,28 @@ def clear_texts(paths: Sequence[str], payload: Any) -> list[str]:
     return [text for value in found for text in _texts(value)]
 
 
+def seal_bytes(content: bytes, *, bound_to: str) -> bytes:
+    """Encrypt what is kept outside of a job, to be opened only under the same name."""
+    return _vault(_keys()).encrypt(bound_to.encode() + _END_OF_NAME + content)
+
+
+def open_bytes(sealed: bytes, *, bound_to: str) -> bytes:
+    """Decrypt what `seal_bytes` returned.
+
+    Raises:
+        PermanentError: It is damaged, was sealed under another name, or its key is not among
+            JOBS_ENCRYPTION_KEYS.
+    """
+    try:
+        opened = _vault(_keys()).decrypt(sealed)
+    except InvalidToken:
+        raise PermanentError(LOST_KEY) from None
+    name, _, content = opened.partition(_END_OF_NAME)
+    if name != bound_to.encode():
+        raise PermanentError(f"What is sealed was not sealed for {bound_to}.")
+    return content
+
+
 class _CannotOpen(Exception):
     pass
 
@@ -116,10 +144,7 @@ def _opener(bound: list[str]) -> Callable[[Any], Any]:
         try:
             content = _vault(_keys()).decrypt(str(value[MARK]))
         except (InvalidToken, ValueError):
-            raise _CannotOpen(
-                "It is damaged, or its key is not in JOBS_ENCRYPTION_KEYS: put the lost key at the "
-                "end of them and retry the job."
-            ) from None
+            raise _CannotOpen(LOST_KEY) from None
         job_id, *rest, clear = jsonb.loads(content.decode())
         if job_id not in {None, bound[0]} or rest != bound[1:]:
             raise _CannotOpen("It was sealed for another job or field.")

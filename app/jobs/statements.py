@@ -12,6 +12,13 @@ KEPT_ATTEMPTS = 20
 #: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
 LEASE_MARGIN = 15
 
+#: Whether this message's part of the job is done: its handler raised `Continue`. Delivered again,
+#: it must not run the next leg, whose own message has all its retries.
+HANDED_OVER = """
+    CAST(:message_id AS text) IS NOT NULL AND attempts @> jsonb_build_array(jsonb_build_object(
+        'message_id', CAST(:message_id AS text), 'outcome', 'continued'))
+"""
+
 # The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
 # handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
 # a lazy commit, in RETURNING because that costs no statement of its own.
@@ -36,6 +43,7 @@ CLAIM = text(
                          ELSE attempts - 0 END
                     || jsonb_build_object(
                            'number', coalesce((attempts->-1->>'number')::int, 0) + 1,
+                           'leg', legs + 1,
                            'message_id', message_id, 'started_at', started_at, 'outcome', 'lost',
                            'error', 'the process died or was cut off, and its lease ran out') END
      WHERE job_id = :job_id AND job_type = :job_type
@@ -48,7 +56,9 @@ CLAIM = text(
                AND coalesce(lease_expires_at,
                             started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
                             '-infinity') < now())
-    RETURNING generation, reschedules, max_retries, user_id, organization_id,
+       AND NOT ({HANDED_OVER})
+    RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
+              user_id, organization_id,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
               CASE WHEN set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
@@ -56,11 +66,12 @@ CLAIM = text(
 )
 
 LOOK = text(
-    """
+    f"""
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
-           extract(epoch FROM lease_expires_at - now())::float8 AS lease_left
+           extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,
+           {HANDED_OVER} AS handed_over
       FROM job_executions WHERE job_id = :job_id
-    """
+    """  # noqa: S608 - likewise
 )
 
 _KEEP_ATTEMPT = f"""
@@ -69,6 +80,8 @@ _KEEP_ATTEMPT = f"""
            lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
 """
 
+_KEEP_PROGRESS = "progress = coalesce(CAST(:progress AS jsonb), progress)"
+
 # A job that somebody cancelled while it ran is not tried again, however this attempt ended.
 _UNLESS_CANCELLED = "CASE WHEN cancelled_at IS NULL THEN '{}' ELSE 'cancelled' END"
 
@@ -76,7 +89,7 @@ COMPLETE = text(
     f"""
     UPDATE job_executions
        SET status = 'completed', result = CAST(:result AS jsonb), error = NULL,
-           cancelled_at = NULL,
+           cancelled_at = NULL, {_KEEP_PROGRESS},
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     """  # noqa: S608 - likewise
@@ -105,7 +118,22 @@ RESCHEDULE = text(
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status, job_type, payload, options, generation, reschedules, available_at
+    RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
+    """  # noqa: S608 - likewise
+).columns(payload=JSONB, options=JSONB)
+
+# The next leg starts afresh: with all retries, and without the delay that the job had at first.
+CONTINUE = text(
+    f"""
+    UPDATE job_executions
+       SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
+           checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
+           retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
+           available_at = NULL,
+           completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
+           {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
     """  # noqa: S608 - likewise
 ).columns(payload=JSONB, options=JSONB)
 
@@ -122,7 +150,7 @@ CANCEL = text(
 BEAT = text(
     f"""
     UPDATE job_executions
-       SET progress = coalesce(CAST(:progress AS jsonb), progress), updated_at = now(),
+       SET {_KEEP_PROGRESS}, updated_at = now(),
            lease_expires_at = least(
                now() + make_interval(secs => :heartbeat + {LEASE_MARGIN}),
                started_at + make_interval(secs => :timeout + {LEASE_MARGIN}))

@@ -7,6 +7,7 @@
 """
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -15,12 +16,13 @@ from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import executions, leases, outcome, versions
+from app.jobs import executions, leases, outcome, republish, versions
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
 from app.jobs.delivery import Delivery, parse, retried
 from app.jobs.drain import is_draining
 from app.jobs.errors import (
+    Continue,
     DatabaseUnavailable,
     Interruption,
     InvalidDelivery,
@@ -29,7 +31,7 @@ from app.jobs.errors import (
 )
 from app.jobs.heartbeat import Heartbeat
 from app.jobs.leases import Lease, Timing
-from app.jobs.outcome import Outcome
+from app.jobs.outcome import Completed, Continued, Outcome
 from app.jobs.recorder import about, record
 from app.jobs.registry import JobConfig
 from app.jobs.transactions import in_transaction
@@ -80,7 +82,7 @@ def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
     lease = in_transaction(lambda tx: leases.claim(tx, delivery.claim(config)))
     if lease:
         return lease
-    row = in_transaction(lambda tx: leases.look(tx, delivery.job_id))
+    row = in_transaction(lambda tx: leases.look(tx, delivery.job_id, delivery.message_id))
     if row is None:
         return _claim_arrival(config, delivery)
     if row.job_type != config.type:
@@ -89,7 +91,17 @@ def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
         state = "dead" if row.dead else row.status
         log.info("[jobs] Delivery skipped", extra={"jobId": delivery.job_id, "status": state})
         return outcome.skipped(state)
+    if row.handed_over:
+        return _hand_over_again(config, delivery)
     return outcome.busy("another delivery has this job", row.lease_left or 0)
+
+
+def _hand_over_again(config: JobConfig, delivery: Delivery) -> Response:
+    """See that the next leg is published, as the process may have died on its way to that."""
+    waiting = republish.publish_job(delivery.job_id).waiting
+    if waiting and delivery.retried < config.retries:
+        return outcome.busy(outcome.not_handed_over().error)
+    return outcome.skipped("continued")
 
 
 def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
@@ -104,14 +116,14 @@ def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
 
 def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
     """Run the handler; whatever it does is an outcome."""
-    job = _job(config, delivery, lease)
+    beat = Heartbeat(lease, config.heartbeat or lease.timeout)
+    job = _job(config, delivery, lease, beat)
     log.info("[jobs] Processing job", extra=about(config, lease))
     started_at, start = datetime.now(UTC), monotonic()
     running = current_job.set(job)
     try:
         with time_limit(job.expires_at + INTERRUPT_AFTER):
-            done: Outcome = outcome.completed(config.handler(delivery.payload, job))
-            db.session.flush()
+            done: Outcome = replace(_run(config, delivery, job), progress=beat.unwritten)
     except Interruption as why:
         done = outcome.interrupted(why, lease.timeout)
     except Exception as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
@@ -121,18 +133,31 @@ def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outco
     return done, Timing(started_at=started_at, duration_ms=round((monotonic() - start) * 1000))
 
 
-def _job(config: JobConfig, delivery: Delivery, lease: Lease) -> Job:
+def _run(config: JobConfig, delivery: Delivery, job: Job) -> Completed | Continued:
+    """Call the handler; how it ends, its work goes to the database before its time is up."""
+    done: Completed | Continued
+    try:
+        done = outcome.completed(config.handler(delivery.payload, job))
+    except Continue as asked:
+        done = outcome.continued(asked, after=job.state)
+    db.session.flush()
+    return done
+
+
+def _job(config: JobConfig, delivery: Delivery, lease: Lease, beat: Heartbeat) -> Job:
     return Job(
         id=lease.job_id,
         type=config.type,
         attempt=lease.attempt,
         generation=lease.generation,
         expires_at=monotonic() + lease.timeout,
+        leg=lease.leg,
+        state=lease.state,
         message_id=lease.message_id,
         schedule_id=delivery.schedule_id,
         user_id=lease.user_id,
         organization_id=lease.organization_id,
-        beat=Heartbeat(lease, config.heartbeat or lease.timeout),
+        beat=beat,
     )
 
 

@@ -59,7 +59,7 @@ class Model:
     @property
     def current_message(self) -> str:
         """The message that the job waits for, or what QStash will call it."""
-        return self.message or f"msg_{self.job_id}-{self.generation}-{self.reschedules}"
+        return self.message or f"msg_{self.job_id}-{self.generation}-{self.legs}-{self.reschedules}"
 
     def publish(self) -> None:
         self.message, self.published = self.current_message, True

@@ -28,7 +28,8 @@ def test_types_lists_what_was_found(cli: FlaskCliRunner) -> None:
 
     assert re.search(r"send-email +/api/jobs/email +3 +30 s +Send transactional emails", out)
     names = [job["type"] for job in json.loads(cli.invoke(args=["jobs", "types", "--json"]).output)]
-    assert names == ["beating", "noop", "sample", "send-email"]
+    assert names == sorted(names)
+    assert {"beating", "noop", "sample", "send-email"} <= set(names)
 
 
 def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_it_is_a_real_delivery(published: list[Message]) -> None:
 
     assert answer.json is not None
     assert answer.json["result"]["userId"] == 7
-    assert wait_for(job_id).attempts[0]["message_id"] == f"msg_{job_id}-0-0"
+    assert wait_for(job_id).attempts[0]["message_id"] == f"msg_{job_id}-0-0-0"
 
 
 def test_its_signature_is_checked(

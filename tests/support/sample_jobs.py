@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, db
-from app.jobs import Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater, enqueue
+from app.jobs import Continue, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater, enqueue
 
 bp = JobBlueprint("samples", __name__)
 
@@ -46,7 +46,8 @@ class Hiccup(Exception):
 
 @bp.job("sample", "/sample", payload=SampleSchema, retries=3, timeout=2, description="For tests")
 def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - a menu
-    db.session.add(Effect(job_id=job.id, note=payload.action))
+    leg = f" {job.leg}" if job.leg > 1 else ""
+    db.session.add(Effect(job_id=job.id, note=f"{payload.action}{leg}"))
     match payload.action:
         case "fail":
             raise ValueError("a \x00 bad \udc00 day")
@@ -60,6 +61,10 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
             raise RetryLater(30, "rate limited")
         case "always-later":
             raise RetryLater(1, "never now")
+        case "legs" if job.leg < payload.count:
+            raise Continue({"done": job.leg, "before": job.state})
+        case "stuck":
+            raise Continue({"done": 0})
         case "spin":
             while True:
                 time.sleep(0.01)

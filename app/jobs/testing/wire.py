@@ -107,7 +107,7 @@ def sign(request: Post, url: str, key: str) -> str:
 
 def message_id_of(row: JobExecution) -> str:
     """Return the message that brings a job; one that was never published gets a made-up one."""
-    return row.message_id or f"msg_{row.job_id}-{row.generation}-{row.reschedules}"
+    return row.message_id or f"msg_{row.job_id}-{row.generation}-{row.legs}-{row.reschedules}"
 
 
 def retried_of(row: JobExecution) -> int:
