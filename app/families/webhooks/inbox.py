@@ -1,0 +1,190 @@
+"""The inbox: what came in, stored in the transaction in which its job is recorded."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Table, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db import db
+from app.families.webhooks.incoming import Incoming
+from app.families.webhooks.models import WebhookEvent
+from app.families.webhooks.sources import SOURCES, Source
+from app.jobs import JobExecution, JobsError, enqueue, jsonb, sealing
+from app.jobs.transactions import explained
+
+log = logging.getLogger(__name__)
+
+JOB = "process-webhook"
+#: Bytes up to which a job carries its webhook; it takes a larger one from the inbox.
+CARRIED = 64 * 1024
+
+_table = cast("Table", WebhookEvent.__table__)
+_INSERT = (
+    insert(_table)
+    .on_conflict_do_nothing(index_elements=["source", "delivery_id"])
+    .returning(_table.c.id)
+)
+
+
+class NotInInbox(JobsError):
+    """The webhook is not in the inbox, or not any more: it is kept for a limited time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which webhooks are meant; `since` is when they came at the earliest."""
+
+    source: str | None = None
+    event: str | None = None
+    since: datetime | None = None
+
+
+def accept(incoming: Incoming) -> bool:
+    """Store a webhook and enqueue its job, in one transaction; return whether it is new.
+
+    Dying before the commit leaves no trace, and the sender sends again. Dying after it leaves a
+    job that the sweep publishes. Of any number of repeats, also at once, one gets past the job's
+    idempotency key and the inbox's unique constraint.
+
+    Raises:
+        InvalidPayload: The job's own schema does not take it.
+        DatabaseUnavailable: Nothing was stored; the sender should send again.
+    """
+    job_type, payload = _job(incoming)
+    source = incoming.source
+    key = incoming.delivery_id if source.job else f"{source.name}:{incoming.delivery_id}"
+    try:
+        with explained():
+            job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)
+            is_new = db.session.scalar(_INSERT, _row(incoming, job_id)) is not None
+            # A row without its job (deleted since) is a repeat all the same: the job is not made.
+            db.session.commit() if is_new else db.session.rollback()
+    except Exception:
+        db.session.rollback()
+        raise
+    about = {"source": source.name, "event": incoming.event, "deliveryId": incoming.delivery_id}
+    log.info("[webhooks] Received" if is_new else "[webhooks] Repeated", extra=about)
+    return is_new
+
+
+def replay(row_id: int) -> str:
+    """Have a stored webhook processed once more, by a new job, whose id is returned.
+
+    Raises:
+        NotInInbox: There is no such row, or its source is not declared any more.
+        PermanentError: Its key is not among JOBS_ENCRYPTION_KEYS.
+    """
+    row = db.session.get(WebhookEvent, row_id, with_for_update=True)
+    if row is None:
+        raise NotInInbox(f"there is no webhook {row_id} in the inbox, or it was deleted since")
+    if row.source not in SOURCES:
+        raise NotInInbox(f"webhook {row_id} came from {row.source!r}, which is no source any more")
+    job_type, payload = _job(_as_it_came(row, SOURCES[row.source]))
+    row.job_id = enqueue(job_type, payload, session=db.session)
+    job_id = str(row.job_id)
+    db.session.commit()
+    return job_id
+
+
+def find(source: str, delivery_id: str) -> WebhookEvent | None:
+    query = select(WebhookEvent).where(
+        WebhookEvent.source == source, WebhookEvent.delivery_id == delivery_id
+    )
+    return db.session.scalar(query)
+
+
+def get(row_id: int) -> WebhookEvent:
+    """Return a row; raises `NotInInbox`."""
+    row = db.session.get(WebhookEvent, row_id)
+    if row is None:
+        raise NotInInbox(f"there is no webhook {row_id}; `flask webhooks list` shows the newest")
+    return row
+
+
+def newest(wanted: Filter, *, limit: int) -> list[tuple[WebhookEvent, str | None]]:
+    """Return webhooks, newest first, each with its job's status (None: it has none any more)."""
+    query = (
+        select(WebhookEvent, JobExecution.status)
+        .outerjoin(JobExecution, JobExecution.job_id == WebhookEvent.job_id)
+        .order_by(WebhookEvent.received_at.desc(), WebhookEvent.id.desc())
+        .limit(limit)
+    )
+    if wanted.source is not None:
+        query = query.where(WebhookEvent.source == wanted.source)
+    if wanted.event is not None:
+        query = query.where(WebhookEvent.event == wanted.event)
+    if wanted.since is not None:
+        query = query.where(WebhookEvent.received_at >= wanted.since)
+    return [(row, status) for row, status in db.session.execute(query)]
+
+
+def body_of(row: WebhookEvent) -> bytes:
+    """Return a body as it came; raises `PermanentError` where its key is lost."""
+    if not row.sealed:
+        return row.body
+    return sealing.open_bytes(row.body, bound_to=_name(row.source, row.delivery_id))
+
+
+def _job(incoming: Incoming) -> tuple[str, dict[str, Any]]:
+    """Return the type and payload of the job that a webhook becomes."""
+    if incoming.source.job:
+        job_type, payload = incoming.source.job
+        return job_type, payload(incoming.data, incoming.ip_address)
+    return JOB, {
+        "source": incoming.source.name,
+        "event": incoming.event,
+        "data": incoming.data if _is_carried(incoming) else None,
+        "deliveryId": incoming.delivery_id,
+    }
+
+
+def _is_carried(incoming: Incoming) -> bool:
+    """Tell whether the job carries the data, or takes it from the inbox.
+
+    What is sealed stays there, as jobs are kept and travel in clear; so does what is larger than
+    QStash takes for sure, and what JSON in PostgreSQL cannot hold, such as NUL.
+    """
+    if incoming.source.sealed or len(incoming.body) > CARRIED:
+        return False
+    try:
+        jsonb.dumps(incoming.data)
+    except ValueError:
+        return False
+    return True
+
+
+def _row(incoming: Incoming, job_id: str) -> dict[str, Any]:
+    source, body = incoming.source, incoming.body
+    if source.sealed:
+        body = sealing.seal_bytes(body, bound_to=_name(source.name, incoming.delivery_id))
+    return {
+        "source": source.name,
+        "event": incoming.event,
+        "delivery_id": incoming.delivery_id,
+        "verified": source.is_verified,
+        "sealed": source.sealed,
+        "ip_address": incoming.ip_address,
+        "headers": incoming.headers,
+        "body": body,
+        "job_id": job_id,
+    }
+
+
+def _as_it_came(row: WebhookEvent, source: Source) -> Incoming:
+    body = body_of(row)
+    return Incoming(
+        source=source,
+        event=row.event,
+        delivery_id=row.delivery_id,
+        body=body,
+        data=jsonb.loads(body.decode()),
+        headers=row.headers,
+        ip_address=str(row.ip_address) if row.ip_address else None,
+    )
+
+
+def _name(source: str, delivery_id: str) -> str:
+    return f"webhook {source} {delivery_id}"

@@ -1,0 +1,170 @@
+"""From a request to what it says, in the order that lets the least of a stranger's bytes in."""
+
+import logging
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, NoReturn
+
+from flask import abort, current_app, request
+
+from app.families.webhooks.counters import count_failed_signature
+from app.families.webhooks.sources import Source
+from app.families.webhooks.verifiers import SignatureError
+from app.jobs import jsonb
+
+log = logging.getLogger(__name__)
+
+_FORM = "application/x-www-form-urlencoded"
+_NAME = re.compile(r"[\x21-\x7e]{1,200}")
+_KEPT = ("Content-Type", "User-Agent")
+_KEPT_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A webhook whose sender is known.
+
+    Attributes:
+        body: The bytes that were signed.
+        data: What they say as JSON.
+        headers: Those that the inbox keeps, by their lower-case names.
+    """
+
+    source: Source
+    event: str
+    delivery_id: str
+    body: bytes
+    data: Any
+    headers: dict[str, str]
+    ip_address: str | None
+
+
+def read(source: Source) -> Incoming:
+    """Return what the current request says.
+
+    1. Refuse by its headers: without a secret 503, other content than JSON 415, too large 413.
+    2. Read the bytes, and no more than may be.
+    3. Verify their signature: 401. Up to here nothing of the body is stored, logged or understood.
+    4. Understand them: 400 names the field, the reason and the fix.
+    """
+    secrets = _secrets(source)
+    _refuse_other_than_json()
+    request.max_content_length = _largest(source)
+    body = request.get_data(cache=False)
+    _verify(source, body, secrets)
+    data = _parse(body)
+    return Incoming(
+        source=source,
+        event=_event(source, data),
+        delivery_id=_delivery_id(source, data) or _digest(body),
+        body=body,
+        data=data,
+        headers=_kept(source),
+        ip_address=_address(request.remote_addr),
+    )
+
+
+def _secrets(source: Source) -> list[str]:
+    secrets = source.secrets(current_app.config)
+    if source.is_verified and not secrets:
+        about = {"source": source.name, "setting": source.setting}
+        log.error("[webhooks] Secret not configured", extra=about)
+        abort(HTTPStatus.SERVICE_UNAVAILABLE, "This source is not configured yet.")
+    return secrets
+
+
+def _refuse_other_than_json() -> None:
+    if request.is_json:
+        return
+    given = request.mimetype
+    hint = " In the webhook's settings at its sender, choose the content type application/json."
+    abort(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"Content-Type: must be application/json.{hint if given == _FORM else ''}",
+    )
+
+
+def _largest(source: Source) -> int:
+    """Return the bytes that a body may have; a job that carries all of it must be deliverable."""
+    config = current_app.config
+    largest = int(config["WEBHOOK_MAX_BODY"])
+    return min(largest, config["JOBS_MAX_BODY"] // 2) if source.job else largest
+
+
+def _verify(source: Source, body: bytes, secrets: list[str]) -> None:
+    try:
+        source.verifier.verify(request.headers, body, secrets)
+    except SignatureError as error:
+        reason = str(error)
+        log.warning(
+            "[webhooks] Invalid signature",
+            extra={
+                "source": source.name,
+                "reason": reason,
+                "ip": request.remote_addr,
+                "count": count_failed_signature(source.name, reason),
+            },
+        )
+        abort(HTTPStatus.UNAUTHORIZED, f"The signature is {reason}.")
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return jsonb.loads(body.decode())
+    except ValueError as error:
+        _refuse("body", f"not JSON in UTF-8: {error}")
+
+
+def _event(source: Source, data: Any) -> str:
+    where = source.event_header or str(source.event_field)
+    found = request.headers.get(where) if source.event_header else _field(data, where)
+    return _checked(where, found)
+
+
+def _delivery_id(source: Source, data: Any) -> str | None:
+    """Return what the sender says, or None where the source is declared without an id."""
+    if source.id_field:
+        return _checked(source.id_field, _field(data, source.id_field))
+    if not source.id_headers:
+        return None
+    found = [request.headers[name] for name in source.id_headers if name in request.headers]
+    return _checked(source.id_headers[0], found[0] if found else None)
+
+
+def _digest(body: bytes) -> str:
+    return f"sha256:{sha256(body).hexdigest()}"
+
+
+def _checked(where: str, found: Any) -> str:
+    if found is None:
+        _refuse(where, "missing")
+    if not isinstance(found, str) or not _NAME.fullmatch(found):
+        _refuse(where, "must be a text of 1 to 200 visible ASCII characters")
+    return found
+
+
+def _field(data: Any, path: str) -> Any:
+    for name in path.split("."):
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+def _kept(source: Source) -> dict[str, str]:
+    names = (*_KEPT, *source.keep)
+    found = {name.lower(): request.headers.get(name) for name in names}
+    return {name: value[:_KEPT_LENGTH] for name, value in found.items() if value}
+
+
+def _address(given: str | None) -> str | None:
+    """Return what PostgreSQL takes for an address; a proxy may have said anything."""
+    try:
+        return str(ip_address((given or "").partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    abort(HTTPStatus.BAD_REQUEST, f"{where}: {why}.")

@@ -1,0 +1,170 @@
+"""Who sent this? Schemes by which a sender signs the bytes of its request.
+
+A verifier checks a request and, for `flask webhooks send` and for tests, signs one. What it is
+given are headers, the raw body and the secrets that count at the moment: several while one is
+replaced by another. All comparisons take the same time wherever the texts differ.
+"""
+
+import binascii
+import hmac
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from werkzeug.datastructures import Headers
+
+#: Seconds by which a signed time may lie in the past or in the future.
+TOLERANCE = 300
+
+
+class SignatureError(Exception):
+    """The request is not known to come from its sender; the message is one of few constants."""
+
+
+class Verifier(Protocol):
+    """A scheme of signatures."""
+
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
+        """Raise `SignatureError` unless one of the secrets signed these bytes, lately."""
+
+    def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:
+        """Return the headers with which a sender signs."""
+
+    def check_secret(self, secret: str) -> None:
+        """Raise `ValueError`, which does not quote it, where a secret is malformed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hmac:
+    """A keyed hash of the body in a header: GitHub, and most who follow no standard.
+
+    Attributes:
+        header: Where the signature stands.
+        algorithm: Of the hash, as `hashlib` names it.
+        prefix: What stands before the signature, such as `sha256=`.
+        encoding: How the hash is written.
+        timestamp_header: Where the sender says when it signed, in Unix seconds, if it does.
+        content: What is signed; `{timestamp}` and `{body}` stand for themselves.
+    """
+
+    header: str
+    algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
+    prefix: str = ""
+    encoding: Literal["hex", "base64"] = "hex"
+    timestamp_header: str | None = None
+    content: str = "{body}"
+
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
+        given = headers.get(self.header, "")
+        if not given:
+            raise SignatureError("missing")
+        if not given.startswith(self.prefix):
+            raise SignatureError("malformed")
+        timestamp = headers.get(self.timestamp_header, "") if self.timestamp_header else ""
+        content = self._content(body, timestamp)
+        _refuse_unless_equal([given], (self._signature(content, secret) for secret in secrets))
+        if self.timestamp_header:
+            refuse_stale(timestamp)
+
+    def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:  # noqa: ARG002 - part of other schemes' content
+        timestamp = str(int(time.time())) if self.timestamp_header else ""
+        signed = {self.header: self._signature(self._content(body, timestamp), secret)}
+        return signed | ({self.timestamp_header: timestamp} if self.timestamp_header else {})
+
+    def check_secret(self, secret: str) -> None:
+        """Take any text."""
+
+    def _content(self, body: bytes, timestamp: str) -> bytes:
+        before, _, after = self.content.partition("{body}")
+        parts = (part.replace("{timestamp}", timestamp).encode() for part in (before, after))
+        return body.join(parts)
+
+    def _signature(self, content: bytes, secret: str) -> str:
+        digest = hmac.digest(secret.encode(), content, self.algorithm)
+        written = digest.hex() if self.encoding == "hex" else b64encode(digest).decode()
+        return self.prefix + written
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """Standard Webhooks v1, with symmetric keys, under its own header names or Svix's.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
+
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
+        kind = "svix" if "svix-signature" in headers else "webhook"
+        message_id, timestamp, signatures = (
+            headers.get(f"{kind}-{name}", "") for name in ("id", "timestamp", "signature")
+        )
+        if not (message_id and timestamp and signatures):
+            raise SignatureError("missing")
+        content = b"%s.%s.%s" % (_latin(message_id), _latin(timestamp), body)
+        # `v1a,…` is a signature with a public key: another scheme, so another header's value.
+        given = [one for one in signatures.split(" ") if one.startswith("v1,")]
+        _refuse_unless_equal(given, (self._signature(content, secret) for secret in secrets))
+        refuse_stale(timestamp)
+
+    def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:
+        timestamp = str(int(time.time()))
+        content = b"%s.%s.%s" % (delivery_id.encode(), timestamp.encode(), body)
+        signature = self._signature(content, secret)
+        return {
+            "webhook-id": delivery_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": signature,
+        }
+
+    def check_secret(self, secret: str) -> None:
+        """Take base64, with or without `whsec_` before it."""
+        self._key(secret)
+
+    def _signature(self, content: bytes, secret: str) -> str:
+        return "v1," + b64encode(hmac.digest(self._key(secret), content, "sha256")).decode()
+
+    @staticmethod
+    def _key(secret: str) -> bytes:
+        try:
+            return b64decode(secret.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            raise ValueError("is no base64, with or without whsec_ before it") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """Anybody may send: for trying things out in development, and refused elsewhere."""
+
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
+        """Take everything."""
+
+    def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:  # noqa: ARG002 - the protocol's
+        return {}
+
+    def check_secret(self, secret: str) -> None:
+        """Take any text."""
+
+
+def refuse_stale(timestamp: str) -> None:
+    """Raise `SignatureError` where a signed time is too old, or too far in the future."""
+    # Eleven digits reach the year 5138; int() would take far longer texts, at length.
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 11):  # noqa: PLR2004
+        raise SignatureError("malformed")
+    age = time.time() - int(timestamp)
+    if age > TOLERANCE:
+        raise SignatureError("expired")
+    if age < -TOLERANCE:
+        raise SignatureError("from the future")
+
+
+def _refuse_unless_equal(given: Sequence[str], expected: Iterable[str]) -> None:
+    pairs: Iterator[tuple[str, str]] = ((one, other) for other in expected for one in given)
+    # A list: which pair is the equal one does not show in the time it takes.
+    if not any([hmac.compare_digest(_latin(one), _latin(other)) for one, other in pairs]):  # noqa: C419
+        raise SignatureError("wrong")
+
+
+def _latin(text: str) -> bytes:
+    """Return a header's bytes: compared as text, what is not ASCII would raise."""
+    return text.encode("latin-1", "replace")
