@@ -96,7 +96,6 @@ def store(
 def delete(artifact: Artifact) -> None:
     """Remove a file: its row in `db.session`, its bytes when that commits; links are void then."""
     db.session.delete(artifact)
-    db.session.flush()
     remove_after_commit([artifact.key])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from app.artifacts.errors import ArtifactError
 from app.artifacts.models import Artifact
 from app.artifacts.names import parse_key
+from app.artifacts.removal import remove_after_commit
 from app.artifacts.stores.base import Store, Upload
 from app.db import db
 
@@ -141,13 +142,15 @@ class ArtifactFile(io.BufferedIOBase):
     def _complete(self) -> None:
         try:
             self._flush_all()
-            self._opened().complete()
+            obsolete = self._opened().complete()
             self.artifact = self._row()
         except BaseException:
             self._give_up()
             raise
         self._upload = None
         db.session.add(self.artifact)
+        if obsolete:
+            remove_after_commit(obsolete)
 
     def _flush_all(self) -> None:
         if self._text is not None:

@@ -40,8 +40,12 @@ class Upload(Protocol):
     def suspend(self) -> dict[str, Any]:
         """Keep what was written, let go of everything, and return what `Store.resume` needs."""
 
-    def complete(self) -> None:
-        """Make the file appear, whole and durable."""
+    def complete(self) -> Sequence[str]:
+        """Make the file appear, whole and durable.
+
+        Returns:
+            Keys of what is of no more use once its row is committed, for `Store.delete`.
+        """
 
     def release(self) -> None:
         """Let go of what the process holds and leave the store as it is; never raises."""

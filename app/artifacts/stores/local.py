@@ -120,11 +120,12 @@ class LocalUpload:
         self.release()
         return {"size": size}
 
-    def complete(self) -> None:
+    def complete(self) -> Sequence[str]:
         os.fsync(self.file)
         _part(self.path).rename(self.path)
         _sync_folder(self.path.parent)
         self.release()
+        return ()
 
     def release(self) -> None:
         if self.file >= 0:

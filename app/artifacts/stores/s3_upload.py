@@ -1,0 +1,161 @@
+"""One file on its way into an S3 store.
+
+A small one is put at once; a larger one is a multipart upload, of which nobody sees anything before
+it is complete. What does not fill a part when the file is suspended is kept as an object beside it.
+"""
+
+import logging
+from collections.abc import Sequence
+from secrets import token_hex
+from typing import Any, Self
+
+from app.artifacts.errors import ArtifactLost, StoreUnavailable
+from app.artifacts.stores.s3_client import Gone, explained, object_headers
+
+log = logging.getLogger(__name__)
+
+#: Bytes of each part but the last: 10,000 are allowed, so a file may have 78 GiB. All are of one
+#: size, as Cloudflare's R2 wants it; at least 5 MiB, as all want it
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
+PART = 8 * 1024 * 1024
+TAIL = ".tail-"
+
+
+class S3Upload:
+    """Memory stays at about three parts, whatever the size of the file."""
+
+    def __init__(self, client: Any, place: dict[str, str], *, name: str, media_type: str) -> None:
+        self.client = client
+        self.place = place  # Bucket and Key
+        self.name = name
+        self.media_type = media_type
+        self.upload_id: str | None = None
+        self.etags: list[str] = []
+        self.tail = bytearray()
+        #: The key of the object that holds the tail this upload was resumed with.
+        self.tail_key: str | None = None
+
+    def write(self, data: memoryview) -> None:
+        self.tail += data
+        while len(self.tail) >= PART:
+            self._put_part(bytes(memoryview(self.tail)[:PART]))
+            del self.tail[:PART]
+
+    def suspend(self) -> dict[str, Any]:
+        tail_key = f"{self.place['Key']}{TAIL}{token_hex(4)}" if self.tail else None
+        if tail_key:
+            with explained():
+                self.client.put_object(
+                    Bucket=self.place["Bucket"], Key=tail_key, Body=bytes(self.tail)
+                )
+        return {
+            "name": self.name,
+            "media_type": self.media_type,
+            "upload_id": self.upload_id,
+            "parts": len(self.etags),
+            "tail": tail_key,
+            "obsolete": self.tail_key,
+        }
+
+    def resume(self, state: dict[str, Any]) -> Self:
+        """Go back to what was suspended; raises as `Store.resume` does."""
+        try:
+            self._resume_tail(state["tail"], state["obsolete"])
+            if state["upload_id"]:
+                self._resume_parts(state["upload_id"], state["parts"])
+        except Gone as error:
+            raise ArtifactLost(f"{self.name!r} is gone from the store; begin it anew") from error
+        return self
+
+    def complete(self) -> Sequence[str]:
+        with explained():
+            if self.upload_id is None:
+                headers = object_headers(self.name, self.media_type)
+                self.client.put_object(**self.place, Body=bytes(self.tail), **headers)
+            else:
+                self._complete_multipart()
+        return [self.tail_key] if self.tail_key else []
+
+    def release(self) -> None:
+        self.tail = bytearray()
+
+    def abort(self) -> None:
+        """Remove parts and object alike: an answer may have got lost after it was completed."""
+        self.release()
+        try:
+            self._abort_multipart()
+            with explained():
+                self.client.delete_object(**self.place)
+        except (Gone, StoreUnavailable) as error:
+            log.warning("[artifacts] Upload not aborted", extra={"error": str(error)})
+
+    def _put_part(self, body: bytes) -> None:
+        with explained():
+            number = len(self.etags) + 1
+            answer = self.client.upload_part(**self._multipart(), PartNumber=number, Body=body)
+        self.etags.append(answer["ETag"])
+
+    def _complete_multipart(self) -> None:
+        if self.tail:
+            self._put_part(bytes(self.tail))
+            self.tail = bytearray()
+        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(self.etags, 1)]
+        self.client.complete_multipart_upload(**self._multipart(), MultipartUpload={"Parts": parts})
+
+    def _multipart(self) -> dict[str, str]:
+        """Name the multipart upload, which begins when it is first needed."""
+        if self.upload_id is None:
+            headers = object_headers(self.name, self.media_type)
+            answer = self.client.create_multipart_upload(**self.place, **headers)
+            self.upload_id = answer["UploadId"]
+        return {**self.place, "UploadId": str(self.upload_id)}
+
+    def _abort_multipart(self) -> None:
+        if self.upload_id is None:
+            return
+        try:
+            with explained():
+                self.client.abort_multipart_upload(**self._multipart())
+        except Gone:
+            return
+
+    def _resume_tail(self, tail_key: str | None, obsolete: str | None) -> None:
+        bucket = self.place["Bucket"]
+        with explained():
+            if obsolete:
+                # The checkpoint that needed it has been followed by the one we resume from.
+                self.client.delete_object(Bucket=bucket, Key=obsolete)
+            if tail_key:
+                answer = self.client.get_object(Bucket=bucket, Key=tail_key)
+                self.tail = bytearray(answer["Body"].read())
+        self.tail_key = tail_key
+
+    def _resume_parts(self, upload_id: str, count: int) -> None:
+        """Keep the parts that were there; later ones are written again, under the same numbers."""
+        try:
+            with explained():
+                self.upload_id = upload_id
+                pages = self.client.get_paginator("list_parts").paginate(**self._multipart())
+                etags = [part["ETag"] for page in pages for part in page.get("Parts", [])]
+        except Gone:
+            self._take_back(count)
+            return
+        if len(etags) < count:
+            raise ArtifactLost(f"{self.name!r} has {len(etags)} of {count} parts; begin it anew")
+        self.etags = etags[:count]
+
+    def _take_back(self, count: int) -> None:
+        """Begin a new upload with what is in the completed file.
+
+        The process died after completing it, before its row was committed.
+        """
+        self.upload_id = None
+        with explained():
+            for number in range(1, count + 1):
+                answer = self.client.upload_part_copy(
+                    **self._multipart(),
+                    PartNumber=number,
+                    CopySource=self.place,
+                    CopySourceRange=f"bytes={(number - 1) * PART}-{number * PART - 1}",
+                )
+                self.etags.append(answer["CopyPartResult"]["ETag"])
