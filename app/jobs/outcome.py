@@ -6,6 +6,7 @@ The answers are those of QStash's protocol: 2xx ends a message, 489 with
 """
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,19 @@ class Lost:
 
 
 Outcome = Completed | Continued | Failed | Rescheduled | Cancelled | Lost
+
+
+def of(handle: Callable[[], Any], *, after: dict[str, Any] | None) -> Completed | Continued:
+    """Call a handler that goes on from `after`, and read how it ended.
+
+    Raises:
+        PermanentError: What it returned, or wants to go on from, cannot be stored.
+        Exception: Whatever it raises but `Continue`.
+    """
+    try:
+        return completed(handle())
+    except Continue as asked:
+        return continued(asked, after=after)
 
 
 def completed(result: Any) -> Completed:

@@ -22,7 +22,6 @@ from app.jobs.deadline import time_limit
 from app.jobs.delivery import Delivery, parse, retried
 from app.jobs.drain import is_draining
 from app.jobs.errors import (
-    Continue,
     DatabaseUnavailable,
     Interruption,
     InvalidDelivery,
@@ -134,12 +133,8 @@ def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outco
 
 
 def _run(config: JobConfig, delivery: Delivery, job: Job) -> Completed | Continued:
-    """Call the handler; how it ends, its work goes to the database before its time is up."""
-    done: Completed | Continued
-    try:
-        done = outcome.completed(config.handler(delivery.payload, job))
-    except Continue as asked:
-        done = outcome.continued(asked, after=job.state)
+    """Call the handler; its work goes to the database before its time is up."""
+    done = outcome.of(lambda: config.handler(delivery.payload, job), after=job.state)
     db.session.flush()
     return done
 

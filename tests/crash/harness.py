@@ -40,6 +40,7 @@ from tests.support.sample_jobs import Effect, bp
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 15
+LEGS = 3
 # At --speed 100 a tenth of a second, for as long as a restart may take.
 FAST: Any = {"retry_delay": "10000", "retries": 50}
 
@@ -59,6 +60,11 @@ def scenario(accepted: int) -> None:
     accept(*enqueue_many("sample", [{"action": "none"}] * 2, **FAST))
     for action in ("parent", "fail-twice", "later", "permanent"):
         accept(enqueue("sample", {"action": action}, **FAST))
+    accept(enqueue("sample", {"action": "legs", "count": LEGS}, **FAST))
+
+
+#: How a job ends and how many effects it has, where it is not completed with one.
+ENDS = {"permanent": ("failed", 0), "legs": ("completed", LEGS)}
 
 
 class Point:
@@ -87,13 +93,16 @@ class Point:
         """Name every job that was lost, done twice, or did not end as it should."""
         jobs = {job.job_id: job for job in db.session.scalars(select(JobExecution))}
         effects = Counter(db.session.scalars(select(Effect.job_id)))
+        parts = set(db.session.scalars(select(Effect.note).where(Effect.note.like("legs%"))))
         yield from (f"lost {job_id}" for job_id in self.accepted - jobs.keys())
         for job in jobs.values():
             action = job.payload["payload"]["action"]
             done = effects[job.job_id] + (job.job_type == "noop" and job.status == "completed")
-            expected = ("failed", 0) if action == "permanent" else ("completed", 1)
+            expected = ENDS.get(action, ("completed", 1))
             if (job.status, done) != expected:
                 yield f"{action}: {job.status} with {done} effects: {job.error}"
+            if action == "legs" and len(parts) != LEGS:
+                yield f"legs: only {sorted(parts)} were done"
         if effects["caller"] > 1 or (effects["caller"] == 0 and len(self.accepted) > 1):
             yield f"the caller's work was done {effects['caller']} times"
 

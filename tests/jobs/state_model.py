@@ -5,6 +5,7 @@ from typing import Any
 
 KEPT = 20
 MAX_RESCHEDULES = 2
+MAX_LEGS = 3
 #: Of the scripted job type, and of a row that does not know its own.
 RETRIES, DEFAULT_RETRIES = 1, 3
 FINAL = {"completed", "cancelled"}
@@ -17,6 +18,7 @@ class Model:
     Attributes:
         lease: The number of the attempt that holds it.
         tried: The messages of the attempts that are kept.
+        effects: How often a handler's work was committed.
     """
 
     job_id: str
@@ -26,13 +28,16 @@ class Model:
     retried: int = 0
     max_retries: int | None = RETRIES
     generation: int = 0
+    legs: int = 0
     reschedules: int = 0
+    effects: int = 0
     message: str | None = None
     published: bool = False
     lease: int | None = None
     alive: bool = False
     claims: int = 0
     outcomes: list[str] = field(default_factory=list)
+    at_legs: list[int] = field(default_factory=list)
     tried: list[str | None] = field(default_factory=list)
 
     @property
@@ -50,6 +55,7 @@ class Model:
             "retried": self.retried,
             "max_retries": self.max_retries,
             "generation": self.generation,
+            "legs": self.legs,
             "reschedules": self.reschedules,
             "message": self.message,
             "published": self.published,
@@ -77,8 +83,17 @@ class Model:
         self.max_retries = RETRIES if self.max_retries is None else self.max_retries
         return self.lease
 
-    def refusal(self) -> int:
-        return 200 if self.is_over else 503
+    def refusal(self, message: str, retried: int, *, qstash_is_up: bool) -> int:
+        """Answer a delivery that executes nothing; the end of a leg has the next one published."""
+        if self.is_over:
+            return 200
+        if not self._is_done(message):
+            return 503
+        if self.status == "pending" and not self.published:
+            if not qstash_is_up:
+                return 503 if retried < RETRIES else 200
+            self.publish()
+        return 200
 
     def finish(self, lease: int, message: str, outcome: str, *, qstash_is_up: bool = True) -> int:
         """End an attempt as its handler did."""
@@ -89,16 +104,21 @@ class Model:
             outcome = "cancelled" if self.cancelled else "completed"
         if outcome == "later" and self.reschedules >= MAX_RESCHEDULES:
             outcome = "permanent"
-        name = {"later": "rescheduled"}.get(outcome, outcome)
+        if outcome == "continue" and self.legs + 1 >= MAX_LEGS:
+            outcome = "permanent"
+        name = {"later": "rescheduled", "continue": "continued"}.get(outcome, outcome)
         self._keep("failed" if outcome in {"permanent", "timeout"} else name, message)
         self.lease, self.alive = None, False
         match outcome:
             case "completed":
                 self.status, self.cancelled = "completed", False
+                self.effects += 1
             case "cancelled":
                 self.status = "cancelled"
             case "later":
                 return self._reschedule(qstash_is_up=qstash_is_up)
+            case "continue":
+                return self._continue(qstash_is_up=qstash_is_up)
             case _:
                 self._fail(for_good=outcome == "permanent" or self.retried >= self._retries)
                 return 489 if outcome == "permanent" else 500
@@ -118,7 +138,7 @@ class Model:
         if self.status not in {"failed", "cancelled"}:
             return
         self.status, self.dead, self.cancelled, self.retried = "pending", False, False, 0
-        self.generation, self.reschedules = self.generation + 1, 0
+        self.generation, self.reschedules, self.legs = self.generation + 1, 0, 0
         self.message, self.published = None, False
         self.max_retries = self._retries
         if qstash_is_up:
@@ -129,7 +149,7 @@ class Model:
         if self.status == "processing" and self.alive:
             return 503
         known = message == self.message or (
-            self.message is None and self.generation == 0 and self.reschedules == 0
+            self.message is None and self.generation + self.legs + self.reschedules == 0
         )
         if self.is_over or not known:
             return 200
@@ -150,7 +170,7 @@ class Model:
             self._lose()
             if self.cancelled:
                 self.status = "cancelled"
-            elif self.outcomes[-KEPT:].count("lost") > min(self._retries, KEPT - 1):
+            elif self._lost_at_this_leg > min(self._retries, KEPT - 1):
                 self._fail(for_good=True)
             else:
                 self.status, self.message, self.published = "pending", None, False
@@ -163,7 +183,18 @@ class Model:
     def _retries(self) -> int:
         return DEFAULT_RETRIES if self.max_retries is None else self.max_retries
 
+    @property
+    def _lost_at_this_leg(self) -> int:
+        kept = list(zip(self.outcomes, self.at_legs, strict=True))[-KEPT:]
+        return kept.count(("lost", self.legs))
+
+    def _is_done(self, message: str) -> bool:
+        """Whether this message brought a leg that has ended in `Continue`."""
+        return ("continued", message) in list(zip(self.outcomes, self.tried, strict=True))[-KEPT:]
+
     def _may_claim(self, message: str) -> bool:
+        if self._is_done(message):
+            return False
         match self.status:
             case "pending":
                 return True
@@ -191,10 +222,23 @@ class Model:
         self.publish()
         return 200
 
+    def _continue(self, *, qstash_is_up: bool) -> int:
+        retries_left = self.retried < self._retries
+        self.legs, self.effects = self.legs + 1, self.effects + 1
+        self.retried = self.reschedules = 0
+        self.status = "cancelled" if self.cancelled else "pending"
+        self.message, self.published = None, False
+        if self.cancelled:
+            return 200
+        if qstash_is_up:
+            self.publish()
+        return 200 if qstash_is_up or not retries_left else 500
+
     def _lose(self) -> None:
         self._keep("lost", self.message)
         self.lease, self.alive = None, False
 
     def _keep(self, outcome: str, message: str | None) -> None:
         self.outcomes.append(outcome)
+        self.at_legs.append(self.legs)
         self.tried.append(message)

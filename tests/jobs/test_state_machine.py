@@ -30,6 +30,7 @@ from werkzeug.test import TestResponse
 
 from app.db import db
 from app.jobs import (
+    Continue,
     Job,
     JobBlueprint,
     JobTimeout,
@@ -45,7 +46,7 @@ from app.jobs.models import JobExecution
 from app.jobs.publisher import Message
 from app.jobs.testing import rows
 from app.jobs.testing.accepting import AcceptingPublisher
-from tests.jobs.state_model import KEPT, MAX_RESCHEDULES, RETRIES, Model
+from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
 from tests.jobs.test_failure_callback import PATH, report
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import Effect, SampleSchema
@@ -109,7 +110,7 @@ class Publisher(AcceptingPublisher):
             raise PublishUnavailable
 
 
-OUTCOMES = ["failed", "later", "crash", "check", "permanent", "timeout", "completed"]
+OUTCOMES = ["failed", "later", "continue", "crash", "check", "permanent", "timeout", "completed"]
 EVENTS = ["retry", "cancel", "sweep", "give up"]
 WHEN_EXPIRED = ["deliver", "redeliver", *EVENTS]
 #: What happens while a handler runs; whole scenes, of which chance alone makes too few.
@@ -199,10 +200,10 @@ class Machine(RuleBasedStateMachine):
         assert numbers == list(range(1, len(model.outcomes) + 1))[-KEPT:]
 
     @invariant()
-    def there_is_one_effect_if_it_is_completed_and_none_otherwise(self) -> None:
+    def there_is_one_effect_of_each_leg_and_of_the_end_and_no_other(self) -> None:
         query = select(func.count()).where(Effect.job_id == self.model.job_id)
         with db.engine.connect() as connection:
-            assert connection.scalar(query) == (self.model.status == "completed")
+            assert connection.scalar(query) == self.model.effects
 
     def teardown(self) -> None:
         execute("DELETE FROM job_executions; DELETE FROM effects")
@@ -242,7 +243,10 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         self.messages.append(message)
         lease = self.model.claim(message, retried)
-        expected = self.model.refusal()
+        expected = 0
+        if lease is None:
+            is_up = self.publisher.is_up
+            expected = self.model.refusal(message, retried, qstash_is_up=is_up)
 
         def run(job: Job) -> None:
             nonlocal expected
@@ -296,6 +300,8 @@ def end(job: Job, outcome: str) -> None:
             raise PermanentError
         case "later":
             raise RetryLater(60)
+        case "continue":
+            raise Continue({"leg": job.leg})
         case "timeout":
             raise JobTimeout
         case "crash":
@@ -313,6 +319,7 @@ def state_of(row: JobExecution) -> dict[str, Any]:
         "retried": row.retry_count,
         "max_retries": row.max_retries,
         "generation": row.generation,
+        "legs": row.legs,
         "reschedules": row.reschedules,
         "message": row.message_id,
         "published": row.published_at is not None,
@@ -328,7 +335,7 @@ def execute(statement: str) -> None:
 @pytest.fixture
 def machine(app: Flask) -> Iterator[Callable[[], Machine]]:
     app.register_blueprint(bp)
-    app.config["JOBS_MAX_RESCHEDULES"] = MAX_RESCHEDULES
+    app.config.update(JOBS_MAX_RESCHEDULES=MAX_RESCHEDULES, JOBS_MAX_LEGS=MAX_LEGS)
     publisher = Publisher(base_url=app.config["BASE_URL"])
     app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=publisher)
     execute(WATCH)
@@ -352,7 +359,7 @@ def test_whatever_happens_while_a_handler_runs_it_ends_rightly(
         job.begin("enqueue")
         job.deliver(job.model.current_message, outcome=outcome, meanwhile=scene)
         job.the_row_is_as_the_model_says()
-        job.there_is_one_effect_if_it_is_completed_and_none_otherwise()
+        job.there_is_one_effect_of_each_leg_and_of_the_end_and_no_other()
         job.teardown()
 
 
