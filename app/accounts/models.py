@@ -1,6 +1,7 @@
 """People, the organizations that they work in, and what an organization pays for."""
 
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sqlalchemy import (
@@ -126,7 +127,7 @@ class ActivityLog(Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     action: Mapped[str] = mapped_column(String(100))
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    ip_address: Mapped[str | None] = mapped_column(INET)
+    ip_address: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
 
 
@@ -134,13 +135,20 @@ class StripeSubscription(Base):
     """What Stripe's events have told of one subscription, whether its customer is known or not.
 
     Attributes:
-        facts: The newest value of each fact, with the time and kind of event that told it.
+        organization_id: Whose it is, once that is known; an organization may have had several.
+        facts: What is newest of each kind; see `app.accounts.facts`.
     """
 
     __tablename__ = "stripe_subscriptions"
-    __table_args__ = (Index("idx_stripe_subscriptions_customer_id", "stripe_customer_id"),)
+    __table_args__ = (
+        Index("idx_stripe_subscriptions_customer_id", "stripe_customer_id"),
+        Index("idx_stripe_subscriptions_organization_id", "organization_id"),
+    )
 
     stripe_subscription_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    organization_id: Mapped[int | None] = mapped_column(
+        ForeignKey("organizations.id", ondelete="SET NULL")
+    )
     stripe_customer_id: Mapped[str | None] = mapped_column(String(255))
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())

@@ -66,6 +66,7 @@ def upgrade():
     op.create_table(
         "stripe_subscriptions",
         sa.Column("stripe_subscription_id", sa.String(length=255), nullable=False),
+        sa.Column("organization_id", sa.BigInteger(), nullable=True),
         sa.Column("stripe_customer_id", sa.String(length=255), nullable=True),
         sa.Column(
             "facts",
@@ -85,12 +86,24 @@ def upgrade():
             server_default=sa.text("now()"),
             nullable=False,
         ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_stripe_subscriptions_organization_id_organizations"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("stripe_subscription_id", name=op.f("pk_stripe_subscriptions")),
     )
     op.create_index(
         "idx_stripe_subscriptions_customer_id",
         "stripe_subscriptions",
         ["stripe_customer_id"],
+        unique=False,
+    )
+    op.create_index(
+        "idx_stripe_subscriptions_organization_id",
+        "stripe_subscriptions",
+        ["organization_id"],
         unique=False,
     )
     op.create_table(

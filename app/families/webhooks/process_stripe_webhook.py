@@ -8,6 +8,10 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range
 
 from app.families.webhooks import bp
+from app.families.webhooks.stripe.api import Stripe
+from app.families.webhooks.stripe.effects import EFFECTS
+from app.families.webhooks.stripe.event import Event
+from app.families.webhooks.stripe.reading import optional, required
 from app.jobs import Job, PayloadSchema
 
 
@@ -57,5 +61,25 @@ class StripeWebhookSchema(PayloadSchema[StripeWebhook]):
     description="Apply an event of Stripe's to the organization that it concerns",
 )
 def process_stripe_webhook(payload: StripeWebhook, job: Job) -> dict[str, Any]:
-    """Apply the event."""
-    return {"event": payload.event_type, "note": "nothing is done about events of this type"}
+    """Apply the event; late, repeated and unordered ones come to the same state as those in order.
+
+    The result has a `note` where there is nothing to do: an event of another type, a customer that
+    nobody knows yet, news that are none.
+
+    Raises:
+        PermanentError: The event lacks a field, which is named.
+        RetryLater, StripeKeyRefused, StripeUnavailable: See `stripe.api`.
+    """
+    effect = EFFECTS.get(payload.event_type)
+    if effect is None:
+        return {"event": payload.event_type, "note": "events of this type have no effect here"}
+    content = {"data": payload.event_data}
+    event = Event(
+        id=payload.event_id,
+        type=payload.event_type,
+        created=payload.created,
+        thing=required(content, "data.object", dict),
+        previous=optional(content, "data.previous_attributes", dict),
+        ip_address=payload.ip_address,
+    )
+    return effect(event, Stripe(job))

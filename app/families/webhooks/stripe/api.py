@@ -1,0 +1,121 @@
+"""What is asked of Stripe through its SDK: only what an event does not tell, and only with a key.
+
+`stripe` is imported where it is used, because it takes twice as long as Flask.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+
+from app.jobs import Job, RetryLater
+
+if TYPE_CHECKING:
+    from stripe import StripeClient, StripeError
+
+#: Seconds of the job's time that are not spent waiting for Stripe, but kept to record what it said.
+RESERVE = 2.0
+#: Seconds to wait where Stripe says nothing; its limits count per second.
+PAUSE = 5
+
+Ask = Callable[["StripeClient"], Any]
+
+
+class StripeUnavailable(Exception):
+    """Stripe did not answer, or not with what was asked for; a retry may help."""
+
+
+class StripeKeyRefused(Exception):
+    """Stripe does not accept STRIPE_SECRET_KEY for this; once it is put right, a retry helps."""
+
+
+class Stripe:
+    """Stripe, as long as a job's time lasts.
+
+    Each method returns None where there is no key, and where Stripe does not know the id.
+
+    Raises:
+        RetryLater: The rate limit is reached.
+        StripeKeyRefused, StripeUnavailable: See there.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @property
+    def can_be_asked(self) -> bool:
+        return bool(current_app.config["STRIPE_SECRET_KEY"])
+
+    def subscription(self, subscription_id: str) -> dict[str, Any] | None:
+        return self._ask(lambda client: client.v1.subscriptions.retrieve(subscription_id))
+
+    def product_name(self, product_id: str) -> str | None:
+        return (self._ask(lambda client: client.v1.products.retrieve(product_id)) or {}).get("name")
+
+    def customer(self, customer_id: str) -> dict[str, Any] | None:
+        return self._ask(lambda client: client.v1.customers.retrieve(customer_id))
+
+    def _ask(self, ask: Ask) -> dict[str, Any] | None:
+        if not self.can_be_asked:
+            return None
+        with _told_apart(), _client(self._job.deadline - RESERVE) as client:
+            try:
+                found: dict[str, Any] = ask(client).to_dict()
+            except _error_types().InvalidRequestError as error:
+                if error.http_status == HTTPStatus.NOT_FOUND:
+                    return None
+                raise
+            return found
+
+
+@contextmanager
+def _client(patience: float) -> Iterator["StripeClient"]:
+    """Give a client of its own, whose connections are closed again; QStash does the retries."""
+    import stripe  # noqa: PLC0415 - see above
+
+    http = stripe.RequestsClient(timeout=max(0.1, patience))
+    config = current_app.config
+    try:
+        yield stripe.StripeClient(
+            config["STRIPE_SECRET_KEY"],
+            base_addresses={"api": config["STRIPE_API_URL"].rstrip("/")},
+            http_client=http,
+            max_network_retries=0,
+        )
+    finally:
+        http.close()  # type: ignore[no-untyped-call] # theirs
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except _error_types().StripeError as error:
+        raise consequence(error) from error
+
+
+def consequence(error: "StripeError") -> Exception:
+    """Tell what an error of Stripe's means for the job."""
+    said = f"Stripe answered {error.http_status}: {error.user_message or error}"
+    match error.http_status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return StripeKeyRefused(f"Stripe refuses STRIPE_SECRET_KEY. {said}")
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return RetryLater(_retry_after(error), said)
+        case None:
+            return StripeUnavailable(f"Stripe could not be reached: {error.user_message or error}")
+    return StripeUnavailable(said)
+
+
+def _retry_after(error: "StripeError") -> int:
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    seconds = str(headers.get("retry-after", ""))
+    return int(seconds) if seconds.isdigit() and len(seconds) < len("100000") else PAUSE
+
+
+def _error_types() -> Any:
+    import stripe  # noqa: PLC0415 - see above
+
+    return stripe

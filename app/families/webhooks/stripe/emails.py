@@ -1,0 +1,116 @@
+"""The emails that events cause, enqueued in the session's transaction, once per event."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from flask import current_app
+
+from app.accounts.facts import ENDED
+from app.accounts.people import owner_of
+from app.accounts.subscriptions import Recorded
+from app.db import db
+from app.families.email.enqueue import (
+    send_payment_failed_email_async,
+    send_subscription_created_email_async,
+)
+from app.families.webhooks.stripe.event import Event
+from app.families.webhooks.stripe.money import written
+from app.families.webhooks.stripe.reading import optional, required
+from app.families.webhooks.stripe.shapes import Person
+from app.jobs import InvalidPayload
+
+NAME_LENGTH = 200
+#: The states in which somebody still has to do something about a payment.
+_DUE = frozenset({"past_due", "unpaid", "incomplete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An email's job, or why there is none."""
+
+    job_id: str | None = None
+    note: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        told = {"emailJobId": self.job_id, "note": self.note}
+        return {name: value for name, value in told.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class _To:
+    """Whom an email is for: the payer, or the owner where Stripe tells none."""
+
+    organization_id: int
+    address: str | None
+    name: str
+
+    @classmethod
+    def of(cls, recorded: Recorded, person: Person) -> Self:
+        organization = recorded.organization
+        if organization is None:
+            raise LookupError("an email about a subscription of nobody's")
+        owner = None if person.email else owner_of(organization.id)
+        address = owner.email if owner else person.email
+        name = owner.name if owner else person.name
+        return cls(organization.id, address, _line(name) or _line(organization.name) or "there")
+
+
+def subscription_created(event: Event, recorded: Recorded, person: Person) -> Written:
+    """Confirm a subscription, unless the news comes so late that it has ended."""
+    if recorded.state.status in ENDED:
+        return Written(note="the subscription has ended: no email")
+    session = event.thing
+    about = {
+        "plan_name": _plan(recorded),
+        "amount": written(required(session, "amount_total", int), _currency(event)),
+        "dashboard_url": f"{current_app.config['BASE_URL']}/dashboard",
+    }
+    return _enqueue(send_subscription_created_email_async, event, _To.of(recorded, person), about)
+
+
+def payment_failed(event: Event, recorded: Recorded, person: Person) -> Written:
+    """Ask for other payment details, unless the invoice has been paid since."""
+    if recorded.state.status not in _DUE:
+        return Written(note=f"the subscription is {recorded.state.status} since: no email")
+    invoice = event.thing
+    due = optional(invoice, "amount_remaining", int)
+    due = required(invoice, "amount_due", int) if due is None else due
+    page = optional(invoice, "hosted_invoice_url", str)
+    about = {
+        "plan_name": _plan(recorded),
+        "amount_due": written(due, _currency(event)),
+        "payment_details_url": page or f"{current_app.config['BASE_URL']}/billing",
+    }
+    return _enqueue(send_payment_failed_email_async, event, _To.of(recorded, person), about)
+
+
+def _enqueue(send: Callable[..., str], event: Event, to: _To, about: Mapping[str, Any]) -> Written:
+    if to.address is None:
+        return Written(note="neither Stripe nor the organization has an email address: no email")
+    try:
+        job_id = send(
+            to.address,
+            recipient_name=to.name,
+            **about,
+            organization_id=to.organization_id,
+            idempotency_key=f"stripe/{event.id}",
+            session=db.session,
+        )
+    except InvalidPayload as error:  # an address that is none: the facts are good all the same
+        return Written(note=f"no email: {error}")
+    return Written(job_id=str(job_id))
+
+
+def _plan(recorded: Recorded) -> str:
+    return _line(recorded.state.plan_name) or "your plan"
+
+
+def _currency(event: Event) -> str:
+    return required(event.thing, "currency", str)
+
+
+def _line(text: str | None) -> str:
+    """Return a name as an email may carry it: on one line, printable, not too long."""
+    printable = "".join(letter for letter in text or "" if letter.isprintable())
+    return printable.strip()[:NAME_LENGTH]
