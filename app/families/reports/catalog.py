@@ -1,0 +1,83 @@
+"""The report types that there are.
+
+To add one: a module in this folder with one function, from a `Scope` to `Contents`, under
+`@report_type`. It is found as the family's jobs are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import current_app
+from marshmallow import ValidationError
+
+from app.accounts.models import Organization
+from app.db import db
+from app.families.reports.names import nearest
+from app.families.reports.period import Period
+from app.families.reports.report import Contents, Report, Subject
+from app.families.reports.scope import Scope
+from app.jobs import PermanentError
+
+Compute = Callable[[Scope], Contents]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportType:
+    name: str
+    title: str
+    description: str
+    compute: Compute
+
+
+TYPES: dict[str, ReportType] = {}
+
+
+def report_type(name: str, *, title: str, description: str) -> Callable[[Compute], Compute]:
+    """Declare a report type, whose contents the decorated function computes."""
+
+    def declare(compute: Compute) -> Compute:
+        TYPES[name] = ReportType(name, title, description, compute)
+        return compute
+
+    return declare
+
+
+def get_report_type(name: str) -> ReportType:
+    """Return a report type.
+
+    Raises:
+        ValidationError: There is none of this name; the message names the nearest.
+    """
+    if name not in TYPES:
+        raise ValidationError(
+            f"Unknown report type {name!r}; did you mean: {nearest(name, TYPES)}?"
+        )
+    return TYPES[name]
+
+
+def compute(name: str, period: Period, organization_id: int | None = None) -> Report:
+    """Compute a report.
+
+    Raises:
+        PermanentError: There is no such organization.
+    """
+    kind = get_report_type(name)
+    return Report(
+        type=name,
+        title=kind.title,
+        publisher=current_app.config["APP_NAME"],
+        period=period,
+        organization=_subject(organization_id),
+        generated_at=datetime.now(UTC).replace(microsecond=0),
+        contents=kind.compute(Scope(period, organization_id)),
+    )
+
+
+def _subject(organization_id: int | None) -> Subject | None:
+    if organization_id is None:
+        return None
+    organization = db.session.get(Organization, organization_id)
+    if organization is None:
+        raise PermanentError(f"there is no organization {organization_id} to report on")
+    return Subject(organization.id, organization.name)

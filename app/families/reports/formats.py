@@ -1,0 +1,43 @@
+"""The formats that a report comes in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from marshmallow import ValidationError
+
+from app.families.reports.names import nearest
+from app.families.reports.renderers import csv_file, html_page, json_document, pdf, workbook
+from app.families.reports.report import Report
+
+Render = Callable[[Report], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format; its name is the file's ending, too."""
+
+    name: str
+    media_type: str
+    description: str
+    render: Render
+
+
+_ALL = (
+    Format("pdf", "application/pdf", "For print: cards, charts, tables (needs typst)", pdf.render),
+    Format("html", "text/html; charset=utf-8", "One page, without scripts", html_page.render),
+    Format("xlsx", workbook.MEDIA_TYPE, "A sheet for each table, native charts", workbook.render),
+    Format("csv", "text/csv; charset=utf-8", "One value a line", csv_file.render),
+    Format("json", "application/json", "All of it, for machines", json_document.render),
+)
+FORMATS = {format_.name: format_ for format_ in _ALL}
+
+
+def get_format(name: str) -> Format:
+    """Return a format.
+
+    Raises:
+        ValidationError: There is none of this name; the message names the nearest.
+    """
+    if name not in FORMATS:
+        raise ValidationError(f"Unknown format {name!r}; did you mean: {nearest(name, FORMATS)}?")
+    return FORMATS[name]

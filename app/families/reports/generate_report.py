@@ -1,0 +1,83 @@
+"""The job `generate-report`: payload, schema, handler."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from app import artifacts
+from app.families.reports import bp, catalog
+from app.families.reports.formats import get_format
+from app.families.reports.period import Period, problems
+from app.jobs import Job, PayloadSchema
+
+_DAY: dict[str, Any] = {"invalid": 'Not a day: write it as "2026-10-31".'}
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateReport:
+    """One report to make.
+
+    Attributes:
+        start_date, end_date: Both included, in UTC.
+    """
+
+    report_type: str
+    start_date: date
+    end_date: date
+    format: str
+
+    @property
+    def period(self) -> Period:
+        return Period(self.start_date, self.end_date)
+
+
+class GenerateReportSchema(PayloadSchema[GenerateReport]):
+    model = GenerateReport
+
+    report_type = fields.String(required=True, validate=catalog.get_report_type)
+    start_date = fields.Date(required=True, format="%Y-%m-%d", error_messages=_DAY)
+    end_date = fields.Date(required=True, format="%Y-%m-%d", error_messages=_DAY)
+    format = fields.String(required=True, validate=get_format)
+
+    @validates_schema
+    def check_period(self, data: dict[str, Any], **_: Any) -> None:
+        found = problems(data["start_date"], data["end_date"])
+        if found:
+            raise ValidationError(found)
+
+
+@bp.job(
+    "generate-report",
+    "/report",
+    payload=GenerateReportSchema,
+    retries=2,
+    timeout=180,
+    description="Compute a report and store it as a file",
+)
+def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:
+    """Compute the figures, render them and store the file.
+
+    The job's organization, if it has one, limits the figures to itself and owns the file.
+    """
+    format_ = get_format(payload.format)
+    job.progress(0, 2, "computing figures")
+    report = catalog.compute(payload.report_type, payload.period, job.organization_id)
+    job.progress(1, 2, f"rendering {format_.name}")
+    content = format_.render(report)
+    job.check()
+    name = file_name(payload.report_type, payload.period, format_.name)
+    with artifacts.create(name, media_type=format_.media_type, job=job) as file:
+        file.write(content)
+    made = file.artifact
+    return {
+        "artifact": {"id": made.id, "name": made.name, "size": made.size, "sha256": made.sha256},
+        "reportType": payload.report_type,
+        "period": {"startDate": str(payload.start_date), "endDate": str(payload.end_date)},
+    }
+
+
+def file_name(report_type: str, period: Period, ending: str) -> str:
+    """Return such as `monthly-analytics-2026-10-01-to-2026-10-31.pdf`."""
+    return f"{report_type}-{period.start}-to-{period.end}.{ending}"

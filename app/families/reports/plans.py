@@ -1,0 +1,96 @@
+"""Figures, charts and the table of subscriptions that several report types share."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from app.families.reports.report import (
+    Chart,
+    ChartKind,
+    Column,
+    Figure,
+    Row,
+    Series,
+    Table,
+    Unit,
+)
+from app.families.reports.subscriptions import Movements, Where, at_end
+
+#: Charts of revenue: one for each of the currencies with most subscriptions.
+CHARTED_CURRENCIES = 2
+
+
+def revenue_figures(moves: Movements) -> list[Figure]:
+    """Return the recurring revenue, a figure for each currency."""
+    return [
+        Figure(
+            key=f"recurringRevenue.{currency}",
+            label=f"Monthly revenue, {currency.upper()}",
+            value=now,
+            previous=before,
+            unit=Unit.MONEY,
+            explanation="recurring, on the last day",
+        )
+        for currency in moves.currencies
+        for now, before in [moves.recurring(currency)]
+    ]
+
+
+def revenue_charts(moves: Movements, days: Sequence[date]) -> list[Chart]:
+    """Return the recurring revenue at the end of each bucket, a chart for each main currency."""
+    return [
+        Chart(
+            key=f"recurringRevenue.{currency}",
+            title=f"Monthly recurring revenue, {currency.upper()}",
+            kind=ChartKind.LINE,
+            points=days,
+            series=[Series("amount", currency.upper(), _levels(moves, currency))],
+            unit=Unit.MONEY,
+            currency=currency,
+        )
+        for currency in moves.currencies[:CHARTED_CURRENCIES]
+    ]
+
+
+def plan_table(moves: Movements) -> Table:
+    """Return a row for each plan and currency, and totals for each currency."""
+    rows = [_line(moves, plan, currency) for plan, currency in moves.plans]
+    kept = [row for row in rows if any(row[2:6])]
+    return Table(
+        key="plans",
+        title="Subscriptions by plan",
+        columns=[
+            Column("plan", "Plan", Unit.TEXT),
+            Column("currency", "Currency", Unit.TEXT),
+            Column("subscriptions", "Subscriptions"),
+            Column("share", "Share", Unit.PERCENT),
+            Column("started", "Begun"),
+            Column("ended", "Ended"),
+            Column("churn", "Churn", Unit.PERCENT),
+            Column("recurringRevenue", "Monthly revenue", Unit.MONEY),
+        ],
+        rows=sorted(kept, key=lambda row: (-int(str(row[2])), str(row[0]))),
+        totals=[_line(moves, None, currency) for currency in moves.currencies] if kept else [],
+    )
+
+
+def _line(moves: Movements, plan: str | None, currency: str | None) -> Row:
+    where = _of(plan, currency)
+    count, everything = at_end(moves.active(where)), at_end(moves.active())
+    return (
+        plan,
+        currency.upper() if currency else None,
+        count,
+        count / everything if everything else None,
+        moves.started(where).total,
+        moves.ended(where).total,
+        moves.churn(where)[0],
+        moves.recurring(currency, where)[0] if currency else None,
+    )
+
+
+def _of(plan: str | None, currency: str | None) -> Where:
+    return lambda one: one.currency == currency and plan in {None, one.plan}
+
+
+def _levels(moves: Movements, currency: str) -> list[int]:
+    return moves.revenue(lambda one: one.currency == currency).running

@@ -1,0 +1,1 @@
+"""One module for each format: a function `render` from a `Report` to bytes."""

@@ -1,0 +1,213 @@
+"""A report as XLSX: a summary, the charts with their data, and a sheet for each table."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from app.families.reports import formatting
+from app.families.reports.renderers.csv_file import decimal
+from app.families.reports.report import (
+    Chart,
+    ChartKind,
+    Column,
+    Money,
+    Report,
+    Row,
+    Table,
+    Unit,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from xlsxwriter import Workbook
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
+
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_NUMBERS = {
+    Unit.COUNT: "#,##0",
+    Unit.PERCENT: "0.0%",
+    Unit.SECONDS: '#,##0.000" s"',
+    Unit.DAY: "yyyy-mm-dd",
+    Unit.TEXT: "@",
+}
+_KINDS = {
+    ChartKind.AREA: {"type": "area"},
+    ChartKind.LINE: {"type": "line"},
+    ChartKind.BAR: {"type": "column"},
+    ChartKind.STACK: {"type": "column", "subtype": "stacked"},
+    ChartKind.RANKING: {"type": "bar"},
+}
+#: Rows between one chart's data and the next: as many as the chart itself is high, at least.
+_CHART_ROWS, _COLOURS = 16, ("#2456c7", "#d9622b", "#1d8a7a", "#8a4fb3")
+Style = dict[str, Any]
+
+
+def render(report: Report) -> bytes:
+    from xlsxwriter import Workbook  # noqa: PLC0415 - only who writes a workbook needs it
+
+    file = BytesIO()
+    # Texts stay texts: neither formulas, nor links, nor numbers are made of them.
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with Workbook(file, options) as workbook:
+        workbook.set_properties(
+            {"title": report.title, "author": report.publisher, "created": report.generated_at}
+        )
+        styles = Styles(workbook)
+        _summary(workbook.add_worksheet("Summary"), report, styles)
+        _charts(workbook, report.contents.charts, styles)
+        for table in report.contents.tables:
+            _table(workbook.add_worksheet(_sheet_name(table.title)), table, styles)
+    return file.getvalue()
+
+
+class Styles:
+    """Cell formats, each made once."""
+
+    def __init__(self, workbook: "Workbook") -> None:
+        self._workbook = workbook
+        self._made: dict[str, Format] = {}
+
+    def get(self, **style: Any) -> "Format":
+        return self._made.setdefault(repr(sorted(style.items())), self._workbook.add_format(style))
+
+    def value(self, value: Value, unit: Unit, **style: Any) -> "Format":
+        if isinstance(value, Money):
+            zeros = formatting.minor_digits(value.currency)
+            number = f'#,##0{"." * bool(zeros)}{"0" * zeros} "{value.currency.upper()}"'
+            return self.get(num_format=number, **style)
+        return self.get(num_format=_NUMBERS.get(unit, "General"), **style)
+
+    def put(
+        self, sheet: "Worksheet", at: tuple[int, int], value: Value, unit: Unit, **style: Any
+    ) -> None:
+        """Write a value as what it is: a number, a day or a text."""
+        format_ = self.value(value, unit, **style)
+        if value is None:
+            sheet.write_blank(*at, None, format_)
+        elif isinstance(value, Money):
+            sheet.write_number(*at, decimal(value), format_)
+        elif isinstance(value, date):
+            sheet.write_datetime(*at, value, format_)
+        elif isinstance(value, str):
+            sheet.write_string(*at, formatting.printable(value), format_)
+        else:
+            sheet.write_number(*at, value, format_)
+
+
+def _summary(sheet: "Worksheet", report: Report, styles: Styles) -> None:
+    sheet.hide_gridlines(2)
+    sheet.set_column(0, 0, 34)
+    sheet.set_column(1, 3, 20)
+    sheet.write_string(0, 0, report.title, styles.get(bold=True, font_size=18))
+    organization = report.organization.name if report.organization else "All organizations"
+    sheet.write_string(1, 0, formatting.printable(organization), styles.get(bold=True))
+    sheet.write_string(2, 0, f"{formatting.days(report.period)} (UTC), {report.publisher}")
+    head = ("Figure", "This period", formatting.days(report.period.previous), "Change")
+    _head(sheet, 4, head, styles)
+    for line, figure in enumerate(report.contents.figures, 5):
+        styles.put(sheet, (line, 0), figure.label, Unit.TEXT)
+        styles.put(sheet, (line, 1), figure.value, figure.unit, bold=True)
+        styles.put(sheet, (line, 2), figure.previous, figure.unit)
+        styles.put(sheet, (line, 3), figure.change, Unit.PERCENT)
+    notes = [*(["No data was found in this period."] if report.is_empty else [])]
+    first = 6 + len(report.contents.figures)
+    for line, note in enumerate([*notes, *report.contents.notes], first):
+        sheet.write_string(line, 0, note, styles.get(font_color="#5b6675", italic=True))
+    _paper(sheet, landscape=False)
+
+
+def _charts(workbook: "Workbook", charts: Sequence[Chart], styles: Styles) -> None:
+    sheet = workbook.add_worksheet("Charts")
+    sheet.set_column(0, 0, 24)
+    sheet.set_column(1, 4, 18)
+    line = 0
+    for chart in charts:
+        sheet.write_string(line, 0, chart.title, styles.get(bold=True, font_size=13))
+        _data(sheet, line + 1, chart, styles)
+        if not chart.is_empty:
+            _draw(workbook, sheet, line + 1, chart)
+        line += max(len(chart.points) + 4, _CHART_ROWS + 2)
+
+
+def _data(sheet: "Worksheet", line: int, chart: Chart, styles: Styles) -> None:
+    ranking = chart.kind is ChartKind.RANKING
+    _head(sheet, line, ("" if ranking else "From", *(s.label for s in chart.series)), styles)
+    points: Sequence[Value] = chart.points
+    for row, point in enumerate(points, line + 1):
+        styles.put(sheet, (row, 0), point, Unit.TEXT if ranking else Unit.DAY)
+        for column, series in enumerate(chart.series, 1):
+            value = series.values[row - line - 1]
+            styles.put(sheet, (row, column), chart.valued(value), chart.unit)
+
+
+def _draw(workbook: "Workbook", sheet: "Worksheet", line: int, chart: Chart) -> None:
+    drawn: Any = workbook.add_chart(dict(_KINDS[chart.kind]))
+    first, last = line + 1, line + len(chart.points)
+    for column, colour in zip(range(1, len(chart.series) + 1), _COLOURS, strict=False):
+        fill = {"line": {"color": colour, "width": 2}} if chart.kind is ChartKind.LINE else {}
+        drawn.add_series(
+            {
+                "name": [sheet.get_name(), line, column],
+                "categories": [sheet.get_name(), first, 0, last, 0],
+                "values": [sheet.get_name(), first, column, last, column],
+                "fill": {"color": colour},
+                "gap": 40,
+                **fill,
+            }
+        )
+    drawn.set_title({"name": chart.title, "name_font": {"size": 12}})
+    drawn.set_legend({"none": True} if len(chart.series) == 1 else {"position": "bottom"})
+    ranking = chart.kind is ChartKind.RANKING
+    drawn.set_x_axis({} if ranking else {"date_axis": True, "num_format": "d mmm"})
+    drawn.set_y_axis({"reverse": True} if ranking else {"min": 0})
+    drawn.set_size({"width": 620, "height": 300})
+    sheet.insert_chart(line, len(chart.series) + 2, drawn, {"description": chart.title})
+
+
+def _table(sheet: "Worksheet", table: Table, styles: Styles) -> None:
+    _head(sheet, 0, [column.label for column in table.columns], styles)
+    sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, max(len(table.rows), 1), len(table.columns) - 1)
+    for index, column in enumerate(table.columns):
+        sheet.set_column(index, index, 34 if column.unit is Unit.TEXT else 18)
+    for line, row in enumerate(table.rows, 1):
+        _row(sheet, line, table.columns, row, put=styles.put)
+    total = partial(styles.put, bold=True, top=1)
+    for line, row in enumerate(table.totals, len(table.rows) + 1):
+        named: Row = ("Total", *row[1:]) if row[0] is None else row
+        _row(sheet, line, table.columns, named, put=total)
+    if table.count > len(table.rows):
+        said = f"The first {len(table.rows):,} of {table.count:,} rows."
+        sheet.write_string(len(table.rows) + len(table.totals) + 2, 0, said)
+    _paper(sheet, landscape=True)
+    sheet.repeat_rows(0)
+
+
+def _row(
+    sheet: "Worksheet", line: int, columns: Sequence[Column], row: Row, *, put: Callable[..., None]
+) -> None:
+    for index, (column, value) in enumerate(zip(columns, row, strict=True)):
+        unit = Unit.TEXT if isinstance(value, str) else column.unit
+        put(sheet, (line, index), value, unit)
+
+
+def _head(sheet: "Worksheet", line: int, labels: Sequence[str], styles: Styles) -> None:
+    style = styles.get(bold=True, bottom=1, bg_color="#eef2f9", text_wrap=True, valign="top")
+    for column, label in enumerate(labels):
+        sheet.write_string(line, column, label, style)
+
+
+def _paper(sheet: "Worksheet", *, landscape: bool) -> None:
+    if landscape:
+        sheet.set_landscape()
+    sheet.set_paper(9)  # A4
+    sheet.fit_to_pages(1, 0)
+    sheet.set_footer("&L&A&RPage &P of &N")
+
+
+def _sheet_name(title: str) -> str:
+    r"""Return the title within Excel's rules: 31 characters, none of []:*?/\\."""
+    return "".join("-" if char in "[]:*?/\\" else char for char in title)[:31]
