@@ -21,7 +21,7 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
         DiscoveryError: A job family is broken.
     """
     # Imported here, so that commands that need no app start without it.
-    from app import accounts, artifacts, config, database, errors, extensions, logging  # noqa: PLC0415
+    from app import accounts, admin, artifacts, config, database, errors, extensions, logging  # noqa: PLC0415
     from app.db import db  # noqa: PLC0415
 
     app = Flask(__name__, instance_path=str(instance))
@@ -34,6 +34,7 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     extensions.jobs.init_app(app, families="app.families")
     accounts.init_app(app)
     artifacts.init_app(app)
+    admin.init_app(app)
     errors.init_app(app)
     extensions.trust_proxies(app)
     return app

@@ -1,16 +1,29 @@
 """Alembic's entry: runs the migrations on the app's own engine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import sleep
+
 from alembic import context
 from flask import current_app
-from sqlalchemy import text
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 # Any number, the same for everybody: two starts that migrate at once take turns.
 LOCK = 7_203_114
+POLL_SECONDS = 0.2
 
 db = current_app.extensions["migrate"].db
+# How long a migration may wait for a table, with everybody who wants the table next behind it.
+SET_LOCK_TIMEOUT = text("SET lock_timeout = '5s'")
+
 options = {
     **current_app.extensions["migrate"].configure_args,
     "target_metadata": db.metadata,
+    # So that none holds its locks while the next runs, and none waits long for them.
+    "transaction_per_migration": True,
+    "on_version_apply": lambda ctx, **_: ctx.impl.execute(SET_LOCK_TIMEOUT),
 }
 
 
@@ -22,11 +35,44 @@ def run_offline() -> None:
 
 
 def run_online() -> None:
-    with db.engine.connect() as connection:
+    with db.engine.connect() as connection, turn(connection):
+        connection.execute(SET_LOCK_TIMEOUT)
+        connection.commit()
         context.configure(connection=connection, **options)
-        with context.begin_transaction():
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        with context.begin_transaction(), patience():
             context.run_migrations()
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Say in one line that a table is in use: what was migrated until then stays."""
+    try:
+        yield
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise SystemExit(
+            f"Error: {str(error.orig).strip()}: a long transaction is using the table; "
+            "run `flask db upgrade` again when it has ended"
+        ) from error
+
+
+@contextmanager
+def turn(connection: Connection) -> Iterator[None]:
+    """Hold the lock over all transactions: an index that is built concurrently needs its own.
+
+    Asked for again and again, as one who waits inside a statement would have that index wait.
+    """
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        connection.rollback()
+        sleep(POLL_SECONDS)
+    connection.rollback()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+        connection.rollback()
 
 
 if context.is_offline_mode():

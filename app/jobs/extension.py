@@ -5,10 +5,11 @@ from typing import Any
 
 from flask import Flask
 
-from app.jobs import discovery, dispatcher, request_id, routes, timer
+from app.jobs import discovery, dispatcher, request_id, routes, status, timer
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
+from app.jobs.figures import UNWATCHED
 from app.jobs.periodic import periodic
 from app.jobs.publisher import Publisher
 from app.jobs.registry import JobRegistry
@@ -30,6 +31,12 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_SIGNATURE_LEEWAY": 5.0,
     "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
+    "JOBS_HEALTH_FAILURE_RATE": 0.05,
+    "JOBS_HEALTH_UNHEALTHY_RATE": 0.5,
+    "JOBS_HEALTH_PROCESSING": 600.0,
+    "JOBS_HEALTH_OVERDUE": 600.0,
+    "JOBS_HEALTH_IDLE": 3600.0,
+    UNWATCHED: frozenset(),
 }
 
 
@@ -49,11 +56,14 @@ class Jobs:
     enqueue_many = staticmethod(dispatcher.enqueue_many)
     schedule = staticmethod(dispatcher.schedule)
     periodic = staticmethod(periodic)
+    status_url = staticmethod(status.status_url)
+    register_links = staticmethod(status.register_links)
 
     def init_app(self, app: Flask, *, families: str | None = None) -> None:
         """Bind to an app.
 
         Reads from `app.config`:
+            SECRET_KEY: Signs the links of `status_url`.
             BASE_URL: Where QStash reaches this app, without a slash at the end.
             QSTASH_URL, QSTASH_TOKEN: QStash's API.
             QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY: What deliveries are signed with.
@@ -66,6 +76,10 @@ class Jobs:
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
             JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
+            JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
+                hour's jobs failing they are degraded, or unhealthy.
+            JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
+                job is stuck, or overdue, and all are unhealthy; see `figures`.
 
         Args:
             app: The app.
@@ -88,6 +102,7 @@ class Jobs:
         request_id.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)
+        app.register_blueprint(status.bp)
         timer.init_app(app)
         if families is not None:
             discovery.discover(app, families)

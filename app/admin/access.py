@@ -1,0 +1,56 @@
+"""Who may see and do what is below /api/admin."""
+
+from collections.abc import Callable
+from functools import wraps
+from hmac import compare_digest
+from ipaddress import ip_address
+from typing import Any
+
+from flask import current_app, request
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+
+def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+    """Answer 401 unless one of `WAYS` knows the caller; apply it below the route decorator."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        if not any(allows() for allows in WAYS):
+            raise Unauthorized(
+                "Send `Authorization: Bearer …` with the ADMIN_TOKEN of this app.",
+                www_authenticate=WWWAuthenticate("bearer"),
+            )
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def _has_token() -> bool:
+    """Without ADMIN_TOKEN no token is right, not even an empty one."""
+    wanted = current_app.config["ADMIN_TOKEN"]
+    given = request.authorization
+    if not wanted or given is None or given.type != "bearer" or given.token is None:
+        return False
+    return compare_digest(given.token.encode(), wanted.encode())
+
+
+def _is_at_home() -> bool:
+    """In development without ADMIN_TOKEN, whoever asks from this machine, and through no proxy."""
+    config = current_app.config
+    if config["APP_ENV"] != "development" or config["ADMIN_TOKEN"]:
+        return False
+    proxied = any(name.startswith(("X-Forwarded", "Forwarded")) for name, _ in request.headers)
+    return not proxied and _is_loopback(request.remote_addr)
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+#: Each tells whether it knows the caller of the current request; one that does is enough.
+WAYS: list[Callable[[], bool]] = [_has_token, _is_at_home]

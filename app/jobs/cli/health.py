@@ -1,0 +1,59 @@
+"""`flask jobs health`: the verdict, for people and for probes."""
+
+import sys
+
+import click
+
+from app.jobs import health, show
+from app.jobs.cli.group import as_json, jobs, print_json
+from app.jobs.figures import CAP
+from app.jobs.health import Health, Verdict
+
+EXIT_CODES = {Verdict.HEALTHY: 0, Verdict.DEGRADED: 1, Verdict.UNHEALTHY: 2}
+
+
+@jobs.command("health")
+@as_json
+def tell_health(*, as_json: bool) -> None:
+    r"""Say how the jobs are, and why.
+
+    Exit code 0 for healthy, 1 for degraded, 2 for unhealthy or where it cannot be told, so that it
+    serves as a probe. The thresholds are the settings JOBS_HEALTH_….
+
+    \b
+    Examples:
+      flask jobs health
+      flask jobs health --json | jq .failureRate
+    """
+    found = health.check()
+    if as_json:
+        print_json(health.as_json(found))
+    else:
+        click.echo(_text(found))
+    sys.exit(EXIT_CODES[found.verdict])
+
+
+def _text(found: Health) -> str:
+    figures = found.figures
+    rate = figures.failure_rate
+    oldest = figures.oldest_pending_seconds
+    lines = [
+        ("enqueued", _by_status(figures.last_hour) + " (last hour)"),
+        ("finished", f"completed {figures.completed}, failed {figures.failed} (last hour)"),
+        ("failure rate", "nothing finished" if rate is None else f"{rate:.1%}"),
+        ("pending", f"{_number(figures.pending)}, overdue {_number(figures.overdue)}"),
+        ("oldest due for", "nothing is due" if oldest is None else f"{oldest:.0f} s"),
+        ("processing", f"{_number(figures.processing)}, stuck {figures.stuck}"),
+        ("retrying", _number(figures.retrying)),
+        ("dead", _number(figures.dead)),
+    ]
+    reasons = [f"  {reason.verdict}: {reason.message}" for reason in found.reasons]
+    return "\n".join([str(found.verdict), *reasons, "", show.table(lines)])
+
+
+def _by_status(counts: dict[str, int]) -> str:
+    return ", ".join(f"{status} {_number(count)}" for status, count in counts.items())
+
+
+def _number(count: int) -> str:
+    return str(count) if count < CAP else f"{CAP}+"
