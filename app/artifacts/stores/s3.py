@@ -13,7 +13,7 @@ from app.artifacts.errors import ArtifactLost, StoreUnavailable
 from app.artifacts.models import Artifact
 from app.artifacts.names import parse_key
 from app.artifacts.stores.base import Stray
-from app.artifacts.stores.s3_client import Gone, explained, make_client
+from app.artifacts.stores.s3_client import Bucket, Gone, explained, make_client
 from app.artifacts.stores.s3_upload import TAIL, S3Upload
 
 PIECE = 1024 * 1024
@@ -25,22 +25,22 @@ _TAIL = re.compile(re.escape(TAIL) + "[0-9a-f]{8}$")
 
 
 class S3Store:
-    """A bucket, or a folder in one."""
+    """Whole files, parts of files in multipart uploads, and the tails of suspended ones."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
-        self.client = client
+    def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
-        self.prefix = prefix
+        self.client = bucket.client
 
     @classmethod
     def from_url(cls, url: str, settings: Mapping[str, Any]) -> Self:
         """Return the store of a URL such as `s3://bucket/folder`, with ARTIFACTS_S3_… settings."""
         parts = urlsplit(url)
         folder = parts.path.strip("/")
-        return cls(make_client(settings), parts.netloc, f"{folder}/" if folder else "")
+        client = make_client(settings)
+        return cls(Bucket(client, parts.netloc, f"{folder}/" if folder else ""))
 
     def begin(self, key: str, *, name: str, media_type: str) -> S3Upload:
-        return S3Upload(self.client, self._place(key), name=name, media_type=media_type)
+        return S3Upload(self.bucket, key, name=name, media_type=media_type)
 
     def resume(self, key: str, state: dict[str, Any]) -> S3Upload:
         upload = self.begin(key, name=state["name"], media_type=state["media_type"])
@@ -49,7 +49,7 @@ class S3Store:
     def read(self, key: str) -> Iterator[bytes]:
         try:
             with explained():
-                body = self.client.get_object(**self._place(key))["Body"]
+                body = self.client.get_object(**self.bucket.place(key))["Body"]
                 yield from body.iter_chunks(PIECE)
         except Gone as error:
             raise ArtifactLost(f"{key} is gone from the store") from error
@@ -58,15 +58,15 @@ class S3Store:
         """Redirect to the store, where a URL is signed for one method alone."""
         method = "head_object" if request.method == "HEAD" else "get_object"
         url = self.client.generate_presigned_url(
-            method, Params=self._place(artifact.key), ExpiresIn=min(seconds, LINK_SECONDS)
+            method, Params=self.bucket.place(artifact.key), ExpiresIn=min(seconds, LINK_SECONDS)
         )
         return redirect(url)
 
     def delete(self, keys: Sequence[str]) -> None:
-        self._delete([self.prefix + key for key in keys])
+        self._delete([self.bucket.folder + key for key in keys])
 
     def strays(self) -> Iterator[Stray]:
-        where = {"Bucket": self.bucket, "Prefix": self.prefix}
+        where = {"Bucket": self.bucket.name, "Prefix": self.bucket.folder}
         with explained():
             pages = self.client.get_paginator("list_objects_v2").paginate(**where)
             yield from self._strays(
@@ -88,25 +88,24 @@ class S3Store:
             return
         try:
             with explained():
-                self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+                self.client.abort_multipart_upload(
+                    Bucket=self.bucket.name, Key=key, UploadId=upload_id
+                )
         except Gone:
             return
-
-    def _place(self, key: str) -> dict[str, str]:
-        return {"Bucket": self.bucket, "Key": self.prefix + key}
 
     def _delete(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), BATCH):
             objects = [{"Key": key} for key in keys[start : start + BATCH]]
             with explained():
                 answer = self.client.delete_objects(
-                    Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+                    Bucket=self.bucket.name, Delete={"Objects": objects, "Quiet": True}
                 )
             if answer.get("Errors"):
                 raise StoreUnavailable(f"the S3 store kept {answer['Errors'][0]}")
 
     def _strays(self, found: Iterable[tuple[str, str, datetime, int | None]]) -> Iterator[Stray]:
         for place, key, modified_at, size in found:
-            own = key.removeprefix(self.prefix)
+            own = key.removeprefix(self.bucket.folder)
             if parse_key(own) is not None:
                 yield Stray(key=own, place=place, size=size, modified_at=modified_at)

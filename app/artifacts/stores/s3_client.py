@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote
@@ -22,6 +23,19 @@ except ImportError as error:
 CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 5, 30, 3
 
 _GONE = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket, or a folder in one: its name ends with a slash and goes before every key."""
+
+    client: Any
+    name: str
+    folder: str
+
+    def place(self, key: str) -> dict[str, str]:
+        """Return the arguments that name an object to the client."""
+        return {"Bucket": self.name, "Key": self.folder + key}
 
 
 class Gone(Exception):

@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from app.artifacts.errors import ArtifactLost, StoreUnavailable
-from app.artifacts.stores.s3_client import Gone, explained, object_headers
+from app.artifacts.stores.s3_client import Bucket, Gone, explained, object_headers
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,13 @@ TAIL = ".tail-"
 
 
 class S3Upload:
-    """Memory stays at about three parts, whatever the size of the file."""
+    """Memory stays at about one part, whatever the size of the file."""
 
-    def __init__(self, client: Any, place: dict[str, str], *, name: str, media_type: str) -> None:
-        self.client = client
-        self.place = place  # Bucket and Key
+    def __init__(self, bucket: Bucket, key: str, *, name: str, media_type: str) -> None:
+        self.bucket = bucket
+        self.client = bucket.client
+        self.key = key
+        self.place = bucket.place(key)
         self.name = name
         self.media_type = media_type
         self.upload_id: str | None = None
@@ -36,18 +38,18 @@ class S3Upload:
         self.tail_key: str | None = None
 
     def write(self, data: memoryview) -> None:
-        self.tail += data
-        while len(self.tail) >= PART:
-            self._put_part(bytes(memoryview(self.tail)[:PART]))
-            del self.tail[:PART]
+        while data:
+            room = PART - len(self.tail)
+            self.tail += data[:room]
+            data = data[room:]
+            if len(self.tail) == PART:
+                self._put_part()
 
     def suspend(self) -> dict[str, Any]:
-        tail_key = f"{self.place['Key']}{TAIL}{token_hex(4)}" if self.tail else None
+        tail_key = f"{self.key}{TAIL}{token_hex(4)}" if self.tail else None
         if tail_key:
             with explained():
-                self.client.put_object(
-                    Bucket=self.place["Bucket"], Key=tail_key, Body=bytes(self.tail)
-                )
+                self.client.put_object(**self.bucket.place(tail_key), Body=self.tail)
         return {
             "name": self.name,
             "media_type": self.media_type,
@@ -71,7 +73,7 @@ class S3Upload:
         with explained():
             if self.upload_id is None:
                 headers = object_headers(self.name, self.media_type)
-                self.client.put_object(**self.place, Body=bytes(self.tail), **headers)
+                self.client.put_object(**self.place, Body=self.tail, **headers)
             else:
                 self._complete_multipart()
         return [self.tail_key] if self.tail_key else []
@@ -89,16 +91,16 @@ class S3Upload:
         except (Gone, StoreUnavailable) as error:
             log.warning("[artifacts] Upload not aborted", extra={"error": str(error)})
 
-    def _put_part(self, body: bytes) -> None:
+    def _put_part(self) -> None:
+        part, self.tail = self.tail, bytearray()
         with explained():
             number = len(self.etags) + 1
-            answer = self.client.upload_part(**self._multipart(), PartNumber=number, Body=body)
+            answer = self.client.upload_part(**self._multipart(), PartNumber=number, Body=part)
         self.etags.append(answer["ETag"])
 
     def _complete_multipart(self) -> None:
         if self.tail:
-            self._put_part(bytes(self.tail))
-            self.tail = bytearray()
+            self._put_part()
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(self.etags, 1)]
         self.client.complete_multipart_upload(**self._multipart(), MultipartUpload={"Parts": parts})
 
@@ -120,13 +122,12 @@ class S3Upload:
             return
 
     def _resume_tail(self, tail_key: str | None, obsolete: str | None) -> None:
-        bucket = self.place["Bucket"]
         with explained():
             if obsolete:
                 # The checkpoint that needed it has been followed by the one we resume from.
-                self.client.delete_object(Bucket=bucket, Key=obsolete)
+                self.client.delete_object(**self.bucket.place(obsolete))
             if tail_key:
-                answer = self.client.get_object(Bucket=bucket, Key=tail_key)
+                answer = self.client.get_object(**self.bucket.place(tail_key))
                 self.tail = bytearray(answer["Body"].read())
         self.tail_key = tail_key
 
