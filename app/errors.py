@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from math import ceil
 from time import time
 from typing import Any
 
@@ -53,7 +54,8 @@ def _http(error: HTTPException) -> Response:
 def _rate_limited(error: RateLimitExceeded) -> Response:
     response = problem(HTTPStatus.TOO_MANY_REQUESTS, f"At most {error.limit.limit} are allowed.")
     current = limiter.current_limit
-    response.headers["Retry-After"] = str(max(1, current.reset_at - int(time()) if current else 1))
+    left = ceil(current.window.reset_time - time()) if current else 1
+    response.headers["Retry-After"] = str(max(1, left))
     return response
 
 

@@ -1,6 +1,7 @@
 """The inbox: what came in, from whom, and the job that it became."""
 
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sqlalchemy import (
@@ -46,7 +47,7 @@ class WebhookEvent(Base):
     received_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now()
     )
-    ip_address: Mapped[str | None] = mapped_column(INET)
+    ip_address: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     job_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))

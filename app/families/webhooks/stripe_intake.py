@@ -6,7 +6,7 @@ from typing import Any
 from flask import abort
 
 # https://docs.stripe.com/api/events/object; `api_version` may be null.
-_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
+_FIELDS = {"created": (int, "a whole number"), "data": (dict, "an object")}
 
 
 def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
@@ -16,9 +16,9 @@ def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
             "object: must be 'event'. Thin events (v2.core.event) are not taken: choose the "
             "payload style Snapshot for this endpoint at Stripe."
         )
-    for name, kind in _FIELDS.items():
+    for name, (kind, said) in _FIELDS.items():
         if type(event.get(name)) is not kind:
-            _refuse(f"{name}: {'must be of another type' if name in event else 'missing'}.")
+            _refuse(f"{name}: {f'must be {said}' if name in event else 'missing'}.")
     if not isinstance(event["data"].get("object"), dict):
         _refuse("data.object: missing.")
     return {
