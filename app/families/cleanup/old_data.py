@@ -1,0 +1,84 @@
+"""What grows old: each kind can be counted, and deleted piece by piece."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from flask import current_app
+from sqlalchemy import Connection, func, select
+
+from app import artifacts
+from app.artifacts import Artifact
+from app.db import db
+from app.families.cleanup.batches import Rows, delete_in_batches
+from app.families.cleanup.old_rows import OldRows
+from app.jobs import FinishedJobs
+
+#: Artifacts whose files are removed in one go.
+FILES = 100
+
+# A webhook stays as long as its job may still want it.
+_JOB_IS_OPEN = """
+    EXISTS (SELECT FROM job_executions AS job
+             WHERE job.job_id = webhook_events.job_id
+               AND (job.status IN ('pending', 'processing')
+                    OR job.status = 'failed' AND job.dead_at IS NULL))
+"""
+
+
+class OldData(Protocol):
+    """One kind of data that is past its time."""
+
+    def count(self, connection: Connection) -> int: ...
+
+    def delete_all(self) -> Iterator[int]:
+        """Delete it piece by piece, each for good, and yield how much each piece was."""
+
+
+def old_data(now: datetime, retention: int) -> dict[str, OldData]:
+    """Return all that is older than `retention` days, or past a time of its own, by kind."""
+    before = now - timedelta(days=retention)
+    activity = now - timedelta(days=current_app.config["ACTIVITY_RETENTION_DAYS"])
+    return {
+        "jobExecutions": _Table(FinishedJobs(before)),
+        "webhookEvents": _Table(
+            OldRows("webhook_events", "received_at", before, unless=_JOB_IS_OPEN)
+        ),
+        "activityLogs": _Table(OldRows("activity_logs", "created_at", activity)),
+        "artifacts": _ExpiredArtifacts(now),
+        "orphanedFiles": _OrphanedFiles(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    rows: Rows
+
+    def count(self, connection: Connection) -> int:
+        return self.rows.find(connection)[0]
+
+    def delete_all(self) -> Iterator[int]:
+        return delete_in_batches(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExpiredArtifacts:
+    now: datetime
+
+    def count(self, connection: Connection) -> int:
+        expired = select(func.count()).where(Artifact.expires_at < self.now)
+        return connection.execute(expired).scalar_one()
+
+    def delete_all(self) -> Iterator[int]:
+        while count := artifacts.remove_expired(FILES):
+            db.session.commit()
+            yield count
+
+
+class _OrphanedFiles:
+    def count(self, _: Connection) -> int:
+        return sum(1 for _ in artifacts.orphans())
+
+    def delete_all(self) -> Iterator[int]:
+        yield artifacts.remove_orphans()
