@@ -28,6 +28,7 @@ from app.jobs.registry import FlowControl, JobConfig, get_job_config
 from app.jobs.retention import FinishedJobs
 from app.jobs.schemas import PayloadSchema, WireSchema
 from app.jobs.signature import signed
+from app.jobs.status import register_links, status_url
 
 __all__ = [
     "Continue",
@@ -58,6 +59,8 @@ __all__ = [
     "enqueue_many",
     "get_job_config",
     "periodic",
+    "register_links",
     "schedule",
     "signed",
+    "status_url",
 ]

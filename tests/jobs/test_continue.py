@@ -53,10 +53,10 @@ def going_on(state: Any) -> Callable[[Job], Any]:
 class Away(AcceptingPublisher):
     """A QStash that cannot be reached."""
 
-    def publish(self, message: Message) -> str:
+    def publish(self, _: Message) -> str:
         raise PublishUnavailable
 
-    def publish_many(self, messages: Any) -> list[str | None]:
+    def publish_many(self, _: Any) -> list[str | None]:
         raise PublishUnavailable
 
 

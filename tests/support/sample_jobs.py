@@ -89,6 +89,9 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
         case "progress":
             for done in range(1, payload.count + 1):
                 job.progress(done, payload.count, "counting")
+        case "partly":
+            for done in range(1, payload.count + 1):
+                job.progress(done)
         case "check":
             while True:
                 job.check()

@@ -1,0 +1,89 @@
+"""A running job as one line of a terminal: bar, counts, time, pace and what is left."""
+
+from app.jobs import progress, show
+from app.jobs.models import JobExecution
+from app.jobs.progress import Progress
+
+CELLS = 20
+#: Columns below which the line has no room for a bar.
+NARROW = 60
+
+FULL, EMPTY = "█", "░"
+PLAIN_FULL, PLAIN_EMPTY = "#", "-"
+
+
+def line_of(row: JobExecution) -> str:
+    """Say in a line how a job stands, for where nothing can be drawn anew."""
+    found = progress.of(row)
+    parts = [f"{row.job_type}: {show.state(row)}", f"attempts {progress.attempts_made(row)}"]
+    parts += [f"leg {row.legs + 1}"] if row.legs else []
+    if found:
+        parts += [] if found.percent is None else [f"{found.percent} %"]
+        parts += [found.counts, *_note(found)]
+    parts += [" ".join(row.error.split())] if row.error else []
+    return "  ".join(parts)
+
+
+class Bar:
+    """Draws a job again and again, and from that knows its pace."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self._cells = (PLAIN_FULL, PLAIN_EMPTY) if plain else (FULL, EMPTY)
+        self._first: tuple[float, float] | None = None
+
+    def draw(self, row: JobExecution, *, columns: int, now: float) -> str:
+        """Return the line, cut to the terminal's width.
+
+        Args:
+            row: The job as it is.
+            columns: The terminal's.
+            now: Seconds, on a clock that does not jump.
+        """
+        found, seconds = progress.of(row), progress.elapsed(row)
+        parts = [row.job_type, show.state(row), *_counted(row)]
+        if found:
+            if found.percent is not None and columns >= NARROW:
+                parts.append(self._bar(found.percent))
+            parts += [] if found.percent is None else [f"{found.percent:>3} %"]
+            parts.append(found.counts)
+        parts += [] if seconds is None else [_clock(seconds)]
+        if found:
+            parts += [] if show.is_final(row) else self._pace(found, now)
+            parts += _note(found)
+        line = "  ".join(parts)
+        return line if len(line) < columns else f"{line[: columns - 2]}…"
+
+    def _bar(self, percent: int) -> str:
+        full = CELLS * percent // 100
+        return self._cells[0] * full + self._cells[1] * (CELLS - full)
+
+    def _pace(self, found: Progress, now: float) -> list[str]:
+        """Return what is done in a second, and how long the rest will take."""
+        if self._first is None or found.done < self._first[1]:
+            self._first = (now, found.done)
+        since, done = now - self._first[0], found.done - self._first[1]
+        if since <= 0 or done <= 0:
+            return []
+        rate = done / since
+        said = [f"{rate:,.1f}/s" if rate < 100 else f"{rate:,.0f}/s"]  # noqa: PLR2004 - three digits say enough
+        if found.total is not None and found.total > found.done:
+            said.append(f"{_clock((found.total - found.done) / rate)} left")
+        return said
+
+
+def _counted(row: JobExecution) -> list[str]:
+    """Say which leg it is, or which attempt, where it is not the first."""
+    if row.legs:
+        return [f"leg {row.legs + 1}"]
+    attempts = progress.attempts_made(row)
+    return [f"attempt {attempts}"] if attempts > 1 else []
+
+
+def _note(found: Progress) -> list[str]:
+    return [" ".join(found.note.split())] if found.note else []
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

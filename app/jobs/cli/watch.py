@@ -1,0 +1,94 @@
+"""`flask jobs watch`: a job followed to its end, as a bar on a terminal and as lines elsewhere."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import monotonic, sleep
+from typing import Any
+
+import click
+from flask import json
+
+from app.db import db
+from app.jobs import show, status
+from app.jobs.cli.bar import Bar, line_of
+from app.jobs.cli.group import FAILED, find_job, jobs
+from app.jobs.models import JobExecution, Status
+
+POLL_SECONDS = 0.3
+CLEAR_LINE = "\r\x1b[K"
+
+Look = Callable[[JobExecution], None]
+
+
+@jobs.command("watch")
+@click.argument("job_id", metavar="ID", type=click.UUID)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds (exit code 1)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON at every change.")
+def watch_job(job_id: Any, timeout: float | None, as_json: bool) -> None:
+    r"""Follow a job until it is final: exit code 0 if it completed, otherwise 1.
+
+    On a terminal it is one line that is drawn anew; elsewhere a line at every change.
+
+    \b
+    Examples:
+      flask jobs watch 5f0c…
+      flask jobs watch 5f0c… --json --timeout 600 | tail -n 1
+    """
+    look = _looker(as_json=as_json)
+    row = None
+    try:
+        for row in _seen(str(job_id), timeout):
+            look(row)
+    finally:
+        if row is not None and _is_bar(as_json=as_json):
+            click.echo()
+    if row is None or not show.is_final(row):
+        click.echo(f"gave up watching after {timeout:g} s: the job goes on", err=True)
+    elif row.error and not as_json:
+        click.echo(row.error, err=True)
+    sys.exit(0 if row is not None and row.status == Status.COMPLETED else FAILED)
+
+
+def _seen(job_id: str, timeout: float | None) -> Iterator[JobExecution]:
+    """Yield the job as it is, again and again, until it is final or the time is up."""
+    give_up_at = monotonic() + timeout if timeout is not None else float("inf")
+    while True:
+        db.session.rollback()  # or the session would show what it saw before
+        row = find_job(job_id)
+        yield row
+        if show.is_final(row) or monotonic() >= give_up_at:
+            return
+        sleep(POLL_SECONDS)
+
+
+def _is_bar(*, as_json: bool) -> bool:
+    return not as_json and sys.stdout.isatty()
+
+
+def _looker(*, as_json: bool) -> Look:
+    if _is_bar(as_json=as_json):
+        return partial(_redraw, Bar(plain="utf" not in (sys.stdout.encoding or "").lower()))
+    return partial(_print_change, _as_json_line if as_json else line_of, [""])
+
+
+def _redraw(bar: Bar, row: JobExecution) -> None:
+    columns = shutil.get_terminal_size().columns
+    line = bar.draw(row, columns=columns, now=monotonic())
+    click.echo(f"{CLEAR_LINE}{line}", nl=False)
+
+
+def _print_change(
+    written: Callable[[JobExecution], str], last: list[str], row: JobExecution
+) -> None:
+    line = written(row)
+    if line != last[0]:
+        click.echo(line)
+    last[0] = line
+
+
+def _as_json_line(row: JobExecution) -> str:
+    return json.dumps({**status.describe(row), "error": row.error})
