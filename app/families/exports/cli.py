@@ -1,0 +1,53 @@
+"""`flask exports entities`: what can be exported, and how it can be filtered."""
+
+from typing import Any
+
+import click
+from flask import json
+
+from app.families.exports import public
+from app.families.exports.catalog import ENTITIES
+from app.families.exports.entity import Entity
+from app.families.exports.filters import COMMON
+from app.families.exports.writers import WRITERS
+
+
+@public.cli.command("entities")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def list_entities(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag by its name
+    """List what can be exported: each entity's columns and filters.
+
+    \b
+    Example:
+      flask exports entities
+      flask jobs enqueue export-data '{"entityType": "users", "format": "csv"}'
+    """  # noqa: D301 - \b is click's, which keeps the lines below it as they are
+    if as_json:
+        click.echo(json.dumps([_as_json(entity) for entity in ENTITIES.values()], indent=2))
+        return
+    for entity in ENTITIES.values():
+        click.echo(_described(entity))
+    click.echo(f"Formats: {', '.join(WRITERS)}")
+
+
+def _as_json(entity: Entity) -> dict[str, Any]:
+    return {
+        "name": entity.name,
+        "columns": [{"name": column.name, "kind": column.kind} for column in entity.columns],
+        "filters": {
+            **dict.fromkeys(COMMON),
+            **{name: known.choices or None for name, known in entity.filters.items()},
+        },
+    }
+
+
+def _described(entity: Entity) -> str:
+    lists = {
+        "columns": [column.name for column in entity.columns],
+        "filters": [*COMMON, *entity.filters],
+    }
+    lines = [
+        click.wrap_text(f"{what}: {', '.join(names)}", 78, "  ", " " * (len(what) + 4))
+        for what, names in lists.items()
+    ]
+    return "\n".join([entity.name, *lines, ""])

@@ -1,0 +1,105 @@
+"""The filters of a payload: from JSON to conditions, or to what is wrong with each."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import ValidationError
+from sqlalchemy import ColumnElement
+
+from app.families.exports.entity import Entity, Filter, Kind, nearest
+
+AFTER, BEFORE, ORGANIZATION = "createdAfter", "createdBefore", "organizationId"
+#: What every entity can be filtered by.
+COMMON = (AFTER, BEFORE, ORGANIZATION)
+MAX_BIGINT = 2**63 - 1
+MAX_TEXT = 500
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NOT_A_DATE = (
+    "Not a date such as 2026-01-31 (midnight UTC), nor a timestamp with its zone such as"
+    " 2026-01-31T12:00:00Z."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Checked filters.
+
+    Attributes:
+        organization_id: The one that was asked for, if any: it may be narrowed, never widened.
+        conditions: All others, as SQL.
+    """
+
+    organization_id: int | None
+    conditions: tuple[ColumnElement[bool], ...]
+
+
+def read(entity: Entity, given: Mapping[str, Any]) -> Filters:
+    """Check filters and turn them into SQL.
+
+    Raises:
+        ValidationError: With a message for each filter that is wrong.
+    """
+    values: dict[str, Any] = {}
+    errors: dict[str, list[str]] = {}
+    for name, value in given.items():
+        try:
+            values[name] = _value(entity, name, value)
+        except ValidationError as error:
+            errors[name] = [str(message) for message in error.messages]
+    after, before = values.get(AFTER), values.get(BEFORE)
+    if after is not None and before is not None and before <= after:
+        errors[BEFORE] = [f"Must be later than {AFTER}: nothing lies between them."]
+    if errors:
+        raise ValidationError(errors)
+    own = [known.expression == values[name] for name, known in _own(entity, values)]
+    return Filters(
+        organization_id=values.get(ORGANIZATION),
+        conditions=(*entity.created_between(after, before), *own),
+    )
+
+
+def _own(entity: Entity, values: Mapping[str, Any]) -> list[tuple[str, Filter]]:
+    return [(name, known) for name, known in entity.filters.items() if name in values]
+
+
+def _value(entity: Entity, name: str, value: Any) -> Any:
+    nearest({**dict.fromkeys(COMMON), **entity.filters}, (name,), f"filter of {entity.name}")
+    if name in {AFTER, BEFORE}:
+        return _moment(value)
+    if name == ORGANIZATION:
+        return _integer(value)
+    known = entity.filters[name]
+    return _integer(value) if known.kind == Kind.INTEGER else _text(value, known.choices)
+
+
+def _moment(value: Any) -> datetime:
+    """Take a date, which begins at midnight UTC, or a timestamp that says its zone."""
+    try:
+        moment = datetime.fromisoformat(value)
+        if _DATE.fullmatch(value):
+            moment = moment.replace(tzinfo=UTC)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValidationError(_NOT_A_DATE)
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_BIGINT:
+        raise ValidationError("Not a positive integer.")
+    return value
+
+
+def _text(value: Any, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        raise ValidationError(f"Not a text of 1 to {MAX_TEXT} characters.")
+    if choices:
+        nearest(dict.fromkeys(choices), (value,), "value")
+    if "\x00" in value or not value.isprintable():
+        raise ValidationError("Must be a single line without control characters.")
+    return value

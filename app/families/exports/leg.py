@@ -1,0 +1,128 @@
+"""One delivery's part of an export: from a position to the end, or as far as the time goes."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from gzip import GzipFile
+from typing import Any
+
+from app.artifacts import ArtifactFile
+from app.db import db
+from app.families.exports.payload import ExportData
+from app.families.exports.selection import Selection
+from app.families.exports.writers import Writer
+from app.families.exports.writers.base import Stream
+from app.families.exports.writers.csv import BOM
+from app.jobs import Job, PermanentError
+
+#: Rows between two looks at the clock: a second's work, or less.
+CHUNK = 50_000
+#: The part of a delivery's time that is kept for the last chunk, and for handing over.
+RESERVE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far an export has come; what one leg tells the next.
+
+    Attributes:
+        after: The last key that was looked at.
+        last: The last key that will be.
+        rows: How many are in the file.
+        total: How many there were at the beginning.
+        file: The suspended file, between legs.
+    """
+
+    after: int
+    last: int
+    rows: int
+    total: int
+    file: dict[str, Any] | None = None
+
+    @property
+    def whole(self) -> bool:
+        return self.after >= self.last
+
+
+class Leg:
+    def __init__(self, payload: ExportData, job: Job, chosen: Selection) -> None:
+        self._payload = payload
+        self._job = job
+        self._chosen = chosen
+        self._reserve = RESERVE * job.deadline
+
+    def start(self) -> Position:
+        """Return the position at which an export begins.
+
+        Raises:
+            PermanentError: There are more rows than the format holds.
+        """
+        extent = self._chosen.extent(db.session.connection())
+        self._check_fits(extent.total)
+        return Position(after=0, last=extent.last, rows=0, total=extent.total)
+
+    def write(self, file: ArtifactFile, position: Position) -> Position:
+        """Write rows, one chunk at least, and return how far that came.
+
+        Raises:
+            PermanentError: The time was too short, and the format cannot be continued.
+        """
+        with self._stream(file) as stream, self._writer(stream, position) as writer:
+            while not position.whole:
+                position = self._write_chunk(writer, position)
+                if self._job.deadline < self._reserve:
+                    break
+            if position.whole:
+                writer.end()
+            elif not writer.continues:
+                raise PermanentError(self._too_large(position))
+        return position
+
+    def _stream(self, file: ArtifactFile) -> AbstractContextManager[Stream]:
+        """Compress where that was asked for; each leg's part is a gzip member of its own."""
+        if self._payload.gzip:
+            return GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+        return nullcontext(file)
+
+    @contextmanager
+    def _writer(self, stream: Stream, position: Position) -> Iterator[Writer]:
+        payload = self._payload
+        writer = payload.writer(stream, payload.entity_type, payload.chosen, rows=position.rows)
+        if position.file is None:
+            stream.write(BOM if payload.bom else b"")
+            writer.begin()
+        try:
+            yield writer
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def _write_chunk(self, writer: Writer, position: Position) -> Position:
+        rows = position.rows
+        after, connection = position.after, db.session.connection()
+        upto = self._chosen.chunk_end(connection, after, position.last, rows=CHUNK)
+        copied = self._chosen.copy(
+            connection, writer.select(), after, upto, options=writer.copy_options
+        )
+        with closing(copied) as blocks:
+            for block in blocks:
+                writer.write(block)
+                rows += len(block)
+                self._job.progress(rows, max(rows, position.total), self._payload.entity_type)
+        self._check_fits(rows)
+        return replace(position, after=upto, rows=rows)
+
+    def _check_fits(self, rows: int) -> None:
+        limit = self._payload.writer.max_rows
+        if limit is not None and rows > limit:
+            raise PermanentError(
+                f"{rows:,} rows do not fit into {self._payload.format}, which holds {limit:,}:"
+                " narrow the filters, or export as csv"
+            )
+
+    def _too_large(self, position: Position) -> str:
+        return (
+            f"only {position.rows:,} of {position.total:,} rows were written in the time that one"
+            f" delivery has, and {self._payload.format} cannot be continued in another: export as"
+            " csv or jsonl, narrow the filters, or enqueue with a longer timeout"
+        )

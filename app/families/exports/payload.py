@@ -1,0 +1,98 @@
+"""The payload of `export-data`, and what is refused before anything is recorded."""
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+from marshmallow.validate import Length
+
+from app.families.exports import filters
+from app.families.exports.catalog import ENTITIES, get_entity
+from app.families.exports.entity import Column, Entity, nearest
+from app.families.exports.writers import WRITERS, Writer
+from app.jobs import PayloadSchema
+
+
+@dataclass(frozen=True, slots=True)
+class ExportData:
+    """What to export.
+
+    Attributes:
+        entity_type: A name of `catalog.ENTITIES`.
+        format: A name of `writers.WRITERS`.
+        filters: As on the wire: dates are texts.
+        columns: Those to write, in this order; all unless given.
+        gzip: Compress; for csv, jsonl and json.
+        bom: Begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.
+    """
+
+    entity_type: str
+    format: str
+    filters: dict[str, Any] = field(default_factory=dict)
+    columns: list[str] | None = None
+    gzip: bool = False
+    bom: bool = False
+
+    @property
+    def entity(self) -> Entity:
+        return ENTITIES[self.entity_type]
+
+    @property
+    def writer(self) -> type[Writer]:
+        return WRITERS[self.format]
+
+    @property
+    def chosen(self) -> tuple[Column, ...]:
+        return self.entity.choose(self.columns)
+
+
+def _known_format(name: str) -> None:
+    nearest(WRITERS, [name], "format")
+
+
+def _installed(name: str) -> None:
+    if name == "parquet" and find_spec("pyarrow") is None:
+        raise ValidationError(
+            "Needs pyarrow, which is not installed: pip install 'flask-qstash-jobs[parquet]'."
+        )
+
+
+class ExportDataSchema(PayloadSchema[ExportData]):
+    model = ExportData
+
+    entity_type = fields.String(required=True, validate=get_entity)
+    format = fields.String(required=True, validate=[_known_format, _installed])
+    filters = fields.Dict(keys=fields.String(), load_default=dict)
+    columns = fields.List(fields.String(), allow_none=True, validate=Length(min=1))
+    gzip = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    bom = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check_entity(self, data: dict[str, Any], **_: Any) -> None:
+        """Check what depends on the entity: its filters and its columns."""
+        entity, errors = get_entity(data["entity_type"]), {}
+        try:
+            filters.read(entity, data["filters"])
+        except ValidationError as error:
+            errors["filters"] = error.messages
+        try:
+            _check_columns(entity, data.get("columns"))
+        except ValidationError as error:
+            errors["columns"] = error.messages
+        if errors:
+            raise ValidationError(errors)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check_format(self, data: dict[str, Any], **_: Any) -> None:
+        writer = WRITERS[data["format"]]
+        if data["gzip"] and not writer.text:
+            raise ValidationError(f"A file in {data['format']} is compressed already.", "gzip")
+        if data["bom"] and data["format"] != "csv":
+            raise ValidationError("Only a CSV can begin with a byte order mark.", "bom")
+
+
+def _check_columns(entity: Entity, names: list[str] | None) -> None:
+    entity.choose(names)
+    if names is not None and len(set(names)) < len(names):
+        raise ValidationError("A column may be named only once.")
