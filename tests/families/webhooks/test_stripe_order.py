@@ -216,7 +216,7 @@ def test_facts_join_the_same_way_round_and_twice(app: Flask) -> None:
 
 
 def test_concurrent_events_take_turns(app: Flask) -> None:
-    """A thread for each of six orders, two subscriptions of two customers, one organization, other orders at once."""
+    """A thread for each of six orders; two subscriptions of two customers, one organization."""
     organization = an_organization(customer=None)
     again = {"id": NEWER, "customer": "cus_other", "start_date": CREATED + 10**6}
     events = [*life(organization), updated(7, CREATED + 10**6, {}, status="active", **again)]

@@ -1,0 +1,74 @@
+"""`flask accounts …`."""
+
+import sys
+import time
+from datetime import UTC, datetime
+
+import click
+from flask import current_app, json
+from flask.cli import AppGroup
+
+from app.accounts.seeding import AlreadySeeded, plant
+from app.jobs.transactions import explained
+
+WRONG = 2
+
+
+class Refused(click.ClickException):
+    exit_code = WRONG
+
+
+accounts = AppGroup("accounts", help="People and organizations.")
+
+
+@accounts.command("seed")
+@click.option("--users", type=click.IntRange(1, 10_000_000), default=1000, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day; today if not given."
+)
+@click.option("--replace", is_flag=True, help="Delete what an earlier run made of this seed.")
+@click.option("--yes-in-production", is_flag=True, help="Needed where APP_ENV is production.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def seed_accounts(
+    *,
+    users: int,
+    seed: int,
+    until: datetime | None,
+    replace: bool,
+    yes_in_production: bool,
+    as_json: bool,
+) -> None:
+    r"""Make up people, their organizations, subscriptions and activities of two years.
+
+    The same seed makes the same data (up to the same day). A second run with that seed is refused
+    unless it is to --replace the first; with another seed it adds.
+
+    \b
+    Examples:
+      flask accounts seed --users 100000
+      flask accounts seed --users 500 --seed 2
+      flask accounts seed --users 100000 --replace
+    """
+    if current_app.config["APP_ENV"] == "production" and not yes_in_production:
+        raise Refused("this is production, and the data is made up: add --yes-in-production")
+    began = time.monotonic()
+    day = (until or datetime.now(UTC)).date()
+    bar = click.progressbar(length=users, label="Seeding users", file=sys.stderr)
+    try:
+        with explained(), bar:
+            counts = plant(seed, users=users, until=day, replace=replace, progress=bar.update)
+    except AlreadySeeded as error:
+        raise Refused(
+            f"there is data of seed {seed}: add --replace, or take another --seed to add to it"
+        ) from error
+    if as_json:
+        click.echo(json.dumps(counts, indent=2))
+    else:
+        _say(counts, time.monotonic() - began)
+
+
+def _say(counts: dict[str, int], seconds: float) -> None:
+    for table, count in counts.items():
+        click.echo(f"{table:<14} {count:>9,}")
+    click.echo(f"in {seconds:.1f} s")
