@@ -201,7 +201,8 @@ def _legend(chart: Chart) -> list[Label]:
 def _days(chart: Chart, middles: list[float]) -> list[Label]:
     every = ceil(len(middles) / DAYS)
     return [
-        Label(x, BOTTOM + 16, formatting.day(point, year=False))
+        # The last one, moved off the edge by half its width.
+        Label(min(x, WIDTH - 19), BOTTOM + 16, formatting.day(point, year=False))
         for index, (x, point) in enumerate(zip(middles, chart.points, strict=True))
         if index % every == 0 and isinstance(point, date)
     ]

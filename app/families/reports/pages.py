@@ -17,7 +17,7 @@ from app.families.reports.report import (
 
 #: Rows of one table that a page shows; workbooks and data formats have all.
 MOST_ROWS = 500
-_LONGEST_TEXT, _SHORT_TEXT = 120, 12
+_LONGEST_TEXT, _LONGEST_NAME, _SHORT_TEXT = 120, 60, 12
 _LEFT = {Unit.TEXT, Unit.DAY}
 
 
@@ -45,7 +45,7 @@ def subject(report: Report) -> str:
     """Say whom a report is about."""
     if report.organization is None:
         return "All organizations"
-    return formatting.clipped(formatting.printable(report.organization.name), _LONGEST_TEXT)
+    return formatting.clipped(formatting.printable(report.organization.name), _LONGEST_NAME)
 
 
 def _days(report: Report) -> str:
