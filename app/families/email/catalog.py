@@ -23,11 +23,14 @@ class Template:
         name: As it stands in a payload, and as the template's files are named.
         subject: With fields of the data, and `app_name`, in braces.
         schema: Loads the data from camelCase JSON to what the template's files use.
+        critical: Whether it is sent also to an address that bounced or complained: without it
+            somebody could lose an account.
     """
 
     name: str
     subject: str
     schema: "TemplateSchema"
+    critical: bool = False
 
 
 class TemplateSchema(PayloadSchema[dict[str, Any]]):
@@ -58,11 +61,13 @@ def links() -> list[str]:
     return sorted({str(field.data_key) for field in found if isinstance(field, fields.Url)})
 
 
-def template(name: str, *, subject: str) -> Callable[[type[TemplateSchema]], type[TemplateSchema]]:
+def template(
+    name: str, *, subject: str, critical: bool = False
+) -> Callable[[type[TemplateSchema]], type[TemplateSchema]]:
     """Declare an email, whose data the decorated schema checks."""
 
     def declare(schema: type[TemplateSchema]) -> type[TemplateSchema]:
-        TEMPLATES[name] = Template(name, subject, schema())
+        TEMPLATES[name] = Template(name, subject, schema(), critical)
         return schema
 
     return declare
@@ -74,18 +79,18 @@ class Welcome(TemplateSchema):
     dashboard_url = link()
 
 
-@template("passwordReset", subject="Reset your {app_name} password")
+@template("passwordReset", subject="Reset your {app_name} password", critical=True)
 class PasswordReset(TemplateSchema):
     recipient_name = line()
     reset_url = link()
 
 
-@template("passwordChanged", subject="Your {app_name} password was changed")
+@template("passwordChanged", subject="Your {app_name} password was changed", critical=True)
 class PasswordChanged(TemplateSchema):
     recipient_name = line()
 
 
-@template("emailChange", subject="Your {app_name} email address was changed")
+@template("emailChange", subject="Your {app_name} email address was changed", critical=True)
 class EmailChange(TemplateSchema):
     """Goes to the old address: whoever is losing an account can still read it there."""
 

@@ -10,6 +10,7 @@ from app.families.email import bp, transport
 from app.families.email.catalog import get_template, links
 from app.families.email.fields import address, line
 from app.families.email.rendering import render
+from app.families.email.suppressions import suppressed
 from app.families.email.template_data import TemplateData
 from app.jobs import FlowControl, Job, PayloadSchema
 
@@ -61,8 +62,12 @@ def resend_rate(config: Mapping[str, Any]) -> FlowControl | None:
 def send_email(payload: SendEmail, job: Job) -> dict[str, Any]:
     """Render an email and send it: once, over all retries of the day that Resend keeps keys.
 
-    The result names no recipient: results are kept and shown longer than emails are.
+    To an address that bounced or complained only what is critical is sent. The result names no
+    recipient: results are kept and shown longer than emails are.
     """
+    reason = suppressed(payload.to, payload.template)
+    if reason is not None:
+        return {"suppressed": reason, "template": payload.template}
     message_id = transport.send(
         render(payload.template, payload.data, subject=payload.subject),
         to=payload.to,

@@ -4,6 +4,7 @@ Everywhere else the twins in `enqueue`, which take the same arguments, are bette
 once and outlast an outage of Resend. All return Resend's message id, and raise:
 
 - `InvalidPayload`: an argument does not fit; `errors` maps fields to messages.
+- `PermanentError`: the address is suppressed, as it bounced or complained.
 - `PermanentError`, `RetryLater`, `SendError`: see `transport.send`.
 """
 
@@ -12,7 +13,8 @@ from marshmallow import ValidationError
 from app.families.email import messages, transport
 from app.families.email.rendering import render
 from app.families.email.send_email import SendEmail, SendEmailSchema
-from app.jobs import InvalidPayload
+from app.families.email.suppressions import suppressed
+from app.jobs import InvalidPayload, PermanentError
 
 
 def send_welcome_email(to: str, *, recipient_name: str, dashboard_url: str) -> str:
@@ -81,6 +83,9 @@ def send_payment_failed_email(
 
 def _send(email: SendEmail) -> str:
     checked = _checked(email)
+    reason = suppressed(checked.to, checked.template)
+    if reason is not None:
+        raise PermanentError(f"the address is suppressed: it {reason}; nothing was sent")
     return transport.send(render(checked.template, checked.data), to=checked.to)
 
 

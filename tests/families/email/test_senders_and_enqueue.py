@@ -53,13 +53,12 @@ def test_there_is_one_of_each_for_every_template() -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["template"])
-@pytest.mark.usefixtures("mailer")
-def test_every_email_can_be_sent_now(sample: dict[str, Any], mailbox: Path) -> None:
+def test_every_email_can_be_sent_now(sample: dict[str, Any], app: Flask) -> None:
     send, arguments = function_of(sample, NOW)
 
     assert send(sample["to"], **arguments)
 
-    [message] = mailbox.glob("*.eml")
+    [message] = Path(app.instance_path, "mailbox").glob("*.eml")
     assert f"-{sample['template']}-ada@example.com-" in message.name
 
 

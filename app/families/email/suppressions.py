@@ -1,0 +1,32 @@
+"""Addresses that bounced or complained: they get no email that they can do without."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+
+from app.accounts.models import EmailSuppression
+from app.db import db
+from app.families.email.catalog import get_template
+from app.jobs.transactions import in_transaction
+
+
+def suppressed(to: str, template: str) -> str | None:
+    """Return why an email is not to be sent: `bounced` or `complained`; None if it is.
+
+    In a short transaction of its own, so that none is open while Resend is waited for.
+    """
+    if get_template(template).critical:
+        return None
+    query = select(EmailSuppression.reason).where(EmailSuppression.address == to.lower())
+    return in_transaction(lambda tx: tx.execute(query).scalar())
+
+
+def newest(*, limit: int) -> Sequence[EmailSuppression]:
+    query = select(EmailSuppression).order_by(EmailSuppression.created_at.desc()).limit(limit)
+    return db.session.scalars(query).all()
+
+
+def remove(address: str) -> bool:
+    """Let an address have all emails again; tell whether it was suppressed."""
+    query = delete(EmailSuppression).where(EmailSuppression.address == address.lower())
+    return in_transaction(lambda tx: tx.execute(query).rowcount == 1)

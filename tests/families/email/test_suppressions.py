@@ -1,0 +1,65 @@
+"""An address that bounced or complained gets only what it cannot do without."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from app.accounts.models import EmailSuppression
+from app.db import db
+from app.families.email import senders
+from app.families.email.catalog import TEMPLATES
+from app.families.email.samples import SAMPLES
+from app.jobs import PermanentError, enqueue
+from app.jobs.publisher import Message
+from app.jobs.testing import deliver
+
+CRITICAL = {"passwordReset", "passwordChanged", "emailChange"}
+
+
+@pytest.fixture
+def mailbox(app: Flask, published: list[Message]) -> Path:
+    db.session.add(EmailSuppression(address="ada@example.com", reason="bounced"))
+    db.session.commit()
+    return Path(app.instance_path, "mailbox")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["template"])
+def test_only_critical_emails_are_sent(mailbox: Path, sample: dict[str, Any]) -> None:
+    job_id = enqueue("send-email", {**sample, "to": "Ada@Example.com"})
+
+    result = (deliver(job_id).json or {})["result"]
+
+    sent = sample["template"] in CRITICAL
+    assert len(list(mailbox.glob("*.eml"))) == sent
+    if not sent:
+        assert result == {"suppressed": "bounced", "template": sample["template"]}
+
+
+def test_critical_is_what_keeps_an_account_safe() -> None:
+    assert {name for name, template in TEMPLATES.items() if template.critical} == CRITICAL
+
+
+def test_who_sends_now_is_told(mailbox: Path) -> None:
+    with pytest.raises(PermanentError, match="the address is suppressed: it bounced"):
+        senders.send_welcome_email(
+            "ada@example.com", recipient_name="Ada", dashboard_url="https://x.example"
+        )
+
+
+def test_suppressions_are_listed_and_removed_by_hand(mailbox: Path, cli: FlaskCliRunner) -> None:
+    command = ["email", "suppressions"]
+    shown = cli.invoke(args=[*command, "list", "--json"])
+    assert json.loads(shown.output) == [
+        {"address": "ada@example.com", "reason": "bounced", "details": {}}
+    ]
+    assert "ada@example.com  bounced" in cli.invoke(args=[*command, "list"]).output
+
+    assert cli.invoke(args=[*command, "remove", "ADA@example.com"]).exit_code == 0
+
+    assert cli.invoke(args=[*command, "list"]).output == "No suppressed addresses.\n"
+    again = cli.invoke(args=[*command, "remove", "ada@example.com"])
+    assert (again.exit_code, again.output.count("\n")) == (2, 1)
