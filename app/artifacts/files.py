@@ -95,8 +95,9 @@ def store(
 
 def delete(artifact: Artifact) -> None:
     """Remove a file: its row in `db.session`, its bytes when that commits; links are void then."""
+    key = artifact.key
     db.session.delete(artifact)
-    remove_after_commit([artifact.key])
+    remove_after_commit([key])
 
 
 def _expires_at(expires_in: timedelta | None) -> datetime:

@@ -21,8 +21,8 @@ _COMMITTED = "artifacts.committed"
 def remove_after_commit(keys: Sequence[str]) -> None:
     """Remove bytes when the session's outermost transaction has committed."""
     session = db.session()
-    session.flush()  # what is deleted or added; also, it needs a transaction to wait for
-    session.connection()
+    session.flush()
+    session.connection()  # begins the transaction that there is to wait for
     inner = session.get_nested_transaction() or session.get_transaction()
     waiting = session.info.setdefault(_WAITING, [])
     store = current_store()

@@ -14,6 +14,8 @@ from flask import Flask
 
 from app import artifacts
 from app.artifacts.stores import current_store
+from app.artifacts.stores.s3 import S3Store
+from app.artifacts.stores.s3_client import Bucket, make_client
 from app.db import db
 from app.jobs import Job, JobExecution
 
@@ -24,7 +26,7 @@ BUCKET = "files"
 def s3_server() -> Iterator[str]:
     """Run moto's server with an empty bucket, and give its address."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         assert process.stderr is not None
         address = next(line for line in process.stderr if "Running on" in line).split()[-1]
         client = s3_client(address)
@@ -49,6 +51,7 @@ def s3_client(address: str) -> Any:
 
 def s3_settings(address: str, folder: str) -> dict[str, Any]:
     return {
+        "ARTIFACTS_S3_REGION": "",
         "ARTIFACTS_STORE": f"s3://{BUCKET}/{folder}",
         "ARTIFACTS_S3_ENDPOINT": address,
         "ARTIFACTS_S3_ACCESS_KEY_ID": "key",
@@ -62,11 +65,20 @@ def s3() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def shared_client(s3: str) -> Iterator[Any]:
+    """The app's client for the server: to make one takes longer than most tests."""
+    client = make_client(s3_settings(s3, "any"))
+    yield client
+    client.close()
+
+
 @pytest.fixture
-def on_s3(app: Flask, s3: str) -> Iterator[Flask]:
-    app.config.update(s3_settings(s3, uuid4().hex))
-    yield app
-    current_store().client.close()
+def on_s3(app: Flask, s3: str, shared_client: Any) -> Flask:
+    folder = uuid4().hex
+    app.config.update(s3_settings(s3, folder))
+    app.extensions["artifacts"]["store"] = S3Store(Bucket(shared_client, BUCKET, f"{folder}/"))
+    return app
 
 
 @pytest.fixture(params=["local", "s3"])

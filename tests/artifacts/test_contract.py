@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -20,12 +19,20 @@ from tests.artifacts.conftest import content, held
 
 MB = 1024 * 1024
 #: More than two of S3's parts, and no multiple of anything.
-LARGE = Random(1).randbytes(20 * MB + 3)
+LARGE = Random(1).randbytes(20 * MB + 3)  # noqa: S311 - the same in each run
+#: More than one.
+DATA = LARGE[: 9 * MB + 3]
 
 
 def write_in_pieces(file: artifacts.ArtifactFile, data: bytes, size: int = 65_521) -> None:
     for start in range(0, len(data), size):
         file.write(data[start : start + size])
+
+
+def fail_after(file: artifacts.ArtifactFile, data: bytes) -> None:
+    with file:
+        file.write(data)
+        raise KeyError("boom")
 
 
 def test_a_large_file_arrives_byte_by_byte_in_bounded_memory(store: Flask) -> None:
@@ -62,15 +69,11 @@ def test_an_empty_file_is_a_file(store: Flask) -> None:
     assert (content(file.artifact), file.artifact.size) == (b"", 0)
 
 
-@pytest.mark.parametrize("size", [10, len(LARGE)])
+@pytest.mark.parametrize("size", [10, 9 * MB])
 def test_an_exception_leaves_nothing(store: Flask, size: int) -> None:
     before = open_files()
-    with (
-        pytest.raises(KeyError, match="boom"),
-        artifacts.create("users.csv", media_type="text/csv") as file,
-    ):
-        file.write(LARGE[:size])
-        raise KeyError("boom")
+    with pytest.raises(KeyError, match="boom"):
+        fail_after(artifacts.create("users.csv", media_type="text/csv"), DATA[:size])
 
     assert held() == []
     assert not db.session.new
@@ -79,69 +82,65 @@ def test_an_exception_leaves_nothing(store: Flask, size: int) -> None:
 
 def test_a_file_is_not_there_before_it_is_whole(store: Flask) -> None:
     with artifacts.create("users.csv", media_type="text/csv") as file:
-        write_in_pieces(file, LARGE)
+        write_in_pieces(file, DATA)
         assert not any(name.endswith(".none") for name in held())
 
     assert held() == [file.artifact.key.rpartition("/")[2]]
 
 
 def test_other_writers_can_be_stacked_on_it(store: Flask) -> None:
-    with (
-        artifacts.create("a.gz", media_type="application/gzip") as file,
-        gzip.open(file, "wt") as text,
-    ):
-        text.write("zürich")
-    with artifacts.create("a.zip", media_type="application/zip") as archive:
-        with zipfile.ZipFile(archive, "w") as z:
-            z.writestr("one.txt", "1")
+    with artifacts.create("a.gz", media_type="a/b") as file, gzip.open(file, "wb") as zipped:
+        zipped.write(b"zzz")
+    archive = artifacts.create("a.zip", media_type="a/b")
+    with archive, zipfile.ZipFile(archive, "w") as folder:
+        folder.writestr("one.txt", "1")
     with artifacts.create("a.txt", media_type="text/plain") as plain:
         plain.text().write("ä\r\n")
 
-    assert gzip.decompress(content(file.artifact)).decode() == "zürich"
+    assert gzip.decompress(content(file.artifact)) == b"zzz"
     assert b"one.txt" in content(archive.artifact)
     assert content(plain.artifact) == "ä\r\n".encode()
 
 
 def test_a_file_on_disk_is_stored_and_its_folder_removed(store: Flask, job: Job) -> None:
     with artifacts.spool(job) as folder:
-        (folder / "book.xlsx").write_bytes(LARGE)
+        (folder / "book.xlsx").write_bytes(DATA)
         artifact = artifacts.store(folder / "book.xlsx", "b.xlsx", media_type="a/b", job=job)
 
-    assert content(artifact) == LARGE
+    assert content(artifact) == DATA
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("sizes", [(0, 0), (10, 20), (9 * MB, 19 * MB), (16 * MB, 16 * MB)])
+@pytest.mark.parametrize("sizes", [(0, 0), (10, 20), (8 * MB, 9 * MB)])
 def test_a_file_is_continued_over_legs(store: Flask, job: Job, sizes: tuple[int, int]) -> None:
     first, second = sizes
     with artifacts.create("a.bin", media_type="a/b", job=job) as file:
-        write_in_pieces(file, LARGE[:first])
+        write_in_pieces(file, DATA[:first])
         state = file.suspend()
     with artifacts.resume(state) as file:
-        write_in_pieces(file, LARGE[first:second])
+        write_in_pieces(file, DATA[first:second])
         state = file.suspend()
     with artifacts.resume(state) as file:
         assert file.size == second
-        write_in_pieces(file, LARGE[second:])
+        write_in_pieces(file, DATA[second:])
     db.session.commit()
 
-    assert content(file.artifact) == LARGE
-    assert file.artifact.sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert content(file.artifact) == DATA
+    assert file.artifact.sha256 == hashlib.sha256(DATA).hexdigest()
     assert held() == [file.artifact.key.rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("size", [10, 9 * MB])
 def test_what_a_failed_leg_wrote_is_dropped(store: Flask, job: Job, size: int) -> None:
     with artifacts.create("a.bin", media_type="a/b", job=job) as file:
-        file.write(LARGE[:size])
+        file.write(DATA[:size])
         state = file.suspend()
-    with pytest.raises(KeyError), artifacts.resume(state) as file:
-        file.write(b"x" * 17 * MB)
-        raise KeyError
+    with pytest.raises(KeyError, match="boom"):
+        fail_after(artifacts.resume(state), b"x" * 9 * MB)
     with artifacts.resume(state) as file:
-        file.write(LARGE[size:])
+        file.write(DATA[size:])
 
-    assert content(file.artifact) == LARGE
+    assert content(file.artifact) == DATA
 
 
 @pytest.mark.parametrize("size", [10, 9 * MB])
@@ -149,16 +148,16 @@ def test_a_leg_whose_transaction_rolled_back_after_the_file_was_complete_is_repe
     store: Flask, job: Job, size: int
 ) -> None:
     with artifacts.create("a.bin", media_type="a/b", job=job) as file:
-        file.write(LARGE[:size])
+        file.write(DATA[:size])
         state = file.suspend()
     with artifacts.resume(state) as file:
         file.write(b"x" * MB)
     db.session.rollback()
     with artifacts.resume(state) as file:
-        file.write(LARGE[size:])
+        file.write(DATA[size:])
     db.session.commit()
 
-    assert content(file.artifact) == LARGE
+    assert content(file.artifact) == DATA
     with pytest.raises(artifacts.ArtifactLost, match="already recorded"):
         artifacts.resume(state)
 
@@ -166,7 +165,7 @@ def test_a_leg_whose_transaction_rolled_back_after_the_file_was_complete_is_repe
 @pytest.mark.parametrize("size", [10, 9 * MB])
 def test_a_suspended_file_that_is_gone_cannot_be_continued(store: Flask, size: int) -> None:
     with artifacts.create("a.bin", media_type="a/b") as file:
-        file.write(LARGE[:size])
+        file.write(DATA[:size])
         state = file.suspend()
     artifacts.remove_orphans(timedelta(0))
 
@@ -183,11 +182,9 @@ def test_deleting_takes_effect_with_the_commit(
     assert content(artifact)
 
     artifacts.delete(artifact)
-    assert content(artifact)
+    assert held()
     db.session.commit()
     assert held() == []
-    with pytest.raises(artifacts.ArtifactLost):
-        content(artifact)
 
 
 def test_a_file_takes_nothing_outside_its_block(store: Flask) -> None:
@@ -198,4 +195,5 @@ def test_a_file_takes_nothing_outside_its_block(store: Flask) -> None:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    found = Path("/proc/self/fd")
+    return len(list(found.iterdir())) if found.is_dir() else 0
