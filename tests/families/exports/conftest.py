@@ -150,7 +150,7 @@ def download(client: FlaskClient, artifact_id: str) -> bytes:
     assert artifact is not None
     with client.get(urlsplit(artifacts.link(artifact)).path) as answer:
         assert (answer.status_code, len(answer.data)) == (200, artifact.size)
-        return answer.data
+        return bytes(answer.data)
 
 
 def in_database(name: str) -> list[dict[str, Any]]:
