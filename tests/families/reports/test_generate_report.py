@@ -1,0 +1,134 @@
+"""The job `generate-report`: what its payload refuses, and from a delivery to a stored file."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from marshmallow import ValidationError
+from sqlalchemy import select
+
+from app.artifacts import Artifact
+from app.artifacts.stores import current_store
+from app.db import db
+from app.families.reports import monthly_analytics  # noqa: F401 - declares the type
+from app.families.reports.formats import get_format
+from app.families.reports.generate_report import GenerateReportSchema
+from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.registry import get_job_config
+from tests.support.qstash import deliver, envelope
+
+WANTED = {
+    "reportType": "monthly-analytics",
+    "startDate": "2026-10-01",
+    "endDate": "2026-10-31",
+    "format": "json",
+}
+
+
+def errors(**changes: Any) -> Any:
+    with pytest.raises(ValidationError) as raised:
+        GenerateReportSchema().load({**WANTED, **changes})
+    return raised.value.messages
+
+
+def delivered(client: FlaskClient, *, organization: int | None = None, **changes: str) -> Any:
+    """Deliver a job and return its row."""
+    body = envelope({**WANTED, **changes}, job_type="generate-report")
+    body["metadata"]["organizationId"] = organization
+    deliver(client, body, "/api/jobs/report")
+    db.session.rollback()
+    return get_job_execution_by_job_id(body["jobId"])
+
+
+def test_a_type_that_there_is_not_is_told_the_nearest() -> None:
+    said = errors(reportType="monthly-analytic")["reportType"][0]
+
+    assert said == "Unknown report type 'monthly-analytic'; did you mean: monthly-analytics?"
+
+
+def test_a_format_that_resembles_none_is_told_all() -> None:
+    said = errors(format="docm")["format"][0]
+
+    assert said == "Unknown format 'docm'; did you mean: pdf, html, xlsx, csv, json?"
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "2026-02-30", "", "01.10.2026"])
+def test_what_is_no_day_is_refused_with_an_example(day: str) -> None:
+    assert errors(startDate=day) == {"startDate": ['Not a day: write it as "2026-10-31".']}
+
+
+def test_an_end_before_the_start_is_refused() -> None:
+    said = errors(startDate="2026-10-31", endDate="2026-10-01")["endDate"]
+
+    assert said == ["Lies before startDate (2026-10-31): both days are included."]
+
+
+def test_a_period_of_more_than_a_year_is_refused_with_its_length() -> None:
+    said = errors(startDate="2025-01-01", endDate="2026-10-31")["endDate"]
+
+    assert said == ["Makes 669 days; a report covers at most 366."]
+
+
+@pytest.mark.parametrize("year", ["0001", "1026", "9999"])
+def test_a_year_that_must_be_a_typing_error_is_refused(year: str) -> None:
+    said = errors(startDate=f"{year}-01-01", endDate=f"{year}-01-31")
+
+    assert said["endDate"] == ["The year must lie in 1990 to 2100."]
+
+
+def test_an_empty_payload_is_told_all_that_it_lacks() -> None:
+    with pytest.raises(ValidationError) as raised:
+        GenerateReportSchema().load({})
+
+    assert set(raised.value.messages_dict) == set(WANTED)
+
+
+def test_it_is_run_as_the_design_says(app: Flask) -> None:
+    config = get_job_config("generate-report")
+
+    assert (config.endpoint, config.retries, config.timeout) == ("/api/jobs/report", 2, 180)
+
+
+def test_a_report_is_stored_as_a_file_that_the_result_names(
+    client: FlaskClient, world: Flask
+) -> None:
+    result = delivered(client, organization=2).result
+
+    artifact = db.session.scalars(select(Artifact)).one()
+    assert result == {
+        "artifact": {
+            "id": artifact.id,
+            "name": "monthly-analytics-2026-10-01-to-2026-10-31.json",
+            "size": artifact.size,
+            "sha256": artifact.sha256,
+        },
+        "reportType": "monthly-analytics",
+        "period": {"startDate": "2026-10-01", "endDate": "2026-10-31"},
+    }
+    assert artifact.organization_id == 2
+    content = b"".join(current_store().read(artifact.key))
+    assert hashlib.sha256(content).hexdigest() == artifact.sha256
+    assert json.loads(content)["organization"]["id"] == 2
+
+
+def test_an_organization_that_is_gone_fails_the_job_for_good(client: FlaskClient) -> None:
+    row = delivered(client, organization=404)
+
+    assert row.dead_at is not None
+    assert row.error == "PermanentError: there is no organization 404 to report on"
+    assert not db.session.scalars(select(Artifact)).all()
+
+
+@pytest.mark.parametrize("format_name", ["pdf", "html", "xlsx", "csv"])
+def test_every_format_is_stored_under_its_own_media_type(
+    client: FlaskClient, world: Flask, format_name: str
+) -> None:
+    delivered(client, format=format_name, reportType="job-performance")
+
+    artifact = db.session.scalars(select(Artifact)).one()
+    assert artifact.name.endswith(f".{format_name}")
+    assert artifact.media_type == get_format(format_name).media_type
+    assert artifact.size > 1000
