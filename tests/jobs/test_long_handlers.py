@@ -68,6 +68,18 @@ def test_progress_is_written_at_most_once_a_second(client: FlaskClient) -> None:
     assert sum("SET progress" in statement for statement in statements) == 2  # first and last
 
 
+def test_progress_without_a_known_end_is_not_written_more_often(client: FlaskClient) -> None:
+    """Its total grows with what is done, so that it seems done at each call."""
+    statements: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    job = envelope({"action": "growing", "count": 1000})
+
+    deliver(client, job)
+
+    assert sum("SET progress" in statement for statement in statements) == 1
+    assert row_of(job).progress == {"done": 1000, "total": 1000, "note": None}
+
+
 def test_a_cancelled_handler_stops_and_its_work_rolls_back(
     app: Flask, threads: ThreadPoolExecutor
 ) -> None:

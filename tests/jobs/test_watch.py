@@ -35,12 +35,14 @@ def test_a_bar_tells_share_count_time_pace_and_what_is_left() -> None:
 
     first = bar.draw(running(0), columns=120, now=10.0)
     later = bar.draw(running(250), columns=120, now=20.0)
+    waiting = bar.draw(running(250), columns=120, now=22.0)
 
     assert first == f"export  processing  {'░' * 20}    0 %  0/1,000  1:15  counting rows"
     assert later == (
         f"export  processing  {'█' * 5}{'░' * 15}   25 %  250/1,000  1:15  25.0/s  0:30 left"
         "  counting rows"
     )
+    assert "  25.0/s  0:28 left" in waiting
 
 
 def test_a_bar_fits_the_terminal() -> None:

@@ -89,9 +89,9 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
         case "progress":
             for done in range(1, payload.count + 1):
                 job.progress(done, payload.count, "counting")
-        case "partly":
+        case "partly" | "growing":
             for done in range(1, payload.count + 1):
-                job.progress(done)
+                job.progress(done, done if payload.action == "growing" else None)
         case "check":
             while True:
                 job.check()

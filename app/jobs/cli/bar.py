@@ -29,7 +29,9 @@ class Bar:
 
     def __init__(self, *, plain: bool = False) -> None:
         self._cells = (PLAIN_FULL, PLAIN_EMPTY) if plain else (FULL, EMPTY)
+        #: When it was seen how far, at first and at the last change.
         self._first: tuple[float, float] | None = None
+        self._last = (0.0, 0.0)
 
     def draw(self, row: JobExecution, *, columns: int, now: float) -> str:
         """Return the line, cut to the terminal's width.
@@ -58,16 +60,22 @@ class Bar:
         return self._cells[0] * full + self._cells[1] * (CELLS - full)
 
     def _pace(self, found: Progress, now: float) -> list[str]:
-        """Return what is done in a second, and how long the rest will take."""
-        if self._first is None or found.done < self._first[1]:
-            self._first = (now, found.done)
-        since, done = now - self._first[0], found.done - self._first[1]
+        """Return what is done in a second, and how long the rest will take.
+
+        Progress comes in steps, so the pace is that from step to step.
+        """
+        if self._first is None or found.done < self._last[1]:
+            self._first = self._last = (now, found.done)
+        if found.done > self._last[1]:
+            self._last = (now, found.done)
+        since, done = self._last[0] - self._first[0], self._last[1] - self._first[1]
         if since <= 0 or done <= 0:
             return []
         rate = done / since
         said = [f"{rate:,.1f}/s" if rate < 100 else f"{rate:,.0f}/s"]  # noqa: PLR2004 - three digits say enough
         if found.total is not None and found.total > found.done:
-            said.append(f"{_clock((found.total - found.done) / rate)} left")
+            left = (found.total - found.done) / rate - (now - self._last[0])
+            said.append(f"{_clock(max(0.0, left))} left")
         return said
 
 
