@@ -6,19 +6,11 @@ from datetime import UTC, datetime
 
 import click
 from flask import current_app, json
-from flask.cli import AppGroup
 
 from app.accounts.seeding import AlreadySeeded, plant
-from app.jobs.transactions import explained
+from app.jobs.cli.group import JobsGroup, Refused
 
-WRONG = 2
-
-
-class Refused(click.ClickException):
-    exit_code = WRONG
-
-
-accounts = AppGroup("accounts", help="People and organizations.")
+accounts = JobsGroup("accounts", help="People and organizations.")
 
 
 @accounts.command("seed")
@@ -56,7 +48,7 @@ def seed_accounts(
     day = (until or datetime.now(UTC)).date()
     bar = click.progressbar(length=users, label="Seeding users", file=sys.stderr)
     try:
-        with explained(), bar:
+        with bar:
             counts = plant(seed, users=users, until=day, replace=replace, progress=bar.update)
     except AlreadySeeded as error:
         raise Refused(
