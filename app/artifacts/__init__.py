@@ -9,7 +9,7 @@
 
 from flask import Flask
 
-from app.artifacts import models, routes, stores
+from app.artifacts import cli, models, routes, stores
 from app.artifacts.cleanup import Orphan, orphans, remove_expired, remove_orphans
 from app.artifacts.errors import (
     ArtifactBusy,
@@ -50,6 +50,7 @@ __all__ = [
 
 
 def init_app(app: Flask) -> None:
-    """Add the store and the endpoint that hands files out."""
+    """Add the store, the endpoint that hands files out, and `flask artifacts …`."""
     stores.init_app(app)
     app.register_blueprint(routes.bp)
+    app.cli.add_command(cli.artifacts)

@@ -1,0 +1,134 @@
+"""`flask artifacts …`: which files there are, links to them, and deleting them."""
+
+from datetime import UTC, datetime, timedelta
+from math import log
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from app.artifacts.errors import ArtifactError
+from app.artifacts.files import delete
+from app.artifacts.links import link
+from app.artifacts.models import Artifact
+from app.db import db
+from app.jobs import show
+from app.jobs.cli.group import JobsGroup, Refused, as_json, print_json
+
+_HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
+_KB = 1000
+
+
+class ArtifactsGroup(JobsGroup):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ArtifactError as error:
+            raise Refused(str(error)) from error
+
+
+artifacts = ArtifactsGroup("artifacts", help="Look at the files that jobs made; hand them out.")
+
+
+@artifacts.command("list")
+@click.option("--job", "job_id", type=click.UUID, help="Only the files of one job.")
+@click.option("--organization", type=int, help="Only the files of one organization.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@as_json
+def list_artifacts(job_id: Any, organization: int | None, limit: int, as_json: bool) -> None:
+    r"""List files, newest first.
+
+    \b
+    Examples:
+      flask artifacts list --organization 3
+      flask artifacts list --json | jq -r '.[].id'
+    """
+    chosen = select(Artifact).order_by(Artifact.created_at.desc()).limit(limit)
+    if job_id is not None:
+        chosen = chosen.where(Artifact.job_id == str(job_id))
+    if organization is not None:
+        chosen = chosen.where(Artifact.organization_id == organization)
+    rows = db.session.scalars(chosen).all()
+    if as_json:
+        print_json([_as_json(row) for row in rows])
+    else:
+        table = show.table([_HEAD, *map(_line, rows)], shrink=(1,))
+        click.echo(table if rows else "No files.")
+
+
+@artifacts.command("show")
+@click.argument("artifact_id", metavar="ID", type=click.UUID)
+@as_json
+def show_artifact(artifact_id: Any, as_json: bool) -> None:
+    """Show one file: its size, type, SHA-256, and where it is kept."""
+    found = _as_json(_find(artifact_id))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(show.table([(name, str(value)) for name, value in found.items()]))
+
+
+@artifacts.command("link")
+@click.argument("artifact_id", metavar="ID", type=click.UUID)
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long it is good.")
+@as_json
+def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
+    r"""Print a link that downloads a file, for ARTIFACTS_LINK_EXPIRES seconds.
+
+    \b
+    Example:
+      curl -OJL "$(flask artifacts link 5f0c2e9a-2a77-4f0e-9d0c-0f8f3f0d8c11 --hours 1)"
+    """
+    lifetime = None if hours is None else timedelta(hours=hours)
+    artifact = _find(artifact_id)
+    if artifact.expires_at <= datetime.now(UTC):
+        raise Refused(
+            f"{artifact.name!r} expired at {show.time(artifact.expires_at)}; make it anew"
+        )
+    url = link(artifact, expires_in=lifetime)
+    print_json({"url": url}) if as_json else click.echo(url)
+
+
+@artifacts.command("delete")
+@click.argument("artifact_id", metavar="ID", type=click.UUID)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
+    """Delete a file; all links to it end."""
+    artifact = _find(artifact_id)
+    deleted = _as_json(artifact)
+    if not yes:
+        click.confirm(f"Delete {artifact.name!r}?", abort=True, err=True)
+    delete(artifact)
+    db.session.commit()
+    print_json(deleted) if as_json else click.echo(f"Deleted {deleted['name']}.")
+
+
+def _find(artifact_id: Any) -> Artifact:
+    found = db.session.get(Artifact, str(artifact_id))
+    if found is None:
+        raise Refused(f"there is no file {artifact_id}; `flask artifacts list` shows the newest")
+    return found
+
+
+def _as_json(row: Artifact) -> dict[str, Any]:
+    values = {column.key: getattr(row, column.key) for column in Artifact.__table__.columns}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
+
+
+def _line(row: Artifact) -> tuple[str, ...]:
+    organization = "-" if row.organization_id is None else str(row.organization_id)
+    expires = show.time(row.expires_at)
+    return (row.id, row.name, _size(row.size), organization, expires, row.job_id or "-")
+
+
+def _size(octets: int) -> str:
+    """Say a number of bytes in the unit that suits it."""
+    if octets < _KB:
+        return f"{octets:.0f} B"
+    units = ("kB", "MB", "GB")
+    power = min(len(units), int(log(octets, _KB)))
+    return f"{octets / _KB**power:.1f} {units[power - 1]}"
