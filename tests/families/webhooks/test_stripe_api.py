@@ -1,0 +1,197 @@
+"""What an event does not tell is asked of Stripe: by its SDK, of a server on this machine."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.accounts.models import Membership, User
+from app.db import db
+from app.families.webhooks.stripe.api import StripeKeyRefused, StripeUnavailable
+from app.jobs import RetryLater
+from app.jobs.testing import assert_enqueued
+from tests.families.webhooks.stripe_support import (
+    CUSTOMER,
+    SUBSCRIPTION,
+    an_event,
+    an_organization,
+    handle,
+    state,
+)
+
+PRODUCT = "prod_TMjD5rLcVbN8xZ"
+ASKED = f"/v1/subscriptions/{SUBSCRIPTION}"
+
+
+@dataclass
+class FakeStripe:
+    """Objects by path, and what was asked for; `status` stands for all that goes wrong."""
+
+    objects: dict[str, Any]
+    url: str = ""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(fake: FakeStripe) -> Iterator[FakeStripe]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            fake.asked.append(self.path)
+            found = fake.objects.get(self.path)
+            error = {"error": {"message": "No such thing", "type": "invalid_request_error"}}
+            status = fake.status if fake.status != 200 or found else 404
+            body = json.dumps(found if status == 200 else error).encode()
+            self.send_response(status)
+            for name, value in {**fake.headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def stripe(app: Flask) -> Iterator[FakeStripe]:
+    objects = {
+        f"/v1/products/{PRODUCT}": {"id": PRODUCT, "object": "product", "name": "Pro plan"},
+        f"/v1/customers/{CUSTOMER}": {
+            "id": CUSTOMER,
+            "object": "customer",
+            "email": "billing@example.com",
+            "name": "Billing",
+        },
+        ASKED: an_event("customer.subscription.updated")["data"]["object"],
+    }
+    with serving(FakeStripe(objects)) as fake:
+        app.config.update(STRIPE_API_URL=fake.url, STRIPE_SECRET_KEY="sk_test_1")
+        yield fake
+
+
+def test_a_product_s_name_is_asked_for_once(stripe: FakeStripe) -> None:
+    organization = an_organization()
+
+    handle(an_event("customer.subscription.updated"))
+    handle(an_event("customer.subscription.deleted"))
+
+    assert state(organization)["plan_name"] == "Pro plan"
+    assert stripe.asked == [f"/v1/products/{PRODUCT}"]
+
+
+def test_a_name_that_the_event_tells_is_not_asked_for(stripe: FakeStripe) -> None:
+    organization = an_organization()
+    event = an_event("customer.subscription.updated")
+    price = event["data"]["object"]["items"]["data"][0]["price"]
+    price["product"] = {"id": PRODUCT, "object": "product", "name": "Told"}
+
+    handle(event)
+
+    assert state(organization)["plan_name"] == "Told"
+    assert state(organization)["stripe_product_id"] == PRODUCT
+    assert stripe.asked == []
+
+
+def test_a_checkout_asks_for_the_subscription_that_no_event_told_of(stripe: FakeStripe) -> None:
+    organization = an_organization()
+    stripe.objects[ASKED]["status"] = "trialing"
+
+    handle(an_event("checkout.session.completed"))
+
+    assert state(organization)["subscription_status"] == "trialing"
+    assert state(organization)["plan_name"] == "Pro plan"
+
+
+def test_a_missing_email_address_is_asked_for(stripe: FakeStripe) -> None:
+    an_organization()
+
+    handle(an_event("invoice.payment_failed", customer_email=None, customer_name=None))
+    db.session.commit()
+
+    data = {"recipientName": "Billing", "planName": "Pro plan"}
+    assert_enqueued("send-email", {"to": "billing@example.com", "data": data})
+
+
+def test_without_a_key_the_owner_is_written_to(app: Flask) -> None:
+    organization = an_organization()
+    owner = User(email="owner@example.com", name="Olga Owner")
+    db.session.add(owner)
+    db.session.flush()
+    db.session.add(Membership(organization_id=organization.id, user_id=owner.id, role="owner"))
+
+    handle(an_event("invoice.payment_failed", customer_email=None))
+    db.session.commit()
+
+    told = {"to": "owner@example.com", "data": {"recipientName": "Olga Owner"}}
+    assert_enqueued("send-email", told)
+
+
+def test_nothing_is_asked_about_an_unknown_customer(stripe: FakeStripe) -> None:
+    handle(an_event("invoice.payment_failed", customer_email=None))
+
+    assert stripe.asked == []
+
+
+def test_what_stripe_does_not_have_is_done_without(stripe: FakeStripe) -> None:
+    organization = an_organization()
+    stripe.objects.clear()
+
+    handle(an_event("customer.subscription.updated"))
+
+    assert state(organization)["plan_name"] == "pro"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (401, StripeKeyRefused, "Stripe refuses STRIPE_SECRET_KEY"),
+        (403, StripeKeyRefused, "Stripe refuses STRIPE_SECRET_KEY"),
+        (429, RetryLater, "Stripe answered 429"),
+        (500, StripeUnavailable, "Stripe answered 500"),
+        (400, StripeUnavailable, "Stripe answered 400"),
+    ],
+)
+def test_a_failure_of_stripe_s_is_told_apart_and_changes_nothing(
+    stripe: FakeStripe, status: int, error: type[Exception], said: str
+) -> None:
+    organization = an_organization()
+    stripe.status = status
+
+    with pytest.raises(error, match=said):
+        handle(an_event("customer.subscription.updated"))
+    assert state(organization)["subscription_status"] is None
+
+
+def test_a_rate_limit_is_waited_for_as_long_as_stripe_says(stripe: FakeStripe) -> None:
+    an_organization()
+    stripe.status, stripe.headers = 429, {"Retry-After": "17"}
+
+    with pytest.raises(RetryLater) as raised:
+        handle(an_event("customer.subscription.updated"))
+    assert raised.value.delay == 17
+
+
+def test_a_stripe_that_cannot_be_reached_is_tried_again(app: Flask) -> None:
+    an_organization()
+    app.config.update(STRIPE_API_URL="http://127.0.0.1:9", STRIPE_SECRET_KEY="sk_test_1")
+
+    with pytest.raises(StripeUnavailable, match="could not be reached"):
+        handle(an_event("customer.subscription.updated"))
