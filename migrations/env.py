@@ -16,7 +16,7 @@ POLL_SECONDS = 0.2
 
 db = current_app.extensions["migrate"].db
 # How long a migration may wait for a table, with everybody who wants the table next behind it.
-SET_LOCK_TIMEOUT = text("SET lock_timeout = '5s'")
+SET_LOCK_TIMEOUT = text("SET lock_timeout = '2s'")
 
 options = {
     **current_app.extensions["migrate"].configure_args,

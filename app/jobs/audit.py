@@ -6,11 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, DateTime, Index, String, Table, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Index,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
+from app.db import Base, db
 from app.jobs import jsonb
 
 #: How many ids of one action are kept.
@@ -28,7 +39,16 @@ class JobAudit(Base):
     """
 
     __tablename__ = "job_audit"
-    __table_args__ = (Index("idx_job_audit_created_at", text("created_at DESC")),)
+    __table_args__ = (
+        Index("idx_job_audit_created_at", text("created_at DESC")),
+        # jsonb_path_ops: it only has to answer whether an id is among them.
+        Index(
+            "idx_job_audit_job_ids",
+            "job_ids",
+            postgresql_using="gin",
+            postgresql_ops={"job_ids": "jsonb_path_ops"},
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -65,6 +85,15 @@ def note(connection: Connection, record: int, job_ids: Sequence[str]) -> None:
     """Add jobs to a record, in the transaction that changes them."""
     kept = jsonb.dumps(list(job_ids[:KEPT_IDS]))
     connection.execute(_NOTE, {"id": record, "count": len(job_ids), "job_ids": kept})
+
+
+def entries_of(job_id: str) -> list[JobAudit]:
+    """Return what was done to a job by hand, the oldest first.
+
+    Of an action on more than 100 jobs only those are known.
+    """
+    query = select(JobAudit).where(JobAudit.job_ids.contains([job_id]))
+    return list(db.session.scalars(query.order_by(JobAudit.created_at, JobAudit.id)))
 
 
 def current_account() -> str:

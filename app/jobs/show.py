@@ -1,16 +1,25 @@
 """Jobs as people and machines read them on the command line."""
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from app.jobs.hidden import hidden
 from app.jobs.models import JobExecution, Status
 from app.jobs.registry import JobConfig
-from app.jobs.sealing import MARK
 
 # Neither the table's own key nor the lease, which is a secret between a delivery and its row.
-_HIDDEN = {"id", "lease_token"}
+_NOT_SHOWN = {"id", "lease_token"}
+
+GAP = "  "
+#: A column that would be narrower is left as wide as it is.
+NARROWEST = 10
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def state(row: JobExecution) -> str:
@@ -25,10 +34,11 @@ def is_final(row: JobExecution) -> bool:
 
 
 def as_json(row: JobExecution) -> dict[str, Any]:
-    names = [column.key for column in JobExecution.__table__.columns if column.key not in _HIDDEN]
-    values = {name: getattr(row, name) for name in names}
+    """Return all of a job that may be shown."""
+    names = (column.key for column in JobExecution.__table__.columns)
+    values = {name: getattr(row, name) for name in names if name not in _NOT_SHOWN}
     return {
-        name: value.isoformat() if isinstance(value, datetime) else value
+        name: value.isoformat() if isinstance(value, datetime) else hidden(value)
         for name, value in values.items()
     }
 
@@ -53,95 +63,77 @@ def types_table(configs: Sequence[JobConfig]) -> str:
     return table([head, *rows])
 
 
-def jobs_table(rows: Sequence[JobExecution]) -> str:
-    head = ("ID", "TYPE", "STATUS", "ATTEMPTS", "CREATED", "ERROR")
-    return table([head, *(_job_line(row) for row in rows)])
-
-
 def state_line(row: JobExecution) -> str:
     """Say in one line how far a job has come."""
-    last: dict[str, Any] = row.attempts[-1] if row.attempts else {}
-    parts = [f"{row.job_type}: {state(row)}", f"attempts {last.get('number', 0)}"]
+    parts = [f"{row.job_type}: {state(row)}", f"attempts {attempts(row)}"]
     if row.error:
-        parts.append(_short(row.error, 100))
-    return "  ".join(parts)
+        parts.append(short(row.error, 100))
+    return GAP.join(parts)
 
 
-def details(row: JobExecution) -> str:
-    fields = {
-        "job": row.job_id,
-        "type": row.job_type,
-        "status": state(row),
-        "error": row.error,
-        "created": row.created_at,
-        "available": row.available_at,
-        "published": row.published_at,
-        "started": row.started_at,
-        "completed": row.completed_at,
-        "message": row.message_id,
-        "schedule": row.schedule_id,
-        "user": row.user_id,
-        "organization": row.organization_id,
-        "key": row.idempotency_key,
-    }
-    lines = [f"{name:<13}{_shown(value)}" for name, value in fields.items() if value is not None]
-    if row.attempts:
-        head = ("ATTEMPT", "OUTCOME", "STARTED", "DURATION", "ERROR")
-        lines += ["", table([head, *(_attempt_line(attempt) for attempt in row.attempts)])]
-    lines += ["", "payload", _pretty(row.payload.get("payload"))]
-    if row.result is not None:
-        lines += ["", "result", _pretty(row.result)]
-    return "\n".join(lines)
+def attempts(row: JobExecution) -> int:
+    return row.attempts[-1]["number"] if row.attempts else 0
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns; the last is as long as it is."""
+def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
+    """Align columns within the terminal's width.
+
+    Args:
+        rows: The head is the first of them.
+        shrink: Which columns may be cut, the first first. What is still too wide then is the last
+            column, which is wrapped.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    for column in (*shrink, len(widths) - 1):
+        over = sum(widths) + len(GAP) * (len(widths) - 1) - width()
+        widths[column] -= max(0, min(over, widths[column] - NARROWEST))
+    return "\n".join(line for row in rows for line in _lines(row, widths))
 
 
-def _job_line(row: JobExecution) -> tuple[str, ...]:
-    number = str(row.attempts[-1]["number"] if row.attempts else 0)
-    error = _short(row.error or "", 60)
-    return (row.job_id, row.job_type, state(row), number, _shown(row.created_at), error)
+def width() -> int:
+    """Return the terminal's columns; what goes into a pipe or a file is as wide as it is."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return sys.maxsize
 
 
-def _attempt_line(attempt: dict[str, Any]) -> tuple[str, ...]:
-    duration = f"{attempt['duration_ms']} ms" if "duration_ms" in attempt else "?"
-    started = datetime.fromisoformat(attempt["started_at"]) if attempt.get("started_at") else None
-    return (
-        str(attempt["number"]),
-        attempt["outcome"],
-        _shown(started),
-        duration,
-        _short(attempt.get("error", ""), 60),
-    )
+def time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def _pretty(value: Any) -> str:
-    return json.dumps(_without_tokens(value), indent=2, ensure_ascii=False)
+def age(moment: datetime) -> str:
+    """Say how long ago it was, in one unit: `3m`."""
+    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
+        if seconds >= unit:
+            return f"{seconds // unit}{name}"
+    return f"{seconds}s"
 
 
-def _without_tokens(value: Any) -> Any:
-    """Replace what is sealed by a word: its token tells a person nothing."""
-    if isinstance(value, list):
-        return [_without_tokens(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {MARK}:
-        return "(sealed)"
-    return {key: _without_tokens(item) for key, item in value.items()}
+def duration(seconds: float | None) -> str:
+    """Say a time in the unit that suits it; none is a dash."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s"
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-    return str(value)
-
-
-def _short(text: str, width: int) -> str:
+def short(text: str, width: int) -> str:
+    """Return a text in one line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    *cells, last = row
+    front = "".join(
+        short(cell, room).ljust(room) + GAP for cell, room in zip(cells, widths, strict=False)
+    )
+    wrapped = textwrap.wrap(last, widths[-1], break_on_hyphens=False) or [""]
+    for number, part in enumerate(wrapped):
+        yield f"{front if number == 0 else ' ' * len(front)}{part}".rstrip()

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from app.db import db
 from app.jobs import Status, actions, enqueue
 from app.jobs.audit import JobAudit
+from app.jobs.cli import group
 from app.jobs.errors import ActionRefused
 from app.jobs.filters import Filter
 from tests.jobs.conftest import Rows
@@ -211,12 +212,15 @@ def test_a_record_keeps_the_first_hundred_ids(rows: Rows) -> None:
     assert (record.job_count, len(record.job_ids), record.job_ids[0]) == (601, 100, first)
 
 
-def test_the_command_previews_and_asks(cli: FlaskCliRunner, rows: Rows) -> None:
+def test_the_command_previews_and_asks(
+    cli: FlaskCliRunner, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "is_terminal", lambda: True)
     job_id = recorded(rows, **DEAD)
 
     refused = cli.invoke(args=["jobs", "delete", "--dead"], input="n\n")
 
-    assert "Delete 1 jobs (1 failed)? [y/N]" in refused.stderr
+    assert "Delete 1 job (1 failed)? [y/N]" in refused.stderr
     assert (refused.exit_code, job_id in rows, audits()) == (1, True, [])
     agreed = cli.invoke(args=["jobs", "delete", "--dead"], input="y\n")
     assert (agreed.exit_code, agreed.stdout, job_id in rows) == (0, "delete: 1 job\n", False)

@@ -100,7 +100,7 @@ def test_list_is_newest_first(cli: FlaskCliRunner) -> None:
     out = cli.invoke(args=["jobs", "list"]).output
     assert out.index(second) < out.index(first)
     rows = json.loads(cli.invoke(args=["jobs", "list", "--json", "--limit", "1"]).output)
-    assert [row["job_id"] for row in rows] == [second]
+    assert [row["job_id"] for row in rows["jobs"]] == [second]
 
 
 def test_an_empty_list_says_so(cli: FlaskCliRunner) -> None:

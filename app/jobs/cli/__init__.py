@@ -1,17 +1,35 @@
 """`flask jobs …`: a module per group of commands."""
 
-from app.jobs.cli import act, check, enqueue, health, link, look, maintain, schedule, watch
+from app.jobs.cli import (
+    act,
+    check,
+    details,
+    doctor,
+    enqueue,
+    health,
+    link,
+    listing,
+    look,
+    maintain,
+    schedule,
+    statistics,
+    watch,
+)
 from app.jobs.cli.group import jobs
 
 __all__ = [
     "act",
     "check",
+    "details",
+    "doctor",
     "enqueue",
     "health",
     "jobs",
     "link",
+    "listing",
     "look",
     "maintain",
     "schedule",
+    "statistics",
     "watch",
 ]

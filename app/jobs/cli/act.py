@@ -10,39 +10,28 @@ from flask import json
 
 from app.jobs import actions, audit
 from app.jobs.actions import Action, Done
-from app.jobs.cli.durations import Duration
-from app.jobs.cli.group import FAILED, as_json, jobs
+from app.jobs.cli.filtering import filtered
+from app.jobs.cli.group import FAILED, as_json, confirm, jobs, yes
 from app.jobs.filters import Filter
-from app.jobs.models import Status
 
 _OPTIONS = (
     click.argument("job_ids", metavar="[ID]...", nargs=-1, type=click.UUID),
-    click.option("--status", type=click.Choice(list(Status)), help="Only jobs in this status."),
-    click.option(
-        "--dead/--not-dead",
-        default=None,
-        help="Only failed jobs that will not be retried / that will.",
-    ),
-    click.option("--type", "job_type", help="Only jobs of this type."),
-    click.option("--older-than", type=Duration(), help='Recorded at least so long ago: "7d".'),
-    click.option("--newer-than", type=Duration(), help='Recorded at most so long ago: "2h".'),
-    click.option("--organization-id", type=int, help="Only jobs of this organization."),
-    click.option("--error", help="Only jobs whose error has this text in it."),
+    filtered,
     click.option("--all", "everything", is_flag=True, help="Without any condition."),
     click.option("--by", default=audit.current_account, help="Who does it, for the record."),
-    click.option("--yes", is_flag=True, help="Do not ask."),
+    yes,
     as_json,
 )
 
 
-def _filtered(command: Callable[..., None]) -> Callable[..., None]:
+def _on_jobs(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 @jobs.command("retry")
-@_filtered
+@_on_jobs
 def retry_jobs(**options: Any) -> None:
     r"""Put failed or cancelled jobs back, to run again with all their retries.
 
@@ -55,14 +44,14 @@ def retry_jobs(**options: Any) -> None:
 
 
 @jobs.command("cancel")
-@_filtered
+@_on_jobs
 def cancel_jobs(**options: Any) -> None:
     """Call jobs off; those that run are asked to stop."""
     _act("cancel", actions.cancel, options)
 
 
 @jobs.command("delete")
-@_filtered
+@_on_jobs
 def delete_jobs(**options: Any) -> None:
     """Delete completed, cancelled or dead jobs, and with them the knowledge that they ran."""
     _act("delete", actions.delete, options)
@@ -70,10 +59,10 @@ def delete_jobs(**options: Any) -> None:
 
 def _act(action: Action, act: Callable[..., Done], options: dict[str, Any]) -> None:
     """Preview, ask, act and say what was done; exit code 1 where a named job was not changed."""
-    by, yes, machine = (options.pop(name) for name in ("by", "yes", "as_json"))
+    by, sure, machine = (options.pop(name) for name in ("by", "yes", "as_json"))
     options["job_ids"] = tuple(map(str, options["job_ids"]))
     wanted = Filter(**options)
-    if not yes and (action == "delete" or not wanted.job_ids):
+    if not sure and (action == "delete" or not wanted.job_ids):
         _ask(action, wanted)
     done = act(wanted, by=by)
     click.echo(json.dumps(asdict(done)) if machine else _said(done))
@@ -90,16 +79,17 @@ def _ask(action: Action, wanted: Filter) -> None:
     if not counts:
         return
     found = ", ".join(f"{count} {status}" for status, count in counts.items())
-    click.confirm(
-        f"{action.capitalize()} {sum(counts.values())} jobs ({found})?", abort=True, err=True
-    )
+    confirm(f"{action.capitalize()} {_jobs(sum(counts.values()))} ({found})?")
 
 
 def _said(done: Done) -> str:
-    jobs_ = "1 job" if done.count == 1 else f"{done.count} jobs"
-    parts = [f"{done.action}: {jobs_}"]
+    parts = [f"{done.action}: {_jobs(done.count)}"]
     if done.asked:
         parts.append(f"{done.asked} of them running, asked to stop")
     if done.waiting:
         parts.append(f"QStash cannot be reached: {done.waiting} will be published by the sweep")
     return "; ".join(parts)
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count:,} jobs"

@@ -14,7 +14,7 @@ class Duration(click.ParamType[int]):
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        given = float(value) if str(value).replace(".", "", 1).isdigit() else value
+        given = float(value) if str(value).replace(".", "", 1).isdecimal() else value
         try:
             return seconds("the time", given)
         except InvalidOption as error:

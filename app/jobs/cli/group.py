@@ -1,5 +1,6 @@
 """The group of commands, and what they share: errors in one line, `--json`, finding a job."""
 
+import sys
 from typing import Any
 
 import click
@@ -7,24 +8,27 @@ from flask import json
 from flask.cli import AppGroup
 
 from app.jobs import executions
-from app.jobs.errors import JobsError
+from app.jobs.errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from app.jobs.models import JobExecution
 from app.jobs.transactions import explained
 
 FAILED, WRONG = 1, 2
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+_START = "`make dev` starts it in development"
 
 
 class JobsGroup(AppGroup):
-    """Turns what can go wrong into one line that names the problem."""
+    """Turns what can go wrong into one line that names the problem and the fix."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with explained():
                 return super().invoke(ctx)
         except JobsError as error:
-            raise Refused(str(error)) from error
+            raise Refused(_with_fix(error)) from error
 
 
 class Refused(click.ClickException):
@@ -43,3 +47,29 @@ def find_job(job_id: str) -> JobExecution:
 
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
+
+
+def confirm(question: str) -> None:
+    """Ask, and end the command unless the answer is yes.
+
+    Raises:
+        Refused: There is nobody to ask.
+    """
+    if not is_terminal():
+        raise Refused(f"{question} Nobody is there to be asked: say --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+def is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _with_fix(error: JobsError) -> str:
+    said = " ".join(str(error).split())
+    if isinstance(error, DatabaseUnavailable) and "cannot be reached" in said:
+        return f"{said}; check DATABASE_URL, and that PostgreSQL runs there"
+    if isinstance(error, PublishUnavailable) and "cannot be reached" in said:
+        return f"{said}; check QSTASH_URL, and that QStash runs there: {_START}"
+    if isinstance(error, PublishError) and ("status: 401" in said or "status: 403" in said):
+        return f"QStash refuses the token: check QSTASH_TOKEN and QSTASH_URL ({said})"
+    return said

@@ -1,0 +1,37 @@
+"""The options that say which jobs are meant, for `list` as for `retry`, `cancel` and `delete`."""
+
+from collections.abc import Callable
+
+import click
+
+from app.jobs.cli.durations import Duration
+from app.jobs.cli.job_type import JobType
+from app.jobs.models import Status
+
+_BIGINT = click.IntRange(-(2**63), 2**63 - 1)
+
+_CONDITIONS = (
+    click.option("--status", type=click.Choice(list(Status)), help="Only jobs in this status."),
+    click.option(
+        "--dead/--retrying",
+        default=None,
+        help="Only failed jobs that will not be retried, or that will.",
+    ),
+    click.option("--type", "job_type", type=JobType(recorded=True), help="Only of this type."),
+    click.option("--user-id", type=_BIGINT, metavar="ID", help="Only jobs of this user."),
+    click.option(
+        "--organization-id", type=_BIGINT, metavar="ID", help="Only jobs of this organization."
+    ),
+    click.option("--older-than", type=Duration(), help='Recorded at least so long ago: "7d".'),
+    click.option("--newer-than", type=Duration(), help='Recorded at most so long ago: "2h".'),
+    click.option("--error", metavar="TEXT", help="Only jobs whose error has this text in it."),
+    click.option("--message-id", metavar="ID", help="Only the job that this message brings."),
+    click.option("--schedule", "schedule_id", metavar="ID", help="Only what it has fired."),
+)
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; the command gets them by the names of `Filter`."""
+    for option in reversed(_CONDITIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,97 @@
+"""`flask jobs list`: the newest jobs that fit, a page at a time."""
+
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from app.jobs import show
+from app.jobs.cli.filtering import filtered
+from app.jobs.cli.group import as_json, jobs, print_json
+from app.jobs.filters import Filter
+from app.jobs.listing import SEARCHED, Page, list_jobs
+from app.jobs.models import JobExecution, Status
+
+#: An error that would get less room stands in a line of its own.
+ERROR_ROOM = 24
+
+
+@jobs.command("list")
+@filtered
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--after", metavar="CURSOR", help="The next page, as the one before says.")
+@as_json
+def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any) -> None:
+    r"""List jobs, newest first.
+
+    A piece of an error is looked for in 5,000 jobs with an error at a time, the newest first.
+
+    \b
+    Examples:
+      flask jobs list --dead --type send-email --newer-than 1d
+      flask jobs list --user-id 7 --limit 100 --json | jq -r '.jobs[].job_id'
+    """
+    page = list_jobs(Filter(**conditions), after=after, limit=limit)
+    if as_json:
+        print_json({"jobs": [show.as_json(row) for row in page.jobs], "after": page.after})
+        return
+    click.echo(_table(page.jobs) if page.jobs else "No jobs.")
+    if page.after:
+        _tell_of_more(page)
+
+
+def _table(rows: list[JobExecution]) -> str:
+    head = ("ID", "TYPE", "STATUS", "TRY", "AGE")
+    lines = [head, *(_cells(row) for row in rows)]
+    front = show.table(lines, shrink=(1,)).split("\n")
+    room = show.width() - max(map(len, front)) - len(show.GAP)
+    errors = ["ERROR", *(row.error or "" for row in rows)]
+    if not any(errors[1:]):
+        return "\n".join(front)
+    if room >= ERROR_ROOM:
+        wide = max(map(len, front))
+        return "\n".join(
+            f"{line.ljust(wide)}{show.GAP}{show.short(error, room)}".rstrip()
+            for line, error in zip(front, errors, strict=True)
+        )
+    below = [f"\n    {show.short(error, show.width() - 4)}" if error else "" for error in errors]
+    return "\n".join([front[0], *(a + b for a, b in zip(front[1:], below[1:], strict=True))])
+
+
+def _cells(row: JobExecution) -> tuple[str, ...]:
+    return (
+        row.job_id,
+        row.job_type,
+        _state(row),
+        str(show.attempts(row)),
+        show.age(row.created_at),
+    )
+
+
+def _state(row: JobExecution) -> str:
+    """Return the status, or the option that finds this kind of failed jobs."""
+    if row.status != Status.FAILED:
+        return row.status
+    return "dead" if row.dead_at else "retrying"
+
+
+def _tell_of_more(page: Page) -> None:
+    """Say how to go on, with the same conditions, where it does not disturb a pipe."""
+    if page.searched_to:
+        click.echo(
+            f"\nLooked at {SEARCHED:,} jobs with errors, back to {show.time(page.searched_to)}.",
+            err=True,
+        )
+    given = _without_after(sys.argv[1:]) if sys.argv[1:2] == ["jobs"] else ["jobs", "list"]
+    command = shlex.join(["flask", *given, "--after", page.after or ""])
+    click.echo(f"\nNext page: {command}", err=True)
+
+
+def _without_after(arguments: list[str]) -> list[str]:
+    found = iter(arguments)
+    return [
+        argument
+        for argument in found
+        if not argument.startswith("--after=") and not (argument == "--after" and next(found, ""))
+    ]

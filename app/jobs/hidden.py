@@ -1,0 +1,40 @@
+"""What people and machines are shown of a payload: not what is sealed, nor what is named a secret.
+
+What should be kept from who can read the table must be sealed; this keeps the rest from screens,
+scrollback and bug reports.
+"""
+
+import re
+from typing import Any
+
+from app.jobs.sealing import MARK
+
+SEALED = "(sealed)"
+HIDDEN = "(hidden)"
+
+_SECRET = re.compile(
+    r"passw(or)?d|passphrase|secret|token$|api_?key|(access|private|signing)_?key"
+    r"|authorization|cookie|credential|card_?number|^cvc$|^cvv$|^iban$"
+)
+
+
+def hidden(value: Any) -> Any:
+    """Return a copy of JSON without secrets; what is null or empty stays so."""
+    if isinstance(value, list):
+        return [hidden(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {MARK}:
+        return SEALED
+    return {
+        key: HIDDEN if item and _is_secret(key) and not _is_sealed(item) else hidden(item)
+        for key, item in value.items()
+    }
+
+
+def _is_secret(key: str) -> bool:
+    return _SECRET.search(key.lower().replace("-", "_")) is not None
+
+
+def _is_sealed(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {MARK}
