@@ -93,6 +93,7 @@ class Invitation(Base):
     __table_args__ = (
         CheckConstraint(_ONE_ROLE, name="role"),
         Index("idx_invitations_organization_id", "organization_id"),
+        Index("idx_invitations_invited_by", "invited_by"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -118,6 +119,7 @@ class ActivityLog(Base):
     __table_args__ = (
         Index("idx_activity_logs_created_at", "created_at"),
         Index("idx_activity_logs_organization_created", "organization_id", "created_at"),
+        Index("idx_activity_logs_user_id", "user_id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

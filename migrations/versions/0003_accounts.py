@@ -167,6 +167,7 @@ def upgrade():
         ["organization_id", "created_at"],
         unique=False,
     )
+    op.create_index("idx_activity_logs_user_id", "activity_logs", ["user_id"], unique=False)
     op.create_table(
         "invitations",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -204,6 +205,7 @@ def upgrade():
     op.create_index(
         "idx_invitations_organization_id", "invitations", ["organization_id"], unique=False
     )
+    op.create_index("idx_invitations_invited_by", "invitations", ["invited_by"], unique=False)
     op.create_table(
         "memberships",
         sa.Column("id", sa.BigInteger(), nullable=False),
