@@ -37,7 +37,7 @@ def list_webhooks(
     if as_json:
         print_json([{**_as_json(row), "job_status": status} for row, status in found])
     elif found:
-        head = ("ID", "RECEIVED", "SOURCE", "EVENT", "JOB", "JOB ID")
+        head = ("ID", "RECEIVED", "SOURCE", "EVENT", "JOB")
         click.echo(table([head, *(_line(row, status) for row, status in found)]))
     else:
         click.echo("No webhooks.")
@@ -78,8 +78,7 @@ def replay_webhook(webhook_id: int, *, as_json: bool) -> None:
 
 def _line(row: WebhookEvent, status: str | None) -> tuple[str, ...]:
     received = row.received_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    job = status or "deleted"
-    return (str(row.id), received, row.source, row.event, job, str(row.job_id))
+    return (str(row.id), received, row.source, row.event, status or "deleted")
 
 
 def _as_json(row: WebhookEvent) -> dict[str, Any]:
