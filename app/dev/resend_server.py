@@ -48,6 +48,8 @@ RATE_LIMITED = Answer(
 )
 SILENT = Answer(0, after=math.inf)
 LOST = Answer(lost=True)
+#: An API key that is refused.
+INVALID_KEY = "re_invalid"
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,13 @@ class ResendServer:
 
     Attributes:
         requests: everything that came with a readable email, in order, refused ones too.
+        domains: each with its status, such as "verified"; None as for an API key that may only
+            send.
     """
 
     def __init__(self, folder: Path | None = None, *, port: int = 0) -> None:
         self.requests: list[Request] = []
+        self.domains: dict[str, str] | None = {}
         self._folder = folder
         self._port = port
         self._accepted: dict[str, Request] = {}
@@ -179,11 +184,31 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._respond(answer, content)
 
-    def _problem(self, body: bytes) -> Answer | None:
-        if self.path != "/emails":
+    def do_GET(self) -> None:
+        """List the domains, as /domains does."""
+        problem = self._misdirected("/domains")
+        if not problem and self.resend.domains is None:
+            problem = Answer(401, "restricted_api_key", "This API key is restricted to sending.")
+        if problem:
+            self._respond(problem, _refusal(problem))
+            return
+        domains = self.resend.domains or {}
+        known = [{"name": name, "status": status} for name, status in domains.items()]
+        self._respond(ACCEPTED, {"object": "list", "has_more": False, "data": known})
+
+    def _misdirected(self, path: str) -> Answer | None:
+        if self.path != path:
             return Answer(404, "not_found", "The requested endpoint does not exist.")
-        if not self.headers.get("Authorization", "").removeprefix("Bearer").strip():
+        key = self.headers.get("Authorization", "").removeprefix("Bearer").strip()
+        if not key:
             return Answer(401, "missing_api_key", "Missing API key in the authorization header.")
+        if key == INVALID_KEY:
+            return Answer(403, "invalid_api_key", "API key is invalid.")
+        return None
+
+    def _problem(self, body: bytes) -> Answer | None:
+        if problem := self._misdirected("/emails"):
+            return problem
         try:
             params = json.loads(body)
         except ValueError:

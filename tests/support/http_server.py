@@ -20,6 +20,8 @@ class Canned:
     silent: bool = False
     url: str = ""
     paths: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
 
@@ -28,8 +30,12 @@ def canned_server() -> Iterator[Canned]:
     canned = Canned()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            canned.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            canned.headers.append(dict(self.headers))
             canned.paths.append(self.path)
             if canned.silent:
                 canned.released.wait()

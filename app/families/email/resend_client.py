@@ -4,8 +4,9 @@
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
@@ -51,16 +52,43 @@ def send(params: "Emails.SendParams", *, idempotency_key: str | None, patience: 
     import resend  # noqa: PLC0415 - see above
     from resend.exceptions import ResendError  # noqa: PLC0415 - likewise
 
-    # The SDK is configured by its module's globals. All threads set them to the same values; what
-    # differs from call to call, the patience, is kept apart.
+    with _configured(patience):
+        try:
+            return resend.Emails.send(params, _options(idempotency_key))["id"]
+        except ResendError as error:
+            raise consequence(error) from error
+
+
+def domains(*, patience: float) -> dict[str, str]:
+    """Return the status of each domain that Resend knows to be ours.
+
+    https://resend.com/docs/api-reference/domains/list-domains
+
+    Raises:
+        ResendError: As the SDK raises it.
+    """
+    import resend  # noqa: PLC0415 - see above
+
+    with _configured(patience):
+        found = resend.Domains.list()["data"]
+    return {domain["name"]: domain["status"] for domain in found}
+
+
+@contextmanager
+def _configured(patience: float) -> Iterator[None]:
+    """Have the SDK use this app's settings.
+
+    It is configured by its module's globals. All threads set them to the same values; what differs
+    from call to call, the patience, is kept apart.
+    """
+    import resend  # noqa: PLC0415 - see above
+
     resend.api_key = current_app.config["RESEND_API_KEY"]
     resend.api_url = current_app.config["RESEND_API_URL"].rstrip("/")
     resend.default_http_client = cast("HTTPClient", _client)
     waiting = _patience.set(max(0.1, patience))
     try:
-        return resend.Emails.send(params, _options(idempotency_key))["id"]
-    except ResendError as error:
-        raise consequence(error) from error
+        yield
     finally:
         _patience.reset(waiting)
 

@@ -1,0 +1,32 @@
+"""What may be wrong with an app's jobs, and what to do about it; families add checks of theirs.
+
+from app.jobs import doctor
+
+@doctor.check(bp, "sms-key")
+def sms_key() -> doctor.Finding:
+    return doctor.passed("the provider takes the key")
+"""
+
+from app.jobs.doctor import database, delivery, production, qstash, queue, settings
+from app.jobs.doctor.checks import Check, check, checks_of
+from app.jobs.doctor.examination import Result, examine
+from app.jobs.doctor.finding import Finding, Level, failure, passed, warning
+
+__all__ = [
+    "Check",
+    "Finding",
+    "Level",
+    "Result",
+    "check",
+    "checks_of",
+    "database",
+    "delivery",
+    "examine",
+    "failure",
+    "passed",
+    "production",
+    "qstash",
+    "queue",
+    "settings",
+    "warning",
+]

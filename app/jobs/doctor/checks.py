@@ -1,0 +1,76 @@
+"""Which checks there are: the extension's own, and those that families add."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Blueprint
+from flask.blueprints import BlueprintSetupState
+from flask.sansio.app import App
+
+from app.jobs.doctor.finding import Finding
+
+Run = Callable[[], Finding]
+
+#: The modules of our own checks, as a person would ask.
+ORDER = ("settings", "database", "qstash", "delivery", "queue", "production")
+
+_KEY = "jobs.doctor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that may be wrong.
+
+    Attributes:
+        needs: Checks that must not fail, or there is no sense in asking.
+        production: Whether it is asked of a production only (`--production`).
+    """
+
+    name: str
+    run: Run
+    needs: tuple[str, ...] = ()
+    production: bool = False
+
+
+_own: list[Check] = []
+
+
+def own(name: str, *needs: str, production: bool = False) -> Callable[[Run], Run]:
+    """Add a check of the extension's."""
+
+    def add(run: Run) -> Run:
+        _own.append(Check(name=name, run=run, needs=needs, production=production))
+        return run
+
+    return add
+
+
+def check(bp: Blueprint, name: str, *, production: bool = False) -> Callable[[Run], Run]:
+    """Add a family's check to `flask jobs doctor` of every app that has the family.
+
+    The function is called in the app's context, in a thread of its own, and returns `passed(…)`,
+    `warning(…, fix=…)` or `failure(…, fix=…)`; what it raises is a failure, too.
+
+    Args:
+        bp: The family's blueprint.
+        name: In kebab case; `--only` takes it.
+        production: Whether it is asked with `--production` only.
+    """
+
+    def add(run: Run) -> Run:
+        added = Check(name=name, run=run, production=production)
+
+        def register(state: BlueprintSetupState) -> None:
+            state.app.extensions.setdefault(_KEY, []).append(added)
+
+        bp.record(register)
+        return run
+
+    return add
+
+
+def checks_of(app: App, *, production: bool) -> list[Check]:
+    """Return the app's checks, the extension's own first."""
+    own_ones = sorted(_own, key=lambda check: ORDER.index(check.run.__module__.rpartition(".")[2]))
+    found: list[Check] = [*own_ones, *app.extensions.get(_KEY, [])]
+    return [check for check in found if production or not check.production]

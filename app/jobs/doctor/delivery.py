@@ -1,0 +1,159 @@
+"""Deliveries: what is signed arrives, what is not is refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from flask import current_app
+
+from app.db import db
+from app.jobs import outbox
+from app.jobs.doctor.checks import own
+from app.jobs.doctor.finding import Finding, failure, passed, warning
+from app.jobs.errors import JobsError
+from app.jobs.probe import CHANNEL, PROBE
+
+if TYPE_CHECKING:
+    from qstash import QStash
+
+#: Seconds that a probe may be under way.
+PATIENCE = 12.0
+POLL_SECONDS = 0.5
+#: States of QStash's log after which nothing more comes.
+OVER = {"DELIVERED", "FAILED", "CANCELED"}
+
+FIXES: dict[int | None, str] = {
+    None: "see that the app runs, and that QStash reaches BASE_URL (firewall, proxy, DNS, TLS)",
+    HTTPStatus.UNAUTHORIZED: "see that the app there has the same BASE_URL, signing keys and time",
+    HTTPStatus.NOT_FOUND: "see that BASE_URL leads to this app, and that it runs this code",
+    HTTPStatus.SERVICE_UNAVAILABLE: "see that the app there reaches its database",
+}
+
+
+@own("signature")
+def unsigned() -> Finding:
+    """Whoever is not QStash must be sent away."""
+    import httpx  # noqa: PLC0415 - slow to import, and only this needs it
+
+    url = outbox.publisher().destination(PROBE)
+    try:
+        answer = httpx.post(url, content=b"{}", timeout=5)
+    except httpx.HTTPError as error:
+        return failure(
+            f"nothing answers at {url} from here: {error or type(error).__name__}",
+            fix="start the app, or set BASE_URL to where it is",
+        )
+    if answer.status_code == HTTPStatus.UNAUTHORIZED and "QStash signature" in answer.text:
+        return passed("a request without a signature is answered 401")
+    if answer.is_success:
+        return failure(
+            f"{url} accepts a request without a signature ({answer.status_code})",
+            fix="see that BASE_URL leads to this app, and that no proxy answers for it",
+        )
+    return failure(
+        f"{url} answers {answer.status_code}, where this app would answer 401",
+        fix="set BASE_URL to this app's own address: no redirect, no login and no other app before",
+    )
+
+
+@own("probe", "qstash", "database", "base-url")
+def probe() -> Finding:
+    """BASE_URL is right only if what QStash sends there comes in here."""
+    nonce, start = str(uuid4()), monotonic()
+    with _listening() as arrived:
+        message_id = _publish(nonce)
+        state, status = "", None
+        while monotonic() < start + PATIENCE:
+            if arrived(nonce):
+                return passed(f"a message took {monotonic() - start:.1f} s through QStash and back")
+            if state in OVER:
+                break  # the app notifies before it answers, so it would have been heard by now
+            state, status = _seen_by_qstash(message_id)
+    _clear_away(message_id)
+    return _judge(state, status)
+
+
+def _judge(state: str, status: int | None) -> Finding:
+    url = current_app.config["BASE_URL"]
+    if state == "DELIVERED":
+        return warning(
+            f"QStash's message was accepted at {url}, but not by an app with this database",
+            fix="see that this command and the app have the same DATABASE_URL, without pgbouncer's "
+            "transaction mode on this side",
+        )
+    if state not in {"ERROR", "FAILED"}:
+        return failure(
+            f"QStash has not delivered a message within {PATIENCE:.0f} s",
+            fix="see the message at QStash's console, and https://status.upstash.com",
+        )
+    answered = f"was answered {status}" if status else "got no answer"
+    return failure(
+        f"QStash's message to {url} {answered}",
+        fix=FIXES.get(status, "see what stands before the app at BASE_URL"),
+    )
+
+
+@contextmanager
+def _listening() -> Iterator[Any]:
+    """Yield a function that waits a moment and tells whether a probe has arrived."""
+    # A connection that listens goes on listening, so it does not go back to the pool.
+    connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        driver: Any = connection.connection.driver_connection
+        connection.detach()
+        driver.execute(f"LISTEN {CHANNEL}")
+        yield lambda nonce: any(
+            one.payload == nonce for one in driver.notifies(timeout=POLL_SECONDS, stop_after=1)
+        )
+    finally:
+        connection.close()
+
+
+def _publish(nonce: str) -> str:
+    publisher = outbox.publisher()
+    request: dict[str, Any] = {
+        "url": publisher.destination(PROBE),
+        "body": nonce,
+        "content_type": "text/plain",
+        "retries": 0,
+        "timeout": 10,
+    }
+    answer: Any = publisher.ask(lambda qstash: qstash.message.publish(**request))
+    return str(answer.message_id)
+
+
+def _seen_by_qstash(message_id: str) -> tuple[str, int | None]:
+    """Return the last state of a message in QStash's log, and what it was answered last."""
+    # Not by the SDK's own method: it prints the answer.
+    found: Any = outbox.publisher().ask(
+        lambda qstash: qstash.http.request(
+            path="/v2/events", method="GET", params={"messageId": message_id}
+        )
+    )
+    events = found.get("events", [])  # the newest first
+    states = [event["state"] for event in events]
+    statuses = [event["responseStatus"] for event in events if event.get("responseStatus")]
+    return next(iter(states), ""), next(iter(statuses), None)
+
+
+def _clear_away(message_id: str) -> None:
+    """Leave nothing at QStash: neither the message nor its dead letter."""
+    publisher = outbox.publisher()
+    try:
+        letters = publisher.ask(
+            lambda qstash: qstash.dlq.list(filter={"message_id": message_id})
+        ).messages
+        for dlq_id in [letter.dlq_id for letter in letters]:
+            publisher.ask(partial(_forget, dlq_id))
+        if not letters:
+            publisher.ask(lambda qstash: qstash.message.cancel(message_id))
+    except JobsError:
+        return  # delivered after all, or QStash went away; either way nothing is left to do
+
+
+def _forget(dlq_id: str, qstash: "QStash") -> None:
+    qstash.dlq.delete(dlq_id)

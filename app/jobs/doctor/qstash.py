@@ -1,0 +1,111 @@
+"""QStash: there, with the keys that are set here, the same time and the code's schedules."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from flask import current_app
+
+from app.jobs import outbox, schedules
+from app.jobs.doctor.checks import own
+from app.jobs.doctor.finding import Finding, failure, passed, warning
+from app.jobs.errors import PublishRefused, PublishUnavailable
+
+ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
+#: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.
+ROUNDING = 1.0
+MAINTENANCE_ID = f"{schedules.PREFIX}jobs-maintenance"
+
+
+@own("qstash")
+def qstash() -> Finding:
+    url = current_app.config["QSTASH_URL"]
+    try:
+        outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+    except PublishRefused:
+        return failure(
+            f"{url} refuses the token",
+            fix="set QSTASH_TOKEN to the one of https://console.upstash.com/qstash, same region",
+        )
+    except PublishUnavailable as error:
+        return failure(
+            str(error),
+            fix="check QSTASH_URL and the way there (firewall, proxy, DNS); in development: make "
+            "dev. Until then, jobs wait in the table",
+        )
+    return passed(f"{url} answers and takes the token")
+
+
+@own("signing-keys", "qstash")
+def signing_keys() -> Finding:
+    """What QStash signs with must be known here, now and after its next rotation."""
+    theirs = outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+    config = current_app.config
+    current, following = config["QSTASH_CURRENT_SIGNING_KEY"], config["QSTASH_NEXT_SIGNING_KEY"]
+    if theirs.current not in {current, following}:
+        return failure(
+            "QStash signs with a key that is not set here: every delivery is answered 401",
+            fix="set QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY to those of the "
+            "console, and start the app again",
+        )
+    if theirs.current == following:
+        return warning(
+            "the keys were rotated: QStash signs with what is QSTASH_NEXT_SIGNING_KEY here",
+            fix=f"set both keys anew before the next rotation, which would lock it out: {ROTATION}",
+        )
+    if theirs.next != following:
+        return warning(
+            "QSTASH_NEXT_SIGNING_KEY is not QStash's: a rotation would lock it out",
+            fix="set it to that of the console",
+        )
+    return passed("QStash signs with the keys that are set")
+
+
+@own("qstash-clock", "qstash")
+def clock() -> Finding:
+    """A token is good for a short time only, and from a moment on."""
+    import httpx  # noqa: PLC0415 - slow to import, and loaded with the SDK by now
+
+    before = datetime.now(UTC)
+    answer = httpx.get(current_app.config["QSTASH_URL"], timeout=5)
+    ours = before + (datetime.now(UTC) - before) / 2
+    if "Date" not in answer.headers:
+        return passed("QStash does not tell its time")
+    skew = (parsedate_to_datetime(answer.headers["Date"]) - ours).total_seconds()
+    leeway = current_app.config["JOBS_SIGNATURE_LEEWAY"]
+    if abs(skew) > leeway + ROUNDING:
+        return failure(
+            f"QStash's clock differs by {skew:+.0f} s, more than JOBS_SIGNATURE_LEEWAY allows: "
+            "deliveries may be answered 401",
+            fix="have this machine's clock set by NTP",
+        )
+    return passed(f"QStash's clock differs by less than {leeway + ROUNDING:g} s")
+
+
+@own("schedules", "qstash")
+def schedules_differ() -> Finding:
+    changes = schedules.plan()
+    if changes:
+        return warning(
+            f"QStash's schedules differ from the code: {'; '.join(map(str, changes))}",
+            fix="run `flask jobs schedules sync`",
+        )
+    paused = [one.schedule_id for one in schedules.installed() if one.paused]
+    if paused:
+        return warning(
+            f"paused at QStash: {', '.join(paused)}",
+            fix="resume them, or take them out of the code",
+        )
+    return passed("QStash's schedules are the code's")
+
+
+@own("sweep", "qstash", production=True)
+def sweep() -> Finding:
+    """Without it, what a crash or an outage leaves behind stays behind."""
+    if current_app.config["JOBS_SWEEP_EVERY"]:
+        return passed("each process sweeps by itself")
+    if any(one.schedule_id == MAINTENANCE_ID for one in schedules.installed()):
+        return passed("QStash asks for a sweep every five minutes")
+    return failure(
+        "nobody sweeps",
+        fix="run `flask jobs schedules sync`, or keep `flask jobs sweep --every 30s` running",
+    )

@@ -1,0 +1,69 @@
+"""The jobs themselves: late, stuck, failing, dead, or no longer understood."""
+
+from itertools import islice
+
+from app.jobs import figures, health
+from app.jobs.doctor.checks import own
+from app.jobs.doctor.finding import Finding, failure, passed, warning
+from app.jobs.figures import CAP
+from app.jobs.health import Reason, Verdict
+from app.jobs.queue_check import check_queued
+
+FIXES = {
+    "idle": "see what `probe` finds; then `flask jobs sweep`",
+    "failureRate": "flask jobs list --status failed",
+    "stuck": "flask jobs sweep",
+    "overdue": "see what `probe` finds; `flask jobs sweep` publishes what QStash never got",
+}
+
+
+@own("deliveries", "migrations")
+def deliveries() -> Finding:
+    return _about("idle", "overdue", well="no job is overdue")
+
+
+@own("processing", "migrations")
+def processing() -> Finding:
+    return _about("stuck", well="no job is stuck in processing")
+
+
+@own("failures", "migrations")
+def failures() -> Finding:
+    return _about("failureRate", well="few jobs of the last hour failed, or none")
+
+
+@own("dead-letters", "migrations")
+def dead_letters() -> Finding:
+    dead = figures.measure().dead
+    if dead:
+        number = f"{dead}" if dead < CAP else f"at least {CAP}"
+        return warning(
+            f"{number} jobs are failed and dead",
+            fix="see why: `flask jobs list --status failed`; then `flask jobs retry --dead`, or "
+            "`flask jobs delete --dead`",
+        )
+    return passed("no job is dead")
+
+
+@own("payloads", "migrations")
+def payloads() -> Finding:
+    """What is queued was written for the code of its time."""
+    checked = list(islice(check_queued(), CAP))
+    refused = [job for job in checked if job.refusal is not None]
+    if refused:
+        first = refused[0]
+        return failure(
+            f"this code would refuse {len(refused)} of {len(checked)} queued jobs, such as "
+            f"{first.job_id}: {first.refusal}",
+            fix="see all: `flask jobs check`; then mend the code, or delete the jobs",
+        )
+    return passed(f"this code takes all {len(checked)} queued jobs")
+
+
+def _about(*codes: str, well: str) -> Finding:
+    found: list[Reason] = [one for one in health.check().reasons if one.code in codes]
+    if not found:
+        return passed(well)
+    worst = found[0]
+    judge = failure if worst.verdict == Verdict.UNHEALTHY else warning
+    return judge(worst.message, fix=FIXES[worst.code])

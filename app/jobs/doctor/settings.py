@@ -1,0 +1,79 @@
+"""Settings that are well formed, each by itself, and cannot work together."""
+
+import json
+from base64 import b64decode
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import current_app
+
+from app.jobs.doctor.checks import own
+from app.jobs.doctor.finding import Finding, failure, passed, warning
+
+# What the official development server publishes for its users
+# (https://upstash.com/docs/qstash/howto/local-development): anybody can sign with these.
+PUBLISHED_USERS = {"defaultUser", "testUser1", "testUser2", "testUser3"}
+PUBLISHED_KEYS = {
+    "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
+    "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
+    "sig_7GVPjvuwsfqF65iC8fSrs1dfYruM",
+    "sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua",
+    "sig_6jWGaWRxHsw4vMSPJprXadyvrybF",
+    "sig_7qHbvhmahe5GwfePDiS5Lg3pi6Qx",
+    "sig_5T8FcSsynBjn9mMLBsXhpacRovJf",
+    "sig_7GFR4YaDshFcqsxWRZpRB161jguD",
+}
+
+
+@own("base-url")
+def base_url() -> Finding:
+    """QStash in the network cannot reach an address that only this machine has."""
+    ours, qstash = current_app.config["BASE_URL"], current_app.config["QSTASH_URL"]
+    if _is_local(ours) and not _is_local(qstash):
+        return failure(
+            f"{qstash} cannot reach this app at {ours}, which is an address of this machine",
+            fix="set BASE_URL to the app's public address, or QSTASH_URL to a local server",
+        )
+    if ours.startswith("http://") and not _is_local(ours):
+        return warning(
+            f"deliveries travel in clear to {ours}", fix="set BASE_URL to an https:// address"
+        )
+    return passed(f"deliveries are for {ours}")
+
+
+@own("credentials")
+def credentials() -> Finding:
+    """The development server's credentials are known to everybody."""
+    config = current_app.config
+    published = [
+        name
+        for name in ("QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY")
+        if config[name] in PUBLISHED_KEYS
+    ]
+    if _user(config["QSTASH_TOKEN"]) in PUBLISHED_USERS:
+        published.append("QSTASH_TOKEN")
+    if published and not _is_local(config["BASE_URL"]):
+        return failure(
+            f"{', '.join(published)}: published for development, so anybody can sign deliveries",
+            fix="take your own from https://console.upstash.com/qstash",
+        )
+    if published:
+        return passed("development's credentials, on this machine only")
+    return passed("the credentials are nobody else's")
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _user(token: str) -> str | None:
+    try:
+        said: Any = json.loads(b64decode(token))
+    except ValueError:
+        return None
+    return said.get("UserID") if isinstance(said, dict) else None

@@ -1,0 +1,179 @@
+"""Whether QStash and this app understand each other: each trouble provoked at a real server."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from qstash import QStash
+
+from app.db import db
+from app.jobs.doctor import delivery
+from app.jobs.extension import _publisher
+from app.jobs.probe import PROBE
+from app.local_qstash.testing import LocalQStash
+from tests.jobs.doctor.conftest import Doctor
+from tests.support.http_server import canned_server
+
+SIG_A, SIG_B = f"sig_{'a' * 32}", f"sig_{'b' * 32}"
+
+
+@pytest.fixture
+def console(local: LocalQStash) -> Iterator[QStash]:
+    """What a person does at QStash."""
+    client = QStash(local.token, base_url=local.url)
+    yield client
+    client.http._client.close()
+
+
+def test_where_all_is_well_a_message_comes_back(
+    doctor: Doctor, local: LocalQStash, console: QStash
+) -> None:
+    said = doctor("qstash", "signing-keys", "qstash-clock", "signature", "probe")
+
+    assert set(said.levels().values()) == {"pass"}, said
+    assert said.exit_code == 0
+    assert console.dlq.list().messages == []
+
+
+def test_a_qstash_that_is_away_is_one_failure_and_the_rest_is_skipped(doctor: Doctor) -> None:
+    said = doctor("qstash", "signing-keys", "schedules", "probe")
+
+    assert said.levels() == {
+        "qstash": "fail",
+        "signing-keys": "skip",
+        "schedules": "skip",
+        "probe": "skip",
+    }
+    assert said.exit_code == 2
+    assert "cannot be reached" in said.findings["qstash"]["said"]
+
+
+def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> None:
+    with LocalQStash() as local, canned_server() as canned:
+        canned.status, canned.body = 401, '{"error": "unable to authenticate: invalid token"}'
+        _publish_to(app, local.url, token="wrong")
+        found = doctor("qstash").findings["qstash"]
+
+    assert found["level"] == "fail"
+    assert found["said"].endswith("refuses the token")
+
+
+@pytest.mark.parametrize(
+    ("current", "following", "level", "said"),
+    [
+        (SIG_A, SIG_B, "fail", "every delivery is answered 401"),
+        (None, SIG_B, "warn", "a rotation would lock it out"),
+    ],
+)
+def test_signing_keys_are_compared_with_qstashs(  # noqa: PLR0917 - a table
+    doctor: Doctor,
+    app: Flask,
+    local: LocalQStash,
+    current: str | None,
+    following: str,
+    level: str,
+    said: str,
+) -> None:
+    app.config["QSTASH_CURRENT_SIGNING_KEY"] = current or local.current_signing_key
+    app.config["QSTASH_NEXT_SIGNING_KEY"] = following
+
+    found = doctor("signing-keys").findings["signing-keys"]
+
+    assert found["level"] == level
+    assert said in found["said"]
+    assert "sig_" not in str(found)
+
+
+def test_a_rotation_is_told_before_the_next_locks_qstash_out(
+    doctor: Doctor, local: LocalQStash, console: QStash
+) -> None:
+    console.signing_key.rotate()
+
+    found = doctor("signing-keys").findings["signing-keys"]
+
+    assert found["level"] == "warn"
+    assert "were rotated" in found["said"]
+
+
+def test_another_clock_is_told(doctor: Doctor, app: Flask, local: LocalQStash) -> None:
+    app.config["JOBS_SIGNATURE_LEEWAY"] = -10.0  # as if any difference were too large
+
+    assert doctor("qstash-clock").levels() == {"qstash-clock": "fail"}
+
+
+def test_schedules_that_differ_are_told_until_they_are_synced(
+    doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
+) -> None:
+    assert doctor("schedules").levels() == {"schedules": "warn"}
+    assert doctor("sweep").levels() == {"sweep": "fail"}
+
+    app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
+
+    assert doctor("schedules", "sweep").exit_code == 0
+    console.schedule.pause("code.jobs-maintenance")
+    assert "paused at QStash" in doctor("schedules").findings["schedules"]["said"]
+
+
+def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
+    doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
+) -> None:
+    with canned_server() as other:
+        other.status = 404
+        app.config["BASE_URL"] = other.url
+        _publish_to(app, local.url, token=local.token)
+        said = doctor("signature", "probe").findings
+
+    assert "answers 404, where this app would answer 401" in said["signature"]["said"]
+    assert said["probe"]["said"].endswith("was answered 404")
+    assert said["probe"]["fix"].startswith("see that BASE_URL leads to this app")
+    assert console.dlq.list().messages == []
+
+
+def test_an_app_that_takes_anything_is_a_failure(
+    doctor: Doctor, app: Flask, local: LocalQStash
+) -> None:
+    with canned_server() as other:
+        app.config["BASE_URL"] = other.url
+        _publish_to(app, local.url, token=local.token)
+        said = doctor("signature", "probe").findings
+
+    assert "accepts a request without a signature" in said["signature"]["said"]
+    assert said["probe"]["level"] == "warn"
+    assert "not by an app with this database" in said["probe"]["said"]
+
+
+def test_nobody_at_base_url_is_told(doctor: Doctor, app: Flask, local: LocalQStash) -> None:
+    app.config["BASE_URL"] = "http://127.0.0.1:9"
+    _publish_to(app, local.url, token=local.token)
+
+    said = doctor("signature", "probe")
+
+    assert set(said.levels().values()) == {"fail"}
+    assert said.findings["probe"]["said"].endswith("got no answer")
+
+
+def test_wrong_keys_in_the_app_are_what_qstash_is_answered(
+    doctor: Doctor, app: Flask, local: LocalQStash
+) -> None:
+    app.config.update(QSTASH_CURRENT_SIGNING_KEY=SIG_A, QSTASH_NEXT_SIGNING_KEY=SIG_B)
+
+    found = doctor("probe").findings["probe"]
+
+    assert found["said"].endswith("was answered 401")
+    assert "signing keys" in found["fix"]
+
+
+def test_a_probe_without_a_signature_notifies_nobody(app: Flask) -> None:
+    with delivery._listening() as arrived:
+        response = app.test_client().post(PROBE, data="forged")
+        assert response.status_code == 401
+        assert not arrived("forged")
+    db.session.rollback()
+
+
+def _publish_to(app: Flask, url: str, *, token: str) -> None:
+    app.config.update(QSTASH_URL=url, QSTASH_TOKEN=token)
+    app.extensions["jobs"].publisher.close()
+    state = app.extensions["jobs"]
+    app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))

@@ -1,0 +1,179 @@
+"""Settings, the database, the queue, the command itself."""
+
+import time
+
+import pytest
+from flask import Blueprint, Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import create_engine
+
+from app.db import db
+from app.jobs import doctor as doctors
+from app.jobs import enqueue
+from app.jobs.doctor import Finding, database, examination
+from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.health.conftest import AddJobs, add_jobs
+
+__all__ = ["add_jobs"]
+
+HOURS_AGO = "now() - interval '2 hours'"
+
+
+def test_an_address_of_this_machine_cannot_be_reached_from_the_network(
+    doctor: Doctor, app: Flask
+) -> None:
+    app.config.update(BASE_URL="http://localhost:8000", QSTASH_URL="https://qstash.upstash.io")
+    assert doctor("base-url").levels() == {"base-url": "fail"}
+
+    app.config["BASE_URL"] = "http://app.example.com"
+    assert doctor("base-url").levels() == {"base-url": "warn"}
+
+
+def test_published_credentials_are_for_this_machine_only(doctor: Doctor, app: Flask) -> None:
+    found = doctor("credentials").findings["credentials"]
+    assert found["level"] == "fail"
+    names = "QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY, QSTASH_TOKEN"
+    assert found["said"].startswith(names)
+
+    app.config["BASE_URL"] = "http://127.0.0.1:8000"
+    assert doctor("credentials").exit_code == 0
+
+
+def test_a_database_in_order_passes(doctor: Doctor) -> None:
+    said = doctor("database", "migrations", "connections", "database-clock", "pool")
+
+    assert {name for name, level in said.levels().items() if level == "fail"} == set()
+
+
+@pytest.mark.usefixtures("no_database")
+def test_without_a_database_what_needs_it_is_skipped(doctor: Doctor) -> None:
+    assert doctor("database", "migrations", "payloads").levels() == {
+        "database": "fail",
+        "migrations": "skip",
+        "payloads": "skip",
+    }
+
+
+def test_more_threads_than_connections_are_told(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNICORN_THREADS", "50")
+    assert "50 threads of a process share" in doctor("pool").findings["pool"]["said"]
+
+    monkeypatch.setenv("WEB_CONCURRENCY", "100")
+    assert doctor("connections").levels() == {"connections": "warn"}
+
+
+def test_a_full_database_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "FULL", 0.0)
+
+    assert doctor("connections").levels() == {"connections": "fail"}
+
+
+def test_a_slow_database_is_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "SLOW_MS", 0.0)
+
+    assert doctor("database").levels() == {"database": "warn"}
+
+
+def test_jobs_that_are_late_stuck_failing_or_dead_are_told(
+    doctor: Doctor, add_jobs: AddJobs
+) -> None:
+    checks = ("deliveries", "processing", "failures", "dead-letters")
+    assert doctor(*checks).exit_code == 0
+
+    add_jobs(1, "pending", created_at=HOURS_AGO)
+    add_jobs(1, "processing", started_at=HOURS_AGO, lease_expires_at=HOURS_AGO)
+    add_jobs(1, "failed", dead_at=HOURS_AGO, completed_at=HOURS_AGO)
+    said = doctor(*checks)
+    assert said.levels() == {
+        "deliveries": "fail",
+        "processing": "warn",
+        "failures": "pass",
+        "dead-letters": "warn",
+    }
+
+    add_jobs(1, "failed")
+    assert doctor("failures").levels() == {"failures": "fail"}
+
+
+def test_a_queued_payload_that_the_code_refuses_is_named(doctor: Doctor) -> None:
+    job_id = enqueue("sample", {"action": "none"})
+    db.session.execute(
+        db.text("UPDATE job_executions SET payload = jsonb_set(payload, '{payload}', '{}')")
+    )
+    db.session.commit()
+
+    assert job_id in doctor("payloads").findings["payloads"]["said"]
+
+
+def test_production_has_a_checklist_of_its_own(doctor: Doctor, app: Flask) -> None:
+    everyday = doctor().findings.keys()
+    said = doctor(args=("--production",))
+
+    assert everyday < said.findings.keys()
+    levels = said.levels()
+    for name in ("environment", "debug", "secret-key"):
+        assert levels[name] == ("pass" if name == "secret-key" else "fail")
+    assert (levels["rate-limits"], levels["backups"]) == ("warn", "warn")
+
+
+def test_a_secret_that_can_be_guessed_is_told_without_telling_it(
+    doctor: Doctor, app: Flask
+) -> None:
+    app.config["SECRET_KEY"] = "a" * 40
+
+    found = doctor("secret-key").findings["secret-key"]
+    assert found["level"] == "fail"
+    assert "aaaa" not in str(found)
+
+
+def test_the_connection_to_a_far_database_should_be_encrypted(
+    doctor: Doctor, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for query, level in (("", "warn"), ("?sslmode=verify-full", "pass")):
+        engine = create_engine(f"postgresql+psycopg://u:p@db.example.com/app{query}")
+        monkeypatch.setitem(db._app_engines[app], None, engine)
+        assert doctor("database-encryption").levels() == {"database-encryption": level}
+
+
+def test_people_read_a_line_per_check_and_its_fix(cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=["jobs", "doctor", "--only", "credentials", "--only", "pool"])
+
+    assert result.exit_code == 2
+    assert "fail  credentials " in result.stdout
+    assert "fix: take your own from https://console.upstash.com" in result.stdout
+    assert result.stdout.endswith("\n1 pass, 1 fail\n")
+
+
+def test_an_unknown_check_is_refused_with_those_that_there_are(cli: FlaskCliRunner) -> None:
+    result = cli.invoke(args=["jobs", "doctor", "--only", "everything"])
+
+    assert result.exit_code == 2
+    assert "there is no check 'everything'; there are: base-url, credentials" in result.stderr
+
+
+def test_a_family_adds_checks_and_a_broken_or_silent_one_is_a_failure(
+    doctor: Doctor, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bp = Blueprint("extra", __name__)
+
+    @doctors.check(bp, "broken")
+    def broken() -> Finding:
+        raise KeyError("nothing")
+
+    @doctors.check(bp, "silent")
+    def silent() -> Finding:
+        time.sleep(3)
+        return doctors.passed("at last")
+
+    app.register_blueprint(bp)
+    monkeypatch.setattr(examination, "LIMIT", 0.5)
+
+    said = doctor("broken", "silent").findings
+    assert said["broken"]["said"] == "the check itself failed: KeyError: 'nothing'"
+    assert said["silent"]["said"].startswith("there was no answer within")
+
+
+def test_needs_of_checks_that_are_not_asked_keep_nobody_waiting(doctor: Doctor) -> None:
+    assert doctor("payloads").levels() == {"payloads": "pass"}
