@@ -50,8 +50,8 @@ SELECT bucket, bucket > 1 AS present, count(DISTINCT organization_id) AS active,
 _EMAILS = text("""
 SELECT width_bucket(completed_at, CAST(:edges AS timestamptz[])) AS bucket, count(*) AS found
   FROM job_executions
- WHERE job_type = 'send-email' AND status = 'completed'
-   AND completed_at >= :since AND completed_at < :until
+ WHERE completed_at >= :since AND completed_at < :until
+   AND job_type = 'send-email' AND status = 'completed'
    AND (CAST(:organization AS bigint) IS NULL OR organization_id = :organization)
  GROUP BY 1""")
 
