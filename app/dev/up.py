@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from app import config
+from app.dev import stripe_forwarding
 from app.dev.console import Console
 from app.dev.runner import Runner
 from app.dev.stack import Plan, start
@@ -27,9 +29,12 @@ def up(instance: Path) -> None:
 
     with Runner(console) as runner:
         mailbox = os.environ.get("MAILBOX_DIR", str(instance / "mailbox"))
-        plan = Plan(instance, report, {"MAILBOX_DIR": mailbox}, reload=True)
-        settings = start(runner, plan)
-        for line in _welcome(settings):
+        os.environ["APP_ENV"] = "development"
+        stripe = stripe_forwarding.prepare(config.load(instance))
+        given = {"MAILBOX_DIR": mailbox, **stripe.settings}
+        settings = start(runner, Plan(instance, report, given, reload=True))
+        stripe_forwarding.start(runner, stripe, settings["BASE_URL"])
+        for line in _welcome({**settings, "stripe": stripe.note}):
             console.line("dev", line)
         runner.wait()
 
@@ -44,6 +49,7 @@ def _welcome(settings: dict[str, str]) -> list[str]:
         f"QStash    {queue}",
         f"Database  {database}",
         f"Mailbox   {settings['MAILBOX_DIR']}",
+        f"Stripe    {settings['stripe']}",
         "",
         "Enqueue a job in another terminal:",
         f"  {EXAMPLE}",
