@@ -187,6 +187,18 @@ def test_deleting_takes_effect_with_the_commit(
     assert held() == []
 
 
+def test_a_savepoint_that_rolls_back_keeps_the_file(
+    app: Flask, made: Callable[..., artifacts.Artifact]
+) -> None:
+    artifact = made()
+    savepoint = db.session.begin_nested()
+    artifacts.delete(artifact)
+    savepoint.rollback()
+    db.session.commit()
+
+    assert content(artifact)
+
+
 def test_a_file_takes_nothing_outside_its_block(store: Flask) -> None:
     file = artifacts.create("a.csv", media_type="text/csv")
     with pytest.raises(ValueError, match="inside its `with` block"):
