@@ -1,0 +1,15 @@
+"""Telling people when jobs stop being well, and when they are again."""
+
+from flask.blueprints import BlueprintSetupState
+
+from app.jobs import JobBlueprint
+from app.jobs.figures import UNWATCHED
+
+bp = JobBlueprint("alerts", __name__)
+
+
+@bp.record
+def _stay_out_of_the_figures(state: BlueprintSetupState) -> None:
+    """That alerts run well says nothing of the jobs that they are about."""
+    config = state.app.config
+    config[UNWATCHED] = config[UNWATCHED] | {job_type.type for job_type in bp.job_types}

@@ -1,0 +1,79 @@
+"""The ways to people: which are set up, and how a message goes each."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import current_app
+from markupsafe import escape
+
+from app.families.alerts.messages import Message
+from app.families.alerts.posting import post
+from app.families.alerts.standard_webhooks import signed_headers
+from app.families.email import transport
+from app.families.email.rendering import Rendered
+
+#: Seconds that the other side gets, if the job has that many left.
+PATIENCE = 15.0
+
+Settings = Mapping[str, Any]
+
+
+def configured(config: Settings) -> list[str]:
+    """Name the channels that have a setting."""
+    return [name for name, (setting, _) in CHANNELS.items() if config[setting]]
+
+
+def deliver(channel: str, message: Message, *, key: str, patience: float) -> None:
+    """Send a message.
+
+    Args:
+        channel: One of `configured`.
+        message: What to say.
+        key: Two messages under one key are one, where the other side can tell.
+        patience: Seconds that are left.
+
+    Raises:
+        PermanentError, RetryLater: What the other side answered means that.
+        Exception: Anything else is worth another try.
+    """
+    _, send = CHANNELS[channel]
+    send(message, key, min(PATIENCE, patience))
+
+
+def _email(message: Message, key: str, patience: float) -> None:
+    page = f"<!doctype html><title>{escape(message.subject)}</title><pre>{escape(message.text)}"
+    email = Rendered("alert", message.subject, f"{page}</pre>", message.text)
+    to = current_app.config["ALERT_EMAIL"]
+    transport.send(email, to=to, idempotency_key=key, patience=patience)
+
+
+def _slack(message: Message, _: str, patience: float) -> None:
+    """Send as https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks has it."""
+    said = f"*{message.subject}*\n{message.text}"
+    # What looks like markup in a message must not become any.
+    for sign, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        said = said.replace(sign, written)
+    post("Slack", current_app.config["ALERT_SLACK_URL"], _json({"text": said}), patience=patience)
+
+
+def _webhook(message: Message, key: str, patience: float) -> None:
+    config = current_app.config
+    body = _json(message.event)
+    headers = signed_headers(
+        config["ALERT_WEBHOOK_SECRET"], key, int(datetime.now(UTC).timestamp()), body
+    )
+    post("the webhook", config["ALERT_WEBHOOK_URL"], body, patience=patience, headers=headers)
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode()
+
+
+#: Each with the setting that it needs.
+CHANNELS: dict[str, tuple[str, Callable[[Message, str, float], None]]] = {
+    "email": ("ALERT_EMAIL", _email),
+    "slack": ("ALERT_SLACK_URL", _slack),
+    "webhook": ("ALERT_WEBHOOK_URL", _webhook),
+}

@@ -1,0 +1,106 @@
+"""`flask jobs alerts`: what people were told, and taking care of it."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from app.db import db
+from app.families.alerts import state
+from app.families.alerts.channels import configured, deliver
+from app.families.alerts.messages import compose
+from app.families.alerts.models import AlertState
+from app.families.alerts.state import Kind
+from app.jobs import audit, health
+from app.jobs.cli.durations import Duration
+from app.jobs.cli.group import FAILED, Refused, as_json, jobs, print_json
+from app.jobs.health import Verdict
+from app.jobs.show import table
+
+PATIENCE = 10.0
+
+group = AppGroup("alerts", help="See what people were told of the jobs' health, and take care.")
+jobs.add_command(group)
+
+
+@group.command("list")
+@as_json
+def list_alerts(*, as_json: bool) -> None:
+    """Show the verdict, what people know of it, and who takes care."""
+    shown = _as_json(state.locked())
+    db.session.commit()
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo(table([(name.replace("_", " "), _said(shown[name])) for name in shown]))
+
+
+@group.command("silence")
+@click.argument("duration", type=Duration())
+def silence_alerts(duration: int) -> None:
+    r"""Tell nobody anything for so long; what has changed by then is told after it.
+
+    \b
+    Examples:
+      flask jobs alerts silence 2h
+      flask jobs alerts silence 0     (no longer)
+    """
+    row = state.locked()
+    row.silenced_until = datetime.now(UTC) + timedelta(seconds=duration) if duration else None
+    until = row.silenced_until
+    db.session.commit()
+    click.echo(f"Silent until {until:%Y-%m-%d %H:%M:%S} UTC." if until else "Not silenced.")
+
+
+@group.command("acknowledge")
+@click.option("--by", default=None, help="Who takes care; your account if not given.")
+def acknowledge_alert(by: str | None) -> None:
+    """Say that somebody takes care: no more reminders until the verdict changes."""
+    row = state.locked()
+    if row.told == Verdict.HEALTHY:
+        db.session.rollback()
+        raise Refused("there is nothing to acknowledge: nobody was told of any trouble")
+    row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()
+    said = f"{row.acknowledged_by} takes care; the jobs are {row.told}."
+    db.session.commit()
+    click.echo(said)
+
+
+@group.command("test")
+def test_channels() -> None:
+    """Send a test through every channel, here and now; exit code 1 if one fails."""
+    channels = configured(current_app.config)
+    if not channels:
+        raise Refused("no channel is set up: set ALERT_EMAIL, ALERT_SLACK_URL or ALERT_WEBHOOK_URL")
+    found = health.as_json(health.check())
+    message = compose(Kind.TEST, previous=found["verdict"], since=None, health=found)
+    failed = False
+    for channel in channels:
+        try:
+            deliver(channel, message, key=f"test/{uuid4()}", patience=PATIENCE)
+        except Exception as error:  # noqa: BLE001 - each channel fails in its own words
+            failed = True
+            click.echo(f"{channel}: {error}", err=True)
+        else:
+            click.echo(f"{channel}: sent")
+    sys.exit(FAILED if failed else 0)
+
+
+def _as_json(row: AlertState) -> dict[str, Any]:
+    values = {column.key: getattr(row, column.key) for column in AlertState.__table__.columns}
+    shown = {
+        name: value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if name != "name"
+    }
+    return {**shown, "channels": configured(current_app.config)}
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "-"
+    return "-" if value is None else str(value)

@@ -1,0 +1,137 @@
+"""How people are told, by servers that take what the channels send."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+from werkzeug.test import TestResponse
+
+from app.dev.resend_server import ResendServer
+from app.families.alerts.posting import post
+from app.families.alerts.standard_webhooks import signed_headers
+from app.jobs import RetryLater, health
+from tests.families.alerts.conftest import SECRET, AddJobs
+from tests.support.http_server import Canned
+from tests.support.qstash import deliver, envelope
+
+
+def a_job(channel: str, kind: str = "changed") -> dict[str, Any]:
+    alert = {
+        "channel": channel,
+        "kind": kind,
+        "previous": "healthy",
+        "since": "2026-11-23T12:00:00+00:00",
+        "health": health.as_json(health.check()),
+    }
+    return envelope(alert, job_type="send-alert")
+
+
+def send(client: FlaskClient, channel: str, kind: str = "changed") -> TestResponse:
+    return deliver(client, a_job(channel, kind), "/api/jobs/send-alert")
+
+
+@pytest.fixture(autouse=True)
+def _trouble(add_jobs: AddJobs) -> None:
+    add_jobs(1, "pending", created_at="now() - interval '2 hours'", job_type="'<b>'")
+
+
+def test_an_email_says_what_is_wrong_and_what_to_do(
+    client: FlaskClient, resend: ResendServer
+) -> None:
+    assert send(client, "email").status_code == 200
+
+    email = resend.sent[0].params
+    assert (email["to"], email["subject"]) == ("ops@example.com", "[Acme] Jobs are unhealthy")
+    assert "nothing was processed for 1 h 0 min, though jobs are due" in email["text"]
+    assert "flask jobs doctor" in email["text"]
+    assert resend.sent[0].idempotency_key
+
+
+def test_slack_gets_a_text_without_markup_of_others(
+    client: FlaskClient, slack: Canned, app: Flask
+) -> None:
+    app.config["APP_NAME"] = "<!channel> & Co"
+
+    assert send(client, "slack", kind="reminder").status_code == 200
+
+    text = json.loads(slack.bodies[0])["text"]
+    assert text.startswith("*[&lt;!channel&gt; &amp; Co] Jobs are still unhealthy*\n")
+
+
+def test_a_webhook_is_signed_and_its_id_is_the_same_at_every_attempt(
+    client: FlaskClient, webhook: Canned
+) -> None:
+    job = a_job("webhook")
+    for webhook.status, answered in ((500, 500), (200, 200)):
+        assert deliver(client, job, "/api/jobs/send-alert").status_code == answered
+
+    first, second = webhook.headers
+    assert first["webhook-id"] == second["webhook-id"]
+    body, stamp = webhook.bodies[1], int(second["webhook-timestamp"])
+    again = signed_headers(SECRET, second["webhook-id"], stamp, body)
+    assert second["webhook-signature"] == again["webhook-signature"]
+    event = json.loads(body)
+    assert (event["type"], event["data"]["verdict"]) == ("job_health.changed", "unhealthy")
+
+
+def test_the_signature_is_that_of_the_standards_own_libraries() -> None:
+    """The vector of https://github.com/standard-webhooks/standard-webhooks, libraries' tests."""
+    message_id, body = "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}'
+
+    headers = signed_headers(SECRET, message_id, 1614265330, body)
+
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize(("status", "answered"), [(500, 500), (404, 489), (410, 489)])
+def test_trouble_is_tried_again_and_a_refusal_is_not(
+    client: FlaskClient, slack: Canned, status: int, answered: int
+) -> None:
+    slack.status = status
+
+    response = send(client, "slack")
+
+    assert response.status_code == answered
+    assert "secret" not in response.text
+
+
+def test_a_rate_limit_is_waited_out(slack: Canned) -> None:
+    slack.status = 429
+
+    with pytest.raises(RetryLater, match="Slack answered 429"):
+        post("Slack", slack.url, b"{}", patience=5)
+
+
+def test_a_channel_that_is_gone_by_now_is_left_out(client: FlaskClient) -> None:
+    response = send(client, "slack")
+
+    assert response.json is not None
+    assert response.json["result"] == {"skipped": "slack is not set up any more"}
+
+
+def test_the_channels_can_be_tried_by_hand(
+    cli: FlaskCliRunner, slack: Canned, resend: ResendServer, app: Flask
+) -> None:
+    assert cli.invoke(args=["jobs", "alerts", "test"]).stdout == "email: sent\nslack: sent\n"
+    assert "A test: jobs are unhealthy" in resend.sent[0].params["subject"]
+
+    slack.status = 404
+    result = cli.invoke(args=["jobs", "alerts", "test"])
+    assert (result.exit_code, result.stderr) == (1, "slack: Slack answered 404\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["test"], "no channel is set up"),
+        (["acknowledge"], "there is nothing to acknowledge"),
+        (["silence", "soon"], "'soon' is no duration"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(cli: FlaskCliRunner, args: list[str], said: str) -> None:
+    result = cli.invoke(args=["jobs", "alerts", *args])
+
+    assert result.exit_code == 2
+    assert said in result.stderr
