@@ -11,7 +11,7 @@ from app.db import db
 from app.jobs import outcome, payloads, redaction, sealing
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
-from app.jobs.errors import Continue, JobTimeout, PermanentError
+from app.jobs.errors import JobTimeout, PermanentError
 from app.jobs.outcome import Completed, Continued
 from app.jobs.registry import JobConfig, get_job_config
 
