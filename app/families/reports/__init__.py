@@ -11,3 +11,4 @@ from app.jobs import JobBlueprint
 bp = JobBlueprint("reports", __name__)
 #: `flask reports …`.
 public = Blueprint("report_commands", __name__, cli_group="reports")
+public.cli.help = "Make reports here and now, and list those that there are."

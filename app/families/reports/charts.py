@@ -82,7 +82,7 @@ def svg(chart: Chart) -> str:
 def describe(chart: Chart) -> str:
     """Say a chart in a sentence, for those who do not see it."""
     if chart.is_empty:
-        return f"{chart.title}: no data in this period."
+        return f"{chart.title}: none in this period."
     if chart.kind is ChartKind.RANKING:
         named = zip(chart.points, chart.series[0].values, strict=True)
         return f"{chart.title}: " + ", ".join(f"{name} {_say(chart, v)}" for name, v in named) + "."

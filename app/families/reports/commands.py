@@ -56,14 +56,14 @@ def generate(
     organization_id: int | None,
     output: str | None,
 ) -> None:
-    r"""Compute a report here and now and write it to a file.
+    """Compute a report here and now and write it to a file.
 
     \b
     Examples:
       flask reports generate monthly-analytics --start 2026-10-01 --end 2026-10-31
       flask reports generate job-performance --format html --output jobs.html
       flask reports generate subscription-summary --format json --output - | jq .figures
-    """
+    """  # noqa: D301 - click leaves the lines after this character as they are
     period = _period(start, end)
     try:
         catalog.get_report_type(report_type)

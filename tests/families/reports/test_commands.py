@@ -19,6 +19,12 @@ def test_types_and_formats_are_listed(cli: FlaskCliRunner) -> None:
     assert all(len(line) <= 100 for line in lines)
 
 
+def test_help_shows_examples_line_by_line(cli: FlaskCliRunner) -> None:
+    lines = cli.invoke(args=["reports", "generate", "--help"]).output.splitlines()
+
+    assert "    flask reports generate job-performance --format html --output jobs.html" in lines
+
+
 def test_types_are_json_for_machines(cli: FlaskCliRunner) -> None:
     said = json.loads(cli.invoke(args=["reports", "types", "--json"]).output)
 

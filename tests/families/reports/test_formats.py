@@ -60,7 +60,7 @@ def test_the_page_runs_and_fetches_nothing_whatever_a_name_says(page: Page) -> N
 def test_every_chart_says_in_words_what_it_shows(page: Page) -> None:
     assert page.count("svg") == page.count("title") - 1 == 4
     assert "Sign-ups by day. Sign-ups: lowest 1, highest 9, last 9." in page.texts
-    assert "No data in this period" in page.texts
+    assert "None in this period" in page.texts
 
 
 def test_every_cell_of_a_table_has_a_header(page: Page) -> None:

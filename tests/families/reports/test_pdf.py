@@ -62,7 +62,7 @@ def test_tables_have_their_rows_totals_and_a_word_on_what_was_left_out(pages: li
 def test_charts_are_vectors_and_one_without_data_says_so(opened: PDF, pages: list[str]) -> None:
     assert not any(page.images for page in opened.pages)
     assert sum(len(page.curves) + len(page.rects) for page in opened.pages[:2]) > 20
-    assert "No data in this period" in " ".join(pages[:2])
+    assert "None in this period" in " ".join(pages[:2])
 
 
 def test_every_font_is_embedded(opened: PDF) -> None:
@@ -93,3 +93,10 @@ def test_without_typst_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(PermanentError, match=r"pip install 'flask-qstash-jobs\[pdf\]'"):
         pdf.render(EMPTY)
+
+
+def test_it_is_tagged_for_screen_readers_and_names_its_language(opened: PDF) -> None:
+    catalog = opened.doc.catalog
+
+    assert catalog["MarkInfo"]["Marked"] is True
+    assert catalog["Lang"] == b"en"
