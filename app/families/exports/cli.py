@@ -14,7 +14,7 @@ from app.families.exports.writers import WRITERS
 
 @public.cli.command("entities")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-def list_entities(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag by its name
+def list_entities(as_json: bool) -> None:
     """List what can be exported: each entity's columns and filters.
 
     \b

@@ -302,8 +302,8 @@ def test_more_rows_than_a_worksheet_holds_are_refused(
 @pytest.mark.parametrize("to", WRITERS)
 def test_a_full_disk_fails_the_attempt_and_leaves_nothing(app: Flask, to: str) -> None:
     # Random enough that no format can compress it away.
-    noise = func.md5(func.random().cast(db.Text))
-    db.session.add_all([User(email=f"{n}@example.com", name=noise) for n in range(3_000)])
+    fill = "SELECT n || '@example.com', md5(random()::text) FROM generate_series(1, 3000) AS n"
+    db.session.execute(db.text(f"INSERT INTO users (email, name) {fill}"))
     db.session.commit()
     payload = replace(USERS, format=to)
 

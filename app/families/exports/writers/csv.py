@@ -35,9 +35,12 @@ class CsvWriter(Writer):
         self.file.write(",".join(column.name for column in self.columns).encode() + b"\r\n")
 
     def write(self, rows: list[Buffer]) -> None:
-        # COPY ends lines with LF; one within a quoted field stays what it is.
-        lines = [row[:-1] for row in rows]
-        self.file.write(b"\r\n".join([*lines, b""]))
+        """Write CRLF where COPY ended a row with LF; one within a quoted field stays what it is."""
+        block = b"".join(rows)
+        if block.count(b"\n") == len(rows):
+            self.file.write(block.replace(b"\n", b"\r\n"))
+        else:
+            self.file.write(b"\r\n".join([*(row[:-1] for row in rows), b""]))
 
     def end(self) -> None:
         """Write nothing: the last row is the end."""
