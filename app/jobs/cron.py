@@ -1,6 +1,7 @@
 """Cron expressions, checked before QStash sees them."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -36,3 +37,31 @@ def checked(cron: str, timezone: str | None) -> str:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise InvalidOption(f'timezone: no zone is called {timezone!r}; try "UTC"') from error
     return f"CRON_TZ={timezone} {cron}"
+
+
+def explain(cron: str) -> str:
+    """Say in words when a schedule fires, as it is if it is none of ours: `At 03:00 every day`."""
+    expression, timezone = _parted(cron)
+    try:
+        words = CronSim(expression, datetime.now(UTC)).explain()
+    except CronSimError:
+        return cron
+    return words if timezone == "UTC" else f"{words}, {timezone}"
+
+
+def next_runs(cron: str, count: int) -> list[datetime]:
+    """Return when a schedule fires next, in its own time zone; none if it is none of ours."""
+    expression, timezone = _parted(cron)
+    try:
+        runs = CronSim(expression, datetime.now(ZoneInfo(timezone)))
+    except (CronSimError, ZoneInfoNotFoundError, ValueError):
+        return []
+    return list(islice(runs, count))
+
+
+def _parted(cron: str) -> tuple[str, str]:
+    """Part an expression of QStash's from its time zone."""
+    if not cron.startswith("CRON_TZ="):
+        return cron, "UTC"
+    timezone, _, expression = cron.removeprefix("CRON_TZ=").partition(" ")
+    return expression, timezone

@@ -18,6 +18,8 @@ _NOT_SHOWN = {"id", "lease_token"}
 GAP = "  "
 #: A column that would be narrower is left as wide as it is.
 NARROWEST = 10
+#: A text that would get less room stands in a line of its own.
+TEXT_ROOM = 30
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -49,18 +51,12 @@ def type_as_json(config: JobConfig) -> dict[str, Any]:
 
 
 def types_table(configs: Sequence[JobConfig]) -> str:
-    head = ("TYPE", "ENDPOINT", "RETRIES", "TIMEOUT", "DESCRIPTION")
+    head = ("TYPE", "ENDPOINT", "RETRIES", "TIMEOUT")
     rows = [
-        (
-            config.type,
-            config.endpoint,
-            str(config.retries),
-            f"{config.timeout} s",
-            config.description,
-        )
+        (config.type, config.endpoint, str(config.retries), f"{config.timeout} s")
         for config in configs
     ]
-    return table([head, *rows])
+    return described([head, *rows], ["DESCRIPTION", *(config.description for config in configs)])
 
 
 def state_line(row: JobExecution) -> str:
@@ -88,6 +84,30 @@ def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
         over = sum(widths) + len(GAP) * (len(widths) - 1) - width()
         widths[column] -= max(0, min(over, widths[column] - NARROWEST))
     return "\n".join(line for row in rows for line in _lines(row, widths))
+
+
+def described(
+    rows: Sequence[Sequence[str]], texts: Sequence[str], *, shrink: Sequence[int] = ()
+) -> str:
+    """Align columns, with a text to each row: behind it, or below where there is little room.
+
+    Args:
+        rows: As for `table`.
+        texts: One for each row; the first is their head. No column where the others are empty.
+        shrink: As for `table`.
+    """
+    lines = table(rows, shrink=shrink).split("\n")
+    wide = max(map(len, lines))
+    if not any(texts[1:]):
+        return "\n".join(lines)
+    room = width() - wide - len(GAP)
+    if room >= TEXT_ROOM:
+        texts = [short(text, room) for text in texts]
+        pairs = zip(lines, texts, strict=True)
+        return "\n".join(f"{line.ljust(wide)}{GAP}{text}".rstrip() for line, text in pairs)
+    texts = ["", *texts[1:]]
+    below = (f"\n    {short(text, width() - 4)}" if text else "" for text in texts)
+    return "\n".join(line + text for line, text in zip(lines, below, strict=True))
 
 
 def width() -> int:
@@ -132,8 +152,11 @@ def short(text: str, width: int) -> str:
 def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     *cells, last = row
     front = "".join(
-        short(cell, room).ljust(room) + GAP for cell, room in zip(cells, widths, strict=False)
+        (cell if len(cell) <= room else short(cell, room)).ljust(room) + GAP
+        for cell, room in zip(cells, widths, strict=False)
     )
-    wrapped = textwrap.wrap(last, widths[-1], break_on_hyphens=False) or [""]
+    wrapped = [last]
+    if len(last) > widths[-1]:
+        wrapped = textwrap.wrap(last, widths[-1], break_on_hyphens=False) or [""]
     for number, part in enumerate(wrapped):
         yield f"{front if number == 0 else ' ' * len(front)}{part}".rstrip()

@@ -19,7 +19,8 @@ _STATS = text(
         SELECT job_type, status, status = 'failed' AND dead_at IS NOT NULL AS dead, created_at,
                CASE WHEN status = 'completed'
                     THEN extract(epoch FROM completed_at - started_at)::float8 END AS ran,
-               CASE WHEN retry_count = 0 AND reschedules = 0 AND generation = 0 AND legs = 0
+               CASE WHEN started_at IS NOT NULL AND retry_count = 0 AND reschedules = 0
+                     AND generation = 0 AND legs = 0
                     THEN greatest(0, extract(epoch FROM
                              started_at - coalesce(available_at, created_at)))::float8 END AS waited
           FROM job_executions

@@ -112,7 +112,7 @@ def test_what_is_changed_is_said(cli: FlaskCliRunner, qstash: QStash) -> None:
 
 
 def test_list_shows_what_calls_this_app(cli: FlaskCliRunner, qstash: QStash) -> None:
-    assert cli.invoke(args=["jobs", "schedules", "list"]).output == "No schedules.\n"
+    assert cli.invoke(args=["jobs", "schedules", "list"]).output.startswith("No schedules.")
     sync(cli)
 
     shown = json.loads(cli.invoke(args=["jobs", "schedules", "list", "--json"]).output)

@@ -11,7 +11,8 @@ from app.jobs.models import Status
 _BIGINT = click.IntRange(-(2**63), 2**63 - 1)
 
 _CONDITIONS = (
-    click.option("--status", type=click.Choice(list(Status)), help="Only jobs in this status."),
+    # By their values: given an enum, click offers its members' names.
+    click.option("--status", type=click.Choice(list(map(str, Status))), help="In this status."),
     click.option(
         "--dead/--retrying",
         default=None,

@@ -13,9 +13,6 @@ from app.jobs.filters import Filter
 from app.jobs.listing import SEARCHED, Page, list_jobs
 from app.jobs.models import JobExecution, Status
 
-#: An error that would get less room stands in a line of its own.
-ERROR_ROOM = 24
-
 
 @jobs.command("list")
 @filtered
@@ -43,20 +40,8 @@ def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any
 
 def _table(rows: list[JobExecution]) -> str:
     head = ("ID", "TYPE", "STATUS", "TRY", "AGE")
-    lines = [head, *(_cells(row) for row in rows)]
-    front = show.table(lines, shrink=(1,)).split("\n")
-    room = show.width() - max(map(len, front)) - len(show.GAP)
     errors = ["ERROR", *(row.error or "" for row in rows)]
-    if not any(errors[1:]):
-        return "\n".join(front)
-    if room >= ERROR_ROOM:
-        wide = max(map(len, front))
-        return "\n".join(
-            f"{line.ljust(wide)}{show.GAP}{show.short(error, room)}".rstrip()
-            for line, error in zip(front, errors, strict=True)
-        )
-    below = [f"\n    {show.short(error, show.width() - 4)}" if error else "" for error in errors]
-    return "\n".join([front[0], *(a + b for a, b in zip(front[1:], below[1:], strict=True))])
+    return show.described([head, *map(_cells, rows)], errors, shrink=(1,))
 
 
 def _cells(row: JobExecution) -> tuple[str, ...]:
@@ -83,8 +68,8 @@ def _tell_of_more(page: Page) -> None:
             f"\nLooked at {SEARCHED:,} jobs with errors, back to {show.time(page.searched_to)}.",
             err=True,
         )
-    given = _without_after(sys.argv[1:]) if sys.argv[1:2] == ["jobs"] else ["jobs", "list"]
-    command = shlex.join(["flask", *given, "--after", page.after or ""])
+    given = sys.argv[sys.argv.index("jobs") :] if "jobs" in sys.argv else ["jobs", "list"]
+    command = shlex.join(["flask", *_without_after(given), "--after", page.after or ""])
     click.echo(f"\nNext page: {command}", err=True)
 
 

@@ -1,29 +1,44 @@
 """`flask jobs schedules`: what QStash has, and making it match the code."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
-from app.jobs import schedules, show
-from app.jobs.cli.group import as_json, jobs, print_json
+from app.jobs import cron, schedule_actions, schedules, show
+from app.jobs.cli.group import as_json, confirm, jobs, print_json, yes
 from app.jobs.schedules import Change
 
-group = AppGroup("schedules", help="List QStash's schedules, and make them match the code.")
+#: How many firings are foretold.
+RUNS = 3
+
+group = AppGroup("schedules", help="See, run, pause and delete QStash's schedules.")
 jobs.add_command(group)
+
+_schedule_id = click.argument("schedule_id", metavar="ID")
 
 
 @group.command("list")
 @as_json
 def list_schedules(as_json: bool) -> None:
-    """List the schedules that call this app; those from the code have ids with `code.` in front."""
+    """List the schedules that call this app, and when they fire next.
+
+    Those that the code declares have ids with `code.` in front.
+    """
     found = [_as_json(schedule) for schedule in schedules.installed()]
     if as_json:
         print_json(found)
         return
-    head = ("ID", "CRON", "DESTINATION", "STATE")
-    lines = [(one["id"], one["cron"], one["destination"], one["state"]) for one in found]
-    click.echo(show.table([head, *lines]) if lines else "No schedules.")
+    if not found:
+        click.echo("No schedules. `flask jobs schedules sync` makes those that the code declares.")
+        return
+    head = ("ID", "STATE", "CRON")
+    lines = show.table([head, *((one["id"], one["state"], one["cron"]) for one in found)])
+    first, *rest = lines.split("\n")
+    click.echo(first)
+    for line, one in zip(rest, found, strict=True):
+        click.echo(f"{line}\n    {one['when']}{_next(one)}")
 
 
 @group.command("sync")
@@ -43,14 +58,81 @@ def sync_schedules(dry_run: bool, as_json: bool) -> None:
         schedules.apply(changes)
 
 
+@group.command("run")
+@_schedule_id
+@as_json
+def run_schedule(schedule_id: str, as_json: bool) -> None:
+    """Do now what a schedule's next firing would do; that comes all the same."""
+    job_id = schedule_actions.run_now(schedule_actions.find(schedule_id))
+    if as_json:
+        print_json({"id": schedule_id, "job_id": job_id})
+    elif job_id is None:
+        click.echo("The maintenance is done.")
+    else:
+        click.echo(f"{job_id}\nFollow it with: flask jobs watch {job_id}")
+
+
+@group.command("pause")
+@_schedule_id
+@as_json
+def pause_schedule(schedule_id: str, as_json: bool) -> None:
+    """Have a schedule not fire until it is resumed."""
+    _change(schedule_id, schedule_actions.pause, "paused", machine=as_json)
+
+
+@group.command("resume")
+@_schedule_id
+@as_json
+def resume_schedule(schedule_id: str, as_json: bool) -> None:
+    """Have a paused schedule fire again."""
+    _change(schedule_id, schedule_actions.resume, "active", machine=as_json)
+
+
+@group.command("delete")
+@_schedule_id
+@yes
+@as_json
+def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
+    """Delete a schedule at QStash; `sync` makes one again that the code declares."""
+    schedule = schedule_actions.find(schedule_id)
+    if not yes:
+        confirm(f"Delete the schedule {schedule_id} ({cron.explain(schedule.cron)})?")
+    _change(schedule_id, schedule_actions.delete, "deleted", machine=as_json)
+
+
+def _change(schedule_id: str, change: Callable[[Any], None], state: str, *, machine: bool) -> None:
+    change(schedule_actions.find(schedule_id))
+    if machine:
+        print_json({"id": schedule_id, "state": state})
+    else:
+        click.echo(f"{schedule_id} is {state}.")
+
+
 def _as_json(schedule: Any) -> dict[str, Any]:
     return {
         "id": schedule.schedule_id,
         "cron": schedule.cron,
+        "when": cron.explain(schedule.cron),
+        "next": [run.isoformat() for run in cron.next_runs(schedule.cron, RUNS)],
         "destination": schedule.destination,
         "state": "paused" if schedule.paused else "active",
         "from_code": schedules.is_ours(schedule),
     }
+
+
+def _next(one: dict[str, Any]) -> str:
+    """Say when it fires next, in the schedule's own time zone."""
+    if one["state"] == "paused" or not one["next"]:
+        return ""
+    runs = cron.next_runs(one["cron"], RUNS)
+    times = [f"{run:%H:%M}" for run in runs]
+    # The day stands where it is another than that of the run before.
+    days = [None, *(run.date() for run in runs[:-1])]
+    said = [
+        time if run.date() == day else f"{run:%a %d %b} {time}"
+        for run, day, time in zip(runs, days, times, strict=True)
+    ]
+    return f"\n    next: {', '.join(said)} {runs[0]:%Z}"
 
 
 def _change_as_json(change: Change) -> dict[str, Any]:

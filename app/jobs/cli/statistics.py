@@ -1,5 +1,6 @@
 """`flask jobs stats`: how many, how fast, how long they waited."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -10,7 +11,10 @@ from app.jobs.cli.group import as_json, jobs, print_json
 from app.jobs.cli.job_type import JobType
 from app.jobs.stats import COUNTED, Statistic, stats
 
-HEAD = ("TYPE", "STATUS", "JOBS", "PER MIN", "AVERAGE", "P50", "P95", "WAIT P50", "WAIT P95")
+HEAD = ("TYPE", "STATUS", "JOBS", "/MIN", "AVG", "P50", "P95", "WAIT", "W-P95")
+
+#: Below how many seconds a time is told in a unit of how many.
+_UNITS = ((1, 0.001, "ms"), (100, 1, "s"), (6_000, 60, "m"), (172_800, 3600, "h"))
 
 
 @jobs.command("stats")
@@ -42,9 +46,25 @@ def show_stats(since: int, job_type: str | None, as_json: bool) -> None:
     if not found.rows:
         click.echo(f"No jobs in the last {show.duration(found.seconds)}.")
         return
-    click.echo(show.table([HEAD, *(_cells(row) for row in found.rows)], shrink=(0,)))
-    counted = f"the newest {COUNTED:,}: " if found.capped else ""
-    click.echo(f"\n{counted}jobs of the last {show.duration(found.seconds)}")
+    counted = f"the newest {COUNTED:,} jobs, of the last" if found.capped else "jobs of the last"
+    click.echo(f"{_table(found.rows)}\n\n{counted} {show.duration(found.seconds)}")
+    click.echo("AVG, P50, P95: how long they ran; WAIT, W-P95: waited before, P50 and P95")
+
+
+def _table(rows: Sequence[Statistic]) -> str:
+    """Align texts on the left, numbers on the right."""
+    lines = [HEAD, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return show.table(
+        [
+            (
+                *line[:2],
+                *(cell.rjust(wide) for cell, wide in zip(line[2:], widths[2:], strict=True)),
+            )
+            for line in lines
+        ],
+        shrink=(0,),
+    )
 
 
 def _cells(row: Statistic) -> tuple[str, ...]:
@@ -57,5 +77,14 @@ def _cells(row: Statistic) -> tuple[str, ...]:
         status,
         f"{row.count:,}",
         f"{row.per_minute:,.1f}",
-        *map(show.duration, times),
+        *map(_brief, times),
     )
+
+
+def _brief(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    for below, unit, name in _UNITS:
+        if seconds < below:
+            return f"{seconds / unit:.{0 if name == 'ms' else 1}f}{name}"
+    return f"{seconds / 86400:.1f}d"

@@ -1,0 +1,118 @@
+"""`flask jobs dlq`: what QStash has given up."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from app.jobs import dead_letter_queue, show
+from app.jobs.cli.group import FAILED, Refused, as_json, confirm, jobs, print_json, yes
+from app.jobs.cli.job_type import JobType
+from app.jobs.dead_letter_queue import Letter
+
+group = AppGroup("dlq", help="See, retry and delete the dead letters that QStash keeps.")
+jobs.add_command(group)
+
+_type = click.option(
+    "--type", "job_type", type=JobType(recorded=True), help="Only of this job type."
+)
+
+
+@group.command("list")
+@_type
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@as_json
+def list_letters(job_type: str | None, limit: int, as_json: bool) -> None:
+    """List the dead letters of this app's jobs, the oldest first.
+
+    QStash keeps them for some days. The jobs' rows here are dead, and stay: `flask jobs list
+    --dead` shows them, `flask jobs retry` brings them back without their letters.
+    """
+    found = dead_letter_queue.letters(job_type=job_type, limit=limit + 1)
+    if as_json:
+        print_json([_as_json(letter) for letter in found[:limit]])
+        return
+    click.echo(_table(found[:limit]) if found else "No dead letters.")
+    if len(found) > limit:
+        click.echo(f"\nThere are more than {limit}; see more by --limit.", err=True)
+
+
+def _changing(command: Callable[..., None]) -> Callable[..., None]:
+    options = (
+        click.argument("dlq_ids", metavar="[ID]...", nargs=-1),
+        _type,
+        click.option("--all", "everything", is_flag=True, help="All letters of this app's jobs."),
+        yes,
+        as_json,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@group.command("retry")
+@_changing
+def retry_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
+    r"""Have QStash deliver dead letters again, each with all its retries.
+
+    \b
+    Examples:
+      flask jobs dlq retry 1725323658779-0
+      flask jobs dlq retry --type send-email
+    """
+    _act("retry", dead_letter_queue.retry, dlq_ids, **options)
+
+
+@group.command("delete")
+@_changing
+def delete_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
+    """Have QStash forget dead letters; the jobs' rows stay."""
+    _act("delete", dead_letter_queue.delete, dlq_ids, **options)
+
+
+def _act(
+    action: str,
+    act: Callable[[Sequence[str]], int],
+    dlq_ids: Sequence[str],
+    *,
+    job_type: str | None,
+    everything: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Preview, ask, act, say; exit code 1 where a named letter is not there."""
+    named = len(dlq_ids)
+    if not named and job_type is None and not everything:
+        raise Refused("say which letters: ids, --type or --all")
+    if not named:
+        dlq_ids = [letter.dlq_id for letter in dead_letter_queue.letters(job_type=job_type)]
+    if dlq_ids and not yes and (not named or action == "delete"):
+        confirm(f"{action.capitalize()} {_count(len(dlq_ids))}?")
+    count = act(dlq_ids)
+    if as_json:
+        print_json({"action": action, "count": count})
+    else:
+        click.echo(f"{action}: {_count(count)}")
+    if count < named:
+        click.echo(f"{named - count} of the named letters are not there", err=True)
+        sys.exit(FAILED)
+
+
+def _table(letters: Sequence[Letter]) -> str:
+    head = ("ID", "TYPE", "AGE", "JOB")
+    lines = [
+        (letter.dlq_id, letter.job_type or "-", show.age(letter.created_at), letter.job_id or "-")
+        for letter in letters
+    ]
+    return show.described([head, *lines], ["ERROR", *(one.error for one in letters)], shrink=(1,))
+
+
+def _as_json(letter: Letter) -> dict[str, Any]:
+    return {**asdict(letter), "created_at": letter.created_at.isoformat()}
+
+
+def _count(letters: int) -> str:
+    return "1 letter" if letters == 1 else f"{letters:,} letters"

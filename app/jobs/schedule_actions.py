@@ -1,0 +1,91 @@
+"""What people do to QStash's schedules by hand: run now, pause, resume, delete."""
+
+from typing import TYPE_CHECKING
+
+from flask import current_app
+from marshmallow import ValidationError
+
+from app.jobs import dispatcher, jsonb, maintenance, outbox, sealing
+from app.jobs.errors import InvalidDelivery, InvalidOption, flatten
+from app.jobs.registry import JobConfig, registry_of
+from app.jobs.routes import MAINTENANCE
+from app.jobs.schedules import installed
+from app.jobs.schemas import Envelope, EnvelopeSchema
+
+if TYPE_CHECKING:
+    from qstash.schedule import Schedule
+
+_envelopes = EnvelopeSchema()
+
+
+def find(schedule_id: str) -> "Schedule":
+    """Return a schedule that calls this app.
+
+    Raises:
+        InvalidOption: There is none.
+        PublishUnavailable, PublishRefused: QStash does not tell.
+    """
+    for schedule in installed():
+        if schedule.schedule_id == schedule_id:
+            return schedule
+    raise InvalidOption(
+        f"no schedule {schedule_id!r} calls this app; `flask jobs schedules list` shows those that"
+        " do, `flask jobs schedules sync` makes those of the code"
+    )
+
+
+def run_now(schedule: "Schedule") -> str | None:
+    """Do what a firing would do, at once; its next firing comes as it would have.
+
+    Returns:
+        The id of the job that was enqueued; None for the maintenance, which is done on return.
+
+    Raises:
+        InvalidOption: What it would deliver is no job that this app takes.
+        PublishRefused: QStash will not take the job.
+    """
+    if schedule.destination == outbox.publisher().destination(MAINTENANCE):
+        maintenance.sweep()
+        return None
+    config = _config(schedule)
+    envelope = _envelope(schedule)
+    try:
+        payload = sealing.unseal(envelope, "")
+    except InvalidDelivery as error:
+        raise InvalidOption(f"{schedule.schedule_id}: {error}: {flatten(error.errors)}") from error
+    owner = envelope.metadata
+    return dispatcher.enqueue(
+        config.type, payload, user_id=owner.user_id, organization_id=owner.organization_id
+    )
+
+
+def pause(schedule: "Schedule") -> None:
+    outbox.publisher().ask(lambda qstash: qstash.schedule.pause(schedule.schedule_id))
+
+
+def resume(schedule: "Schedule") -> None:
+    outbox.publisher().ask(lambda qstash: qstash.schedule.resume(schedule.schedule_id))
+
+
+def delete(schedule: "Schedule") -> None:
+    outbox.publisher().ask(lambda qstash: qstash.schedule.delete(schedule.schedule_id))
+
+
+def _config(schedule: "Schedule") -> JobConfig:
+    for config in registry_of(current_app):
+        if schedule.destination == outbox.publisher().destination(config.endpoint):
+            return config
+    raise InvalidOption(
+        f"{schedule.schedule_id}: no job type of this app is at {schedule.destination}; delete it,"
+        " or bring the type back"
+    )
+
+
+def _envelope(schedule: "Schedule") -> Envelope:
+    try:
+        envelope: Envelope = _envelopes.load(jsonb.loads(schedule.body or ""))
+    except (ValueError, ValidationError) as error:
+        raise InvalidOption(
+            f"{schedule.schedule_id}: what it delivers is no job: {error}"
+        ) from error
+    return envelope

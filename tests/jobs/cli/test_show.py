@@ -1,0 +1,138 @@
+"""`flask jobs show` and `stats`."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskCliRunner
+
+from app.jobs import actions, stats
+from app.jobs.filters import Filter
+from tests.jobs.cli.test_list import recorded
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ATTEMPTS = [
+    {
+        "number": 1,
+        "started_at": (NOW + timedelta(seconds=2)).isoformat(),
+        "duration_ms": 120,
+        "outcome": "failed",
+        "status": 500,
+        "error": "ValueError: no",
+        "traceback": "Traceback (most recent call last): line 7",
+    },
+    {"number": 2, "started_at": (NOW + timedelta(seconds=14)).isoformat(), "outcome": "lost"},
+]
+
+
+def failed(**values: Any) -> str:
+    times = {"created_at": NOW, "published_at": NOW + timedelta(seconds=1)}
+    ended = {"completed_at": NOW + timedelta(minutes=3), "dead_at": NOW + timedelta(minutes=3)}
+    given = {"status": "failed", "attempts": ATTEMPTS, "error": "ValueError: no", **values}
+    return recorded(**times, **ended, **given)
+
+
+def test_show_tells_what_happened_in_its_order(cli: FlaskCliRunner) -> None:
+    job_id = failed()
+    actions.cancel(Filter(job_ids=(job_id,)), by="ann")
+
+    out = cli.invoke(args=["jobs", "show", job_id]).output
+
+    told = ["created", "+1.0 s", "published", "attempt 1: failed, after 120 ms, answered 500"]
+    told += ["ValueError: no", "+12.0 s", "attempt 2: lost", "cancel by ann", "cancelled"]
+    places = [out.index(what, out.index("WHAT HAPPENED")) for what in told]
+    assert places == sorted(places)
+
+
+def test_a_traceback_is_shown_when_asked_for(cli: FlaskCliRunner) -> None:
+    job_id = failed()
+
+    assert "line 7" not in cli.invoke(args=["jobs", "show", job_id]).output
+    assert "line 7" in cli.invoke(args=["jobs", "show", job_id, "--traceback"]).output
+
+
+@pytest.mark.parametrize("machine", [[], ["--json"]])
+def test_what_is_named_a_secret_is_not_shown(cli: FlaskCliRunner, machine: list[str]) -> None:
+    payload = {"apiKey": "hunter2", "deep": [{"resetToken": ["hunter2"]}], "tokens": 3, "pin": None}
+    options = {"headers": {"Authorization": "Bearer hunter2"}}
+    job_id = recorded(payload={"payload": payload}, options=options, result={"password": "hunter2"})
+
+    for command in (["show", job_id], ["list"]):
+        out = cli.invoke(args=["jobs", *command, *machine]).output
+        assert "hunter2" not in out
+    shown = json.loads(cli.invoke(args=["jobs", "show", job_id, "--json"]).output)["payload"]
+    assert shown["payload"]["tokens"] == 3
+
+
+def test_show_in_json_has_the_audit(cli: FlaskCliRunner) -> None:
+    job_id = failed()
+    actions.cancel(Filter(dead=True), by="ann")
+
+    audit = json.loads(cli.invoke(args=["jobs", "show", job_id, "--json"]).output)["audit"]
+
+    assert [(entry["actor"], entry["action"]) for entry in audit] == [("ann", "cancel")]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_show_fits_the_terminal(cli: FlaskCliRunner, columns: int) -> None:
+    job_id = failed(error="ValueError: " + "no " * 99, message_id="msg_" + "x" * 60)
+
+    out = cli.invoke(args=["jobs", "show", job_id], env={"COLUMNS": str(columns)}).output
+
+    assert max(map(len, out.splitlines())) <= columns
+
+
+def ran(seconds: float, **values: Any) -> None:
+    created = datetime.now(UTC) - timedelta(minutes=10)
+    started = created + timedelta(seconds=2)
+    ended = started + timedelta(seconds=seconds)
+    given = {"created_at": created, "started_at": started, "completed_at": ended}
+    recorded(**{"status": "completed", **given, **values})
+
+
+def test_stats_count_by_type_and_status_with_times(cli: FlaskCliRunner) -> None:
+    for seconds in (1, 2, 6):
+        ran(seconds)
+    recorded(job_type="noop", status="failed", dead_at=NOW)
+    ran(9, created_at=datetime.now(UTC) - timedelta(hours=2))
+
+    found = json.loads(cli.invoke(args=["jobs", "stats", "--json"]).output)["stats"]
+
+    assert [(row["job_type"], row["status"], row["dead"], row["count"]) for row in found] == [
+        ("noop", "failed", True, 1),
+        ("sample", "completed", False, 3),
+    ]
+    assert found[1]["per_minute"] == pytest.approx(3 / 60)
+    times = [found[1][name] for name in ("average", "p50", "p95", "waited_p50")]
+    assert times == pytest.approx([3, 2, 5.6, 2])
+    assert found[0]["p50"] is None
+
+
+def test_stats_of_too_many_jobs_are_those_of_the_newest(
+    cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stats, "COUNTED", 2)
+    for minutes in (1, 2, 30):
+        recorded(created_at=datetime.now(UTC) - timedelta(minutes=minutes))
+
+    found = json.loads(cli.invoke(args=["jobs", "stats", "--json"]).output)
+
+    assert (found["capped"], found["stats"][0]["count"]) == (True, 2)
+    assert found["seconds"] == pytest.approx(120, abs=5)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_stats_fit_the_terminal(cli: FlaskCliRunner, columns: int) -> None:
+    ran(100, job_type="process-stripe-webhook")
+
+    out = cli.invoke(args=["jobs", "stats"], env={"COLUMNS": str(columns)}).output
+
+    assert max(map(len, out.splitlines())) <= columns
+    assert "1.7m" in out
+
+
+def test_stats_of_nothing_say_so(cli: FlaskCliRunner) -> None:
+    out = cli.invoke(args=["jobs", "stats", "--since", "15m"]).output
+
+    assert out == "No jobs in the last 15 m 0 s.\n"
