@@ -15,6 +15,7 @@ JobsError
 │   └── NewerPayload          503: until this process, too, runs the newer code
 ├── IllegalTransition         a state change that the state machine does not know
 ├── ActionRefused             a manual action on all jobs that nobody asked for
+├── ScaffoldRefused           a new job type that cannot be written
 ├── DatabaseUnavailable       nothing was recorded
 └── HandlerError              what a handler raises to say what should happen next
     ├── PermanentError        do not retry
@@ -108,6 +109,10 @@ class IllegalTransition(JobsError):
 
 class ActionRefused(JobsError):
     """No filter was given: say which jobs, or that all of them are meant."""
+
+
+class ScaffoldRefused(JobsError):
+    """The new job type cannot be written as asked for."""
 
 
 class DatabaseUnavailable(JobsError):

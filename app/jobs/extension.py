@@ -47,6 +47,7 @@ class State:
     registry: JobRegistry
     publisher: Publisher
     background: BackgroundPublisher | None
+    families: str | None
 
 
 class Jobs:
@@ -98,7 +99,9 @@ class Jobs:
         if missing:
             raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
         app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
-        app.extensions["jobs"] = State(JobRegistry(), _publisher(app.config), _background(app))
+        app.extensions["jobs"] = State(
+            JobRegistry(), _publisher(app.config), _background(app), families
+        )
         request_id.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)

@@ -1,0 +1,80 @@
+"""`flask jobs new`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import current_app
+
+from app.jobs.cli.group import as_json, jobs, print_json
+from app.jobs.errors import ScaffoldRefused
+from app.jobs.scaffold.kinds import KINDS
+from app.jobs.scaffold.names import check_family, check_type, parse_fields
+from app.jobs.scaffold.write import NewJob, files, write
+
+
+@jobs.command("new")
+@click.argument("family")
+@click.argument("job_type", metavar="TYPE")
+@click.option(
+    "--field",
+    "given",
+    multiple=True,
+    metavar="NAME:TYPE",
+    help=f"A field of the payload, `?` behind the type where it may be left out. Types: "
+    f"{', '.join(KINDS)}.",
+)
+@click.option("--description", default="", help="One line for `flask jobs types`.")
+@click.option("--retries", default=3, show_default=True, type=click.IntRange(0))
+@click.option("--timeout", default=60, show_default=True, type=click.IntRange(1), help="Seconds.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@as_json
+def new_job(
+    family: str, job_type: str, given: tuple[str, ...], *, dry_run: bool, as_json: bool, **rest: Any
+) -> None:
+    r"""Write a job type TYPE into FAMILY, and the family where it is new, with tests that pass.
+
+    \b
+    flask jobs new sms send-sms --field to:str --field text:str
+    flask jobs new billing close-month --field month:date --field note:str? --retries 1
+    """
+    families = current_app.extensions["jobs"].families
+    if families is None:
+        raise ScaffoldRefused("this app names no package of families: Jobs.init_app(families=…)")
+    new = NewJob(
+        families=families,
+        family=check_family(family),
+        type=check_type(job_type),
+        fields=parse_fields(given),
+        **{**rest, "description": rest["description"] or _sentence(job_type)},
+    )
+    wanted = files(current_app, new)
+    if not dry_run:
+        write(wanted)
+    _report(new, list(wanted), dry_run=dry_run, as_json=as_json)
+
+
+def _sentence(job_type: str) -> str:
+    return job_type.replace("-", " ").capitalize()
+
+
+def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> None:
+    names = [_relative(path) for path in paths]
+    if as_json:
+        print_json({"type": new.type, "dryRun": dry_run, "files": names})
+        return
+    click.echo("Would write:" if dry_run else "Wrote:")
+    for name in names:
+        click.echo(f"  {name}")
+    if not dry_run:
+        job, test = names[-2:]
+        click.echo(
+            f"\n{new.type} is registered by being there: nothing else has to be told. Next:\n"
+            f"  pytest {test}\n"
+            f"  put your own code into carry_out() in {job}"
+        )
+
+
+def _relative(path: Path) -> str:
+    root = Path(current_app.root_path).parent
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,95 @@
+"""The names that a new job is made of, checked before anything is written."""
+
+import keyword
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from app.jobs.errors import ScaffoldRefused
+from app.jobs.scaffold.kinds import KINDS, Kind
+from app.jobs.schemas import camel_case
+
+_SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MAX_TYPE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a payload; `wire` is its name in JSON."""
+
+    name: str
+    kind: Kind
+    required: bool
+
+    @property
+    def wire(self) -> str:
+        return camel_case(self.name)
+
+    @property
+    def annotation(self) -> str:
+        return self.kind.python if self.required else f"{self.kind.python} | None = None"
+
+    @property
+    def declaration(self) -> str:
+        common = "required=True" if self.required else "allow_none=True"
+        first = [one for one in self.kind.arguments if "=" not in one]
+        rest = [one for one in self.kind.arguments if "=" in one]
+        return f"fields.{self.kind.field}({', '.join([*first, common, *rest])})"
+
+
+def check_family(name: str) -> str:
+    """Return the name.
+
+    Raises:
+        ScaffoldRefused: It cannot be that of a package.
+    """
+    if not _SNAKE.fullmatch(name) or keyword.iskeyword(name):
+        raise ScaffoldRefused(f"FAMILY {name!r}: take a package's name, such as sms or push_notes")
+    return name
+
+
+def check_type(name: str) -> str:
+    """Return the name.
+
+    Raises:
+        ScaffoldRefused: It is not in kebab case, or too long.
+    """
+    if not _KEBAB.fullmatch(name) or keyword.iskeyword(name) or len(name) > MAX_TYPE:
+        raise ScaffoldRefused(
+            f"TYPE {name!r}: take words in lower case with dashes between, such as send-sms"
+        )
+    return name
+
+
+def parse_field(given: str) -> Field:
+    """Read `name:type`, or `name:type?` for one that may be left out.
+
+    Raises:
+        ScaffoldRefused: The message names the field, the reason and the fix.
+    """
+    name, separator, kind = given.partition(":")
+    if not separator:
+        raise ScaffoldRefused(f"--field {given!r}: say its type, too, such as {given}:str")
+    if not _SNAKE.fullmatch(name) or keyword.iskeyword(name):
+        raise ScaffoldRefused(f"--field {given!r}: a field's name is like phone_number")
+    required = not kind.endswith("?")
+    kind = kind.removesuffix("?")
+    if kind not in KINDS:
+        near = ", ".join(get_close_matches(kind, KINDS) or KINDS)
+        raise ScaffoldRefused(f"--field {given!r}: unknown type {kind!r}; did you mean: {near}?")
+    return Field(name, KINDS[kind], required)
+
+
+def parse_fields(given: tuple[str, ...]) -> list[Field]:
+    """Read all, those that are required first, as a dataclass wants them.
+
+    Raises:
+        ScaffoldRefused: One is wrong, or two have the same name.
+    """
+    fields = [parse_field(one) for one in given]
+    names = [field.name for field in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise ScaffoldRefused(f"--field {name!r} is given twice")
+    return sorted(fields, key=lambda field: not field.required)

@@ -1,0 +1,107 @@
+"""From names to files: all of them, or none."""
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from flask import Flask
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.jobs.errors import ScaffoldRefused
+from app.jobs.registry import registry_of
+from app.jobs.scaffold.names import Field
+
+_templates = Environment(
+    loader=PackageLoader("app.jobs.scaffold"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - what is made is Python
+)
+_templates.filters["literal"] = lambda value: (
+    json.dumps(value) if isinstance(value, str | list | dict) else repr(value)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job type that is to be written.
+
+    Attributes:
+        families: The package of all families, such as "app.families".
+    """
+
+    families: str
+    family: str
+    type: str
+    fields: list[Field]
+    description: str
+    retries: int
+    timeout: int
+
+    @property
+    def module(self) -> str:
+        return self.type.replace("-", "_")
+
+    @property
+    def model(self) -> str:
+        """Return the class of the payload: `send-sms` carries a `SendSms`."""
+        return "".join(part.capitalize() for part in self.type.split("-"))
+
+
+def files(app: Flask, new: NewJob) -> dict[Path, str]:
+    """Return the text of each file to write, by its path.
+
+    Raises:
+        ScaffoldRefused: The type or one of the files is there already.
+    """
+    taken = {config.type: config for config in registry_of(app)}.get(new.type)
+    if taken:
+        raise ScaffoldRefused(f"job type {new.type!r} is there already: {taken.handler.__module__}")
+    family = Path(import_module(new.families).__path__[0]) / new.family
+    tests = Path(app.root_path).parent / "tests" / family.parent.name / new.family
+    wanted = {
+        family / f"{new.module}.py": _render("job.py", new),
+        tests / f"test_{new.module}.py": _render("test.py", new),
+    }
+    for path in wanted:
+        if path.exists():
+            raise ScaffoldRefused(f"{path} is there already; nothing was written")
+    if not (family / "__init__.py").exists():
+        wanted = {family / "__init__.py": _render("family.py", new), **wanted}
+    missing = [folder / "__init__.py" for folder in (tests.parent, tests)]
+    return {path: "" for path in missing if not path.exists()} | wanted
+
+
+def write(wanted: dict[Path, str]) -> None:
+    """Write the files; if one cannot be written, those before it are taken back.
+
+    Raises:
+        ScaffoldRefused: The disk said no.
+    """
+    written: list[Path] = []
+    try:
+        for path, text in wanted.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as error:
+        for path in written:
+            path.unlink()
+        raise ScaffoldRefused(f"nothing was written: {error}") from error
+
+
+def _render(name: str, new: NewJob) -> str:
+    return _templates.get_template(f"{name}.jinja").render(new=new, imports=_imports(new))
+
+
+def _imports(new: NewJob) -> list[str]:
+    """Return the job's imports from the standard library, as a formatter would order them."""
+    names = {"dataclasses": {"dataclass"}, "typing": {"Any"}}
+    for field in new.fields:
+        if field.kind.source:
+            names.setdefault(field.kind.source, set()).add(field.kind.python)
+    return [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
