@@ -1,16 +1,9 @@
-"""What a handler's return or exception means, as a value, and how QStash is answered.
-
-The answers are those of QStash's protocol: 2xx ends a message, 489 with
-`Upstash-NonRetryable-Error` sends it to the dead-letter queue at once, anything else is retried
-(https://upstash.com/docs/qstash/features/retry).
-"""
+"""What a handler's return or exception means, as a value; `answers` tells QStash."""
 
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from flask import Response, jsonify
 
 from app.jobs import jsonb
 from app.jobs.errors import (
@@ -27,6 +20,7 @@ from app.jobs.redaction import scrub
 
 MAX_RESULT_BYTES = 64 * 1024
 MAX_TRACEBACK_CHARS = 16 * 1024
+#: Seconds after which QStash should try again what could not be done just now.
 RETRY_SOON = 5
 #: Seconds after which a job that its process had to let go is delivered again.
 RELEASE_DELAY = 5
@@ -208,50 +202,3 @@ def not_handed_over() -> Failed:
     """Return the answer to give when the next leg could not be published: QStash retries."""
     message = "the next leg is not published yet"
     return Failed(Continue.__name__, message, traceback="", permanent=False, retry_after=RETRY_SOON)
-
-
-def answer(job_id: str, outcome: Outcome) -> Response:
-    match outcome:
-        case Completed(result):
-            done: dict[str, Any] = {"jobId": job_id, "result": result}
-        case Continued(legs=legs):
-            done = {"continued": legs}
-        case Rescheduled(delay):
-            done = {"rescheduled": delay}
-        case Cancelled():
-            done = {"skipped": "cancelled"}
-        case Lost():
-            return busy("another delivery took this job over")
-        case Failed(permanent=True):
-            return refuse(outcome.kind, job_id=job_id)
-        case Failed():
-            return _try_again(job_id, outcome)
-    return jsonify(success=True, **done)
-
-
-def _try_again(job_id: str, outcome: Failed) -> Response:
-    response = jsonify(error=outcome.kind, jobId=job_id)
-    response.status_code = 500
-    if outcome.retry_after is not None:
-        response.headers["Retry-After"] = str(max(0, round(outcome.retry_after)))
-    return response
-
-
-def skipped(why: str) -> Response:
-    return jsonify(success=True, skipped=why)
-
-
-def refuse(error: str, **details: Any) -> Response:
-    """Tell QStash that no retry can help."""
-    response = jsonify(error=error, **details)
-    response.status_code = 489
-    response.headers["Upstash-NonRetryable-Error"] = "true"
-    return response
-
-
-def busy(reason: str, retry_after: float = RETRY_SOON) -> Response:
-    """Tell QStash to try again in `retry_after` seconds; nothing was started."""
-    response = jsonify(error=reason)
-    response.status_code = 503
-    response.headers["Retry-After"] = str(max(1, round(retry_after + 0.5)))
-    return response

@@ -8,7 +8,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
-from app.jobs import outcome
+from app.jobs import answers
 from app.jobs.errors import DatabaseUnavailable
 from app.jobs.routes import bp
 from app.jobs.signature import signed
@@ -30,5 +30,5 @@ def answer_probe() -> ResponseReturnValue:
     try:
         in_transaction(lambda tx: tx.execute(_NOTIFY, {"channel": CHANNEL, "nonce": nonce}))
     except DatabaseUnavailable:
-        return outcome.busy("the database is unavailable")
+        return answers.busy("the database is unavailable")
     return {"success": True}

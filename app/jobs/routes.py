@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from app.jobs import dead_letters, maintenance, outcome
+from app.jobs import answers, dead_letters, maintenance
 from app.jobs.dead_letters import DeadLetter
 from app.jobs.errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
 from app.jobs.forwarding import forward
@@ -31,15 +31,15 @@ def failure_callback() -> ResponseReturnValue:
         letter = dead_letters.from_callback(request.get_data(), request.args.get("forward"))
         verdict = in_transaction(lambda tx: dead_letters.record(tx, letter))
         if verdict.wait:
-            return outcome.busy("the job's handler is still running", verdict.wait)
+            return answers.busy("the job's handler is still running", verdict.wait)
         if not verdict.superseded:
             forward(letter)
     except InvalidDelivery as error:
         log.warning("[jobs] Failure callback refused", extra={"error": str(error)})
-        return outcome.refuse(str(error), errors=error.errors)
+        return answers.refuse(str(error), errors=error.errors)
     except (DatabaseUnavailable, PublishUnavailable) as error:
         log.error("[jobs] Failure callback put off", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
-        return outcome.busy("the database or QStash is unavailable")
+        return answers.busy("the database or QStash is unavailable")
     if verdict.changed:
         log.error("[jobs] Job given up by QStash", extra=_about(letter))
     return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
@@ -53,7 +53,7 @@ def run_maintenance() -> ResponseReturnValue:
         report = maintenance.sweep()
     except DatabaseUnavailable as error:
         log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
-        return outcome.busy("the database is unavailable")
+        return answers.busy("the database is unavailable")
     return {"success": True, **asdict(report)}
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import executions, leases, outcome, republish, versions
+from app.jobs import answers, executions, leases, outcome, republish, versions
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
 from app.jobs.delivery import Delivery, parse, retried
@@ -45,12 +45,12 @@ INTERRUPT_AFTER = 0.5
 def deliver(config: JobConfig) -> Response:
     """Execute the job that the current, verified request delivers, and answer QStash."""
     if is_draining():
-        return outcome.busy("this process is about to stop")
+        return answers.busy("this process is about to stop")
     try:
         return _deliver(config)
     except DatabaseUnavailable as error:
         log.error("[jobs] Database unavailable", extra={"type": config.type, "error": str(error)})  # noqa: TRY400 - the message says it all
-        return outcome.busy("the database is unavailable")
+        return answers.busy("the database is unavailable")
 
 
 def _deliver(config: JobConfig) -> Response:
@@ -69,11 +69,11 @@ def _deliver(config: JobConfig) -> Response:
         return _refuse(config, error)
     except NewerPayload as error:
         log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
-        return outcome.busy(str(error), versions.retry_after(config, retried()))
+        return answers.busy(str(error), versions.retry_after(config, retried()))
     if isinstance(lease, Response):
         return lease
     done, timing = _execute(config, delivery, lease)
-    return outcome.answer(lease.job_id, record(config, lease, done, timing))
+    return answers.answer(lease.job_id, record(config, lease, done, timing))
 
 
 def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
@@ -89,18 +89,18 @@ def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
     if row.is_final:
         state = "dead" if row.dead else row.status
         log.info("[jobs] Delivery skipped", extra={"jobId": delivery.job_id, "status": state})
-        return outcome.skipped(state)
+        return answers.skipped(state)
     if row.handed_over:
         return _hand_over_again(config, delivery)
-    return outcome.busy("another delivery has this job", row.lease_left or 0)
+    return answers.busy("another delivery has this job", row.lease_left or 0)
 
 
 def _hand_over_again(config: JobConfig, delivery: Delivery) -> Response:
     """See that the next leg is published, as the process may have died on its way to that."""
     waiting = republish.publish_job(delivery.job_id).waiting
     if waiting and delivery.retried < config.retries:
-        return outcome.busy(outcome.not_handed_over().error)
-    return outcome.skipped("continued")
+        return answers.busy(outcome.not_handed_over().error)
+    return answers.skipped("continued")
 
 
 def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
@@ -110,7 +110,7 @@ def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
         executions.create_job_execution(tx, delivery.row(config))
         return leases.claim(tx, delivery.claim(config))
 
-    return in_transaction(arrive) or outcome.busy("another delivery has this job")
+    return in_transaction(arrive) or answers.busy("another delivery has this job")
 
 
 def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
@@ -163,7 +163,7 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Response:
     if error.job_id is not None:
         job_id, reason = error.job_id, f"{error}: {flatten(error.errors)}".removesuffix(": ")
         in_transaction(lambda tx: executions.mark_dead(tx, job_id, reason))
-    return outcome.refuse(str(error), errors=error.errors)
+    return answers.refuse(str(error), errors=error.errors)
 
 
 @event.listens_for(db.session, "after_begin")
