@@ -20,10 +20,11 @@ from app.artifacts.errors import (
     StoreUnavailable,
 )
 from app.artifacts.files import create, delete, resume, store
-from app.artifacts.links import link
+from app.artifacts.links import link, links_of
 from app.artifacts.models import Artifact
 from app.artifacts.spooling import spool
 from app.artifacts.writer import ArtifactFile
+from app.jobs import register_links
 
 __all__ = [
     "Artifact",
@@ -50,7 +51,8 @@ __all__ = [
 
 
 def init_app(app: Flask) -> None:
-    """Add the store, the endpoint that hands files out, and `flask artifacts …`."""
+    """Add the store, the endpoint that hands files out, links to them, `flask artifacts …`."""
     stores.init_app(app)
     app.register_blueprint(routes.bp)
     app.cli.add_command(cli.artifacts)
+    register_links(app, links_of)

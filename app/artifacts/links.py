@@ -5,9 +5,11 @@ from datetime import timedelta
 
 from flask import current_app
 from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy import func, select
 
 from app.artifacts.models import Artifact
 from app.db import db
+from app.jobs import JobExecution
 
 SALT = "artifact-link"
 PATH = "/api/artifacts/"
@@ -32,6 +34,16 @@ def link(artifact: Artifact, *, expires_in: timedelta | None = None) -> str:
     ends = min(int(time.time() + lifetime), int(artifact.expires_at.timestamp()))
     token = _serializer().dumps([artifact.id, artifact.organization_id, ends])
     return f"{current_app.config['BASE_URL']}{PATH}{token}"
+
+
+def links_of(job: JobExecution) -> dict[str, str]:
+    """Return links to the files that a job made, by their names: for the job's status."""
+    made = (
+        select(Artifact)
+        .where(Artifact.job_id == job.job_id, Artifact.expires_at > func.now())
+        .order_by(Artifact.created_at)
+    )
+    return {artifact.name: link(artifact) for artifact in db.session.scalars(made)}
 
 
 def follow(token: str) -> tuple[Artifact, int]:
