@@ -14,7 +14,7 @@ from sqlalchemy import update
 from werkzeug.serving import make_server
 
 from app.db import db
-from app.jobs import JobExecution
+from app.jobs import JobBlueprint, JobExecution
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import _publisher
 from app.local_qstash.testing import LocalQStash
@@ -88,3 +88,11 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < give_up_at, f"waited in vain for {what}"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def only_maintenance(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The families that the app ships with declare no schedules."""
+    for blueprint in app.blueprints.values():
+        for job_type in blueprint.job_types if isinstance(blueprint, JobBlueprint) else ():
+            monkeypatch.setattr(job_type, "schedules", [])

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 from qstash import QStash
@@ -112,6 +113,7 @@ def test_a_job_of_an_unknown_type_is_left_to_a_person(
     assert rows[job_id].status == Status.PENDING
 
 
+@pytest.mark.usefixtures("only_maintenance")
 def test_schedules_are_synced(cli: FlaskCliRunner, app: Flask, qstash: QStash) -> None:
     result = cli.invoke(args=["jobs", "reconcile"])
 

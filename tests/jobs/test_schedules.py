@@ -15,6 +15,8 @@ from tests.jobs.conftest import wait_until
 from tests.support.qstash import BASE_URL
 from tests.support.sample_jobs import Sample, SampleSchema
 
+pytestmark = pytest.mark.usefixtures("only_maintenance")
+
 MAINTENANCE = "code.jobs-maintenance"
 Declare = Callable[..., None]
 

@@ -24,7 +24,7 @@ class EvaluateSchema(PayloadSchema[Evaluate]):
 @periodic("*/5 * * * *")
 @bp.job(
     "evaluate-alerts",
-    "/evaluate-alerts",
+    "/alerts",
     payload=EvaluateSchema,
     retries=1,
     timeout=30,

@@ -44,7 +44,7 @@ class AlertSchema(PayloadSchema[Alert]):
 
 @bp.job(
     "send-alert",
-    "/send-alert",
+    "/alert",
     payload=AlertSchema,
     retries=5,
     timeout=30,

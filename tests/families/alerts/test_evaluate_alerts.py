@@ -25,7 +25,7 @@ def evaluate(client: FlaskClient, slack: Canned) -> Evaluate:
 
     def run() -> str | None:
         job = envelope({}, job_type="evaluate-alerts")
-        response = deliver(client, job, "/api/jobs/evaluate-alerts")
+        response = deliver(client, job, "/api/jobs/alerts")
         assert response.status_code == 200, response.text
         assert response.json is not None
         told: str | None = response.json["result"]["told"]
@@ -154,7 +154,7 @@ def test_a_repeated_delivery_tells_nobody_twice(
     job = envelope({}, job_type="evaluate-alerts")
 
     for _ in range(2):
-        assert deliver(client, job, "/api/jobs/evaluate-alerts").status_code == 200
+        assert deliver(client, job, "/api/jobs/alerts").status_code == 200
 
     assert len(messages()) == 1
 

@@ -29,7 +29,7 @@ def a_job(channel: str, kind: str = "changed") -> dict[str, Any]:
 
 
 def send(client: FlaskClient, channel: str, kind: str = "changed") -> TestResponse:
-    return deliver(client, a_job(channel, kind), "/api/jobs/send-alert")
+    return deliver(client, a_job(channel, kind), "/api/jobs/alert")
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_a_webhook_is_signed_and_its_id_is_the_same_at_every_attempt(
 ) -> None:
     job = a_job("webhook")
     for webhook.status, answered in ((500, 500), (200, 200)):
-        assert deliver(client, job, "/api/jobs/send-alert").status_code == answered
+        assert deliver(client, job, "/api/jobs/alert").status_code == answered
 
     first, second = webhook.headers
     assert first["webhook-id"] == second["webhook-id"]
