@@ -11,6 +11,9 @@ from app.jobs.transactions import in_transaction
 #: Of more jobs only the newest are counted, so that a look at a long time cannot take long.
 COUNTED = 100_000
 
+#: A hundred years, in seconds: PostgreSQL's calendar ends before Python's numbers.
+LONGEST = 100 * 365 * 86400
+
 # The time to wait is known of jobs that were started once: a later start overwrites the first.
 # The period is at most the one asked for, and ends with the oldest job that was counted.
 _STATS = text(
@@ -79,6 +82,7 @@ def stats(*, since: float, job_type: str | None = None) -> Stats:
     Raises:
         DatabaseUnavailable: The database cannot be reached.
     """
+    since = min(since, LONGEST)
     given = {"since": since, "job_type": job_type, "limit": COUNTED}
     rows = in_transaction(lambda tx: tx.execute(_STATS, given).all())
     capped = sum(row.jobs for row in rows) == COUNTED

@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from app.jobs import dead_letter_queue, show
-from app.jobs.cli.group import FAILED, Refused, as_json, confirm, jobs, print_json, yes
+from app.jobs.cli.group import FAILED, Refused, as_json, confirm, jobs, limit, print_json, yes
 from app.jobs.cli.job_type import JobType
 from app.jobs.dead_letter_queue import Letter
 
@@ -23,7 +23,7 @@ _type = click.option(
 
 @group.command("list")
 @_type
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@limit
 @as_json
 def list_letters(job_type: str | None, limit: int, as_json: bool) -> None:
     """List the dead letters of this app's jobs, the oldest first.

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psycopg
 from flask import json
+from sqlalchemy.exc import OperationalError
 
 from app.jobs import dispatcher, show
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
+from app.jobs.cli.job_type import JobType
 from app.jobs.errors import InvalidPayload, UnknownJobType
 from app.jobs.redaction import scrub
 from app.jobs.trial import run_handler
@@ -35,7 +38,7 @@ class Payload(click.ParamType[Any]):
 
 
 @jobs.command("enqueue")
-@click.argument("job_type", metavar="TYPE")
+@click.argument("job_type", metavar="TYPE", type=JobType())
 @click.argument("payload", type=Payload())
 @click.option("--user-id", type=int, help="Whom the job is for.")
 @click.option("--organization-id", type=int, help="Likewise.")
@@ -63,7 +66,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
 
 
 @jobs.command("run")
-@click.argument("job_type", metavar="TYPE")
+@click.argument("job_type", metavar="TYPE", type=JobType())
 @click.argument("payload", type=Payload())
 @as_json
 def run_job(job_type: str, payload: Any, as_json: bool) -> None:
@@ -77,5 +80,12 @@ def run_job(job_type: str, payload: Any, as_json: bool) -> None:
     except (UnknownJobType, InvalidPayload):
         raise
     except Exception as error:
+        if _is_away(error):
+            raise
         raise click.ClickException(scrub(f"{type(error).__name__}: {error}")) from error
     print_json(result) if as_json else click.echo(json.dumps(result, indent=2))
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether the database cannot be reached, which says nothing of the handler."""
+    return isinstance(error, OperationalError) and type(error.orig) is psycopg.OperationalError

@@ -16,6 +16,13 @@ FAILED, WRONG = 1, 2
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
+limit = click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many at most.",
+)
 
 _START = "`make dev` starts it in development"
 

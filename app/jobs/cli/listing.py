@@ -8,7 +8,7 @@ import click
 
 from app.jobs import show
 from app.jobs.cli.filtering import filtered
-from app.jobs.cli.group import as_json, jobs, print_json
+from app.jobs.cli.group import as_json, jobs, limit, print_json
 from app.jobs.filters import Filter
 from app.jobs.listing import SEARCHED, Page, list_jobs
 from app.jobs.models import JobExecution, Status
@@ -16,7 +16,7 @@ from app.jobs.models import JobExecution, Status
 
 @jobs.command("list")
 @filtered
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@limit
 @click.option("--after", metavar="CURSOR", help="The next page, as the one before says.")
 @as_json
 def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any) -> None:

@@ -25,7 +25,13 @@ from app.jobs.scaffold.write import NewJob, files, write
     f"{', '.join(KINDS)}.",
 )
 @click.option("--description", default="", help="One line for `flask jobs types`.")
-@click.option("--retries", default=3, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--retries",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How often to try again after a failure.",
+)
 @click.option("--timeout", default=60, show_default=True, type=click.IntRange(1), help="Seconds.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @as_json
