@@ -23,4 +23,4 @@ def test_the_status_of_a_finished_export_links_to_its_file(
     links = client.get(path_of(status_url(job_id))).get_json()["links"]
     (link,) = links.values()
 
-    assert client.get(path_of(link)).data.startswith(b"id,")
+    assert client.get(path_of(link), buffered=True).data.startswith(b"id,")
