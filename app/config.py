@@ -15,7 +15,7 @@ import click
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, OneOf, Range
 
-from app import config_operations
+from app import config_operations, config_security
 from app.config_checks import are_keys, is_database, is_rate, is_store, is_url
 from app.dev.addresses import running
 
@@ -93,10 +93,12 @@ def load(instance: Path) -> dict[str, Any]:
         **_jobs(env, defaults),
         **_artifacts(env),
         **config_operations.read(env),
+        **config_security.read(env, name),
     }
     problems = {**config_operations.contradictions(settings), **_problems(env)}
     if name == "production":
-        problems = {**_unsafe(settings), **config_operations.unsafe(settings), **problems}
+        unsafe = {**config_operations.unsafe(settings), **config_security.unsafe(settings)}
+        problems = {**_unsafe(settings), **unsafe, **problems}
     if problems:
         raise ConfigError(problems)
     return settings
@@ -197,6 +199,8 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
         problems["BASE_URL"] = ["must be the public https:// address that QStash delivers to."]
     if len(settings["SECRET_KEY"] or "") < MIN_SECRET:
         problems["SECRET_KEY"] = [f"must have at least {MIN_SECRET} characters."]
+    if settings["SECRET_KEY"] == DEVELOPMENT["SECRET_KEY"]:
+        problems["SECRET_KEY"] = ["is development's, which is public."]
     for name, published in DEV_QSTASH.items():
         if settings[name] == published:
             problems[name] = ["is the development server's published value; take your own."]

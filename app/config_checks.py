@@ -1,12 +1,16 @@
 """What the value of a setting must look like; each check raises a `ValidationError` otherwise."""
 
+import re
 from base64 import urlsafe_b64decode
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from limits import parse_many
 from marshmallow import ValidationError
 
 FERNET_BYTES = 32
+
+_HOST = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", re.IGNORECASE)
 
 
 def is_database(value: str) -> None:
@@ -42,3 +46,16 @@ def is_store(value: str) -> None:
     parts = urlsplit(value)
     if value != "local" and not (parts.scheme == "s3" and parts.hostname and not parts.query):
         raise ValidationError("is neither local nor a URL like s3://bucket/folder.")
+
+
+def are_destinations(value: str) -> None:
+    for entry in filter(None, map(str.strip, value.split(","))):
+        try:
+            ip_network(entry)
+        except ValueError:
+            # What looks like an address must be one.
+            if not _HOST.fullmatch(entry) or entry.rpartition(".")[2].isdecimal():
+                raise ValidationError(
+                    f"{entry} is neither a host such as hooks.example.com nor addresses such as "
+                    "10.1.0.0/16."
+                ) from None

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_SIGNATURE_LEEWAY": 5.0,
     "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
+    "JOBS_CALLBACK_ALLOW": "",
     "JOBS_HEALTH_FAILURE_RATE": 0.05,
     "JOBS_HEALTH_UNHEALTHY_RATE": 0.5,
     "JOBS_HEALTH_PROCESSING": 600.0,
@@ -77,6 +78,8 @@ class Jobs:
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
             JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
+            JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
+                between.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from math import ceil
 from typing import Any, TypedDict
-from urllib.parse import urlsplit
 
+from app.jobs import destinations
 from app.jobs.errors import InvalidOption
 from app.jobs.registry import FlowControl, JobConfig
 
@@ -29,7 +29,7 @@ class Options(TypedDict, total=False):
         retry_delay: QStash's expression for the wait before a retry, in milliseconds, such as
             "1000 * (1 + retried)".
         timeout: How long one execution may take, as `delay`.
-        callback: A URL that QStash tells every attempt's response.
+        callback: A URL that QStash tells every attempt's response; see `destinations`.
         failure_callback: A URL that QStash tells when it gives up.
         headers: Forwarded to the job's endpoint.
         queue: A QStash queue to deliver through, in order; it knows no delay and no flow control.
@@ -148,10 +148,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _url(name: str, value: Any) -> str:
-    parts = urlsplit(_text(name, value))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidOption(f"{name}: {value!r} is not an absolute http(s) URL")
-    return str(value)
+    return destinations.check(name, _text(name, value))
 
 
 def _headers(name: str, value: Any) -> dict[str, str]:

@@ -214,7 +214,7 @@ def test_a_zombie_cannot_complete_what_was_rescued(
 
 
 def test_a_job_that_qstash_gave_up_unheard_is_dead(rows: Rows, qstash: QStash) -> None:
-    job_id = enqueue("sample", GOOD, retries=0, failure_callback="https://a.example/failed")
+    job_id = enqueue("sample", GOOD, retries=0, failure_callback="https://app.example.com/failed")
     wait_until(lambda: letters(qstash, "sample"), "the dead letter")
 
     assert sweep().dead_letters == 1

@@ -1,0 +1,46 @@
+"""The settings of what strangers may do: how often they may ask, where they may have us call."""
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import Env
+
+from app.config_checks import are_destinations, is_rate
+
+#: Where the app's own keys travel to.
+TRUSTED = ("QSTASH_URL", "RESEND_API_URL", "STRIPE_API_URL")
+AT_HOME = ("localhost", "127.0.0.1", "::1")
+#: Seconds by which clocks may differ; a signature is good for five minutes.
+MAX_LEEWAY = 300
+
+
+def read(env: Env, environment: str) -> dict[str, Any]:
+    at_home = "" if environment == "production" else "localhost,127.0.0.0/8,::1"
+    return {
+        "API_RATE_LIMIT": env.str("API_RATE_LIMIT", "600/minute", validate=is_rate),
+        "API_FAILURE_LIMIT": env.str("API_FAILURE_LIMIT", "30/minute", validate=is_rate),
+        "JOBS_CALLBACK_ALLOW": env.str("JOBS_CALLBACK_ALLOW", at_home, validate=are_destinations),
+    }
+
+
+def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what production refuses."""
+    problems = {}
+    for name in TRUSTED:
+        parts = urlsplit(settings[name] or "")
+        if parts.scheme == "http" and parts.hostname not in AT_HOME:
+            problems[name] = ["must begin with https://: what is sent there has a secret key."]
+    if (settings["JOBS_SIGNATURE_LEEWAY"] or 0) > MAX_LEEWAY:
+        problems["JOBS_SIGNATURE_LEEWAY"] = [f"must be {MAX_LEEWAY} at most, or signatures last."]
+    if any(map(_is_wildcard, (settings["JOBS_CALLBACK_ALLOW"] or "").split(","))):
+        problems["JOBS_CALLBACK_ALLOW"] = ["allows every address; name those that are meant."]
+    return problems
+
+
+def _is_wildcard(entry: str) -> bool:
+    try:
+        return ip_network(entry.strip()).prefixlen == 0
+    except ValueError:
+        return False
