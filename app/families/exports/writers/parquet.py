@@ -13,8 +13,8 @@ from app.families.exports.writers.base import Writer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Bytes of CSV that become one row group: large enough to compress well, small enough to hold.
-ROW_GROUP = 8 * 1024 * 1024
+#: Bytes of CSV that become one row group: it is held several times over while it is converted.
+ROW_GROUP = 2 * 1024 * 1024
 
 
 class ParquetWriter(Writer):
