@@ -9,9 +9,11 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from werkzeug.test import TestResponse
 
 from app.dev.resend_server import ResendServer
+from app.families.alerts import doctor
 from app.families.alerts.posting import post
 from app.families.alerts.standard_webhooks import signed_headers
 from app.jobs import RetryLater, health
+from app.jobs.doctor import Level
 from tests.families.alerts.conftest import SECRET, AddJobs
 from tests.support.http_server import Canned
 from tests.support.qstash import deliver, envelope
@@ -135,3 +137,10 @@ def test_what_makes_no_sense_is_one_line(cli: FlaskCliRunner, args: list[str], s
 
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_the_doctor_misses_channels_in_production(app: Flask) -> None:
+    assert doctor.alerts().level == Level.WARN
+
+    app.config["ALERT_EMAIL"] = "ops@example.com"
+    assert doctor.alerts().said == "people are told by email"
