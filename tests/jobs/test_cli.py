@@ -146,4 +146,6 @@ def test_watch_gives_up_when_told_to(cli: FlaskCliRunner) -> None:
 
 
 def test_help_teaches(cli: FlaskCliRunner) -> None:
-    assert "Examples:" in cli.invoke(args=["jobs", "enqueue", "--help"]).output
+    for command in (["enqueue"], ["dlq", "retry"]):
+        out = cli.invoke(args=["jobs", *command, "--help"]).output
+        assert f"\n  Examples:\n    flask jobs {' '.join(command)}" in out

@@ -37,6 +37,12 @@ class JobsGroup(AppGroup):
         except JobsError as error:
             raise Refused(_with_fix(error)) from error
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _keep_lines(command)
+        return command
+
 
 class Refused(click.ClickException):
     exit_code = WRONG
@@ -69,6 +75,14 @@ def confirm(question: str) -> None:
 
 def is_terminal() -> bool:
     return sys.stdin.isatty()
+
+
+def _keep_lines(command: click.Command) -> None:
+    """Have click keep the lines of examples: in a raw docstring its mark is two characters."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _keep_lines(inner)
 
 
 def _with_fix(error: JobsError) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 from flask import current_app
+from flask.cli import ScriptInfo
 
 from app.jobs.errors import UnknownJobType
 from app.jobs.listing import is_recorded
@@ -33,12 +34,14 @@ class JobType(click.ParamType[str]):
 
     def shell_complete(
         self,
-        ctx: Any,  # noqa: ARG002 - click's signature
-        param: Any,  # noqa: ARG002 - likewise
+        ctx: click.Context,
+        param: Any,  # noqa: ARG002 - click's signature
         incomplete: str,
     ) -> list[CompletionItem]:
+        """Offer the app's types; a shell asks outside of the app's context."""
+        info = ctx.find_object(ScriptInfo)
         return [
             CompletionItem(config.type, help=config.description)
-            for config in registry_of(current_app)
+            for config in registry_of(info.load_app() if info else current_app)
             if config.type.startswith(incomplete)
         ]

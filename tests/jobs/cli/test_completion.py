@@ -1,5 +1,7 @@
 """What a shell offers after `flask jobs …<Tab>`."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from click.shell_completion import BashComplete
 from flask import Flask
@@ -23,6 +25,9 @@ def test_a_shell_completes(
     group = FlaskGroup(create_app=lambda: app)
     completion = BashComplete(group, {}, "flask", "_FLASK_COMPLETE")
 
-    found = [item.value for item in completion.get_completions(words, incomplete)]
+    # In a thread, where there is no app's context, as in the process that a shell starts.
+    with ThreadPoolExecutor(1) as threads:
+        items = threads.submit(completion.get_completions, words, incomplete).result()
+    found = [item.value for item in items]
 
     assert sorted(found) == sorted(offered)
