@@ -1,7 +1,6 @@
 """The verdict, and what `flask jobs health` makes of it."""
 
 import json
-import re
 
 import pytest
 from flask import Flask
@@ -124,12 +123,10 @@ def test_without_a_database_it_is_one_line_and_exit_code_2(cli: FlaskCliRunner) 
 def test_no_part_of_it_scans_the_table(app: Flask) -> None:
     """The planner, told to scan only where there is no other way, finds an index for each part."""
     bound = {"cap": 9, "overdue": 1.0, "processing": 1.0, "idle": 1.0, "unwatched": ["x"]}
-    db.session.execute(db.text("SET LOCAL enable_seqscan = off"))
+    for avoided in ("enable_seqscan", "enable_sort"):
+        db.session.execute(db.text(f"SET LOCAL {avoided} = off"))
     lines = db.session.scalars(db.text(f"EXPLAIN {figures._FIGURES.text}"), bound).all()
     plan = "\n".join(lines)
 
     assert "Seq Scan on job_executions" not in plan
-    used = set(re.findall(r"using (\w+)|on (idx_\w+)", plan))
-    assert {"idx_job_executions_completed_at", "idx_job_executions_due"} <= {
-        a or b for a, b in used
-    }
+    assert "Sort" not in plan
