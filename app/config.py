@@ -109,6 +109,8 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "SECRET_KEY": _given(env, "SECRET_KEY", defaults),
         "BASE_URL": _given(env, "BASE_URL", defaults, is_url).rstrip("/"),
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
+        "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 16, validate=Range(min=1)),
+        "DATABASE_PREPARED_STATEMENTS": env.bool("DATABASE_PREPARED_STATEMENTS", True),
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "ACTIVITY_RETENTION_DAYS": env.int("ACTIVITY_RETENTION_DAYS", 365, validate=Range(min=1)),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),

@@ -17,13 +17,23 @@ def init_app(app: Flask) -> None:
 
 
 def _options(app: Flask) -> dict[str, Any]:
-    options: dict[str, Any] = {"connect_args": {"connect_timeout": CONNECT_TIMEOUT}}
-    if not app.config["SQLALCHEMY_DATABASE_URI"]:
-        # Only development comes here. The server is started by the first connection, so that a
-        # command that needs no database does not wait for one.
-        app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
-        options = {"creator": lambda: _connect_embedded(Path(app.instance_path))}
-    return options
+    # All of them are kept once opened: one more connection costs more than one that idles.
+    options: dict[str, Any] = {"pool_size": app.config["DATABASE_POOL_SIZE"], "max_overflow": 0}
+    if app.config["SQLALCHEMY_DATABASE_URI"]:
+        return {**options, "connect_args": _connect_args(app)}
+    # Only development comes here. The server is started by the first connection, so that a
+    # command that needs no database does not wait for one.
+    app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
+    return {**options, "creator": lambda: _connect_embedded(Path(app.instance_path))}
+
+
+def _connect_args(app: Flask) -> dict[str, Any]:
+    given: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT}
+    if not app.config["DATABASE_PREPARED_STATEMENTS"]:
+        # A transaction pooler may run the next statement where it was never prepared
+        # (https://www.psycopg.org/psycopg3/docs/advanced/prepare.html).
+        given["prepare_threshold"] = None
+    return given
 
 
 def _connect_embedded(instance: Path) -> psycopg.Connection[Any]:

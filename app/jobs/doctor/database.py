@@ -55,7 +55,7 @@ def connections() -> Finding:
     if wanted > usable:
         return warning(
             f"{_workers()} processes may want {wanted} connections; the database has {usable}",
-            fix="lower WEB_CONCURRENCY or the pool (SQLALCHEMY_ENGINE_OPTIONS), or use a pooler",
+            fix="lower WEB_CONCURRENCY or DATABASE_POOL_SIZE, or put a pooler between",
         )
     return passed(f"{row.taken} of the database's {usable} connections are taken")
 
@@ -65,7 +65,7 @@ def pool() -> Finding:
     if _threads() > _pool():
         return failure(
             f"{_threads()} threads of a process share {_pool()} connections, and wait for them",
-            fix="lower GUNICORN_THREADS, or raise pool_size in SQLALCHEMY_ENGINE_OPTIONS",
+            fix="lower GUNICORN_THREADS, or raise DATABASE_POOL_SIZE",
         )
     return passed(f"{_threads()} threads of a process share up to {_pool()} connections")
 
