@@ -9,6 +9,9 @@ from app.jobs.figures import CAP
 from app.jobs.health import Reason, Verdict
 from app.jobs.queue_check import check_queued
 
+#: How many queued jobs are read at most.
+READ = 10_000
+
 FIXES = {
     "idle": "see what `probe` finds; then `flask jobs sweep`",
     "failureRate": "flask jobs list --status failed",
@@ -39,7 +42,7 @@ def dead_letters() -> Finding:
         number = f"{dead}" if dead < CAP else f"at least {CAP}"
         return warning(
             f"{number} jobs are failed and dead",
-            fix="see why: `flask jobs list --status failed`; then `flask jobs retry --dead`, or "
+            fix="see why: `flask jobs list --dead`; then `flask jobs retry --dead`, or "
             "`flask jobs delete --dead`",
         )
     return passed("no job is dead")
@@ -48,7 +51,7 @@ def dead_letters() -> Finding:
 @own("payloads", "migrations")
 def payloads() -> Finding:
     """What is queued was written for the code of its time."""
-    checked = list(islice(check_queued(), CAP))
+    checked = list(islice(check_queued(), READ))
     refused = [job for job in checked if job.refusal is not None]
     if refused:
         first = refused[0]
