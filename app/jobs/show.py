@@ -18,8 +18,8 @@ _NOT_SHOWN = {"id", "lease_token"}
 GAP = "  "
 #: A column that would be narrower is left as wide as it is.
 NARROWEST = 10
-#: A text that would get less room stands in a line of its own.
-TEXT_ROOM = 30
+#: Texts that would be cut to less stand in lines of their own.
+TEXT_ROOM = 60
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -101,7 +101,7 @@ def described(
     if not any(texts[1:]):
         return "\n".join(lines)
     room = width() - wide - len(GAP)
-    if room >= TEXT_ROOM:
+    if room >= min(TEXT_ROOM, max(map(len, texts))):
         texts = [short(text, room) for text in texts]
         pairs = zip(lines, texts, strict=True)
         return "\n".join(f"{line.ljust(wide)}{GAP}{text}".rstrip() for line, text in pairs)

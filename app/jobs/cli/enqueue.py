@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from app.jobs import dispatcher, show
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 from app.jobs.cli.job_type import JobType
+from app.jobs.cli.numbers import Id
 from app.jobs.errors import InvalidPayload, UnknownJobType
 from app.jobs.redaction import scrub
 from app.jobs.trial import run_handler
@@ -40,8 +41,8 @@ class Payload(click.ParamType[Any]):
 @jobs.command("enqueue")
 @click.argument("job_type", metavar="TYPE", type=JobType())
 @click.argument("payload", type=Payload())
-@click.option("--user-id", type=int, help="Whom the job is for.")
-@click.option("--organization-id", type=int, help="Likewise.")
+@click.option("--user-id", type=Id(), metavar="ID", help="Whom the job is for.")
+@click.option("--organization-id", type=Id(), metavar="ID", help="Likewise.")
 @click.option("--idempotency-key", help="The same key again makes no second job.")
 @click.option("--delay", help='When to deliver: seconds, or a duration such as "1m30s".')
 @click.option("--retries", type=int, help="How often to try again after a failure.")

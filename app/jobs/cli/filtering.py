@@ -6,9 +6,8 @@ import click
 
 from app.jobs.cli.durations import Duration
 from app.jobs.cli.job_type import JobType
+from app.jobs.cli.numbers import Id
 from app.jobs.models import Status
-
-_BIGINT = click.IntRange(-(2**63), 2**63 - 1)
 
 _CONDITIONS = (
     # By their values: given an enum, click offers its members' names.
@@ -19,9 +18,9 @@ _CONDITIONS = (
         help="Only failed jobs that will not be retried, or that will.",
     ),
     click.option("--type", "job_type", type=JobType(recorded=True), help="Only of this type."),
-    click.option("--user-id", type=_BIGINT, metavar="ID", help="Only jobs of this user."),
+    click.option("--user-id", type=Id(), metavar="ID", help="Only jobs of this user."),
     click.option(
-        "--organization-id", type=_BIGINT, metavar="ID", help="Only jobs of this organization."
+        "--organization-id", type=Id(), metavar="ID", help="Only jobs of this organization."
     ),
     click.option("--older-than", type=Duration(), help='Recorded at least so long ago: "7d".'),
     click.option("--newer-than", type=Duration(), help='Recorded at most so long ago: "2h".'),

@@ -157,7 +157,11 @@ def test_every_command_and_option_is_explained() -> None:
     [
         (["list", "--after", "x"], "'x' is no page's cursor"),
         (["list", "--after", "MTIzIDQ"], "is no page's cursor"),
-        (["list", "--user-id", "9" * 30], "is not in the range"),
+        (["list", "--user-id", "9" * 30], "is greater than any id"),
+        (["enqueue", "sample", "{}", "--user-id", "9" * 30], "is greater than any id"),
+        (["enqueue", "sample", '{"action": "\\u0000"}', "--retries", "-1"], "retries: -1"),
+        (["enqueue", "sample", '{"action": "none"}', "--delay", "9" * 30 + "d"], "delay"),
+        (["enqueue", "sample", '{"action": "none"}', "--idempotency-key", "x" * 300], "key"),
         (["list", "--older-than", "9" * 400], "is not a time from now on"),
         (["stats", "--type", "simple"], "did you mean: sample"),
         (["retry"], "No filter was given"),
