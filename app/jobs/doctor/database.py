@@ -11,6 +11,7 @@ from app.db import db
 from app.jobs import readiness
 from app.jobs.doctor.checks import own
 from app.jobs.doctor.finding import Finding, failure, passed, warning
+from app.jobs.errors import DatabaseUnavailable
 from app.jobs.transactions import in_transaction
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
@@ -23,7 +24,14 @@ FULL = 0.8
 
 @own("database")
 def database() -> Finding:
-    took = in_transaction(lambda tx: [_round_trip(tx) for _ in range(5)])
+    try:
+        took = in_transaction(lambda tx: [_round_trip(tx) for _ in range(5)])
+    except DatabaseUnavailable as error:
+        return failure(
+            str(error),
+            fix="check DATABASE_URL, and that PostgreSQL runs there; until then, deliveries are "
+            "answered 503 and come back",
+        )
     milliseconds = median(took) * 1000
     if milliseconds > SLOW_MS:
         return warning(

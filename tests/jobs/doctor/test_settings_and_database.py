@@ -47,11 +47,10 @@ def test_a_database_in_order_passes(doctor: Doctor) -> None:
 
 @pytest.mark.usefixtures("no_database")
 def test_without_a_database_what_needs_it_is_skipped(doctor: Doctor) -> None:
-    assert doctor("database", "migrations", "payloads").levels() == {
-        "database": "fail",
-        "migrations": "skip",
-        "payloads": "skip",
-    }
+    said = doctor("database", "migrations", "payloads")
+
+    assert said.levels() == {"database": "fail", "migrations": "skip", "payloads": "skip"}
+    assert said.findings["database"]["fix"].startswith("check DATABASE_URL")
 
 
 def test_more_threads_than_connections_are_told(
