@@ -7,7 +7,7 @@ dead-letter queue at once, anything else is retried
 
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, current_app
 
 from app.jobs.outcome import (
     RETRY_SOON,
@@ -20,49 +20,78 @@ from app.jobs.outcome import (
     Rescheduled,
 )
 
+#: What a delivery can come to: how the handler ended, or why it was not called.
+OUTCOMES = (
+    "completed",
+    "continued",
+    "rescheduled",
+    "cancelled",
+    "lost",
+    "failed",
+    "dead",
+    "skipped",
+    "refused",
+    "busy",
+)
 
-def answer(job_id: str, outcome: Outcome) -> Response:
+
+class Answer(Response):
+    """What QStash is told, and one of `OUTCOMES`, which it is not."""
+
+    outcome: str
+
+
+def answer(job_id: str, outcome: Outcome) -> Answer:
+    done: dict[str, Any]
     match outcome:
         case Completed(result):
-            done: dict[str, Any] = {"jobId": job_id, "result": result}
+            kind, done = "completed", {"jobId": job_id, "result": result}
         case Continued(legs=legs):
-            done = {"continued": legs}
+            kind, done = "continued", {"continued": legs}
         case Rescheduled(delay):
-            done = {"rescheduled": delay}
+            kind, done = "rescheduled", {"rescheduled": delay}
         case Cancelled():
-            done = {"skipped": "cancelled"}
+            kind, done = "cancelled", {"skipped": "cancelled"}
         case Lost():
-            return busy("another delivery took this job over")
+            return busy("another delivery took this job over", outcome="lost")
         case Failed(permanent=True):
-            return refuse(outcome.kind, job_id=job_id)
+            return refuse(outcome.kind, outcome="dead", jobId=job_id)
         case Failed():
             return _try_again(job_id, outcome)
-    return jsonify(success=True, **done)
+    return _success(kind, **done)
 
 
-def _try_again(job_id: str, outcome: Failed) -> Response:
-    response = jsonify(error=outcome.kind, jobId=job_id)
-    response.status_code = 500
-    if outcome.retry_after is not None:
-        response.headers["Retry-After"] = str(max(0, round(outcome.retry_after)))
-    return response
+def skipped(why: str) -> Answer:
+    return _success("skipped", skipped=why)
 
 
-def skipped(why: str) -> Response:
-    return jsonify(success=True, skipped=why)
-
-
-def refuse(error: str, **details: Any) -> Response:
+def refuse(error: str, *, outcome: str = "refused", **details: Any) -> Answer:
     """Tell QStash that no retry can help."""
-    response = jsonify(error=error, **details)
-    response.status_code = 489
+    response = _answer(outcome, 489, error=error, **details)
     response.headers["Upstash-NonRetryable-Error"] = "true"
     return response
 
 
-def busy(reason: str, retry_after: float = RETRY_SOON) -> Response:
-    """Tell QStash to try again in `retry_after` seconds; nothing was started."""
-    response = jsonify(error=reason)
-    response.status_code = 503
+def busy(reason: str, retry_after: float = RETRY_SOON, *, outcome: str = "busy") -> Answer:
+    """Tell QStash to try again in `retry_after` seconds; nothing was done that counts."""
+    response = _answer(outcome, 503, error=reason)
     response.headers["Retry-After"] = str(max(1, round(retry_after + 0.5)))
+    return response
+
+
+def _try_again(job_id: str, failed: Failed) -> Answer:
+    response = _answer("dead" if failed.dead else "failed", 500, error=failed.kind, jobId=job_id)
+    if failed.retry_after is not None:
+        response.headers["Retry-After"] = str(max(0, round(failed.retry_after)))
+    return response
+
+
+def _success(outcome: str, **body: Any) -> Answer:
+    return _answer(outcome, 200, success=True, **body)
+
+
+def _answer(outcome: str, status: int, **body: Any) -> Answer:
+    text = current_app.json.dumps(body, separators=(",", ":"))
+    response = Answer(text, status, mimetype="application/json")
+    response.outcome = outcome
     return response

@@ -15,6 +15,7 @@ from app.jobs import cron as crons
 from app.jobs import executions, jsonb, outbox
 from app.jobs.drafts import Draft, Owner, draft, draft_many, envelope
 from app.jobs.errors import InvalidOption
+from app.jobs.observers import Enqueueing, observed
 from app.jobs.options import Options, normalise
 from app.jobs.registry import get_job_config
 from app.jobs.transactions import in_transaction
@@ -76,14 +77,15 @@ def enqueue(
     """
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
-    job = draft(config, payload, owner, normalise(config, options))
-    log.info("[jobs] Enqueueing job", extra={"jobId": job.message.job_id, "type": job_type})
-    job_id = _record(job, session)
-    existed = job_id != job.message.job_id
-    if existed:
-        log.info("[jobs] Job exists already", extra={"jobId": job_id, "type": job_type})
-    else:
-        _publish([job], session)
+    with observed(Enqueueing(job_type=job_type)):
+        job = draft(config, payload, owner, normalise(config, options))
+        log.info("[jobs] Enqueueing job", extra={"jobId": job.message.job_id, "type": job_type})
+        job_id = _record(job, session)
+        existed = job_id != job.message.job_id
+        if existed:
+            log.info("[jobs] Job exists already", extra={"jobId": job_id, "type": job_type})
+        else:
+            _publish([job], session)
     return JobId.of(job_id, existed=existed)
 
 
@@ -103,11 +105,12 @@ def enqueue_many(
     """
     owner = Owner(user_id=user_id, organization_id=organization_id)
     config = get_job_config(job_type)
-    jobs = draft_many(config, payloads, owner, normalise(config, options))
-    log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "count": len(jobs)})
-    if jobs:
-        _record_many(jobs, session)
-        _publish(jobs, session)
+    with observed(Enqueueing(job_type=job_type)):
+        jobs = draft_many(config, payloads, owner, normalise(config, options))
+        log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "count": len(jobs)})
+        if jobs:
+            _record_many(jobs, session)
+            _publish(jobs, session)
     return [job.message.job_id for job in jobs]
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from app.jobs import jsonb, payloads, request_id, sealing, versions
 from app.jobs.errors import InvalidOption, InvalidPayload
+from app.jobs.observers import Written, tell
 from app.jobs.options import available_at
 from app.jobs.publisher import Message
 from app.jobs.registry import JobConfig
@@ -73,14 +74,15 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
     """
     job_id = str(uuid4())
     written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
-    # Kept with the options, so that a later publish of the same job carries the same id.
-    headers = {request_id.HEADER: request_id.current_request_id(), **options.get("headers", {})}
+    # Kept with the options, so that a later publish of the same job carries the same ones.
+    headers = {request_id.HEADER: request_id.current_request_id()}
+    tell(Written(headers))
     message = Message(
         job_id=job_id,
         job_type=config.type,
         endpoint=config.endpoint,
         body=jsonb.dumps(written),
-        options={**options, "headers": headers},
+        options={**options, "headers": headers | options.get("headers", {})},
         available_at=available_at(options),
     )
     return Draft(message, owner, written)

@@ -1,6 +1,6 @@
 """`Jobs`: what binds the extension to an app."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask
@@ -10,6 +10,7 @@ from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
 from app.jobs.figures import UNWATCHED
+from app.jobs.observers import Observer
 from app.jobs.periodic import periodic
 from app.jobs.publisher import Publisher
 from app.jobs.registry import JobRegistry
@@ -49,6 +50,7 @@ class State:
     publisher: Publisher
     background: BackgroundPublisher | None
     families: str | None
+    observers: list[Observer] = field(default_factory=list)
 
 
 class Jobs:
@@ -60,6 +62,7 @@ class Jobs:
     periodic = staticmethod(periodic)
     status_url = staticmethod(status.status_url)
     register_links = staticmethod(status.register_links)
+    register_viewer = staticmethod(status.register_viewer)
 
     def init_app(self, app: Flask, *, families: str | None = None) -> None:
         """Bind to an app.

@@ -41,6 +41,7 @@ class Lease:
         attempt: This execution's number, from 1.
         leg: Which part of the job it is, from 1.
         state: What the leg before has left to go on from.
+        waited: Seconds since the job was due; 0 for one that came with this very delivery.
     """
 
     job_id: str
@@ -54,6 +55,7 @@ class Lease:
     max_retries: int
     user_id: int | None
     organization_id: int | None
+    waited: float
     timeout: float
     attempt: int
 

@@ -22,6 +22,7 @@ from app.jobs.dead_letters import DeadLetter
 from app.jobs.errors import InvalidDelivery, PublishError, PublishUnavailable
 from app.jobs.forwarding import forward
 from app.jobs.models import Status
+from app.jobs.observers import Died, tell
 from app.jobs.registry import registry_of
 from app.jobs.transactions import in_transaction
 
@@ -97,6 +98,8 @@ def _rescue(report: Report, grace: float) -> None:
         }
         report.rescued += len(by_status[Status.PENDING])
         report.abandoned += len(by_status[Status.FAILED])
+        for row in by_status[Status.FAILED]:
+            tell(Died(row.job_type))
         report.cancelled += len(by_status[Status.CANCELLED])
         known = republish.known_types()
         done = republish.publish([r for r in by_status[Status.PENDING] if r.job_type in known])
@@ -167,7 +170,10 @@ def take_over(letter: DeadLetter) -> bool:
             forward(letter)
         return changed
 
-    return in_transaction(work)
+    changed = in_transaction(work)
+    if changed:
+        tell(Died(letter.row["job_type"]))
+    return changed
 
 
 def _batches(statement: Any, **given: Any) -> Iterator[Sequence[Row[Any]]]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from app.jobs import executions
 from app.jobs.errors import JobsError, PublishRefused, PublishUnavailable
+from app.jobs.observers import Died, Enqueued, Publishing, Unpublished, observed, tell
 from app.jobs.publisher import Message, Publisher
 from app.jobs.transactions import in_transaction
 
@@ -29,6 +30,7 @@ def publish(messages: Sequence[Message]) -> None:
     Raises:
         PublishRefused: It was a single job, and QStash will never take it; it is failed and dead.
     """
+    tell(Enqueued(messages))
     background = current_app.extensions["jobs"].background
     if background is not None:
         background.put(messages)
@@ -48,14 +50,15 @@ def publish_one(message: Message) -> bool:
         PublishRefused: QStash will never take it; the job is failed and dead.
     """
     try:
-        message_id = publisher().publish(message)
+        with observed(Publishing(messages=[message])):
+            message_id = publisher().publish(message)
     except PublishUnavailable as error:
+        tell(Unpublished([message], refused=False))
         log.warning("[jobs] Job not published yet", extra=_about(message, error=str(error)))
         return False
     except PublishRefused as refusal:
-        reason = str(refusal)
-        in_transaction(lambda tx: executions.mark_dead(tx, message.job_id, reason))
-        log.error("[jobs] Job refused by QStash", extra=_about(message, error=reason))  # noqa: TRY400 - the message says it all
+        _bury(message, str(refusal))
+        log.error("[jobs] Job refused by QStash", extra=_about(message, error=str(refusal)))  # noqa: TRY400 - the message says it all
         raise
     _note([(message, message_id)])
     return True
@@ -66,8 +69,10 @@ def publish_batch(messages: Sequence[Message]) -> None:
     for start in range(0, len(messages), Publisher.BATCH):
         chunk = messages[start : start + Publisher.BATCH]
         try:
-            ids = publisher().publish_many(chunk)
+            with observed(Publishing(messages=chunk)):
+                ids = publisher().publish_many(chunk)
         except PublishUnavailable as error:
+            tell(Unpublished(messages[start:], refused=False))
             for message in messages[start:]:
                 log.warning("[jobs] Job not published yet", extra=_about(message, error=str(error)))
             return
@@ -122,6 +127,12 @@ def _publish_committed(session: Session, transaction: SessionTransaction) -> Non
 def publisher() -> Publisher:
     found: Publisher = current_app.extensions["jobs"].publisher
     return found
+
+
+def _bury(message: Message, reason: str) -> None:
+    tell(Unpublished([message], refused=True))
+    if in_transaction(lambda tx: executions.mark_dead(tx, message.job_id, reason)):
+        tell(Died(message.job_type))
 
 
 def _publish_quietly(message: Message) -> None:

@@ -46,6 +46,7 @@ class Failed:
         kind: The exception's class; all that QStash is told.
         permanent: No further attempt can help.
         retry_after: Seconds after which QStash should try again, where the error knows.
+        dead: No attempt will follow, also where another could have helped.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Failed:
     traceback: str
     permanent: bool
     retry_after: float | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

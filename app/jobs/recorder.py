@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import db
 from app.jobs import leases, outbox, outcome
 from app.jobs.leases import Lease, Timing
+from app.jobs.observers import Died, tell
 from app.jobs.outcome import Cancelled, Completed, Continued, Failed, Lost, Outcome, Rescheduled
 from app.jobs.registry import JobConfig
 from app.jobs.transactions import in_transaction
@@ -105,7 +106,9 @@ def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> O
         "[jobs] Job processing failed",
         extra={**about(config, lease, timing), "error": done.error, "dead": last},
     )
-    return done
+    if last:
+        tell(Died(config.type))
+    return replace(done, dead=last)
 
 
 def _reschedule(config: JobConfig, lease: Lease, done: Rescheduled, timing: Timing) -> Outcome:

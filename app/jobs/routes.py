@@ -11,6 +11,7 @@ from app.jobs import answers, dead_letters, maintenance
 from app.jobs.dead_letters import DeadLetter
 from app.jobs.errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
 from app.jobs.forwarding import forward
+from app.jobs.observers import Died, tell
 from app.jobs.publisher import FAILURE_CALLBACK
 from app.jobs.signature import signed
 from app.jobs.transactions import in_transaction
@@ -41,6 +42,7 @@ def failure_callback() -> ResponseReturnValue:
         log.error("[jobs] Failure callback put off", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
         return answers.busy("the database or QStash is unavailable")
     if verdict.changed:
+        tell(Died(letter.row["job_type"]))
         log.error("[jobs] Job given up by QStash", extra=_about(letter))
     return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
 

@@ -18,6 +18,7 @@ from flask import current_app, request
 from flask.typing import ResponseReturnValue
 
 from app.jobs.errors import InvalidSignature
+from app.jobs.observers import SignatureFailed, tell
 
 HEADER = "Upstash-Signature"
 CLAIMS = ["iss", "sub", "exp", "nbf", "body"]
@@ -42,6 +43,7 @@ def signed(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseRe
                 leeway=config["JOBS_SIGNATURE_LEEWAY"],
             )
         except InvalidSignature as error:
+            tell(SignatureFailed("qstash"))
             current_app.logger.warning(
                 "[jobs] Invalid QStash signature", extra={"path": request.path}
             )

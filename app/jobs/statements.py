@@ -59,6 +59,7 @@ CLAIM = text(
        AND NOT ({HANDED_OVER})
     RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
               user_id, organization_id,
+              extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
               CASE WHEN set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt

@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
-from flask import Response
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
 from app.jobs import answers, executions, leases, outcome, republish, versions
+from app.jobs.answers import Answer
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
 from app.jobs.delivery import Delivery, parse, retried
@@ -30,7 +30,8 @@ from app.jobs.errors import (
 )
 from app.jobs.heartbeat import Heartbeat
 from app.jobs.leases import Lease, Timing
-from app.jobs.outcome import Completed, Continued, Outcome
+from app.jobs.observers import Delivered, Died, Executing, observed, tell
+from app.jobs.outcome import Completed, Continued, Failed, Outcome
 from app.jobs.recorder import about, record
 from app.jobs.registry import JobConfig
 from app.jobs.transactions import in_transaction
@@ -42,8 +43,14 @@ log = logging.getLogger(__name__)
 INTERRUPT_AFTER = 0.5
 
 
-def deliver(config: JobConfig) -> Response:
+def deliver(config: JobConfig) -> Answer:
     """Execute the job that the current, verified request delivers, and answer QStash."""
+    answer = _answer(config)
+    tell(Delivered(config.type, answer.outcome))
+    return answer
+
+
+def _answer(config: JobConfig) -> Answer:
     if is_draining():
         return answers.busy("this process is about to stop")
     try:
@@ -53,7 +60,7 @@ def deliver(config: JobConfig) -> Response:
         return answers.busy("the database is unavailable")
 
 
-def _deliver(config: JobConfig) -> Response:
+def _deliver(config: JobConfig) -> Answer:
     """Take the steps.
 
     1. Parse: what can never be executed is answered 489, and its row is dead.
@@ -70,13 +77,13 @@ def _deliver(config: JobConfig) -> Response:
     except NewerPayload as error:
         log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
         return answers.busy(str(error), versions.retry_after(config, retried()))
-    if isinstance(lease, Response):
+    if isinstance(lease, Answer):
         return lease
-    done, timing = _execute(config, delivery, lease)
+    done, timing = _observed(config, delivery, lease)
     return answers.answer(lease.job_id, record(config, lease, done, timing))
 
 
-def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
+def _claim(config: JobConfig, delivery: Delivery) -> Lease | Answer:
     """Take the lease, or answer why it cannot be had."""
     lease = in_transaction(lambda tx: leases.claim(tx, delivery.claim(config)))
     if lease:
@@ -95,7 +102,7 @@ def _claim(config: JobConfig, delivery: Delivery) -> Lease | Response:
     return answers.busy("another delivery has this job", row.lease_left or 0)
 
 
-def _hand_over_again(config: JobConfig, delivery: Delivery) -> Response:
+def _hand_over_again(config: JobConfig, delivery: Delivery) -> Answer:
     """See that the next leg is published, as the process may have died on its way to that."""
     waiting = republish.publish_job(delivery.job_id).waiting
     if waiting and delivery.retried < config.retries:
@@ -103,7 +110,7 @@ def _hand_over_again(config: JobConfig, delivery: Delivery) -> Response:
     return answers.skipped("continued")
 
 
-def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
+def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:
     """Record a job that somebody else published, or that a schedule fired, then claim it."""
 
     def arrive(tx: Connection) -> Lease | None:
@@ -111,6 +118,13 @@ def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Response:
         return leases.claim(tx, delivery.claim(config))
 
     return in_transaction(arrive) or answers.busy("another delivery has this job")
+
+
+def _observed(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
+    with observed(Executing(job_type=config.type, lease=lease)) as step:
+        done, timing = _execute(config, delivery, lease)
+        step.error = done.error if isinstance(done, Failed) else None
+    return done, timing
 
 
 def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
@@ -156,13 +170,14 @@ def _job(config: JobConfig, delivery: Delivery, lease: Lease, beat: Heartbeat) -
     )
 
 
-def _refuse(config: JobConfig, error: InvalidDelivery) -> Response:
+def _refuse(config: JobConfig, error: InvalidDelivery) -> Answer:
     """Mark the job dead, if there is one, and tell QStash not to try again."""
     about = {"jobId": error.job_id, "type": config.type, "error": str(error)}
     log.warning("[jobs] Delivery refused", extra={**about, "errors": error.errors})
     if error.job_id is not None:
         job_id, reason = error.job_id, f"{error}: {flatten(error.errors)}".removesuffix(": ")
-        in_transaction(lambda tx: executions.mark_dead(tx, job_id, reason))
+        if in_transaction(lambda tx: executions.mark_dead(tx, job_id, reason)):
+            tell(Died(config.type))
     return answers.refuse(str(error), errors=error.errors)
 
 
