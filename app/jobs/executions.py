@@ -4,7 +4,6 @@ Nothing here commits but what says so: the caller's transaction decides.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -74,16 +73,6 @@ _QUEUED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """The jobs of one type in one status; `average_seconds` is None where none has run."""
-
-    job_type: str
-    status: Status
-    count: int
-    average_seconds: float | None
-
-
 def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> str:
     """Insert a pending job and return its id.
 
@@ -130,18 +119,6 @@ def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:
     return db.session.scalar(select(JobExecution).where(JobExecution.job_id == job_id))
 
 
-def list_job_executions(
-    *, status: Status | None = None, job_type: str | None = None, limit: int = 20
-) -> list[JobExecution]:
-    """Return the newest jobs first."""
-    query = select(JobExecution).order_by(JobExecution.created_at.desc(), JobExecution.id.desc())
-    if status is not None:
-        query = query.where(JobExecution.status == status)
-    if job_type is not None:
-        query = query.where(JobExecution.job_type == job_type)
-    return list(db.session.scalars(query.limit(limit)))
-
-
 def list_queued(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     """Return the next jobs that wait for an attempt, by `id` from `after` on."""
     return list(connection.execute(_QUEUED, {"after": after, "limit": limit}))
@@ -175,26 +152,6 @@ def update_job_execution(
     if current is None:
         raise IllegalTransition(f"there is no job {job_id}")
     raise IllegalTransition(f"job {job_id} is {current} and cannot become {status.value}")
-
-
-def statistics(*, since: datetime | None = None) -> list[Statistic]:
-    """Count the jobs by type and status, with the average time from start to completion.
-
-    Args:
-        since: Only jobs created then or later.
-    """
-    seconds = func.extract("epoch", _table.c.completed_at - _table.c.started_at)
-    query = (
-        select(_table.c.job_type, _table.c.status, func.count(), func.avg(seconds))
-        .group_by(_table.c.job_type, _table.c.status)
-        .order_by(_table.c.job_type, _table.c.status)
-    )
-    if since is not None:
-        query = query.where(_table.c.created_at >= since)
-    return [
-        Statistic(job_type, Status(status), count, None if average is None else float(average))
-        for job_type, status, count, average in db.session.execute(query)
-    ]
 
 
 def _iso(moment: datetime | None) -> str | None:

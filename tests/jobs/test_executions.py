@@ -14,8 +14,6 @@ from app.jobs.errors import IllegalTransition
 from app.jobs.executions import (
     create_job_execution,
     get_job_execution_by_job_id,
-    list_job_executions,
-    statistics,
     update_job_execution,
 )
 from app.jobs.models import TRANSITIONS
@@ -95,27 +93,6 @@ def test_a_job_failed_by_hand_is_dead_until_it_is_put_back(app: Flask) -> None:
 
     update_job_execution(job_id, Status.PENDING)
     assert (found(job_id).error, found(job_id).dead_at) == (None, None)
-
-
-def test_the_list_is_newest_first_and_filtered(app: Flask) -> None:
-    old = make(created_at="2026-01-01T00:00:00Z")
-    new = make(created_at="2026-01-02T00:00:00Z")
-    make(job_type="other")
-    make(status="failed")
-
-    listed = list_job_executions(status=Status.PENDING, job_type="sample", limit=5)
-    assert [row.job_id for row in listed] == [new, old]
-    assert len(list_job_executions(limit=1)) == 1
-
-
-def test_statistics_count_by_type_and_status_with_the_average_time(app: Flask) -> None:
-    for seconds in (1, 3):
-        start, end = "2026-01-01T00:00:00Z", f"2026-01-01T00:00:0{seconds}Z"
-        make(status="completed", started_at=start, completed_at=end)
-    make()
-
-    counted = [(s.job_type, s.status, s.count, s.average_seconds) for s in statistics()]
-    assert counted == [("sample", "completed", 2, 2.0), ("sample", "pending", 1, None)]
 
 
 @pytest.mark.parametrize(
