@@ -197,6 +197,7 @@ def calls(app: Flask, rows: int) -> dict[str, Call]:
     span = rows / JOBS_PER_HOUR * 3600
     db.session.remove()
     client = app.test_client()
+    scraped = {"metrics scrape": lambda: scrape(client)} if serves_metrics(app) else {}
     filters = {
         "no filter": Filter(),
         "--status completed": Filter(status=Status.COMPLETED),
@@ -221,8 +222,12 @@ def calls(app: Flask, rows: int) -> dict[str, Call]:
         "show": lambda: show(str(job.job_id)),
         "stats --since 1h": lambda: stats(since=3600),
         "health": health.check,
-        "metrics scrape": lambda: scrape(client),
+        **scraped,
     }
+
+
+def serves_metrics(app: Flask) -> bool:
+    return any(rule.rule == "/metrics" for rule in app.url_map.iter_rules())
 
 
 def scrape(client: FlaskClient) -> None:
