@@ -21,7 +21,19 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
         DiscoveryError: A job family is broken.
     """
     # Imported here, so that commands that need no app start without it.
-    from app import accounts, admin, artifacts, config, database, errors, extensions, logging  # noqa: PLC0415
+    from app import (  # noqa: PLC0415
+        accounts,
+        admin,
+        api,
+        artifacts,
+        config,
+        database,
+        errors,
+        extensions,
+        headers,
+        limits,
+        logging,
+    )
     from app.db import db  # noqa: PLC0415
 
     app = Flask(__name__, instance_path=str(instance))
@@ -30,11 +42,13 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     logging.init_app(app)
     database.init_app(app)
     extensions.migrate.init_app(app, db)
-    extensions.limiter.init_app(app)
+    limits.init_app(app)
     extensions.jobs.init_app(app, families="app.families")
     accounts.init_app(app)
     artifacts.init_app(app)
+    api.init_app(app)
     admin.init_app(app)
     errors.init_app(app)
+    headers.init_app(app)
     extensions.trust_proxies(app)
     return app

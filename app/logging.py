@@ -57,7 +57,10 @@ def _bind(record: logging.LogRecord) -> bool:
         record.requestId = request_id
     job = current_job.get()
     if job is not None:
-        for key, value in (("jobId", job.id), ("type", job.type), ("attempt", job.attempt)):
+        ids = {"jobId": job.id, "type": job.type, "attempt": job.attempt}
+        owner = {"userId": job.user_id, "organizationId": job.organization_id}
+        known = {key: value for key, value in owner.items() if value is not None}
+        for key, value in (ids | known).items():
             record.__dict__.setdefault(key, value)
     return True
 

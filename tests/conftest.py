@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, make_url
 from app import create_app
 from app.db import Base, db
 from app.dev.postgres import temporary_server
+from app.extensions import limiter
 from tests.support.sample_jobs import bp
 
 pytest_plugins = ["app.jobs.testing"]
@@ -68,6 +69,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     """An app with the sample jobs, whose QStash nobody answers for."""
     app = create_app(settings(database_url), instance=tmp_path)
     app.register_blueprint(bp)
+    limiter.reset()
     with app.app_context():
         yield app
         db.session.rollback()

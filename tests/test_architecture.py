@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "accounts": {"db", "jobs"},
     "artifacts": {"db", "jobs"},
     "families": {"db", "jobs", "accounts", "artifacts", "extensions"},
-    "admin": {"db", "jobs", "extensions"},
+    "api": {"db", "jobs", "extensions", "errors"},
+    "admin": {"db", "jobs", "extensions", "api"},
 }
 
 

@@ -11,6 +11,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from app.api.access import caller
+
 
 def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
     """Answer 401 unless one of `WAYS` knows the caller; apply it below the route decorator."""
@@ -19,7 +21,8 @@ def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respon
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         if not any(allows() for allows in WAYS):
             raise Unauthorized(
-                "Send `Authorization: Bearer …` with the ADMIN_TOKEN of this app.",
+                "Send `Authorization: Bearer …` with this app's ADMIN_TOKEN, or with an API key for "
+                "all organizations that has the scope read.",
                 www_authenticate=WWWAuthenticate("bearer"),
             )
         return view(*args, **kwargs)
@@ -34,6 +37,11 @@ def _has_token() -> bool:
     if not wanted or given is None or given.type != "bearer" or given.token is None:
         return False
     return compare_digest(given.token.encode(), wanted.encode())
+
+
+def _has_key() -> bool:
+    key = caller()
+    return key is not None and key.organization_id is None and "read" in key.scopes
 
 
 def _is_at_home() -> bool:
@@ -53,4 +61,4 @@ def _is_loopback(address: str | None) -> bool:
 
 
 #: Each tells whether it knows the caller of the current request; one that does is enough.
-WAYS: list[Callable[[], bool]] = [_has_token, _is_at_home]
+WAYS: list[Callable[[], bool]] = [_has_token, _has_key, _is_at_home]

@@ -28,7 +28,7 @@ from app.jobs.registry import FlowControl, JobConfig, get_job_config
 from app.jobs.retention import FinishedJobs
 from app.jobs.schemas import PayloadSchema, WireSchema
 from app.jobs.signature import signed
-from app.jobs.status import register_links, status_url
+from app.jobs.status import register_links, register_viewer, status_url
 
 __all__ = [
     "Continue",
@@ -60,6 +60,7 @@ __all__ = [
     "get_job_config",
     "periodic",
     "register_links",
+    "register_viewer",
     "schedule",
     "signed",
     "status_url",

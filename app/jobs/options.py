@@ -15,6 +15,9 @@ from app.jobs import destinations
 from app.jobs.errors import InvalidOption
 from app.jobs.registry import FlowControl, JobConfig
 
+#: Seconds; QStash takes less, how much is up to the plan.
+LONGEST = 10 * 365 * 24 * 60 * 60
+
 Duration = int | float | timedelta | str
 
 
@@ -122,8 +125,15 @@ def _refuse_contradictions(asked: Mapping[str, Any]) -> None:
                 )
 
 
-def _timeout(name: str, value: Any) -> int:
+def _delay(name: str, value: Any) -> int:
     result = seconds(name, value)
+    if result > LONGEST:
+        raise InvalidOption(f"{name}: {value!r} is more than ten years")
+    return result
+
+
+def _timeout(name: str, value: Any) -> int:
+    result = _delay(name, value)
     if result == 0:
         raise InvalidOption(f"{name}: must be at least one second")
     return result
@@ -182,7 +192,7 @@ def _label(name: str, value: Any) -> str:
 
 
 _CHECKS = {
-    "delay": seconds,
+    "delay": _delay,
     "not_before": _moment,
     "retries": _count,
     "retry_delay": _text,

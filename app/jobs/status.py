@@ -23,11 +23,14 @@ DAY = 24 * 60 * 60
 
 #: From a job to links of its result, by name; called for completed jobs only.
 Links = Callable[[JobExecution], Mapping[str, str]]
+#: From a job's id to the answer for a caller without its link; None leaves that to the next.
+Viewer = Callable[[str], ResponseReturnValue | None]
 
 bp = Blueprint("job_status", __name__)
 
 _SALT = "app.jobs.status"
 _LINKS = "jobs.links"
+_VIEWERS = "jobs.viewers"
 
 
 def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
@@ -64,11 +67,24 @@ def register_links(app: Flask, links: Links) -> None:
     app.extensions.setdefault(_LINKS, []).append(links)
 
 
+def register_viewer(app: Flask, viewer: Viewer) -> None:
+    """Let others than who has its link see a job: those that have rights of another kind.
+
+    Args:
+        app: The app.
+        viewer: Answers a request for a job, or refuses it; None where it does not know the caller.
+    """
+    app.extensions.setdefault(_VIEWERS, []).append(viewer)
+
+
 @bp.get("/api/jobs/<uuid:job_id>")
 def job_status(job_id: UUID) -> ResponseReturnValue:
     """Answer a job's status, or 403 that says nothing, not even whether there is such a job."""
     if not _may_see(str(job_id)):
-        abort(403, "This link is not valid, or no longer: ask for a new one.")
+        viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
+        answers = (viewer(str(job_id)) for viewer in viewers)
+        answer = next((answer for answer in answers if answer is not None), None)
+        return answer or abort(403, "This link is not valid, or no longer: ask for a new one.")
     with explained():
         row = executions.get_job_execution_by_job_id(str(job_id))
         if row is None:
@@ -92,7 +108,7 @@ def describe(row: JobExecution) -> dict[str, Any]:
         "final": show.is_final(row),
         "progress": found and {name: getattr(found, name) for name in found.__slots__},
         "result": row.result,
-        "error": _error_class(row),
+        "error": error_class(row),
         "attempts": progress.attempts_made(row),
         "createdAt": _iso(row.created_at),
         "startedAt": _iso(progress.began_at(row)),
@@ -124,7 +140,7 @@ def _serializer() -> URLSafeSerializer:
     return URLSafeSerializer(keys, salt=_SALT)
 
 
-def _error_class(row: JobExecution) -> str | None:
+def error_class(row: JobExecution) -> str | None:
     """Name what went wrong: the exception's class, or what kept the handler from ending."""
     if row.status != Status.FAILED:
         return None

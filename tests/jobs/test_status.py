@@ -119,7 +119,7 @@ def forged(job_id: str) -> dict[str, str]:
         "none": url,
         "empty": f"{url}?token=",
         "garbage": f"{url}?token=x.y",
-        "tampered": f"{url}?token={token[:-1]}{'A' if token[-1] != 'A' else 'B'}",
+        "tampered": f"{url}?token={token[:-1]}{'A' if token[-1] != 'A' else 'E'}",
         "of another job": f"{url}?token={other}",
         "signed by another": f"{url}?token={salt}",
         "of a job that is not": path(job_id).replace(job_id, str(uuid4()), 1),

@@ -1,0 +1,37 @@
+"""The job API: jobs over HTTP, for callers with an API key.
+
+`keys` says who calls, `access` what they may, `jobs` is what they can do; `openapi` describes it.
+"""
+
+from flask import Flask
+
+from app.api import cli, job, jobs, openapi
+from app.jobs import register_viewer
+from app.jobs.errors import DiscoveryError
+from app.jobs.registry import registry_of
+
+__all__ = ["cli", "init_app"]
+
+_OURS = (jobs.bp, job.bp, openapi.bp)
+
+
+def init_app(app: Flask) -> None:
+    """Add the API; after the job families, whose endpoints must not be its own.
+
+    Raises:
+        DiscoveryError: A job type has the path of another endpoint.
+    """
+    for blueprint in _OURS:
+        app.register_blueprint(blueprint)
+    register_viewer(app, job.seen_by_key)
+    _refuse_collisions(app)
+
+
+def _refuse_collisions(app: Flask) -> None:
+    """QStash's deliveries of a job type would go to whichever was registered first."""
+    rules = [rule.rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())]
+    for config in registry_of(app):
+        if rules.count(config.endpoint) > 1:
+            raise DiscoveryError(
+                f"{config.endpoint} is taken: give job type {config.type!r} another path"
+            )

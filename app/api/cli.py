@@ -1,0 +1,155 @@
+"""`flask jobs apikey …`: who may call the job API."""
+
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from app.api import keys
+from app.api.models import ApiKey
+from app.jobs.cli.durations import Duration
+from app.jobs.cli.group import JobsGroup, Refused, as_json, confirm, jobs, print_json, yes
+from app.jobs.cli.job_type import JobType
+from app.jobs.show import age, table
+
+apikey = JobsGroup("apikey", help="Make, list and revoke the keys of the job API.")
+jobs.add_command(apikey)
+
+_FIELDS = (
+    "prefix", "name", "scopes", "organization_id", "job_types",
+    "created_at", "last_used_at", "expires_at", "revoked_at",
+)  # fmt: skip
+
+
+class ScopeName(click.ParamType[str]):
+    name = "scope"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if value not in keys.SCOPES:
+            near = get_close_matches(str(value), keys.SCOPES, n=1) or keys.SCOPES
+            self.fail(f"unknown scope {value!r}; did you mean: {', '.join(near)}?", param, ctx)
+        return str(value)
+
+
+@apikey.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=ScopeName(),
+    multiple=True,
+    required=True,
+    help="read, enqueue or manage (retry, cancel, delete); repeat it for several.",
+)
+@click.option(
+    "--organization-id",
+    type=click.IntRange(-(2**63), 2**63 - 1),
+    metavar="ID",
+    help="See and make only this organization's jobs.",
+)
+@click.option(
+    "--type",
+    "job_types",
+    type=JobType(),
+    multiple=True,
+    help="Enqueue only jobs of this type; repeat it for several. A key of one organization must.",
+)
+@click.option("--expires-in", type=Duration(), help='Until when it is good: "90d". Default: ever.')
+@as_json
+def create(name: str, scopes: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    r"""Make a key and print it, this once: only its hash is kept.
+
+    \b
+    Examples:
+      flask jobs apikey create ci --scope read --expires-in 90d
+      flask jobs apikey create acme --scope read --scope enqueue --type export-data \
+        --organization-id 7
+    """
+    types = options["job_types"] or None
+    _check(name, scopes, options["organization_id"], types)
+    secret, made = keys.create(
+        name,
+        tuple(dict.fromkeys(scopes)),
+        organization_id=options["organization_id"],
+        job_types=types,
+        expires_at=_moment(options["expires_in"]),
+    )
+    if as_json:
+        print_json({"key": secret, **_as_json(made)})
+    else:
+        click.echo(secret)
+        click.echo("Keep it now: it is not shown again.", err=True)
+
+
+@apikey.command("list")
+@as_json
+def list_keys(as_json: bool) -> None:
+    """List all keys, newest first, by their beginnings."""
+    found = keys.all_keys()
+    if as_json:
+        print_json({"keys": [_as_json(key) for key in found]})
+        return
+    head = ("PREFIX", "NAME", "SCOPES", "ORG", "USED", "STATE")
+    click.echo(table([head, *map(_cells, found)], shrink=(1,)) if found else "No keys.")
+
+
+@apikey.command("revoke")
+@click.argument("prefix")
+@yes
+def revoke(prefix: str, yes: bool) -> None:
+    """Have a key be refused from now on; it may be given whole or by its beginning."""
+    prefix = "_".join(prefix.split("_")[:2])
+    if all(key.prefix != prefix for key in keys.all_keys()):
+        raise Refused(f"there is no key {prefix}; `flask jobs apikey list` shows all")
+    if not yes:
+        confirm(f"Revoke {prefix}? This cannot be undone.")
+    keys.revoke(prefix)
+    click.echo(f"revoked: {prefix}")
+
+
+def _check(name: str, scopes: tuple[str, ...], organization: int | None, types: Any) -> None:
+    if not name.isprintable() or not 0 < len(name) <= ApiKey.name.type.length:
+        raise Refused("NAME: must be a line of 1 to 100 characters")
+    if types and "enqueue" not in scopes:
+        raise Refused("--type: says what may be enqueued; add --scope enqueue, or leave it out")
+    if organization is not None and "enqueue" in scopes and not types:
+        raise Refused(
+            "--type: name what an organization's key may enqueue; some types act for everybody"
+        )
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    if seconds is None:
+        return None
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        raise Refused("--expires-in: is after the end of the calendar; leave it out") from None
+
+
+def _as_json(key: ApiKey) -> dict[str, Any]:
+    values = {name: getattr(key, name) for name in _FIELDS}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
+
+
+def _cells(key: ApiKey) -> tuple[str, ...]:
+    return (
+        key.prefix,
+        key.name,
+        ", ".join(key.scopes),
+        "all" if key.organization_id is None else str(key.organization_id),
+        "never" if key.last_used_at is None else f"{age(key.last_used_at)} ago",
+        _state(key),
+    )
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is None:
+        return "good"
+    return f"{'expired' if key.expires_at <= datetime.now(UTC) else 'until'} {key.expires_at:%F}"

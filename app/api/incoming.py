@@ -1,0 +1,67 @@
+"""From a request to what it says; what is wrong is named by its field."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import abort, current_app, request
+from marshmallow import Schema, ValidationError
+
+from app.jobs import InvalidOption, jsonb
+from app.jobs.schemas import camel_case
+
+
+class InvalidRequest(Exception):
+    """Fields of a request are wrong; `errors` maps them to messages."""
+
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        self.errors = dict(errors)
+        super().__init__(f"This is wrong: {', '.join(map(str, self.errors))}.")
+
+    @classmethod
+    def of(cls, error: InvalidOption) -> "InvalidRequest":
+        """Turn `retry_delay: wrong` into the field's error, and `a and b: wrong` into both's."""
+        names, _, said = str(error).partition(": ")
+        return cls({camel_case(name): [said] for name in names.split(" and ")})
+
+
+def query(schema: type[Schema]) -> dict[str, Any]:
+    """Return the query's fields.
+
+    Raises:
+        InvalidRequest: One is unknown or wrong.
+    """
+    return _load(schema, request.args.to_dict())
+
+
+def body(schema: type[Schema]) -> dict[str, Any]:
+    """Return the body's fields, or abort: other than JSON 415, too large 413, broken 400.
+
+    Raises:
+        InvalidRequest: One is missing, unknown or wrong.
+    """
+    if not request.is_json:
+        abort(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: must be application/json.")
+    try:
+        return _load(schema, jsonb.loads(_bytes(current_app.config["JOBS_MAX_BODY"] // 2).decode()))
+    except ValueError as error:
+        if isinstance(error, ValidationError):
+            raise
+        abort(HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error}.")
+
+
+def _bytes(largest: int) -> bytes:
+    # One more than may be: where no length is given (chunked), werkzeug cuts a body off in silence.
+    request.max_content_length = largest + 1
+    found = request.get_data(cache=False)
+    if len(found) > largest:
+        abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {largest:,} bytes.")
+    return found
+
+
+def _load(schema: type[Schema], given: Any) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema().load(given)
+    except ValidationError as error:
+        raise InvalidRequest(error.messages_dict) from None
+    return loaded

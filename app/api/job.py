@@ -1,0 +1,97 @@
+"""`/api/jobs/<id>`: one job, seen and acted on."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, abort
+from flask.typing import ResponseReturnValue
+
+from app.api import schemas, views
+from app.api.access import authorise, has_key
+from app.api.documented import Operation, documented
+from app.api.keys import Key
+from app.db import db
+from app.jobs import JobExecution, actions, executions, show
+from app.jobs.actions import Done
+from app.jobs.filters import Filter
+from app.jobs.transactions import explained
+
+bp = Blueprint("job_actions", __name__, url_prefix="/api/jobs/<uuid:job_id>")
+
+_PROBLEMS = (401, 403, 404, 409, 429, 503)
+
+
+def seen_by_key(job_id: str) -> dict[str, Any] | None:
+    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status.register_viewer`."""
+    if not has_key():
+        return None
+    key = authorise("read")
+    with explained():
+        return views.details(_find(job_id, key), key)
+
+
+@bp.post("/retry")
+@documented(
+    Operation(
+        summary="Put a failed or cancelled job back, with all its retries",
+        scopes=("manage",),
+        answers={200: schemas.JobSchema},
+        problems=_PROBLEMS,
+    )
+)
+def retry(job_id: UUID) -> ResponseReturnValue:
+    return _act(str(job_id), actions.retry, "failed and cancelled jobs can be retried")
+
+
+@bp.post("/cancel")
+@documented(
+    Operation(
+        summary="Call a job off, or ask it to stop if it runs",
+        scopes=("manage",),
+        answers={200: schemas.JobSchema},
+        problems=_PROBLEMS,
+    )
+)
+def cancel(job_id: UUID) -> ResponseReturnValue:
+    return _act(str(job_id), actions.cancel, "jobs that have not ended can be cancelled")
+
+
+@bp.delete("")
+@documented(
+    Operation(
+        summary="Delete a completed, cancelled or dead job",
+        scopes=("manage",),
+        answers={204: None},
+        problems=_PROBLEMS,
+    )
+)
+def delete(job_id: UUID) -> ResponseReturnValue:
+    _done(str(job_id), authorise("manage"), actions.delete, "jobs that have ended can be deleted")
+    return "", HTTPStatus.NO_CONTENT
+
+
+def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, Any]:
+    """Act, and answer the job as it is then."""
+    key = authorise("manage")
+    _done(job_id, key, action, possible)
+    with explained():
+        return views.details(_find(job_id, key), key)
+
+
+def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> None:
+    with explained():
+        state = show.state(_find(job_id, key))
+        db.session.rollback()  # the action has transactions of its own
+    wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
+    if not action(wanted, by=key.actor).count:
+        abort(HTTPStatus.CONFLICT, f"The job is {state}; only {possible}.")
+
+
+def _find(job_id: str, key: Key) -> JobExecution:
+    """Return a job; another organization's is as if there were none."""
+    row = executions.get_job_execution_by_job_id(job_id)
+    if row is None or key.organization_id not in {None, row.organization_id}:
+        abort(HTTPStatus.NOT_FOUND, "There is no such job, or no longer.")
+    return row

@@ -1,0 +1,128 @@
+"""`/api/jobs` and `/api/job-types`: enqueue, and look at many."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+from flask.typing import ResponseReturnValue
+
+from app.api import incoming, schemas, views
+from app.api.access import authorise, forbid, requires
+from app.api.documented import Operation, documented
+from app.api.incoming import InvalidRequest
+from app.api.keys import Key
+from app.errors import problem
+from app.jobs import InvalidOption, InvalidPayload, UnknownJobType, enqueue, status_url
+from app.jobs.filters import Filter
+from app.jobs.listing import is_recorded, list_jobs
+from app.jobs.registry import get_job_config, registry_of
+from app.jobs.transactions import explained
+
+bp = Blueprint("job_api", __name__, url_prefix="/api")
+
+
+@bp.post("/jobs")
+@documented(
+    Operation(
+        summary="Enqueue a job",
+        scopes=("enqueue",),
+        body="Enqueue",
+        headers={"Idempotency-Key": "As `idempotencyKey`: the same again makes no second job."},
+        answers={200: schemas.EnqueuedSchema, 202: schemas.EnqueuedSchema},
+        problems=(400, 401, 403, 413, 415, 422, 429, 503),
+    )
+)
+def enqueue_job() -> ResponseReturnValue:
+    """Answer 202 when the job is recorded, or 200 where its idempotency key has one already."""
+    key = authorise("enqueue")
+    given = incoming.body(schemas.EnqueueSchema)
+    _take_header(given)
+    _bind(given, key)
+    try:
+        job_id = enqueue(given.pop("type"), given.pop("payload"), **given)
+    except UnknownJobType as error:
+        raise InvalidRequest({"type": [str(error)]}) from None
+    except InvalidPayload as error:
+        raise InvalidRequest({"payload": error.errors}) from None
+    except InvalidOption as error:
+        raise InvalidRequest.of(error) from None
+    status = HTTPStatus.OK if job_id.existed else HTTPStatus.ACCEPTED
+    body = {"jobId": job_id, "existed": job_id.existed, "statusUrl": status_url(job_id)}
+    return body, status, {"Location": f"/api/jobs/{job_id}"}
+
+
+@bp.get("/jobs")
+@documented(
+    Operation(
+        summary="List jobs, newest first",
+        scopes=("read",),
+        query=schemas.FilterSchema,
+        answers={200: schemas.PageSchema},
+        problems=(401, 403, 422, 429, 503),
+    )
+)
+def list_page() -> ResponseReturnValue:
+    """Answer a page; `after` of one asks for the next."""
+    key = authorise("read")
+    given = incoming.query(schemas.FilterSchema)
+    _bind(given, key)
+    if key.organization_id is not None and "error" in given:
+        forbid("error: a key of one organization cannot search what errors said.")
+    after, limit = given.pop("after", None), given.pop("limit")
+    with explained():
+        _check_type(given.get("job_type"))
+        try:
+            page = list_jobs(Filter(**given), after=after, limit=limit)
+        except InvalidOption as error:
+            raise InvalidRequest.of(error) from None
+        searched_to = page.searched_to and page.searched_to.isoformat()
+        jobs = [views.summary(row) for row in page.jobs]
+    return {"jobs": jobs, "after": page.after, "searchedTo": searched_to}
+
+
+@bp.get("/job-types")
+@requires("read", "enqueue")
+@documented(
+    Operation(
+        summary="List the job types",
+        scopes=("read", "enqueue"),
+        answers={200: schemas.JobTypesSchema},
+        problems=(401, 403, 429, 503),
+    )
+)
+def job_types() -> ResponseReturnValue:
+    return {"jobTypes": [views.job_type(config) for config in registry_of(current_app)]}
+
+
+@bp.errorhandler(InvalidRequest)
+def _invalid_request(error: InvalidRequest) -> Response:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=error.errors)
+
+
+def _take_header(given: dict[str, Any]) -> None:
+    """Take the idempotency key from the header, which may not differ from the body's."""
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return
+    if given.setdefault("idempotency_key", header) != header:
+        raise InvalidRequest({"idempotencyKey": ["Not the same as the header Idempotency-Key."]})
+
+
+def _bind(given: dict[str, Any], key: Key) -> None:
+    """Keep a key to its organization and its job types."""
+    if key.organization_id is not None:
+        if given.get("organization_id") not in {None, key.organization_id}:
+            forbid(f"organizationId: this key is of organization {key.organization_id} alone.")
+        given["organization_id"] = key.organization_id
+    if "type" in given and key.job_types is not None and given["type"] not in key.job_types:
+        forbid(f"type: this key may enqueue only {', '.join(key.job_types)}.")
+
+
+def _check_type(name: str | None) -> None:
+    """Refuse a misspelt type, which would list nothing; old jobs may be of one that is gone."""
+    if name is None or is_recorded(name):
+        return
+    try:
+        get_job_config(name)
+    except UnknownJobType as error:
+        raise InvalidRequest({"type": [str(error)]}) from None

@@ -1,0 +1,118 @@
+"""API keys: made, looked up and revoked.
+
+What is stored is the SHA-256 of a key. That is enough, where it would not be for a password: a key
+is 256 random bits, so there is no list of likely ones to try, and a slow hash would only make every
+request slow.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from secrets import token_hex, token_urlsafe
+from typing import Any, Literal, cast, get_args
+
+from sqlalchemy import Connection, Table, func, or_, select, update
+
+from app.api.models import ApiKey
+from app.jobs.transactions import in_transaction
+
+Scope = Literal["read", "enqueue", "manage"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+#: By this a key is told from the token of a status link, and found by scanners of leaked secrets.
+MARK = "jobkey_"
+USED_EVERY = timedelta(minutes=1)
+
+_table = cast("Table", ApiKey.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a key that is good allows; see `ApiKey`."""
+
+    id: int
+    prefix: str
+    name: str
+    scopes: tuple[str, ...]
+    organization_id: int | None
+    job_types: tuple[str, ...] | None
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as the audit has it."""
+        return f"API key {self.name} ({self.prefix})"
+
+
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    *,
+    organization_id: int | None = None,
+    job_types: tuple[str, ...] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[str, ApiKey]:
+    """Make a key; return it, which nobody can do again, and its record."""
+    prefix = f"{MARK}{token_hex(4)}"
+    secret = f"{prefix}_{token_urlsafe(32)}"
+    values: dict[str, Any] = {
+        "prefix": prefix,
+        "digest": _digest(secret),
+        "name": name,
+        "scopes": list(scopes),
+        "organization_id": organization_id,
+        "job_types": None if job_types is None else list(job_types),
+        "expires_at": expires_at,
+    }
+    insert = _table.insert().values(values).returning(*_table.c)
+    row = in_transaction(lambda tx: tx.execute(insert).one())
+    return secret, ApiKey(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def find(secret: str) -> Key | None:
+    """Return what a key allows, and note that it was used; None unless it is good now."""
+    if not secret.startswith(MARK):
+        return None
+    return in_transaction(lambda tx: _find(tx, _digest(secret)))
+
+
+def all_keys() -> list[ApiKey]:
+    """Return the records of all keys, newest first, also of those that are no longer good."""
+    query = select(_table).order_by(_table.c.id.desc())
+    rows = in_transaction(lambda tx: tx.execute(query).all())
+    return [ApiKey(**row._mapping) for row in rows]  # noqa: SLF001 - likewise
+
+
+def revoke(prefix: str) -> bool:
+    """Make a key no longer good, from the next request on; False where there is no such one."""
+    change = (
+        update(_table)
+        .where(_table.c.prefix == prefix)
+        .values(revoked_at=func.coalesce(_table.c.revoked_at, func.now()))
+    )
+    return in_transaction(lambda tx: tx.execute(change).rowcount) > 0
+
+
+def _find(tx: Connection, digest: str) -> Key | None:
+    """Look the digest up by its index: how long that takes tells nothing of a key."""
+    query = select(_table).where(
+        _table.c.digest == digest,
+        _table.c.revoked_at.is_(None),
+        or_(_table.c.expires_at.is_(None), _table.c.expires_at > func.now()),
+    )
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        return None
+    if row.last_used_at is None or datetime.now(UTC) - row.last_used_at > USED_EVERY:
+        tx.execute(update(_table).where(_table.c.id == row.id).values(last_used_at=func.now()))
+    return Key(
+        id=row.id,
+        prefix=row.prefix,
+        name=row.name,
+        scopes=tuple(row.scopes),
+        organization_id=row.organization_id,
+        job_types=None if row.job_types is None else tuple(row.job_types),
+    )
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "replace")).hexdigest()

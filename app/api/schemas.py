@@ -1,0 +1,197 @@
+"""The API's shapes, both to check what comes in and to document what goes out."""
+
+import re
+from typing import Any
+
+from marshmallow import RAISE, ValidationError, fields, validate
+
+from app.jobs import FlowControl, InvalidOption, Status, WireSchema
+from app.jobs.drafts import MAX_ID, MAX_KEY_LENGTH
+from app.jobs.options import seconds
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_ID = validate.Range(-MAX_ID, MAX_ID)
+_COUNT = validate.Range(1, 1_000_000)
+
+
+class Text(fields.String):
+    """A text that PostgreSQL can hold."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, *args, **kwargs)
+        if _UNSTORABLE.search(text):
+            raise ValidationError("Must not contain NUL characters or unpaired surrogates.")
+        return text
+
+
+class Duration(fields.Field[float]):
+    """Seconds, or a duration of QStash's; in a query, where all is text, digits are seconds."""
+
+    def __init__(self, **options: Any) -> None:
+        number = {"type": "number", "minimum": 0}
+        text = {"type": "string", "pattern": r"^(\d+|(\d+d)?(\d+h)?(\d+m)?(\d+s)?)$"}
+        said = 'Seconds, or a duration such as "1h30m".'
+        super().__init__(**options, metadata={"anyOf": [number, text], "description": said})
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        given = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,12}", value) else value
+        try:
+            return seconds("it", given)
+        except InvalidOption as error:
+            raise ValidationError(str(error).removeprefix("it: ")) from None
+
+
+class FlowControlSchema(WireSchema[FlowControl]):
+    """Limits shared by all messages with a key."""
+
+    model = FlowControl
+
+    class Meta:
+        unknown = RAISE
+
+    key = fields.String(
+        required=True, validate=[validate.Length(1, 200), validate.Regexp(r"[\x21-\x7e]+\Z")]
+    )
+    rate = fields.Integer(strict=True, validate=_COUNT)
+    period = fields.Integer(strict=True, validate=_COUNT)
+    parallelism = fields.Integer(strict=True, validate=_COUNT)
+
+
+class EnqueueSchema(WireSchema[dict[str, Any]]):
+    """A job to enqueue; `app.jobs.enqueue` by the names that the wire has."""
+
+    model = dict
+
+    class Meta:
+        unknown = RAISE
+
+    type = Text(required=True, validate=validate.Length(1, 100))
+    payload = fields.Dict(keys=fields.String(), required=True)
+    user_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
+    organization_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
+    idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
+    delay = Duration()
+    not_before = fields.AwareDateTime(format="iso", default_timezone=None)
+    retries = fields.Integer(strict=True, validate=validate.Range(0, 1000))
+    retry_delay = Text(validate=validate.Length(1, 1000))
+    timeout = Duration()
+    callback = Text(validate=validate.Length(1, 2048))
+    failure_callback = Text(validate=validate.Length(1, 2048))
+    queue = Text(validate=validate.Length(1, 200))
+    label = Text(validate=validate.Length(1, 200))
+    flow_control = fields.Nested(FlowControlSchema)
+
+
+class EnqueuedSchema(WireSchema[dict[str, Any]]):
+    """What became of it; `statusUrl` may be handed to whom the job is for."""
+
+    job_id = fields.UUID(required=True)
+    existed = fields.Boolean(required=True)
+    status_url = fields.Url(required=True)
+
+
+class FilterSchema(WireSchema[dict[str, Any]]):
+    """Which jobs, and which page of them."""
+
+    model = dict
+
+    class Meta:
+        unknown = RAISE
+
+    status = fields.String(validate=validate.OneOf([str(status) for status in Status]))
+    job_type = Text(data_key="type", validate=validate.Length(1, 100))
+    dead = fields.Boolean(truthy={"true"}, falsy={"false"})
+    user_id = fields.Integer(validate=_ID)
+    organization_id = fields.Integer(validate=_ID)
+    older_than = Duration()
+    newer_than = Duration()
+    error = Text(validate=validate.Length(1, 200))
+    message_id = Text(validate=validate.Length(1, 200))
+    schedule_id = Text(validate=validate.Length(1, 200))
+    after = Text(validate=validate.Length(1, 200))
+    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
+
+
+class ProgressSchema(WireSchema[Any]):
+    done = fields.Float(required=True)
+    total = fields.Float(required=True, allow_none=True)
+    note = fields.String(required=True, allow_none=True)
+    percent = fields.Integer(required=True, allow_none=True)
+
+
+class SummarySchema(WireSchema[Any]):
+    """A job in a list."""
+
+    job_id = fields.UUID(required=True)
+    type = fields.String(required=True)
+    status = fields.String(
+        required=True, validate=validate.OneOf([str(status) for status in Status])
+    )
+    final = fields.Boolean(required=True)
+    error = fields.String(required=True, allow_none=True)
+    attempts = fields.Integer(required=True)
+    user_id = fields.Integer(required=True, allow_none=True)
+    organization_id = fields.Integer(required=True, allow_none=True)
+    created_at = fields.DateTime(required=True)
+    started_at = fields.DateTime(required=True, allow_none=True)
+    completed_at = fields.DateTime(required=True, allow_none=True)
+
+
+class JobSchema(WireSchema[Any]):
+    """A job as who has its link sees it; with an API key also what is not required here."""
+
+    job_id = fields.UUID(required=True)
+    type = fields.String(required=True)
+    status = fields.String(
+        required=True, validate=validate.OneOf([str(status) for status in Status])
+    )
+    final = fields.Boolean(required=True)
+    progress = fields.Nested(ProgressSchema, required=True, allow_none=True)
+    result = fields.Raw(required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True)
+    attempts = fields.Integer(required=True)
+    created_at = fields.DateTime(required=True)
+    started_at = fields.DateTime(required=True, allow_none=True)
+    completed_at = fields.DateTime(required=True, allow_none=True)
+    links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    payload = fields.Raw()
+    user_id = fields.Integer(allow_none=True)
+    organization_id = fields.Integer(allow_none=True)
+    idempotency_key = fields.String(allow_none=True)
+    message_id = fields.String(allow_none=True)
+    schedule_id = fields.String(allow_none=True)
+    available_at = fields.DateTime(allow_none=True)
+    generation = fields.Integer()
+    error_text = fields.String(allow_none=True)
+
+
+class PageSchema(WireSchema[Any]):
+    """Some jobs, newest first; `after` asks for those that follow."""
+
+    jobs = fields.List(fields.Nested(SummarySchema), required=True)
+    after = fields.String(required=True, allow_none=True)
+    searched_to = fields.DateTime(required=True, allow_none=True)
+
+
+class JobTypeSchema(WireSchema[Any]):
+    type = fields.String(required=True)
+    description = fields.String(required=True)
+    retries = fields.Integer(required=True)
+    timeout = fields.Integer(required=True)
+    queue = fields.String(required=True, allow_none=True)
+    version = fields.Integer(required=True)
+    sealed = fields.List(fields.String(), required=True)
+
+
+class JobTypesSchema(WireSchema[Any]):
+    job_types = fields.List(fields.Nested(JobTypeSchema), required=True)
+
+
+class ProblemSchema(WireSchema[Any]):
+    """RFC 9457; `errors` maps fields to what is wrong with them."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String()
+    errors = fields.Dict(keys=fields.String(), values=fields.Raw())

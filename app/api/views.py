@@ -1,0 +1,49 @@
+"""Jobs as callers with a key see them: without what is sealed, or named a secret."""
+
+from datetime import datetime
+from typing import Any
+
+from app.api.keys import Key
+from app.jobs import JobConfig, JobExecution, progress, show, status
+from app.jobs.hidden import hidden
+
+
+def summary(row: JobExecution) -> dict[str, Any]:
+    """Return a job as a list has it."""
+    return {
+        "jobId": row.job_id,
+        "type": row.job_type,
+        "status": row.status,
+        "final": show.is_final(row),
+        "error": status.error_class(row),
+        "attempts": progress.attempts_made(row),
+        "userId": row.user_id,
+        "organizationId": row.organization_id,
+        "createdAt": _iso(row.created_at),
+        "startedAt": _iso(progress.began_at(row)),
+        "completedAt": _iso(row.completed_at),
+    }
+
+
+def details(row: JobExecution, key: Key) -> dict[str, Any]:
+    """Return a job by itself; what an error said is the operator's, as it may name our insides."""
+    whole = status.describe(row) | {
+        "payload": hidden(row.payload.get("payload")),
+        "userId": row.user_id,
+        "organizationId": row.organization_id,
+        "idempotencyKey": row.idempotency_key,
+        "messageId": row.message_id,
+        "scheduleId": row.schedule_id,
+        "availableAt": _iso(row.available_at),
+        "generation": row.generation,
+    }
+    return whole | ({"errorText": row.error} if key.organization_id is None else {})
+
+
+def job_type(config: JobConfig) -> dict[str, Any]:
+    names = ("type", "description", "retries", "timeout", "queue", "version", "sealed")
+    return {name: getattr(config, name) for name in names}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,185 @@
+"""`/api/jobs`: enqueue, list, look, act."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.db import db
+from app.jobs import audit, enqueue
+from tests.api.conftest import Call, make_key
+from tests.jobs.conftest import Rows, rows
+
+__all__ = ["rows"]
+
+GOOD: dict[str, Any] = {"type": "sample", "payload": {"action": "none"}}
+
+
+def count() -> int:
+    db.session.rollback()
+    return int(db.session.scalar(db.text("SELECT count(*) FROM job_executions")))
+
+
+def errors_of(answer: Any) -> dict[str, Any]:
+    assert (answer.status_code, answer.mimetype) == (422, "application/problem+json"), answer.text
+    found: dict[str, Any] = answer.json["errors"]
+    return found
+
+
+def test_an_enqueue_is_recorded_with_its_owner_and_options(call: Call, rows: Rows) -> None:
+    options = {"delay": "1m30s", "retries": 5, "label": "nightly", "timeout": 20}
+
+    answer = call(
+        "POST", "/api/jobs", make_key(), json={**GOOD, "userId": 7, "organizationId": 3, **options}
+    )
+
+    assert answer.status_code == 202
+    row = rows[answer.json["jobId"]]  # type: ignore[index]
+    assert (row.user_id, row.organization_id, row.max_retries) == (7, 3, 5)
+    assert row.options["delay"] == 90
+    assert answer.headers["Location"] == f"/api/jobs/{row.job_id}"
+    assert call("GET", answer.json["statusUrl"]).json["jobId"] == row.job_id  # type: ignore[index]
+
+
+@pytest.mark.parametrize("where", ["body", "header"])
+def test_the_same_idempotency_key_answers_the_first_job(call: Call, where: str) -> None:
+    key = make_key()
+    request: dict[str, Any] = {"json": GOOD, "headers": {"Idempotency-Key": "invoice 7"}}
+    if where == "body":
+        request = {"json": {**GOOD, "idempotencyKey": "invoice 7"}}
+
+    first, second = (call("POST", "/api/jobs", key, **request) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json is not None
+    assert second.json is not None
+    assert second.json["existed"]
+    assert second.json["jobId"] == first.json["jobId"]
+    assert count() == 1
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"type": "sampel"}, "type", "did you mean: sample"),
+    ({"payload": {"action": 1}}, "payload", "Not a valid string"),
+    ({"payload": {"action": "\x00"}}, "payload", "NUL"),
+    ({"payload": None}, "payload", "may not be null"),
+    ({"userId": "7"}, "userId", "Not a valid integer"),
+    ({"userId": 2**63}, "userId", "9223372036854775807"),
+    ({"idempotencyKey": ""}, "idempotencyKey", "between 1 and 255"),
+    ({"delay": "soon"}, "delay", "is no duration"),
+    ({"delay": 1e300}, "delay", "more than ten years"),
+    ({"delay": 5, "notBefore": "2030-01-01T00:00:00Z"}, "notBefore", "give one of them"),
+    ({"notBefore": "2030-01-01T00:00:00"}, "notBefore", "Not a valid aware datetime"),
+    ({"retries": -1}, "retries", "greater than or equal to 0"),
+    ({"callback": "http://10.0.0.5/"}, "callback", "private network"),
+    ({"failureCallback": "x"}, "failureCallback", "absolute http"),
+    ({"flowControl": {"key": "a\nb", "rate": 1}}, "flowControl", "does not match"),
+    ({"headers": {"a": "b"}}, "headers", "Unknown field"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field", "said"), WRONG)
+def test_a_wrong_field_is_named_and_nothing_recorded(
+    app: Flask, call: Call, changes: dict[str, Any], field: str, said: str
+) -> None:
+    app.config["JOBS_CALLBACK_ALLOW"] = ""
+
+    errors = errors_of(call("POST", "/api/jobs", make_key(), json={**GOOD, **changes}))
+
+    assert said in str(errors[field])
+    assert count() == 0
+
+
+def test_two_idempotency_keys_are_one_too_many(call: Call) -> None:
+    request = {**GOOD, "idempotencyKey": "a"}
+    answer = call("POST", "/api/jobs", make_key(), json=request, headers={"Idempotency-Key": "b"})
+    assert "idempotencyKey" in errors_of(answer)
+
+
+def test_a_page_leads_to_the_next(call: Call) -> None:
+    key = make_key()
+    made = [enqueue("sample", {"action": "none"}) for _ in range(3)]
+
+    first = call("GET", "/api/jobs?limit=2", key).json
+    assert first is not None
+    second = call("GET", f"/api/jobs?limit=2&after={first['after']}", key).json
+    assert second is not None
+
+    assert [job["jobId"] for job in (*first["jobs"], *second["jobs"])] == made[::-1]
+    assert second["after"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("status=pending&userId=7", 1), ("type=noop", 1), ("dead=true", 0), ("olderThan=1h", 0)],
+)
+def test_a_list_can_be_narrowed(call: Call, query: str, found: int) -> None:
+    enqueue("sample", {"action": "none"}, user_id=7)
+    enqueue("noop", {"action": "none"})
+
+    answer = call("GET", f"/api/jobs?{query}", make_key()).json
+
+    assert answer is not None
+    assert len(answer["jobs"]) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("status=done", "status"), ("type=sampel", "type"), ("userId=x", "userId"),
+        ("dead=yes", "dead"), ("after=x", "after"), ("limit=0", "limit"), ("colour=red", "colour"),
+        ("error=%00", "error"), ("olderThan=soon", "olderThan"),
+    ],
+)  # fmt: skip
+def test_a_wrong_filter_is_named(call: Call, query: str, field: str) -> None:
+    assert field in errors_of(call("GET", f"/api/jobs?{query}", make_key()))
+
+
+def test_a_key_sees_the_payload_without_its_secrets(call: Call) -> None:
+    data = {"recipientName": "Ann", "resetUrl": "https://app.example.com/reset?token=s3cret"}
+    job_id = enqueue("send-email", {"to": "a@b.co", "template": "passwordReset", "data": data})
+
+    answer = call("GET", f"/api/jobs/{job_id}", make_key())
+
+    assert answer.json is not None
+    assert answer.json["payload"]["data"] == {"recipientName": "Ann", "resetUrl": "(sealed)"}
+    assert "s3cret" not in answer.text
+
+
+def test_jobs_are_cancelled_retried_and_deleted_on_record(call: Call) -> None:
+    key, job_id = make_key(), enqueue("sample", {"action": "none"})
+    url = f"/api/jobs/{job_id}"
+
+    assert call("POST", f"{url}/cancel", key).json["status"] == "cancelled"  # type: ignore[index]
+    assert call("POST", f"{url}/retry", key).json["status"] == "pending"  # type: ignore[index]
+    busy = call("DELETE", url, key)
+    assert (busy.status_code, "The job is pending" in busy.text) == (409, True)
+    call("POST", f"{url}/cancel", key)
+    assert call("DELETE", url, key).status_code == 204
+
+    assert count() == 0
+    by = {entry.actor for entry in audit.entries_of(job_id)}
+    assert [name.startswith("API key test (jobkey_") for name in by] == [True]
+
+
+def test_what_ended_cannot_be_cancelled(call: Call, rows: Rows) -> None:
+    job_id = enqueue("sample", {"action": "none"})
+    rows.set(job_id, status="completed")
+
+    answer = call("POST", f"/api/jobs/{job_id}/cancel", make_key())
+
+    assert answer.status_code == 409
+    assert "The job is completed; only jobs that have not ended can be cancelled." in answer.text
+
+
+def test_job_types_are_told(call: Call) -> None:
+    answer = call("GET", "/api/job-types", make_key("enqueue")).json
+
+    assert answer is not None
+    assert {"send-email", "sample"} <= {found["type"] for found in answer["jobTypes"]}
+
+
+@pytest.mark.usefixtures("no_database")
+def test_without_a_database_it_is_503(call: Call) -> None:
+    answer = call("GET", "/api/jobs", "jobkey_00000000_x")
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
