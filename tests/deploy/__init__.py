@@ -1,0 +1,1 @@
+"""What docs/deploy.md says of images, locks and units."""
