@@ -105,7 +105,8 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def cli(app: Flask) -> FlaskCliRunner:
-    return app.test_cli_runner()
+    # xdist sets a width, by which tables would be wrapped.
+    return app.test_cli_runner(env={"COLUMNS": ""})
 
 
 class fresh_database:  # noqa: N801 - used like a function
