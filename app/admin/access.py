@@ -21,7 +21,7 @@ def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respon
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         if not any(allows() for allows in WAYS):
             raise Unauthorized(
-                "Send `Authorization: Bearer …` with this app's ADMIN_TOKEN, or with an API key for "
+                "Send `Authorization: Bearer …` with this app's ADMIN_TOKEN, or an API key for "
                 "all organizations that has the scope read.",
                 www_authenticate=WWWAuthenticate("bearer"),
             )
