@@ -7,6 +7,8 @@ https://docs.gunicorn.org/en/stable/settings.html describes every setting.
 
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,35 @@ errorlog = "-"
 accesslog = "-" if _production else None
 # The path without its query, which may hold the token of a download link.
 access_log_format = "%(m)s %(U)s %(s)s"
+
+
+#: Where prometheus-client reads that several processes count, and in which folder.
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def on_starting(_server: Any) -> None:
+    """Have the workers count into files of one folder, so that each can tell the sum."""
+    if _METRICS not in os.environ:
+        # Named by this process, whose end is the folder's.
+        os.environ[_METRICS] = tempfile.mkdtemp("", f"metrics-{os.getpid()}-", worker_tmp_dir)
+    folder = Path(os.environ[_METRICS])
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.db"):
+        left_over.unlink()
+
+
+def on_exit(server: Any) -> None:
+    """Remove the folder, unless a new gunicorn took it over with the environment (SIGUSR2)."""
+    folder = Path(os.environ[_METRICS])
+    if folder.name.startswith(f"metrics-{os.getpid()}-") and not server.reexec_pid:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Keep what a worker counted, and forget what it was busy with."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - slow, and rarely needed
+
+    multiprocess.mark_process_dead(worker.pid)
 
 
 def post_worker_init(worker: Any) -> None:

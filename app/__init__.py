@@ -33,6 +33,8 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
         headers,
         limits,
         logging,
+        metrics,
+        tracing,
     )
     from app.db import db  # noqa: PLC0415
 
@@ -48,6 +50,8 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     artifacts.init_app(app)
     api.init_app(app)
     admin.init_app(app)
+    metrics.init_app(app)
+    tracing.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
     extensions.trust_proxies(app)

@@ -6,7 +6,7 @@ from typing import Any
 
 from environs import Env
 from marshmallow import ValidationError
-from marshmallow.validate import Range
+from marshmallow.validate import OneOf, Range
 
 from app.config_checks import is_url
 
@@ -14,13 +14,19 @@ from app.config_checks import is_url
 WEBHOOK_KEY_BYTES = range(24, 65)
 MIN_TOKEN = 32
 
+_EXPORTER = OneOf(("", "otlp", "console", "none"), error="{input} is not otlp, console or none.")
 _RATE = Range(0, 1)
 _SECONDS = Range(min=0, min_inclusive=False)
 
 
 def read(env: Env) -> dict[str, Any]:
+    otlp = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=_is_url_or_empty)
     return {
         "ADMIN_TOKEN": env.str("ADMIN_TOKEN", ""),
+        "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
+        # The SDK of OpenTelemetry reads its environment by itself; these say whether to load it.
+        "OTEL_TRACES_EXPORTER": env.str("OTEL_TRACES_EXPORTER", "", validate=_EXPORTER),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
         "JOBS_HEALTH_FAILURE_RATE": env.float("JOBS_HEALTH_FAILURE_RATE", 0.05, validate=_RATE),
         "JOBS_HEALTH_UNHEALTHY_RATE": env.float("JOBS_HEALTH_UNHEALTHY_RATE", 0.5, validate=_RATE),
         "JOBS_HEALTH_PROCESSING": env.float("JOBS_HEALTH_PROCESSING", 600.0, validate=_SECONDS),
@@ -45,9 +51,9 @@ def contradictions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what production refuses."""
-    if 0 < len(settings["ADMIN_TOKEN"] or "") < MIN_TOKEN:
-        return {"ADMIN_TOKEN": [f"must have at least {MIN_TOKEN} characters, or be empty."]}
-    return {}
+    too_short = [f"must have at least {MIN_TOKEN} characters, or be empty."]
+    tokens = ("ADMIN_TOKEN", "METRICS_TOKEN")
+    return {name: too_short for name in tokens if 0 < len(settings[name] or "") < MIN_TOKEN}
 
 
 def _is_url_or_empty(value: str) -> None:

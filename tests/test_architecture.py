@@ -22,6 +22,8 @@ MAY_IMPORT = {
     "artifacts": {"db", "jobs"},
     "families": {"db", "jobs", "accounts", "artifacts", "extensions"},
     "api": {"db", "jobs", "extensions", "errors"},
+    "metrics": {"jobs", "extensions"},
+    "tracing": {"jobs", "config"},
     "admin": {"db", "jobs", "extensions", "api"},
 }
 

@@ -25,7 +25,7 @@ class Step:
 
     Attributes:
         seconds: How long it took.
-        error: Why it failed.
+        error: The class of what it failed with.
     """
 
     seconds: float = field(default=0.0, init=False)
@@ -135,7 +135,7 @@ def observed(step: S) -> Iterator[S]:
     try:
         yield step
     except Exception as error:
-        step.error = f"{type(error).__name__}: {error}"
+        step.error = type(error).__name__
         raise
     finally:
         step.seconds = monotonic() - start

@@ -123,7 +123,7 @@ def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:
 def _observed(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
     with observed(Executing(job_type=config.type, lease=lease)) as step:
         done, timing = _execute(config, delivery, lease)
-        step.error = done.error if isinstance(done, Failed) else None
+        step.error = done.kind if isinstance(done, Failed) else None
     return done, timing
 
 

@@ -14,6 +14,7 @@ from app.families.webhooks.counters import count_failed_signature
 from app.families.webhooks.sources import Source
 from app.families.webhooks.verifiers import SignatureError
 from app.jobs import jsonb
+from app.jobs.observers import SignatureFailed, tell
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ def _verify(source: Source, body: bytes, secrets: list[str]) -> None:
         source.verifier.verify(request.headers, body, secrets)
     except SignatureError as error:
         reason = str(error)
+        tell(SignatureFailed(source.name))
         log.warning(
             "[webhooks] Invalid signature",
             extra={

@@ -1,0 +1,12 @@
+"""Metrics for Prometheus: what this app's processes did, and how many jobs wait."""
+
+from flask import Flask
+
+from app.jobs.observers import observe
+from app.metrics import counting, endpoint
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(endpoint.bp)
+    app.before_request(counting.start)
+    observe(app, counting.count)

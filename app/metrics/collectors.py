@@ -1,0 +1,91 @@
+"""What is looked up at each scrape: the queue, the processes, and which version runs."""
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from app.jobs import depth
+from app.jobs.depth import Depth
+from app.jobs.errors import DatabaseUnavailable
+from app.jobs.figures import CAP
+
+PACKAGE = "flask-qstash-jobs"
+
+
+class QueueCollector(Collector):
+    """The jobs that wait, from the database; without it, the rest is scraped all the same."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield `jobs_database_up`, and the depth if that is 1."""
+        try:
+            found = depth.measure()
+        except DatabaseUnavailable:
+            found = None
+        up = "Whether the database told how many jobs wait."
+        yield GaugeMetricFamily("jobs_database_up", up, value=int(found is not None))
+        if found is not None:
+            yield from _depth(found)
+
+
+class BuildCollector(Collector):
+    """Which version runs."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield `app_build_info`."""
+        try:
+            found = version(PACKAGE)
+        except PackageNotFoundError:
+            found = "unknown"  # run from a folder that was never installed
+        info = GaugeMetricFamily(
+            "app_build_info", "The version that runs; always 1.", labels=["version", "python"]
+        )
+        info.add_metric([found, python_version()], 1)
+        yield info
+
+
+class WorkersCollector(Collector):
+    """CPU, memory and files of each of gunicorn's workers, which one by itself cannot tell."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the usual `process_…`, each with the label `pid`."""
+        merged: dict[str, Metric] = {}
+        for pid in self._pids():
+            process = ProcessCollector(pid=lambda pid=pid: pid, registry=CollectorRegistry())  # type: ignore[misc]  # mypy cannot infer a default's type
+            for metric in process.collect():
+                kept = merged.setdefault(metric.name, metric)
+                found = [one._replace(labels={"pid": pid}) for one in metric.samples]
+                kept.samples = found if kept is metric else kept.samples + found
+        yield from merged.values()
+
+    def _pids(self) -> list[str]:
+        """Return the processes that have a live gauge: gunicorn removes those of the dead."""
+        files = self._folder.glob("gauge_livesum_*.db")
+        return sorted({path.stem.rpartition("_")[2] for path in files} | {str(os.getpid())})
+
+
+def _depth(found: Depth) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "jobs_queue_depth",
+        f"Jobs that are not final, by state. Counting ends at {CAP} for each state.",
+        labels=["type", "status"],
+    )
+    for (job_type, state), count in found.waiting.items():
+        waiting.add_metric([job_type, state], count)
+    yield waiting
+    dead = f"Jobs that failed for good, however long ago. Counting ends at {CAP}."
+    yield GaugeMetricFamily("jobs_dead_letters", dead, value=found.dead)
+    yield GaugeMetricFamily(
+        "jobs_oldest_pending_age_seconds",
+        "For how long the first of the pending jobs has been due; 0 where none is.",
+        value=found.oldest_pending_seconds,
+    )

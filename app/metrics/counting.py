@@ -1,0 +1,72 @@
+"""The observer that counts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.jobs.observers import (
+    Began,
+    Delivered,
+    Died,
+    Ended,
+    Enqueued,
+    Event,
+    Executing,
+    SignatureFailed,
+    Unpublished,
+)
+from app.jobs.publisher import Message
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+
+_serving = False
+
+
+def start() -> None:
+    """Count from now on: this process serves requests, so somebody may ask it.
+
+    Nobody scrapes a command, and so it need not load prometheus-client, which is slow.
+    """
+    global _serving  # noqa: PLW0603 - once set, and only ever to this
+    _serving = True
+
+
+def count(event: Event) -> None:
+    if not _serving:
+        return
+    from app.metrics import instruments  # noqa: PLC0415 - as said above
+
+    match event:
+        case Began(step) | Ended(step):
+            if isinstance(step, Executing):
+                _count_execution(step, has_ended=isinstance(event, Ended))
+        case Delivered(job_type, outcome):
+            instruments.DELIVERIES.labels(job_type, outcome).inc()
+        case Enqueued(messages):
+            _count_each(instruments.ENQUEUED, messages)
+        case Unpublished(messages, refused):
+            reason = "refused" if refused else "unavailable"
+            _count_each(instruments.PUBLISH_FAILURES, messages, reason)
+        case Died(job_type):
+            instruments.DEAD.labels(job_type).inc()
+        case SignatureFailed(source):
+            instruments.SIGNATURE_FAILURES.labels(source).inc()
+
+
+def _count_execution(step: Executing, *, has_ended: bool) -> None:
+    from app.metrics import instruments  # noqa: PLC0415 - likewise
+
+    instruments.IN_FLIGHT.labels(step.job_type).inc(-1 if has_ended else 1)
+    if not has_ended:
+        return
+    instruments.EXECUTION_DURATION.labels(step.job_type).observe(step.seconds)
+    if step.lease.retried:
+        instruments.RETRIES.labels(step.job_type).inc()
+    # A job that was recorded by its own delivery, as a schedule's are, did not wait here.
+    if step.lease.attempt == 1 and step.lease.waited:
+        instruments.WAITING_TIME.labels(step.job_type).observe(max(0.0, step.lease.waited))
+
+
+def _count_each(counter: "Counter", messages: Sequence[Message], *labels: str) -> None:
+    for message in messages:
+        counter.labels(message.job_type, *labels).inc()
