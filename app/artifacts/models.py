@@ -1,6 +1,7 @@
 """The record of a file that a job produced."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Index, String, Text, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,3 +38,7 @@ class Artifact(Base):
     job_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a job's result tells of its file."""
+        return {name: getattr(self, name) for name in ("id", "name", "size", "sha256")}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app import artifacts
-from app.artifacts import Artifact, ArtifactFile, ArtifactLost
+from app.artifacts import ArtifactFile, ArtifactLost
 from app.families.exports import bp, filters, selection
 from app.families.exports.leg import Leg, Position
 from app.families.exports.payload import ExportData, ExportDataSchema
@@ -42,7 +42,7 @@ def _export(payload: ExportData, job: Job, state: dict[str, Any] | None) -> dict
         position = leg.write(file, position)
         if not position.whole:
             raise Continue(asdict(replace(position, file=file.suspend())))
-    return {"artifact": _described(file.artifact), "rows": position.rows}
+    return {"artifact": file.artifact.summary(), "rows": position.rows}
 
 
 def _choose(payload: ExportData, job: Job) -> selection.Selection:
@@ -59,8 +59,3 @@ def _open(payload: ExportData, job: Job, position: Position) -> ArtifactFile:
         media_type="application/gzip" if payload.gzip else payload.writer.media_type,
         job=job,
     )
-
-
-def _described(artifact: Artifact) -> dict[str, Any]:
-    names = ("id", "name", "size", "sha256")
-    return {name: getattr(artifact, name) for name in names}

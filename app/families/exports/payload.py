@@ -54,7 +54,7 @@ def _known_format(name: str) -> None:
 def _installed(name: str) -> None:
     if name == "parquet" and find_spec("pyarrow") is None:
         raise ValidationError(
-            "Needs pyarrow, which is not installed: pip install 'flask-qstash-jobs[parquet]'."
+            "Needs pyarrow, which is not installed: pip install '.[parquet]'."
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from marshmallow import ValidationError
 
@@ -36,8 +37,13 @@ def get_format(name: str) -> Format:
     """Return a format.
 
     Raises:
-        ValidationError: There is none of this name; the message names the nearest.
+        ValidationError: There is none of this name, and the message names the nearest; or what
+            it needs is not installed.
     """
     if name not in FORMATS:
         raise ValidationError(f"Unknown format {name!r}; did you mean: {nearest(name, FORMATS)}?")
+    if name == "pdf" and find_spec("typst") is None:
+        raise ValidationError(
+            "Needs typst, which is not installed: pip install '.[pdf]'; or choose another format."
+        )
     return FORMATS[name]

@@ -70,9 +70,8 @@ def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:
     name = file_name(payload.report_type, payload.period, format_.name)
     with artifacts.create(name, media_type=format_.media_type, job=job) as file:
         file.write(content)
-    made = file.artifact
     return {
-        "artifact": {"id": made.id, "name": made.name, "size": made.size, "sha256": made.sha256},
+        "artifact": file.artifact.summary(),
         "reportType": payload.report_type,
         "period": {"startDate": str(payload.start_date), "endDate": str(payload.end_date)},
     }

@@ -95,7 +95,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def test_parquet_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.families.exports.payload.find_spec", lambda _: None)
 
-    assert "pip install 'flask-qstash-jobs[parquet]'" in errors(format="parquet")["format"][0]
+    assert "pip install '.[parquet]'" in errors(format="parquet")["format"][0]
     assert ExportDataSchema().load(GOOD) == ExportData("users", "csv")
 
 

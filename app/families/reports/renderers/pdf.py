@@ -5,26 +5,17 @@ from pathlib import Path
 
 from app.families.reports.pages import page
 from app.families.reports.report import Report
-from app.jobs import PermanentError
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 def render(report: Report) -> bytes:
-    """Set the report.
+    """Set the report; `formats` refused it where typst is not installed.
 
     Its texts reach the template as JSON in an input, never as part of typst's source, so nothing
     that a name contains is run. The PDF is tagged, for screen readers.
-
-    Raises:
-        PermanentError: typst is not installed.
     """
-    try:
-        import typst  # noqa: PLC0415 - an extra, and 80 MB: only who sets a PDF needs it
-    except ImportError as error:
-        raise PermanentError(
-            "PDF reports need typst: pip install 'flask-qstash-jobs[pdf]'; or choose another format"
-        ) from error
+    import typst  # noqa: PLC0415 - an extra, and 80 MB: only who sets a PDF needs it
 
     # A compiler of its own each time: one that is kept would keep each report's memory, too.
     return typst.compile(
