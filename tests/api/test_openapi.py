@@ -75,7 +75,7 @@ def test_every_endpoint_for_strangers_is_in_it(app: Flask, document: dict[str, A
 
 @pytest.mark.usefixtures("unlimited")
 @pytest.mark.parametrize("with_key", [True, False])
-def test_the_api_answers_as_it_says(app: Flask, with_key: bool) -> None:
+def test_the_api_answers_as_it_says(app: Flask, *, with_key: bool) -> None:
     headers = {"Authorization": f"Bearer {make_key()}"} if with_key else {}
     enqueue("sample", {"action": "none"})
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app).include(path_regex=OURS)
