@@ -89,7 +89,7 @@ def test_a_period_without_data_is_said_in_words() -> None:
 
 
 def test_without_typst_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "find_spec", lambda name: None)
+    monkeypatch.setattr(formats, "find_spec", lambda _: None)
 
     with pytest.raises(ValidationError, match=r"pip install '\.\[pdf\]'"):
         formats.get_format("pdf")
