@@ -12,7 +12,7 @@ READY := .venv/.ready
 TEST_READY := .venv/.ready-for-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check lint types format bench chaos clean
+.PHONY: help demo dev test check lint types audit format bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,11 @@ lint: $(TEST_READY) ## Check the style of the code (ruff)
 
 types: $(TEST_READY) ## Check the types of the app (mypy, strict)
 	@$(BIN)/mypy
+
+audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks pypi.org
+	@[ -x .venv/audit/bin/pip-audit ] || { $(BIN)/python -m venv .venv/audit \
+		&& .venv/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit; }
+	@.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements/test.txt
 
 format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix

@@ -97,6 +97,28 @@ def test_production_refuses_what_is_only_for_development(
     assert caught.value.problems.keys() == unsafe.keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", DEVELOPMENT["SECRET_KEY"]),
+        ("STRIPE_WEBHOOK_SECRET", f"whsec_mine,{DEVELOPMENT['STRIPE_WEBHOOK_SECRET']}"),
+        ("QSTASH_URL", "http://qstash.example.com"),
+        ("RESEND_API_URL", "http://resend.example.com"),
+        ("STRIPE_API_URL", "http://stripe.example.com"),
+        ("JOBS_SIGNATURE_LEEWAY", "3600"),
+        ("JOBS_CALLBACK_ALLOW", "hooks.internal, ::/0"),
+        ("ADMIN_TOKEN", "short"),
+    ],
+)
+def test_production_refuses_what_is_unsafe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
+
+    assert caught.value.problems.keys() == {name}
+
+
 def test_malformed_settings_are_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -68,14 +68,13 @@ def test_the_request_id_of_the_enqueue_is_that_of_its_delivery(
 
 
 def test_a_line_that_a_handler_logs_names_its_job(client: FlaskClient, log: StringIO) -> None:
-    job = envelope({"action": "log"})
+    job = envelope({"action": "log"}, metadata={"userId": 7, "organizationId": 3})
 
-    deliver(client, job)
+    deliver(client, job, x_request_id="abc-123")
 
     line = next(line for line in log.getvalue().splitlines() if "at work" in line)
-    assert (
-        json.loads(line).items() >= {"jobId": job["jobId"], "type": "sample", "attempt": 1}.items()
-    )
+    ids = {"jobId": job["jobId"], "type": "sample", "attempt": 1, "requestId": "abc-123"}
+    assert json.loads(line).items() >= {**ids, "userId": 7, "organizationId": 3}.items()
 
 
 def test_a_request_id_that_could_forge_lines_is_replaced(client: FlaskClient) -> None:

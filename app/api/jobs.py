@@ -1,5 +1,6 @@
 """`/api/jobs` and `/api/job-types`: enqueue, and look at many."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,8 @@ from app.jobs.filters import Filter
 from app.jobs.listing import is_recorded, list_jobs
 from app.jobs.registry import get_job_config, registry_of
 from app.jobs.transactions import explained
+
+log = logging.getLogger(__name__)
 
 bp = Blueprint("job_api", __name__, url_prefix="/api")
 
@@ -46,6 +49,7 @@ def enqueue_job() -> ResponseReturnValue:
         raise InvalidRequest({"payload": error.errors}) from None
     except InvalidOption as error:
         raise InvalidRequest.of(error) from None
+    log.info("[api] Enqueued", extra={"jobId": job_id, "apiKey": key.prefix})
     status = HTTPStatus.OK if job_id.existed else HTTPStatus.ACCEPTED
     body = {"jobId": job_id, "existed": job_id.existed, "statusUrl": status_url(job_id)}
     return body, status, {"Location": f"/api/jobs/{job_id}"}

@@ -1,5 +1,6 @@
 """The OpenAPI document, and that the API is as it says: schemathesis asks what we would not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.jobs import enqueue
+from app import api
+from app.config import load
+from app.jobs import JobBlueprint, Jobs, enqueue
+from app.jobs.errors import DiscoveryError
 from app.jobs.registry import registry_of
 from app.jobs.testing import drain
 from app.limits import LIMITED
 from tests.api.conftest import make_key
+from tests.support.sample_jobs import SampleSchema
 
 CHECKS = [
     not_a_server_error,
@@ -134,3 +139,15 @@ def test_a_method_that_is_not_in_it_is_405_with_those_that_are(
                 answer = client.open(url, method=method)
                 assert answer.status_code == 405, (method, path)
                 assert set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == known
+
+
+def test_a_job_type_cannot_take_an_endpoint_of_the_api(tmp_path: Path) -> None:
+    family = JobBlueprint("greedy", __name__)
+    family.job("greedy", "", payload=SampleSchema)(lambda _payload, _job: None)
+    app = Flask(__name__)
+    app.config.update(load(tmp_path), SECRET_KEY="x")
+    Jobs().init_app(app)
+    app.register_blueprint(family)
+
+    with pytest.raises(DiscoveryError, match="/api/jobs is taken: give job type 'greedy'"):
+        api.init_app(app)
