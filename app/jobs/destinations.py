@@ -17,12 +17,13 @@ from ipaddress import (
     ip_network,
 )
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from flask import current_app
 from werkzeug.exceptions import HTTPException
 
 from app.jobs.errors import InvalidOption
+from app.jobs.registry import registry_of
 
 Address = IPv4Address | IPv6Address
 
@@ -38,10 +39,10 @@ def check(name: str, url: str) -> str:
     Raises:
         InvalidOption: Not an absolute http(s) URL, one with a password in it, one whose host is
             unknown or has an address of a private network that JOBS_CALLBACK_ALLOW does not name,
-            or an endpoint of this app's that takes what QStash signs.
+            or an endpoint of this app's that takes QStash's deliveries.
     """
     parts = _parts(name, url)
-    if _is_signed_endpoint(url, current_app.config["BASE_URL"]):
+    if _takes_deliveries(url, current_app.config["BASE_URL"]):
         raise InvalidOption(f"{name}: {url!r} is this app's own endpoint for QStash's deliveries")
     host = str(parts.hostname)
     if host not in _own_and_allowed(current_app.config):
@@ -67,16 +68,20 @@ def _parts(name: str, url: str) -> SplitResult:
     return parts
 
 
-def _is_signed_endpoint(url: str, base_url: str) -> bool:
-    """Tell whether a call there, signed by QStash, would pass for a delivery."""
+def _takes_deliveries(url: str, base_url: str) -> bool:
+    """Tell whether a call there, signed by QStash, would pass for a delivery.
+
+    An endpoint that the app itself guards with `@signed` is meant for callbacks.
+    """
     if not url.startswith(f"{base_url}/"):
         return False
-    path = urlsplit(url[len(base_url) :]).path
+    path = unquote(urlsplit(url[len(base_url) :]).path)
     try:
-        endpoint, _ = current_app.url_map.bind("").match(path, method="POST")
+        rule, _ = current_app.url_map.bind("").match(path, method="POST", return_rule=True)
     except HTTPException:
         return False
-    return getattr(current_app.view_functions[endpoint], "is_signed", False)
+    job_endpoints = {config.endpoint for config in registry_of(current_app)}
+    return rule.rule in job_endpoints or rule.endpoint.startswith("jobs.")
 
 
 def _own_and_allowed(config: Mapping[str, Any]) -> set[str]:

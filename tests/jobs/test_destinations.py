@@ -8,7 +8,7 @@ from flask import Flask
 
 from app.config import ConfigError, load
 from app.db import db
-from app.jobs import enqueue
+from app.jobs import enqueue, signed
 from app.jobs.destinations import check
 from app.jobs.errors import InvalidOption
 
@@ -75,10 +75,18 @@ def test_the_operator_allows_networks_and_hosts(
     assert check("callback", "http://hooks.internal/")
 
 
-@pytest.mark.parametrize("path", ["/api/jobs/sample", "/api/jobs/email?x", "/api/jobs/maintenance"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/jobs/sample", "/api/jobs/%73ample", "/api/jobs/email?x", "/api/jobs/maintenance"],
+)
 def test_a_callback_that_would_pass_for_a_delivery_is_refused(app: Flask, path: str) -> None:
     with pytest.raises(InvalidOption, match="this app's own endpoint"):
         check("callback", f"{app.config['BASE_URL']}{path}")
+
+
+def test_an_endpoint_of_the_apps_own_that_checks_signatures_may_be_a_callback(app: Flask) -> None:
+    app.add_url_rule("/done", view_func=signed(str), endpoint="done", methods=["POST"])
+
     assert check("callback", f"{app.config['BASE_URL']}/done")
 
 
