@@ -26,6 +26,5 @@ def init_app(app: Flask) -> None:
     except ImportError as error:
         needs = f"needs the extra otel: pip install 'flask-qstash-jobs[otel]' ({error})."
         raise ConfigError({wanted[0]: [needs]}) from error
-    sdk.init_app(app)
+    observe(app, spans.Spans(sdk.init_app(app)))
     spans.add_to_log_lines()
-    observe(app, spans.Spans())

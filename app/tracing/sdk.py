@@ -8,11 +8,12 @@ from typing import Any
 
 from flask import Flask
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation import psycopg
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     ConsoleSpanExporter,
@@ -23,18 +24,19 @@ from opentelemetry.sdk.trace.export import (
 UNTRACED = "healthz,readyz,metrics"
 
 
-def init_app(app: Flask) -> None:
-    """Trace the app's requests, and the SQL of this process."""
+def init_app(app: Flask) -> trace.Tracer:
+    """Trace the app's requests, and the SQL of this process; return what makes more spans."""
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         provider = TracerProvider(resource=Resource.create(_named(app)))
-        provider.add_span_processor(_processor(app))
+        provider.add_span_processor(WithinTraces(_processor(app)))
         trace.set_tracer_provider(provider)
     untraced = os.environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS", UNTRACED)
     instrument: Any = FlaskInstrumentor.instrument_app  # has no annotations
     instrument(app, excluded_urls=untraced, enable_commenter=False)
     # SQLAlchemy's own instrumentation does not know version 2.1; beneath it is psycopg.
-    if not PsycopgInstrumentor().is_instrumented_by_opentelemetry:
-        PsycopgInstrumentor().instrument()
+    if not psycopg.PsycopgInstrumentor().is_instrumented_by_opentelemetry:
+        psycopg.PsycopgInstrumentor().instrument()
+    return trace.get_tracer("app.jobs")
 
 
 def _named(app: Flask) -> dict[str, str]:
@@ -49,3 +51,29 @@ def _processor(app: Flask) -> SpanProcessor:
     if app.config["OTEL_TRACES_EXPORTER"] == "console":
         return SimpleSpanProcessor(ConsoleSpanExporter())
     return BatchSpanProcessor(OTLPSpanExporter())
+
+
+class WithinTraces(SpanProcessor):
+    """Passes on spans, but SQL only where it belongs to something: not a probe's or a sweep's."""
+
+    def __init__(self, then: SpanProcessor) -> None:
+        self._then = then
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Pass it on."""
+        self._then.on_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Pass it on, unless it is SQL by itself."""
+        scope = span.instrumentation_scope
+        is_sql = scope is not None and scope.name == psycopg.__name__
+        if span.parent is not None or not is_sql:
+            self._then.on_end(span)
+
+    def shutdown(self) -> None:
+        """Send what waits."""
+        self._then.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Likewise, for so long at most."""
+        return self._then.force_flush(timeout_millis)

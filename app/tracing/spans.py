@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
 from app.jobs.observers import (
     Began,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class Spans:
     """The observer that opens and closes them."""
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer("app.jobs")
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
         self._open: dict[Step, tuple[Span, Token[Context]]] = {}
 
     def __call__(self, event: Event) -> None:

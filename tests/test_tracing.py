@@ -1,0 +1,84 @@
+"""The spans of a job, in this process; tests/e2e/test_telemetry.py sees a whole trace."""
+
+import subprocess
+import sys
+
+import pytest
+from flask import Flask
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import format_span_id, format_trace_id
+
+from app.jobs import enqueue, enqueue_many, republish
+from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.observers import observe
+from app.jobs.testing import deliver
+from app.tracing.spans import Spans
+from tests.conftest import settings
+
+
+class Ended(InMemorySpanExporter):
+    """The spans that have ended."""
+
+    def __getitem__(self, name: str) -> ReadableSpan:
+        return next(span for span in self.get_finished_spans() if span.name == name)
+
+
+@pytest.fixture
+def spans(app: Flask) -> Ended:
+    ended, provider = Ended(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(ended))
+    observe(app, Spans(provider.get_tracer("tests")))
+    return ended
+
+
+def test_every_publish_of_a_job_belongs_to_the_trace_that_enqueued_it(spans: Ended) -> None:
+    job_id = enqueue("sample", {"action": "none"})  # QStash is away
+    enqueued = spans["enqueue sample"].context
+    spans.clear()
+    republish.publish_job(job_id)  # as a sweep does, in another process
+
+    row = get_job_execution_by_job_id(job_id)
+    assert row is not None
+    trace_id, span_id = format_trace_id(enqueued.trace_id), format_span_id(enqueued.span_id)
+    assert row.options["headers"]["traceparent"].startswith(f"00-{trace_id}-{span_id}-")
+    assert spans["publish sample"].context.trace_id == enqueued.trace_id
+    assert spans["publish sample"].attributes["error.type"] == "PublishUnavailable"
+
+
+def test_a_batch_is_linked_to_each_of_its_jobs(spans: Ended, published: object) -> None:
+    enqueue_many("noop", [{"action": "none"}] * 3)
+
+    publish = spans["publish noop"]
+    assert publish.attributes["messaging.batch.message_count"] == 3
+    assert {link.context.span_id for link in publish.links} == {
+        spans["enqueue noop"].context.span_id
+    }
+
+
+def test_a_failure_is_named_and_its_message_left_out(spans: Ended, published: object) -> None:
+    deliver(enqueue("sample", {"action": "fail"}))
+
+    process = spans["process sample"]
+    assert process.attributes["error.type"] == "ValueError"
+    assert process.attributes["job.attempt"] == 1
+    assert "bad" not in process.to_json()
+
+
+def test_without_the_extra_the_start_says_what_to_install(database_url: str) -> None:
+    script = f"""
+import sys
+sys.modules["opentelemetry"] = None
+from app import create_app
+from app.config import ConfigError
+try:
+    create_app({{**{settings(database_url)!r}, "OTEL_TRACES_EXPORTER": "console"}})
+except ConfigError as error:
+    print(error.format_message())
+"""
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+
+    assert "OTEL_TRACES_EXPORTER: needs the extra otel: pip install" in done.stdout
