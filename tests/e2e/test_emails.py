@@ -3,6 +3,7 @@
 import json
 import signal
 from datetime import UTC, datetime
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from flask import Flask
 from qstash import QStash
 from sqlalchemy import text
 
+from app.api import keys
 from app.db import db
 from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
 from app.families.email.enqueue import send_password_changed_email_async
@@ -201,3 +203,22 @@ def in_dead_letters(producer: Flask, message_id: str | None) -> bool:
     letters = client.dlq.list().messages
     client.http._client.close()
     return message_id in {letter.message_id for letter in letters}
+
+
+def test_a_job_enqueued_over_http_is_executed_and_its_link_tells(
+    stack: Stack, resend: ResendServer
+) -> None:
+    key, _ = keys.create("e2e", ("enqueue",))
+    data = {"to": "http@example.com", "template": "passwordChanged", "data": {"recipientName": "A"}}
+    request = Request(  # noqa: S310 - our own URL
+        f"{stack.base_url}/api/jobs",
+        json.dumps({"type": "send-email", "payload": data}).encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urlopen(request) as answer:  # noqa: S310 - likewise
+        made = json.load(answer)
+
+    assert stack.final(made["jobId"]).status == Status.COMPLETED
+    assert sent_to(resend, "http@example.com") == 1
+    with urlopen(made["statusUrl"]) as answer:  # noqa: S310 - likewise
+        assert json.load(answer)["status"] == "completed"
