@@ -1,0 +1,52 @@
+"""The app as `make dev` runs it, within this process: HTTP, QStash and PostgreSQL are real."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from app import create_app
+from app.db import db
+from app.dev.ports import free_port
+from app.local_qstash.testing import LocalQStash
+from tests.conftest import empty_tables, settings
+from tests.docs.terminal import Terminal, terminal
+
+
+@pytest.fixture
+def served(database_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """An app that QStash delivers to, a thousand times faster."""
+    port = free_port()
+    with LocalQStash(speed=1000) as qstash:
+        app = create_app(
+            {
+                **settings(database_url),
+                "BASE_URL": f"http://127.0.0.1:{port}",
+                "QSTASH_URL": qstash.url,
+                "QSTASH_TOKEN": qstash.token,
+            },
+            instance=tmp_path / "instance",
+        )
+        server = make_server("127.0.0.1", port, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        with app.app_context():
+            yield app
+            db.session.rollback()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    with app.app_context():
+        empty_tables()
+        db.session.remove()
+        db.engine.dispose()
+        app.extensions["jobs"].publisher.close()
+
+
+@pytest.fixture
+def shell(served: Flask, tmp_path: Path) -> Iterator[Terminal]:
+    with terminal(served, tmp_path) as opened:
+        yield opened

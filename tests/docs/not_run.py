@@ -1,0 +1,79 @@
+"""The blocks that no test of this folder runs, each with the reason: by page and first line."""
+
+import re
+
+from tests.docs.pages import Block
+
+RUN = ("sh", "python")
+#: What is no code for a shell or for Python, whatever it says.
+LANGUAGES = {
+    "": "shows output",
+    "text": "shows output, or what is written where no shell reads it",
+    "json": "shows an answer, in which ids and times differ",
+    "ini": "configures another program",
+    "yaml": "configures another program",
+}
+#: Though marked as output, these are code or commands, and so need a reason of their own.
+LOOKS_LIKE_CODE = re.compile(
+    r"^(flask |make |pip |curl |docker |git |sudo |systemctl |from \w+|import |def |@)",
+    re.MULTILINE,
+)
+
+JAVASCRIPT = "tests/local_qstash/js runs the JavaScript SDK in every verb that it has"
+STACK = "tests/dev/test_stack.py and test_runner.py start it"
+SMS = "tests/test_readme.py writes these files and runs their tests"
+SERVER = "tests/local_qstash/test_cli.py starts servers with such options"
+CLIENT = "tests/local_qstash/test_sdk.py sends by the SDK, test_publish.py by HTTP"
+TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file of tests"
+
+#: By page, and by how a block begins.
+REASONS: dict[str, dict[str, str]] = {
+    "README.md": {
+        "make demo": STACK,
+        "make test": "is what runs this",
+        "make dev  ": STACK,
+        '"""Text messages."""': SMS,
+        '"""The job `send-sms`': SMS,
+    },
+    "docs/deploy.md": {
+        "docker build": "wants a container engine; tests/deploy does by hand what the image does",
+        "useradd": "changes the machine",
+        "git clone": "changes the machine",
+    },
+    "docs/exports-and-reports.md": {
+        "INVITATIONS = Entity(": "is a part of a file",
+        "# app/families/reports/growth.py": "is a file to be added",
+    },
+    "docs/local-qstash.md": {
+        "import os": CLIENT,
+        "curl -X POST": CLIENT,
+        'curl "$QSTASH_URL/v2/events': CLIENT,
+        "curl -X PUT": "tests/local_qstash/test_faults.py changes faults by HTTP",
+        "set -a; . ./.env": CLIENT,
+        "import { Client }": JAVASCRIPT,
+        "QSTASH_DEV=true": JAVASCRIPT,
+        "flask qstash dev": SERVER,
+        "QSTASH_DEV_TOKEN=": SERVER,
+    },
+    "docs/monitoring.md": {
+        "flask jobs health": "has the verdict as its exit code",
+        "flask jobs doctor": "has what it finds as its exit code",
+        "flask jobs alerts test": "needs a channel, and an alert",
+    },
+}
+
+
+def is_run(block: Block) -> bool:
+    return block.language in RUN and reason(block) is None
+
+
+def reason(block: Block) -> str | None:
+    """Say why a block is not run; None where it is, or where no reason was given."""
+    for beginning, why in REASONS.get(block.page, {}).items():
+        if block.text.startswith(beginning):
+            return why
+    if block.page == "docs/testing.md":
+        return TESTING
+    if block.language in RUN or LOOKS_LIKE_CODE.search(block.text):
+        return None
+    return LANGUAGES.get(block.language)
