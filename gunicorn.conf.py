@@ -7,6 +7,7 @@ https://docs.gunicorn.org/en/stable/settings.html describes every setting.
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -84,11 +85,16 @@ def post_worker_init(worker: Any) -> None:
         drain.at_sigterm(config["JOBS_GRACE"])
 
 
+#: Here the path itself is what lets its holder in.
+_LINK = re.compile(r"^(/api/artifacts/).+")
+
+
 class _AccessFields(logging.Filter):
     """Lift gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         atoms: Any = record.args
+        atoms["U"] = _LINK.sub(r"\1(hidden)", atoms["U"])
         record.method, record.path, record.status = atoms["m"], atoms["U"], int(atoms["s"])
         record.duration_ms, record.remote_addr = atoms["M"], atoms["h"]
         return True

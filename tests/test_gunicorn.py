@@ -67,9 +67,12 @@ def test_the_log_is_json_and_holds_no_query(log: Path, port: int) -> None:
     get(port, "/download?token=secret")
     await_that(lambda: "/download" in log.read_text(), "the request's line")
 
+    get(port, "/api/artifacts/secret")
+    await_that(lambda: "/api/artifacts/" in log.read_text(), "the next request's line")
+
     assert "secret" not in log.read_text()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    (access,) = (line for line in lines if line["logger"] == "gunicorn.access")
+    access, _ = (line for line in lines if line["logger"] == "gunicorn.access")
     assert (access["method"], access["path"], access["status"]) == ("GET", "/download", 200)
 
 
