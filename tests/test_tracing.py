@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 from flask import Flask
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -14,6 +16,7 @@ from app.jobs import enqueue, enqueue_many, republish
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.observers import observe
 from app.jobs.testing import deliver
+from app.tracing.sdk import hide_links
 from app.tracing.spans import Spans
 from tests.conftest import settings
 
@@ -64,6 +67,21 @@ def test_a_failure_is_named_and_its_message_left_out(spans: Ended, published: ob
     assert process.attributes["error.type"] == "ValueError"
     assert process.attributes["job.attempt"] == 1
     assert "bad" not in process.to_json()
+
+
+def test_the_token_of_a_link_is_in_no_span(app: Flask) -> None:
+    ended, provider = Ended(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(ended))
+    instrumentor = FlaskInstrumentor()
+    instrumentor.instrument_app(app, tracer_provider=provider, response_hook=hide_links)
+    for path in ("/api/artifacts/s3cret", f"/api/jobs/{uuid4()}?token=s3cret", "/x?token=s3cret"):
+        app.test_client().get(path)
+    instrumentor.uninstrument_app(app)
+
+    spans = [span.to_json() for span in ended.get_finished_spans()]
+    assert len(spans) == 3
+    assert "/api/artifacts/(hidden)" in spans[0]
+    assert "s3cret" not in "".join(spans)
 
 
 def test_without_the_extra_the_start_says_what_to_install(database_url: str) -> None:

@@ -6,7 +6,7 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 import os
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -32,11 +32,25 @@ def init_app(app: Flask) -> trace.Tracer:
         trace.set_tracer_provider(provider)
     untraced = os.environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS", UNTRACED)
     instrument: Any = FlaskInstrumentor.instrument_app  # has no annotations
-    instrument(app, excluded_urls=untraced, enable_commenter=False)
+    instrument(app, excluded_urls=untraced, response_hook=hide_links, enable_commenter=False)
     # SQLAlchemy's own instrumentation does not know version 2.1; beneath it is psycopg.
     if not psycopg.PsycopgInstrumentor().is_instrumented_by_opentelemetry:
         psycopg.PsycopgInstrumentor().instrument()
     return trace.get_tracer("app.jobs")
+
+
+def hide_links(span: Any, _status: str, _headers: Any) -> None:
+    """Take out of a request's span what lets its holder in: tokens of links, and all queries.
+
+    When it is answered: what is changed when it comes, the instrumentation sets anew.
+    """
+    if not span.is_recording():
+        return
+    token = (request.view_args or {}).get("token")
+    path = request.path.replace(token, "(hidden)") if token else request.path
+    shown = {"http.target": path, "url.path": path, "url.query": "", "http.url": path}
+    for name in shown.keys() & span.attributes.keys():
+        span.set_attribute(name, shown[name])
 
 
 def _named(app: Flask) -> dict[str, str]:
