@@ -59,3 +59,11 @@ def test_a_key_that_makes_no_sense_is_not_made(
 def test_a_key_that_is_not_there_cannot_be_revoked(cli: FlaskCliRunner) -> None:
     refused = run(cli, "revoke", "jobkey_0", "--yes")
     assert (refused.exit_code, "there is no key jobkey_0;" in refused.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("no_database")
+def test_without_a_database_it_says_so_in_a_line(cli: FlaskCliRunner) -> None:
+    for arguments in (["list"], ["create", "ci", "--scope", "read"], ["revoke", "jobkey_0"]):
+        refused = run(cli, *arguments)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+        assert "check DATABASE_URL" in refused.stderr
