@@ -13,6 +13,7 @@ from app.db import db
 from app.dev.ports import free_port
 from app.local_qstash.testing import LocalQStash
 from tests.conftest import empty_tables, settings
+from tests.docs.pages import ROOT
 from tests.docs.terminal import Terminal, terminal
 
 
@@ -47,6 +48,9 @@ def served(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def shell(served: Flask, tmp_path: Path) -> Iterator[Terminal]:
+def shell(served: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal in a folder of its own, as commands may write files where they are."""
+    (tmp_path / "migrations").symlink_to(ROOT / "migrations")
+    monkeypatch.chdir(tmp_path)
     with terminal(served, tmp_path) as opened:
         yield opened

@@ -22,6 +22,7 @@ LOOKS_LIKE_CODE = re.compile(
 JAVASCRIPT = "tests/local_qstash/js runs the JavaScript SDK in every verb that it has"
 STACK = "tests/dev/test_stack.py and test_runner.py start it"
 SMS = "tests/test_readme.py writes these files and runs their tests"
+NEW = "tests/jobs/test_new.py runs it in a copy of the project"
 SERVER = "tests/local_qstash/test_cli.py starts servers with such options"
 CLIENT = "tests/local_qstash/test_sdk.py sends by the SDK, test_publish.py by HTTP"
 TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file of tests"
@@ -30,6 +31,7 @@ TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file o
 REASONS: dict[str, dict[str, str]] = {
     "README.md": {
         "make demo": STACK,
+        "flask jobs new": NEW,
         "make test": "is what runs this",
         "make dev  ": STACK,
         '"""Text messages."""': SMS,
@@ -44,6 +46,8 @@ REASONS: dict[str, dict[str, str]] = {
         "INVITATIONS = Entity(": "is a part of a file",
         "# app/families/reports/growth.py": "is a file to be added",
     },
+    "docs/idempotency.md": {"stripe.Refund": "would move money"},
+    "docs/job-types.md": {"from app.jobs import Jobs": "is the outline of another app"},
     "docs/local-qstash.md": {
         "import os": CLIENT,
         "curl -X POST": CLIENT,
@@ -55,10 +59,12 @@ REASONS: dict[str, dict[str, str]] = {
         "flask qstash dev": SERVER,
         "QSTASH_DEV_TOKEN=": SERVER,
     },
+    "docs/quick-start.md": {"make demo": STACK, "make dev": STACK},
     "docs/monitoring.md": {
         "flask jobs health": "has the verdict as its exit code",
         "flask jobs doctor": "has what it finds as its exit code",
         "flask jobs alerts test": "needs a channel, and an alert",
+        "pip install": "installs an extra; tests/deploy/test_locks.py holds its lock",
     },
 }
 

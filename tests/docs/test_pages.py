@@ -34,6 +34,7 @@ def at_hand() -> dict[str, Any]:
     db.session.add(Organization(id=3, name="Analytical Engines"))
     db.session.add(User(id=1, email="ada@example.com", name="Ada"))
     db.session.add(User(id=7, email="ann@example.com", name="Ann"))
+    db.session.execute(db.text("ALTER SEQUENCE users_id_seq RESTART WITH 100"))
     db.session.commit()
     return {"__name__": "page"}
 
