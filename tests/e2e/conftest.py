@@ -20,6 +20,7 @@ from app.dev.resend_server import ResendServer
 from app.jobs import JobExecution
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.show import is_final
+from tests.conftest import empty_tables, settings
 from tests.support.processes import answers
 
 PATIENCE = 30
@@ -123,6 +124,10 @@ def stack(
         yield stack
     finally:
         stack.stop()
+        with create_app(settings(database_url)).app_context():
+            empty_tables()
+            db.session.remove()
+            db.engine.dispose()
 
 
 @pytest.fixture

@@ -109,12 +109,13 @@ def test_a_process_killed_in_between_loses_nothing(
     stack: Stack, resend: ResendServer, name: str
 ) -> None:
     address = f"{name}-killed@example.com"
-    job_id = enqueue_to(address, delay=10)  # at --speed 20 that is half a second
+    job_id = enqueue_to(address, delay=40)  # at --speed 20 that is two seconds
 
     stack.kill(name)
     stack.start_qstash() if name == "qstash" else stack.start_web()
 
-    assert stack.final(job_id).status == Status.COMPLETED
+    row = stack.final(job_id)
+    assert (row.status, row.error) == (Status.COMPLETED, None)
     assert sent_to(resend, address) == 1
 
 
