@@ -60,7 +60,7 @@ _REFUSE = text(
     UPDATE job_executions
        SET status = 'failed', error = :error, dead_at = now(), completed_at = now(),
            updated_at = now()
-     WHERE job_id = :job_id AND status IN ('pending', 'failed')
+     WHERE job_id = :job_id AND status IN ('pending', 'failed') AND dead_at IS NULL
     """
 )
 
