@@ -1,6 +1,6 @@
 """From a request to what it says; what is wrong is named by its field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +9,9 @@ from marshmallow import Schema, ValidationError
 
 from app.jobs import InvalidOption, jsonb
 from app.jobs.schemas import camel_case
+
+#: How deep a body may be nested.
+LEVELS = 50
 
 
 class InvalidRequest(Exception):
@@ -43,11 +46,11 @@ def body(schema: type[Schema]) -> dict[str, Any]:
     if not request.is_json:
         abort(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: must be application/json.")
     try:
-        return _load(schema, jsonb.loads(_bytes(current_app.config["JOBS_MAX_BODY"] // 2).decode()))
+        given = jsonb.loads(_bytes(current_app.config["JOBS_MAX_BODY"] // 2).decode())
+        _refuse_deep(given)
     except ValueError as error:
-        if isinstance(error, ValidationError):
-            raise
-        abort(HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error}.")
+        abort(HTTPStatus.BAD_REQUEST, f"The body cannot be read as JSON in UTF-8: {error}.")
+    return _load(schema, given)
 
 
 def _bytes(largest: int) -> bytes:
@@ -57,6 +60,22 @@ def _bytes(largest: int) -> bytes:
     if len(found) > largest:
         abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {largest:,} bytes.")
     return found
+
+
+def _refuse_deep(value: Any) -> None:
+    """Refuse what a schema or an encoder, which call themselves for each level, would die of."""
+    level = [value]
+    for _ in range(LEVELS):
+        level = [item for one in level for item in _items(one)]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {LEVELS} levels")
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _load(schema: type[Schema], given: Any) -> dict[str, Any]:

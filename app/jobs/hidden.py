@@ -11,6 +11,9 @@ from app.jobs.sealing import MARK
 
 SEALED = "(sealed)"
 HIDDEN = "(hidden)"
+DEEP = "(nested deeper)"
+#: How deep is shown: much deeper, Python itself gives up, and no reader gets as far.
+LEVELS = 100
 
 _SECRET = re.compile(
     r"passw(or)?d|passphrase|secret|token$|api_?key|(access|private|signing)_?key"
@@ -18,16 +21,20 @@ _SECRET = re.compile(
 )
 
 
-def hidden(value: Any) -> Any:
+def hidden(value: Any, *, levels: int = LEVELS) -> Any:
     """Return a copy of JSON without secrets; what is null or empty stays so."""
-    if isinstance(value, list):
-        return [hidden(item) for item in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict | list):
         return value
+    if levels == 0:
+        return DEEP
+    if isinstance(value, list):
+        return [hidden(item, levels=levels - 1) for item in value]
     if value.keys() == {MARK}:
         return SEALED
     return {
-        key: HIDDEN if item and _is_secret(key) and not _is_sealed(item) else hidden(item)
+        key: HIDDEN
+        if item and _is_secret(key) and not _is_sealed(item)
+        else hidden(item, levels=levels - 1)
         for key, item in value.items()
     }
 

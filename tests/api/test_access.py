@@ -169,6 +169,7 @@ def test_who_fails_too_often_has_to_wait_and_others_do_not(app: Flask, call: Cal
         ({"data": b"{", "content_type": "application/json"}, 400),
         ({"data": b"\xff", "content_type": "application/json"}, 400),
         ({"data": b"[" * 100_000, "content_type": "application/json"}, 400),
+        ({"data": b"[" * 500 + b"]" * 500, "content_type": "application/json"}, 400),
         ({"data": b"{}", "content_type": "text/plain"}, 415),
         ({"data": b"{}"}, 415),
         ({"data": b" " * 600_000, "content_type": "application/json"}, 413),

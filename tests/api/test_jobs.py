@@ -146,6 +146,17 @@ def test_a_key_sees_the_payload_without_its_secrets(call: Call) -> None:
     assert "s3cret" not in answer.text
 
 
+def test_what_another_producer_nested_deeply_is_cut_off(call: Call) -> None:
+    data: Any = "the end"
+    for _ in range(500):
+        data = [data]
+    job_id = enqueue("process-webhook", {"source": "github", "event": "x", "data": data})
+
+    answer = call("GET", f"/api/jobs/{job_id}", make_key())
+
+    assert (answer.status_code, "(nested deeper)" in answer.text) == (200, True)
+
+
 def test_jobs_are_cancelled_retried_and_deleted_on_record(call: Call) -> None:
     key, job_id = make_key(), enqueue("sample", {"action": "none"})
     url = f"/api/jobs/{job_id}"
