@@ -19,9 +19,9 @@ from tests.docs.terminal import Terminal, terminal
 
 @pytest.fixture
 def served(database_url: str, tmp_path: Path) -> Iterator[Flask]:
-    """An app that QStash delivers to, a thousand times faster."""
+    """An app that QStash delivers to, a hundred times faster."""
     port = free_port()
-    with LocalQStash(speed=1000) as qstash:
+    with LocalQStash(speed=100) as qstash:
         app = create_app(
             {
                 **settings(database_url),
