@@ -33,7 +33,7 @@ REASONS: dict[str, dict[str, str]] = {
         "make demo": STACK,
         "flask jobs new": NEW,
         "make test": "is what runs this",
-        "make dev  ": STACK,
+        "make dev": STACK,
         '"""Text messages."""': SMS,
         '"""The job `send-sms`': SMS,
     },
