@@ -19,12 +19,11 @@ LOOKS_LIKE_CODE = re.compile(
     re.MULTILINE,
 )
 
-JAVASCRIPT = "tests/local_qstash/js runs the JavaScript SDK in every verb that it has"
 STACK = "tests/dev/test_stack.py and test_runner.py start it"
 SMS = "tests/test_readme.py writes these files and runs their tests"
 NEW = "tests/jobs/test_new.py runs it in a copy of the project"
 SERVER = "tests/local_qstash/test_cli.py starts servers with such options"
-CLIENT = "tests/local_qstash/test_sdk.py sends by the SDK, test_publish.py by HTTP"
+CLIENT = "tests/docs/test_local_qstash_page.py runs it"
 TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file of tests"
 
 #: By page, and by how a block begins.
@@ -52,17 +51,18 @@ REASONS: dict[str, dict[str, str]] = {
         "import os": CLIENT,
         "curl -X POST": CLIENT,
         'curl "$QSTASH_URL/v2/events': CLIENT,
-        "curl -X PUT": "tests/local_qstash/test_faults.py changes faults by HTTP",
+        "curl -X PUT": CLIENT,
         "set -a; . ./.env": CLIENT,
-        "import { Client }": JAVASCRIPT,
-        "QSTASH_DEV=true": JAVASCRIPT,
+        "import { Client }": CLIENT,
+        "QSTASH_DEV=true": CLIENT,
         "flask qstash dev": SERVER,
         "QSTASH_DEV_TOKEN=": SERVER,
     },
     "docs/quick-start.md": {"make demo": STACK, "make dev": STACK},
     "docs/monitoring.md": {
         "flask jobs health": "has the verdict as its exit code",
-        "flask jobs doctor": "has what it finds as its exit code",
+        "flask jobs doctor\n": "has what it finds as its exit code",
+        "flask jobs doctor --production": "likewise",
         "flask jobs alerts test": "needs a channel, and an alert",
         "pip install": "installs an extra; tests/deploy/test_locks.py holds its lock",
     },
