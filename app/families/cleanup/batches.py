@@ -14,7 +14,7 @@ from app.db import db
 FIRST = 500
 #: Seconds that a batch should take, and after which PostgreSQL stops it. With its commit it holds
 #: no lock longer than a tenth of a second.
-AIM, LIMIT = 0.03, 0.08
+AIM, LIMIT = 0.01, 0.08
 #: Seconds that a single row may take, which somebody else may have locked.
 LIMIT_OF_ONE = 5.0
 
