@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -11,10 +12,27 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.db import db
 from app.dev.ports import free_port
+from app.families.email.catalog import TEMPLATES
+from app.families.reports.catalog import TYPES
+from app.families.webhooks.handlers import REGISTRATIONS
+from app.families.webhooks.sources import SOURCES
 from app.local_qstash.testing import LocalQStash
 from tests.conftest import empty_tables, settings
 from tests.docs.pages import ROOT
 from tests.docs.terminal import Terminal, terminal
+
+DECLARED: tuple[dict[str, Any], ...] = (TEMPLATES, TYPES, SOURCES)
+
+
+@pytest.fixture(autouse=True)
+def declarations() -> Iterator[None]:
+    """Forget what pages declare: outside of tests a process imports what it has, and no more."""
+    kept, registrations = [dict(one) for one in DECLARED], list(REGISTRATIONS)
+    yield
+    for declared, before in zip(DECLARED, kept, strict=True):
+        declared.clear()
+        declared.update(before)
+    REGISTRATIONS[:] = registrations
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ LOOKS_LIKE_CODE = re.compile(
     re.MULTILINE,
 )
 
+DEMO = "tests/dev/test_demo.py runs it"
 STACK = "tests/dev/test_stack.py and test_runner.py start it"
 SMS = "tests/test_readme.py writes these files and runs their tests"
 NEW = "tests/jobs/test_new.py runs it in a copy of the project"
@@ -29,7 +30,7 @@ TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file o
 #: By page, and by how a block begins.
 REASONS: dict[str, dict[str, str]] = {
     "README.md": {
-        "make demo": STACK,
+        "make demo": DEMO,
         "flask jobs new": NEW,
         "make test": "is what runs this",
         "make dev": STACK,
@@ -43,7 +44,6 @@ REASONS: dict[str, dict[str, str]] = {
     },
     "docs/exports-and-reports.md": {
         "INVITATIONS = Entity(": "is a part of a file",
-        "# app/families/reports/growth.py": "is a file to be added",
     },
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
     "docs/job-types.md": {"from app.jobs import Jobs": "is the outline of another app"},
@@ -58,7 +58,7 @@ REASONS: dict[str, dict[str, str]] = {
         "flask qstash dev": SERVER,
         "QSTASH_DEV_TOKEN=": SERVER,
     },
-    "docs/quick-start.md": {"make demo": STACK, "make dev": STACK},
+    "docs/quick-start.md": {"make demo": DEMO, "make dev": STACK},
     "docs/monitoring.md": {
         "flask jobs health": "has the verdict as its exit code",
         "flask jobs doctor\n": "has what it finds as its exit code",

@@ -53,9 +53,7 @@ def _known_format(name: str) -> None:
 
 def _installed(name: str) -> None:
     if name == "parquet" and find_spec("pyarrow") is None:
-        raise ValidationError(
-            "Needs pyarrow, which is not installed: pip install '.[parquet]'."
-        )
+        raise ValidationError("Needs pyarrow, which is not installed: pip install '.[parquet]'.")
 
 
 class ExportDataSchema(PayloadSchema[ExportData]):

@@ -49,9 +49,9 @@ def assert_idempotent(
 
     It is run with a crash after the handler's end and before its recorded completion; then, when
     its lease has run out, delivered twice at once; then once more. A job that raises `Continue` is
-    tried so leg by leg. Compared with what the first run was about to leave are all rows of all tables but those of the extension, the jobs enqueued and
-    the HTTP requests (see `calls` for which are seen). Left out are times, and keys made by the
-    database, where they are new.
+    tried so leg by leg. Compared with what the first run was about to leave are all rows of all
+    tables but those of the extension, the jobs enqueued and the HTTP requests (see `calls` for
+    which are seen). Left out are times, and keys made by the database, where they are new.
 
     The handler's work stays in the database. Nothing else may write to it meanwhile.
 
