@@ -1,5 +1,5 @@
 # The image for production: `docker build --tag jobs .`
-# With extras: `docker build --tag jobs --build-arg EXTRAS="s3 pdf" .`
+# With extras: `docker build --tag jobs --build-arg EXTRAS="redis s3 pdf" .`
 
 FROM python:3.13-slim-bookworm AS build
 ARG EXTRAS=""

@@ -16,7 +16,7 @@ from environs import Env, EnvValidationError
 from marshmallow.validate import Length, OneOf, Range
 
 from app import config_operations, config_security
-from app.config_checks import are_keys, is_database, is_rate, is_store, is_url
+from app.config_checks import are_keys, is_database, is_rate, is_storage, is_store, is_url
 from app.dev.addresses import running
 
 ENVIRONMENTS = ("development", "test", "production")
@@ -115,7 +115,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "ACTIVITY_RETENTION_DAYS": env.int("ACTIVITY_RETENTION_DAYS", 365, validate=Range(min=1)),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
         "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
-        "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://"),
+        "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://", validate=is_storage),
         "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
         "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),
     }

@@ -2,6 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode
+from importlib.util import find_spec
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -34,6 +35,13 @@ def is_rate(value: str) -> None:
         parse_many(value)
     except ValueError:
         raise ValidationError("is no rate like 600/minute.") from None
+
+
+def is_storage(value: str) -> None:
+    if "://" not in value:
+        raise ValidationError("is neither memory:// nor a URL like redis://localhost:6379/0.")
+    if value.startswith("redis") and find_spec("redis") is None:
+        raise ValidationError("needs the extra redis: pip install '.[redis]'.")
 
 
 def is_url(value: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app import config_checks
 from app.config import DEV_QSTASH, DEVELOPMENT, ConfigError, load
 from app.dev.addresses import publish
 
@@ -169,3 +170,15 @@ def test_every_setting_is_described_in_the_example() -> None:
 
     described = names_in((ROOT / ".env.example").read_text())
     assert described == read
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("memory", "neither memory:// nor"), ("redis://x", "the extra redis")]
+)
+def test_a_place_to_count_rate_limits_that_cannot_be_used_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, said: str
+) -> None:
+    monkeypatch.setattr(config_checks, "find_spec", lambda _: None)
+
+    with pytest.raises(ConfigError, match=said):
+        loaded(monkeypatch, tmp_path, {"RATELIMIT_STORAGE_URI": given})

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.metadata import requires
 
 import pytest
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -21,7 +22,7 @@ def pins(lock: str) -> dict[str, str]:
     """Return each package's lines: its version, and the hashes of its files."""
     text = (ROOT / f"requirements/{lock}.txt").read_text()
     blocks = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
-    return {canonicalize_name(re.split(r"[\[=]", block)[0]): block for block in blocks}
+    return {canonicalize_name(re.split(r"[\[= ]", block)[0]): block for block in blocks}
 
 
 def needed(requirements: list[str], extra: str = "") -> Iterator[str]:
@@ -33,10 +34,18 @@ def needed(requirements: list[str], extra: str = "") -> Iterator[str]:
                 yield from needed(requires(one.name) or [], asked)
 
 
+def elsewhere(lock: str) -> Iterator[str]:
+    """Yield what only another version of Python needs."""
+    for name, block in pins(lock).items():
+        marker = re.match(r"\S+ ; (.+) \\", block)
+        if marker and not Marker(marker[1]).evaluate():
+            yield name
+
+
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_an_extras_lock_has_what_it_needs_beside_the_runtime_and_no_more(extra: str) -> None:
     """After a change of the locks, copy the blocks that this names from requirements/test.txt."""
-    names = set(needed(EXTRAS[extra])) - pins("runtime").keys()
+    names = {*needed(EXTRAS[extra]), *elsewhere(extra)} - pins("runtime").keys()
 
     assert pins(extra) == {name: pins("test")[name] for name in sorted(names)}
 
