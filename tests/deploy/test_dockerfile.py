@@ -1,8 +1,10 @@
 """The rules of hadolint that matter here: it is no package of Python's."""
 
 import re
+import subprocess
+from pathlib import Path
 
-from tests.deploy.dockerfile import Instruction, instructions
+from tests.deploy.dockerfile import ROOT, Instruction, instructions
 
 ALL = instructions()
 LAST = [one for one in ALL if one.stage == ALL[-1].stage]
@@ -39,6 +41,29 @@ def test_what_is_installed_is_held_to_the_hashes_of_a_lock() -> None:
 def test_nothing_is_fetched_but_by_pip() -> None:
     assert named("ADD") == []
     assert not any(re.search(r"\b(curl|wget|apt-get|apk|git)\b", one.words) for one in named("RUN"))
+
+
+def test_a_shell_takes_its_commands() -> None:
+    for one in named("RUN"):
+        subprocess.run(["/bin/sh", "-n", "-c", one.words], check=True)  # noqa: S603 - our own, only parsed
+
+
+def test_an_extra_adds_its_lock_to_what_is_installed(tmp_path: Path) -> None:
+    """The commands are run with others in the place of python and pip, which print."""
+    (installing,) = (one.words for one in named("RUN") if "pip" in one.words)
+    for name in ("python", "pip"):
+        (tmp_path / name).write_text('#!/bin/sh\necho "$@"\n')
+        (tmp_path / name).chmod(0o755)
+
+    done = subprocess.check_output(  # noqa: S603 - likewise
+        ["/bin/sh", "-c", installing],
+        env={"PATH": str(tmp_path), "EXTRAS": "s3 pdf"},
+        text=True,
+    )
+
+    locks = re.findall(r"requirements/(\w+)\.txt", done)
+    assert locks == ["runtime", "s3", "pdf"]
+    assert all((ROOT / f"requirements/{lock}.txt").exists() for lock in locks)
 
 
 def test_it_names_no_secret() -> None:
