@@ -5,6 +5,7 @@ The commands are found in the tree, so a new one is tested by being there.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -28,11 +29,15 @@ ARGUMENTS = {
     "schedule_id": "nightly",
     "duration": "1m",
     "family": "samples",
+    "name": "ci",
+    "prefix": "jobs_0000",
 }
 #: What makes a command short, harmless or its arguments enough.
 OPTIONS = {
     "watch": ["--timeout", "0"],
     "new": ["--dry-run"],
+    "apikey create": ["--scope", "read"],
+    "apikey revoke": ["--yes"],
     "dlq retry": ["--all", "--yes"],
     "dlq delete": ["--all", "--yes"],
     **{action: ["--all", "--yes"] for action in ("retry", "cancel", "delete")},
@@ -54,6 +59,9 @@ def commands(
             yield " ".join((*path, name)), command
 
 
+# Commands of other parts hang below the group as soon as those are imported.
+for module in ("app.api.cli", "app.families.alerts.cli"):
+    import_module(module)
 COMMANDS = dict(commands())
 
 
@@ -63,6 +71,7 @@ def arguments(command: click.Command, **instead: str) -> list[str]:
 
 
 def invoke(cli: FlaskCliRunner, name: str) -> Result:
+    cli.app.config["ALERT_SLACK_URL"] = "http://127.0.0.1:9/"  # a channel, so that one can be tried
     instead = {"job_type": "brand-new"} if name == "new" else {}
     args = [*name.split(), *arguments(COMMANDS[name], **instead), *OPTIONS.get(name, [])]
     return cli.invoke(args=["jobs", *args])
