@@ -98,7 +98,7 @@ def clean() -> None:
 
 def count_old() -> int:
     with db.engine.connect() as connection:
-        return FinishedJobs(datetime.now(UTC) - RETENTION).find(connection)[0]
+        return FinishedJobs(datetime.now(UTC) - RETENTION).count(connection)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -14,7 +14,8 @@ _IS_OLD = """
     AND coalesce(completed_at, dead_at, cancelled_at, updated_at) < :before
     AND (status IN ('completed', 'cancelled') OR status = 'failed' AND dead_at IS NOT NULL)
 """
-_FIND = text(f"SELECT count(*), min(id), max(id) FROM job_executions WHERE {_IS_OLD}")  # noqa: S608 - ours
+_COUNT = text(f"SELECT count(*) FROM job_executions WHERE {_IS_OLD}")  # noqa: S608 - ours
+_BOUNDS = text("SELECT min(id), max(id) FROM job_executions")
 _DELETE = text(
     f"DELETE FROM job_executions WHERE id >= :first AND id <= :last AND {_IS_OLD}"  # noqa: S608 - likewise
 )
@@ -26,10 +27,13 @@ class FinishedJobs:
 
     before: datetime
 
-    def find(self, connection: Connection) -> tuple[int, int, int]:
-        """Return how many there are, and their lowest and highest row id; all 0 where none is."""
-        count, first, last = connection.execute(_FIND, {"before": self.before}).one()
-        return count, first or 0, last or 0
+    def count(self, connection: Connection) -> int:
+        return int(connection.execute(_COUNT, {"before": self.before}).scalar_one())
+
+    def bounds(self, connection: Connection) -> tuple[int, int]:
+        """Return the lowest and the highest row id of all jobs; both 0 where there is none."""
+        first, last = connection.execute(_BOUNDS).one()
+        return first or 0, last or 0
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
         """Delete those of a range of row ids, and return how many.

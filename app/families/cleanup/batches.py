@@ -22,8 +22,11 @@ LIMIT_OF_ONE = 5.0
 class Rows(Protocol):
     """What can be deleted piece by piece."""
 
-    def find(self, connection: Connection) -> tuple[int, int, int]:
-        """Return how many there are, and their lowest and highest id."""
+    def count(self, connection: Connection) -> int:
+        """Return how many there are."""
+
+    def bounds(self, connection: Connection) -> tuple[int, int]:
+        """Return ids between which they all lie, both included; cheap, so not the narrowest."""
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
         """Delete those of a range of ids, both included, and return how many."""
@@ -36,9 +39,9 @@ def delete_in_batches(rows: Rows) -> Iterator[int]:
         OperationalError: A single row took longer than `LIMIT_OF_ONE`.
     """
     with db.engine.connect() as connection:
-        count, first, last = rows.find(connection)
+        first, last = rows.bounds(connection)
     size = FIRST
-    while count and first <= last:
+    while first <= last:
         started = monotonic()
         try:
             deleted = _delete(rows, first, min(first + size - 1, last))

@@ -56,7 +56,7 @@ class _Table:
     rows: Rows
 
     def count(self, connection: Connection) -> int:
-        return self.rows.find(connection)[0]
+        return self.rows.count(connection)
 
     def delete_all(self) -> Iterator[int]:
         return delete_in_batches(self.rows)

@@ -16,14 +16,18 @@ class OldRows:
 
     def __init__(self, table: str, column: str, before: datetime, *, unless: str = "false") -> None:
         old = f"FROM {table} WHERE {column} < :before AND NOT ({unless})"
-        self._find = text(f"SELECT count(*), min(id), max(id) {old}")
+        self._count = text(f"SELECT count(*) {old}")
+        self._bounds = text(f"SELECT min(id), max(id) FROM {table}")  # noqa: S608 - see above
         self._delete = text(f"DELETE {old} AND id >= :first AND id <= :last")
         self._before = before
 
-    def find(self, connection: Connection) -> tuple[int, int, int]:
-        """Return how many there are, and their lowest and highest id; all 0 where there is none."""
-        count, first, last = connection.execute(self._find, {"before": self._before}).one()
-        return count, first or 0, last or 0
+    def count(self, connection: Connection) -> int:
+        return int(connection.execute(self._count, {"before": self._before}).scalar_one())
+
+    def bounds(self, connection: Connection) -> tuple[int, int]:
+        """Return the lowest and the highest id of the table; both 0 where it is empty."""
+        first, last = connection.execute(self._bounds).one()
+        return first or 0, last or 0
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
         """Delete those of a range of ids, and return how many."""
