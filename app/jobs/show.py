@@ -59,14 +59,6 @@ def types_table(configs: Sequence[JobConfig]) -> str:
     return described([head, *rows], ["DESCRIPTION", *(config.description for config in configs)])
 
 
-def state_line(row: JobExecution) -> str:
-    """Say in one line how far a job has come."""
-    parts = [f"{row.job_type}: {state(row)}", f"attempts {attempts(row)}"]
-    if row.error:
-        parts.append(short(row.error, 100))
-    return GAP.join(parts)
-
-
 def attempts(row: JobExecution) -> int:
     return row.attempts[-1]["number"] if row.attempts else 0
 
