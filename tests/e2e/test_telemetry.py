@@ -23,6 +23,13 @@ from tests.metrics.conftest import Samples, parsed
 from tests.support.http_server import Canned, canned_server
 
 TOKEN = "m" * 32
+SPANS = {
+    "POST /api/webhooks/<source>",
+    "enqueue process-webhook",
+    "publish process-webhook",
+    "POST /api/jobs/webhook",
+    "process process-webhook",
+}
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +140,18 @@ def test_one_trace_runs_from_the_request_through_qstash_to_the_sql(
     since = time.time_ns()
     send_webhook(watched)
 
-    def handled() -> list[Span]:
-        spans = [span for span in exported(collector) if span.start_time_unix_nano > since]
-        return [span for span in spans if span.name == "POST /api/jobs/webhook"]
+    def whole() -> Trace | None:
+        """Give the webhook's trace, once both workers have exported their parts of it."""
+        spans = exported(collector)
+        for root in (span for span in spans if span.start_time_unix_nano > since):
+            trace = Trace([span for span in spans if span.trace_id == root.trace_id])
+            if {span.name for span in trace.spans} >= SPANS:
+                return trace
+        return None
 
-    watched.await_that(handled, "the span of the delivery")
-    trace_id = handled()[0].trace_id
-    trace = Trace([span for span in exported(collector) if span.trace_id == trace_id])
+    watched.await_that(whole, "the spans of the request and of the delivery")
+    trace = whole()
+    assert trace is not None
 
     request, enqueue = trace["POST /api/webhooks/<source>"], trace["enqueue process-webhook"]
     delivery, process = trace["POST /api/jobs/webhook"], trace["process process-webhook"]
@@ -150,7 +162,7 @@ def test_one_trace_runs_from_the_request_through_qstash_to_the_sql(
     assert process.parent_span_id == delivery.span_id
     assert {"SELECT", "INSERT"} <= {span.name for span in trace.children(process)}
     assert "UPDATE" in {span.name for span in trace.children(delivery)}  # the claim
-    assert_logged(watched, trace_id.hex())
+    assert_logged(watched, request.trace_id.hex())
     # Neither the scrapes nor their SQL are traces.
     roots = {span.name for span in exported(collector) if not span.parent_span_id}
     assert roots <= {"GET /", "POST /api/webhooks/<source>"}
