@@ -31,15 +31,19 @@ class _Limit:
         self.firing = False
         self.fired = False
 
-    def fire(self, why: type[Interruption]) -> None:
-        """Interrupt the handler if it is still inside; never called by its own thread."""
+    def fire(self, why: type[Interruption]) -> bool:
+        """Interrupt the handler if it is still inside and nothing else has, and tell whether.
+
+        Never called by its own thread.
+        """
         with _firing:
             if self.firing:
-                return
+                return False
             self.firing = True
-            if self.armed:
+            if inside := self.armed:
                 _set_exception(self.thread_id, why)
             self.fired = True
+            return inside
 
     def disarm(self) -> None:
         """Leave, and take back an exception that is set but not yet raised.
@@ -106,26 +110,19 @@ def time_limit(expires_at: float) -> Iterator[None]:
             raise JobTimeout
         yield
     finally:
-        _disarm(limit)
-        _running.discard(limit)
+        # The exception may arrive on the way to this, too, though only once; and here rather than
+        # in a function, as the entry of one is where Python raises it, before any `try` in it.
+        while limit in _running:
+            try:
+                limit.disarm()
+                _running.discard(limit)
+            except Interruption:
+                continue
 
 
 def interrupt_all(why: type[Interruption]) -> int:
-    """Raise `why` in every handler that is running in this process; return how many there were."""
-    running = list(_running)
-    for limit in running:
-        limit.fire(why)
-    return len(running)
-
-
-def _disarm(limit: _Limit) -> None:
-    """Disarm, even if the exception arrives on the way to doing so."""
-    while True:
-        try:
-            limit.disarm()
-        except Interruption:
-            continue
-        return
+    """Raise `why` in every handler that runs in this process; return how many that interrupts."""
+    return sum(limit.fire(why) for limit in list(_running))
 
 
 def _set_exception(thread_id: int, exception: type[Interruption] | None) -> None:
