@@ -1,13 +1,14 @@
 """One delivery's part of an export: from a position to the end, or as far as the time goes."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from gzip import GzipFile
 from typing import Any
 
 from app.artifacts import ArtifactFile
 from app.db import db
+from app.families.exports.copying import Block, copy, reader
 from app.families.exports.payload import ExportData
 from app.families.exports.selection import Selection
 from app.families.exports.writers import Writer
@@ -67,9 +68,13 @@ class Leg:
         Raises:
             PermanentError: The time was too short, and the format cannot be continued.
         """
-        with self._stream(file) as stream, self._writer(stream, position) as writer:
+        with (
+            reader(db.session.connection()) as source,
+            self._stream(file) as stream,
+            self._writer(stream, position) as writer,
+        ):
             while not position.whole:
-                position = self._write_chunk(writer, position)
+                position = self._write_chunk(source, writer, position)
                 if self._job.deadline < self._reserve:
                     break
             if position.whole:
@@ -97,20 +102,25 @@ class Leg:
             writer.abandon()
             raise
 
-    def _write_chunk(self, writer: Writer, position: Position) -> Position:
-        rows = position.rows
-        after, connection = position.after, db.session.connection()
-        upto = self._chosen.chunk_end(connection, after, position.last, rows=CHUNK)
-        copied = self._chosen.copy(
-            connection, writer.select(), after, upto, options=writer.copy_options
+    def _write_chunk(self, source: Any, writer: Writer, position: Position) -> Position:
+        done, after, last = position.rows, position.after, position.last
+        upto = self._chosen.chunk_end(db.session.connection(), after, last, rows=CHUNK)
+
+        def take(block: Block) -> None:
+            nonlocal done
+            writer.write(block)
+            done += len(block)
+            self._job.progress(done, max(done, position.total), self._payload.entity_type)
+
+        copy(
+            source,
+            self._chosen.rows(writer.select(), after, upto),
+            take,
+            options=writer.copy_options,
+            timeout=self._job.deadline,
         )
-        with closing(copied) as blocks:
-            for block in blocks:
-                writer.write(block)
-                rows += len(block)
-                self._job.progress(rows, max(rows, position.total), self._payload.entity_type)
-        self._check_fits(rows)
-        return replace(position, after=upto, rows=rows)
+        self._check_fits(done)
+        return replace(position, after=upto, rows=done)
 
     def _check_fits(self, rows: int) -> None:
         limit = self._payload.writer.max_rows

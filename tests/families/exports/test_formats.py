@@ -12,7 +12,9 @@ import openpyxl
 import pytest
 from openpyxl.utils.escape import unescape
 from pyarrow import parquet
+from sqlalchemy import text
 
+from app.accounts.models import User
 from app.db import db
 from app.families.exports.catalog import ENTITIES
 from app.families.exports.writers import WRITERS
@@ -81,6 +83,22 @@ def test_json(export: Export, name: str, to: str) -> None:
     assert [{key: moment(key, value) for key, value in row.items()} for row in rows] == in_database(
         name
     )
+
+
+def test_a_time_that_is_no_time_is_a_text_in_json(export: Export) -> None:
+    db.session.add(User(email="ever@example.com", name="%"))
+    db.session.execute(text("UPDATE users SET created_at = 'infinity', updated_at = '-infinity'"))
+    db.session.commit()
+
+    asked = {
+        "columns": ["createdAt", "name", "updatedAt"],
+        "filters": {"email": "ever@example.com"},
+    }
+    assert json.loads(export("users", "jsonl", **asked)) == {
+        "createdAt": "infinity",
+        "name": "%",
+        "updatedAt": "-infinity",
+    }
 
 
 def lines(data: bytes) -> Iterator[bytes]:

@@ -4,21 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-from psycopg.abc import Buffer
 from sqlalchemy import ColumnElement
 
 from app.families.exports.entity import Column
-
-#: COPY's options for rows that SQL has formatted as one text each: with these control characters
-#: for delimiter and quote nothing is quoted or escaped, as long as the text has no control
-#: characters itself. JSON never has any, nor has XML as `xlsx` writes it.
-AS_IT_IS = r"FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01'"
 
 
 class Stream(Protocol):
     """What a format needs of the file that it writes to."""
 
-    def write(self, data: Buffer, /) -> int: ...
+    def write(self, data: bytes, /) -> int: ...
 
 
 class Writer(ABC):
@@ -41,7 +35,7 @@ class Writer(ABC):
     continues: ClassVar[bool] = True
     text: ClassVar[bool] = True
     max_rows: ClassVar[int | None] = None
-    copy_options: ClassVar[str] = AS_IT_IS
+    copy_options: str = "FORMAT csv"
 
     def __init__(
         self, file: Stream, title: str, columns: Sequence[Column], *, rows: int = 0
@@ -60,7 +54,7 @@ class Writer(ABC):
         """Write what stands before the rows."""
 
     @abstractmethod
-    def write(self, rows: list[Buffer]) -> None:
+    def write(self, rows: list[bytes]) -> None:
         """Write rows as COPY sent them, each with its line end."""
 
     @abstractmethod

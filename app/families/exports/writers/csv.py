@@ -7,7 +7,6 @@ that do get an apostrophe in front. Numbers and timestamps stay as they are, als
 
 from typing import Any
 
-from psycopg.abc import Buffer
 from sqlalchemy import ColumnElement, Text, case, cast, func
 
 from app.families.exports.entity import Column, Kind
@@ -22,7 +21,6 @@ class CsvWriter(Writer):
 
     suffix = "csv"
     media_type = "text/csv; charset=utf-8"
-    copy_options = "FORMAT csv"
 
     def select(self) -> list[ColumnElement[Any]]:
         fields = [_field(column) for column in self.columns]
@@ -34,7 +32,7 @@ class CsvWriter(Writer):
     def begin(self) -> None:
         self.file.write(",".join(column.name for column in self.columns).encode() + b"\r\n")
 
-    def write(self, rows: list[Buffer]) -> None:
+    def write(self, rows: list[bytes]) -> None:
         """Write CRLF where COPY ended a row with LF; one within a quoted field stays what it is."""
         block = b"".join(rows)
         if block.count(b"\n") == len(rows):

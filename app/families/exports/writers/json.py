@@ -1,14 +1,13 @@
-"""JSON, as lines and as one array: the rows are objects that PostgreSQL writes."""
+"""JSON, as lines and as one array."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg.abc import Buffer
-from sqlalchemy import ColumnElement, Text, cast, func
+from sqlalchemy import ColumnElement
 
-from app.families.exports.entity import Column, Kind
-from app.families.exports.writers.base import Writer
+from app.families.exports.entity import Column
+from app.families.exports.writers.base import Stream, Writer
+from app.families.exports.writers.json_rows import JsonRows
 
 
 class JsonLinesWriter(Writer):
@@ -16,21 +15,29 @@ class JsonLinesWriter(Writer):
 
     suffix = "jsonl"
     media_type = "application/x-ndjson"
+    opening = "{"
+
+    def __init__(
+        self, file: Stream, title: str, columns: Sequence[Column], *, rows: int = 0
+    ) -> None:
+        super().__init__(file, title, columns, rows=rows)
+        self._objects = JsonRows(columns, self.opening)
+        self.copy_options = self._objects.copy_options
 
     def select(self) -> list[ColumnElement[Any]]:
-        return [_object(self.columns, "{")]
+        return self._objects.selected
 
     def begin(self) -> None:
         """Write nothing: the first row is the beginning."""
 
-    def write(self, rows: list[Buffer]) -> None:
-        self.file.write(b"".join(rows))
+    def write(self, rows: list[bytes]) -> None:
+        self.file.write(self._objects.render(rows))
 
     def end(self) -> None:
         """Write nothing: the last row is the end."""
 
 
-class JsonWriter(Writer):
+class JsonWriter(JsonLinesWriter):
     """One array with an object on each line.
 
     Each row brings the comma before it, and that of the very first is taken off.
@@ -38,32 +45,15 @@ class JsonWriter(Writer):
 
     suffix = "json"
     media_type = "application/json"
-
-    def select(self) -> list[ColumnElement[Any]]:
-        return [_object(self.columns, ",{")]
+    opening = ",{"
 
     def begin(self) -> None:
         self.file.write(b"[\n")
 
-    def write(self, rows: list[Buffer]) -> None:
-        lines = b"".join(rows)
+    def write(self, rows: list[bytes]) -> None:
+        lines = self._objects.render(rows)
         self.file.write(lines if self.rows else lines[1:])
         self.rows += len(rows)
 
     def end(self) -> None:
         self.file.write(b"]\n")
-
-
-def _object(columns: Sequence[Column], opening: str) -> ColumnElement[Any]:
-    """Write an object by hand: `row_to_json` looks up each column's type anew for each row."""
-    parts: list[Any] = []
-    for column in columns:
-        parts += [f"{opening}{json.dumps(column.name)}:", _value(column)]
-        opening = ","
-    return func.concat(*parts, "}")
-
-
-def _value(column: Column) -> ColumnElement[Any]:
-    quoted = column.kind in {Kind.TEXT, Kind.TIMESTAMP}
-    value = func.to_json(column.expression) if quoted else column.expression
-    return func.coalesce(cast(value, Text), "null")

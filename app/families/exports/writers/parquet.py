@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psycopg.abc import Buffer
 from sqlalchemy import ColumnElement, Text, cast
 
 from app.families.exports.entity import Column, Kind
@@ -24,7 +23,6 @@ class ParquetWriter(Writer):
     media_type = "application/vnd.apache.parquet"
     continues = False
     text = False
-    copy_options = "FORMAT csv"
 
     def select(self) -> list[ColumnElement[Any]]:
         as_text = {Kind.JSON, Kind.BOOLEAN}
@@ -41,7 +39,7 @@ class ParquetWriter(Writer):
         self._pending: list[bytes] = []
         self._size = 0
 
-    def write(self, rows: list[Buffer]) -> None:
+    def write(self, rows: list[bytes]) -> None:
         block = b"".join(rows)
         self._pending.append(block)
         self._size += len(block)
