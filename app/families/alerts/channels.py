@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import current_app
@@ -10,9 +9,9 @@ from markupsafe import escape
 
 from app.families.alerts.messages import Message
 from app.families.alerts.posting import post
-from app.families.alerts.standard_webhooks import signed_headers
 from app.families.email import transport
 from app.families.email.rendering import Rendered
+from app.families.webhooks.verifiers import Standard
 
 #: Seconds that the other side gets, if the job has that many left.
 PATIENCE = 15.0
@@ -61,9 +60,7 @@ def _slack(message: Message, _: str, patience: float) -> None:
 def _webhook(message: Message, key: str, patience: float) -> None:
     config = current_app.config
     body = _json(message.event)
-    headers = signed_headers(
-        config["ALERT_WEBHOOK_SECRET"], key, int(datetime.now(UTC).timestamp()), body
-    )
+    headers = Standard().sign(body, config["ALERT_WEBHOOK_SECRET"], delivery_id=key)
     post("the webhook", config["ALERT_WEBHOOK_URL"], body, patience=patience, headers=headers)
 
 
