@@ -70,6 +70,7 @@ def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:
     name = file_name(payload.report_type, payload.period, format_.name)
     with artifacts.create(name, media_type=format_.media_type, job=job) as file:
         file.write(content)
+    job.progress(2, 2, "stored")
     return {
         "artifact": file.artifact.summary(),
         "reportType": payload.report_type,

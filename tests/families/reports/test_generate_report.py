@@ -95,10 +95,11 @@ def test_it_is_run_as_the_design_says(app: Flask) -> None:
 def test_a_report_is_stored_as_a_file_that_the_result_names(
     client: FlaskClient, world: Flask
 ) -> None:
-    result = delivered(client, organization=2).result
+    job = delivered(client, organization=2)
 
     artifact = db.session.scalars(select(Artifact)).one()
-    assert result == {
+    assert job.progress == {"done": 2, "total": 2, "note": "stored"}
+    assert job.result == {
         "artifact": {
             "id": artifact.id,
             "name": "monthly-analytics-2026-10-01-to-2026-10-31.json",
