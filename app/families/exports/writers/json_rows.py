@@ -1,9 +1,9 @@
 r"""JSON objects, made of a block of rows at a time.
 
-PostgreSQL takes three times as long to write a row as one JSON text as to send its columns. So COPY
-sends columns, with `"` around texts and `\` before what JSON escapes so, too, and one template that
-is repeated for all rows of a block makes objects of them. Nothing here runs for each row, unless
-its values need it.
+PostgreSQL takes more than twice as long to write a row as one JSON text as to send its columns. So
+COPY sends columns, with `"` around texts and `\` before what JSON escapes so, too, and one template
+that is repeated for all rows of a block makes objects of them. Nothing here runs for each row,
+unless its values need it.
 """
 
 import json
