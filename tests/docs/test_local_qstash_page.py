@@ -1,6 +1,5 @@
 """docs/local-qstash.md: its destination is served, and all its clients publish to it."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +11,13 @@ import pytest
 from app.dev.ports import free_port
 from app.local_qstash.testing import LocalQStash
 from tests.dev.waiting import await_that
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import blocks
+from tests.support.node_sdk import MODULES, node
 from tests.support.processes import answers
 
+__all__ = ["node"]
+
 PAGE = blocks("docs/local-qstash.md")
-NODE = shutil.which("node")
-MODULES = ROOT / "tests/local_qstash/js/node_modules"
 
 
 @dataclass
@@ -94,18 +94,14 @@ def test_faults_are_set_and_taken_away_while_it_runs(trial: Trial) -> None:
     assert trial.qstash.faults.faults == []
 
 
-@pytest.mark.skipif(
-    NODE is None or not (MODULES / "@upstash").exists(),
-    reason="needs Node and the SDK, which tests/local_qstash/test_js_sdk.py installs",
-)
 @pytest.mark.parametrize("credentials", ["given", "of development"])
-def test_javascript_publishes_to_the_destination(trial: Trial, credentials: str) -> None:
+def test_javascript_publishes_to_the_destination(trial: Trial, node: str, credentials: str) -> None:
     (trial.folder / "node_modules").symlink_to(MODULES)
     trial.write("trial.mjs", trial.text("import { Client }"))
     development = {"QSTASH_URL": "", "QSTASH_TOKEN": "", "QSTASH_DEV": "true"}
     port = trial.qstash.url.rpartition(":")[2]
     given = {**development, "QSTASH_DEV_PORT": port} if credentials != "given" else {}
 
-    trial.run(str(NODE), "trial.mjs", **given)
+    trial.run(node, "trial.mjs", **given)
 
     trial.await_hello("JavaScript")
