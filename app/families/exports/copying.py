@@ -58,11 +58,8 @@ def copy(
     with connection.cursor() as cursor:
         selected = cursor.mogrify(str(compiled), compiled.params)
         milliseconds = max(1, round(timeout * 1000))
-        # Timestamps are written in the session's time zone and style.
-        cursor.execute(
-            f"SET LOCAL TIME ZONE 'UTC'; SET LOCAL DateStyle = 'ISO';"
-            f" SET LOCAL statement_timeout = {milliseconds}"
-        )
+        # Timestamps are written in the session's time zone.
+        cursor.execute(f"SET LOCAL TIME ZONE 'UTC'; SET LOCAL statement_timeout = {milliseconds}")
         cursor.copy_expert(b"COPY (%b) TO STDOUT (%b)" % (selected, options.encode()), blocks)
     connection.commit()
     blocks.hand_on()
