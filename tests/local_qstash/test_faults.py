@@ -37,7 +37,7 @@ def test_a_dropped_delivery_never_arrives_and_counts_as_a_failed_attempt(
 
 def test_a_delivery_whose_answer_is_lost_arrives_and_is_retried(destination: Destination) -> None:
     with LocalQStash(faults=["lose-answer=1"]) as server, connect(server) as client:
-        client.message.publish(url=destination.url, retry_delay=SOON)
+        client.message.publish(url=destination.url, retries=50, retry_delay="100")
         destination.wait()
         server.faults.clear()
         eventually(lambda: _delivered(client))
