@@ -2,9 +2,14 @@
 
 import socket
 
+_given: set[int] = set()
+
 
 def free_port(usual: int = 0) -> int:
-    """Return the usual port, or any other if that is taken; it was free a moment ago."""
+    """Return the usual port, or any other if that is taken; it was free a moment ago.
+
+    No port is given twice: whoever asks for several listens on them only later.
+    """
     with socket.socket() as probe:
         # As servers do: a port whose last connections are still fading away counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -13,4 +18,7 @@ def free_port(usual: int = 0) -> int:
         except OSError:
             probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-        return port
+    if port in _given:
+        return free_port()
+    _given.add(port)
+    return port

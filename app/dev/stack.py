@@ -50,12 +50,12 @@ def start(runner: Runner, plan: Plan) -> dict[str, str]:
     os.environ["APP_ENV"] = "development"
     config.load(plan.instance)  # reads .env, and refuses what is wrong before anything starts
     given = {} if plan.isolated else os.environ
+    port = free_port(int(given.get("PORT", "8000")))
     settings = {
         **plan.settings,
         **_database(runner, plan, given),
         **_queue_settings(given),
     }
-    port = free_port(int(given.get("PORT", "8000")))
     settings["BASE_URL"] = given.get("BASE_URL", f"http://127.0.0.1:{port}")
     env = {**os.environ, **settings, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
     _migrate(runner, plan, env)
