@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.dev.guardian import ROOT
-from app.dev.ports import free_port
 from tests.dev.waiting import await_that
+from tests.support.ports import reserved_port
 
 APP = """
 def app(environ, start_response):
@@ -24,7 +24,7 @@ def app(environ, start_response):
 
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return reserved_port()
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 
 from app.config import DEV_QSTASH
-from app.dev.ports import free_port
 from app.dev.postgres import Server
+from tests.support.ports import reserved_port
 from tests.support.processes import answers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,7 +36,7 @@ class Processes:
         self.postgres = Server(folder / "postgres", durable=False)
         self.postgres.start()
         self.database_url = self.postgres.create_database("chaos")
-        web, queue = free_port(), free_port()
+        web, queue = reserved_port(), reserved_port()
         self.web_url, self.queue_url = f"http://127.0.0.1:{web}", f"http://127.0.0.1:{queue}"
         self.env = {
             **os.environ,

@@ -32,10 +32,10 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
-from app.dev.ports import free_port
 from app.jobs import JobExecution, enqueue, enqueue_many, show
 from app.jobs.maintenance import sweep
 from tests.crash.points import CRASHED, CrashPoints
+from tests.support.ports import reserved_port
 from tests.support.sample_jobs import Effect, bp
 
 ROOT = Path(__file__).parent.parent.parent
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="try only every Nth point")
     parser.add_argument("--first", type=int, default=1, help="start at this point")
     args = parser.parse_args()
-    port = free_port()
+    port = reserved_port()
     with tempfile.TemporaryDirectory() as folder, qstash(Path(folder)) as qstash_url:
         os.environ.update(
             DEV_QSTASH,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.dev.ports import free_port
 from tests.deploy.dockerfile import ROOT, in_context, instructions
 from tests.dev.waiting import await_that
+from tests.support.ports import reserved_port
 from tests.test_config import PRODUCTION
 
 # root may write everywhere, unless it gives that up.
@@ -32,7 +32,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(database_url: str) -> dict[str, str]:
-    port = str(free_port())
+    port = str(reserved_port())
     given = {"DATABASE_URL": database_url, "PORT": port, "WEB_CONCURRENCY": "1"}
     return {**PRODUCTION, **given, "HOST": "127.0.0.1", "PATH": os.defpath}
 

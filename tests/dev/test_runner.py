@@ -14,9 +14,9 @@ import pytest
 
 from app.dev.console import Console
 from app.dev.guardian import ROOT
-from app.dev.ports import free_port
 from app.dev.runner import Runner, RunnerError, answers, says
 from tests.dev.waiting import await_that
+from tests.support.ports import reserved_port
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [*SLEEPER[:2], f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER[2]}"]
@@ -66,7 +66,7 @@ def test_a_process_is_ready_when_it_says_so(runner: Runner) -> None:
 
 
 def test_a_process_is_ready_when_it_answers(runner: Runner) -> None:
-    port = free_port()
+    port = reserved_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     runner.start("web", command, env=ENV, ready=answers(f"http://127.0.0.1:{port}/missing"))
 

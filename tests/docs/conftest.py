@@ -11,7 +11,6 @@ from werkzeug.serving import make_server
 
 from app import create_app
 from app.db import db
-from app.dev.ports import free_port
 from app.families.email.catalog import TEMPLATES
 from app.families.reports.catalog import TYPES
 from app.families.webhooks.handlers import REGISTRATIONS
@@ -20,6 +19,7 @@ from app.local_qstash.testing import LocalQStash
 from tests.conftest import empty_tables, settings
 from tests.docs.pages import ROOT
 from tests.docs.terminal import Terminal, terminal
+from tests.support.ports import reserved_port
 
 DECLARED: tuple[dict[str, Any], ...] = (TEMPLATES, TYPES, SOURCES)
 
@@ -38,7 +38,7 @@ def declarations() -> Iterator[None]:
 @pytest.fixture
 def served(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     """An app that QStash delivers to, a hundred times faster."""
-    port = free_port()
+    port = reserved_port()
     with LocalQStash(speed=100) as qstash:
         app = create_app(
             {

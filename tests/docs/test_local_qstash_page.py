@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.dev.ports import free_port
 from app.local_qstash.testing import LocalQStash
 from tests.dev.waiting import await_that
 from tests.docs.pages import blocks
 from tests.support.node_sdk import MODULES, node
+from tests.support.ports import reserved_port
 from tests.support.processes import answers
 
 __all__ = ["node"]
@@ -62,7 +62,7 @@ class Trial:
 @pytest.fixture
 def trial(tmp_path: Path) -> Iterator[Trial]:
     with LocalQStash() as qstash, (tmp_path / "log").open("w") as log:
-        trial = Trial(tmp_path, qstash, free_port())
+        trial = Trial(tmp_path, qstash, reserved_port())
         trial.write("receiver.py", trial.text("import os", "Receiver"))
         serve = [sys.executable, "-m", "flask", "--app", "receiver", "run", "--port"]
         server = subprocess.Popen(  # noqa: S603 - ours

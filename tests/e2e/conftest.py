@@ -15,12 +15,12 @@ from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
 from app.dev.guardian import ROOT
-from app.dev.ports import free_port
 from app.dev.resend_server import ResendServer
 from app.jobs import JobExecution
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.show import is_final
 from tests.conftest import empty_tables, settings
+from tests.support.ports import reserved_port
 from tests.support.processes import answers
 
 PATIENCE = 30
@@ -32,8 +32,8 @@ class Stack:
     def __init__(self, folder: Path, database_url: str, resend: ResendServer) -> None:
         self.folder = folder
         self.resend = resend
-        self.base_url = f"http://127.0.0.1:{free_port()}"
-        self.qstash_url = f"http://127.0.0.1:{free_port()}"
+        self.base_url = f"http://127.0.0.1:{reserved_port()}"
+        self.qstash_url = f"http://127.0.0.1:{reserved_port()}"
         self.settings = {
             **DEV_QSTASH,
             "APP_ENV": "test",
