@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,9 @@ def s3_server() -> Iterator[str]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         assert process.stderr is not None
         address = next(line for line in process.stderr if "Running on" in line).split()[-1]
+        # It logs each request, and would wait for a reader once the pipe is full.
+        reader = Thread(target=process.stderr.read)
+        reader.start()
         client = s3_client(address)
         client.create_bucket(Bucket=BUCKET)
         client.close()
@@ -36,6 +40,7 @@ def s3_server() -> Iterator[str]:
             yield address
         finally:
             process.kill()
+            reader.join()
             process.stderr.close()
 
 
