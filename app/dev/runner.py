@@ -196,12 +196,15 @@ def says(pattern: str) -> Ready:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP as Ctrl-C, so that whatever ends this process stops the rest."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C, so that whatever ends this process stops the rest.
+
+    SIGINT itself as well: a script that starts this with `&` has it ignored.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield

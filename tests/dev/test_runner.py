@@ -129,9 +129,10 @@ def test_children_of_a_process_are_stopped_too(log: io.StringIO) -> None:
 
 
 SCRIPT = """
-    import os, sys
+    import os, signal, sys
     from app.dev.console import Console
     from app.dev.runner import Runner, interruptible, says
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does that starts it with `&`
     try:
         with interruptible(), Runner(Console(sys.stdout)) as runner:
             for command in {commands!r}:
