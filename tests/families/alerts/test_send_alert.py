@@ -94,7 +94,7 @@ def test_a_rate_limit_is_waited_out(slack: Canned) -> None:
     slack.status = 429
 
     with pytest.raises(RetryLater, match="Slack answered 429"):
-        post("Slack", slack.url, b"{}", patience=5)
+        post("Slack", slack.url, b"{}", patience=60)
 
 
 def test_a_channel_that_is_gone_by_now_is_left_out(client: FlaskClient) -> None:

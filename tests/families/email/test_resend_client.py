@@ -17,7 +17,7 @@ from app.jobs import PermanentError, RetryLater
 EMAIL = Rendered("welcome", subject="Hello", html="<p>Hello</p>", text="Hello")
 
 
-def send(key: str | None = "job/0", *, patience: float = 10) -> str:
+def send(key: str | None = "job/0", *, patience: float = 60) -> str:
     return transport.send(EMAIL, to="ada@example.com", idempotency_key=key, patience=patience)
 
 
@@ -158,12 +158,13 @@ def test_another_email_under_a_used_key_is_permanent_and_says_that_one_was_sent(
 
 
 def test_a_resend_that_is_not_there_is_retried(mailer: Flask) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as unused:
-        port = unused.getsockname()[1]
-    mailer.config.update(RESEND_API_KEY="re_test", RESEND_API_URL=f"http://127.0.0.1:{port}")
+    with closing(socket.socket()) as held:
+        held.bind(("127.0.0.1", 0))  # and does not listen; nor can anybody else there
+        port = held.getsockname()[1]
+        mailer.config.update(RESEND_API_KEY="re_test", RESEND_API_URL=f"http://127.0.0.1:{port}")
 
-    with pytest.raises(SendError, match="could not be reached"):
-        send()
+        with pytest.raises(SendError, match="could not be reached"):
+            send()
 
 
 @pytest.fixture
