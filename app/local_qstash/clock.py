@@ -13,9 +13,9 @@ class Clock:
     def now(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def after(self, seconds: float) -> int:
-        """Return the real moment at which a wait of `seconds` that starts now is over."""
-        return self.now() + round(max(seconds, 0) * 1000 / self.speed)
+    def after(self, seconds: float, *, since: int | None = None) -> int:
+        """Return the real moment at which a wait of `seconds` that starts now, or then, is over."""
+        return (self.now() if since is None else since) + round(max(seconds, 0) * 1000 / self.speed)
 
     def simulated(self) -> int:
         """Return the time as the fast clock shows it; the real time at speed 1."""

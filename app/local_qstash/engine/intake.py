@@ -151,12 +151,13 @@ class Intake:
 
     def _due_at(self, admission: Admission) -> int:
         clock = self._engine.clock
+        now = clock.now()  # once, or a moment that is asked for would be missed by a millisecond
         seconds = float(admission.delay)
         if admission.not_before is not None:
-            seconds = admission.not_before - clock.now() / 1000
+            seconds = admission.not_before - now / 1000
         if seconds > self._limits.delay_seconds:
             raise bad_request(f"quota maxDelay exceeded: at most {self._limits.delay_seconds}s")
-        return clock.after(seconds) if seconds > 0 else 0
+        return clock.after(seconds, since=now) if seconds > 0 else 0
 
 
 def _deduplication_key(message: Message, admission: Admission) -> str | None:
