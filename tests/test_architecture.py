@@ -11,7 +11,7 @@ from app.jobs.registry import registry_of
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "app").rglob("*.py"))
-MAX_MODULE, MAX_FUNCTION = 250, 40
+MAX_MODULE, MAX_FUNCTION = 350, 40
 
 # What each part may import of the app beside itself; `create_app` and its helpers may all.
 MAY_IMPORT = {
