@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -15,11 +16,12 @@ from pyarrow import parquet
 from sqlalchemy import text
 
 from app.accounts.models import User
+from app.artifacts.formulas import guarded
 from app.db import db
 from app.families.exports.catalog import ENTITIES
 from app.families.exports.writers import WRITERS
-from app.families.exports.writers.csv import FORMULA_STARTS
-from tests.families.exports.conftest import Export, a_job, in_database
+from tests.families.exports.conftest import NASTY, Export, a_job, in_database
+from tests.support.libreoffice import convert, needs_libreoffice
 
 pytestmark = pytest.mark.usefixtures("nasty")
 EACH = pytest.mark.parametrize("name", ENTITIES)
@@ -43,9 +45,9 @@ def in_csv(value: Any) -> str:
             text = value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f").rstrip("0").rstrip(".")
             return f"{text}+00"
         case dict():
-            return compact(value)
-        case str() if value and ord(value[0]) in FORMULA_STARTS:
-            return f"'{value}"
+            return guarded(compact(value))
+        case str():
+            return guarded(value)
     return str(value)
 
 
@@ -224,3 +226,56 @@ def test_columns_come_as_asked(export: Export, to: str) -> None:
         "parquet": lambda: parquet.read_schema(io.BytesIO(data)).names,
     }[to]()
     assert found == ["updatedAt", "id"]
+
+
+SEPARATORS = pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+
+
+@SEPARATORS
+def test_fault_K11_no_cell_of_a_csv_begins_a_formula_whatever_separates_them(
+    export: Export, separator: str
+) -> None:
+    data = export("users", columns=["id", "name", "email"]).decode()
+
+    cells = [cell for line in data.splitlines() for cell in line.split(separator)]
+    assert [cell for cell in cells if cell.strip(' "').startswith(tuple("=+-@\uff1d"))] == []
+
+
+@needs_libreoffice
+@pytest.mark.parametrize("separators", ["44", "59", "9", "44/59/9"])
+def test_fault_K11_libreoffice_makes_no_formula_of_a_csv(
+    export: Export, tmp_path: Path, separators: str
+) -> None:
+    file = tmp_path / "users.csv"
+    file.write_bytes(export("users", columns=["id", "name", "email"]))
+
+    opened = convert(file, "xlsx", reading=f"CSV:{separators},34,76,1,,0,false,true")
+
+    cells = [cell for row in openpyxl.load_workbook(opened).active.iter_rows() for cell in row]
+    assert len(cells) > len(NASTY)
+    assert [cell.value for cell in cells if cell.data_type == "f"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "cell"),
+    [
+        ("д" * 20_000, "д" * 20_000),
+        ("a" * 32_767, "a" * 32_767),
+        ("a" * 32_768, "a" * 32_766 + "…"),
+        ("д" * 40_000, "д" * 32_766 + "…"),
+        ("😀" * 16_383 + "a", "😀" * 16_383 + "a"),
+        ("a" * 32_766 + "😀", "a" * 32_766 + "…"),
+        ("a" * 30_000 + "😀" * 1_384, "a" * 30_000 + "😀" * 1_382 + "…"),
+    ],
+    ids=["cyrillic", "just fits", "one too long", "long", "pairs", "a pair too long", "mixed"],
+)
+def test_fault_K12_a_text_is_cut_where_a_cell_cannot_hold_it_and_nowhere_else(
+    export: Export, error: str, cell: str
+) -> None:
+    db.session.add(a_job(error, job_type="long"))
+    db.session.commit()
+
+    asked = {"columns": ["error"], "filters": {"jobType": "long"}}
+    sheet = openpyxl.load_workbook(io.BytesIO(export("job-executions", "xlsx", **asked))).active
+
+    assert sheet["A2"].value == cell

@@ -1,19 +1,17 @@
-"""CSV by RFC 4180 in UTF-8, safe to open in a spreadsheet.
+"""CSV by RFC 4180 in UTF-8; a spreadsheet runs nothing of it, whatever separates its cells.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break for a formula
-(https://owasp.org/www-community/attacks/CSV_Injection), and the full-width forms likewise. Texts
-that do get an apostrophe in front. Numbers and timestamps stay as they are, also negative ones.
+Numbers and timestamps stay as they are, also negative ones; of texts, see `app.artifacts.formulas`.
 """
 
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, case, cast, func
 
+from app.artifacts.formulas import BREAKS, FORMULA, GUARDED
 from app.families.exports.entity import Column, Kind
 from app.families.exports.writers.base import Writer
 
 BOM = "\ufeff".encode()
-FORMULA_STARTS = [ord(character) for character in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"]
 
 
 class CsvWriter(Writer):
@@ -48,7 +46,12 @@ def _field(column: Column) -> ColumnElement[Any]:
     match column.kind:
         case Kind.TEXT | Kind.JSON:
             text = cast(column.expression, Text)
-            return case((func.ascii(text).in_(FORMULA_STARTS), func.concat("'", text)), else_=text)
+            # Two cheap looks first: few texts have anything to guard.
+            safe = func.regexp_replace(text, FORMULA, GUARDED, "g")
+            broken = func.ascii(text).in_([ord(character) for character in BREAKS])
+            return case(
+                (broken, func.concat("'", safe)), (text.regexp_match(FORMULA), safe), else_=text
+            )
         case Kind.BOOLEAN:
             return cast(column.expression, Text)
     return column.expression

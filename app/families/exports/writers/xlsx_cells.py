@@ -16,7 +16,7 @@ from app.families.exports.entity import Column, Kind
 
 #: The cell format of timestamps: the first that `xlsx` adds to its workbook.
 DATE_STYLE = 1
-#: UTF-16 units that a cell holds. A text has no more of them than bytes in UTF-8.
+#: UTF-16 units that a cell holds: two for each character beyond U+FFFF, one for any other.
 MAX_UNITS = 32_767
 #: Whole numbers up to here are exact in the doubles that a spreadsheet calculates with.
 MAX_EXACT = 999_999_999_999_999
@@ -72,8 +72,21 @@ def _replaced(text: ColumnElement[Any], pair: tuple[str, str]) -> ColumnElement[
 
 
 def _cut(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    beginning = func.concat(func.left(text, MAX_UNITS // 2 - 1), "…")
-    return case((func.octet_length(text) > MAX_UNITS, beginning), else_=text)
+    """End a text in "…" where a cell cannot hold it; how much of it stays, its pairs decide."""
+    beginning = func.left(text, MAX_UNITS - 1)
+    cut = func.concat(func.left(text, MAX_UNITS - 1 - _pairs(beginning)), "…")
+    # No text has more units than bytes in UTF-8, so most need not be counted.
+    may_be_long = func.octet_length(text) > MAX_UNITS
+    return case(
+        (may_be_long, case((func.char_length(text) + _pairs(text) > MAX_UNITS, cut), else_=text)),
+        else_=text,
+    )
+
+
+def _pairs(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Count the characters that UTF-16 writes as two units."""
+    rest = func.regexp_replace(text, r"[\U00010000-\U0010ffff]", "", "g")
+    return func.char_length(text) - func.char_length(rest)
 
 
 def _without_special(text: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -14,12 +14,11 @@ from datetime import date
 from decimal import Decimal
 from io import StringIO
 
+from app.artifacts.formulas import guarded
 from app.families.reports.formatting import minor_digits
 from app.families.reports.report import Chart, Money, Report, Row, Table, Unit, Value
 
 HEAD = ("part", "name", "row", "field", "value", "unit", "currency")
-#: What makes a spreadsheet read a text as a formula (OWASP, "CSV Injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 Line = tuple[str, ...]
 
@@ -30,11 +29,6 @@ def render(report: Report) -> bytes:
     writer.writerow(HEAD)
     writer.writerows(_lines(report))
     return file.getvalue().encode()
-
-
-def guarded(text: str) -> str:
-    """Keep a spreadsheet from running a text."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def decimal(value: Money) -> Decimal:
