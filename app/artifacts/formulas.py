@@ -12,7 +12,7 @@ marks and spaces between the two change nothing.
 import re
 
 #: A pattern that Python and PostgreSQL read alike, and what each match becomes.
-FORMULA = "((?:^|[;|\t\r\n])[\\s\"]*)([=+@\uff1d\uff0b\uff20\uff0d-])"
+FORMULA = '((?:^|[;|\t\r\n])[\\s"]*)([=+@\uff1d\uff0b\uff20\uff0d-])'
 GUARDED = r"\1'\2"
 #: Texts that begin with one of these are guarded as a whole: readers drop it, or start a cell.
 BREAKS = ("\t", "\r", "\n")

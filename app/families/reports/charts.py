@@ -164,9 +164,12 @@ def _runs(
 
 
 def _path(run: list[tuple[float, float]]) -> str:
+    if len(run) == 1:
+        # A dot: a line's round ends. typst draws none of a line that has no length.
+        [(x, y)] = run
+        run = [(x - 1, y), (x + 1, y)]
     first, *rest = [f"{x:g} {y:g}" for x, y in run]
-    # A lone point is a line of no length, which its round ends make a dot.
-    return f"M{first}L{' '.join(rest or [first])}"
+    return f"M{first}L{' '.join(rest)}"
 
 
 def _closed(run: list[tuple[float, float]]) -> str:

@@ -11,6 +11,7 @@ _SPACE, _MINUS = "\u00a0", "\u2212"
 _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 # Currencies whose smallest unit is not a hundredth (https://docs.stripe.com/currencies).
 _NO_DECIMALS = re.compile("bif|clp|djf|gnf|jpy|kmf|krw|mga|pyg|rwf|ugx|vnd|vuv|xaf|xof|xpf")
+_BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _THREE_DECIMALS = re.compile("bhd|jod|kwd|omr|tnd")
 
 
@@ -99,8 +100,12 @@ def days(period: Period) -> str:
 
 
 def printable(value: str) -> str:
-    """Replace control characters, which no page can show and XML does not allow."""
-    return "".join(char if char >= " " and char != "\x7f" else " " for char in value)
+    """Replace control characters, which no page can show and XML does not allow.
+
+    Those that turn the direction of a text are dropped, as they would turn what stands beside it.
+    """
+    shown = _BIDI_CONTROLS.sub("", value)
+    return "".join(char if char >= " " and char != "\x7f" else " " for char in shown)
 
 
 def clipped(value: str, width: int) -> str:

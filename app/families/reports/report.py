@@ -118,6 +118,17 @@ class Chart:
     def is_empty(self) -> bool:
         return not any(value for series in self.series for value in series.values)
 
+    @property
+    def has_lone_values(self) -> bool:
+        """Whether a value has none before and behind it: a line through it would have no length."""
+        return any(
+            before is None and value is not None and after is None
+            for series in self.series
+            for before, value, after in zip(
+                [None, *series.values], series.values, [*series.values[1:], None], strict=False
+            )
+        )
+
     def valued(self, value: float | None) -> Value:
         """Return a series' value as money, if the chart is about money."""
         if value is None or self.currency is None:

@@ -3,16 +3,23 @@
 import csv
 import io
 import json
-from datetime import datetime
+import re
+import zipfile
+from dataclasses import replace
+from datetime import date, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pdfplumber
 import pytest
 
 from app.families.reports.renderers import csv_file, html_page, json_document, workbook
+from app.families.reports.report import Money
 from tests.families.reports.conftest import NASTY
-from tests.families.reports.sample import EMPTY, FORMULA, FULL
+from tests.families.reports.sample import EMPTY, FORMULA, FULL, PLANS
+from tests.support.libreoffice import convert, needs_libreoffice
 
 
 class Page(HTMLParser):
@@ -175,3 +182,52 @@ def test_the_json_has_money_in_the_smallest_unit_and_rows_by_column(
     }
     assert document["tables"][1]["totalRows"] == 7000
     assert document["charts"][0]["series"][0]["values"] == [3, 1, None, 4, 1, 5, 9]
+
+
+def test_fault_A20_headers_stand_over_their_values(book: openpyxl.Workbook) -> None:
+    for name in ("Subscriptions by plan", "Summary"):
+        sheet = book[name]
+        line = 5 if name == "Summary" else 1
+        for head, cell in zip(sheet[line], sheet[line + 1], strict=True):
+            text = isinstance(cell.value, str) or cell.is_date
+            assert head.alignment.horizontal == ("left" if text else "right"), head.value
+            assert (cell.alignment.horizontal or head.alignment.horizontal) == (
+                head.alignment.horizontal
+            )
+
+
+def test_fault_A20_a_change_of_a_percentage_is_said_in_points(book: openpyxl.Workbook) -> None:
+    changes = {row[0].value: row[3] for row in book["Summary"]["A6:D10"]}
+
+    assert changes["Churn"].value == pytest.approx(-0.5)
+    assert "pp" in changes["Churn"].number_format
+    assert changes["Sign-ups"].value == pytest.approx(0.234)
+    assert changes["Sign-ups"].number_format.startswith("+0.0%")
+    assert changes["Duration"].value is None
+
+
+def test_fault_D11_a_workbook_has_a_format_for_each_style_and_not_for_each_cell() -> None:
+    rows = [("Row", n, 0.5, date(2026, 1, 2), Money(n, "usd")) for n in range(500)]
+    plans = replace(PLANS, rows=rows)
+    made = workbook.render(replace(FULL, contents=replace(FULL.contents, tables=[plans])))
+
+    with zipfile.ZipFile(io.BytesIO(made)) as parts:
+        styles = parts.read("xl/styles.xml").decode()
+    assert int(re.search(r'<cellXfs count="(\d+)"', styles)[1]) < 30  # type: ignore[index]
+
+
+@needs_libreoffice
+def test_fault_A20_on_paper_each_chart_is_whole_and_beside_its_data(tmp_path: Path) -> None:
+    charts = [chart for chart in FULL.contents.charts if not chart.is_empty]
+    contents = replace(FULL.contents, charts=charts, tables=[])
+    file = tmp_path / "report.xlsx"
+    file.write_bytes(workbook.render(replace(FULL, contents=contents)))
+
+    with pdfplumber.open(convert(file, "pdf")) as printed:
+        pages = [page.extract_text() for page in printed.pages]
+
+    assert len(pages) == 1 + 2  # the summary, and two charts a page
+    for chart in charts:
+        [page] = [page for page in pages if f"{chart.title}\n" in f"{page}\n"]
+        assert page.count(chart.title) == 2  # over the data and over the drawing
+        assert all(series.label in page for series in chart.series)

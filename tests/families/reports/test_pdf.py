@@ -3,6 +3,8 @@
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pdfplumber
 import pytest
@@ -11,8 +13,9 @@ from pdfplumber.pdf import PDF
 
 from app.families.reports import formats
 from app.families.reports.renderers import pdf
+from app.families.reports.report import ChartKind, Contents, Series, Subject, Table
 from tests.families.reports.conftest import NASTY
-from tests.families.reports.sample import EMPTY, FULL
+from tests.families.reports.sample import EMPTY, FULL, LONG
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def test_every_page_names_period_organization_and_its_number(pages: list[str]) -
 
 
 def test_what_typst_would_run_is_printed_as_it_is(pages: list[str]) -> None:
-    letters = re.sub(r"\s|\u200b", "", "".join(pages))
+    letters = re.sub(r"\s", "", "".join(pages))
 
     assert re.sub(r"\s", "", NASTY) in letters
 
@@ -93,6 +96,69 @@ def test_without_typst_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ValidationError, match=r"pip install '\.\[pdf\]'"):
         formats.get_format("pdf")
+
+
+def of(**changes: Any) -> list[str]:
+    """Return the pages of the sample with other contents, as text."""
+    name = changes.pop("name", NASTY)
+    report = replace(
+        FULL, organization=Subject(7, name), contents=replace(FULL.contents, **changes)
+    )
+    with pdfplumber.open(io.BytesIO(pdf.render(report))) as document:
+        return [page.extract_text() for page in document.pages]
+
+
+def rows(count: int) -> Table:
+    cells = [(f"Row {n}", n) for n in range(1, count + 1)]
+    return replace(LONG, title=f"Table of {count}", rows=cells, total_rows=None)
+
+
+def test_fault_D10_a_copy_of_a_long_name_is_the_name() -> None:
+    name = "anameofmanylettersandnospaceatallwithinit"
+
+    pages = of(name=name, tables=[], charts=[])
+
+    assert name in pages[0].replace("\n", "")
+    assert not any(mark in page for page in pages for mark in "\u200b\u00ad\u2060")
+
+
+def test_fault_K13_a_name_from_right_to_left_turns_nothing_beside_it() -> None:
+    footer = of(name="מכבי תל אביב", tables=[], charts=[])[0].splitlines()[-1]
+
+    # pdfplumber reads letters from left to right as they stand on paper.
+    assert footer == "ביבא לת יבכמ · 1–7 Oct 2026 Page 1 of 1"  # noqa: RUF001 - an en dash
+
+
+def test_fault_A20_a_small_table_stands_on_one_page() -> None:
+    pages = of(charts=[], tables=[rows(n) for n in (14, 4, 14, 4, 14, 4)])
+
+    for table in (4, 14):
+        for page in pages:
+            assert page.count("Row 1 1\n") == page.count("Row 4 4")
+            assert page.count(f"Table of {table}") <= page.count(f"Row {table} {table}")
+    assert len(pages) > 1
+
+
+@pytest.mark.parametrize("notes", [*range(20, 34)])
+def test_fault_A20_no_page_has_but_a_note(notes: int) -> None:
+    last = of(charts=[], tables=[rows(4)], notes=["How it is counted."] * notes)[-1]
+
+    assert last.count("How it is counted.") == notes
+    assert "How to read this" in last
+
+
+def test_fault_A20_a_chart_with_data_on_one_day_alone_shows_it() -> None:
+    lone = [
+        replace(chart, series=[Series("amount", "Amount", [None] * 6 + [5])])
+        for chart in FULL.contents.charts
+        if chart.kind in {ChartKind.AREA, ChartKind.LINE}
+    ]
+    report = replace(FULL, contents=Contents(figures=[], tables=[], charts=lone))
+
+    with pdfplumber.open(io.BytesIO(pdf.render(report))) as document:
+        drawn = [*document.pages[0].lines, *document.pages[0].curves]
+    blue = [line for line in drawn if line["linewidth"] > 1 and line["width"] > 0]
+    assert len([line for line in blue if line["width"] < 4]) == len(lone)  # points
 
 
 def test_it_is_tagged_for_screen_readers_and_names_its_language(opened: PDF) -> None:

@@ -86,6 +86,11 @@ def _workbook(title: str, columns: Sequence[Column], rows: int) -> dict[str, str
         sheet.write_row(0, 0, [column.name for column in columns], workbook.add_format({"bold": 1}))
         sheet.freeze_panes(1, 0)
         sheet.autofilter(0, 0, rows, len(columns) - 1)
+        # On paper: as wide as a page, with the header on each.
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(0)
     with zipfile.ZipFile(file) as made:
         return {name: made.read(name).decode() for name in made.namelist()}
 

@@ -12,6 +12,7 @@ from app.families.reports.report import (
     Chart,
     ChartKind,
     Column,
+    Figure,
     Money,
     Report,
     Row,
@@ -33,6 +34,9 @@ _NUMBERS = {
     Unit.DAY: "yyyy-mm-dd",
     Unit.TEXT: "@",
 }
+#: A change, as the pages say it: a percentage's in points, which are no percent of anything.
+_CHANGE, _POINTS = '+0.0%;-0.0%;"±0.0%"', '+0.0" pp";-0.0" pp";"±0.0 pp"'
+_LEFT = {Unit.TEXT, Unit.DAY}
 _KINDS = {
     ChartKind.AREA: {"type": "area"},
     ChartKind.LINE: {"type": "line"},
@@ -42,6 +46,9 @@ _KINDS = {
 }
 #: Rows between one chart's data and the next: as many as the chart itself is high, at least.
 _CHART_ROWS, _COLOURS = 16, ("#2456c7", "#d9622b", "#1d8a7a", "#8a4fb3")
+#: Percent of their size at which charts and their data fit across a page; rows that it then holds.
+_PRINT_SCALE, _PRINT_ROWS = 65, 46
+_A4, _FOOTER = 9, "&L&A&RPage &P of &N"
 Style = dict[str, Any]
 
 
@@ -71,13 +78,18 @@ class Styles:
         self._made: dict[str, Format] = {}
 
     def get(self, **style: Any) -> "Format":
-        return self._made.setdefault(repr(sorted(style.items())), self._workbook.add_format(style))
+        key = repr(sorted(style.items()))
+        if key not in self._made:
+            self._made[key] = self._workbook.add_format(style)
+        return self._made[key]
 
     def value(self, value: Value, unit: Unit, **style: Any) -> "Format":
         if isinstance(value, Money):
             zeros = formatting.minor_digits(value.currency)
             number = f'#,##0{"." * bool(zeros)}{"0" * zeros} "{value.currency.upper()}"'
             return self.get(num_format=number, **style)
+        if unit is Unit.DAY:
+            style["align"] = "left"
         return self.get(num_format=_NUMBERS.get(unit, "General"), **style)
 
     def put(
@@ -105,13 +117,13 @@ def _summary(sheet: "Worksheet", report: Report, styles: Styles) -> None:
     organization = report.organization.name if report.organization else "All organizations"
     sheet.write_string(1, 0, formatting.printable(organization), styles.get(bold=True))
     sheet.write_string(2, 0, f"{formatting.days(report.period)} (UTC), {report.publisher}")
-    head = ("Figure", "This period", formatting.days(report.period.previous), "Change")
-    _head(sheet, 4, head, styles)
+    head = ("This period", formatting.days(report.period.previous), "Change")
+    _head(sheet, 4, [("Figure", Unit.TEXT), *((label, Unit.COUNT) for label in head)], styles)
     for line, figure in enumerate(report.contents.figures, 5):
         styles.put(sheet, (line, 0), figure.label, Unit.TEXT)
         styles.put(sheet, (line, 1), figure.value, figure.unit, bold=True)
         styles.put(sheet, (line, 2), figure.previous, figure.unit)
-        styles.put(sheet, (line, 3), figure.change, Unit.PERCENT)
+        _change(sheet, (line, 3), figure, styles)
     notes = [*(["No data was found in this period."] if report.is_empty else [])]
     first = 6 + len(report.contents.figures)
     for line, note in enumerate([*notes, *report.contents.notes], first):
@@ -119,22 +131,41 @@ def _summary(sheet: "Worksheet", report: Report, styles: Styles) -> None:
     _paper(sheet, landscape=False)
 
 
+def _change(sheet: "Worksheet", at: tuple[int, int], figure: Figure, styles: Styles) -> None:
+    if figure.change is None:
+        return
+    points = figure.unit is Unit.PERCENT
+    value = figure.change * 100 if points else figure.change
+    sheet.write_number(*at, value, styles.get(num_format=_POINTS if points else _CHANGE))
+
+
 def _charts(workbook: "Workbook", charts: Sequence[Chart], styles: Styles) -> None:
     sheet = workbook.add_worksheet("Charts")
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 4, 18)
-    line = 0
+    sheet.set_landscape()
+    sheet.set_paper(_A4)
+    # Not fitted to the page's width: Excel would ignore the breaks between charts.
+    sheet.set_print_scale(_PRINT_SCALE)
+    sheet.set_footer(_FOOTER)
+    line, page, breaks = 0, 0, list[int]()
     for chart in charts:
+        height = max(len(chart.points) + 4, _CHART_ROWS + 2)
+        if line > page and line + height > page + _PRINT_ROWS:
+            breaks.append(line)
+            page = line
         sheet.write_string(line, 0, chart.title, styles.get(bold=True, font_size=13))
         _data(sheet, line + 1, chart, styles)
         if not chart.is_empty:
             _draw(workbook, sheet, line + 1, chart)
-        line += max(len(chart.points) + 4, _CHART_ROWS + 2)
+        line += height
+    sheet.set_h_pagebreaks(breaks)
 
 
 def _data(sheet: "Worksheet", line: int, chart: Chart, styles: Styles) -> None:
     ranking = chart.kind is ChartKind.RANKING
-    _head(sheet, line, ("" if ranking else "From", *(s.label for s in chart.series)), styles)
+    labels = [("" if ranking else "From", Unit.TEXT)]
+    _head(sheet, line, [*labels, *((s.label, chart.unit) for s in chart.series)], styles)
     points: Sequence[Value] = chart.points
     for row, point in enumerate(points, line + 1):
         styles.put(sheet, (row, 0), point, Unit.TEXT if ranking else Unit.DAY)
@@ -144,10 +175,14 @@ def _data(sheet: "Worksheet", line: int, chart: Chart, styles: Styles) -> None:
 
 
 def _draw(workbook: "Workbook", sheet: "Worksheet", line: int, chart: Chart) -> None:
-    drawn: Any = workbook.add_chart(dict(_KINDS[chart.kind]))
+    kind = chart.kind
+    if kind is ChartKind.AREA and chart.has_lone_values:
+        kind = ChartKind.LINE  # an area of one point is nothing to see
+    drawn: Any = workbook.add_chart(dict(_KINDS[kind]))
     first, last = line + 1, line + len(chart.points)
     for column, colour in zip(range(1, len(chart.series) + 1), _COLOURS, strict=False):
-        fill = {"line": {"color": colour, "width": 2}} if chart.kind is ChartKind.LINE else {}
+        dot = {"type": "circle", "size": 4, "fill": {"color": colour}, "border": {"color": colour}}
+        lined = {"line": {"color": colour, "width": 2}, "marker": dot}
         drawn.add_series(
             {
                 "name": [sheet.get_name(), line, column],
@@ -155,7 +190,7 @@ def _draw(workbook: "Workbook", sheet: "Worksheet", line: int, chart: Chart) -> 
                 "values": [sheet.get_name(), first, column, last, column],
                 "fill": {"color": colour},
                 "gap": 40,
-                **fill,
+                **(lined if kind is ChartKind.LINE else {}),
             }
         )
     drawn.set_title({"name": chart.title, "name_font": {"size": 12}})
@@ -164,11 +199,12 @@ def _draw(workbook: "Workbook", sheet: "Worksheet", line: int, chart: Chart) -> 
     drawn.set_x_axis({} if ranking else {"date_axis": True, "num_format": "d mmm"})
     drawn.set_y_axis({"reverse": True} if ranking else {"min": 0})
     drawn.set_size({"width": 620, "height": 300})
-    sheet.insert_chart(line, len(chart.series) + 2, drawn, {"description": chart.title})
+    beside = {"description": chart.title, "x_offset": 20}
+    sheet.insert_chart(line, len(chart.series) + 1, drawn, beside)
 
 
 def _table(sheet: "Worksheet", table: Table, styles: Styles) -> None:
-    _head(sheet, 0, [column.label for column in table.columns], styles)
+    _head(sheet, 0, [(column.label, column.unit) for column in table.columns], styles)
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, max(len(table.rows), 1), len(table.columns) - 1)
     for index, column in enumerate(table.columns):
@@ -194,18 +230,22 @@ def _row(
         put(sheet, (line, index), value, unit)
 
 
-def _head(sheet: "Worksheet", line: int, labels: Sequence[str], styles: Styles) -> None:
-    style = styles.get(bold=True, bottom=1, bg_color="#eef2f9", text_wrap=True, valign="top")
-    for column, label in enumerate(labels):
-        sheet.write_string(line, column, label, style)
+def _head(
+    sheet: "Worksheet", line: int, labels: Sequence[tuple[str, Unit]], styles: Styles
+) -> None:
+    """Write headers, each over the side of the column on which its values stand."""
+    style = {"bold": True, "bottom": 1, "bg_color": "#eef2f9", "text_wrap": True, "valign": "top"}
+    for column, (label, unit) in enumerate(labels):
+        align = "left" if unit in _LEFT else "right"
+        sheet.write_string(line, column, label, styles.get(**style, align=align))
 
 
 def _paper(sheet: "Worksheet", *, landscape: bool) -> None:
     if landscape:
         sheet.set_landscape()
-    sheet.set_paper(9)  # A4
+    sheet.set_paper(_A4)
     sheet.fit_to_pages(1, 0)
-    sheet.set_footer("&L&A&RPage &P of &N")
+    sheet.set_footer(_FOOTER)
 
 
 def _sheet_name(title: str) -> str:
