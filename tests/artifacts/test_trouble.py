@@ -1,8 +1,10 @@
 """The disk is full, or the store goes away, in the middle of a file."""
 
+import hashlib
 import resource
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,11 @@ from flask import Flask
 
 from app import artifacts
 from app.artifacts.stores import current_store, local_folder
+from app.artifacts.stores.s3 import S3Store
+from app.artifacts.stores.s3_client import Bucket, make_client
 from app.db import db
 from tests.artifacts.conftest import held, s3_server, s3_settings
+from tests.support.http_server import canned_server
 
 MB = 1024 * 1024
 
@@ -126,3 +131,17 @@ def open_paths() -> str:
     folder = Path("/proc/self/fd")
     links = folder.iterdir() if folder.is_dir() else []
     return "\n".join(str(link.readlink()) for link in links if link.is_symlink())
+
+
+def test_fault_A17_deleting_sends_the_digest_that_other_stores_demand(app: Flask) -> None:
+    with canned_server() as strict:
+        strict.body = "<DeleteResult></DeleteResult>"
+        client = make_client(s3_settings(strict.url, "any"))
+        S3Store(Bucket(client, "files", "any/")).delete(["a", "b"])
+        client.close()
+
+    [body], [headers] = strict.bodies, strict.headers
+    sent = {name.lower(): value for name, value in headers.items()}
+    assert b"<Key>any/a</Key>" in body
+    assert b64decode(sent["content-md5"]) == hashlib.md5(body, usedforsecurity=False).digest()
+    assert "content-md5" in sent["authorization"]  # so it is signed

@@ -1,5 +1,7 @@
 """The client for S3 and what speaks its protocol, and its errors in one line."""
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ class Gone(Exception):
 def make_client(settings: Mapping[str, Any]) -> Any:
     """Return a client, which threads may share, as ARTIFACTS_S3_… say."""
     endpoint = settings["ARTIFACTS_S3_ENDPOINT"] or None
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
         # Most other stores have no regions, but a signature must name one.
@@ -63,6 +65,18 @@ def make_client(settings: Mapping[str, Any]) -> Any:
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+    return client
+
+
+def _add_md5(params: dict[str, Any], **_: Any) -> None:
+    """Send the digest that S3's protocol asked for when other stores learned it.
+
+    boto3 sends a CRC32 alone, whatever it is told of checksums; a store that wants the older one
+    answers MissingContentMD5, and no file would ever be deleted.
+    """
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = b64encode(digest).decode()
 
 
 @contextmanager
