@@ -1,4 +1,4 @@
-"""Transactional emails: one job, seven templates, sent now or later through Resend."""
+"""Transactional emails: one job, eight templates, sent now or later through Resend."""
 
 from app.jobs import JobBlueprint
 

@@ -123,3 +123,11 @@ class PaymentFailed(TemplateSchema):
     plan_name = line()
     amount_due = line()
     payment_details_url = link()
+
+
+@template("fileReady", subject="{what} is ready")
+class FileReady(TemplateSchema):
+    what = line()
+    file_name = line()
+    download_url = link()
+    available_until = line()

@@ -122,3 +122,23 @@ def send_payment_failed_email_async(
         payment_details_url=payment_details_url,
     )
     return send_email.enqueue(email, **options)
+
+
+def send_file_ready_email_async(
+    to: str,
+    *,
+    what: str,
+    file_name: str,
+    download_url: str,
+    available_until: str,
+    **options: Unpack[EnqueueOptions],
+) -> str:
+    """Hand over the link to a file; `available_until` is formatted, and so is `what` it is."""
+    email = messages.file_ready(
+        to,
+        what=what,
+        file_name=file_name,
+        download_url=download_url,
+        available_until=available_until,
+    )
+    return send_email.enqueue(email, **options)

@@ -58,3 +58,15 @@ def payment_failed(
         "payment_details_url": payment_details_url,
     }
     return SendEmail(to, "paymentFailed", data)
+
+
+def file_ready(
+    to: str, *, what: str, file_name: str, download_url: str, available_until: str
+) -> SendEmail:
+    data = {
+        "what": what,
+        "file_name": file_name,
+        "download_url": download_url,
+        "available_until": available_until,
+    }
+    return SendEmail(to, "fileReady", data)

@@ -38,4 +38,11 @@ SAMPLES = (
         amountDue="$29.00",
         paymentDetailsUrl="https://app.example.com/billing/payment-method",
     ),
+    _sample(
+        "fileReady",
+        what="Monthly analytics, 1 to 31 Oct 2026",
+        fileName="monthly-analytics-2026-10-01-to-2026-10-31.pdf",
+        downloadUrl="https://app.example.com/api/artifacts/IjE0ZDk4In0.Y2hlY2tlZA",
+        availableUntil="2 Nov 2026, 09:30 UTC",
+    ),
 )

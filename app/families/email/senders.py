@@ -97,3 +97,18 @@ def _checked(email: SendEmail) -> SendEmail:
     except ValidationError as error:
         raise InvalidPayload("send-email", error.messages_dict) from error
     return loaded
+
+
+def send_file_ready_email(
+    to: str, *, what: str, file_name: str, download_url: str, available_until: str
+) -> str:
+    """Hand over the link to a file; `available_until` is formatted, and so is `what` it is."""
+    return _send(
+        messages.file_ready(
+            to,
+            what=what,
+            file_name=file_name,
+            download_url=download_url,
+            available_until=available_until,
+        )
+    )

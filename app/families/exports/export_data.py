@@ -11,6 +11,7 @@ from typing import Any
 
 from app import artifacts
 from app.artifacts import ArtifactFile, ArtifactLost
+from app.families.email import file_ready
 from app.families.exports import bp, filters, selection
 from app.families.exports.leg import Leg, Position
 from app.families.exports.payload import ExportData, ExportDataSchema
@@ -42,6 +43,8 @@ def _export(payload: ExportData, job: Job, state: dict[str, Any] | None) -> dict
         position = leg.write(file, position)
         if not position.whole:
             raise Continue(asdict(replace(position, file=file.suspend())))
+    what = f"The export of {payload.entity_type} ({position.rows:,} rows)"
+    file_ready.tell_recipients(payload.recipients, file.artifact, job, what=what)
     return {"artifact": file.artifact.summary(), "rows": position.rows}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
+from app.families.email import file_ready
 from app.families.exports import filters
 from app.families.exports.catalog import ENTITIES, get_entity
 from app.families.exports.entity import Column, Entity, nearest
@@ -25,6 +26,7 @@ class ExportData:
         columns: Those to write, in this order; all unless given.
         gzip: Compress; for csv, jsonl and json.
         bom: Begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.
+        recipients: Who gets an email with a link when the file is ready.
     """
 
     entity_type: str
@@ -33,6 +35,7 @@ class ExportData:
     columns: list[str] | None = None
     gzip: bool = False
     bom: bool = False
+    recipients: list[str] = field(default_factory=list)
 
     @property
     def entity(self) -> Entity:
@@ -65,6 +68,7 @@ class ExportDataSchema(PayloadSchema[ExportData]):
     columns = fields.List(fields.String(), allow_none=True, validate=Length(min=1))
     gzip = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
     bom = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    recipients = file_ready.recipients()
 
     @validates_schema(skip_on_field_errors=True)
     def _check_entity(self, data: dict[str, Any], **_: Any) -> None:

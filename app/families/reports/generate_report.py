@@ -1,13 +1,14 @@
 """The job `generate-report`: payload, schema, handler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from app import artifacts
-from app.families.reports import bp, catalog
+from app.families.email import file_ready
+from app.families.reports import bp, catalog, formatting
 from app.families.reports.formats import get_format
 from app.families.reports.period import Period, problems
 from app.jobs import Job, PayloadSchema
@@ -21,12 +22,14 @@ class GenerateReport:
 
     Attributes:
         start_date, end_date: Both included, in UTC.
+        recipients: Who gets an email with a link when the file is ready.
     """
 
     report_type: str
     start_date: date
     end_date: date
     format: str
+    recipients: list[str] = field(default_factory=list)
 
     @property
     def period(self) -> Period:
@@ -40,6 +43,7 @@ class GenerateReportSchema(PayloadSchema[GenerateReport]):
     start_date = fields.Date(required=True, format="%Y-%m-%d", error_messages=_DAY)
     end_date = fields.Date(required=True, format="%Y-%m-%d", error_messages=_DAY)
     format = fields.String(required=True, validate=get_format)
+    recipients = file_ready.recipients()
 
     @validates_schema
     def check_period(self, data: dict[str, Any], **_: Any) -> None:
@@ -70,6 +74,8 @@ def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:
     name = file_name(payload.report_type, payload.period, format_.name)
     with artifacts.create(name, media_type=format_.media_type, job=job) as file:
         file.write(content)
+    what = f"{report.title}, {formatting.days(payload.period)}"
+    file_ready.tell_recipients(payload.recipients, file.artifact, job, what=what)
     job.progress(2, 2, "stored")
     return {
         "artifact": file.artifact.summary(),

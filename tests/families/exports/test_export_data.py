@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from app import jobs
 from app.accounts.models import ActivityLog, Membership, Organization, User
 from app.artifacts import Artifact
 from app.db import db
@@ -355,3 +356,15 @@ def files_recorded() -> int:
 def files(app: Flask) -> list[Path]:
     folder = Path(app.instance_path, app.config["ARTIFACTS_DIR"])
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("users", "short_legs", "published")
+def test_recipients_of_an_export_are_told_once_when_its_last_leg_is_done(app: Flask) -> None:
+    payload = {"entityType": "users", "format": "csv", "recipients": ["ann@example.com"]}
+    jobs.enqueue("export-data", payload, organization_id=None)
+
+    drain()
+
+    [job] = db.session.scalars(select(JobExecution).where(JobExecution.job_type == "send-email"))
+    assert job.payload["payload"]["data"]["what"] == "The export of users (23 rows)"
+    assert job.status == "completed"

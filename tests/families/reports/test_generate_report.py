@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -10,14 +13,17 @@ from flask.testing import FlaskClient
 from marshmallow import ValidationError
 from sqlalchemy import select
 
+from app import jobs
 from app.artifacts import Artifact
 from app.artifacts.stores import current_store
 from app.db import db
 from app.families.reports import monthly_analytics  # noqa: F401 - declares the type
 from app.families.reports.formats import get_format
 from app.families.reports.generate_report import GenerateReportSchema
+from app.jobs import Job, JobExecution
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.registry import get_job_config
+from app.jobs.testing import drain
 from tests.support.qstash import deliver, envelope
 
 WANTED = {
@@ -34,7 +40,7 @@ def errors(**changes: Any) -> Any:
     return raised.value.messages
 
 
-def delivered(client: FlaskClient, *, organization: int | None = None, **changes: str) -> Any:
+def delivered(client: FlaskClient, *, organization: int | None = None, **changes: Any) -> Any:
     """Deliver a job and return its row."""
     body = envelope({**WANTED, **changes}, job_type="generate-report")
     body["metadata"]["organizationId"] = organization
@@ -133,3 +139,67 @@ def test_every_format_is_stored_under_its_own_media_type(
     assert artifact.name.endswith(f".{format_name}")
     assert artifact.media_type == get_format(format_name).media_type
     assert artifact.size > 1000
+
+
+def emails() -> list[JobExecution]:
+    found = select(JobExecution).where(JobExecution.job_type == "send-email")
+    return list(db.session.scalars(found.order_by(JobExecution.id)))
+
+
+PEOPLE = ["ann@example.com", "bob@example.com"]
+
+
+@pytest.mark.usefixtures("published")
+def test_each_recipient_gets_an_email_with_a_link_that_downloads_the_file(
+    app: Flask, client: FlaskClient
+) -> None:
+    jobs.enqueue("generate-report", {**WANTED, "recipients": PEOPLE}, user_id=7)
+
+    drain()
+
+    artifact = db.session.scalars(select(Artifact)).one()
+    assert [(job.payload["payload"]["to"], job.user_id, job.status) for job in emails()] == [
+        (address, 7, "completed") for address in PEOPLE
+    ]
+    for page in Path(app.instance_path, "mailbox").glob("*.html"):
+        mail = page.read_text()
+        assert "Monthly analytics, 1–31 Oct 2026" in mail  # noqa: RUF001 - an en dash
+        [link, *_] = re.findall(r'href="(http[^"]*/api/artifacts/[^"]*)"', mail)
+        with client.get(urlsplit(link).path) as answer:
+            assert answer.data == b"".join(current_store().read(artifact.key))
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        (["ann@example.com", "Ann@example.com"], "Named more than once: ann@example.com."),
+        (["ann"], "Not a valid email address."),
+        ([f"a{n}@example.com" for n in range(21)], "Longer than maximum length 20."),
+        ("ann@example.com", "Not a valid list."),
+    ],
+)
+def test_recipients_that_cannot_be_are_refused(people: Any, said: str) -> None:
+    assert said in str(errors(recipients=people)["recipients"])
+
+
+def test_a_report_that_fails_at_its_very_end_tells_nobody_until_it_is_done(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = Job.progress
+
+    def fail(job: Job, done: int, total: int | None = None, note: str | None = None) -> None:
+        if note == "stored":
+            raise OSError("on the last line")
+        progress(job, done, total, note)
+
+    body = envelope({**WANTED, "recipients": PEOPLE}, job_type="generate-report")
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "progress", fail)
+        deliver(client, body, "/api/jobs/report")
+    db.session.rollback()
+    assert emails() == []
+
+    for _ in range(3):
+        deliver(client, body, "/api/jobs/report")
+    db.session.rollback()
+    assert [job.payload["payload"]["to"] for job in emails()] == PEOPLE
