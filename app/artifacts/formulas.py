@@ -11,14 +11,24 @@ marks and spaces between the two change nothing.
 
 import re
 
-#: A pattern that Python and PostgreSQL read alike, and what each match becomes.
-FORMULA = '((?:^|[;|\t\r\n])[\\s"]*)([=+@\uff1d\uff0b\uff20\uff0d-])'
-GUARDED = r"\1'\2"
+SEPARATORS = ";|\t\r\n"
 #: Texts that begin with one of these are guarded as a whole: readers drop it, or start a cell.
 BREAKS = ("\t", "\r", "\n")
+
+SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SIGN = f"({'|'.join(map(re.escape, SIGNS))})"
+#: A formula at the beginning of a text, as Python and PostgreSQL read it, and what becomes of it.
+LEADING, GUARDED = f'^([ "]*){_SIGN}', r"\1'\2"
+_WITHIN = re.compile(f'([{SEPARATORS}][ "]*){_SIGN}')
+_WITHIN_BYTES = re.compile(_WITHIN.pattern.encode())
 
 
 def guarded(text: str) -> str:
     """Keep a spreadsheet from running a text, or a part of it."""
-    safe = re.sub(FORMULA, GUARDED, text)
+    safe = _WITHIN.sub(GUARDED, re.sub(LEADING, GUARDED, text))
     return f"'{safe}" if safe.startswith(BREAKS) else safe
+
+
+def guarded_within(row: bytes) -> bytes:
+    """Guard a row of a CSV in UTF-8 behind all that might end a cell in one of its texts."""
+    return _WITHIN_BYTES.sub(GUARDED.encode(), row)

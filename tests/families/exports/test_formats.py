@@ -166,7 +166,7 @@ def test_a_text_longer_than_a_cell_holds_is_cut(export: Export) -> None:
     texts = [cell.value for cell in openpyxl.load_workbook(io.BytesIO(data)).active["A"]]
 
     long = [text for text in texts if text and len(text) > 1000]
-    assert sorted(text[-3:] for text in long) == ["xxx", "éé…", "😀😀…"]
+    assert sorted(text[-3:] for text in long) == ["xxx", "ééé", "😀😀…"]
     assert all(len(text.encode("utf-16-le")) // 2 <= 32_767 for text in long)
     assert "x" * 32_767 in long
 

@@ -7,11 +7,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text, case, cast, func
 
-from app.artifacts.formulas import BREAKS, FORMULA, GUARDED
+from app.artifacts.formulas import (
+    BREAKS,
+    GUARDED,
+    LEADING,
+    SEPARATORS,
+    SIGNS,
+    guarded_within,
+)
 from app.families.exports.entity import Column, Kind
 from app.families.exports.writers.base import Writer
 
 BOM = "\ufeff".encode()
+_LEADS = [ord(character) for character in (*SIGNS, " ", '"')]
+#: A block without any of these, and without a line break in a text, has nothing to guard within.
+_MARKS = [mark.encode() for mark in SEPARATORS if mark != "\n"]
 
 
 class CsvWriter(Writer):
@@ -33,10 +43,14 @@ class CsvWriter(Writer):
     def write(self, rows: list[bytes]) -> None:
         """Write CRLF where COPY ended a row with LF; one within a quoted field stays what it is."""
         block = b"".join(rows)
-        if block.count(b"\n") == len(rows):
-            self.file.write(block.replace(b"\n", b"\r\n"))
-        else:
+        broken = block.count(b"\n") > len(rows)
+        if broken or any(mark in block for mark in _MARKS):
+            rows = [guarded_within(row) for row in rows]
+            block = b"".join(rows)
+        if broken:
             self.file.write(b"\r\n".join([*(row[:-1] for row in rows), b""]))
+        else:
+            self.file.write(block.replace(b"\n", b"\r\n"))
 
     def end(self) -> None:
         """Write nothing: the last row is the end."""
@@ -46,11 +60,12 @@ def _field(column: Column) -> ColumnElement[Any]:
     match column.kind:
         case Kind.TEXT | Kind.JSON:
             text = cast(column.expression, Text)
-            # Two cheap looks first: few texts have anything to guard.
-            safe = func.regexp_replace(text, FORMULA, GUARDED, "g")
-            broken = func.ascii(text).in_([ord(character) for character in BREAKS])
+            first = func.ascii(text)
             return case(
-                (broken, func.concat("'", safe)), (text.regexp_match(FORMULA), safe), else_=text
+                (first.in_([ord(character) for character in BREAKS]), func.concat("'", text)),
+                # Few texts begin so; the others need no costly look.
+                (first.in_(_LEADS), func.regexp_replace(text, LEADING, GUARDED)),
+                else_=text,
             )
         case Kind.BOOLEAN:
             return cast(column.expression, Text)
