@@ -5,8 +5,11 @@ import re
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
-# Line breaks would break a subject's header, NUL cannot be stored, and lone surrogates not encoded.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Line breaks would break a subject's header, NUL cannot be stored, lone surrogates not encoded, and
+# marks of direction turn round what stands beside them.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _UNSAFE_IN_URL = re.compile(r"[\s<>\"\\]")
 
 

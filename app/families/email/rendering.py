@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import bidirectional
 
 from css_inline import CSSInliner
 from flask import current_app
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from app.families.email.catalog import get_template
+
+_RIGHT_TO_LEFT = {"R", "AL"}
 
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -36,6 +39,13 @@ class Rendered:
     text: str
 
 
+def _isolated(value: Any) -> Any:
+    """Keep a text that is written from right to left from turning round what stands beside it."""
+    if isinstance(value, str) and any(bidirectional(char) in _RIGHT_TO_LEFT for char in value):
+        return f"\u2068{value}\u2069"
+    return value
+
+
 def render(template: str, data: Mapping[str, Any], *, subject: str | None = None) -> Rendered:
     """Render an email.
 
@@ -47,7 +57,8 @@ def render(template: str, data: Mapping[str, Any], *, subject: str | None = None
         data: As the template's schema loads it.
         subject: Instead of the template's own.
     """
-    values = {**data, "app_name": current_app.config["APP_NAME"]}
+    given = {**data, "app_name": current_app.config["APP_NAME"]}
+    values = {name: _isolated(value) for name, value in given.items()}
     values["subject"] = subject or get_template(template).subject.format(**values)
     return Rendered(
         template=template,

@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from jinja2 import UndefinedError
+from marshmallow import ValidationError
 
+from app.families.email.catalog import PasswordChanged
 from app.families.email.rendering import Rendered, render
 from app.families.email.samples import SAMPLES
 from app.families.email.send_email import SendEmailSchema
@@ -94,3 +96,23 @@ def test_the_products_name_comes_from_the_settings(mailer: Flask) -> None:
 def test_a_template_that_uses_an_unknown_field_fails_loudly() -> None:
     with pytest.raises(UndefinedError, match="recipient_name"):
         render("passwordChanged", {})
+
+
+def test_fault_K13_a_name_from_right_to_left_is_set_apart_from_what_stands_beside_it() -> None:
+    data = {
+        "inviter_name": "דנה",
+        "organization_name": "דנה",
+        "invitation_url": "https://app.example.com/i/1",
+    }
+    email = render("teamInvitation", data)
+
+    apart = "\u2068דנה\u2069 invited you to"
+    assert email.subject == f"{apart} \u2068דנה\u2069"
+    assert apart in email.text
+    assert "\u2068" not in render("passwordChanged", {"recipient_name": "Zoë Łuk"}).html
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u202a", "\u2066", "\u2069"])
+def test_fault_K13_marks_of_direction_are_refused_in_names(mark: str) -> None:
+    with pytest.raises(ValidationError, match="without control characters"):
+        PasswordChanged().load({"recipientName": f"Ann{mark}"})
