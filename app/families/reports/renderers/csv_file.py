@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from io import StringIO
 
-from app.families.reports.formatting import minor_digits
+from app.accounts import currencies
 from app.families.reports.report import Chart, Money, Report, Row, Table, Unit, Value
 
 HEAD = ("part", "name", "row", "field", "value", "unit", "currency")
@@ -39,7 +39,7 @@ def guarded(text: str) -> str:
 
 def decimal(value: Money) -> Decimal:
     """Return an amount in the currency's major unit, exactly."""
-    return Decimal(value.amount).scaleb(-minor_digits(value.currency))
+    return currencies.major(value.amount, value.currency)
 
 
 def _lines(report: Report) -> Iterator[Line]:

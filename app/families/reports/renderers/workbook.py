@@ -6,6 +6,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from app.accounts import currencies
 from app.families.reports import formatting
 from app.families.reports.renderers.csv_file import decimal
 from app.families.reports.report import (
@@ -42,6 +43,8 @@ _KINDS = {
 }
 #: Rows between one chart's data and the next: as many as the chart itself is high, at least.
 _CHART_ROWS, _COLOURS = 16, ("#2456c7", "#d9622b", "#1d8a7a", "#8a4fb3")
+#: Amounts from here on have more digits than a cell keeps.
+_EXACT = 10**15
 Style = dict[str, Any]
 
 
@@ -75,7 +78,7 @@ class Styles:
 
     def value(self, value: Value, unit: Unit, **style: Any) -> "Format":
         if isinstance(value, Money):
-            zeros = formatting.minor_digits(value.currency)
+            zeros = currencies.decimals(value.currency)
             number = f'#,##0{"." * bool(zeros)}{"0" * zeros} "{value.currency.upper()}"'
             return self.get(num_format=number, **style)
         return self.get(num_format=_NUMBERS.get(unit, "General"), **style)
@@ -87,6 +90,9 @@ class Styles:
         format_ = self.value(value, unit, **style)
         if value is None:
             sheet.write_blank(*at, None, format_)
+        elif isinstance(value, Money) and abs(value.amount) >= _EXACT:
+            # A cell's number has 15 digits; the rest would be made up.
+            sheet.write_string(*at, formatting.money(value), format_)
         elif isinstance(value, Money):
             sheet.write_number(*at, decimal(value), format_)
         elif isinstance(value, date):
