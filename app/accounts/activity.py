@@ -1,12 +1,24 @@
 """What happened to an organization, for its people to read."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import exists, insert, select
 
 from app.accounts.models import ActivityLog
 from app.db import db
+
+
+class Activity(StrEnum):
+    """The actions that this app records; reports look for them by these names."""
+
+    ORGANIZATION_CREATED = "organization.created"
+    MEMBER_JOINED = "member.joined"
+    SUBSCRIPTION_CREATED = "subscription.created"
+    SUBSCRIPTION_UPDATED = "subscription.updated"
+    SUBSCRIPTION_CANCELED = "subscription.canceled"
+    PAYMENT_FAILED = "subscription.payment_failed"
 
 
 def record_activity(
@@ -20,7 +32,7 @@ def record_activity(
     """Record an activity in the session's transaction, with what it tells of.
 
     Args:
-        action: A constant such as `subscription.created`.
+        action: One of `Activity`, or a constant of your own such as `project.created`.
         organization_id: To whom it happened.
         user_id: Who did it, if it was one of us.
         details: Identifiers and figures as JSON; never secrets.
@@ -35,3 +47,13 @@ def record_activity(
             ip_address=ip_address,
         )
     )
+
+
+def has_activity(action: str, organization_id: int, details: Mapping[str, Any]) -> bool:
+    """Tell whether an organization's log has such a line, with at least these details."""
+    line = exists().where(
+        ActivityLog.organization_id == organization_id,
+        ActivityLog.action == action,
+        ActivityLog.details.contains(dict(details)),
+    )
+    return bool(db.session.scalar(select(line)))

@@ -18,8 +18,23 @@ from typing import Any
 
 Facts = Mapping[str, Any]
 
-#: States that a subscription never leaves.
+#: Stripe's states of a subscription.
+STATUSES = (
+    "active",
+    "canceled",
+    "incomplete",
+    "incomplete_expired",
+    "past_due",
+    "paused",
+    "trialing",
+    "unpaid",
+)
+#: Those that it never leaves.
 ENDED = frozenset({"canceled", "incomplete_expired"})
+#: Those in which its first payment has never come.
+NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
+#: Those in which it lives and brings no recurring revenue: as Stripe itself counts.
+WITHOUT_REVENUE = frozenset({"trialing", "unpaid", "paused"})
 _PAID = frozenset({"active", "trialing"})
 _NEWEST = ("checkout", "paymentFailed", "organization")
 

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
+from app.accounts.activity import Activity
+
 Row = tuple[Any, ...]
 
 _FIRST = """Ada Alan Amina Anders Beatriz Chen Chidi Clara Dara Edsger Elif Farid Grace Hana Ines
@@ -102,7 +104,7 @@ class Seed:
         customer = f"{customer_prefix(self._seed)}{number}"
         row = (organization_id, name, customer, *self._subscription(batch, number, created, owner))
         batch.organizations.append((*row, created, created))
-        self._log(batch, organization_id, owner, "organization.created", created)
+        self._log(batch, organization_id, owner, Activity.ORGANIZATION_CREATED, created)
         for person in people:
             self._person(batch, organization_id, person, created, owns=person == people[0])
 
@@ -117,7 +119,7 @@ class Seed:
         batch.users.append((user_id, email, f"{first} {last}", joined, joined))
         batch.memberships.append((organization_id, user_id, role, joined))
         if not owns:
-            self._log(batch, organization_id, user_id, "member.joined", joined)
+            self._log(batch, organization_id, user_id, Activity.MEMBER_JOINED, joined)
 
     def _subscription(self, batch: Batch, number: int, created: datetime, owner: int) -> Row:
         if self._random.random() > PAYING:
@@ -130,12 +132,12 @@ class Seed:
         period_end = began + timedelta(days=30 * ((last - began).days // 30 + 1))
         leaving = period_end if status == "active" and self._random.random() < LEAVING else None
         organization_id = self._first_organization + number
-        self._log(batch, organization_id, owner, "subscription.created", began)
+        self._log(batch, organization_id, owner, Activity.SUBSCRIPTION_CREATED, began)
         if status == "past_due":
             late = self._between(began)
-            self._log(batch, organization_id, None, "subscription.payment_failed", late)
+            self._log(batch, organization_id, None, Activity.PAYMENT_FAILED, late)
         if ended:
-            self._log(batch, organization_id, None, "subscription.canceled", ended)
+            self._log(batch, organization_id, None, Activity.SUBSCRIPTION_CANCELED, ended)
         subscription = f"sub_seed{self._seed}x{number}"
         what = (subscription, product, plan, status, amount, "usd")
         return (*what, began, ended, period_end, leaving)

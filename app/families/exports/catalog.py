@@ -5,22 +5,11 @@ Secrets and bulk stay out: payloads, results and attempts of jobs, bodies and he
 
 from sqlalchemy import exists
 
+from app.accounts.facts import STATUSES
 from app.accounts.models import ROLES, ActivityLog, Membership, Organization, User
 from app.families.exports.entity import Entity, Filter, columns, nearest
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import JobExecution, Status
-
-#: Stripe's words (https://docs.stripe.com/api/subscriptions/object#subscription_object-status).
-SUBSCRIPTION_STATUSES = (
-    "active",
-    "canceled",
-    "incomplete",
-    "incomplete_expired",
-    "past_due",
-    "paused",
-    "trialing",
-    "unpaid",
-)
 
 USERS = Entity(
     name="users",
@@ -48,7 +37,7 @@ ORGANIZATIONS = Entity(
     ),
     visible_to=lambda organization_id: Organization.id == organization_id,
     filters={
-        "status": Filter(Organization.subscription_status, SUBSCRIPTION_STATUSES),
+        "status": Filter(Organization.subscription_status, STATUSES),
         "plan": Filter(Organization.plan_name),
     },
 )
@@ -90,7 +79,7 @@ SUBSCRIPTIONS = Entity(
     ),
     visible_to=lambda organization_id: Organization.id == organization_id,
     filters={
-        "status": Filter(Organization.subscription_status, SUBSCRIPTION_STATUSES),
+        "status": Filter(Organization.subscription_status, STATUSES),
         "plan": Filter(Organization.plan_name),
         "currency": Filter(Organization.currency),
     },

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.accounts import currencies
 from app.families.reports import formatting
 from app.families.reports.report import Chart, ChartKind, Series, Unit
 
@@ -141,7 +142,7 @@ def _highest(chart: Chart) -> float:
 
 def _ticks(highest: float, chart: Chart) -> list[float]:
     """Return round values from 0 to at least the highest; of countable things whole ones."""
-    scale = 10 ** formatting.minor_digits(chart.currency) if chart.currency else 1
+    scale = 10 ** currencies.decimals(chart.currency) if chart.currency else 1
     rough = highest / scale / TICKS
     power = 10 ** floor(log10(rough))
     step = next(power * n for n in (1, 2, 2.5, 5, 10) if power * n >= rough * 0.999)

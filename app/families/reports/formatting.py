@@ -3,16 +3,13 @@
 import re
 from datetime import date
 
+from app.accounts import currencies
 from app.families.reports.period import Period
 from app.families.reports.report import Money, Unit, Value
 
 NOTHING = "–"  # noqa: RUF001 - an en dash is what it is
 _SPACE, _MINUS = "\u00a0", "\u2212"
-_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
-# Currencies whose smallest unit is not a hundredth (https://docs.stripe.com/currencies).
-_NO_DECIMALS = re.compile("bif|clp|djf|gnf|jpy|kmf|krw|mga|pyg|rwf|ugx|vnd|vuv|xaf|xof|xpf")
 _BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_THREE_DECIMALS = re.compile("bhd|jod|kwd|omr|tnd")
 
 
 def text(value: Value, unit: Unit) -> str:
@@ -38,17 +35,7 @@ def number(value: float, unit: Unit) -> str:
 
 
 def money(value: Money) -> str:
-    digits = minor_digits(value.currency)
-    amount = f"{abs(value.amount) / 10**digits:,.{digits}f}"
-    symbol = _SYMBOLS.get(value.currency, f"{value.currency.upper()}{_SPACE}")
-    return f"{_MINUS if value.amount < 0 else ''}{symbol}{amount}"
-
-
-def minor_digits(currency: str) -> int:
-    """Return how many decimals of the currency its smallest unit is."""
-    if _NO_DECIMALS.fullmatch(currency):
-        return 0
-    return 3 if _THREE_DECIMALS.fullmatch(currency) else 2
+    return currencies.written(value.amount, value.currency, minus=_MINUS)
 
 
 def seconds(value: float) -> str:
@@ -79,8 +66,10 @@ def short(value: float, unit: Unit, currency: str | None = None) -> str:
     if unit is Unit.SECONDS:
         return _short_seconds(value)
     if currency:
-        major = value / 10 ** minor_digits(currency)
-        return f"{_SYMBOLS.get(currency, '')}{_short_count(major)}"
+        sign = currencies.symbol(currency)
+        # An axis has no room for a code, and the chart's title tells it.
+        major = value / 10 ** currencies.decimals(currency)
+        return f"{'' if sign.endswith(_SPACE) else sign}{_short_count(major)}"
     return _short_count(value)
 
 

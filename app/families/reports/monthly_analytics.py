@@ -6,9 +6,16 @@ from datetime import date
 
 from sqlalchemy import TextClause, text
 
+from app.accounts.activity import Activity
 from app.families.reports.catalog import report_type
 from app.families.reports.period import Step
-from app.families.reports.plans import plan_table, revenue_charts, revenue_figures
+from app.families.reports.plans import (
+    plan_table,
+    revenue_charts,
+    revenue_figures,
+    unknown_figures,
+    unknown_notes,
+)
 from app.families.reports.report import (
     Better,
     Chart,
@@ -34,10 +41,10 @@ SELECT width_bucket(created_at, CAST(:edges AS timestamptz[])) AS bucket, count(
 
 # The distinct organizations of a period are not the sum of its buckets': the second set of the
 # outer grouping counts them, over rows that the inner one has made few.
-_ACTIVITY = text("""
+_ACTIVITY = text(f"""
 WITH seen AS (
     SELECT width_bucket(created_at, CAST(:edges AS timestamptz[])) AS bucket, organization_id,
-           count(*) FILTER (WHERE action = 'payment.failed') AS failed
+           count(*) FILTER (WHERE action = '{Activity.PAYMENT_FAILED}') AS failed
       FROM activity_logs
      WHERE created_at >= :since AND created_at < :until
        AND (CAST(:organization AS bigint) IS NULL OR organization_id = :organization)
@@ -45,13 +52,14 @@ WITH seen AS (
 SELECT bucket, bucket > 1 AS present, count(DISTINCT organization_id) AS active,
        sum(failed)::bigint AS failed
   FROM seen
- GROUP BY GROUPING SETS ((bucket), (bucket > 1))""")
+ GROUP BY GROUPING SETS ((bucket), (bucket > 1))""")  # noqa: S608 - our own words
 
 _EMAILS = text("""
 SELECT width_bucket(completed_at, CAST(:edges AS timestamptz[])) AS bucket, count(*) AS found
   FROM job_executions
  WHERE completed_at >= :since AND completed_at < :until
    AND job_type = 'send-email' AND status = 'completed'
+   AND result -> 'suppressed' IS NULL
    AND (CAST(:organization AS bigint) IS NULL OR organization_id = :organization)
  GROUP BY 1""")
 
@@ -60,7 +68,8 @@ NOTES = (
     "An organization is active if its activity log has an entry in the period.",
     (
         "Recurring revenue is what subscriptions that began before the end of the period, and had"
-        " not ended by then, cost a month at their present price. Trials bring none."
+        " not ended by then, bring a month: their fixed prices of today, less discounts that never"
+        " end. Usage, trials, and subscriptions that are unpaid or paused bring none."
     ),
     "Churn is the share of the subscriptions at the start of the period that ended within it.",
     "Sent are emails that the provider accepted, as far back as job records are kept.",
@@ -88,10 +97,14 @@ class Found:
 def monthly_analytics(scope: Scope) -> Contents:
     found = _read(scope)
     return Contents(
-        figures=[*_figures(found), *revenue_figures(found.subscriptions)],
+        figures=[
+            *_figures(found),
+            *revenue_figures(found.subscriptions),
+            *unknown_figures(found.subscriptions),
+        ],
         charts=_charts(found),
         tables=[plan_table(found.subscriptions), _over_time(found, scope)],
-        notes=NOTES,
+        notes=[*NOTES, *unknown_notes(found.subscriptions)],
     )
 
 

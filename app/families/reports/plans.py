@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from app.families.reports.report import (
+    Better,
     Chart,
     ChartKind,
     Column,
@@ -13,7 +14,7 @@ from app.families.reports.report import (
     Table,
     Unit,
 )
-from app.families.reports.subscriptions import Movements, Where, at_end
+from app.families.reports.subscriptions import Movements, Where, at_end, at_start
 
 #: Charts of revenue: one for each of the currencies with most subscriptions.
 CHARTED_CURRENCIES = 2
@@ -28,10 +29,41 @@ def revenue_figures(moves: Movements) -> list[Figure]:
             value=now,
             previous=before,
             unit=Unit.MONEY,
-            explanation="recurring, on the last day",
+            explanation=f"recurring, on the last day{_without(moves, currency)}",
         )
         for currency in moves.currencies
         for now, before in [moves.recurring(currency)]
+    ]
+
+
+def unknown_figures(moves: Movements) -> list[Figure]:
+    """Return how many subscriptions are in no revenue as their amount is not known, if any are."""
+    unknown = moves.unknown()
+    if not (at_end(unknown) or at_start(unknown)):
+        return []
+    return [
+        Figure(
+            key="amountUnknown",
+            label="Amount unknown",
+            value=at_end(unknown),
+            previous=at_start(unknown),
+            better=Better.LESS,
+            explanation="subscriptions, in no revenue",
+        )
+    ]
+
+
+def unknown_notes(moves: Movements) -> list[str]:
+    """Say what revenue leaves out, if it leaves anything out."""
+    count = at_end(moves.unknown())
+    if not count:
+        return []
+    whose = "1 subscription whose" if count == 1 else f"{count:,} subscriptions whose"
+    return [
+        (
+            f"Revenue is without {whose} monthly amount is not known: it is priced by usage alone,"
+            " or no event told all of its price. The true figure may be higher."
+        )
     ]
 
 
@@ -40,7 +72,7 @@ def revenue_charts(moves: Movements, days: Sequence[date]) -> list[Chart]:
     return [
         Chart(
             key=f"recurringRevenue.{currency}",
-            title=f"Monthly recurring revenue, {currency.upper()}",
+            title=f"Monthly recurring revenue, {currency.upper()}{_without(moves, currency)}",
             kind=ChartKind.LINE,
             points=days,
             series=[Series("amount", currency.upper(), _levels(moves, currency))],
@@ -55,6 +87,7 @@ def plan_table(moves: Movements) -> Table:
     """Return a row for each plan and currency, and totals for each currency."""
     rows = [_line(moves, plan, currency) for plan, currency in moves.plans]
     kept = [row for row in rows if any(row[2:6])]
+    unknown = [Column("amountUnknown", "Amount unknown")] if unknown_figures(moves) else []
     return Table(
         key="plans",
         title="Subscriptions by plan",
@@ -67,6 +100,7 @@ def plan_table(moves: Movements) -> Table:
             Column("ended", "Ended"),
             Column("churn", "Churn", Unit.PERCENT),
             Column("recurringRevenue", "Monthly revenue", Unit.MONEY),
+            *unknown,
         ],
         rows=sorted(kept, key=lambda row: (-int(str(row[2])), str(row[0]))),
         totals=[_line(moves, None, currency) for currency in moves.currencies] if kept else [],
@@ -85,7 +119,13 @@ def _line(moves: Movements, plan: str | None, currency: str | None) -> Row:
         moves.ended(where).total,
         moves.churn(where)[0],
         moves.recurring(currency, where)[0] if currency else None,
+        *([at_end(moves.unknown(where))] if unknown_figures(moves) else []),
     )
+
+
+def _without(moves: Movements, currency: str) -> str:
+    unknown = at_end(moves.unknown(_of(None, currency)))
+    return f", without {unknown:,} of unknown amount" if unknown else ""
 
 
 def _of(plan: str | None, currency: str | None) -> Where:

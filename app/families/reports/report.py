@@ -32,6 +32,11 @@ class Money(NamedTuple):
     amount: int
     currency: str
 
+    @classmethod
+    def known(cls, amount: int | None, currency: str | None) -> "Money | None":
+        """Return what two columns tell, None where either of them is null."""
+        return None if amount is None or currency is None else cls(amount, currency)
+
 
 Value = int | float | str | date | Money | None
 

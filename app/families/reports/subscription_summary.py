@@ -3,7 +3,13 @@
 from sqlalchemy import text
 
 from app.families.reports.catalog import report_type
-from app.families.reports.plans import plan_table, revenue_charts, revenue_figures
+from app.families.reports.plans import (
+    plan_table,
+    revenue_charts,
+    revenue_figures,
+    unknown_figures,
+    unknown_notes,
+)
 from app.families.reports.report import (
     Better,
     Chart,
@@ -50,7 +56,10 @@ NOTES = (
         "Subscriptions count from their first day to the day they ended, trials included; those"
         " whose first payment never came do not count."
     ),
-    "Amounts are per month, at the present price; trials bring no revenue.",
+    (
+        "Amounts are fixed prices of a month as of today, less discounts that never end. Usage is"
+        " not in them; trials, and subscriptions that are unpaid or paused, bring no revenue."
+    ),
     "The status in the lists is the present one.",
 )
 
@@ -63,14 +72,14 @@ NOTES = (
 def subscription_summary(scope: Scope) -> Contents:
     moves = movements(scope)
     return Contents(
-        figures=[*_figures(moves), *revenue_figures(moves)],
+        figures=[*_figures(moves), *revenue_figures(moves), *unknown_figures(moves)],
         charts=_charts(moves, scope),
         tables=[
             plan_table(moves),
             _list(scope, "ended", "Ended in the period", "Ended"),
             _list(scope, "active", "Subscriptions on the last day", "Since"),
         ],
-        notes=NOTES,
+        notes=[*NOTES, *unknown_notes(moves)],
     )
 
 
@@ -153,7 +162,7 @@ def _list(scope: Scope, which: str, title: str, day: str) -> Table:
             row.plan_name,
             row.subscription_status,
             row.day,
-            Money(row.monthly_amount, row.currency) if row.currency else None,
+            Money.known(row.monthly_amount, row.currency),
         )
         for row in found
     ]

@@ -1,23 +1,32 @@
 """Who subscribed and who left: the movements from which several reports tell their figures.
 
 A subscription counts from `subscribed_at` to `unsubscribed_at`. One that never got past its first
-payment (incomplete) does not count; a trial counts, but brings no revenue yet. The amount is the
-present one for all time: what a subscription cost earlier is not kept.
+payment (incomplete) does not count; a trial counts, but brings no revenue yet, nor does one that is
+unpaid or paused. Amount and status are the present ones for all time: earlier ones are not kept. An
+amount that is not known is in no sum, and counted beside it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import text
 
+from app.accounts.facts import NEVER_BEGAN, WITHOUT_REVENUE
 from app.families.reports.report import Money
 from app.families.reports.scope import PREVIOUS, Scope, Tally
 
-COUNTED = """subscribed_at IS NOT NULL
-   AND coalesce(subscription_status, '') NOT IN ('incomplete', 'incomplete_expired')
+
+def _listed(statuses: Iterable[str]) -> str:
+    return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
+COUNTED = f"""subscribed_at IS NOT NULL
+   AND coalesce(subscription_status, '') NOT IN ({_listed(NEVER_BEGAN)})
    AND (CAST(:organization AS bigint) IS NULL OR id = :organization)"""
+_PAYS = f"coalesce(subscription_status, '') NOT IN ({_listed(WITHOUT_REVENUE)})"
+_UNKNOWN = "(monthly_amount IS NULL OR currency IS NULL)"
 
 # One pass: each organization is at most one beginning and one end.
 _MOVEMENTS = text(
@@ -27,7 +36,9 @@ SELECT width_bucket(moment.at, CAST(:edges AS timestamptz[])) AS bucket,
        count(*) FILTER (WHERE moment.begins) AS started,
        count(*) FILTER (WHERE NOT moment.begins) AS ended,
        coalesce(sum(CASE WHEN moment.begins THEN monthly_amount ELSE -monthly_amount END)
-                FILTER (WHERE subscription_status IS DISTINCT FROM 'trialing'), 0)::bigint AS amount
+                FILTER (WHERE {_PAYS}), 0) AS amount,
+       coalesce(sum(CASE WHEN moment.begins THEN 1 ELSE -1 END)
+                FILTER (WHERE {_PAYS} AND {_UNKNOWN}), 0) AS unknown
   FROM organizations
  CROSS JOIN LATERAL (VALUES (subscribed_at, true), (unsubscribed_at, false)) AS moment(at, begins)
  WHERE moment.at < :until AND {COUNTED}
@@ -36,7 +47,12 @@ SELECT width_bucket(moment.at, CAST(:edges AS timestamptz[])) AS bucket,
 
 
 class Movement(NamedTuple):
-    """What began and ended in one bucket, for one plan and currency; `amount` is the difference."""
+    """What began and ended in one bucket, for one plan and currency.
+
+    Attributes:
+        amount: By how much the known monthly amounts changed.
+        unknown: By how many those subscriptions changed whose amount is not known.
+    """
 
     bucket: int
     plan: str
@@ -44,6 +60,7 @@ class Movement(NamedTuple):
     started: int
     ended: int
     amount: int
+    unknown: int
 
 
 Where = Callable[[Movement], bool]
@@ -72,7 +89,11 @@ class Movements:
 
     def revenue(self, where: Where = _all) -> Tally:
         """Return the differences whose running sums are monthly amounts: ask by currency."""
-        return self._tally(lambda one: one.amount, where)
+        return self._tally(lambda one: int(one.amount), where)
+
+    def unknown(self, where: Where = _all) -> Tally:
+        """Return the differences of which the running sums are subscriptions of unknown amount."""
+        return self._tally(lambda one: int(one.unknown), where)
 
     @property
     def currencies(self) -> list[str]:
@@ -88,10 +109,20 @@ class Movements:
         """Plans with their currencies, by name."""
         return sorted({(one.plan, one.currency) for one in self.found}, key=str)
 
-    def recurring(self, currency: str, where: Where = _all) -> tuple[Money, Money]:
-        """Return the monthly amounts at the end of the period and of the previous one."""
-        tally = self.revenue(lambda one: one.currency == currency and where(one))
-        return Money(at_end(tally), currency), Money(at_start(tally), currency)
+    def recurring(self, currency: str, where: Where = _all) -> tuple[Money | None, Money | None]:
+        """Return the monthly amounts at the end of the period and of the previous one.
+
+        They are of those whose amount is known; None where that is none of them.
+        """
+
+        def wanted(one: Movement) -> bool:
+            return one.currency == currency and where(one)
+
+        amounts, unknown = self.revenue(wanted), self.unknown(wanted)
+        return (
+            _unless_all_unknown(at_end(amounts), at_end(unknown), currency),
+            _unless_all_unknown(at_start(amounts), at_start(unknown), currency),
+        )
 
     def churn(self, where: Where = _all) -> tuple[float | None, float | None]:
         """Return which share of those at the start was lost, in this period and the previous."""
@@ -122,6 +153,10 @@ def at_end(tally: Tally) -> int:
 def at_start(tally: Tally) -> int:
     """Return the level at the start of the period, which is the end of the previous one."""
     return sum(count for bucket, count in tally.counts.items() if bucket <= PREVIOUS)
+
+
+def _unless_all_unknown(amount: int, unknown: int, currency: str) -> Money | None:
+    return None if unknown and not amount else Money(amount, currency)
 
 
 def _share(part: int, whole: int) -> float | None:

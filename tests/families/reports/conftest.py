@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
+from app.accounts.activity import Activity
 from app.accounts.models import ActivityLog, Membership, Organization, User
 from app.db import db
 from app.families.reports import catalog
@@ -25,7 +26,11 @@ def at(month: int, day: int, hour: int = 12, minute: int = 0, second: float = 0)
 
 
 def organization(
-    identity: int, plan: str | None, amount: int, currency: str = "usd", **facts: object
+    identity: int,
+    plan: str | None,
+    amount: int | None,
+    currency: str | None = "usd",
+    **facts: object,
 ) -> Organization:
     return Organization(
         id=identity,
@@ -76,11 +81,11 @@ def people() -> list[User]:
 
 def activity() -> list[ActivityLog]:
     happened = [
-        (1, "payment.failed", at(9, 5)),
+        (1, Activity.PAYMENT_FAILED, at(9, 5)),
         (1, "project.created", at(10, 1)),
         (1, "project.created", at(10, 2)),
-        (2, "payment.failed", at(10, 2)),
-        (2, "payment.failed", at(10, 30)),
+        (2, Activity.PAYMENT_FAILED, at(10, 2)),
+        (2, Activity.PAYMENT_FAILED, at(10, 30)),
         (3, "project.created", at(11, 2)),
     ]
     return [

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.families.webhooks.stripe.money import monthly_amount, written
+from app.accounts.currencies import written
+from app.families.webhooks.stripe.money import monthly_amount
 
 
 def item(amount: int, interval: str, count: int = 1, quantity: int | None = 1) -> dict[str, Any]:

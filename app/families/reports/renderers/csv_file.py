@@ -14,8 +14,8 @@ from datetime import date
 from decimal import Decimal
 from io import StringIO
 
+from app.accounts import currencies
 from app.artifacts.formulas import guarded
-from app.families.reports.formatting import minor_digits
 from app.families.reports.report import Chart, Money, Report, Row, Table, Unit, Value
 
 HEAD = ("part", "name", "row", "field", "value", "unit", "currency")
@@ -33,7 +33,7 @@ def render(report: Report) -> bytes:
 
 def decimal(value: Money) -> Decimal:
     """Return an amount in the currency's major unit, exactly."""
-    return Decimal(value.amount).scaleb(-minor_digits(value.currency))
+    return currencies.major(value.amount, value.currency)
 
 
 def _lines(report: Report) -> Iterator[Line]:

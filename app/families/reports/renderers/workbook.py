@@ -6,6 +6,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from app.accounts import currencies
 from app.families.reports import formatting
 from app.families.reports.renderers.csv_file import decimal
 from app.families.reports.report import (
@@ -49,6 +50,8 @@ _CHART_ROWS, _COLOURS = 16, ("#2456c7", "#d9622b", "#1d8a7a", "#8a4fb3")
 #: Percent of their size at which charts and their data fit across a page; rows that it then holds.
 _PRINT_SCALE, _PRINT_ROWS = 65, 46
 _A4, _FOOTER = 9, "&L&A&RPage &P of &N"
+#: Amounts from here on have more digits than a cell keeps.
+_EXACT = 10**15
 Style = dict[str, Any]
 
 
@@ -85,7 +88,7 @@ class Styles:
 
     def value(self, value: Value, unit: Unit, **style: Any) -> "Format":
         if isinstance(value, Money):
-            zeros = formatting.minor_digits(value.currency)
+            zeros = currencies.decimals(value.currency)
             number = f'#,##0{"." * bool(zeros)}{"0" * zeros} "{value.currency.upper()}"'
             return self.get(num_format=number, **style)
         if unit is Unit.DAY:
@@ -99,6 +102,9 @@ class Styles:
         format_ = self.value(value, unit, **style)
         if value is None:
             sheet.write_blank(*at, None, format_)
+        elif isinstance(value, Money) and abs(value.amount) >= _EXACT:
+            # A cell's number has 15 digits; the rest would be made up.
+            sheet.write_string(*at, formatting.money(value), format_)
         elif isinstance(value, Money):
             sheet.write_number(*at, decimal(value), format_)
         elif isinstance(value, date):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from app.accounts.activity import record_activity
+from app.accounts.activity import Activity, has_activity, record_activity
 from app.accounts.facts import join
 from app.accounts.subscriptions import Recorded, record_facts
 from app.families.webhooks.stripe import emails, shapes
@@ -72,11 +72,11 @@ EFFECTS: Mapping[str, Effect] = {
     "invoice.payment_failed": payment_failed,
 }
 ACTIONS = {
-    "checkout.session.completed": "subscription.created",
-    "customer.subscription.created": "subscription.updated",
-    "customer.subscription.updated": "subscription.updated",
-    "customer.subscription.deleted": "subscription.canceled",
-    "invoice.payment_failed": "subscription.payment_failed",
+    "checkout.session.completed": Activity.SUBSCRIPTION_CREATED,
+    "customer.subscription.created": Activity.SUBSCRIPTION_UPDATED,
+    "customer.subscription.updated": Activity.SUBSCRIPTION_UPDATED,
+    "customer.subscription.deleted": Activity.SUBSCRIPTION_CANCELED,
+    "invoice.payment_failed": Activity.PAYMENT_FAILED,
 }
 
 
@@ -99,11 +99,19 @@ def _apply(
         return {**result, "note": note}
     written = mail[0](event, recorded, person) if mail and person else emails.Written()
     effect = {"organizationId": recorded.organization.id, **written.as_json()}
-    if not recorded.changes and written.job_id is None:
+    if not recorded.changes and not _is_news(event, effect):
         return {"note": "nothing new", **result, **effect}
     effect["changes"] = _as_json(recorded.changes)
     _log(event, {**result, **effect})
     return {**result, **effect}
+
+
+def _is_news(event: Event, effect: Result) -> bool:
+    """Tell whether an event that changes no column is worth a line: reports count failures."""
+    matters = "emailJobId" in effect or ACTIONS[event.type] is Activity.PAYMENT_FAILED
+    return matters and not has_activity(
+        ACTIONS[event.type], effect["organizationId"], {"eventId": event.id}
+    )
 
 
 def _log(event: Event, effect: Result) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from flask import current_app
 
+from app.accounts.currencies import written
 from app.accounts.facts import ENDED
 from app.accounts.people import owner_of
 from app.accounts.subscriptions import Recorded
@@ -15,7 +16,6 @@ from app.families.email.enqueue import (
     send_subscription_created_email_async,
 )
 from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.money import written
 from app.families.webhooks.stripe.reading import optional, required
 from app.families.webhooks.stripe.shapes import Person
 from app.jobs import InvalidPayload

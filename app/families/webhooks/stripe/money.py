@@ -6,13 +6,6 @@ from typing import Any
 
 from app.families.webhooks.stripe.reading import optional
 
-# Amounts come in the smallest unit, mostly a hundredth (https://docs.stripe.com/currencies).
-_WHOLE = frozenset(
-    "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split()  # noqa: SIM905 - a table
-)
-_THOUSANDTHS = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
-_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹", "krw": "₩", "brl": "R$"}
-
 # How many of each interval a month has, of a year of 365 days.
 _PER_MONTH = {
     "day": Decimal(365) / 12,
@@ -22,15 +15,6 @@ _PER_MONTH = {
 }
 
 Item = Mapping[str, Any]
-
-
-def written(amount: int, currency: str) -> str:
-    """Write an amount in the smallest unit for people: 4900, usd is "$49.00"."""
-    code = currency.lower()
-    places = 0 if code in _WHOLE else 3 if code in _THOUSANDTHS else 2
-    sign, units = "-" if amount < 0 else "", Decimal(abs(amount)).scaleb(-places)
-    symbol = _SYMBOLS.get(code, f"{code.upper()}\u00a0")
-    return f"{sign}{symbol}{units:,.{places}f}"
 
 
 def monthly_amount(items: Sequence[Item]) -> int | None:
