@@ -21,6 +21,7 @@ from app.jobs.errors import (
     UnknownJobType,
 )
 from app.jobs.extension import Jobs
+from app.jobs.job_types import JOB_TYPES
 from app.jobs.models import JobExecution, Status
 from app.jobs.options import Options
 from app.jobs.periodic import periodic
@@ -31,6 +32,7 @@ from app.jobs.signature import signed
 from app.jobs.status import register_links, register_viewer, status_url
 
 __all__ = [
+    "JOB_TYPES",
     "Continue",
     "DatabaseUnavailable",
     "FinishedJobs",

@@ -61,7 +61,7 @@ class InvalidPayload(JobsError):
     def __init__(self, job_type: str, errors: Mapping[Any, Any]) -> None:
         self.job_type = job_type
         self.errors = dict(errors)
-        super().__init__(f"invalid payload for {job_type!r}: {flatten(self.errors)}")
+        super().__init__(f"Invalid job payload for {job_type!r}: {flatten(self.errors)}")
 
 
 class InvalidOption(JobsError):

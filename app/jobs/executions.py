@@ -64,6 +64,9 @@ _REFUSE = text(
     """
 )
 
+# What is enqueued here has its retries and its time limit in `options`; nobody else writes there.
+_MADE_HERE = select(_table.c.options != {}).where(_table.c.job_id == bindparam("job_id"))
+
 _QUEUED = (
     select(_table.c.id, _table.c.job_id, _table.c.job_type, _table.c.status, _table.c.payload)
     .where(_table.c.status.in_([Status.PENDING, Status.FAILED]), _table.c.dead_at.is_(None))
@@ -117,6 +120,11 @@ def mark_dead(connection: Connection, job_id: str, error: str) -> bool:
 def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:
     """Return the job as the current session sees it."""
     return db.session.scalar(select(JobExecution).where(JobExecution.job_id == job_id))
+
+
+def made_here(connection: Connection, job_id: str) -> bool:
+    """Tell whether this app enqueued the job, rather than another producer or a schedule."""
+    return bool(connection.execute(_MADE_HERE, {"job_id": job_id}).scalar())
 
 
 def list_queued(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
