@@ -150,10 +150,12 @@ def schedule(
     if "not_before" in options:
         raise InvalidOption("not_before: a schedule's cron says when; leave it out")
     config = get_job_config(job_type)
-    written = envelope(config, payload, Owner(user_id=user_id, organization_id=organization_id))
+    expression = crons.checked(cron, timezone)
+    owner = Owner(user_id=user_id, organization_id=organization_id)
+    written = envelope(config, payload, owner, cron=expression)
     scheduled = outbox.publisher().schedule(
         config.endpoint,
-        crons.checked(cron, timezone),
+        expression,
         jsonb.dumps(written),
         normalise(config, options),
         schedule_id=schedule_id,
