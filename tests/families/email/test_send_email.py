@@ -57,8 +57,15 @@ def test_what_is_optional_may_be_null_and_is_left_out_on_the_wire(name: str) -> 
 
     loaded = SendEmailSchema().load({**sample, "data": needed | dict.fromkeys(optional)})
 
-    assert "recipientName" in optional
     assert SendEmailSchema().dump(loaded)["data"] == needed
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES.keys() - {"fileReady"}))
+def test_every_email_to_a_person_does_without_the_name(name: str) -> None:
+    sample = next(one for one in SAMPLES if one["template"] == name)
+    data = {key: value for key, value in sample["data"].items() if key != "recipientName"}
+
+    assert SendEmailSchema().load({**sample, "data": data}).data["recipient_name"] is None
 
 
 def test_an_unknown_template_is_told_the_nearest() -> None:
