@@ -20,6 +20,7 @@ from app.jobs import (
     enqueue,
     get_job_execution_by_job_id,
     update_job_execution,
+    upkeep,
 )
 from app.jobs.maintenance import sweep
 from app.jobs.models import TRANSITIONS
@@ -305,3 +306,86 @@ def test_enqueued_again_under_its_key_it_is_still_one_job(
 
     assert (again, again.existed) == (job_id, True)
     assert sweep(grace=0).published == 1
+
+
+def twins(rows: Rows, **options: Any) -> tuple[str, str]:
+    """A dead job, put back by hand, and enqueued again as the guide has it."""
+    job_id = dead_at_qstash(rows)
+    the_guides_reset(job_id)
+    return job_id, enqueue("sample", rows[job_id].payload["payload"], **options)
+
+
+def test_enqueued_again_it_is_left_to_the_new_job(
+    app: Flask, live_qstash: QStash, rows: Rows
+) -> None:
+    job_id, twin = twins(rows, delay="10d")
+
+    assert sweep(grace=0).published == 0
+    assert rows[job_id].status == "pending"
+
+    update_job_execution(twin, {"status": "completed", "result": {"done": 1}})
+    assert sweep(grace=0).published == 0
+    row = rows[job_id]
+    assert (row.status, row.result, row.dead_at) == ("completed", {"done": 1}, None)
+    assert row.completed_at is not None
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_a_new_job_that_comes_to_nothing_leaves_it_to_the_old(
+    app: Flask, live_qstash: QStash, rows: Rows, end: str
+) -> None:
+    job_id, twin = twins(rows, delay="10d")
+    update_job_execution(twin, {"status": end})
+
+    assert sweep(grace=0).published == 1
+    wait_until(lambda: rows[job_id].dead_at, "its second life's end")
+
+
+@pytest.mark.parametrize(
+    ("payload", "options"),
+    [({"action": "none"}, {}), (None, {"user_id": 7}), (None, {"organization_id": 7})],
+)
+def test_another_payload_or_owner_is_another_job(
+    app: Flask, live_qstash: QStash, rows: Rows, payload: Any, options: dict[str, Any]
+) -> None:
+    job_id = dead_at_qstash(rows)
+    the_guides_reset(job_id)
+    enqueue("sample", payload or rows[job_id].payload["payload"], **options, delay="10d")
+
+    assert sweep(grace=0).published == 1
+
+
+def test_what_was_enqueued_before_it_was_put_back_is_another_job(
+    app: Flask, live_qstash: QStash, rows: Rows
+) -> None:
+    job_id = dead_at_qstash(rows)
+    enqueue("sample", rows[job_id].payload["payload"], delay="10d")
+
+    the_guides_reset(job_id)
+
+    assert sweep(grace=0).published == 1
+
+
+def test_jobs_that_nobody_put_back_have_no_twins(app: Flask, rows: Rows) -> None:
+    """Two equal jobs in the outbox, as QStash is away: both are to be published."""
+    ids = [enqueue("sample", {"action": "none"}) for _ in range(2)]
+    update_job_execution(ids[1], {"status": "completed"})
+
+    sweep(grace=0)
+
+    assert rows[ids[0]].status == "pending"
+
+
+def test_no_sweep_reads_the_table_to_find_twins(app: Flask) -> None:
+    db.session.execute(
+        text(
+            "INSERT INTO job_executions (job_id, job_type, payload, status, published_at)"
+            " SELECT gen_random_uuid(), 'sample', '{}', 'completed', now()"
+            " FROM generate_series(1, 5000)"
+        )
+    )
+    db.session.execute(text("ANALYZE job_executions"))
+
+    plan = db.session.scalars(text(f"EXPLAIN {upkeep.DONE_BY_TWIN.text}")).all()
+
+    assert "Seq Scan" not in "\n".join(plan)
