@@ -16,7 +16,11 @@ _TEXT = {"type": "string"}
 _HEALTH = _object(
     verdict={"type": "string", "enum": ["healthy", "degraded", "unhealthy"]},
     reasons={"type": "array", "items": _object(code=_TEXT, verdict=_TEXT, message=_TEXT)},
-    failureRate={"type": ["number", "null"]},
+    failureShare={"type": ["number", "null"]},
+    stats={"type": "array", "items": _object(status=_TEXT, count={"type": "integer"})},
+    failureRate={"type": "integer"},
+    totalJobs={"type": "integer"},
+    health={"type": "string", "enum": ["healthy", "unhealthy"]},
     measuredAt={"type": "string", "format": "date-time"},
 )
 _READY = _object(status=_TEXT, parts={"type": "object", "additionalProperties": _TEXT})

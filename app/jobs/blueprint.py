@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
-from app.jobs import dispatcher, sealing, versions
+from app.jobs import backoff, dispatcher, sealing, versions
+from app.jobs.backoff import RetryDelay
 from app.jobs.context import Job
+from app.jobs.job_types import JOB_TYPES
 from app.jobs.registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
 from app.jobs.schemas import PayloadSchema
 from app.jobs.signature import signed
@@ -27,6 +29,9 @@ class JobOptions(TypedDict, total=False):
 
     Attributes:
         retries: How often QStash delivers again after a failure; 3 by default.
+        retry_delay: How long QStash waits before a retry, unless `enqueue` says otherwise: its
+            expression, in milliseconds, such as "1000 * pow(2, retried)"; or a function from the
+            attempt that failed (1, 2, …) to seconds or a timedelta.
         timeout: Seconds that one execution may take; 60 by default.
         heartbeat: Seconds within which the handler promises to call `job.progress()` or
             `job.check()`. The lease is then that long, and extended up to the timeout.
@@ -37,9 +42,12 @@ class JobOptions(TypedDict, total=False):
         version: Of the payload. Raise it when the schema no longer takes what is queued.
         upgrades: From each older version to the next: `{1: from_v1_to_v2}`, functions from
             one wire form to the other.
+        adapt: From the wire form of another producer to ours. Asked for a payload that does not
+            fit, on delivery of a job that this app did not enqueue.
     """
 
     retries: int
+    retry_delay: RetryDelay
     timeout: int
     heartbeat: int
     description: str
@@ -47,6 +55,7 @@ class JobOptions(TypedDict, total=False):
     sealed: tuple[str, ...]
     version: int
     upgrades: Mapping[int, Upgrade]
+    adapt: Upgrade
 
 
 class JobType(Generic[P]):
@@ -118,6 +127,7 @@ class JobBlueprint(Blueprint):
                 _serve(state, path, config)
 
             self.record(serve)
+            JOB_TYPES.add(job_type)
             self.job_types.append(JobType(handler, job_type))
             return self.job_types[-1]
 
@@ -131,6 +141,7 @@ def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowC
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     versions.check(config)
+    backoff.check(config.type, config.retry_delay, config.retries)
     sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

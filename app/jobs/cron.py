@@ -59,6 +59,15 @@ def next_runs(cron: str, count: int) -> list[datetime]:
     return list(islice(runs, count))
 
 
+def next_after(cron: str, moment: datetime) -> datetime | None:
+    """Return when a schedule fires next after a moment; None if it is none of ours, or never."""
+    expression, timezone = _parted(cron)
+    try:
+        return next(CronSim(expression, moment.astimezone(ZoneInfo(timezone))))
+    except (CronSimError, StopIteration, ZoneInfoNotFoundError, ValueError):
+        return None
+
+
 def _parted(cron: str) -> tuple[str, str]:
     """Part an expression of QStash's from its time zone."""
     if not cron.startswith("CRON_TZ="):

@@ -79,7 +79,9 @@ def enqueue(
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
         job = draft(config, payload, owner, normalise(config, options))
-        log.info("[jobs] Enqueueing job", extra={"jobId": job.message.job_id, "type": job_type})
+        url = outbox.publisher().destination(config.endpoint)
+        about = {"jobId": job.message.job_id, "type": job_type, "url": url}
+        log.info("[jobs] Enqueueing job", extra=about)
         job_id = _record(job, session)
         existed = job_id != job.message.job_id
         if existed:
@@ -107,7 +109,9 @@ def enqueue_many(
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
         jobs = draft_many(config, payloads, owner, normalise(config, options))
-        log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "count": len(jobs)})
+        url = outbox.publisher().destination(config.endpoint)
+        about = {"type": job_type, "count": len(jobs), "url": url}
+        log.info("[jobs] Enqueueing jobs", extra=about)
         if jobs:
             _record_many(jobs, session)
             _publish(jobs, session)
@@ -146,10 +150,12 @@ def schedule(
     if "not_before" in options:
         raise InvalidOption("not_before: a schedule's cron says when; leave it out")
     config = get_job_config(job_type)
-    written = envelope(config, payload, Owner(user_id=user_id, organization_id=organization_id))
+    expression = crons.checked(cron, timezone)
+    owner = Owner(user_id=user_id, organization_id=organization_id)
+    written = envelope(config, payload, owner, cron=expression)
     scheduled = outbox.publisher().schedule(
         config.endpoint,
-        crons.checked(cron, timezone),
+        expression,
         jsonb.dumps(written),
         normalise(config, options),
         schedule_id=schedule_id,

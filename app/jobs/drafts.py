@@ -104,17 +104,23 @@ def draft_many(
 
 
 def envelope(
-    config: JobConfig, payload: Any, owner: Owner, job_id: str | None = None
+    config: JobConfig,
+    payload: Any,
+    owner: Owner,
+    job_id: str | None = None,
+    *,
+    cron: str | None = None,
 ) -> dict[str, Any]:
     """Return the job as the wire has it, but for its id, for which its secrets are sealed.
 
-    Without an id it is a schedule's. Raises as `draft` does.
+    Without an id it is a schedule's, whose `cron` each firing then tells. Raises as `draft` does.
     """
     metadata = {
         "userId": owner.user_id,
         "organizationId": owner.organization_id,
         "idempotencyKey": owner.idempotency_key,
         "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "cron": cron,
     }
     known = {key: value for key, value in metadata.items() if value is not None}
     sealed = sealing.seal(config, _validated(config, payload), job_id)

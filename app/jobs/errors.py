@@ -13,7 +13,8 @@ JobsError
 │   ├── InvalidSignature      401
 │   ├── InvalidDelivery       489: a retry cannot help
 │   └── NewerPayload          503: until this process, too, runs the newer code
-├── IllegalTransition         a state change that the state machine does not know
+├── UpdateRefused             a row that cannot be written by hand as asked for
+│   └── IllegalTransition     a state change that the state machine does not know
 ├── ActionRefused             a manual action on all jobs that nobody asked for
 ├── ScaffoldRefused           a new job type that cannot be written
 ├── DatabaseUnavailable       nothing was recorded
@@ -61,7 +62,7 @@ class InvalidPayload(JobsError):
     def __init__(self, job_type: str, errors: Mapping[Any, Any]) -> None:
         self.job_type = job_type
         self.errors = dict(errors)
-        super().__init__(f"invalid payload for {job_type!r}: {flatten(self.errors)}")
+        super().__init__(f"Invalid job payload for {job_type!r}: {flatten(self.errors)}")
 
 
 class InvalidOption(JobsError):
@@ -103,7 +104,11 @@ class NewerPayload(DeliveryError):
     """Only newer code than this understands the payload."""
 
 
-class IllegalTransition(JobsError):
+class UpdateRefused(JobsError):
+    """The job's row cannot be written like that."""
+
+
+class IllegalTransition(UpdateRefused):
     """The job is not in a state from which this change is possible."""
 
 

@@ -6,14 +6,14 @@ Nothing here commits but what says so: the caller's transaction decides.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, select, text, update
+from sqlalchemy import Connection, Row, Table, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
 from app.jobs import jsonb
-from app.jobs.errors import IllegalTransition
-from app.jobs.models import TRANSITIONS, JobExecution, Status
+from app.jobs.models import JobExecution, Status
 from app.jobs.publisher import Message
 
 _table = cast("Table", JobExecution.__table__)
@@ -63,6 +63,9 @@ _REFUSE = text(
      WHERE job_id = :job_id AND status IN ('pending', 'failed') AND dead_at IS NULL
     """
 )
+
+# What is enqueued here has its retries and its time limit in `options`; nobody else writes there.
+_MADE_HERE = select(_table.c.options != {}).where(_table.c.job_id == bindparam("job_id"))
 
 _QUEUED = (
     select(_table.c.id, _table.c.job_id, _table.c.job_type, _table.c.status, _table.c.payload)
@@ -115,8 +118,25 @@ def mark_dead(connection: Connection, job_id: str, error: str) -> bool:
 
 
 def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:
-    """Return the job as the current session sees it."""
-    return db.session.scalar(select(JobExecution).where(JobExecution.job_id == job_id))
+    """Return the job as it is now; None where no job has this id, or none can have it."""
+    if not is_job_id(job_id):
+        return None
+    query = select(JobExecution).where(JobExecution.job_id == job_id)
+    # What others changed since this session read the row: `enqueue` and the like do not go by it.
+    return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def is_job_id(value: object) -> bool:
+    """Tell whether a job may have this id."""
+    try:
+        return isinstance(value, str) and bool(UUID(value))
+    except ValueError:
+        return False
+
+
+def made_here(connection: Connection, job_id: str) -> bool:
+    """Tell whether this app enqueued the job, rather than another producer or a schedule."""
+    return bool(connection.execute(_MADE_HERE, {"job_id": job_id}).scalar())
 
 
 def list_queued(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
@@ -124,54 +144,5 @@ def list_queued(connection: Connection, *, after: int, limit: int) -> list[Row[A
     return list(connection.execute(_QUEUED, {"after": after, "limit": limit}))
 
 
-def update_job_execution(
-    job_id: str,
-    status: Status,
-    *,
-    result: dict[str, Any] | None = None,
-    error: str | None = None,
-    retry_count: int | None = None,
-) -> None:
-    """Change a job's state by hand, in the current session; the caller commits.
-
-    Compare-and-set: the update itself looks for the states from which the change is possible.
-
-    Raises:
-        IllegalTransition: The state machine has no such change, or there is no such job.
-    """
-    allowed = [before for before, after in TRANSITIONS.items() if status in after]
-    changed = db.session.execute(
-        update(_table)
-        .where(_table.c.job_id == job_id, _table.c.status.in_(bindparam("allowed", expanding=True)))
-        .values(**_changes(status, result=result, error=error, retry_count=retry_count)),
-        {"allowed": allowed},
-    )
-    if cast("Any", changed).rowcount == 1:
-        return
-    current = db.session.scalar(select(_table.c.status).where(_table.c.job_id == job_id))
-    if current is None:
-        raise IllegalTransition(f"there is no job {job_id}")
-    raise IllegalTransition(f"job {job_id} is {current} and cannot become {status.value}")
-
-
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _changes(status: Status, **given: Any) -> dict[str, Any]:
-    """Return what else a change to `status` writes; whatever it is, it ends the lease."""
-    now = func.now()
-    changes = {key: value for key, value in given.items() if value is not None}
-    changes |= {"status": status, "updated_at": now, "lease_token": None, "lease_expires_at": None}
-    match status:
-        case Status.PENDING:
-            changes |= {"error": None, "dead_at": None, "cancelled_at": None, "completed_at": None}
-        case Status.PROCESSING:
-            changes |= {"started_at": now, "dead_at": None, "completed_at": None}
-        case Status.COMPLETED:
-            changes |= {"completed_at": now, "error": None}
-        case Status.FAILED:
-            changes |= {"completed_at": now, "dead_at": now}
-        case Status.CANCELLED:
-            changes |= {"completed_at": now, "cancelled_at": now}
-    return changes

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from flask import current_app
 
 from app.jobs.figures import CAP, Figures, measure
+from app.jobs.firings import Stopped, stopped
+from app.jobs.models import Status
 
 _HOUR_IN_MINUTES = 60
+#: The share of failed jobs from which on the original's `health` is unhealthy.
+_GUIDES_LIMIT = 0.05
 
 
 class Verdict(StrEnum):
@@ -53,13 +58,14 @@ def check() -> Health:
         DatabaseUnavailable: There are no figures.
     """
     figures = measure()
-    return Health(figures, tuple(_reasons(figures, current_app.config)))
+    reasons = [*_reasons(figures, current_app.config), *map(_silent, stopped())]
+    return Health(figures, tuple(reasons))
 
 
 def as_json(health: Health) -> dict[str, Any]:
     """Return what `GET /api/admin/job-health` answers."""
     figures = health.figures
-    return {
+    return _as_the_guide(figures) | {
         "verdict": health.verdict,
         "reasons": [
             {"code": reason.code, "verdict": reason.verdict, "message": reason.message}
@@ -68,7 +74,7 @@ def as_json(health: Health) -> dict[str, Any]:
         "lastHour": figures.last_hour,
         "completed": figures.completed,
         "failed": figures.failed,
-        "failureRate": figures.failure_rate,
+        "failureShare": figures.failure_rate,
         "pending": figures.pending,
         "overdue": figures.overdue,
         "oldestPendingSeconds": figures.oldest_pending_seconds,
@@ -79,6 +85,31 @@ def as_json(health: Health) -> dict[str, Any]:
         "countsEndAt": CAP,
         "measuredAt": figures.measured_at.isoformat(),
     }
+
+
+def _as_the_guide(figures: Figures) -> dict[str, Any]:
+    """Return what the original's monitoring endpoint answers: the jobs of the last hour."""
+    counts = {status: count for status, count in figures.last_hour.items() if count}
+    failed, total = counts.get(Status.FAILED, 0), sum(counts.values())
+    is_healthy = failed < _GUIDES_LIMIT * total or not failed
+    return {
+        "stats": [{"status": status, "count": count} for status, count in counts.items()],
+        "failureRate": failed,
+        "totalJobs": total,
+        "health": Verdict.HEALTHY if is_healthy else Verdict.UNHEALTHY,
+    }
+
+
+def _silent(schedule: Stopped) -> Reason:
+    said = (
+        f"schedule {schedule.schedule_id} has not fired since {_minute(schedule.fired_at)}; "
+        f"its next job was due at {_minute(schedule.due_at)}"
+    )
+    return Reason("schedule", Verdict.DEGRADED, said)
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _reasons(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:

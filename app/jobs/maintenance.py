@@ -109,6 +109,9 @@ def _rescue(report: Report, grace: float) -> None:
 
 def _publish(report: Report, grace: float) -> None:
     """Publish what is in the outbox; the first that cannot be published for now ends it."""
+    for row in in_transaction(lambda tx: tx.execute(upkeep.DONE_BY_TWIN).all()):
+        about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
+        log.info("[jobs] Done by the job that was enqueued anew", extra=about)
     types = republish.known_types()
     for rows in _batches(upkeep.TAKE_UNPUBLISHED, grace=grace, types=types):
         done = republish.publish(rows)

@@ -27,14 +27,18 @@ class Status(StrEnum):
 
 
 #: What may follow what, apart from one attempt taking over from another (processing → processing).
-#: `executions` writes no other change, and `update_job_execution` refuses any other.
+#: `update_job_execution` refuses any other change; only a person completes what did not run.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.PROCESSING, Status.FAILED, Status.CANCELLED}),
+    Status.PENDING: frozenset(
+        {Status.PROCESSING, Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+    ),
     Status.PROCESSING: frozenset(
         {Status.COMPLETED, Status.FAILED, Status.PENDING, Status.CANCELLED}
     ),
     Status.COMPLETED: frozenset(),
-    Status.FAILED: frozenset({Status.PROCESSING, Status.PENDING, Status.CANCELLED}),
+    Status.FAILED: frozenset(
+        {Status.PROCESSING, Status.PENDING, Status.COMPLETED, Status.CANCELLED}
+    ),
     Status.CANCELLED: frozenset({Status.PENDING}),
 }
 

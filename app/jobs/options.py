@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from math import ceil
 from typing import Any, TypedDict
 
-from app.jobs import destinations
+from app.jobs import backoff, destinations
+from app.jobs.backoff import RetryDelay
 from app.jobs.errors import InvalidOption
 from app.jobs.registry import FlowControl, JobConfig
 
@@ -29,8 +30,9 @@ class Options(TypedDict, total=False):
             (The TypeScript starter counts milliseconds.)
         not_before: When to deliver, as an aware datetime.
         retries: How often QStash delivers again after a failure.
-        retry_delay: QStash's expression for the wait before a retry, in milliseconds, such as
-            "1000 * (1 + retried)".
+        retry_delay: How long to wait before a retry: QStash's expression, in milliseconds, such as
+            "1000 * (1 + retried)"; or a function from the attempt that failed (1, 2, …) to seconds
+            or a timedelta.
         timeout: How long one execution may take, as `delay`.
         callback: A URL that QStash tells every attempt's response; see `destinations`.
         failure_callback: A URL that QStash tells when it gives up.
@@ -43,7 +45,7 @@ class Options(TypedDict, total=False):
     delay: Duration
     not_before: datetime
     retries: int
-    retry_delay: str
+    retry_delay: RetryDelay
     timeout: Duration
     callback: str
     failure_callback: str
@@ -71,6 +73,7 @@ def normalise(config: JobConfig, given: Options) -> dict[str, Any]:
     _refuse_unknown(given)
     defaults: dict[str, Any] = {
         "retries": config.retries,
+        "retry_delay": config.retry_delay,
         "timeout": config.timeout,
         "queue": config.queue,
         "flow_control": None if given.get("queue") or config.queue else config.flow_control,
@@ -78,7 +81,10 @@ def normalise(config: JobConfig, given: Options) -> dict[str, Any]:
     asked = defaults | {name: value for name, value in given.items() if value is not None}
     asked = {name: value for name, value in asked.items() if value is not None}
     _refuse_contradictions(asked)
-    return {name: _CHECKS[name](name, value) for name, value in asked.items()}
+    checked: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in asked.items()}
+    if "retry_delay" in checked:
+        checked["retry_delay"] = backoff.expression(checked["retry_delay"], checked["retries"])
+    return checked
 
 
 def seconds(name: str, value: Any) -> int:
@@ -145,6 +151,10 @@ def _count(name: str, value: Any) -> int:
     return value
 
 
+def _retry_delay(name: str, value: Any) -> RetryDelay:
+    return value if callable(value) else _text(name, value)
+
+
 def _moment(name: str, value: Any) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidOption(f"{name}: {value!r} is not an aware datetime; add a time zone")
@@ -195,7 +205,7 @@ _CHECKS = {
     "delay": _delay,
     "not_before": _moment,
     "retries": _count,
-    "retry_delay": _text,
+    "retry_delay": _retry_delay,
     "timeout": _timeout,
     "callback": _url,
     "failure_callback": _url,

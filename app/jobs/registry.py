@@ -8,6 +8,7 @@ from typing import Any
 from flask import current_app
 from flask.sansio.app import App
 
+from app.jobs.backoff import RetryDelay
 from app.jobs.context import Job
 from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
 from app.jobs.schemas import PayloadSchema
@@ -54,6 +55,8 @@ class JobConfig:
     sealed: tuple[str, ...] = ()
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
+    retry_delay: RetryDelay | None = None
+    adapt: Upgrade | None = field(default=None, repr=False)
 
 
 class JobRegistry:

@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.jobs import jsonb, outbox
+from app.jobs import backoff, jsonb, outbox
 from app.jobs.publisher import Message
 from app.jobs.registry import get_job_config, registry_of
 from app.jobs.transactions import in_transaction
@@ -85,12 +85,17 @@ def _message(row: Row[Any]) -> Message:
     config = get_job_config(row.job_type)
     # A row that arrived from elsewhere knows nothing of how it was published.
     retries = config.retries if row.max_retries is None else row.max_retries
+    delay = (
+        {}
+        if config.retry_delay is None
+        else {"retry_delay": backoff.expression(config.retry_delay, retries)}
+    )
     return Message(
         job_id=str(row.job_id),
         job_type=row.job_type,
         endpoint=config.endpoint,
         body=jsonb.dumps(row.payload),
-        options={"retries": retries, "timeout": config.timeout, **row.options},
+        options={"retries": retries, "timeout": config.timeout, **delay, **row.options},
         generation=row.generation,
         legs=row.legs,
         reschedules=row.reschedules,

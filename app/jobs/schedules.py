@@ -103,11 +103,28 @@ def is_ours(schedule: "Schedule") -> bool:
     return schedule.schedule_id.startswith(PREFIX)
 
 
+def declared_crons() -> dict[str, str]:
+    """Return the cron of each schedule that the code declares for a job type, by id."""
+    return {
+        _id_of(job_type, schedule): schedule.cron
+        for job_type in _job_types()
+        for schedule in job_type.schedules
+    }
+
+
+def _job_types() -> Iterator[JobType[Any]]:
+    blueprints = (bp for bp in current_app.blueprints.values() if isinstance(bp, JobBlueprint))
+    return (job_type for bp in blueprints for job_type in bp.job_types)
+
+
+def _id_of(job_type: JobType[Any], schedule: Periodic) -> str:
+    return ".".join(filter(None, [f"{PREFIX}{job_type.type}", schedule.name]))
+
+
 def _declared() -> Iterator[Declared]:
     yield _maintenance()
-    blueprints = (bp for bp in current_app.blueprints.values() if isinstance(bp, JobBlueprint))
     seen: set[str] = set()
-    for job_type in (job_type for bp in blueprints for job_type in bp.job_types):
+    for job_type in _job_types():
         for schedule in job_type.schedules:
             declared = _periodic(job_type, schedule)
             if declared.schedule_id in seen:
@@ -137,7 +154,7 @@ def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
         given = config.schema.dump(given)
     said = jsonb.dumps([config.endpoint, schedule.cron, config.version, given, options])
     return Declared(
-        schedule_id=".".join(filter(None, [f"{PREFIX}{config.type}", schedule.name])),
+        schedule_id=_id_of(job_type, schedule),
         endpoint=config.endpoint,
         cron=schedule.cron,
         body=jsonb.dumps(written),

@@ -8,9 +8,10 @@ the payload, and `sealed`, the names of its encrypted fields.
 
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, TypeVar
 
-from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 T = TypeVar("T")
 
@@ -45,6 +46,14 @@ class PayloadSchema(WireSchema[T]):
 
     class Meta:
         unknown = RAISE
+
+    def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> None:
+        """Name the key that was probably meant, where one that was given is unknown."""
+        known = [str(field.data_key) for field in self.load_fields.values()]
+        for key, said in error.messages_dict.items():
+            if said == [self.error_messages["unknown"]] and isinstance(key, str):
+                near = get_close_matches(key, known, n=1)
+                said[:] = [f"Unknown field; did you mean {near[0]}?"] if near else said
 
 
 @dataclass(frozen=True, slots=True)

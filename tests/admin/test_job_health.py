@@ -9,8 +9,9 @@ from app.db import db
 PATH = "/api/admin/job-health"
 TOKEN = "a token of thirty-two characters"
 KEYS = {
-    "verdict", "reasons", "lastHour", "completed", "failed", "failureRate", "pending", "overdue",
+    "verdict", "reasons", "lastHour", "completed", "failed", "failureShare", "pending", "overdue",
     "oldestPendingSeconds", "processing", "stuck", "retrying", "dead", "countsEndAt", "measuredAt",
+    "stats", "failureRate", "totalJobs", "health",
 }  # fmt: skip
 
 
@@ -20,7 +21,7 @@ def test_it_answers_with_figures_and_verdict(client: FlaskClient) -> None:
     assert response.status_code == 200
     assert response.json is not None
     assert response.json.keys() == KEYS
-    assert (response.json["verdict"], response.json["failureRate"]) == ("healthy", None)
+    assert (response.json["verdict"], response.json["failureShare"]) == ("healthy", None)
 
 
 def test_unhealthy_is_503_with_the_same_body(client: FlaskClient) -> None:

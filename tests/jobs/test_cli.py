@@ -53,7 +53,7 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> No
         (["enqueue", "sample", "@/nowhere"], "cannot read /nowhere"),
         (["enqueue", "sample", "{}"], "action: Missing data for required field."),
         (["enqueue", "sample", '{"action": "x"}', "--delay", "soon"], "delay: 'soon'"),
-        (["run", "sample", "[]"], "invalid payload"),
+        (["run", "sample", "[]"], "Invalid job payload"),
         (["list", "--type", "simple"], "did you mean: sample"),
         (["list", "--status", "done"], "'done' is not one of"),
         (["list", "--limit", "0"], "0 is not in the range"),

@@ -1,6 +1,5 @@
-"""The queries and the state changes by hand."""
+"""The queries."""
 
-from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -9,14 +8,11 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import db
-from app.jobs import JobExecution, Status
-from app.jobs.errors import IllegalTransition
+from app.jobs import JobExecution
 from app.jobs.executions import (
     create_job_execution,
     get_job_execution_by_job_id,
-    update_job_execution,
 )
-from app.jobs.models import TRANSITIONS
 
 
 def make(**values: Any) -> str:
@@ -53,46 +49,6 @@ def test_an_id_that_exists_is_left_alone(app: Flask) -> None:
     make(job_id=job_id, user_id=2)
 
     assert found(job_id).user_id == 1
-
-
-@pytest.mark.parametrize(("before", "after"), list(product(Status, Status)))
-def test_only_changes_of_the_state_machine_are_made(
-    app: Flask, before: Status, after: Status
-) -> None:
-    job_id = make(status=before)
-
-    if after in TRANSITIONS[before]:
-        update_job_execution(job_id, after)
-        assert found(job_id).status == after
-    else:
-        with pytest.raises(IllegalTransition, match=f"is {before} and cannot become {after}"):
-            update_job_execution(job_id, after)
-        assert found(job_id).status == before
-
-
-def test_a_change_of_an_unknown_job_is_refused(app: Flask) -> None:
-    with pytest.raises(IllegalTransition, match="there is no job"):
-        update_job_execution(str(uuid4()), Status.FAILED)
-
-
-def test_a_completed_job_has_its_result_and_no_lease(app: Flask) -> None:
-    job_id = make(status="processing", lease_token=str(uuid4()))
-
-    update_job_execution(job_id, Status.COMPLETED, result={"sent": 1})
-
-    row = found(job_id)
-    assert (row.result, row.lease_token) == ({"sent": 1}, None)
-    assert row.completed_at is not None
-
-
-def test_a_job_failed_by_hand_is_dead_until_it_is_put_back(app: Flask) -> None:
-    job_id = make()
-
-    update_job_execution(job_id, Status.FAILED, error="no use")
-    assert (found(job_id).error, found(job_id).dead_at is None) == ("no use", False)
-
-    update_job_execution(job_id, Status.PENDING)
-    assert (found(job_id).error, found(job_id).dead_at) == (None, None)
 
 
 @pytest.mark.parametrize(

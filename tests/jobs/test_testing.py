@@ -7,7 +7,11 @@ from sqlalchemy import select, text
 
 from app.db import db
 from app.jobs import (
+    Continue,
+    InvalidPayload,
+    PublishRefused,
     PublishUnavailable,
+    RetryLater,
     Status,
     UnknownJobType,
     actions,
@@ -20,9 +24,13 @@ from app.jobs import (
 from app.jobs.filters import Filter
 from app.jobs.publisher import Message
 from app.jobs.testing import (
+    WAYS,
+    FailingQStash,
     assert_enqueued,
     deliver,
     drain,
+    make_job,
+    perform,
     refute_enqueued,
     wait_for,
     wire,
@@ -259,3 +267,102 @@ def test_local_qstash_is_a_running_server(local_qstash: LocalQStash) -> None:
 def test_local_qstash_takes_the_options_of_the_server(local_qstash: LocalQStash) -> None:
     assert publish(local_qstash).status_code == 503
     assert local_qstash.faults.seed == 7
+
+
+each_way = pytest.mark.parametrize("failing_qstash", WAYS, indirect=True)
+
+
+@each_way
+def test_each_way_to_fail_ends_as_it_does_in_production(
+    failing_qstash: FailingQStash, rows: Rows
+) -> None:
+    if failing_qstash.way == "refused":
+        with pytest.raises(PublishRefused, match="this QStash refuses every message"):
+            enqueue("sample", GOOD)
+        return
+
+    job_id = enqueue("sample", GOOD)
+
+    assert failing_qstash.requests
+    assert (rows[job_id].status, rows[job_id].published_at) == ("pending", None)
+    assert maintenance.sweep(grace=0).problem
+
+
+@each_way
+def test_many_jobs_and_schedules_fail_alike(failing_qstash: FailingQStash, rows: Rows) -> None:
+    refused = failing_qstash.way == "refused"
+
+    first, second = enqueue_many("sample", [GOOD, GOOD])
+    with pytest.raises(PublishRefused if refused else PublishUnavailable):
+        schedule("sample", "* * * * *", GOOD)
+
+    assert rows[first].status == rows[second].status == ("failed" if refused else "pending")
+
+
+@each_way
+def test_after_the_trouble_the_sweep_publishes(failing_qstash: FailingQStash, rows: Rows) -> None:
+    if failing_qstash.way == "refused":
+        failing_qstash.way = "away"
+    ids = [enqueue("sample", GOOD), *enqueue_many("sample", [GOOD, GOOD])]
+
+    assert maintenance.sweep(grace=0).published == 0
+    failing_qstash.recover()
+
+    assert maintenance.sweep(grace=0).published == 3
+    assert all(rows[job_id].published_at for job_id in ids)
+    assert deliver(ids[0]).json == {"success": True, "jobId": ids[0], "result": None}
+
+
+def test_a_job_of_ones_own_is_that_of_a_first_attempt(app: Flask) -> None:
+    job = make_job()
+
+    assert (job.type, job.attempt, job.generation, job.leg, job.state) == ("test", 1, 0, 1, None)
+    assert 59 < job.deadline <= 60
+    job.progress(1, 2)
+    job.check()
+    assert make_job().id != job.id
+
+
+def test_a_job_of_ones_own_says_what_it_is_told() -> None:
+    job = make_job("sample", seconds=0, id="x", attempt=2, user_id=7, state={"done": 1})
+
+    assert (job.type, job.id, job.attempt, job.user_id, job.deadline) == ("sample", "x", 2, 7, 0.0)
+    with pytest.raises(TypeError, match="atempt"):
+        make_job(atempt=2)
+
+
+@pytest.mark.parametrize("payload", [GOOD | {"action": "echo"}, Sample("echo")])
+def test_a_handler_is_performed_with_its_schema_and_no_queue(
+    published: list[Message], payload: object
+) -> None:
+    result = perform("sample", payload, user_id=7, attempt=3, id="j", generation=1)
+
+    assert result == {"attempt": 3, "key": "j/1", "userId": 7}
+    assert published == []
+    db.session.rollback()
+    assert db.session.scalars(select(Effect)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"),
+    [
+        ({"action": 5}, InvalidPayload),
+        ({"action": "echo", "actoin": 1}, InvalidPayload),
+        ([], InvalidPayload),
+        (None, InvalidPayload),
+        ({"action": "later"}, RetryLater),
+        ({"action": "legs", "count": 2}, Continue),
+        ({"action": "fail"}, ValueError),
+    ],
+)
+def test_what_is_raised_in_it_comes_through(
+    app: Flask, payload: object, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        perform("sample", payload)
+    db.session.rollback()
+
+
+def test_what_is_no_job_type_is_not_performed(app: Flask) -> None:
+    with pytest.raises(UnknownJobType, match="did you mean: sample"):
+        perform("smaple", {})

@@ -161,7 +161,7 @@ def test_a_version_that_is_none_is_refused(client: FlaskClient, version: object)
     [
         ({"name": "Ada"}, "from version 1 to 2: payload: ValueError: not enough values"),
         ({}, "from version 1 to 2: payload: KeyError: 'name'"),
-        ({"name": "Ada Lovelace", "x": 1}, "the payload is invalid: x: Unknown field."),
+        ({"name": "Ada Lovelace", "x": 1}, "Invalid job payload: x: Unknown field."),
     ],
 )
 def test_what_cannot_be_upgraded_is_dead_and_says_why(
@@ -216,7 +216,7 @@ def test_check_is_content_with_what_fits(cli: FlaskCliRunner) -> None:
     ("job", "why"),
     [
         (greeting({"name": "Ada"}), "cannot be upgraded from version 1 to 2"),
-        (greeting({**NEW, "x": 1}, version=3), "the payload is invalid: x: Unknown field."),
+        (greeting({**NEW, "x": 1}, version=3), "Invalid job payload: x: Unknown field."),
         (greeting(NEW, version=4), "version 4, and this code knows 'greet' up to version 3"),
         (greeting({**NEW, "address": {"$sealed": "x"}}, version=3, sealed=["address"]), "its key"),
         (greeting(NEW, version=3, metadata=5), "the envelope is broken: metadata"),

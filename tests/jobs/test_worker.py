@@ -305,9 +305,9 @@ def test_each_firing_of_a_schedule_is_a_job_of_its_own(client: FlaskClient) -> N
         (envelope({"action": "x"}, metadata=None), "envelope is broken"),
         (envelope({"action": "x"}, job_type="noop"), "takes jobs of type 'sample', not 'noop'"),
         (envelope({"action": "x"}, job_type="unknown"), "takes jobs of type 'sample'"),
-        (envelope({}), "payload is invalid"),
-        (envelope({"action": 5}), "payload is invalid"),
-        (envelope({"action": "x", "extra": 1}), "payload is invalid"),
+        (envelope({}), "Invalid job payload"),
+        (envelope({"action": 5}), "Invalid job payload"),
+        (envelope({"action": "x", "extra": 1}), "Invalid job payload"),
     ],
 )
 def test_what_can_never_be_executed_is_answered_489(
@@ -329,12 +329,12 @@ def test_an_invalid_payload_is_answered_field_by_field_and_its_row_is_dead(
     response = deliver(client, {**job, "payload": {"action": 5}})
 
     assert response.json == {
-        "error": "the payload is invalid",
+        "error": "Invalid job payload",
         "errors": {"action": ["Not a valid string."]},
     }
     row = row_of(job)
     assert row.dead_at is not None
-    assert row.error == "the payload is invalid: action: Not a valid string."
+    assert row.error == "Invalid job payload: action: Not a valid string."
 
 
 def test_a_job_of_another_type_is_refused(client: FlaskClient) -> None:

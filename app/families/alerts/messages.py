@@ -51,7 +51,7 @@ def _lines(health: dict[str, Any], previous: str, since: str | None) -> list[str
 
 def _last_hour(health: dict[str, Any]) -> str:
     said = f"last hour: {health['completed']} completed, {health['failed']} failed"
-    rate = health["failureRate"]
+    rate = health["failureShare"]
     return said if rate is None else f"{said} ({rate:.1%})"
 
 

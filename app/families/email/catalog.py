@@ -1,18 +1,21 @@
 """The emails that there are.
 
 To add one: declare it at the end of this module, and write its two files in `templates/`, named
-like it, `.html` and `.txt`. Its fields are variables there; nothing else has to know of it.
+like it, `.html` and `.txt`. Its fields are variables there, None where they are optional and were
+not given; nothing else has to know of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, post_dump, post_load
 
 from app.families.email.fields import address, line, link
 from app.jobs import PayloadSchema
+
+Subject = str | Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +24,41 @@ class Template:
 
     Attributes:
         name: As it stands in a payload, and as the template's files are named.
-        subject: With fields of the data, and `app_name`, in braces.
+        subject: With fields of the data, and `app_name`, in braces; or a function from the data to
+            such a text, where it depends on what was given.
         schema: Loads the data from camelCase JSON to what the template's files use.
         critical: Whether it is sent also to an address that bounced or complained: without it
             somebody could lose an account.
     """
 
     name: str
-    subject: str
+    subject: Subject
     schema: "TemplateSchema"
     critical: bool = False
 
+    def subject_for(self, values: Mapping[str, Any]) -> str:
+        """Return the subject with its fields filled in."""
+        subject = self.subject(values) if callable(self.subject) else self.subject
+        return subject.format(**values)
+
 
 class TemplateSchema(PayloadSchema[dict[str, Any]]):
-    """What one template has to be told."""
+    """What one template has to be told; what is optional and was not given is None.
+
+    Attributes:
+        aliases: From what other producers call a field to what it is called on our wire.
+    """
 
     model = dict
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return dict.fromkeys(self.fields) | data
+
+    @post_dump
+    def leave_out_what_was_not_given(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None}
 
 
 TEMPLATES: dict[str, Template] = {}
@@ -62,7 +84,7 @@ def links() -> list[str]:
 
 
 def template(
-    name: str, *, subject: str, critical: bool = False
+    name: str, *, subject: Subject, critical: bool = False
 ) -> Callable[[type[TemplateSchema]], type[TemplateSchema]]:
     """Declare an email, whose data the decorated schema checks."""
 
@@ -73,35 +95,57 @@ def template(
     return declare
 
 
-@template("welcome", subject="Welcome to {app_name}, {recipient_name}")
+def _welcome_subject(data: Mapping[str, Any]) -> str:
+    return "Welcome to {app_name}" + (", {recipient_name}" if data["recipient_name"] else "")
+
+
+@template("welcome", subject=_welcome_subject)
 class Welcome(TemplateSchema):
-    recipient_name = line()
-    dashboard_url = link()
+    """The dashboard is at BASE_URL where no other address is given."""
+
+    recipient_name = line(required=False)
+    dashboard_url = link(required=False)
 
 
 @template("passwordReset", subject="Reset your {app_name} password", critical=True)
 class PasswordReset(TemplateSchema):
-    recipient_name = line()
+    recipient_name = line(required=False)
     reset_url = link()
 
 
 @template("passwordChanged", subject="Your {app_name} password was changed", critical=True)
 class PasswordChanged(TemplateSchema):
-    recipient_name = line()
+    recipient_name = line(required=False)
 
 
-@template("emailChange", subject="Your {app_name} email address was changed", critical=True)
+def _email_change_subject(data: Mapping[str, Any]) -> str:
+    if data["confirmation_url"]:
+        return "Confirm your new {app_name} email address"
+    return "Your {app_name} email address was changed"
+
+
+@template("emailChange", subject=_email_change_subject, critical=True)
 class EmailChange(TemplateSchema):
-    """Goes to the old address: whoever is losing an account can still read it there."""
+    """Goes to the old address: whoever is losing an account can still read it there.
 
-    recipient_name = line()
+    With a `confirmation_url` nothing has changed yet: the email asks for a click there.
+    """
+
+    recipient_name = line(required=False)
     new_email = address()
+    confirmation_url = link(required=False)
 
 
 @template("teamInvitation", subject="{inviter_name} invited you to {organization_name}")
 class TeamInvitation(TemplateSchema):
-    """Knows no recipient's name: who is invited may not have an account yet."""
+    """Needs no recipient's name: who is invited may not have an account yet."""
 
+    aliases: ClassVar[Mapping[str, str]] = {
+        "teamName": "organizationName",
+        "inviteUrl": "invitationUrl",
+    }
+
+    recipient_name = line(required=False)
     inviter_name = line()
     organization_name = line()
     invitation_url = link()
@@ -109,18 +153,21 @@ class TeamInvitation(TemplateSchema):
 
 @template("subscriptionCreated", subject="Your {plan_name} plan is active")
 class SubscriptionCreated(TemplateSchema):
-    """`amount` is printed as it comes: format it with its currency, such as "$29.00 per month"."""
+    """`amount` is printed as it comes: format it with its currency, such as "$29.00 per month".
 
-    recipient_name = line()
+    The dashboard is at BASE_URL where no other address is given.
+    """
+
+    recipient_name = line(required=False)
     plan_name = line()
     amount = line()
-    dashboard_url = link()
+    dashboard_url = link(required=False)
 
 
 @template("paymentFailed", subject="Your payment of {amount_due} did not go through")
 class PaymentFailed(TemplateSchema):
-    recipient_name = line()
-    plan_name = line()
+    recipient_name = line(required=False)
+    plan_name = line(required=False)
     amount_due = line()
     payment_details_url = link()
 

@@ -6,8 +6,8 @@ errors it raises: what does not fit fails here, not on rendering. All return the
 
 from typing import Unpack
 
-from app.families.email import messages
-from app.families.email.send_email import send_email
+from app.families.email.send_email import SendEmail, send_email
+from app.jobs import JobId
 from app.jobs.options import Options
 
 
@@ -22,48 +22,53 @@ class EnqueueOptions(Options, total=False):
 def send_welcome_email_async(
     to: str,
     *,
-    recipient_name: str,
-    dashboard_url: str,
+    recipient_name: str | None = None,
+    dashboard_url: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Greet somebody who signed up."""
-    email = messages.welcome(to, recipient_name=recipient_name, dashboard_url=dashboard_url)
-    return send_email.enqueue(email, **options)
+    data = {"recipient_name": recipient_name, "dashboard_url": dashboard_url}
+    return send_email.enqueue(SendEmail(to, "welcome", data), **options)
 
 
 def send_password_reset_email_async(
     to: str,
     *,
-    recipient_name: str,
     reset_url: str,
+    recipient_name: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Send the link with which somebody sets a new password."""
-    email = messages.password_reset(to, recipient_name=recipient_name, reset_url=reset_url)
-    return send_email.enqueue(email, **options)
+    data = {"recipient_name": recipient_name, "reset_url": reset_url}
+    return send_email.enqueue(SendEmail(to, "passwordReset", data), **options)
 
 
 def send_password_changed_email_async(
     to: str,
     *,
-    recipient_name: str,
+    recipient_name: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Tell somebody that their password was changed."""
-    email = messages.password_changed(to, recipient_name=recipient_name)
-    return send_email.enqueue(email, **options)
+    data = {"recipient_name": recipient_name}
+    return send_email.enqueue(SendEmail(to, "passwordChanged", data), **options)
 
 
 def send_email_change_email_async(
     to: str,
     *,
-    recipient_name: str,
     new_email: str,
+    recipient_name: str | None = None,
+    confirmation_url: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
-    """Tell the old address that the account now has another."""
-    email = messages.email_change(to, recipient_name=recipient_name, new_email=new_email)
-    return send_email.enqueue(email, **options)
+) -> JobId:
+    """Tell the old address that the account now has another, or have that confirmed first."""
+    data = {
+        "recipient_name": recipient_name,
+        "new_email": new_email,
+        "confirmation_url": confirmation_url,
+    }
+    return send_email.enqueue(SendEmail(to, "emailChange", data), **options)
 
 
 def send_team_invitation_email_async(
@@ -72,56 +77,55 @@ def send_team_invitation_email_async(
     inviter_name: str,
     organization_name: str,
     invitation_url: str,
+    recipient_name: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Invite somebody, with or without an account, into an organization."""
-    email = messages.team_invitation(
-        to,
-        inviter_name=inviter_name,
-        organization_name=organization_name,
-        invitation_url=invitation_url,
-    )
-    return send_email.enqueue(email, **options)
+    data = {
+        "recipient_name": recipient_name,
+        "inviter_name": inviter_name,
+        "organization_name": organization_name,
+        "invitation_url": invitation_url,
+    }
+    return send_email.enqueue(SendEmail(to, "teamInvitation", data), **options)
 
 
 def send_subscription_created_email_async(
     to: str,
     *,
-    recipient_name: str,
     plan_name: str,
     amount: str,
-    dashboard_url: str,
+    recipient_name: str | None = None,
+    dashboard_url: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Confirm a subscription; `amount` is formatted, such as "$29.00 per month"."""
-    email = messages.subscription_created(
-        to,
-        recipient_name=recipient_name,
-        plan_name=plan_name,
-        amount=amount,
-        dashboard_url=dashboard_url,
-    )
-    return send_email.enqueue(email, **options)
+    data = {
+        "recipient_name": recipient_name,
+        "plan_name": plan_name,
+        "amount": amount,
+        "dashboard_url": dashboard_url,
+    }
+    return send_email.enqueue(SendEmail(to, "subscriptionCreated", data), **options)
 
 
 def send_payment_failed_email_async(
     to: str,
     *,
-    recipient_name: str,
-    plan_name: str,
     amount_due: str,
     payment_details_url: str,
+    recipient_name: str | None = None,
+    plan_name: str | None = None,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Ask for other payment details; `amount_due` is formatted, such as "$29.00"."""
-    email = messages.payment_failed(
-        to,
-        recipient_name=recipient_name,
-        plan_name=plan_name,
-        amount_due=amount_due,
-        payment_details_url=payment_details_url,
-    )
-    return send_email.enqueue(email, **options)
+    data = {
+        "recipient_name": recipient_name,
+        "plan_name": plan_name,
+        "amount_due": amount_due,
+        "payment_details_url": payment_details_url,
+    }
+    return send_email.enqueue(SendEmail(to, "paymentFailed", data), **options)
 
 
 def send_file_ready_email_async(
@@ -132,13 +136,12 @@ def send_file_ready_email_async(
     download_url: str,
     available_until: str,
     **options: Unpack[EnqueueOptions],
-) -> str:
+) -> JobId:
     """Hand over the link to a file; `available_until` is formatted, and so is `what` it is."""
-    email = messages.file_ready(
-        to,
-        what=what,
-        file_name=file_name,
-        download_url=download_url,
-        available_until=available_until,
-    )
-    return send_email.enqueue(email, **options)
+    data = {
+        "what": what,
+        "file_name": file_name,
+        "download_url": download_url,
+        "available_until": available_until,
+    }
+    return send_email.enqueue(SendEmail(to, "fileReady", data), **options)

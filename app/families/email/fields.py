@@ -20,10 +20,11 @@ def line(*, required: bool = True) -> fields.String:
     )
 
 
-def link() -> fields.Url:
+def link(*, required: bool = True) -> fields.Url:
     """Take an absolute http or https URL; `http://localhost:3000` is one too."""
     return fields.Url(
-        required=True,
+        required=required,
+        allow_none=not required,
         schemes={"http", "https"},
         require_tld=False,
         validate=[Length(max=2048), _one_line, _quotable],

@@ -23,6 +23,9 @@ _pages = Environment(
     keep_trailing_newline=True,
 )
 
+# Where the dashboard is, unless the email was told another address.
+_pages.globals["base_url"] = lambda: current_app.config["BASE_URL"]
+
 # Media queries cannot be inlined; they have a <style> of their own that css-inline is told to keep.
 # (Its `keep_at_rules` would put them before the <meta> that names the encoding, and push that out
 # of the first 1024 bytes, where browsers look for it.)
@@ -59,7 +62,7 @@ def render(template: str, data: Mapping[str, Any], *, subject: str | None = None
     """
     given = {**data, "app_name": current_app.config["APP_NAME"]}
     values = {name: _isolated(value) for name, value in given.items()}
-    values["subject"] = subject or get_template(template).subject.format(**values)
+    values["subject"] = subject or get_template(template).subject_for(values)
     return Rendered(
         template=template,
         subject=values["subject"],

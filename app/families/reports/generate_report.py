@@ -52,12 +52,30 @@ class GenerateReportSchema(PayloadSchema[GenerateReport]):
             raise ValidationError(found)
 
 
+#: What the public TypeScript starter calls our report types.
+STARTERS_TYPES = {"analytics": "monthly-analytics"}
+
+
+def adapt(payload: dict[str, Any]) -> dict[str, Any]:
+    """Take the public starter's report to ours: its `dateRange` of two moments is our two days."""
+    span = payload.pop("dateRange", None)
+    if isinstance(span, dict):
+        payload |= {"startDate": _day(span.get("from")), "endDate": _day(span.get("to"))}
+    kind = payload.get("reportType")
+    return payload | {"reportType": STARTERS_TYPES.get(str(kind), kind)}
+
+
+def _day(moment: object) -> object:
+    return moment[:10] if isinstance(moment, str) else moment
+
+
 @bp.job(
     "generate-report",
     "/report",
     payload=GenerateReportSchema,
     retries=2,
     timeout=180,
+    adapt=adapt,
     description="Compute a report and store it as a file",
 )
 def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:

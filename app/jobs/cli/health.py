@@ -23,7 +23,7 @@ def tell_health(*, as_json: bool) -> None:
     \b
     Examples:
       flask jobs health
-      flask jobs health --json | jq .failureRate
+      flask jobs health --json | jq .failureShare
     """
     found = health.check()
     if as_json:

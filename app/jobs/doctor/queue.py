@@ -16,6 +16,7 @@ FIXES = {
     "idle": "see what `probe` finds; then `flask jobs sweep`",
     "failureRate": "flask jobs list --status failed",
     "stuck": "flask jobs sweep",
+    "schedule": "flask jobs schedules list; see what `probe` finds",
     "overdue": "see what `probe` finds; `flask jobs sweep` publishes what QStash never got",
 }
 
@@ -33,6 +34,11 @@ def processing() -> Finding:
 @own("failures", "migrations")
 def failures() -> Finding:
     return _about("failureRate", well="few jobs of the last hour failed, or none")
+
+
+@own("firings", "migrations")
+def firings() -> Finding:
+    return _about("schedule", well="no schedule has stopped firing")
 
 
 @own("dead-letters", "migrations")

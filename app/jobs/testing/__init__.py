@@ -12,18 +12,25 @@ Ask for the fixtures in the root `conftest.py`:
 """
 
 from app.jobs.testing.deliveries import Delivered, deliver, drain
+from app.jobs.testing.direct import make_job, perform
 from app.jobs.testing.enqueued import assert_enqueued, refute_enqueued
-from app.jobs.testing.fixtures import local_qstash, published
+from app.jobs.testing.failing import WAYS, FailingQStash
+from app.jobs.testing.fixtures import failing_qstash, local_qstash, published
 from app.jobs.testing.idempotency import assert_idempotent
 from app.jobs.testing.rows import wait_for
 
 __all__ = [
+    "WAYS",
     "Delivered",
+    "FailingQStash",
     "assert_enqueued",
     "assert_idempotent",
     "deliver",
     "drain",
+    "failing_qstash",
     "local_qstash",
+    "make_job",
+    "perform",
     "published",
     "refute_enqueued",
     "wait_for",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import Flask
 
-from app.jobs.publisher import Message
+from app.jobs.publisher import Message, Publisher
 from app.jobs.testing.accepting import AcceptingPublisher
+from app.jobs.testing.failing import FailingQStash
 
 if TYPE_CHECKING:
     from app.local_qstash.testing import LocalQStash
@@ -28,6 +29,30 @@ def published(app: Flask) -> Iterator[list[Message]]:
     app.extensions["jobs"] = replace(state, publisher=publisher, background=None)
     yield publisher.messages
     app.extensions["jobs"] = state
+
+
+@pytest.fixture
+def failing_qstash(app: Flask, request: pytest.FixtureRequest) -> Iterator[FailingQStash]:
+    """Yield a QStash that the app publishes to and that fails, over HTTP and through the SDK.
+
+    It is "away" unless told otherwise: set `failing_qstash.way` to one of `WAYS`, or have a test
+    run with each of them. `failing_qstash.recover()` ends the trouble.
+
+        @pytest.mark.parametrize("failing_qstash", WAYS, indirect=True)
+        def test_an_order_is_never_lost(failing_qstash): ...
+    """
+    state, config = app.extensions["jobs"], app.config
+    with FailingQStash(getattr(request, "param", "away")) as server:
+        publisher = Publisher(
+            url=server.url,
+            token="failing",  # noqa: S106 - nobody checks it
+            base_url=config["BASE_URL"],
+            budget=config["JOBS_PUBLISH_TIMEOUT"],
+        )
+        app.extensions["jobs"] = replace(state, publisher=publisher, background=None)
+        yield server
+        app.extensions["jobs"] = state
+        publisher.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ def mailer(tmp_path: Path) -> Iterator[Flask]:
     app = Flask(__name__, instance_path=str(tmp_path))
     app.config.update(
         APP_NAME="Acme",
+        BASE_URL="https://acme.example",
         SUPPORT_EMAIL="",
         RESEND_API_KEY="",
         RESEND_FROM_EMAIL="Acme <hello@acme.example>",

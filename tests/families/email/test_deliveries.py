@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from app.db import db
 from app.dev.resend_server import INVALID, LOST, RATE_LIMITED, Answer, ResendServer
 from app.families.email.samples import SAMPLES
-from app.jobs import JobExecution
+from app.jobs import JobExecution, enqueue
 from app.jobs.executions import get_job_execution_by_job_id
 from tests.support.qstash import deliver, envelope
 
@@ -103,3 +103,104 @@ def test_a_payload_that_does_not_fit_is_answered_with_its_errors(
     assert response.status_code == 489
     assert "Missing data for required field." in response.text
     assert resend.requests == []
+
+
+#: As the public TypeScript starter writes them, with what it says more than the guide.
+STARTERS: dict[str, dict[str, Any]] = {
+    "welcome": {
+        "recipientName": "Ada",
+        "dashboardUrl": "https://ts.example.com/app",
+        "teamName": "Engines",
+        "supportEmail": "help@example.com",
+    },
+    "passwordReset": {"resetUrl": "https://ts.example.com/r", "expiresInMinutes": 60},
+    "passwordChanged": {"changedAt": "2026-11-28T12:00:00Z", "ipAddress": "192.0.2.1"},
+    "emailChange": {
+        "recipientName": "",
+        "confirmationUrl": "https://ts.example.com/c",
+        "newEmail": "new@example.com",
+        "oldEmail": "old@example.com",
+    },
+    "teamInvitation": {
+        "inviterName": "Grace",
+        "teamName": "Engines",
+        "inviteUrl": "https://ts.example.com/i",
+        "role": "member",
+    },
+    "subscriptionCreated": {
+        "planName": "Pro",
+        "amount": "29.99",
+        "dashboardUrl": "https://ts.example.com/app",
+        "supportEmail": "",
+    },
+    "paymentFailed": {
+        "amountDue": "29.99",
+        "paymentDetailsUrl": "https://ts.example.com/pay",
+        "supportEmail": "",
+    },
+}
+UNKNOWN = {
+    "welcome": ["supportEmail", "teamName"],
+    "passwordReset": ["expiresInMinutes"],
+    "passwordChanged": ["changedAt", "ipAddress"],
+    "emailChange": ["oldEmail"],
+    "teamInvitation": ["role"],
+    "subscriptionCreated": ["supportEmail"],
+    "paymentFailed": ["supportEmail"],
+}
+
+
+@pytest.mark.parametrize("template", STARTERS)
+def test_an_email_of_another_producer_is_sent_whatever_it_says_besides(
+    client: FlaskClient, resend: ResendServer, caplog: pytest.LogCaptureFixture, template: str
+) -> None:
+    payload = {"to": "ada@example.com", "template": template, "data": STARTERS[template]}
+    job = envelope(payload, job_type="send-email")
+
+    assert deliver(client, job, PATH).status_code == 200
+
+    [sent] = resend.sent
+    links = [value for key, value in STARTERS[template].items() if key.endswith("Url")]
+    assert all(link in sent.params["html"] for link in links)
+    [line] = [line for line in caplog.records if line.message == "[email] Unknown fields dropped"]
+    assert line.__dict__["fields"] == UNKNOWN[template]
+
+
+def test_it_is_so_at_every_attempt_and_for_a_row_that_the_producer_wrote(
+    app: Flask, client: FlaskClient, resend: ResendServer
+) -> None:
+    payload = {"to": "a@b.example", "template": "teamInvitation", **data_of("teamInvitation")}
+    arrived, written = envelope(payload, job_type="send-email"), envelope(payload, "send-email")
+    values = {"job_id": written["jobId"], "job_type": "send-email", "payload": written}
+    db.session.add(JobExecution(**values))
+    db.session.commit()
+    resend.answer(None, Answer(500, "internal", "Sorry."))
+
+    first = deliver(client, arrived, PATH).status_code
+    again = deliver(client, arrived, PATH, upstash_retried="1").status_code
+    assert (first, again, deliver(client, written, PATH).status_code) == (500, 200, 200)
+
+
+def test_what_other_producers_must_say_they_must_say(
+    client: FlaskClient, resend: ResendServer
+) -> None:
+    payload = {"to": "a@b.example", "template": "passwordReset", "data": {"expiresInMinutes": 60}}
+
+    answer = deliver(client, envelope(payload, job_type="send-email"), PATH)
+
+    assert (answer.status_code, answer.json["errors"]) == (
+        489,
+        {"data": {"resetUrl": ["Missing data for required field."]}},
+    )
+
+
+def test_a_row_of_our_own_is_held_to_the_schema(client: FlaskClient, resend: ResendServer) -> None:
+    """What was enqueued here fitted then; if it does no more, the code has changed."""
+    job_id = enqueue("send-email", SAMPLES[0])
+    job = envelope({**SAMPLES[0], "data": {"teamName": "x"}}, "send-email") | {"jobId": job_id}
+
+    assert deliver(client, job, PATH).status_code == 489
+
+
+def data_of(template: str) -> dict[str, Any]:
+    return {"data": STARTERS[template]}

@@ -29,6 +29,70 @@ def test_html_and_text_say_everything_that_the_email_was_told(sample: dict[str, 
         assert value in email.text
 
 
+#: The least that each email can be told.
+BARE: tuple[dict[str, Any], ...] = (
+    {"template": "welcome", "data": {}},
+    {"template": "passwordReset", "data": {"resetUrl": "https://app.example.com/reset"}},
+    {"template": "passwordChanged", "data": {}},
+    {"template": "emailChange", "data": {"newEmail": "new@example.com"}},
+    {
+        "template": "emailChange",
+        "data": {"newEmail": "new@example.com", "confirmationUrl": "https://app.example.com/new"},
+    },
+    {
+        "template": "teamInvitation",
+        "data": {
+            "inviterName": "Grace",
+            "organizationName": "Acme",
+            "invitationUrl": "https://app.example.com/join",
+        },
+    },
+    {"template": "subscriptionCreated", "data": {"planName": "Team", "amount": "29.99"}},
+    {
+        "template": "paymentFailed",
+        "data": {"amountDue": "29.99", "paymentDetailsUrl": "https://app.example.com/pay"},
+    },
+)
+
+
+@pytest.mark.parametrize("bare", BARE, ids=lambda bare: bare["template"])
+def test_an_email_reads_well_with_the_least_that_it_can_be_told(
+    bare: dict[str, Any], mailer: Flask
+) -> None:
+    mailer.config["BASE_URL"] = "https://acme.example/app"
+
+    email = rendered({"to": "ada@example.com", **bare})
+
+    for value in bare["data"].values():
+        assert value in email.html
+        assert value in email.text
+    seen = re.sub(r"<[^>]*>", "\n", email.html.partition("</head>")[2])
+    for part in (email.subject, seen, email.text):
+        assert "None" not in part
+        assert not re.search(r" [,.]|,\s*[.]|\b(\w+) \1\b|  plan", part)
+    assert "\n\n\n\n" not in email.text
+    if bare["template"] in ("welcome", "subscriptionCreated"):
+        assert 'href="https://acme.example/app"' in email.html
+        assert "https://acme.example/app\n" in email.text
+
+
+def test_a_change_of_address_that_waits_for_a_click_says_so() -> None:
+    sample = next(one for one in SAMPLES if one["template"] == "emailChange")
+
+    email = rendered(sample, confirmationUrl="https://app.example.com/confirm")
+
+    assert email.subject == "Confirm your new Acme email address"
+    assert "Nothing changes until you confirm." in email.html
+    assert "From now on" not in email.html + email.text
+
+
+@pytest.mark.parametrize(("given", "subject"), [({}, "Acme"), ({"recipientName": "J"}, "Acme, J")])
+def test_a_welcome_knows_its_subject_without_a_name(given: dict[str, str], subject: str) -> None:
+    email = rendered({"to": "a@example.com", "template": "welcome", "data": given})
+
+    assert email.subject == f"Welcome to {subject}"
+
+
 @every_sample
 def test_every_value_is_escaped_in_html_and_plain_in_text(sample: dict[str, Any]) -> None:
     name = next(key for key in sample["data"] if key.endswith("Name"))

@@ -41,9 +41,31 @@ def test_a_password_reset_without_its_link_is_refused() -> None:
 def test_every_template_is_told_all_that_its_data_lacks(name: str) -> None:
     fields = TEMPLATES[name].schema.fields.values()
 
-    missing = errors({"to": "ada@example.com", "template": name, "data": {}})["data"]
+    payload = {"to": "ada@example.com", "template": name, "data": {}}
+    needed = {field.data_key for field in fields if field.required}
 
-    assert set(missing) == {field.data_key for field in fields}
+    assert needed == (set(errors(payload)["data"]) if needed else set())
+    assert needed or SendEmailSchema().load(payload)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_is_optional_may_be_null_and_is_left_out_on_the_wire(name: str) -> None:
+    sample = next(one for one in SAMPLES if one["template"] == name)
+    fields = TEMPLATES[name].schema.fields.values()
+    optional = {field.data_key for field in fields if not field.required}
+    needed = {key: value for key, value in sample["data"].items() if key not in optional}
+
+    loaded = SendEmailSchema().load({**sample, "data": needed | dict.fromkeys(optional)})
+
+    assert SendEmailSchema().dump(loaded)["data"] == needed
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES.keys() - {"fileReady"}))
+def test_every_email_to_a_person_does_without_the_name(name: str) -> None:
+    sample = next(one for one in SAMPLES if one["template"] == name)
+    data = {key: value for key, value in sample["data"].items() if key != "recipientName"}
+
+    assert SendEmailSchema().load({**sample, "data": data}).data["recipient_name"] is None
 
 
 def test_an_unknown_template_is_told_the_nearest() -> None:
@@ -115,7 +137,26 @@ def test_a_name_may_be_written_in_any_script(name: str) -> None:
 def test_unknown_fields_are_refused_in_payload_and_data() -> None:
     payload = {**RESET, "cc": "x", "data": {**RESET["data"], "reset_url": "x"}}
 
-    assert errors(payload) == {"cc": ["Unknown field."], "data": {"reset_url": ["Unknown field."]}}
+    assert errors(payload) == {
+        "cc": ["Unknown field."],
+        "data": {"reset_url": ["Unknown field; did you mean resetUrl?"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "key", "nearest"),
+    [
+        ("welcome", "recipentName", "recipientName"),
+        ("teamInvitation", "inviteUrl", "invitationUrl"),
+        ("paymentFailed", "amount", "amountDue"),
+    ],
+)
+def test_an_unknown_field_is_told_the_nearest(template: str, key: str, nearest: str) -> None:
+    sample = next(one for one in SAMPLES if one["template"] == template)
+
+    said = errors({**sample, "data": {**sample["data"], key: "x"}})
+
+    assert said == {"data": {key: [f"Unknown field; did you mean {nearest}?"]}}
 
 
 def test_a_subject_cannot_smuggle_in_a_header() -> None:

@@ -203,3 +203,30 @@ def test_a_report_that_fails_at_its_very_end_tells_nobody_until_it_is_done(
         deliver(client, body, "/api/jobs/report")
     db.session.rollback()
     assert [job.payload["payload"]["to"] for job in emails()] == PEOPLE
+
+
+def test_a_report_of_the_public_starter_is_made(client: FlaskClient) -> None:
+    """It says from when to when in one field, and calls the type `analytics`."""
+    payload = {
+        "reportType": "analytics",
+        "dateRange": {"from": "2025-01-01T00:00:00.000Z", "to": "2025-01-31T23:59:59.999Z"},
+        "recipients": ["ada@example.com"],
+        "format": "json",
+    }
+    body = envelope(payload, job_type="generate-report")
+
+    assert deliver(client, body, "/api/jobs/report").status_code == 200
+
+    result = (get_job_execution_by_job_id(body["jobId"]) or JobExecution()).result or {}
+    assert result["period"] == {"startDate": "2025-01-01", "endDate": "2025-01-31"}
+    assert result["reportType"] == "monthly-analytics"
+
+
+@pytest.mark.parametrize("span", [None, [], {"from": 5}, {"from": "x", "to": "y"}])
+def test_a_span_that_is_none_is_refused_with_our_fields(client: FlaskClient, span: Any) -> None:
+    payload = {"reportType": "analytics", "dateRange": span, "format": "json"}
+
+    answer = deliver(client, envelope(payload, job_type="generate-report"), "/api/jobs/report")
+
+    assert answer.status_code == 489
+    assert (answer.json or {})["errors"].keys() <= {"startDate", "endDate"}

@@ -247,7 +247,7 @@ def test_an_email_that_cannot_be_sent_does_not_keep_the_facts_back(
 ) -> None:
     result = handle(an_event("invoice.payment_failed", customer_email="no address"))
 
-    assert result["note"].startswith("no email: invalid payload")
+    assert result["note"].startswith("no email: Invalid job payload")
     assert state(organization)["subscription_status"] == "past_due"
 
 

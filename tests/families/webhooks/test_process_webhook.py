@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.db import db
@@ -16,6 +17,8 @@ from app.jobs import Job, JobExecution, enqueue
 from app.jobs.publisher import Message
 from app.jobs.testing import assert_idempotent, deliver, drain
 from tests.families.webhooks.conftest import EVENTS, Post, signed, stored
+from tests.support.qstash import deliver as qstash_delivers
+from tests.support.qstash import envelope
 from tests.support.sample_jobs import Effect
 
 PUSH = {"source": "github", "event": "push", "data": {"ref": "refs/heads/main"}}
@@ -198,3 +201,11 @@ def job(job_id: str) -> JobExecution:
     row = db.session.scalar(select(JobExecution).where(JobExecution.job_id == job_id))
     assert row is not None
     return row
+
+
+def test_a_webhook_of_the_public_starter_may_bring_its_signature(client: FlaskClient) -> None:
+    seen = leave_effect("push", event="push")
+    body = envelope({**PUSH, "signature": "v1=abc"}, job_type="process-webhook")
+
+    assert qstash_delivers(client, body, "/api/jobs/webhook").status_code == 200
+    assert [webhook.data for webhook in seen] == [PUSH["data"]]

@@ -1,0 +1,47 @@
+"""A handler called directly: no queue, no row, no HTTP."""
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from app.jobs import payloads
+from app.jobs.context import Job
+from app.jobs.registry import get_job_config
+
+
+def make_job(job_type: str = "test", *, seconds: float = 60, **values: Any) -> Job:
+    """Return what a handler gets besides its payload, as in a first attempt.
+
+    Its `progress` and `check` do nothing, as there is no row.
+
+    Args:
+        job_type: What `job.type` says.
+        seconds: How much time the handler has: `job.deadline`.
+        **values: Any other attribute of `Job`, such as `user_id=7` or `attempt=2`.
+    """
+    first: dict[str, Any] = {"id": str(uuid4()), "attempt": 1, "generation": 0}
+    return Job(type=job_type, expires_at=monotonic() + seconds, **{**first, **values})
+
+
+def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None:
+    """Check a payload by its schema, call the handler in the test's own session, return its result.
+
+    Nothing is committed, retried or limited in time: what the handler raises comes through, a
+    `RetryLater` or a `Continue` too.
+
+    Args:
+        job_type: A registered name.
+        payload: As for `enqueue`.
+        **values: Attributes of the job; see `make_job`.
+
+    Raises:
+        UnknownJobType, InvalidPayload: As for `enqueue`.
+    """
+    config = get_job_config(job_type)
+    given = config.schema.dump(payload) if is_dataclass(payload) else payload
+    if isinstance(given, Mapping):
+        given = dict(given)
+    values = {"seconds": config.timeout, **values}
+    return config.handler(payloads.load_given(config, given), make_job(job_type, **values))
