@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from app.jobs import recycling
 from app.jobs.errors import HandlerSilent, Interruption, JobTimeout
-from app.jobs.interruptible import is_interruptible
+from app.jobs.interruptible import is_interruptible, is_swallowing
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.02
 #: Seconds that the watch sleeps at the most.
 LONGEST = 3600.0
+#: Seconds for which a thread that has been in destructors for long is interrupted continually.
+BURST = 0.05
 #: Seconds that an interrupted handler gets to clean up before it is interrupted again.
 REPEAT_AFTER = 1.0
 #: Seconds after which a process is ended in which a handler could not be stopped; less than
@@ -112,7 +114,23 @@ class Limit:
         if self.fire(anywhere=desperate):
             self.due_at = now + REPEAT_AFTER
             return self.due_at
+        if now >= self._overdue_since + REPEAT_AFTER and self._is_swallowing():
+            self._fire_until_heard()
         return now + LOOK_EVERY
+
+    def _fire_until_heard(self) -> None:
+        """Interrupt a `__del__`, and what comes right after it: Python ignores the first.
+
+        The two threads take turns as often as can be, so that one comes between two destructors.
+        """
+        usual, end = sys.getswitchinterval(), monotonic() + BURST
+        sys.setswitchinterval(1e-6)
+        try:
+            while self.armed and monotonic() < end:
+                self.fire(anywhere=self._is_swallowing())
+                sleep(0)
+        finally:
+            sys.setswitchinterval(usual)
 
     def interrupt(self, why: type[Interruption]) -> bool:
         """Have the thread hear this as soon as may be; tell whether nothing else was on the way."""
@@ -126,6 +144,10 @@ class Limit:
             return since + END_AFTER
         # A process that was stopped for long (SIGSTOP, a paused machine) gets a moment, too.
         return max(since + LEASE_RESERVE, min(since + END_AFTER, self.lease_until - LEASE_RESERVE))
+
+    def _is_swallowing(self) -> bool:
+        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
+        return frame is not None and is_swallowing(frame, self.base)
 
     def _is_interruptible(self) -> bool:
         frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs

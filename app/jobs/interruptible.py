@@ -50,6 +50,18 @@ def is_interruptible(innermost: FrameType, base: FrameType | None) -> bool:
     return False  # not inside, or no longer
 
 
+def is_swallowing(innermost: FrameType, base: FrameType | None) -> bool:
+    """Tell whether only a `__del__` keeps an exception from being raised and heard."""
+    frame: FrameType | None = innermost
+    swallowed = False
+    while frame is not None and frame is not base:
+        swallowed = swallowed or frame.f_code.co_name == "__del__"
+        if _is_critical(frame) and frame.f_code.co_name != "__del__":
+            return False
+        frame = frame.f_back
+    return swallowed and frame is not None
+
+
 def _is_critical(frame: FrameType) -> bool:
     # What a `__del__` raises is ignored by Python, and would be lost.
     if frame.f_code.co_name == "__del__":
