@@ -22,7 +22,7 @@ MAX_RETRY_AFTER = 24 * 60 * 60
 
 # What the database quotes of a row or of a parameter: `Key (email)=(a@example.com) already exists`,
 # `invalid input syntax for type integer: "hunter2"`.
-_QUOTED = re.compile(r': "(.*)"$', re.MULTILINE | re.DOTALL)
+_QUOTED = re.compile(r': (".*")$', re.MULTILINE | re.DOTALL)
 _HIDDEN = "(hidden)"
 
 

@@ -31,7 +31,9 @@ class Deed:
 class DeedSchema(PayloadSchema[Deed]):
     model = Deed
 
-    action = fields.String(required=True, validate=lambda value: value != "exit-early" or sys.exit(3))
+    action = fields.String(
+        required=True, validate=lambda value: value != "exit-early" or sys.exit(3)
+    )
     code = fields.Integer(load_default=0, validate=validate.Range(0, 255))
 
 
