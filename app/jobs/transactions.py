@@ -42,7 +42,7 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
             return _attempt(work)
     except _Stale as stale:
         _explain(stale.error)
-        raise
+        raise stale.error from None
     except SQLAlchemyError as error:
         _explain(error)
         raise

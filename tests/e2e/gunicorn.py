@@ -1,4 +1,4 @@
-"""gunicorn with the project's settings and an app that misbehaves, to which deliveries are posted."""
+"""gunicorn with the project's settings and an app that misbehaves, and deliveries to it."""
 
 import http.client
 import json

@@ -77,6 +77,10 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
 SECRET = "hunter2-secret"
 
 
+def later(delay: Any) -> NoReturn:
+    raise RetryLater(delay)
+
+
 class OwnBaseException(BaseException):
     pass
 
@@ -220,7 +224,7 @@ def test_fault_A10_a_dataclass_is_a_result(client: FlaskClient) -> None:
 def test_fault_A10_D4_a_delay_is_seconds_a_timedelta_or_a_duration(
     client: FlaskClient, delay: Any, seconds: float
 ) -> None:
-    _, row = act(client, lambda: raising(RetryLater(delay))())
+    _, row = act(client, lambda: later(delay))
 
     assert RetryLater(delay).delay == seconds
     assert row.status == "pending"
@@ -236,7 +240,7 @@ def test_fault_A10_D4_R22_any_other_delay_is_refused_where_it_is_given(
     with pytest.raises(InvalidOption, match="RetryLater"):
         RetryLater(delay)
 
-    answer, row = act(client, lambda: raising(RetryLater(delay))())
+    answer, row = act(client, lambda: later(delay))
 
     assert (answer.status_code, row.status) == (500, "failed")
     assert row.error.startswith("InvalidOption: RetryLater: ")
