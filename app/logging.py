@@ -8,6 +8,7 @@ from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
 
 from app.jobs.context import current_job
+from app.jobs.deadline import raise_if_due
 from app.jobs.request_id import request_id_if_any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -51,7 +52,11 @@ class TextFormatter(logging.Formatter):
 
 
 def _bind(record: logging.LogRecord) -> bool:
-    """Give every line the request's id and, inside a handler, its job's."""
+    """Give every line the request's id and, inside a handler, its job's.
+
+    It is also where a handler that logs hears that its time is up, as no lock is held here.
+    """
+    raise_if_due()
     request_id = request_id_if_any()
     if request_id is not None:
         record.requestId = request_id

@@ -13,6 +13,10 @@ def _no_beat(_: dict[str, Any] | None) -> None:
     """Stand in where there is no row: in a test, or under `flask jobs run`."""
 
 
+def _no_fence() -> None:
+    """Likewise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One attempt at a job.
@@ -38,6 +42,8 @@ class Job:
     user_id: int | None = None
     organization_id: int | None = None
     beat: Beat = field(default=_no_beat, repr=False, compare=False)
+    look: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)
+    look_again: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)
 
     def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
         """Tell how far the handler has come; written at most once a second, so call it freely.
@@ -55,6 +61,17 @@ class Job:
             JobCancelled, LeaseLost: Let them pass: the work rolls back and is recorded rightly.
         """
         self.beat(None)
+
+    def fence(self) -> None:
+        """Do what `check` does, and ask the database now: call it before an effect elsewhere.
+
+        A process that was stopped for long (a paused machine, a call that blocked) learns here
+        that another has its job, before it calls out and not when it is too late.
+
+        Raises:
+            JobCancelled, LeaseLost, JobTimeout: Let them pass, as for `check`.
+        """
+        self.look()
 
     @property
     def deadline(self) -> float:

@@ -1,128 +1,301 @@
 """Time limits: the database, the handler's own clients and, last, the thread itself.
 
-The thread is interrupted as Dramatiq's TimeLimit middleware does it: another thread sets
-`JobTimeout` as its pending exception, which is raised at its next bytecode. A call that blocks in C
-(a socket read, say) is therefore only ended by a limit of its own: hand it `job.deadline`.
+A handler whose time is up hears it in the first of these ways that reaches it, and again each
+second until it has left:
+
+1. At its next statement, log line or `job.check()`, which raise by themselves (`raise_if_due`).
+2. Another thread sets `JobTimeout` as its pending exception, as Dramatiq's TimeLimit middleware
+   does; it is raised at the next bytecode. That is done only while the thread is where nothing can
+   be left half done (see `interruptible`): between taking a lock and the block that gives it back,
+   an exception leaves it taken for ever, and every thread that wants it waits with it.
+3. Where neither has helped for seconds, the process itself is to be replaced (see `recycling`): a
+   call that blocks in C hears nothing, and from here on the exception is raised wherever the
+   thread is, as the process ends anyway. It does so before the job's lease is over, so that no
+   other delivery starts beside a handler that could not be stopped.
 """
 
 import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from heapq import heappop, heappush
-from itertools import count
-from threading import Condition, Lock, Thread, get_ident
+from threading import Condition, Thread, get_ident, local
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
-from app.jobs.errors import Interruption, JobTimeout
+from app.jobs import recycling
+from app.jobs.errors import HandlerSilent, Interruption, JobTimeout
+from app.jobs.interruptible import is_interruptible, is_swallowing
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+#: Seconds between two looks at whether a thread may be interrupted where it is.
+LOOK_EVERY = 0.02
+#: Seconds that the watch sleeps at the most.
+LONGEST = 3600.0
+#: Seconds for which a thread that has been in destructors for long is interrupted continually.
+BURST = 0.05
+#: Seconds that an interrupted handler gets to clean up before it is interrupted again.
+REPEAT_AFTER = 1.0
+#: Seconds after which a process is ended in which a handler could not be stopped; less than
+#: `statements.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
+END_AFTER = 11.0
+#: Seconds before the end of a lease at which its handler is gone, one way or the other.
+LEASE_RESERVE = 3.0
 
 
-class _Limit:
-    """One handler's time.
+class Limit:
+    """One thread's time.
 
-    The handler's thread writes `armed`, the watching thread the other two. The handler takes no
-    lock after arming: an exception that arrives between taking one and the block that gives it
-    back would leave it taken for ever.
+    The thread itself writes `armed`, the watching thread `firing`. It takes no lock after arming:
+    an exception that arrives between taking one and the block that gives it back would leave it
+    taken for ever.
+
+    Attributes:
+        due_at: When it is interrupted next, on the clock of `time.monotonic`.
+        lease_until: When another delivery may have the job, on the same clock.
+        beaten_until: Likewise, where the handler has to give signs of life.
+        interrupted: An exception was set from outside, so what the thread did may be half done.
     """
 
-    def __init__(self, expires_at: float) -> None:
-        self.expires_at = expires_at
+    def __init__(self, due_at: float, about: str, lease_until: float | None) -> None:
+        self.about = about
+        self.due_at = due_at
+        self.lease_until = lease_until
+        self.beaten_until: float | None = None
+        self.why: type[Interruption] | None = JobTimeout
         self.thread_id = get_ident()
+        self.base: FrameType | None = None
         self.armed = False
         self.firing = False
-        self.fired = False
+        self.interrupted = False
+        self._overdue_since: float | None = None
+        self._told = False
 
-    def fire(self, why: type[Interruption]) -> bool:
-        """Interrupt the handler if it is still inside and nothing else has, and tell whether.
+    def fire(self, *, anywhere: bool) -> bool:
+        """Interrupt the thread if it is still inside; tell whether it will hear of it.
 
         Never called by its own thread.
         """
-        with _firing:
-            if self.firing:
-                return False
-            self.firing = True
-            if inside := self.armed:
-                _set_exception(self.thread_id, why)
-            self.fired = True
-            return inside
+        self.firing = True
+        heard = False
+        if self.armed and self.why and (anywhere or self._is_interruptible()):
+            self.interrupted = heard = True
+            _set_exception(self.thread_id, self.why)
+        self.firing = False
+        return heard
 
     def disarm(self) -> None:
-        """Leave, and take back an exception that is set but not yet raised.
+        """Take back an exception that is set but not yet raised.
 
         `fire` announces itself before it looks at `armed`, so one of the two sees the other.
         """
-        self.armed = False
-        if self.firing:
-            while not self.fired:
-                sleep(0)
+        while self.firing:
+            sleep(0)
+        if self.interrupted:
             _set_exception(self.thread_id, None)
+
+    def attend(self, now: float) -> float:
+        """Do what is due, and return when to look again."""
+        if self.beaten_until is not None and now >= self.beaten_until and self.due_at > now:
+            self.beaten_until = None
+            self.interrupt(HandlerSilent)
+        if now < self.due_at:
+            return self.due_at if self.beaten_until is None else min(self.due_at, self.beaten_until)
+        if self._overdue_since is None:
+            self._overdue_since = now
+        end_at = self._end_at(self._overdue_since)
+        if now >= end_at:
+            recycling.end(self.about)
+        desperate = now >= (self._overdue_since + end_at) / 2
+        if desperate and not self._told:
+            self._told = True
+            recycling.begin(self.about, self.thread_id, seconds=end_at - now)
+        if self.fire(anywhere=desperate):
+            self.due_at = now + REPEAT_AFTER
+            return self.due_at
+        if now >= self._overdue_since + REPEAT_AFTER and self._is_swallowing():
+            self._fire_until_heard()
+        return now + LOOK_EVERY
+
+    def _fire_until_heard(self) -> None:
+        """Interrupt a `__del__`, and what comes right after it: Python ignores the first.
+
+        The two threads take turns as often as can be, so that one comes between two destructors.
+        """
+        usual, end = sys.getswitchinterval(), monotonic() + BURST
+        sys.setswitchinterval(1e-6)
+        try:
+            while self.armed and monotonic() < end:
+                self.fire(anywhere=self._is_swallowing())
+                sleep(0)
+        finally:
+            sys.setswitchinterval(usual)
+
+    def interrupt(self, why: type[Interruption]) -> bool:
+        """Have the thread hear this as soon as may be; tell whether nothing else was on the way."""
+        if not self.armed or self._overdue_since is not None:
+            return False
+        self.why, self.due_at = why, monotonic()
+        return True
+
+    def _end_at(self, since: float) -> float:
+        if self.lease_until is None:
+            return since + END_AFTER
+        # A process that was stopped for long (SIGSTOP, a paused machine) gets a moment, too.
+        return max(since + LEASE_RESERVE, min(since + END_AFTER, self.lease_until - LEASE_RESERVE))
+
+    def _is_swallowing(self) -> bool:
+        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
+        return frame is not None and is_swallowing(frame, self.base)
+
+    def _is_interruptible(self) -> bool:
+        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
+        return frame is not None and is_interruptible(frame, self.base)
+
+
+class _Silence(Limit):
+    """Time for what cannot be interrupted, such as our own statements: only the process ends."""
+
+    def __init__(self, due_at: float, about: str) -> None:
+        super().__init__(due_at, about, lease_until=None)
+        self.why = None
+
+    def interrupt(self, why: type[Interruption]) -> bool:  # noqa: ARG002 - as its base has it
+        return False
 
 
 class _Watch:
-    """One daemon thread that interrupts handlers whose time is up, started by the first of them.
+    """One daemon thread that attends to all limits, started by the first of them.
 
     Threads do not survive a fork, so a forked worker's first handler starts another.
     """
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._heap: list[tuple[float, int, _Limit]] = []
-        self._order = count()
+        self._sleeps_until = 0.0
+        self._asked = False
         self._thread: Thread | None = None
 
-    def add(self, limit: _Limit) -> None:
+    def expect(self, moment: float) -> None:
+        """See that the watch looks at that moment. Not for a thread that may be interrupted."""
         with self._changed:
-            heappush(self._heap, (limit.expires_at, next(self._order), limit))
             if self._thread is None or not self._thread.is_alive():
+                self._sleeps_until = 0.0
                 self._thread = Thread(target=self._run, name="jobs-deadline", daemon=True)
                 self._thread.start()
-            if self._heap[0][2] is limit:
+            if self._sleeps_until == 0.0:  # it is looking just now, and may have passed this one
+                self._asked = True
+            elif moment < self._sleeps_until:
                 self._changed.notify()
 
     def _run(self) -> None:
         while True:
+            now = monotonic()
+            look_at = min((limit.attend(now) for limit in list(_running)), default=now + LONGEST)
             with self._changed:
-                left = self._heap[0][0] - monotonic() if self._heap else None
-                if left is None or left > 0:
-                    self._changed.wait(left)
-                    continue
-                limit = heappop(self._heap)[2]
-            limit.fire(JobTimeout)
+                left = look_at - monotonic()
+                if left > 0 and not self._asked:
+                    self._sleeps_until = look_at
+                    self._changed.wait(min(left, LONGEST))
+                    self._sleeps_until = 0.0
+                self._asked = False
 
 
 _watch = _Watch()
-_firing = Lock()
-_running: set[_Limit] = set()
+_running: set[Limit] = set()
+_own = local()
 
 
 @contextmanager
-def time_limit(expires_at: float) -> Iterator[None]:
+def time_limit(
+    expires_at: float,
+    *,
+    about: str = "a handler",
+    lease_until: float | None = None,
+    beaten_until: float | None = None,
+) -> Iterator[Limit]:
     """Raise `JobTimeout` in the calling thread if it is still inside at `expires_at`.
 
     Args:
         expires_at: On the clock of `time.monotonic`.
+        about: What is limited, for the log.
+        lease_until: On the same clock: by then the thread has left, or the process ends.
+        beaten_until: Likewise when to raise `HandlerSilent`, unless `beaten` puts that off.
     """
-    limit = _Limit(expires_at)
-    _watch.add(limit)
+    limit, outer = Limit(expires_at, about, lease_until), _innermost()
+    limit.beaten_until = beaten_until
+    limit.base = sys._getframe(2)  # noqa: SLF001 - the `with` is there, and contextlib between
+    _running.add(limit)
+    _watch.expect(min(expires_at, beaten_until or expires_at))
     try:
-        _running.add(limit)
+        _own.limit = limit
         limit.armed = True
-        if monotonic() >= expires_at:  # the watch may have come by before it was armed
+        if monotonic() >= expires_at:
             raise JobTimeout
-        yield
+        yield limit
     finally:
-        # The exception may arrive on the way to this, too, though only once; and here rather than
-        # in a function, as the entry of one is where Python raises it, before any `try` in it.
+        # First of all, and by an assignment, at which Python raises nothing: from here on no other
+        # exception is set. The last may still arrive, though only once; and here rather than in a
+        # function, as the entry of one is where Python raises it, before any `try` in it.
+        limit.armed = False
         while limit in _running:
             try:
                 limit.disarm()
+                _own.limit = outer
+                limit.base = None
                 _running.discard(limit)
             except Interruption:
                 continue
 
 
+@contextmanager
+def no_silence(seconds: float, about: str) -> Iterator[None]:
+    """Replace the process if the caller is still inside after so many seconds.
+
+    For what waits for the database on behalf of a delivery: a server that falls silent without
+    closing its connections is never noticed otherwise.
+    """
+    limit = _Silence(monotonic() + seconds, about)
+    _running.add(limit)
+    _watch.expect(limit.due_at)
+    try:
+        yield
+    finally:
+        _running.discard(limit)
+
+
+def raise_if_due() -> None:
+    """Raise here and now what the calling thread is due, if anything.
+
+    Called where a handler comes by often and nothing is half done: before a statement, before a
+    line is logged, in `job.check()`.
+    """
+    limit = _innermost()
+    if limit is None or not limit.armed or limit.why is None or monotonic() < limit.due_at:
+        return
+    limit.due_at = monotonic() + REPEAT_AFTER
+    raise limit.why
+
+
+def beaten(until: float) -> None:
+    """Note a sign of life of the calling thread's handler, which has the job until then."""
+    limit = _innermost()
+    if limit is not None and limit.beaten_until is not None:
+        limit.beaten_until = until
+
+
 def interrupt_all(why: type[Interruption]) -> int:
     """Raise `why` in every handler that runs in this process; return how many that interrupts."""
-    return sum(limit.fire(why) for limit in list(_running))
+    interrupted = sum(limit.interrupt(why) for limit in list(_running))
+    if interrupted:
+        _watch.expect(0.0)
+    return interrupted
+
+
+def _innermost() -> Limit | None:
+    limit: Limit | None = getattr(_own, "limit", None)
+    return limit
 
 
 def _set_exception(thread_id: int, exception: type[Interruption] | None) -> None:

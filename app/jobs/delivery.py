@@ -1,6 +1,7 @@
 """A verified request, read as a job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -8,7 +9,7 @@ from flask import request
 from marshmallow import ValidationError
 
 from app.jobs import jsonb, payloads
-from app.jobs.errors import InvalidDelivery
+from app.jobs.errors import DatabaseUnavailable, DeliveryError, InvalidDelivery
 from app.jobs.leases import Claim
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope, EnvelopeSchema
@@ -22,6 +23,8 @@ class Delivery:
 
     Attributes:
         payload: What the job type's schema loaded, for the handler.
+        broken: What it raised instead, where that is a bug of its own and no verdict.
+        arrived_at: On the clock of `time.monotonic`; no lease begins before.
         envelope: The JSON as it came, for the row of a job that nobody here enqueued.
         retried: How often QStash tried before.
     """
@@ -34,6 +37,8 @@ class Delivery:
     message_id: str | None
     schedule_id: str | None
     retried: int
+    broken: BaseException | None = None
+    arrived_at: float = field(default_factory=monotonic)
 
     def claim(self, config: JobConfig) -> Claim:
         return Claim(
@@ -80,9 +85,11 @@ def parse(config: JobConfig) -> Delivery:
     if envelope.type != config.type:
         message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"
         raise InvalidDelivery(message, job_id=job_id)
+    payload, broken = _payload(config, envelope, job_id)
     return Delivery(
         job_id=job_id,
-        payload=payloads.read(config, envelope, job_id),
+        payload=payload,
+        broken=broken,
         envelope=raw,
         user_id=envelope.metadata.user_id,
         organization_id=envelope.metadata.organization_id,
@@ -90,6 +97,18 @@ def parse(config: JobConfig) -> Delivery:
         schedule_id=request.headers.get("Upstash-Schedule-Id"),
         retried=retried(),
     )
+
+
+def _payload(
+    config: JobConfig, envelope: Envelope, job_id: str
+) -> tuple[Any, BaseException | None]:
+    """Load the payload; a bug in a validator is kept, to fail the attempt as a handler's would."""
+    try:
+        return payloads.read(config, envelope, job_id), None
+    except (DeliveryError, DatabaseUnavailable):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a validator may raise anything
+        return None, error
 
 
 def retried() -> int:

@@ -11,7 +11,7 @@ from threading import Event, Timer
 from types import FrameType
 from typing import Any
 
-from app.jobs import deadline
+from app.jobs import deadline, recycling
 from app.jobs.errors import ShuttingDown
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,12 @@ def begin(grace: float) -> None:
 
 
 def at_sigterm(grace: float) -> None:
-    """Begin when the process gets SIGTERM, before what is installed for it already."""
+    """Begin when the process gets SIGTERM, before what is installed for it already.
+
+    For the process of a server that starts another when one ends: from here on it is ended when it
+    cannot be trusted any more (see `recycling`).
+    """
+    recycling.allow()
     previous: Any = signal.getsignal(signal.SIGTERM)
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ JobsError
 │   └── IllegalTransition     a state change that the state machine does not know
 ├── ActionRefused             a manual action on all jobs that nobody asked for
 ├── ScaffoldRefused           a new job type that cannot be written
+├── HandlerExited             run by hand, it raised what is no `Exception`
 ├── DatabaseUnavailable       nothing was recorded
 └── HandlerError              what a handler raises to say what should happen next
     ├── PermanentError        do not retry
@@ -28,12 +29,14 @@ BaseException
     ├── JobTimeout            its time is up
     ├── JobCancelled          somebody cancelled it
     ├── LeaseLost             another delivery has taken it over
+    │   └── HandlerSilent     or may, as the handler gave no sign of life
     └── ShuttingDown          its process is told to stop
 
 Raised without a message, an error says its docstring.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 
@@ -120,6 +123,10 @@ class ScaffoldRefused(JobsError):
     """The new job type cannot be written as asked for."""
 
 
+class HandlerExited(JobsError):
+    """The handler raised what would end the process, such as `SystemExit`."""
+
+
 class DatabaseUnavailable(JobsError):
     """The database cannot be reached, so nothing was enqueued."""
 
@@ -135,9 +142,16 @@ class PermanentError(HandlerError):
 class RetryLater(HandlerError):
     """The job should run again after `delay` seconds; this spends none of QStash's retries."""
 
-    def __init__(self, delay: float, message: str | None = None) -> None:
-        self.delay = delay
-        super().__init__(message)
+    def __init__(self, delay: float | timedelta | str, message: str | None = None) -> None:
+        """Check the delay: seconds, a timedelta, or a QStash duration such as "1m30s".
+
+        Raises:
+            InvalidOption: It is none of these, negative, or more than ten years.
+        """
+        from app.jobs import options  # noqa: PLC0415 - which imports this
+
+        self.delay = options.wait("RetryLater", delay)
+        super().__init__(message or f"asked to run again in {self.delay:g} s")
 
 
 class Continue(HandlerError):
@@ -165,6 +179,10 @@ class JobCancelled(Interruption):
 
 class LeaseLost(Interruption):
     """Another delivery has taken the job over; raised by `job.progress()` and `job.check()`."""
+
+
+class HandlerSilent(LeaseLost):
+    """The handler gave no sign of life for so long that its lease ran out."""
 
 
 class ShuttingDown(Interruption):

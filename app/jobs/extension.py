@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from app.jobs import discovery, dispatcher, request_id, routes, status, timer
+from app.jobs import discovery, dispatcher, last_guard, request_id, routes, status, timer
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
@@ -108,6 +108,7 @@ class Jobs:
         app.extensions["jobs"] = State(
             JobRegistry(), _publisher(app.config), _background(app), families
         )
+        last_guard.init_app(app)
         request_id.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)

@@ -3,7 +3,8 @@
 from time import monotonic
 from typing import Any
 
-from app.jobs import leases
+from app.jobs import leases, statements
+from app.jobs.deadline import beaten, raise_if_due
 from app.jobs.errors import JobCancelled, LeaseLost
 from app.jobs.leases import Lease
 from app.jobs.transactions import in_transaction
@@ -23,20 +24,38 @@ class Heartbeat:
         self._lease = lease
         self._seconds = seconds
         self._next = 0.0
+        self._looked_at = monotonic()
         self._told_the_end = False
         self.unwritten: dict[str, Any] | None = None
 
     def __call__(self, progress: dict[str, Any] | None) -> None:
+        raise_if_due()
         self.unwritten = progress or self.unwritten
         if not self._is_first_end(progress) and monotonic() < self._next:
             return
         progress, self.unwritten = self.unwritten, None
+        self._ask(progress)
+
+    def look(self) -> None:
+        """Ask now whether the lease is still ours, and keep it."""
+        raise_if_due()
+        self._ask(None)
+
+    def look_again(self) -> None:
+        """Do so unless the last time was just now: cheap enough for every flush."""
+        if monotonic() >= self._looked_at + EVERY:
+            self.look()
+
+    def _ask(self, progress: dict[str, Any] | None) -> None:
+        asked_at = monotonic()
         cancelled = in_transaction(lambda tx: leases.beat(tx, self._lease, progress, self._seconds))
-        self._next = monotonic() + EVERY
+        self._looked_at = monotonic()
+        self._next = self._looked_at + EVERY
         if cancelled is None:
             raise LeaseLost
         if cancelled:
             raise JobCancelled
+        beaten(asked_at + self._seconds + statements.LEASE_MARGIN)
 
     def _is_first_end(self, progress: dict[str, Any] | None) -> bool:
         """Tell whether all is done, once: what the handler does after that may take long."""

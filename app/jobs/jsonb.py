@@ -2,20 +2,37 @@
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
 from typing import Any
+from uuid import UUID
+
+#: What is kept of an error: enough to see what it was, whatever it quotes.
+MAX_TEXT_BYTES = 16 * 1024
+_CUT = " … (cut)"
 
 # An escaped NUL: an odd number of backslashes before `u0000`.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def dumps(value: Any) -> str:
+def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
     """Encode as JSON, without the NaN and Infinity that Python would allow.
+
+    Args:
+        value: What to encode.
+        default: Says in JSON values what is none, or raises `TypeError`.
 
     Raises:
         ValueError: The value cannot be said in JSON or cannot be stored.
     """
     try:
-        encoded = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        encoded = json.dumps(
+            value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=default
+        )
         encoded.encode()
     except UnicodeEncodeError as error:
         raise ValueError("text must not contain unpaired surrogates") from error
@@ -37,6 +54,31 @@ def loads(encoded: str) -> Any:
 def clean_text(text: str) -> str:
     """Return the text with what cannot be stored replaced."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def bounded(text: str, limit: int = MAX_TEXT_BYTES) -> str:
+    """Do the same, and cut what is longer than `limit` bytes, saying so."""
+    text = clean_text(text[: limit + 1])
+    if len(encoded := text.encode()) <= limit:
+        return text
+    return encoded[: limit - len(_CUT.encode())].decode(errors="ignore") + _CUT
+
+
+def said(value: Any) -> Any:
+    """Say in JSON values what handlers like to return; for `dumps`."""
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal | UUID | PurePath):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _refuse_constant(name: str) -> None:

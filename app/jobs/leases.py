@@ -73,6 +73,7 @@ class Row:
     dead: bool
     lease_left: float | None
     handed_over: bool
+    max_retries: int | None
 
     @property
     def is_final(self) -> bool:

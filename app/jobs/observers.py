@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from flask import Flask, current_app
 
+from app.jobs.errors import Interruption
 from app.jobs.leases import Lease
 from app.jobs.publisher import Message
 
@@ -26,10 +27,14 @@ class Step:
     Attributes:
         seconds: How long it took.
         error: The class of what it failed with.
+        exception: What it failed with, where that is an exception; with what is hidden from logs
+            (sealed fields, values in the database's messages) it is one that says the same
+            without it, of the class `JobFailed`.
     """
 
     seconds: float = field(default=0.0, init=False)
     error: str | None = field(default=None, init=False)
+    exception: BaseException | None = field(default=None, init=False, repr=False)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -123,7 +128,9 @@ def tell(event: Event) -> None:
     for observer in current_app.extensions["jobs"].observers:
         try:
             observer(event)
-        except Exception:
+        except Interruption:
+            raise  # of the handler that this happens in; no observer's own
+        except BaseException:
             log.exception("[jobs] An observer failed")
 
 
@@ -134,8 +141,8 @@ def observed(step: S) -> Iterator[S]:
     tell(Began(step))
     try:
         yield step
-    except Exception as error:
-        step.error = type(error).__name__
+    except BaseException as error:
+        step.error, step.exception = type(error).__name__, error
         raise
     finally:
         step.seconds = monotonic() - start

@@ -89,6 +89,18 @@ def normalise(config: JobConfig, given: Options) -> dict[str, Any]:
 
 def seconds(name: str, value: Any) -> int:
     """Return a duration in whole seconds, rounded up: QStash counts no finer."""
+    return ceil(_seconds(name, value))
+
+
+def wait(name: str, value: Any) -> float:
+    """Return a delay in seconds, as it was given, of ten years at the most."""
+    result = _seconds(name, value)
+    if result > LONGEST:
+        raise InvalidOption(f"{name}: {value!r} is more than ten years")
+    return result
+
+
+def _seconds(name: str, value: Any) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, str):
@@ -101,7 +113,7 @@ def seconds(name: str, value: Any) -> int:
         raise InvalidOption(f"{name}: {value!r} is no duration; give seconds or a timedelta")
     if not 0 <= value < float("inf"):
         raise InvalidOption(f"{name}: {value!r} is not a time from now on; give 0 or more seconds")
-    return ceil(value)
+    return value
 
 
 def available_at(options: Mapping[str, Any]) -> datetime | None:
@@ -132,10 +144,7 @@ def _refuse_contradictions(asked: Mapping[str, Any]) -> None:
 
 
 def _delay(name: str, value: Any) -> int:
-    result = seconds(name, value)
-    if result > LONGEST:
-        raise InvalidOption(f"{name}: {value!r} is more than ten years")
-    return result
+    return ceil(wait(name, value))
 
 
 def _timeout(name: str, value: Any) -> int:

@@ -1,13 +1,13 @@
 """What a handler's return or exception means, as a value; `answers` tells QStash."""
 
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
-from app.jobs import jsonb
+from app.jobs import failures, jsonb
 from app.jobs.errors import (
     Continue,
+    HandlerSilent,
     Interruption,
     JobCancelled,
     JobTimeout,
@@ -16,10 +16,8 @@ from app.jobs.errors import (
     RetryLater,
     ShuttingDown,
 )
-from app.jobs.redaction import scrub
 
 MAX_RESULT_BYTES = 64 * 1024
-MAX_TRACEBACK_CHARS = 16 * 1024
 #: Seconds after which QStash should try again what could not be done just now.
 RETRY_SOON = 5
 #: Seconds after which a job that its process had to let go is delivered again.
@@ -47,6 +45,7 @@ class Failed:
         permanent: No further attempt can help.
         retry_after: Seconds after which QStash should try again, where the error knows.
         dead: No attempt will follow, also where another could have helped.
+        exception: What was raised, for logs and error trackers; see `failures.tell`.
     """
 
     kind: str
@@ -55,6 +54,7 @@ class Failed:
     permanent: bool
     retry_after: float | None = None
     dead: bool = False
+    exception: BaseException | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +104,24 @@ def of(handle: Callable[[], Any], *, after: dict[str, Any] | None) -> Completed 
 
 
 def completed(result: Any) -> Completed:
-    """Check a handler's result.
+    """Check a handler's result, and say in JSON what has a usual form there.
 
     Raises:
-        PermanentError: It is not a dict of JSON values, or None.
+        PermanentError: It is not a dict of values that can be said in JSON, or None.
     """
     if result is None:
         return Completed(None)
+    if is_dataclass(result) and not isinstance(result, type):
+        result = jsonb.said(result)
     if not isinstance(result, dict):
         raise PermanentError(f"a handler returns a dict or None, not {type(result).__name__}")
     try:
-        size = len(jsonb.dumps(result).encode())
+        encoded = jsonb.dumps(result, default=jsonb.said)
     except ValueError as error:
         raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
-    return Completed(result if size <= MAX_RESULT_BYTES else {"truncated": True, "bytes": size})
+    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
+        return Completed({"truncated": True, "bytes": size})
+    return Completed(jsonb.loads(encoded))
 
 
 def continued(asked: Continue, *, after: dict[str, Any] | None) -> Continued:
@@ -145,22 +149,22 @@ def continued(asked: Continue, *, after: dict[str, Any] | None) -> Continued:
     return Continued(state)
 
 
-def failed(error: Exception) -> Failed | Rescheduled:
+def failed(error: BaseException) -> Failed | Rescheduled:
     """Read what a handler raised."""
     if isinstance(error, RetryLater):
-        return Rescheduled(delay=error.delay, error=jsonb.clean_text(scrub(str(error))))
+        return Rescheduled(delay=error.delay, error=failures.message(error))
     return failure(error)
 
 
-def failure(error: Exception) -> Failed:
-    # Scrubbed before it is cut to its length, or half a secret might be left at the cut.
-    trace = scrub("".join(traceback.format_exception(error))[-2 * MAX_TRACEBACK_CHARS :])
+def failure(error: BaseException) -> Failed:
+    told = failures.tell(error)
     return Failed(
         kind=type(error).__name__,
-        error=jsonb.clean_text(scrub(f"{type(error).__name__}: {error}")),
-        traceback=jsonb.clean_text(trace[-MAX_TRACEBACK_CHARS:]),
+        error=told.error,
+        traceback=told.traceback,
         permanent=isinstance(error, PermanentError),
-        retry_after=getattr(error, "retry_after", None),
+        retry_after=failures.retry_after(error),
+        exception=told.exception,
     )
 
 
@@ -169,18 +173,37 @@ def interrupted(why: Interruption, timeout: float) -> Outcome:
     match why:
         case JobCancelled():
             return Cancelled()
+        case HandlerSilent():
+            return silent(why)
         case LeaseLost():
             return Lost()
         case ShuttingDown():
-            message = "the process was told to stop before the handler had finished"
-            return Rescheduled(delay=RELEASE_DELAY, error=message, kind="released")
+            return released("the process was told to stop before the handler had finished")
         case _:
-            return timed_out(timeout)
+            return timed_out(timeout, why)
 
 
-def timed_out(seconds: float) -> Failed:
+def released(
+    why: str = "the process was told to stop before the handler was called",
+) -> Rescheduled:
+    """Put the job back at no cost of its retries."""
+    return Rescheduled(delay=RELEASE_DELAY, error=why, kind="released")
+
+
+def timed_out(seconds: float, why: BaseException | None = None) -> Failed:
+    """Say that the time was up, and where in the handler that was."""
     message = f"the handler was stopped after its timeout of {seconds:g} s"
-    return Failed(JobTimeout.__name__, message, traceback="", permanent=False)
+    where = failures.tell(why).traceback if why else ""
+    return Failed(JobTimeout.__name__, message, where, permanent=False, exception=why)
+
+
+def silent(why: HandlerSilent) -> Failed:
+    message = (
+        "the handler gave no sign of life for longer than its heartbeat, so another delivery could "
+        "have begun beside it: call job.progress() or job.check() more often"
+    )
+    where = failures.tell(why).traceback
+    return Failed(HandlerSilent.__name__, message, where, permanent=False, exception=why)
 
 
 def gave_up(asked: Rescheduled, times: int) -> Failed:

@@ -104,6 +104,7 @@ def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> O
     log.log(
         logging.ERROR if last else logging.WARNING,
         "[jobs] Job processing failed",
+        exc_info=done.exception,
         extra={**about(config, lease, timing), "error": done.error, "dead": last},
     )
     if last:
@@ -113,7 +114,8 @@ def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> O
 
 def _reschedule(config: JobConfig, lease: Lease, done: Rescheduled, timing: Timing) -> Outcome:
     """Put the job back and publish it anew; a job that asks for it for ever is stopped."""
-    if lease.reschedules >= current_app.config["JOBS_MAX_RESCHEDULES"]:
+    asked = done.kind == "rescheduled"  # by the handler, not by a stop of the process
+    if asked and lease.reschedules >= current_app.config["JOBS_MAX_RESCHEDULES"]:
         return _failure(config, lease, outcome.gave_up(done, lease.reschedules), timing)
     db.session.rollback()
     message = in_transaction(lambda tx: leases.reschedule(tx, lease, done, timing, config.endpoint))

@@ -70,7 +70,7 @@ LOOK = text(
     f"""
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,
-           {HANDED_OVER} AS handed_over
+           {HANDED_OVER} AS handed_over, max_retries
       FROM job_executions WHERE job_id = :job_id
     """  # noqa: S608 - likewise
 )

@@ -6,21 +6,31 @@ from typing import TypeVar
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.db import db
+from app.jobs.connections import READ_ONLY, sqlstate
 from app.jobs.errors import DatabaseUnavailable
 
 T = TypeVar("T")
+
+#: Errors of PostgreSQL that are no fault of the statement: it stops or starts (57P…), has no
+#: connection left, or no room on its disk; or this one is a standby now, and only read from.
+_OUTAGES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "53100", READ_ONLY})
+#: The class of errors of the connection itself.
+_CONNECTION = "08"
+#: Two transactions were in each other's way: this one was undone, and may simply be done again.
+_COLLISIONS = frozenset({"40001", "40P01"})
 
 
 def in_transaction(work: Callable[[Connection], T]) -> T:
     """Run `work` and commit.
 
-    A pooled connection may have died since its last use (PostgreSQL restarted), which only its
-    next statement shows. Nothing was committed then, so the work is done once more on a new one:
-    cheaper than asking every connection beforehand whether it is alive.
+    A pooled connection may have died since its last use (PostgreSQL restarted), or lead to what
+    is only a standby now, which only its next statement shows. Nothing was committed then, so the
+    work is done once more on a new one: cheaper than asking every connection beforehand whether it
+    is alive. So it is after a deadlock.
 
     Raises:
         DatabaseUnavailable: The database cannot be reached, or has no such table.
@@ -32,7 +42,7 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
             return _attempt(work)
     except _Stale as stale:
         _explain(stale.error)
-        raise
+        raise stale.error from None
     except SQLAlchemyError as error:
         _explain(error)
         raise
@@ -51,15 +61,27 @@ def explained() -> Iterator[None]:
 def _explain(error: SQLAlchemyError) -> None:
     cause = getattr(error, "orig", None) or error
     reason = str(cause).strip().split("\n", 1)[0]
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    if _is_outage(error):
         raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
     if isinstance(cause, UndefinedTable | UndefinedColumn):
         message = f"the database is not migrated ({reason}); run `flask db upgrade`"
         raise DatabaseUnavailable(message) from error
 
 
+def _is_outage(error: SQLAlchemyError) -> bool:
+    """Tell whether the database is away, rather than at odds with the statement."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = sqlstate(error.orig)
+    if state is None:  # not the server's own words: it could not be reached, or is gone
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return state in _OUTAGES or state.startswith(_CONNECTION)
+
+
 class _Stale(Exception):
-    """The connection was dead before the work changed anything."""
+    """The work changed nothing, for no fault of its own."""
 
     def __init__(self, error: DBAPIError) -> None:
         self.error = error
@@ -70,7 +92,7 @@ def _attempt(work: Callable[[Connection], T]) -> T:
         try:
             result = work(connection)
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or sqlstate(error.orig) in _COLLISIONS:
                 raise _Stale(error) from error
             raise
         connection.commit()

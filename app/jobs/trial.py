@@ -8,10 +8,10 @@ from uuid import uuid4
 from flask import current_app
 
 from app.db import db
-from app.jobs import outcome, payloads, redaction, sealing
+from app.jobs import failures, outcome, payloads, redaction, sealing
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import time_limit
-from app.jobs.errors import JobTimeout, PermanentError
+from app.jobs.errors import HandlerExited, JobTimeout, PermanentError
 from app.jobs.outcome import Completed, Continued
 from app.jobs.registry import JobConfig, get_job_config
 
@@ -24,10 +24,20 @@ def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None
     Raises:
         UnknownJobType, InvalidPayload: As for `enqueue`.
         PermanentError: The handler ran out of time, or went on for ever.
+        HandlerExited: It raised what is no `Exception`, such as `SystemExit`.
         Exception: Whatever the handler raises.
     """
     config = get_job_config(job_type)
     redaction.remember(sealing.clear_texts(config.sealed, payload))
+    try:
+        return _run_legs(config, payload)
+    except (Exception, KeyboardInterrupt):  # the latter is whoever sits at the terminal
+        raise
+    except BaseException as error:
+        raise HandlerExited(failures.tell(error).error) from error
+
+
+def _run_legs(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any] | None:
     loaded = payloads.load_given(config, payload)
     job_id, state = str(uuid4()), None
     for leg in count(1):

@@ -7,6 +7,7 @@ envelopes say `"version": n`; without it they are of version 1.
 from copy import deepcopy
 from typing import Any
 
+from app.jobs import failures
 from app.jobs.errors import DiscoveryError, InvalidDelivery, NewerPayload
 from app.jobs.registry import JobConfig
 
@@ -59,9 +60,9 @@ def upgrade(
             payload = config.upgrades[step](payload)
             if not isinstance(payload, dict):
                 raise TypeError(f"it returned no dict but {type(payload).__name__}")  # noqa: TRY301 - refused like all else
-        except Exception as error:  # noqa: BLE001 - a function of the author's may raise anything
+        except BaseException as error:  # noqa: BLE001 - a function of the author's may raise anything
             message = f"the payload cannot be upgraded from version {step} to {step + 1}"
-            errors = {"payload": [f"{type(error).__name__}: {error}"]}
+            errors = {"payload": [failures.tell(error).error]}
             raise InvalidDelivery(message, errors, job_id=job_id) from None
     return payload
 

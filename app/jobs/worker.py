@@ -7,18 +7,20 @@
 """
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
+from flask import request
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import answers, executions, leases, outcome, republish, versions
+from app.jobs import answers, executions, jsonb, leases, outcome, republish, statements, versions
 from app.jobs.answers import Answer
 from app.jobs.context import Job, current_job
-from app.jobs.deadline import time_limit
+from app.jobs.deadline import Limit, no_silence, time_limit
 from app.jobs.delivery import Delivery, parse, retried
 from app.jobs.drain import is_draining
 from app.jobs.errors import (
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 #: Seconds after the deadline at which the thread is interrupted: the database's limit and those of
 #: the handler's clients come first, as they leave their connections whole.
 INTERRUPT_AFTER = 0.5
+#: Seconds after which a claim or a record counts as stuck: the database has fallen silent.
+SILENT_AFTER = 20
 
 
 def deliver(config: JobConfig) -> Answer:
@@ -51,8 +55,6 @@ def deliver(config: JobConfig) -> Answer:
 
 
 def _answer(config: JobConfig) -> Answer:
-    if is_draining():
-        return answers.busy("this process is about to stop")
     try:
         return _deliver(config)
     except DatabaseUnavailable as error:
@@ -69,9 +71,13 @@ def _deliver(config: JobConfig) -> Answer:
     4. Record: its work and its outcome, if the lease is still ours.
     5. Answer: done, try again, or never again.
     """
+    what = f"{config.type} {request.headers.get('Upstash-Message-Id', '')}".rstrip()
     try:
-        delivery = parse(config)
-        lease = _claim(config, delivery)
+        with no_silence(SILENT_AFTER, f"the claim of {what}"):
+            delivery = parse(config)
+            if is_draining() and _has_tries_left(config, delivery):
+                return answers.busy("this process is about to stop")
+            lease = _claim(config, delivery)
     except InvalidDelivery as error:
         return _refuse(config, error)
     except NewerPayload as error:
@@ -80,7 +86,28 @@ def _deliver(config: JobConfig) -> Answer:
     if isinstance(lease, Answer):
         return lease
     done, timing = _observed(config, delivery, lease)
-    return answers.answer(lease.job_id, record(config, lease, done, timing))
+    with no_silence(SILENT_AFTER, f"the record of {what}"):
+        return answers.answer(lease.job_id, _recorded(config, lease, done, timing))
+
+
+def _has_tries_left(config: JobConfig, delivery: Delivery) -> bool:
+    """Tell whether QStash comes again after a 503, which costs it one of its tries."""
+    row = in_transaction(lambda tx: leases.look(tx, delivery.job_id))
+    retries = config.retries if row is None or row.max_retries is None else row.max_retries
+    return delivery.retried < retries
+
+
+def _recorded(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome:
+    """Record the outcome; if that cannot be done, record that."""
+    try:
+        return record(config, lease, done, timing)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        failed = outcome.failure(error)
+        said = {**about(config, lease, timing), "error": failed.error}
+        log.error("[jobs] Outcome cannot be recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
+        return record(config, lease, failed, timing)
 
 
 def _claim(config: JobConfig, delivery: Delivery) -> Lease | Answer:
@@ -123,31 +150,61 @@ def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:
 def _observed(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
     with observed(Executing(job_type=config.type, lease=lease)) as step:
         done, timing = _execute(config, delivery, lease)
-        step.error = done.kind if isinstance(done, Failed) else None
+        if isinstance(done, Failed):
+            step.error, step.exception = done.kind, done.exception
     return done, timing
 
 
 def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
     """Run the handler; whatever it does is an outcome."""
+    if is_draining():
+        return outcome.released(), Timing(started_at=datetime.now(UTC), duration_ms=0)
     beat = Heartbeat(lease, config.heartbeat or lease.timeout)
     job = _job(config, delivery, lease, beat)
     log.info("[jobs] Processing job", extra=about(config, lease))
     started_at, start = datetime.now(UTC), monotonic()
     running = current_job.set(job)
+    limit: Limit | None = None
     try:
-        with time_limit(job.expires_at + INTERRUPT_AFTER):
+        with _limit(config, delivery, lease, job) as limit:
             done: Outcome = replace(_run(config, delivery, job), progress=beat.unwritten)
     except Interruption as why:
         done = outcome.interrupted(why, lease.timeout)
-    except Exception as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
+    except BaseException as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
         done = outcome.failed(error)
     finally:
         current_job.reset(running)
+    if limit is not None and limit.interrupted:
+        _drop_connection()
     return done, Timing(started_at=started_at, duration_ms=round((monotonic() - start) * 1000))
+
+
+def _limit(
+    config: JobConfig, delivery: Delivery, lease: Lease, job: Job
+) -> AbstractContextManager[Limit]:
+    """Bound the handler by its deadline, and both by the lease."""
+    margin = delivery.arrived_at + statements.LEASE_MARGIN
+    return time_limit(
+        job.expires_at + INTERRUPT_AFTER,
+        about=f"{config.type} {job.id}",
+        lease_until=margin + lease.timeout,
+        beaten_until=None if config.heartbeat is None else margin + config.heartbeat,
+    )
+
+
+def _drop_connection() -> None:
+    """Leave the connection of a handler that was interrupted: what it did may be half done."""
+    try:
+        db.session().invalidate()
+    except Exception:
+        log.exception("[jobs] Session of an interrupted handler thrown away")
+        db.session.registry.clear()
 
 
 def _run(config: JobConfig, delivery: Delivery, job: Job) -> Completed | Continued:
     """Call the handler; its work goes to the database before its time is up."""
+    if delivery.broken is not None:
+        raise delivery.broken
     done = outcome.of(lambda: config.handler(delivery.payload, job), after=job.state)
     db.session.flush()
     return done
@@ -167,6 +224,8 @@ def _job(config: JobConfig, delivery: Delivery, lease: Lease, beat: Heartbeat) -
         user_id=lease.user_id,
         organization_id=lease.organization_id,
         beat=beat,
+        look=beat.look,
+        look_again=beat.look_again,
     )
 
 
@@ -175,7 +234,8 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Answer:
     about = {"jobId": error.job_id, "type": config.type, "error": str(error)}
     log.warning("[jobs] Delivery refused", extra={**about, "errors": error.errors})
     if error.job_id is not None:
-        job_id, reason = error.job_id, f"{error}: {flatten(error.errors)}".removesuffix(": ")
+        said = f"{error}: {flatten(error.errors)}".removesuffix(": ")
+        job_id, reason = error.job_id, jsonb.bounded(said)
         if in_transaction(lambda tx: executions.mark_dead(tx, job_id, reason)):
             tell(Died(config.type))
     return answers.refuse(str(error), errors=error.errors)
@@ -188,3 +248,11 @@ def _limit_statements(_: Session, __: SessionTransaction, connection: Connection
     if job is not None:
         milliseconds = max(1, round(job.deadline * 1000))
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+
+
+@event.listens_for(db.session, "before_flush")
+def _notice_a_lost_lease(*_: object) -> None:
+    """Stop before more work goes to the database, if another delivery has the job by now."""
+    job = current_job.get()
+    if job is not None:
+        job.look_again()

@@ -1,5 +1,6 @@
 """The thread's time limit: raised inside, never afterwards."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -63,6 +64,45 @@ def test_an_exception_set_on_the_way_out_neither_arrives_later_nor_leaves_anythi
             spin(0.0005)
 
     assert not deadline._running
+
+
+def test_fault_R1_a_limit_that_a_destructor_swallows_comes_again() -> None:
+    """Python ignores what is raised in a `__del__`, and here is hardly anything else."""
+    code = """if True:
+        import time
+        from app.jobs.deadline import END_AFTER, time_limit
+        from app.jobs.errors import JobTimeout
+
+        class Slow:
+            def __del__(self):
+                end = time.monotonic() + 0.2
+                while time.monotonic() < end:
+                    pass
+
+        start = time.monotonic()
+        try:
+            with time_limit(start + 0.05):
+                while True:
+                    Slow()
+        except JobTimeout:
+            print(time.monotonic() - start < END_AFTER)
+    """
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout == "True\n"
+
+
+def test_fault_R1_a_limit_that_the_handler_swallows_comes_again() -> None:
+    def stubborn() -> None:
+        for _ in range(2):
+            with suppress(JobTimeout):
+                spin(30)
+        spin(30)
+
+    with pytest.raises(JobTimeout), time_limit(time.monotonic() + 0.02):
+        stubborn()
 
 
 @contextmanager

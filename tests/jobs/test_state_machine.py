@@ -12,6 +12,7 @@ from contextvars import Context
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from flask import Flask
@@ -41,9 +42,13 @@ from app.jobs import (
     enqueue,
 )
 from app.jobs.filters import Filter
+from app.jobs.leases import Lease, Timing
 from app.jobs.maintenance import sweep
 from app.jobs.models import JobExecution
+from app.jobs.outcome import Failed, Outcome
 from app.jobs.publisher import Message
+from app.jobs.recorder import record
+from app.jobs.registry import JobConfig
 from app.jobs.testing import rows
 from app.jobs.testing.accepting import AcceptingPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
@@ -259,7 +264,7 @@ class Machine(RuleBasedStateMachine):
             end(job, outcome)
 
         headers = {"upstash_message_id": message, "upstash_retried": str(retried)}
-        with scripted_by(run):
+        with scripted_by(run), mortal_process():
             try:
                 answer = self.post("/api/jobs/scripted", self.body, **headers)
             except Crash:
@@ -269,6 +274,19 @@ class Machine(RuleBasedStateMachine):
     def post(self, path: str, body: Any, **headers: str) -> TestResponse:
         """Post apart from the handler that may be running in this thread."""
         return Context().run(partial(deliver, self.app.test_client(), body, path, **headers))
+
+
+@contextmanager
+def mortal_process() -> Iterator[None]:
+    """Let a handler's `Crash` end the delivery before anything is recorded, as a death would."""
+
+    def unless_dead(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome:
+        if isinstance(done, Failed) and done.kind == Crash.__name__:
+            raise Crash
+        return record(config, lease, done, timing)
+
+    with patch("app.jobs.worker.record", unless_dead):
+        yield
 
 
 @contextmanager

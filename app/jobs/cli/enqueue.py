@@ -9,12 +9,11 @@ import psycopg
 from flask import json
 from sqlalchemy.exc import OperationalError
 
-from app.jobs import dispatcher, show
+from app.jobs import dispatcher, failures, show
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 from app.jobs.cli.job_type import JobType
 from app.jobs.cli.numbers import Id
-from app.jobs.errors import InvalidPayload, UnknownJobType
-from app.jobs.redaction import scrub
+from app.jobs.errors import HandlerExited, InvalidPayload, UnknownJobType
 from app.jobs.trial import run_handler
 
 
@@ -80,10 +79,12 @@ def run_job(job_type: str, payload: Any, as_json: bool) -> None:
         result = run_handler(job_type, payload)
     except (UnknownJobType, InvalidPayload):
         raise
+    except HandlerExited as error:
+        raise click.ClickException(str(error)) from error
     except Exception as error:
         if _is_away(error):
             raise
-        raise click.ClickException(scrub(f"{type(error).__name__}: {error}")) from error
+        raise click.ClickException(failures.tell(error).error) from error
     print_json(result) if as_json else click.echo(json.dumps(result, indent=2))
 
 

@@ -1,0 +1,70 @@
+"""Where a thread may be interrupted from outside without leaving something half done."""
+
+from types import FrameType
+
+#: Code that takes locks, hands out connections or writes what must be whole; nothing that runs
+#: beneath it is interrupted. With all their submodules.
+_CRITICAL = (
+    "concurrent.futures",
+    "importlib",
+    "logging",
+    "multiprocessing",
+    "prometheus_client",
+    "psycopg",
+    "psycopg_pool",
+    "queue",
+    "sqlalchemy.engine.base",
+    "sqlalchemy.engine.default",
+    "sqlalchemy.orm.session",
+    "sqlalchemy.orm.state_changes",
+    "sqlalchemy.pool",
+    "sqlalchemy.util",
+    "threading",
+    "weakref",
+    "_weakrefset",
+)
+#: Ours, likewise.
+_OURS = tuple(
+    f"{__package__}.{name}"
+    for name in ("background", "deadline", "dispatcher", "executions", "heartbeat", "leases",
+                 "outbox", "publisher", "recorder", "transactions")
+)  # fmt: skip
+_ALL = frozenset({*_CRITICAL, *_OURS})
+_ROOTS = tuple(f"{name}." for name in sorted(_ALL))
+
+#: What is interrupted just here would never begin, or end, the block it stands for.
+_ON_THE_WAY = frozenset({"contextlib"})
+
+
+def is_interruptible(innermost: FrameType, base: FrameType | None) -> bool:
+    """Tell whether an exception may be raised in `innermost`, looking outwards up to `base`."""
+    if innermost.f_globals.get("__name__") in _ON_THE_WAY:
+        return False
+    frame: FrameType | None = innermost
+    while frame is not None:
+        if _is_critical(frame):
+            return False
+        if frame is base:
+            return True
+        frame = frame.f_back
+    return False  # not inside, or no longer
+
+
+def is_swallowing(innermost: FrameType, base: FrameType | None) -> bool:
+    """Tell whether only a `__del__` keeps an exception from being raised and heard."""
+    frame: FrameType | None = innermost
+    swallowed = False
+    while frame is not None and frame is not base:
+        swallowed = swallowed or frame.f_code.co_name == "__del__"
+        if _is_critical(frame) and frame.f_code.co_name != "__del__":
+            return False
+        frame = frame.f_back
+    return swallowed and frame is not None
+
+
+def _is_critical(frame: FrameType) -> bool:
+    # What a `__del__` raises is ignored by Python, and would be lost.
+    if frame.f_code.co_name == "__del__":
+        return True
+    module = frame.f_globals.get("__name__") or ""
+    return module in _ALL or module.startswith(_ROOTS)
