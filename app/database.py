@@ -1,19 +1,47 @@
 """The engine: which database, and how it is pooled."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from flask import Flask
+from psycopg.abc import Buffer
+from psycopg.types.datetime import TimestamptzLoader
+from sqlalchemy import event
 
 from app.db import db
 
 CONNECT_TIMEOUT = 5
+#: A day from the calendar's ends, so that they exist in every time zone.
+FIRST_MOMENT = datetime(1, 1, 2, tzinfo=UTC)
+LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def init_app(app: Flask) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app)
     db.init_app(app)
+    with app.app_context():
+        event.listen(db.engine, "connect", _read_any_moment)
+
+
+class _Moments(TimestamptzLoader):
+    """Reads a moment beyond Python's calendar as the calendar's beginning or end.
+
+    PostgreSQL's is longer and knows infinity. As an error, one such value would be the end of every
+    query that has its row among others.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            is_early = bytes(data).startswith(b"-") or bytes(data).endswith(b"BC")
+            return FIRST_MOMENT if is_early else LAST_MOMENT
+
+
+def _read_any_moment(connection: psycopg.Connection[Any], _: object) -> None:
+    connection.adapters.register_loader("timestamptz", _Moments)
 
 
 def _options(app: Flask) -> dict[str, Any]:

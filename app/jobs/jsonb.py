@@ -4,6 +4,10 @@ import json
 import re
 from typing import Any
 
+#: How deeply values may be nested. What one caller can just read, another cannot, as Python's limit
+#: is that of the whole stack: so this one leaves room for any stack of ours.
+MAX_DEPTH = 600
+
 # An escaped NUL: an odd number of backslashes before `u0000`.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -23,6 +27,8 @@ def dumps(value: Any) -> str:
         raise ValueError(str(error)) from error
     if _NUL.search(encoded):
         raise ValueError("text must not contain NUL characters")
+    if encoded.count("[") + encoded.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
     return encoded
 
 
@@ -34,9 +40,44 @@ def loads(encoded: str) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def clean(value: Any) -> Any:
+    """Return what `loads` gave, with what cannot be stored replaced.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
+    try:
+        return _clean(value)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return clean_text(value)
+        case list():
+            return [_clean(item) for item in value]
+        case dict():
+            return {clean_text(key): _clean(item) for key, item in value.items()}
+    return value
+
+
 def clean_text(text: str) -> str:
     """Return the text with what cannot be stored replaced."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list | tuple)]:
+        depth += 1
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth
 
 
 def _refuse_constant(name: str) -> None:

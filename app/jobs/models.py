@@ -60,6 +60,12 @@ class JobExecution(Base):
             "status in ('pending', 'processing', 'completed', 'failed', 'cancelled')",
             name="status",
         ),
+        # PostgreSQL's calendar is longer than Python's: a moment beyond it could be written, but
+        # not read back, and with it no list and no sweep that has the row among others.
+        CheckConstraint(
+            "available_at >= '1970-01-01 00:00:00+00' AND available_at < '9000-01-01 00:00:00+00'",
+            name="available_at",
+        ),
         Index("idx_job_executions_status", "status"),
         # Each filter of a list has one that gives its jobs newest first, so that a page of it takes
         # the same time however many jobs there are.

@@ -17,6 +17,9 @@ from app.jobs.registry import FlowControl, JobConfig
 
 #: Seconds; QStash takes less, how much is up to the plan.
 LONGEST = 10 * 365 * 24 * 60 * 60
+#: How long ago `not_before` may be: a moment that just passed means "at once", one of another
+#: century is a mistake, and one at the edge of the calendar cannot be read back from the database.
+OLDEST = timedelta(days=365)
 
 Duration = int | float | timedelta | str
 
@@ -27,7 +30,7 @@ class Options(TypedDict, total=False):
     Attributes:
         delay: When to deliver: seconds, a timedelta, or a QStash duration such as "1m30s".
             (The TypeScript starter counts milliseconds.)
-        not_before: When to deliver, as an aware datetime.
+        not_before: When to deliver, as an aware datetime, at most ten years from now.
         retries: How often QStash delivers again after a failure.
         retry_delay: QStash's expression for the wait before a retry, in milliseconds, such as
             "1000 * (1 + retried)".
@@ -146,8 +149,12 @@ def _count(name: str, value: Any) -> int:
 
 
 def _moment(name: str, value: Any) -> str:
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidOption(f"{name}: {value!r} is not an aware datetime; add a time zone")
+    now = datetime.now(UTC)
+    if not now - OLDEST <= value <= now + timedelta(seconds=LONGEST):
+        said = value.isoformat()
+        raise InvalidOption(f"{name}: {said} is not within a year ago and ten years from now")
     return value.isoformat()
 
 

@@ -136,7 +136,7 @@ def test_a_running_handler_may_end_first(client: FlaskClient, rows: Rows) -> Non
 
 def test_a_job_whose_process_died_keeps_the_lost_attempt(client: FlaskClient, rows: Rows) -> None:
     lease = {"lease_token": str(uuid4()), "lease_expires_at": text("now() - interval '1 s'")}
-    job_id = recorded(rows, status="processing", **lease)
+    job_id = recorded(rows, status="processing", retry_count=3, **lease)
 
     call_back(client, report(envelope({"action": "x"}, jobId=job_id)))
 

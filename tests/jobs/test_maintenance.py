@@ -130,7 +130,7 @@ def test_qstash_away_ends_the_sweep_and_loses_nothing(rows: Rows, cli: FlaskCliR
 def test_a_refusal_is_dead(app: Flask, rows: Rows) -> None:
     job_id = left_behind(rows)
     with canned_server() as server:
-        server.status, server.body = 412, '{"error": "quota exceeded"}'
+        server.status, server.body = 413, '{"error": "quota exceeded"}'
         away = _publisher({**app.config, "QSTASH_URL": server.url})
         app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=away)
         report = sweep()

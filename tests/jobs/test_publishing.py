@@ -9,7 +9,7 @@ from flask import Flask
 from qstash import QStash
 
 from app.db import db
-from app.jobs import FlowControl, JobExecution, enqueue, schedule
+from app.jobs import FlowControl, JobExecution, enqueue, outbox, schedule
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.publisher import Message
 
@@ -95,17 +95,19 @@ def test_flow_control_reaches_qstash(qstash: QStash) -> None:
     row, message = published(qstash, flow_control=limit)
 
     flow = message.flow_control
-    assert (flow.key, flow.rate, flow.period, flow.parallelism) == ("tenant-1", 5, 10, 2)
+    own = outbox.publisher().own("tenant-1")
+    assert (flow.key, flow.rate, flow.period, flow.parallelism) == (own, 5, 10, 2)
     assert row.options["flow_control"]["key"] == "tenant-1"
 
 
 def test_a_queue_delivers_in_order(qstash: QStash) -> None:
-    qstash.queue.upsert("orders", paused=True)
+    own = outbox.publisher().own("orders")
+    qstash.queue.upsert(own, paused=True)
 
     row = row_of(enqueue("sample", GOOD, queue="orders"))
 
     assert row.message_id is not None
-    assert qstash.message.get(row.message_id).queue == "orders"
+    assert qstash.message.get(row.message_id).queue == own
     assert row.queue == "orders"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from tests.support.sample_jobs import Sample, SampleSchema
 
 pytestmark = pytest.mark.usefixtures("only_maintenance")
 
-MAINTENANCE = "code.jobs-maintenance"
+OWN = sha256(BASE_URL.encode()).hexdigest()[:8]
+MAINTENANCE = f"code.{OWN}.jobs-maintenance"
 Declare = Callable[..., None]
 
 
@@ -58,9 +60,9 @@ def test_a_declared_schedule_is_installed(
 ) -> None:
     declare("0 3 * * *", Sample("none"), timezone="Europe/Berlin", retries=1, name="late")
 
-    assert ("create", "code.nightly.late") in sync(cli)
+    assert ("create", f"code.{OWN}.nightly.late") in sync(cli)
 
-    found = qstash.schedule.get("code.nightly.late")
+    found = qstash.schedule.get(f"code.{OWN}.nightly.late")
     assert (found.cron, found.retries) == ("CRON_TZ=Europe/Berlin 0 3 * * *", 1)
     assert json.loads(found.body or "")["payload"] == {"action": "none", "count": 0}
     assert sync(cli) == []
@@ -73,10 +75,10 @@ def test_only_what_differs_is_changed(
     sync(cli)
 
     declare("0 3 * * *", {"action": "echo"})
-    assert sync(cli) == [("update", "code.nightly")]
+    assert sync(cli) == [("update", f"code.{OWN}.nightly")]
     declare("0 4 * * *", {"action": "echo"})
-    assert sync(cli) == [("update", "code.nightly")]
-    assert qstash.schedule.get("code.nightly").cron == "0 4 * * *"
+    assert sync(cli) == [("update", f"code.{OWN}.nightly")]
+    assert qstash.schedule.get(f"code.{OWN}.nightly").cron == "0 4 * * *"
 
 
 def test_what_the_code_no_longer_declares_is_deleted(
@@ -86,7 +88,7 @@ def test_what_the_code_no_longer_declares_is_deleted(
     sync(cli)
     del app.blueprints["clock"]
 
-    assert sync(cli) == [("delete", "code.nightly")]
+    assert sync(cli) == [("delete", f"code.{OWN}.nightly")]
     assert [found.schedule_id for found in qstash.schedule.list()] == [MAINTENANCE]
 
 

@@ -136,7 +136,7 @@ def test_a_message_that_fails_in_a_batch_is_asked_for_alone(app: Flask) -> None:
 
 def test_a_refusal_after_the_commit_does_not_break_it(app: Flask) -> None:
     with canned_server() as server:
-        server.status, server.body = 401, '{"error": "invalid token"}'
+        server.status, server.body = 400, '{"error": "invalid token"}'
         use(app, server)
         job_id = within()
         db.session.commit()
