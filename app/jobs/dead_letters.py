@@ -156,7 +156,7 @@ def record(connection: Connection, letter: DeadLetter) -> Verdict:
 
 def _never_seen(connection: Connection, letter: DeadLetter) -> Verdict:
     """Record the job, dead as it is, unless it is unknown only because somebody deleted it."""
-    if memory.was_deleted(connection, letter.job_id):
+    if memory.deleted(connection, [letter.job_id]):
         return Verdict()
     executions.create_job_execution(connection, letter.row)
     return Verdict(changed=True, dead=True)

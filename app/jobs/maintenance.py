@@ -207,10 +207,15 @@ def unsettled(page: Sequence["DlqMessage"]) -> list[DeadLetter]:
     All of a job's: of two of one job, either may be the one that the row waits for.
     """
     letters = list(_jobs(page))
-    found = {"job_ids": [letter.job_id for letter in letters]}
-    rows = in_transaction(lambda tx: tx.execute(upkeep.STANDING, found).all())
+    job_ids = [letter.job_id for letter in letters]
+    rows = in_transaction(lambda tx: tx.execute(upkeep.STANDING, {"job_ids": job_ids}).all())
     standing = {str(row.job_id): row for row in rows}
-    return [letter for letter in letters if _concerns(letter, standing.get(letter.job_id))]
+    deleted = in_transaction(lambda tx: memory.deleted(tx, job_ids))
+    return [
+        letter
+        for letter in letters
+        if letter.job_id not in deleted and _concerns(letter, standing.get(letter.job_id))
+    ]
 
 
 def _jobs(page: Sequence["DlqMessage"]) -> Iterator[DeadLetter]:
@@ -257,6 +262,7 @@ def _batches(report: Report, kind: Upkeep, **given: Any) -> Iterator[Sequence[Ro
             found, rows, bad = batch.take_each()
             aside += bad
             report.set_aside += bad.values()
+        aside += [row.id for row in rows]  # once in a sweep, also where no grace is given
         if rows:
             yield rows
         if found < BATCH:

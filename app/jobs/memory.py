@@ -54,7 +54,7 @@ class SpentToken(Base):
     expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
 
 
-_WAS_DELETED = text("SELECT 1 FROM deleted_jobs WHERE job_id = CAST(:job_id AS uuid)")
+_DELETED = text("SELECT job_id FROM deleted_jobs WHERE job_id = ANY(CAST(:job_ids AS uuid[]))")
 
 # DO UPDATE, which changes nothing: it waits for a rival's commit and returns the rival's job.
 _SPEND = text(
@@ -72,8 +72,9 @@ _FORGET: Sequence[str] = (
 )
 
 
-def was_deleted(connection: Connection, job_id: str) -> bool:
-    return connection.execute(_WAS_DELETED, {"job_id": job_id}).first() is not None
+def deleted(connection: Connection, job_ids: Sequence[str]) -> set[str]:
+    """Return those of the jobs that somebody deleted."""
+    return set(map(str, connection.execute(_DELETED, {"job_ids": list(job_ids)}).scalars()))
 
 
 def spend(connection: Connection, token: Token, job_id: str) -> bool:

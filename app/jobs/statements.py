@@ -23,15 +23,20 @@ HANDED_OVER = """
         AND kept->>'outcome' IN ('continued', 'rescheduled', 'released') LIMIT 1)
 """
 
-#: A dead job is run again where a person has QStash redrive it: by a message that is unknown here.
-#: Its id comes by a header that anybody who has seen a delivery can change, so the token must be of
-#: after the job's death, and none that brought an attempt.
+#: Whether this delivery's token has brought an attempt by another message. The message's id comes
+#: by a header that nobody signs: whoever has seen a delivery could send it again as a new message.
+_FORGED = """
+    EXISTS (SELECT FROM jsonb_array_elements(attempts) AS kept
+             WHERE kept->>'delivered_by' = :delivered_by
+               AND kept->>'message_id' IS DISTINCT FROM CAST(:message_id AS text))
+"""
+
+#: A dead job is run again where a person has QStash redrive it: by a message that is unknown here,
+#: and by a token of after the job's death, as what came before was signed before.
 _REDRIVEN = """
     CAST(:message_id AS text) <> coalesce(message_id, '')
     AND NOT attempts @> jsonb_build_array(
             jsonb_build_object('message_id', CAST(:message_id AS text)))
-    AND NOT attempts @> jsonb_build_array(
-            jsonb_build_object('delivered_by', CAST(:delivered_by AS text)))
     AND CAST(:issued_at AS float8) >= extract(epoch FROM date_trunc('second', dead_at))
 """
 
@@ -70,7 +75,7 @@ CLAIM = text(
                AND coalesce(lease_expires_at,
                             started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
                             '-infinity') < now())
-       AND {HANDED_OVER} IS NULL
+       AND {HANDED_OVER} IS NULL AND NOT {_FORGED}
     RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
               retry_count AS retried,
               user_id, organization_id,
