@@ -35,16 +35,22 @@ def upgrade():
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_deleted_jobs")),
+        if_not_exists=True,
     )
-    op.create_index("idx_deleted_jobs_deleted_at", "deleted_jobs", ["deleted_at"])
+    op.create_index(
+        "idx_deleted_jobs_deleted_at", "deleted_jobs", ["deleted_at"], if_not_exists=True
+    )
     op.create_table(
         "spent_tokens",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_spent_tokens")),
+        if_not_exists=True,
     )
-    op.create_index("idx_spent_tokens_expires_at", "spent_tokens", ["expires_at"])
+    op.create_index(
+        "idx_spent_tokens_expires_at", "spent_tokens", ["expires_at"], if_not_exists=True
+    )
     op.execute(f"ALTER TABLE job_executions DROP CONSTRAINT IF EXISTS {NAME}")
     op.execute(f"ALTER TABLE job_executions ADD CONSTRAINT {NAME} CHECK ({HOLDS}) NOT VALID")
     with op.get_context().autocommit_block():

@@ -30,6 +30,9 @@ from app.jobs import (
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import State, _publisher
 from app.jobs.maintenance import sweep
+from app.jobs.publisher import MARGIN
+from app.jobs.statements import LEASE_MARGIN
+from app.jobs.worker import INTERRUPT_AFTER
 from tests.support.http_server import Canned, canned_server
 from tests.support.sample_jobs import Sample, sample
 
@@ -366,3 +369,10 @@ def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
     qstash.body = f"[{PUBLISHED}]"
     assert sweep(grace=0).published == 1
     assert row_of(job_id).message_id == "msg_7"
+
+
+def test_fault_A4_qstash_waits_longer_than_the_handler_may_take(qstash: Canned) -> None:
+    enqueue("sample", GOOD, timeout=30)
+
+    assert qstash.headers[0]["Upstash-Timeout"] == "40s"
+    assert LEASE_MARGIN > MARGIN > INTERRUPT_AFTER

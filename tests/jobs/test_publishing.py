@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from qstash import QStash
 from app.db import db
 from app.jobs import FlowControl, JobExecution, enqueue, outbox, schedule
 from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.extension import _publisher
 from app.jobs.publisher import Message
 
 GOOD = {"action": "none"}
@@ -164,3 +166,30 @@ def test_a_schedule_of_the_same_id_replaces_the_first(qstash: QStash) -> None:
         schedule("sample", cron, GOOD, schedule_id="nightly")
 
     assert [found.cron for found in qstash.schedule.list()] == ["0 4 * * *"]
+
+
+@pytest.mark.parametrize("namespace", ["", "staging"])
+def test_fault_A2_queues_and_flow_control_keys_are_the_apps_own(
+    app: Flask, qstash: QStash, namespace: str
+) -> None:
+    app.config["JOBS_NAMESPACE"] = namespace
+    ours = _publisher(app.config)
+    theirs = _publisher({**app.config, "BASE_URL": "https://other.example.com"})
+
+    assert (ours.own("resend") == theirs.own("resend")) == bool(namespace)
+    assert ours.own("resend") == (
+        "staging.resend"
+        if namespace
+        else f"{sha256(b'https://app.example.com').hexdigest()[:8]}.resend"
+    )
+
+
+def test_fault_A2_so_are_those_of_schedules(app: Flask, qstash: QStash) -> None:
+    limit = FlowControl(key="k", rate=1)
+    own = outbox.publisher().own
+
+    first = schedule("sample", "0 3 * * *", GOOD, flow_control=limit)
+    second = schedule("sample", "0 3 * * *", GOOD, queue="q")
+
+    assert qstash.schedule.get(first).flow_control.key == own("k")  # type: ignore[union-attr]
+    assert qstash.schedule.get(second).queue == own("q")
