@@ -91,6 +91,16 @@ RESCUE = Upkeep(
     ).columns(payload=JSONB, options=JSONB),
 )
 
+# What waits to be published: how many, up to a cap, and for how many seconds the first.
+UNPUBLISHED = text(
+    """
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+      FROM (SELECT created_at FROM job_executions
+             WHERE status = 'pending' AND published_at IS NULL AND max_retries IS NOT NULL
+             ORDER BY created_at LIMIT :cap) AS waiting
+    """
+)
+
 # Only what QStash may have given up by now; each part has an index of its own.
 OLDEST_WAITING = text(
     """
