@@ -11,6 +11,7 @@ from psycopg.types.datetime import TimestamptzLoader
 from sqlalchemy import event
 
 from app.db import db
+from app.jobs import jsonb
 
 CONNECT_TIMEOUT = 5
 #: A day from the calendar's ends, so that they exist in every time zone.
@@ -46,7 +47,11 @@ def _read_any_moment(connection: psycopg.Connection[Any], _: object) -> None:
 
 def _options(app: Flask) -> dict[str, Any]:
     # All of them are kept once opened: one more connection costs more than one that idles.
-    options: dict[str, Any] = {"pool_size": app.config["DATABASE_POOL_SIZE"], "max_overflow": 0}
+    options: dict[str, Any] = {
+        "pool_size": app.config["DATABASE_POOL_SIZE"],
+        "max_overflow": 0,
+        "json_deserializer": jsonb.read,
+    }
     if app.config["SQLALCHEMY_DATABASE_URI"]:
         return {**options, "connect_args": _connect_args(app)}
     # Only development comes here. The server is started by the first connection, so that a

@@ -18,6 +18,8 @@ def dumps(value: Any) -> str:
     Raises:
         ValueError: The value cannot be said in JSON or cannot be stored.
     """
+    if isinstance(value, Unreadable):
+        raise ValueError(value["unreadable"])  # noqa: TRY004 - it is the value that is wrong
     try:
         encoded = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         encoded.encode()
@@ -30,6 +32,21 @@ def dumps(value: Any) -> str:
     if encoded.count("[") + encoded.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise ValueError("nested too deeply")
     return encoded
+
+
+class Unreadable(dict[str, Any]):
+    """Stands in for a value of the database that Python cannot read; cannot be written again."""
+
+
+def read(encoded: str | bytes) -> Any:
+    """Decode what the database gave: numbers and depths without end are JSON, too.
+
+    As an error, one such value would be the end of every query that has its row among others.
+    """
+    try:
+        return json.loads(encoded)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(unreadable=str(error))
 
 
 def loads(encoded: str) -> Any:

@@ -21,6 +21,7 @@ from qstash import QStash
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from app.api import keys
 from app.db import db
 from app.jobs import (
     PublishUnavailable,
@@ -654,3 +655,45 @@ def test_fault_K2_what_is_turned_away_for_ever_is_dead_in_the_end(
         assert deliver(client, told, CALLBACK).status_code == 200
 
     assert rows[job_id].dead_at is not None
+
+
+#: What another writer of the table, or a person, could leave in a row.
+STRANGE = [
+    "options = '[1]'",
+    """options = '{"headers": 5}'""",
+    "attempts = '5'",
+    """attempts = '{"a": 1}'""",
+    "attempts = '[5, {}]'",
+    "payload = '5'",
+    "payload = 'null'",
+    """payload = '{"payload": {}, "metadata": 5, "sealed": 5}'""",
+    "payload = jsonb_build_object('n', repeat('9', 5000)::numeric)",
+    "payload = (repeat('[', 3000) || repeat(']', 3000))::jsonb",
+    "result = (repeat('[', 3000) || repeat(']', 3000))::jsonb",
+    "progress = '5'",
+    """progress = '{"done": "x", "total": [], "note": 5}'""",
+    "created_at = 'infinity'",
+    "updated_at = '-infinity'",
+    "status = 'processing', lease_expires_at = '-infinity', attempts = '{}'",
+    "status = 'failed', dead_at = 'infinity'",
+    "max_retries = -5, legs = -1, generation = -1",
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_fault_R3_no_strange_row_stops_a_sweep_or_a_list(
+    cli: FlaskCliRunner, client: FlaskClient, rows: Rows, qstash: QStash, strange: str
+) -> None:
+    first, bad, last = [left_behind(rows) for _ in range(3)]
+    change = f"UPDATE job_executions SET {strange} WHERE job_id = :job_id"  # noqa: S608 - ours
+    db.session.execute(text(change), {"job_id": bad})
+    db.session.commit()
+
+    for command in ("reconcile --dry-run", "sweep", "list", "check", "health", f"show {bad}"):
+        result = cli.invoke(args=["jobs", *command.split()])
+        assert isinstance(result.exception, SystemExit | None), command
+    key = {"Authorization": f"Bearer {keys.create('test', keys.SCOPES)[0]}"}
+    for path in ("/api/jobs", f"/api/jobs/{bad}"):
+        assert client.get(path, headers=key).status_code == 200, path
+    assert rows[first].published_at
+    assert rows[last].published_at
