@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import click
 from environs import Env, EnvValidationError
-from marshmallow.validate import Length, OneOf, Range
+from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from app import config_operations, config_security
 from app.config_checks import are_keys, is_database, is_rate, is_storage, is_store, is_url
@@ -53,6 +53,9 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _PUBLISH = ("inline", "background")
 _FORMATS = ("auto", "json", "text")
 _ONE_OF = "{input} is none of {choices}."
+_NAMESPACE = Regexp(
+    r"[A-Za-z0-9_-]{0,40}$", error="may have only letters, digits, '-' and '_', 40 at most."
+)
 _NOT_EMPTY = Length(min=1, error="is empty.")
 
 
@@ -159,6 +162,7 @@ def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     sweep_every = defaults["JOBS_SWEEP_EVERY"]
     return {
         "JOBS_PUBLISH": env.str("JOBS_PUBLISH", "inline", validate=OneOf(_PUBLISH, error=_ONE_OF)),
+        "JOBS_NAMESPACE": env.str("JOBS_NAMESPACE", "", validate=_NAMESPACE),
         "JOBS_GRACE": env.float("JOBS_GRACE", 20.0, validate=above_zero),
         "JOBS_PUBLISH_TIMEOUT": env.float("JOBS_PUBLISH_TIMEOUT", 5.0, validate=above_zero),
         "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),

@@ -1,12 +1,17 @@
 """The engine: which database, and how it is pooled."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from flask import Flask
+from psycopg.abc import Buffer
+from psycopg.types.datetime import TimestamptzLoader
+from sqlalchemy import event
 
 from app.db import db
+from app.jobs import jsonb
 
 #: Seconds, but for the last, which libpq takes in milliseconds. A server that vanishes without
 #: closing its connections (a failover, a cut network) is noticed after 25 s when it should answer,
@@ -23,11 +28,35 @@ LIMITS = {
 POOL_TIMEOUT = 10
 #: Seconds after which a connection is replaced when it is next used.
 POOL_RECYCLE = 1800
+#: A day from the calendar's ends, so that they exist in every time zone.
+FIRST_MOMENT = datetime(1, 1, 2, tzinfo=UTC)
+LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def init_app(app: Flask) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app)
     db.init_app(app)
+    with app.app_context():
+        event.listen(db.engine, "connect", _read_any_moment)
+
+
+class _Moments(TimestamptzLoader):
+    """Reads a moment beyond Python's calendar as the calendar's beginning or end.
+
+    PostgreSQL's is longer and knows infinity. As an error, one such value would be the end of every
+    query that has its row among others.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            is_early = bytes(data).startswith(b"-") or bytes(data).endswith(b"BC")
+            return FIRST_MOMENT if is_early else LAST_MOMENT
+
+
+def _read_any_moment(connection: psycopg.Connection[Any], _: object) -> None:
+    connection.adapters.register_loader("timestamptz", _Moments)
 
 
 def _options(app: Flask) -> dict[str, Any]:
@@ -39,6 +68,7 @@ def _options(app: Flask) -> dict[str, Any]:
         "pool_recycle": POOL_RECYCLE,
         # What a statement was given may be anybody's address or password: errors do not quote it.
         "hide_parameters": True,
+        "json_deserializer": jsonb.read,
     }
     if app.config["SQLALCHEMY_DATABASE_URI"]:
         return {**options, "connect_args": _connect_args(app)}

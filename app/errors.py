@@ -69,6 +69,10 @@ def _bad_request(error: Exception) -> Response:
 
 def _unavailable(error: Exception) -> Response:
     log.error("Service unavailable", extra={"error": str(error)})
+    job_ids = getattr(error, "job_ids", ())
+    if job_ids:
+        said = "The answer to the commit was lost: the jobs may have been recorded."
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, said, jobIds=list(job_ids))
     return problem(HTTPStatus.SERVICE_UNAVAILABLE)
 
 

@@ -109,3 +109,34 @@ def definition(index: str) -> str:
     query = text("SELECT indexdef FROM pg_indexes WHERE indexname = :index")
     with db.engine.connect() as connection:
         return str(connection.execute(query, {"index": index}).scalar_one())
+
+
+def test_fault_D14_R3_rows_beyond_the_calendar_are_mended(empty_app: Flask) -> None:
+    """Also where the first run was broken off before it was noted as done."""
+    flask_migrate.upgrade("migrations", revision="0010")
+    moments = ["20000-01-01", "0050-01-01 BC", "infinity", "-infinity", "2026-11-28"]
+    for _ in range(2):
+        with connected() as connection:
+            connection.execute("ALTER TABLE job_executions DROP CONSTRAINT IF EXISTS " + CALENDAR)
+            for moment in moments:
+                connection.execute(INSERT_DUE, [uuid4(), moment])
+        flask_migrate.stamp("migrations", revision="0010")
+        flask_migrate.upgrade("migrations", revision="0011")
+
+    found = text(
+        "SELECT available_at::date::text, count(*) FROM job_executions GROUP BY 1 ORDER BY 1"
+    )
+    with db.engine.connect() as connection:
+        days = dict(map(tuple, connection.execute(found)))
+        valid = connection.scalar(
+            text("SELECT convalidated FROM pg_constraint WHERE conname = :name"),
+            {"name": CALENDAR},
+        )
+    assert (days, valid) == ({"1970-01-01": 4, "2026-11-28": 2, "8999-12-31": 4}, True)
+
+
+CALENDAR = "ck_job_executions_available_at"
+INSERT_DUE = """
+    INSERT INTO job_executions (job_id, job_type, payload, available_at)
+    VALUES (%s, 'sample', '{}', %s)
+"""

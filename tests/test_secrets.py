@@ -128,7 +128,7 @@ def jobs_that_fail(app: Flask) -> str:
     with pytest.raises(InvalidPayload) as caught:
         enqueue("send-letter", {"to": "x", "link": f"{LINK}&bad"})
     with canned_server() as qstash, refusing(app, qstash.url):
-        qstash.status = 401
+        qstash.status = 400
         with pytest.raises(PublishRefused) as refused:
             enqueue("send-letter", {"to": "x", "link": LINK})
     return "".join([*answers, str(caught.value), str(refused.value)])

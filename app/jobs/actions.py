@@ -61,9 +61,12 @@ _CANCEL = text(
 
 _DELETE = text(
     f"""
-    {_TAKEN}
-    DELETE FROM job_executions AS job USING taken WHERE job.id = taken_id
-    RETURNING job.job_id, old_status, old_message_id
+    {_TAKEN},
+    deleted AS (DELETE FROM job_executions AS job USING taken WHERE job.id = taken_id
+                RETURNING job.job_id, old_status, old_message_id),
+    remembered AS (INSERT INTO deleted_jobs (job_id) SELECT job_id FROM deleted
+                   ON CONFLICT (job_id) DO UPDATE SET deleted_at = now())
+    SELECT * FROM deleted
     """  # noqa: S608 - likewise
 )
 
@@ -112,8 +115,9 @@ def cancel(wanted: Filter, *, by: str) -> Done:
 def delete(wanted: Filter, *, by: str) -> Done:
     """Delete jobs in a final state: completed, cancelled or dead.
 
-    With the row goes the knowledge that the job has run: should QStash deliver it again, it would
-    run again. Delete what is old.
+    QStash's dead letters stay where they are, but do not bring a deleted job back. With the row
+    goes the knowledge that the job has run: should QStash deliver it again, it would run again.
+    Delete what is old.
 
     Raises:
         ActionRefused: An empty filter.

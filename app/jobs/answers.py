@@ -35,6 +35,11 @@ OUTCOMES = (
 )
 
 
+BUSY = 503
+#: A header of answers that say that the handler was not called.
+NOT_RUN = "Jobs-Not-Run"
+
+
 class Answer(Response):
     """What QStash is told, and one of `OUTCOMES`, which it is not."""
 
@@ -53,7 +58,7 @@ def answer(job_id: str, outcome: Outcome) -> Answer:
         case Cancelled():
             kind, done = "cancelled", {"skipped": "cancelled"}
         case Lost():
-            return busy("another delivery took this job over", outcome="lost")
+            return busy("another delivery took this job over", outcome="lost", counts=True)
         case Failed(permanent=True):
             return refuse(outcome.kind, outcome="dead", jobId=job_id)
         case Failed():
@@ -72,9 +77,17 @@ def refuse(error: str, *, outcome: str = "refused", **details: Any) -> Answer:
     return response
 
 
-def busy(reason: str, retry_after: float = RETRY_SOON, *, outcome: str = "busy") -> Answer:
-    """Tell QStash to try again in `retry_after` seconds; nothing was done that counts."""
-    response = _answer(outcome, 503, error=reason)
+def busy(
+    reason: str, retry_after: float = RETRY_SOON, *, outcome: str = "busy", counts: bool = False
+) -> Answer:
+    """Tell QStash to try again in `retry_after` seconds.
+
+    Nothing was done, so it is no attempt of the job's: should QStash give up on that, the job is
+    published anew, unless it `counts`.
+    """
+    response = _answer(outcome, BUSY, error=reason)
+    if not counts:
+        response.headers[NOT_RUN] = "true"
     response.headers["Retry-After"] = str(max(1, round(retry_after + 0.5)))
     return response
 

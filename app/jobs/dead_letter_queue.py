@@ -8,17 +8,16 @@ https://upstash.com/docs/qstash/api/dlq/listMessages and its neighbours; the SDK
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from app.jobs import dead_letters, maintenance, outbox
-from app.jobs.errors import InvalidDelivery, PublishRefused
+from app.jobs.errors import InvalidDelivery, PublishError
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
-
-NOT_FOUND = "status: 404"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +88,8 @@ def _request(method: Literal["POST", "DELETE"], path: str, dlq_id: str) -> bool:
         outbox.publisher().ask(
             lambda qstash: qstash.http.request(path=whole, method=method, parse_response=False)
         )
-    except PublishRefused as error:
-        if NOT_FOUND in str(error):
+    except PublishError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
             return False
         raise
     return True

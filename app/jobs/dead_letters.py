@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from flask import current_app
 from marshmallow import ValidationError
 from sqlalchemy import Connection, text
 
-from app.jobs import executions, jsonb, leases
+from app.jobs import executions, jsonb, leases, memory
+from app.jobs.answers import BUSY, NOT_RUN
 from app.jobs.delivery import firing_id
 from app.jobs.errors import InvalidDelivery
 from app.jobs.lost_attempts import LOST_ATTEMPT
@@ -28,7 +30,16 @@ MAX_QUOTED = 300
 _envelopes = EnvelopeSchema()
 
 # Only the message that the row waits for: an older one, given up after the job was published anew,
-# says nothing about the newer. A running handler is left to end.
+# says nothing about the newer.
+_AWAITED = """
+    job_id = :job_id AND dead_at IS NULL
+    AND (message_id = :message_id
+         OR message_id IS NULL AND generation = 0 AND legs = 0 AND reschedules = 0)
+"""
+
+# A running handler is left to end. One whose process died is the sweep's, which puts the job back:
+# while its lease lasted, QStash's tries were turned away, and they were none of the job's own. Only
+# where the lost attempt was the last of these, or the job was called off, is this its end.
 _GIVE_UP = text(
     f"""
     UPDATE job_executions
@@ -39,12 +50,28 @@ _GIVE_UP = text(
            lease_token = NULL, lease_expires_at = NULL,
            published_at = coalesce(published_at, now()),
            message_id = :message_id
-     WHERE job_id = :job_id AND dead_at IS NULL
+     WHERE {_AWAITED}
        AND (status IN ('pending', 'failed')
-            OR status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now())
-       AND (message_id = :message_id
-            OR message_id IS NULL AND generation = 0 AND legs = 0 AND reschedules = 0)
+            OR status = 'processing' AND lease_expires_at IS NULL
+            OR status = 'processing' AND lease_expires_at < now()
+               AND (retry_count >= coalesce(max_retries, 0) OR cancelled_at IS NOT NULL))
+    RETURNING status
     """  # noqa: S608 - the only values in the text are those of `lost_attempts`
+)
+
+# The last thing that QStash heard was that this app could not run the job just then. Where the
+# handler has not run as often as the retries allow, that is no reason to give the job up: the sweep
+# publishes it anew. A bound on it keeps an app that can never run it from trying for ever.
+_PUT_BACK = text(
+    f"""
+    UPDATE job_executions
+       SET status = 'pending', error = :error, updated_at = now(),
+           message_id = NULL, published_at = NULL, reschedules = reschedules + 1
+     WHERE {_AWAITED} AND status IN ('pending', 'failed') AND cancelled_at IS NULL
+       AND max_retries IS NOT NULL AND reschedules < :most
+       AND (SELECT count(*) FROM jsonb_array_elements(attempts) AS kept
+             WHERE kept->>'message_id' = :message_id) <= max_retries
+    """  # noqa: S608 - likewise
 )
 
 
@@ -54,6 +81,7 @@ class DeadLetter:
 
     Attributes:
         row: The columns of the job as the message tells them, for one that was never seen here.
+        was_turned_away: The last try was answered by this app that it could not run the job then.
         report: What QStash's failure callback says of it.
         forward_to: The failure callback that the job was enqueued with.
     """
@@ -62,6 +90,7 @@ class DeadLetter:
     message_id: str
     error: str
     row: dict[str, Any]
+    was_turned_away: bool
     report: str
     forward_to: str | None
 
@@ -71,23 +100,28 @@ class Verdict:
     """What became of the row.
 
     Attributes:
+        dead: The job is failed and dead now, or was before.
+        put_back: The job is to be published anew, as it was given up without having been run.
         wait: For how many seconds its handler may still run.
-        superseded: The job waits for a newer message, and this one's end means nothing.
     """
 
-    changed: bool
+    changed: bool = False
+    dead: bool = False
+    put_back: bool = False
     wait: float = 0
-    superseded: bool = False
 
 
 def from_callback(body: bytes, forward_to: str | None) -> DeadLetter:
     """Read the body of QStash's failure callback.
 
+    An address or a proxy may have answered with anything: what cannot be stored is replaced, or it
+    would keep the job from its end.
+
     Raises:
         InvalidDelivery: It is none, or its message was no job.
     """
     try:
-        report = jsonb.loads(body.decode())
+        report = jsonb.clean(jsonb.loads(body.decode()))
     except ValueError as error:
         raise InvalidDelivery(f"the body is not JSON in UTF-8: {error}") from error
     if not isinstance(report, dict):
@@ -97,22 +131,35 @@ def from_callback(body: bytes, forward_to: str | None) -> DeadLetter:
 
 def from_queue(letter: "DlqMessage") -> DeadLetter:
     """Read an entry of the dead-letter queue; raises as `from_callback` does."""
-    query = parse_qs(urlsplit(letter.failure_callback or "").query)
+    try:
+        query = parse_qs(urlsplit(letter.failure_callback or "").query)
+    except ValueError:
+        query = {}  # not one of ours
     return _read(_report(letter), query.get("forward", [None])[0])
 
 
 def record(connection: Connection, letter: DeadLetter) -> Verdict:
     """Mark the job dead, unless it is final, waits for a newer message or still runs."""
     values = {"job_id": letter.job_id, "message_id": letter.message_id, "error": letter.error}
-    if connection.execute(_GIVE_UP, values).rowcount:
-        return Verdict(changed=True)
+    most = current_app.config["JOBS_MAX_RESCHEDULES"]
+    if letter.was_turned_away and connection.execute(_PUT_BACK, {**values, "most": most}).rowcount:
+        return Verdict(put_back=True)
+    status = connection.execute(_GIVE_UP, values).scalar_one_or_none()
+    if status is not None:
+        return Verdict(changed=True, dead=status == Status.FAILED)
     row = leases.look(connection, letter.job_id)
     if row is None:
-        executions.create_job_execution(connection, letter.row)
-        return Verdict(changed=True)
+        return _never_seen(connection, letter)
     runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0
-    wait = (row.lease_left or 0) if runs else 0
-    return Verdict(changed=False, wait=wait, superseded=not row.is_final)
+    return Verdict(dead=row.dead, wait=(row.lease_left or 0) if runs else 0)
+
+
+def _never_seen(connection: Connection, letter: DeadLetter) -> Verdict:
+    """Record the job, dead as it is, unless it is unknown only because somebody deleted it."""
+    if memory.deleted(connection, [letter.job_id]):
+        return Verdict()
+    executions.create_job_execution(connection, letter.row)
+    return Verdict(changed=True, dead=True)
 
 
 def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
@@ -123,12 +170,17 @@ def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
     row = _row(_source(report), message_id, report.get("scheduleId"))
     now = datetime.now(UTC)
     dead = {"status": Status.FAILED, "error": error, "dead_at": now, "completed_at": now}
+    try:
+        said = jsonb.dumps(report)
+    except ValueError as odd:
+        raise InvalidDelivery(f"the report is not JSON: {odd}") from odd
     return DeadLetter(
         job_id=row["job_id"],
         message_id=message_id,
         error=error,
         row=row | dead | {"published_at": now},
-        report=jsonb.dumps(report),
+        was_turned_away=_was_turned_away(report),
+        report=said,
         forward_to=forward_to,
     )
 
@@ -142,6 +194,12 @@ def _error(report: dict[str, Any]) -> str:
     said = jsonb.clean_text(_decoded(report, "body").decode(errors="replace")).strip()
     quoted = f": {said[:MAX_QUOTED]}" if said else ""
     return f"QStash gave up{times}: the last was answered {status}{quoted}"
+
+
+def _was_turned_away(report: dict[str, Any]) -> bool:
+    headers = report.get("header")
+    names = {str(name).lower() for name in headers} if isinstance(headers, dict) else set()
+    return report.get("status") == BUSY and NOT_RUN.lower() in names
 
 
 def _source(report: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +227,7 @@ def _row(raw: dict[str, Any], message_id: str, schedule_id: object) -> dict[str,
         envelope = _envelopes.load(raw)
     except ValidationError as error:
         raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
-    job_id = firing_id(message_id) if schedule_id else envelope.job_id
+    job_id = envelope.job_id or (firing_id(message_id) if schedule_id else None)
     if job_id is None:
         raise InvalidDelivery("the envelope is broken", {"jobId": ["Missing."]})
     return {
@@ -189,7 +247,7 @@ def _report(letter: "DlqMessage") -> dict[str, Any]:
         "status": letter.response_status,
         "header": letter.response_headers or {},
         "body": letter.response_body_base64 or _encoded(letter.response_body),
-        "retried": letter.max_retries,
+        # Nothing tells how often it was tried: QStash gives up early where no retry can help.
         "maxRetries": letter.max_retries,
         "sourceMessageId": letter.message_id,
         "url": letter.url,
@@ -201,8 +259,13 @@ def _report(letter: "DlqMessage") -> dict[str, Any]:
         "scheduleId": letter.schedule_id,
         "dlqId": letter.dlq_id,
     }
-    return {key: value for key, value in report.items() if value is not None}
+    known = {key: value for key, value in report.items() if value is not None}
+    try:
+        cleaned: dict[str, Any] = jsonb.clean(known)
+    except ValueError as error:
+        raise InvalidDelivery(f"the letter is no JSON: {error}") from error
+    return cleaned
 
 
 def _encoded(value: str | None) -> str:
-    return b64encode((value or "").encode()).decode()
+    return b64encode(jsonb.clean_text(value or "").encode()).decode()

@@ -1,18 +1,26 @@
 """A verified request, read as a job."""
 
+import re
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from flask import request
+from flask import g, request
 from marshmallow import ValidationError
+from sqlalchemy import Connection
 
-from app.jobs import jsonb, payloads
+from app.jobs import jsonb, memory, payloads
 from app.jobs.errors import DatabaseUnavailable, DeliveryError, InvalidDelivery
 from app.jobs.leases import Claim
+from app.jobs.memory import Token
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope, EnvelopeSchema
+
+_ID = re.compile(r"[\x21-\x7e]{1,255}")
+#: No plan of QStash's retries more often.
+MAX_RETRIED = 1_000
+MAX_DIGITS = 9
 
 _envelopes = EnvelopeSchema()
 
@@ -26,7 +34,11 @@ class Delivery:
         broken: What it raised instead, where that is a bug of its own and no verdict.
         arrived_at: On the clock of `time.monotonic`; no lease begins before.
         envelope: The JSON as it came, for the row of a job that nobody here enqueued.
+        message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
+            header, which is not signed: nothing that must not happen may hang on it alone.
         retried: How often QStash tried before.
+        token: What brought it, which is signed.
+        is_firing: It comes from a schedule: its body has no job id.
     """
 
     job_id: str
@@ -37,6 +49,8 @@ class Delivery:
     message_id: str | None
     schedule_id: str | None
     retried: int
+    token: Token
+    is_firing: bool
     broken: BaseException | None = None
     arrived_at: float = field(default_factory=monotonic)
 
@@ -49,7 +63,12 @@ class Delivery:
             retries=config.retries,
             timeout=config.timeout,
             heartbeat=config.heartbeat,
+            token=self.token,
         )
+
+    def spend(self, connection: Connection) -> bool:
+        """Have the token bring this job and no other; False if it brought another before."""
+        return memory.spend(connection, self.token, self.job_id)
 
     def row(self, config: JobConfig) -> dict[str, Any]:
         """Return the row of a job that is first seen now.
@@ -93,9 +112,11 @@ def parse(config: JobConfig) -> Delivery:
         envelope=raw,
         user_id=envelope.metadata.user_id,
         organization_id=envelope.metadata.organization_id,
-        message_id=request.headers.get("Upstash-Message-Id"),
-        schedule_id=request.headers.get("Upstash-Schedule-Id"),
+        message_id=_id("Upstash-Message-Id"),
+        schedule_id=_id("Upstash-Schedule-Id"),
         retried=retried(),
+        token=g.jobs_token,
+        is_firing=envelope.job_id is None,
     )
 
 
@@ -113,8 +134,10 @@ def _payload(
 
 def retried() -> int:
     """Return how often QStash tried to deliver the current request before."""
-    header = request.headers.get("Upstash-Retried")
-    return int(header) if header and header.isascii() and header.isdigit() else 0
+    header = request.headers.get("Upstash-Retried", "")
+    if not (header.isascii() and header.isdigit()):
+        return 0
+    return min(int(header[:MAX_DIGITS]), MAX_RETRIED)
 
 
 def firing_id(message_id: str) -> str:
@@ -134,11 +157,21 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _job_id(envelope: Envelope) -> str:
-    """Return the job's id; each firing of a schedule has its own, the same over its retries."""
-    if "Upstash-Schedule-Id" in request.headers:
-        return firing_id(request.headers.get("Upstash-Message-Id", ""))
-    if envelope.job_id is None:
+    """Return the job's id; each firing of a schedule has its own, the same over its retries.
+
+    Where the envelope, which is signed, names one, no header makes it another.
+    """
+    if envelope.job_id is not None:
+        return envelope.job_id
+    message_id = _id("Upstash-Message-Id")
+    if _id("Upstash-Schedule-Id") is None or message_id is None:
         raise InvalidDelivery(
             "the envelope is broken", {"jobId": ["Missing data for required field."]}
         )
-    return envelope.job_id
+    return firing_id(message_id)
+
+
+def _id(header: str) -> str | None:
+    """Return one of QStash's ids; anything else in its place counts as none."""
+    value = request.headers.get(header, "")
+    return value if _ID.fullmatch(value) else None

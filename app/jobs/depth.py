@@ -73,7 +73,8 @@ _ALL = text(
     SELECT (SELECT count(*) FROM (
                SELECT FROM job_executions WHERE status = 'failed' AND dead_at IS NOT NULL
                 ORDER BY created_at DESC LIMIT :cap) AS capped),
-           (SELECT greatest(0, coalesce(extract(epoch FROM now() - min({_DUE})), 0))::float8
-              FROM job_executions WHERE status = 'pending')
+           (SELECT greatest(0, coalesce(extract(epoch FROM now() - due), 0))::float8
+              FROM (SELECT nullif(nullif(min({_DUE}), '-infinity'), 'infinity') AS due
+                      FROM job_executions WHERE status = 'pending') AS oldest)
     """  # noqa: S608 - likewise
 )

@@ -6,15 +6,16 @@ The second half, on the other side of QStash, is `worker`.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any, Unpack
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, Unpack
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import cron as crons
 from app.jobs import executions, jsonb, outbox
 from app.jobs.drafts import Draft, Owner, draft, draft_many, envelope
-from app.jobs.errors import InvalidOption
+from app.jobs.errors import DatabaseUnavailable, InvalidOption
 from app.jobs.observers import Enqueueing, observed
 from app.jobs.options import Options, normalise
 from app.jobs.registry import get_job_config
@@ -22,6 +23,7 @@ from app.jobs.transactions import in_transaction
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 AnySession = Session | scoped_session[Any]
 
 
@@ -71,8 +73,10 @@ def enqueue(
         UnknownJobType: No such job type; the message names the nearest.
         InvalidPayload: `errors` maps fields to messages.
         InvalidOption: An option that QStash would refuse.
-        DatabaseUnavailable: Nothing was recorded.
-        PublishRefused: QStash will never take it (a bad token, say); the job is failed and dead.
+        DatabaseUnavailable: Nothing was recorded; or perhaps it was, where `job_ids` names it:
+            the answer to the commit was lost. Then an idempotency key makes a repetition safe.
+        PublishRefused: QStash will never take it (it answered 400, 413 or 422); the job is failed
+            and dead.
             Never with `session`, whose commit is the caller's: the job is dead all the same.
     """
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
@@ -144,7 +148,8 @@ def schedule(
         **options: See `Options`; a schedule takes no `not_before`.
 
     Raises:
-        UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`.
+        UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`; also where a schedule of
+            this id calls another app.
         PublishRefused, PublishUnavailable: There is no such schedule now.
     """
     if "not_before" in options:
@@ -153,6 +158,10 @@ def schedule(
     expression = crons.checked(cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)
     written = envelope(config, payload, owner, cron=expression)
+    if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
+        raise InvalidOption(
+            f"schedule_id: {schedule_id!r} is another app's, it calls {other}; take another id"
+        )
     scheduled = outbox.publisher().schedule(
         config.endpoint,
         expression,
@@ -168,7 +177,7 @@ def _record(job: Draft, session: AnySession | None) -> str:
     """Insert the job and return its id, or that of the job which had its key first."""
     if session is not None:
         return executions.create_job_execution(session.connection(), job.row)
-    return in_transaction(lambda tx: executions.create_job_execution(tx, job.row))
+    return _certainly(lambda tx: executions.create_job_execution(tx, job.row), [job])
 
 
 def _record_many(jobs: Sequence[Draft], session: AnySession | None) -> None:
@@ -176,7 +185,26 @@ def _record_many(jobs: Sequence[Draft], session: AnySession | None) -> None:
     if session is not None:
         executions.create_job_executions(session.connection(), rows)
     else:
-        in_transaction(lambda tx: executions.create_job_executions(tx, rows))
+        _certainly(lambda tx: executions.create_job_executions(tx, rows), jobs)
+
+
+def _certainly(insert: Callable[[Connection], T], jobs: Sequence[Draft]) -> T:
+    """Insert jobs and commit; where the answer to that is lost, do it again.
+
+    The ids are ours, so what the first commit has recorded, the second leaves as it is.
+    """
+    try:
+        return in_transaction(insert)
+    except DatabaseUnavailable as error:
+        if not error.is_uncertain:
+            raise
+    try:
+        return in_transaction(insert)
+    except DatabaseUnavailable as error:
+        job_ids = [job.message.job_id for job in jobs]
+        named = job_ids[0] if len(job_ids) == 1 else f"{len(job_ids)} jobs from {job_ids[0]} on"
+        said = f"{named} may have been recorded: {error}"
+        raise DatabaseUnavailable(said, is_uncertain=True, job_ids=job_ids) from error
 
 
 def _publish(jobs: Sequence[Draft], session: AnySession | None) -> None:

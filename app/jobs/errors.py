@@ -8,7 +8,7 @@ JobsError
 ├── InvalidOption             at enqueue: a delay, cron, header… that QStash would refuse
 ├── PublishError
 │   ├── PublishUnavailable    for now: the row stays pending and is published later
-│   └── PublishRefused        for good: the row is failed and dead
+│   └── PublishRefused        for good (400, 413, 422): the row is failed and dead
 ├── DeliveryError             a request that is not answered by running a handler
 │   ├── InvalidSignature      401
 │   ├── InvalidDelivery       489: a retry cannot help
@@ -18,7 +18,7 @@ JobsError
 ├── ActionRefused             a manual action on all jobs that nobody asked for
 ├── ScaffoldRefused           a new job type that cannot be written
 ├── HandlerExited             run by hand, it raised what is no `Exception`
-├── DatabaseUnavailable       nothing was recorded
+├── DatabaseUnavailable       nothing was recorded, or perhaps: see `job_ids`
 └── HandlerError              what a handler raises to say what should happen next
     ├── PermanentError        do not retry
     ├── RetryLater            run again after a delay; spends none of the retries
@@ -35,9 +35,13 @@ BaseException
 Raised without a message, an error says its docstring.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+
+#: Answers of QStash's, or of a proxy before it, that pass by themselves.
+_PASSING = frozenset({408, 425, 429})
+_BROKEN = 500
 
 
 class JobsError(Exception):
@@ -73,15 +77,38 @@ class InvalidOption(JobsError):
 
 
 class PublishError(JobsError):
-    """The job is recorded but was not published."""
+    """The job is recorded but was not published.
+
+    Attributes:
+        status: What QStash answered; None where it gave no answer.
+    """
+
+    def __init__(self, message: str | None = None, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class PublishUnavailable(PublishError):
-    """QStash cannot be reached at the moment; the job stays pending and is published later."""
+    """QStash does not take it at the moment; the job stays pending and is published later.
+
+    Attributes:
+        is_outage: No other message would fare better: QStash cannot be reached, or limits the rate.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, status: int | None = None, is_outage: bool = False
+    ) -> None:
+        self.is_outage = is_outage
+        super().__init__(message, status=status)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether QStash answered, but turned this app away: no waiting mends a bad token."""
+        return self.status is not None and self.status not in _PASSING and self.status < _BROKEN
 
 
 class PublishRefused(PublishError):
-    """QStash refuses the message; the job is failed and dead."""
+    """QStash will never take this message; the job is failed and dead."""
 
 
 class DeliveryError(JobsError):
@@ -128,7 +155,23 @@ class HandlerExited(JobsError):
 
 
 class DatabaseUnavailable(JobsError):
-    """The database cannot be reached, so nothing was enqueued."""
+    """The database cannot be reached.
+
+    Attributes:
+        is_uncertain: The answer to a COMMIT was lost, so what was to be written may be there.
+        job_ids: The jobs that may have been recorded; empty where certainly none was.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        is_uncertain: bool = False,
+        job_ids: Sequence[str] = (),
+    ) -> None:
+        self.is_uncertain = is_uncertain
+        self.job_ids = tuple(job_ids)
+        super().__init__(message or "the database cannot be reached")
 
 
 class HandlerError(JobsError):

@@ -66,6 +66,7 @@ _REFUSE = text(
 
 # What is enqueued here has its retries and its time limit in `options`; nobody else writes there.
 _MADE_HERE = select(_table.c.options != {}).where(_table.c.job_id == bindparam("job_id"))
+_EXISTING = text("SELECT job_id FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS uuid[]))")
 
 _QUEUED = (
     select(_table.c.id, _table.c.job_id, _table.c.job_type, _table.c.status, _table.c.payload)
@@ -115,6 +116,11 @@ def note_published(connection: Connection, published: Sequence[tuple[Message, st
 def mark_dead(connection: Connection, job_id: str, error: str) -> bool:
     """Fail a waiting job for good; tell whether there was one."""
     return connection.execute(_REFUSE, {"job_id": job_id, "error": error}).rowcount == 1
+
+
+def existing(connection: Connection, job_ids: Sequence[str]) -> set[str]:
+    """Return those of the jobs that are recorded."""
+    return set(map(str, connection.execute(_EXISTING, {"job_ids": list(job_ids)}).scalars()))
 
 
 def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "QSTASH_URL": "https://qstash.upstash.io",
     "JOBS_PUBLISH": "inline",
     "JOBS_PUBLISH_TIMEOUT": 5.0,
+    "JOBS_NAMESPACE": "",
     "JOBS_GRACE": 20.0,
     "JOBS_MAX_BODY": 1024 * 1024,
     "JOBS_MAX_RESCHEDULES": 100,
@@ -73,6 +74,8 @@ class Jobs:
             QSTASH_URL, QSTASH_TOKEN: QStash's API.
             QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY: What deliveries are signed with.
             JOBS_PUBLISH: "inline" in the caller's thread, or "background" in one that batches.
+            JOBS_NAMESPACE: Begins the names of the app's queues, flow-control keys and schedules
+                at QStash; by default made of BASE_URL.
             JOBS_GRACE: Seconds that running jobs and waiting publishes get at a stop.
             JOBS_PUBLISH_TIMEOUT: Seconds that one publish may take in all.
             JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
@@ -124,6 +127,7 @@ def _publisher(config: dict[str, Any]) -> Publisher:
         token=config["QSTASH_TOKEN"],
         base_url=config["BASE_URL"],
         budget=config["JOBS_PUBLISH_TIMEOUT"],
+        namespace=config["JOBS_NAMESPACE"],
     )
 
 

@@ -131,8 +131,8 @@ _FIGURES = f"""
             WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
         {_count("status = 'pending'", _DUE)} AS pending,
         {_count(f"status = 'pending' AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
-        (SELECT CAST(extract(epoch FROM now() - due) AS float8) FROM oldest WHERE due < now())
-            AS oldest_pending_seconds,
+        (SELECT CAST(extract(epoch FROM now() - due) AS float8) FROM oldest
+          WHERE due < now() AND isfinite(due)) AS oldest_pending_seconds,
         {_count("status = 'processing'", "lease_expires_at")} AS processing,
         (SELECT count(*) FROM job_executions
           WHERE status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now()

@@ -15,6 +15,10 @@ from uuid import UUID
 MAX_TEXT_BYTES = 16 * 1024
 _CUT = " … (cut)"
 
+#: How deeply values may be nested. What one caller can just read, another cannot, as Python's limit
+#: is that of the whole stack: so this one leaves room for any stack of ours.
+MAX_DEPTH = 600
+
 # An escaped NUL: an odd number of backslashes before `u0000`.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -29,6 +33,8 @@ def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
     Raises:
         ValueError: The value cannot be said in JSON or cannot be stored.
     """
+    if isinstance(value, Unreadable):
+        raise ValueError(value["unreadable"])  # noqa: TRY004 - it is the value that is wrong
     try:
         encoded = json.dumps(
             value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=default
@@ -40,7 +46,24 @@ def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
         raise ValueError(str(error)) from error
     if _NUL.search(encoded):
         raise ValueError("text must not contain NUL characters")
+    if encoded.count("[") + encoded.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
     return encoded
+
+
+class Unreadable(dict[str, Any]):
+    """Stands in for a value of the database that Python cannot read; cannot be written again."""
+
+
+def read(encoded: str | bytes) -> Any:
+    """Decode what the database gave: numbers and depths without end are JSON, too.
+
+    As an error, one such value would be the end of every query that has its row among others.
+    """
+    try:
+        return json.loads(encoded)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(unreadable=str(error))
 
 
 def loads(encoded: str) -> Any:
@@ -49,6 +72,29 @@ def loads(encoded: str) -> Any:
         return json.loads(encoded, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def clean(value: Any) -> Any:
+    """Return what `loads` gave, with what cannot be stored replaced.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
+    try:
+        return _clean(value)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return clean_text(value)
+        case list():
+            return [_clean(item) for item in value]
+        case dict():
+            return {clean_text(key): _clean(item) for key, item in value.items()}
+    return value
 
 
 def clean_text(text: str) -> str:
@@ -79,6 +125,18 @@ def said(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list | tuple)]:
+        depth += 1
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return depth
 
 
 def _refuse_constant(name: str) -> None:

@@ -14,9 +14,13 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from app.jobs import jsonb, statements
+from app.jobs.memory import Token
 from app.jobs.models import Status
 from app.jobs.outcome import Cancelled, Completed, Continued, Failed, Rescheduled
 from app.jobs.publisher import Message
+
+#: Of a token's digest, as it is kept with an attempt.
+KEPT_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class Claim:
     retried: int
     retries: int
     timeout: float
+    token: Token
     heartbeat: float | None = None
 
 
@@ -37,6 +42,7 @@ class Lease:
     """The right to execute a job and to record the outcome, until somebody takes it over.
 
     Attributes:
+        delivered_by: A digest of the token of its delivery.
         timeout: Seconds that the handler may take.
         attempt: This execution's number, from 1.
         leg: Which part of the job it is, from 1.
@@ -47,6 +53,7 @@ class Lease:
     job_id: str
     token: str
     message_id: str | None
+    delivered_by: str
     retried: int
     generation: int
     leg: int
@@ -65,14 +72,15 @@ class Row:
     """Why a row could not be claimed: the state it is in.
 
     Attributes:
-        handed_over: The message's part of the job is done, and the rest has a message of its own.
+        handed_over: The message's part of the job is done, and the rest has a message of its own:
+            how that part ended.
     """
 
     job_type: str
     status: str
     dead: bool
     lease_left: float | None
-    handed_over: bool
+    handed_over: str | None
     max_retries: int | None
 
     @property
@@ -102,6 +110,8 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
             "timeout": wanted.timeout,
             "heartbeat": wanted.heartbeat,
             "token": token,
+            "delivered_by": wanted.token.digest[:KEPT_DIGITS],
+            "issued_at": wanted.token.issued_at,
         },
     ).one_or_none()
     if row is None:
@@ -110,7 +120,7 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
         job_id=wanted.job_id,
         token=token,
         message_id=wanted.message_id,
-        retried=wanted.retried,
+        delivered_by=wanted.token.digest[:KEPT_DIGITS],
         **row._mapping,  # noqa: SLF001 - public in spite of its name, says SQLAlchemy
     )
 
@@ -234,6 +244,7 @@ def _attempt(lease: Lease, timing: Timing, outcome: str, status: int, **details:
             "number": lease.attempt,
             "leg": lease.leg,
             "message_id": lease.message_id,
+            "delivered_by": lease.delivered_by,
             "started_at": timing.started_at.isoformat(),
             "duration_ms": timing.duration_ms,
             "outcome": outcome,

@@ -9,22 +9,28 @@ every change looks for the state that it starts from.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from sqlalchemy import Connection, Row
 
-from app.jobs import dead_letters, outbox, republish, upkeep
-from app.jobs.dead_letters import DeadLetter
-from app.jobs.errors import InvalidDelivery, PublishError, PublishUnavailable
+from app.jobs import dead_letters, memory, outbox, republish, upkeep
+from app.jobs.dead_letters import DeadLetter, Verdict
+from app.jobs.errors import (
+    DatabaseUnavailable,
+    InvalidDelivery,
+    PublishError,
+    PublishUnavailable,
+)
 from app.jobs.forwarding import forward
 from app.jobs.models import Status
 from app.jobs.observers import Died, tell
 from app.jobs.registry import registry_of
 from app.jobs.transactions import in_transaction
+from app.jobs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
@@ -38,6 +44,12 @@ BATCH = 100
 MAX_BATCHES = 100
 #: How far back dead letters are read whose jobs were never recorded here.
 RECENT = timedelta(hours=1)
+#: How long QStash keeps dead letters on any plan.
+LONGEST_KEPT = timedelta(days=memory.REMEMBERED)
+#: After so many jobs that QStash does not take, a sweep leaves the rest to the next.
+PATIENCE = 30
+#: How many jobs that were set aside a report names in its line.
+NAMED = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +63,9 @@ class Report:
         abandoned: Dead, as their process died too often.
         cancelled: Cancelled while they ran, which their process did not live to see.
         dead_letters: Failed and dead, as QStash had given them up.
-        problem: Why the sweep stopped early; the next goes on.
+        set_aside: The ids of jobs that could not be seen to, each for a reason of its own, which
+            the log says. They hold up no others, and the next sweep tries them again.
+        problem: What else went wrong; the next sweep goes on.
     """
 
     published: int = 0
@@ -60,17 +74,31 @@ class Report:
     abandoned: int = 0
     cancelled: int = 0
     dead_letters: int = 0
+    set_aside: list[str] = field(default_factory=list)
     problem: str | None = None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything was seen to."""
+        return not self.set_aside and self.problem is None
+
     def __str__(self) -> str:
-        counts = {name: count for name, count in asdict(self).items() if name != "problem"}
-        did = [f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
-        stopped = [f"stopped early: {self.problem}"] if self.problem else []
-        return ", ".join(did + stopped) or "nothing to do"
+        values = asdict(self)
+        aside, problem = values.pop("set_aside"), values.pop("problem")
+        did = [f"{name.replace('_', ' ')} {count}" for name, count in values.items() if count]
+        if aside:
+            more = ", …" if len(aside) > NAMED else ""
+            did.append(f"set aside {len(aside)} ({', '.join(aside[:NAMED])}{more})")
+        return (
+            ", ".join(did + ([f"stopped early: {problem}"] if problem else [])) or "nothing to do"
+        )
 
 
 def sweep(*, grace: float = GRACE) -> Report:
     """Rescue, publish and take over what needs it.
+
+    Each step is taken whatever became of the one before, and each row by itself where they cannot
+    be taken together: one that is broken holds up no other.
 
     Args:
         grace: Seconds for which a row is left alone since its last change or its lease's end.
@@ -79,20 +107,36 @@ def sweep(*, grace: float = GRACE) -> Report:
         DatabaseUnavailable: Whatever was done until then is done.
     """
     report = Report()
-    try:
-        _rescue(report, grace)
-        _publish(report, grace)
-        _take_over_dead_letters(report)
-    except PublishError as error:
-        report.problem = str(error)
+    steps: list[Callable[[], None]] = [
+        lambda: _rescue(report, grace),
+        lambda: _publish(report, grace),
+        lambda: _take_over_dead_letters(report),
+        lambda: in_transaction(memory.forget),
+    ]
+    for step in steps:
+        _take(step, report)
     if report != Report():
-        log.info("[jobs] Swept", extra={"did": str(report)})
+        level = logging.INFO if report.is_clean else logging.ERROR
+        log.log(level, "[jobs] Swept", extra={"did": str(report)})
     return report
+
+
+def _take(step: Callable[[], None], report: Report) -> None:
+    try:
+        step()
+    except DatabaseUnavailable:
+        raise
+    except PublishError as error:
+        report.problem = report.problem or str(error)
+    except Exception as error:
+        log.exception("[jobs] A step of the sweep failed")
+        report.problem = report.problem or f"{type(error).__name__}; the log says more"
 
 
 def _rescue(report: Report, grace: float) -> None:
     """Put jobs back whose lease ran out, and have QStash forget the messages that brought them."""
-    for rows in _batches(upkeep.RESCUE, grace=grace):
+    known = republish.known_types()
+    for rows in _batches(report, upkeep.RESCUE, grace=grace):
         by_status = {
             status: [row for row in rows if row.status == status] for status in set(Status)
         }
@@ -101,33 +145,44 @@ def _rescue(report: Report, grace: float) -> None:
         for row in by_status[Status.FAILED]:
             tell(Died(row.job_type))
         report.cancelled += len(by_status[Status.CANCELLED])
-        known = republish.known_types()
         done = republish.publish([r for r in by_status[Status.PENDING] if r.job_type in known])
         report.refused += done.refused
         republish.withdraw([row.old_message_id for row in rows if row.old_message_id])
 
 
 def _publish(report: Report, grace: float) -> None:
-    """Publish what is in the outbox; the first that cannot be published for now ends it."""
+    """Publish what is in the outbox, until QStash takes no more."""
     for row in in_transaction(lambda tx: tx.execute(upkeep.DONE_BY_TWIN).all()):
         about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
         log.info("[jobs] Done by the job that was enqueued anew", extra=about)
     types = republish.known_types()
-    for rows in _batches(upkeep.TAKE_UNPUBLISHED, grace=grace, types=types):
+    waiting = 0
+    for rows in _batches(report, upkeep.PUBLISH, grace=grace, types=types):
         done = republish.publish(rows)
         report.published += done.published
         report.refused += done.refused
-        if done.waiting:
-            waiting = f"jobs that could not be published: {done.waiting}; the log says why"
-            raise PublishUnavailable(waiting)
+        waiting += done.waiting
+        if done.trouble and (done.trouble.is_outage or waiting >= PATIENCE):
+            break
+    if waiting:
+        reason = f"jobs that could not be published: {waiting}; the log says why"
+        raise PublishUnavailable(reason)
 
 
 def _take_over_dead_letters(report: Report) -> None:
     """Mark jobs dead that QStash has given up without our hearing of it."""
     oldest = in_transaction(lambda tx: tx.execute(upkeep.OLDEST_WAITING).scalar())
-    recent = datetime.now(UTC) - RECENT
-    for page in dead_letter_pages(since=min(oldest or recent, recent)):
-        report.dead_letters += sum(take_over(letter) for letter in unsettled(page))
+    now = datetime.now(UTC)
+    since = max(min(oldest or now, now - RECENT), now - LONGEST_KEPT)
+    for page in dead_letter_pages(since=since):
+        for letter in unsettled(page):
+            try:
+                report.dead_letters += take_over(letter)
+            except (DatabaseUnavailable, PublishUnavailable):
+                raise
+            except Exception:
+                log.exception("[jobs] Dead letter set aside", extra={"jobId": letter.job_id})
+                report.set_aside.append(letter.job_id)
 
 
 def dead_letter_pages(since: datetime | None = None) -> Iterator[Sequence["DlqMessage"]]:
@@ -150,41 +205,102 @@ def dead_letter_pages(since: datetime | None = None) -> Iterator[Sequence["DlqMe
 
 
 def unsettled(page: Sequence["DlqMessage"]) -> list[DeadLetter]:
-    """Return the jobs among dead letters that are not in a final state here."""
-    letters = {}
+    """Return those dead letters whose jobs wait for just them, or were never recorded here.
+
+    All of a job's: of two of one job, either may be the one that the row waits for.
+    """
+    letters = list(_jobs(page))
+    job_ids = [letter.job_id for letter in letters]
+    rows = in_transaction(lambda tx: tx.execute(upkeep.STANDING, {"job_ids": job_ids}).all())
+    standing = {str(row.job_id): row for row in rows}
+    deleted = in_transaction(lambda tx: memory.deleted(tx, job_ids))
+    return [
+        letter
+        for letter in letters
+        if letter.job_id not in deleted and _concerns(letter, standing.get(letter.job_id))
+    ]
+
+
+def _jobs(page: Sequence["DlqMessage"]) -> Iterator[DeadLetter]:
     for entry in page:
         try:
-            letter = dead_letters.from_queue(entry)
+            yield dead_letters.from_queue(entry)
         except InvalidDelivery:
             continue  # Not a job; it stays where a person can see it, in QStash's queue.
-        letters[letter.job_id] = letter
-    found = {"job_ids": list(letters)}
-    final = in_transaction(lambda tx: set(tx.execute(upkeep.FINAL, found).scalars()))
-    return [letter for job_id, letter in letters.items() if job_id not in set(map(str, final))]
+
+
+def _concerns(letter: DeadLetter, row: Row[Any] | None) -> bool:
+    if row is None:
+        return True
+    is_awaited = row.is_first if row.message_id is None else row.message_id == letter.message_id
+    return is_awaited and not row.is_final
 
 
 def take_over(letter: DeadLetter) -> bool:
-    """Mark the job dead and tell who asked to be told; tell whether there was anything to mark."""
+    """Mark the job dead and tell who asked to be told; tell whether that settled the letter."""
 
-    def work(tx: Connection) -> bool:
-        changed = dead_letters.record(tx, letter).changed
-        if changed:
+    def work(tx: Connection) -> Verdict:
+        verdict = dead_letters.record(tx, letter)
+        if verdict.changed and verdict.dead:
             # Before the commit: a crash in between tells twice, which QStash drops, not never.
             forward(letter)
-        return changed
+        return verdict
 
-    changed = in_transaction(work)
-    if changed:
+    verdict = in_transaction(work)
+    if verdict.changed and verdict.dead:
         tell(Died(letter.row["job_type"]))
-    return changed
+    return verdict.changed or verdict.put_back
 
 
-def _batches(statement: Any, **given: Any) -> Iterator[Sequence[Row[Any]]]:
+def _batches(report: Report, kind: Upkeep, **given: Any) -> Iterator[Sequence[Row[Any]]]:
     """Take rows, each batch in a transaction of its own, until there are no more."""
+    aside: list[int] = []
     for _ in range(MAX_BATCHES):
-        values = {**given, "limit": BATCH}
-        rows = in_transaction(lambda tx, values=values: tx.execute(statement, values).all())  # type: ignore[misc]  # mypy cannot infer a default's type
+        batch = _Batch(kind, {**given, "aside": aside})
+        try:
+            found, rows = in_transaction(batch.take)
+        except DatabaseUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it is about one of them
+            found, rows, bad = batch.take_each()
+            aside += bad
+            report.set_aside += bad.values()
+        aside += [row.id for row in rows]  # once in a sweep, also where no grace is given
         if rows:
             yield rows
-        if len(rows) < BATCH:
+        if found < BATCH:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The next rows of a kind."""
+
+    kind: Upkeep
+    given: dict[str, Any]
+
+    def take(self, connection: Connection) -> tuple[int, Sequence[Row[Any]]]:
+        """Return how many were found, and those that were taken."""
+        found = connection.execute(self.kind.find, {**self.given, "limit": BATCH}).all()
+        return len(found), self._take(connection, [row.id for row in found])
+
+    def take_each(self) -> tuple[int, list[Row[Any]], dict[int, str]]:
+        """Return likewise, each row taken by itself, and those that could not be, by id."""
+        given = {**self.given, "limit": BATCH}
+        found = in_transaction(lambda tx: tx.execute(self.kind.find, given).all())
+        taken: list[Row[Any]] = []
+        bad: dict[int, str] = {}
+        for row in found:
+            try:
+                taken += in_transaction(lambda tx, row=row: self._take(tx, [row.id]))  # type: ignore[misc]  # mypy cannot infer a default's type
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                log.exception("[jobs] Job set aside", extra={"jobId": str(row.job_id)})
+                bad[row.id] = str(row.job_id)
+        return len(found), taken, bad
+
+    def _take(self, connection: Connection, ids: list[int]) -> Sequence[Row[Any]]:
+        if not ids:
+            return []
+        return connection.execute(self.kind.take, {**self.given, "ids": ids}).all()

@@ -4,9 +4,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, String, Text, Uuid, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Index,
+    String,
+    Text,
+    Uuid,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import Base
 
@@ -63,6 +75,12 @@ class JobExecution(Base):
         CheckConstraint(
             "status in ('pending', 'processing', 'completed', 'failed', 'cancelled')",
             name="status",
+        ),
+        # PostgreSQL's calendar is longer than Python's: a moment beyond it could be written, but
+        # not read back, and with it no list and no sweep that has the row among others.
+        CheckConstraint(
+            "available_at >= '1970-01-01 00:00:00+00' AND available_at < '9000-01-01 00:00:00+00'",
+            name="available_at",
         ),
         Index("idx_job_executions_status", "status"),
         # Each filter of a list has one that gives its jobs newest first, so that a page of it takes
@@ -163,3 +181,33 @@ class JobExecution(Base):
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+
+
+@event.listens_for(JobExecution, "load")
+@event.listens_for(JobExecution, "refresh")
+def _in_shape(row: JobExecution, *_: object) -> None:
+    """Show JSON of a shape that is not ours, which others may write, as what it should have been.
+
+    As an error, it would be the end of every list that has the row among others.
+    """
+    loaded = row.__dict__
+    for name in ("payload", "options"):
+        if name in loaded and not isinstance(loaded[name], dict):
+            set_committed_value(row, name, {"unreadable": loaded[name]})
+    if "attempts" in loaded and not _are_attempts(loaded["attempts"]):
+        found = loaded["attempts"] if isinstance(loaded["attempts"], list) else []
+        set_committed_value(row, "attempts", [one for one in found if _are_attempts([one])])
+    if loaded.get("progress") is not None and not _is_progress(loaded["progress"]):
+        set_committed_value(row, "progress", None)
+
+
+def _are_attempts(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and isinstance(one.get("number"), int) for one in value
+    )
+
+
+def _is_progress(value: object) -> bool:
+    if not isinstance(value, dict) or not value.keys() >= {"done", "total", "note"}:
+        return False
+    return isinstance(value["done"], int | float) and isinstance(value["total"], int | float | None)

@@ -18,6 +18,9 @@ from app.jobs.registry import FlowControl, JobConfig
 
 #: Seconds; QStash takes less, how much is up to the plan.
 LONGEST = 10 * 365 * 24 * 60 * 60
+#: How long ago `not_before` may be: a moment that just passed means "at once", one of another
+#: century is a mistake, and one at the edge of the calendar cannot be read back from the database.
+OLDEST = timedelta(days=365)
 
 Duration = int | float | timedelta | str
 
@@ -28,7 +31,7 @@ class Options(TypedDict, total=False):
     Attributes:
         delay: When to deliver: seconds, a timedelta, or a QStash duration such as "1m30s".
             (The TypeScript starter counts milliseconds.)
-        not_before: When to deliver, as an aware datetime.
+        not_before: When to deliver, as an aware datetime, at most ten years from now.
         retries: How often QStash delivers again after a failure.
         retry_delay: How long to wait before a retry: QStash's expression, in milliseconds, such as
             "1000 * (1 + retried)"; or a function from the attempt that failed (1, 2, …) to seconds
@@ -165,8 +168,12 @@ def _retry_delay(name: str, value: Any) -> RetryDelay:
 
 
 def _moment(name: str, value: Any) -> str:
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidOption(f"{name}: {value!r} is not an aware datetime; add a time zone")
+    now = datetime.now(UTC)
+    if not now - OLDEST <= value <= now + timedelta(seconds=LONGEST):
+        said = value.isoformat()
+        raise InvalidOption(f"{name}: {said} is not within a year ago and ten years from now")
     return value.isoformat()
 
 

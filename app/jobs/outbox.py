@@ -13,12 +13,15 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.jobs import executions
-from app.jobs.errors import JobsError, PublishRefused, PublishUnavailable
+from app.jobs.errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
 from app.jobs.observers import Died, Enqueued, Publishing, Unpublished, observed, tell
 from app.jobs.publisher import Message, Publisher
 from app.jobs.transactions import in_transaction
 
 log = logging.getLogger(__name__)
+
+#: After so many messages that QStash does not take for now it is not the messages.
+TROUBLE = 10
 
 _WAITING = "jobs.waiting"
 _COMMITTED = "jobs.committed"
@@ -44,44 +47,83 @@ def publish_one(message: Message) -> bool:
     """Hand one job to QStash and note its message id.
 
     Returns:
-        False if QStash cannot be reached at the moment: the row stays pending.
+        False if QStash does not take it at the moment: the row stays pending.
 
     Raises:
         PublishRefused: QStash will never take it; the job is failed and dead.
     """
+    return _publish_alone(message) is None
+
+
+def _publish_alone(message: Message) -> PublishUnavailable | None:
+    """Hand one job to QStash; return why it stays pending, if it does. Raises as `publish_one`."""
     try:
         with observed(Publishing(messages=[message])):
             message_id = publisher().publish(message)
     except PublishUnavailable as error:
-        tell(Unpublished([message], refused=False))
-        log.warning("[jobs] Job not published yet", extra=_about(message, error=str(error)))
-        return False
+        _leave([message], error)
+        return error
     except PublishRefused as refusal:
         _bury(message, str(refusal))
         log.error("[jobs] Job refused by QStash", extra=_about(message, error=str(refusal)))  # noqa: TRY400 - the message says it all
         raise
     _note([(message, message_id)])
-    return True
+    return None
 
 
-def publish_batch(messages: Sequence[Message]) -> None:
-    """Hand jobs to QStash in order, in as few requests as it takes; never raises a refusal."""
+def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
+    """Hand jobs to QStash in order, in as few requests as it takes; never raises a refusal.
+
+    Returns:
+        Why it stopped before the last one, if it did; those that are left stay pending.
+    """
     for start in range(0, len(messages), Publisher.BATCH):
         chunk = messages[start : start + Publisher.BATCH]
         try:
             with observed(Publishing(messages=chunk)):
                 ids = publisher().publish_many(chunk)
         except PublishUnavailable as error:
-            tell(Unpublished(messages[start:], refused=False))
-            for message in messages[start:]:
-                log.warning("[jobs] Job not published yet", extra=_about(message, error=str(error)))
-            return
+            if error.is_outage or len(chunk) == 1:
+                _leave(messages[start:], error)
+                return error
+            ids = [None] * len(chunk)
         except PublishRefused:
             ids = [None] * len(chunk)
         _note([(message, found) for message, found in zip(chunk, ids, strict=True) if found])
-        for message in [message for message, found in zip(chunk, ids, strict=True) if not found]:
-            # QStash names no reason to act on in a batch: asked alone, it says which it is.
-            _publish_quietly(message)
+        # QStash names no reason to act on in a batch: asked alone, it says which it is.
+        left = [message for message, found in zip(chunk, ids, strict=True) if not found]
+        if trouble := _publish_each(left):
+            _leave(messages[start + len(chunk) :], trouble)
+            return trouble
+    return None
+
+
+def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
+    """Hand jobs to QStash one by one, so that one that it does not take holds up no other.
+
+    Returns:
+        Why it stopped early: the outage, or the last of `TROUBLE` failures.
+    """
+    failures = 0
+    for index, message in enumerate(messages):
+        try:
+            trouble = _publish_alone(message)
+        except PublishRefused:
+            continue  # logged, and on the row
+        failures += trouble is not None
+        if trouble is not None and (trouble.is_outage or failures == TROUBLE):
+            _leave(messages[index + 1 :], trouble)
+            return trouble
+    return None
+
+
+def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
+    """Say that jobs stay in the outbox; loudly where no waiting mends what is wrong."""
+    if messages:
+        tell(Unpublished(messages, refused=False))
+    level = logging.ERROR if error.needs_a_person else logging.WARNING
+    for message in messages:
+        log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
 
 
 def publish_after_commit(session: Session, messages: Sequence[Message]) -> None:
@@ -109,7 +151,11 @@ def _remember_commit(session: Session) -> None:
 
 @event.listens_for(Session, "after_transaction_end")
 def _publish_committed(session: Session, transaction: SessionTransaction) -> None:
-    """Publish once the connection is back in its pool, so that QStash's time is not its time."""
+    """Publish once the connection is back in its pool, so that QStash's time is not its time.
+
+    Only what is recorded: a savepoint that was rolled back past the Session's knowledge took the
+    row with it, and so did, or may yet, an outer transaction that the Session had joined.
+    """
     if transaction.parent is not None or _WAITING not in session.info:
         return
     waiting: list[tuple[SessionTransaction, Flask, Message]] = session.info.pop(_WAITING)
@@ -117,11 +163,23 @@ def _publish_committed(session: Session, transaction: SessionTransaction) -> Non
         return
     with waiting[0][1].app_context():
         try:
-            publish([message for _, _, message in waiting])
+            messages = _recorded([message for _, _, message in waiting])
+            if messages:
+                publish(messages)
         except JobsError:
             # The caller's commit is done and must not look as if it had failed. What was refused
             # is dead and logged; what was not published is found by the sweep.
             log.exception("[jobs] Jobs not published after commit")
+
+
+def _recorded(messages: Sequence[Message]) -> list[Message]:
+    """Return those whose rows others can see, and log the others."""
+    job_ids = [message.job_id for message in messages]
+    found = in_transaction(lambda tx: executions.existing(tx, job_ids))
+    for message in messages:
+        if message.job_id not in found:
+            log.info("[jobs] Job not published: not committed", extra=_about(message))
+    return [message for message in messages if message.job_id in found]
 
 
 def publisher() -> Publisher:
@@ -131,21 +189,31 @@ def publisher() -> Publisher:
 
 def _bury(message: Message, reason: str) -> None:
     tell(Unpublished([message], refused=True))
-    if in_transaction(lambda tx: executions.mark_dead(tx, message.job_id, reason)):
+    try:
+        buried = in_transaction(lambda tx: executions.mark_dead(tx, message.job_id, reason))
+    except DatabaseUnavailable as error:
+        # The sweep publishes it again, and hears the same.
+        log.warning("[jobs] Refusal not recorded", extra=_about(message, error=str(error)))
+        return
+    if buried:
         tell(Died(message.job_type))
 
 
-def _publish_quietly(message: Message) -> None:
-    try:
-        publish_one(message)
-    except PublishRefused:
-        return  # logged, and on the row
-
-
 def _note(published: Sequence[tuple[Message, str]]) -> None:
+    """Note the message ids.
+
+    Without the database the jobs are recorded and published all the same: whoever enqueues must
+    not hear otherwise. The sweep publishes them again, which QStash drops, and notes it then.
+    """
     if not published:
         return
-    in_transaction(lambda tx: executions.note_published(tx, published))
+    try:
+        in_transaction(lambda tx: executions.note_published(tx, published))
+    except DatabaseUnavailable as error:
+        for message, message_id in published:
+            about = _about(message, messageId=message_id, error=str(error))
+            log.warning("[jobs] Job published, but that could not be noted", extra=about)
+        return
     for message, message_id in published:
         log.info("[jobs] Job enqueued successfully", extra=_about(message, messageId=message_id))
 

@@ -8,7 +8,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
-from app.jobs import answers
+from app.jobs import answers, jsonb
 from app.jobs.errors import DatabaseUnavailable
 from app.jobs.routes import bp
 from app.jobs.signature import signed
@@ -26,7 +26,7 @@ _NOTIFY = text("SELECT pg_notify(:channel, :nonce)")
 @signed
 def answer_probe() -> ResponseReturnValue:
     """Tell whoever listens that this probe has arrived."""
-    nonce = request.get_data(as_text=True)[:MAX_NONCE]
+    nonce = jsonb.clean_text(request.get_data(as_text=True)[:MAX_NONCE])
     try:
         in_transaction(lambda tx: tx.execute(_NOTIFY, {"channel": CHANNEL, "nonce": nonce}))
     except DatabaseUnavailable:

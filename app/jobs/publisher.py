@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from app.jobs.errors import PublishError, PublishRefused, PublishUnavailable
 
 if TYPE_CHECKING:
     from qstash import QStash
+    from qstash.schedule import Schedule
 
 T = TypeVar("T")
 
@@ -20,7 +22,17 @@ T = TypeVar("T")
 # then TLS), so that the phases of a silent server add up to the whole.
 _PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
 
-SERVER_ERROR = 500
+#: What QStash answers where the message itself is wrong, so that no later try can help. Whatever
+#: else it answers, or a proxy before it, says nothing of the message: a token that was rotated, a
+#: quota, a firewall.
+REFUSALS = frozenset({400, 413, 422})
+RATE_LIMITED = 429
+
+#: Seconds that QStash waits beyond a job's timeout: at that the handler is stopped, and what it
+#: came to must still be recorded and answered. Less than a lease outlives the timeout.
+MARGIN = 10
+#: Of the hash that names an app where JOBS_NAMESPACE does not.
+OWN_DIGITS = 8
 
 #: Where QStash says that it has given up a message, and how often it tries to say so.
 FAILURE_CALLBACK = "/api/jobs/failure-callback"
@@ -54,8 +66,11 @@ class Message:
 class Publisher:
     """A thread-safe client, made at the first use, so that a fork before it does not share it."""
 
-    def __init__(self, *, url: str, token: str, base_url: str, budget: float) -> None:
+    def __init__(
+        self, *, url: str, token: str, base_url: str, budget: float, namespace: str = ""
+    ) -> None:
         self._url = url
+        self._namespace = namespace or sha256(base_url.encode()).hexdigest()[:OWN_DIGITS]
         self._token = token
         self._base_url = base_url
         self._budget = budget
@@ -70,7 +85,7 @@ class Publisher:
             PublishUnavailable: QStash could not be reached, or was busy or broken.
             PublishRefused: QStash will not take this message, now or later.
         """
-        request = self._message(message)
+        request = _written(lambda: self._message(message))
         if "queue" in request:
             return self._call(lambda: _message_id(self._client.message.enqueue(**request)))
         return self._call(lambda: _message_id(self._client.message.publish(**request)))
@@ -81,7 +96,8 @@ class Publisher:
         Raises:
             PublishUnavailable, PublishRefused: As for `publish`, for all of them.
         """
-        answers = self._call(lambda: self._batch([self._message(message) for message in messages]))
+        body = _written(lambda: self._batch_body(messages))
+        answers = self._call(lambda: self._batch(body))
         if not isinstance(answers, list) or len(answers) != len(messages):
             raise PublishUnavailable(f"{self._url} did not answer like QStash: check QSTASH_URL")
         return [answer.get("messageId") for answer in answers]
@@ -95,14 +111,37 @@ class Publisher:
             "cron": cron,
             "body": body,
             "delay": options.get("delay"),
-            "queue": options.get("queue"),
+            "queue": self.own(options["queue"]) if "queue" in options else None,
             **details,
         }
         return self._call(lambda: self._client.schedule.create(**request))
 
+    def schedules(self) -> list["Schedule"]:
+        """Return the account's schedules, also those of other apps; raises as `publish` does."""
+        return self.ask(lambda qstash: qstash.schedule.list())
+
+    def is_called_by(self, schedule: "Schedule") -> bool:
+        """Tell whether a schedule calls this app."""
+        return schedule.destination.startswith(self.destination("/"))
+
+    def taken_by(self, schedule_id: str) -> str | None:
+        """Return which address a schedule of this id calls, if it is another app's."""
+        for schedule in self.schedules():
+            if schedule.schedule_id == schedule_id and not self.is_called_by(schedule):
+                return schedule.destination
+        return None
+
     def ask(self, question: Callable[["QStash"], T]) -> T:
         """Ask QStash's API anything else; raises as `publish` does."""
         return self._call(lambda: question(self._client))
+
+    def own(self, name: str) -> str:
+        """Return a queue's, flow-control key's or schedule's name as QStash has it.
+
+        All apps of an account share these: without a name of its own in front, staging would have
+        production's.
+        """
+        return f"{self._namespace}.{name}"
 
     def destination(self, endpoint: str) -> str:
         return f"{self._base_url}{endpoint}"
@@ -135,29 +174,37 @@ class Publisher:
             "deduplication_id": message.deduplication_id,
         }
         if "queue" in message.options:
-            return request | {"queue": message.options["queue"]}
+            return request | {"queue": self.own(message.options["queue"])}
         return request | _when(message)
 
-    def _batch(self, messages: list[dict[str, Any]]) -> Any:
-        from qstash.message import prepare_batch_message_body  # noqa: PLC0415 - loaded by now
+    def _batch_body(self, messages: Sequence[Message]) -> str:
+        from qstash.message import prepare_batch_message_body  # noqa: PLC0415 - slow to import
 
+        requests = [self._message(message) for message in messages]
+        body: str = prepare_batch_message_body(cast("Any", requests))
+        return body
+
+    def _batch(self, body: str) -> Any:
         # The SDK writes the request, but reading the answer it would stop at a message that
         # failed, and lose the ids of all the others.
         return self._client.http.request(
             path="/v2/batch",
             method="POST",
             headers={"Content-Type": "application/json"},
-            body=prepare_batch_message_body(cast("Any", messages)),
+            body=body,
         )
 
     def _request(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("retries", "retry_delay", "timeout", "callback", "label")
+        names = ("retries", "retry_delay", "callback", "label")
         request = {name: options[name] for name in names if name in options}
+        if "timeout" in options:
+            request["timeout"] = options["timeout"] + MARGIN
         request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
         # Without a prefix the SDK takes a header for the callback's own configuration.
         request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
         if "flow_control" in options:
-            request["flow_control"] = dict(options["flow_control"])
+            limit = dict(options["flow_control"])
+            request["flow_control"] = limit | {"key": self.own(limit["key"])}
         request["headers"] = dict(options.get("headers", {}))
         request["content_type"] = "application/json"
         return request
@@ -174,17 +221,28 @@ class Publisher:
                 # repetition harmless.
                 return request()
         except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
             raise PublishUnavailable(
-                f"QStash at {self._url} cannot be reached: {error or type(error).__name__}"
+                f"QStash at {self._url} cannot be reached: {reason}", is_outage=True
             ) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PublishUnavailable(
                 f"{self._url} did not answer like QStash: check QSTASH_URL"
             ) from error
         except RateLimitExceededError as error:
-            raise PublishUnavailable(f"QStash limits the rate: {error}") from error
+            limited = f"QStash limits the rate: {error}"
+            raise PublishUnavailable(limited, status=RATE_LIMITED, is_outage=True) from error
         except QStashError as error:
             raise _classified(error) from error
+
+
+def _written(write: Callable[[], T]) -> T:
+    """Write a request; what cannot even be written will never be taken."""
+    try:
+        return write()
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PublishRefused(f"the message cannot be written: {reason}") from error
 
 
 def _message_id(answer: Any) -> str:
@@ -204,7 +262,11 @@ def _when(message: Message) -> dict[str, Any]:
 def _classified(error: Exception) -> PublishError:
     """Tell a refusal from trouble; the SDK gives the status only in the text."""
     match = re.search(r"status: (\d+)", str(error))
-    status = int(match[1]) if match else SERVER_ERROR
-    if status >= SERVER_ERROR:
-        return PublishUnavailable(f"QStash is in trouble: {error}")
-    return PublishRefused(f"QStash refuses the message: {error}")
+    status = int(match[1]) if match else None
+    if status in REFUSALS:
+        return PublishRefused(f"QStash refuses the message: {error}", status=status)
+    trouble = PublishUnavailable(f"QStash is in trouble: {error}", status=status)
+    if trouble.needs_a_person:
+        said = f"QStash turns this app away: {error}; check QSTASH_TOKEN, the plan and its quotas"
+        return PublishUnavailable(said, status=status)
+    return trouble

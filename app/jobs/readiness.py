@@ -10,11 +10,13 @@ from flask import current_app
 from sqlalchemy import Connection, text
 
 from app.jobs import drain, outbox
-from app.jobs.errors import JobsError, PublishRefused
+from app.jobs.errors import JobsError, PublishError
 from app.jobs.transactions import in_transaction
 
 #: Seconds for which QStash's answer is kept: probes come often, from many.
 KEPT = 10.0
+#: What QStash answers to a token that it does not know.
+TOKEN_REFUSED = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ def _qstash() -> str | None:
 def _ask_qstash() -> str | None:
     try:
         outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
-    except PublishRefused:
-        return "refuses QSTASH_TOKEN"
+    except PublishError as error:
+        return "refuses QSTASH_TOKEN" if error.status in TOKEN_REFUSED else "cannot be reached"
     except JobsError:
         return "cannot be reached"
     return None

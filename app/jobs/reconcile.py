@@ -14,14 +14,16 @@ account, and asks QStash once per waiting job.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.jobs import dead_letters, maintenance, outbox, republish, schedules
 from app.jobs.dead_letters import DeadLetter
-from app.jobs.errors import InvalidDelivery, PublishRefused
+from app.jobs.errors import InvalidDelivery, PublishError, PublishUnavailable
 from app.jobs.schedules import Change
 from app.jobs.transactions import in_transaction
 
@@ -131,7 +133,14 @@ def _missing(grace: float) -> Iterator[Difference]:
         asked = {"grace": grace, "after": after, "limit": PAGE}
         rows = in_transaction(lambda tx, asked=asked: tx.execute(_WAITING, asked).all())  # type: ignore[misc]  # likewise
         for row in rows:
-            if not _exists(row.message_id):
+            try:
+                exists = _exists(row.message_id)
+            except PublishError as error:
+                if isinstance(error, PublishUnavailable) and error.is_outage:
+                    raise
+                yield _unanswered(row, error)
+                continue
+            if not exists:
                 yield _lost(row) if row.job_type in known else _unknown_type(row)
         if len(rows) < PAGE:
             return
@@ -183,12 +192,14 @@ def _schedule(change: Change) -> Difference:
         return True
 
     wanted = "declared in code" if change.declared else "not declared in code any more"
+    if change.calls is not None:
+        wanted = f"a schedule of this id calls {change.calls}"
     return Difference(
         kind="schedule",
         subject=change.schedule_id,
         found=f"{wanted}: {change.cron}",
-        repair=f"{change.action} the schedule",
-        mend=mend,
+        repair=f"{change.action} the schedule" if change.calls is None else "none: see sync",
+        mend=mend if change.calls is None else None,
     )
 
 
@@ -201,6 +212,15 @@ def _unknown_type(row: Row[Any]) -> Difference:
     )
 
 
+def _unanswered(row: Row[Any], error: PublishError) -> Difference:
+    return Difference(
+        kind="unanswered",
+        subject=str(row.job_id),
+        found=f"QStash does not tell of message {row.message_id}: {error}",
+        repair="none: ask again later",
+    )
+
+
 def _jobs_of(page: Any) -> Iterator[tuple[str, str]]:
     for entry in page:
         try:
@@ -210,10 +230,12 @@ def _jobs_of(page: Any) -> Iterator[tuple[str, str]]:
 
 
 def _exists(message_id: str) -> bool:
+    # An id came by a header that nobody signs: it must not become another request.
+    path = quote(message_id, safe="")
     try:
-        outbox.publisher().ask(lambda qstash: qstash.message.get(message_id))
-    except PublishRefused as error:
-        if "status: 404" in str(error):
+        outbox.publisher().ask(lambda qstash: qstash.message.get(path))
+    except PublishError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
             return False
         raise
     return True

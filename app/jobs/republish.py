@@ -1,17 +1,22 @@
 """Rows that QStash does not have, published: what a crash left behind, or a person put back."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.jobs import backoff, jsonb, outbox
+from app.jobs import backoff, executions, jsonb, outbox
+from app.jobs.errors import PublishUnavailable
+from app.jobs.observers import Died, tell
 from app.jobs.publisher import Message
 from app.jobs.registry import get_job_config, registry_of
 from app.jobs.transactions import in_transaction
+
+log = logging.getLogger(__name__)
 
 #: What a statement returns of a row that is to be published.
 COLUMNS = """
@@ -38,11 +43,17 @@ _OUTCOME = text(
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of some rows; `waiting` are those that QStash could not take for now."""
+    """What became of some rows.
+
+    Attributes:
+        waiting: Those that QStash did not take for now.
+        trouble: Why it was not asked for all of them.
+    """
 
     published: int = 0
     refused: int = 0
     waiting: int = 0
+    trouble: PublishUnavailable | None = None
 
 
 def known_types() -> list[str]:
@@ -59,8 +70,10 @@ def publish(rows: Sequence[Row[Any]]) -> Published:
     if not rows:
         return Published()
     ordered = sorted(rows, key=lambda row: (row.created_at, row.id))
-    outbox.publish_batch([_message(row) for row in ordered])
-    return in_transaction(lambda tx: _outcome(tx, [row.job_id for row in rows]))
+    messages = [message for row in ordered if (message := _message_or_dead(row))]
+    trouble = outbox.publish_batch(messages)
+    done = in_transaction(lambda tx: _outcome(tx, [row.job_id for row in rows]))
+    return replace(done, trouble=trouble)
 
 
 def publish_job(job_id: str) -> Published:
@@ -79,6 +92,19 @@ def withdraw(message_ids: Sequence[str]) -> None:
         chunk = list(message_ids[start : start + outbox.publisher().BATCH])
         # An empty list would mean all of them.
         outbox.publisher().ask(lambda qstash, ids=chunk: qstash.message.cancel_many(ids))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+
+def _message_or_dead(row: Row[Any]) -> Message | None:
+    """Return a row's message; a row of which none can be made is dead, and holds up no other."""
+    try:
+        return _message(row)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = f"the row cannot be published: {type(error).__name__}: {error}"
+        if in_transaction(lambda tx: executions.mark_dead(tx, str(row.job_id), reason)):
+            tell(Died(row.job_type))
+        about = {"jobId": str(row.job_id), "type": row.job_type, "error": reason}
+        log.error("[jobs] Job refused", extra=about)  # noqa: TRY400 - the message says it all
+        return None
 
 
 def _message(row: Row[Any]) -> Message:

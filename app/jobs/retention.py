@@ -16,8 +16,17 @@ _IS_OLD = """
 """
 _COUNT = text(f"SELECT count(*) FROM job_executions WHERE {_IS_OLD}")  # noqa: S608 - ours
 _BOUNDS = text("SELECT min(id), max(id) FROM job_executions")
+# Of the dead ones QStash may still have a letter, which must not bring them back.
 _DELETE = text(
-    f"DELETE FROM job_executions WHERE id >= :first AND id <= :last AND {_IS_OLD}"  # noqa: S608 - likewise
+    f"""
+    WITH deleted AS (DELETE FROM job_executions
+                      WHERE id >= :first AND id <= :last AND {_IS_OLD}
+                     RETURNING job_id, status),
+    remembered AS (INSERT INTO deleted_jobs (job_id)
+                   SELECT job_id FROM deleted WHERE status = 'failed'
+                   ON CONFLICT (job_id) DO UPDATE SET deleted_at = now())
+    SELECT count(*) FROM deleted
+    """  # noqa: S608 - likewise
 )
 
 
@@ -41,4 +50,4 @@ class FinishedJobs:
         One that somebody retries at this moment is waited for, and then is none of them any more.
         """
         given = {"before": self.before, "first": first, "last": last}
-        return connection.execute(_DELETE, given).rowcount
+        return int(connection.execute(_DELETE, given).scalar_one())

@@ -9,7 +9,7 @@ from app.jobs import dispatcher, jsonb, maintenance, outbox, sealing
 from app.jobs.errors import InvalidDelivery, InvalidOption, flatten
 from app.jobs.registry import JobConfig, registry_of
 from app.jobs.routes import MAINTENANCE
-from app.jobs.schedules import installed
+from app.jobs.schedules import PREFIX, installed, own_id
 from app.jobs.schemas import Envelope, EnvelopeSchema
 
 if TYPE_CHECKING:
@@ -19,15 +19,16 @@ _envelopes = EnvelopeSchema()
 
 
 def find(schedule_id: str) -> "Schedule":
-    """Return a schedule that calls this app.
+    """Return a schedule that calls this app, by its id, or by that without the app's own name.
 
     Raises:
         InvalidOption: There is none.
         PublishUnavailable, PublishRefused: QStash does not tell.
     """
-    for schedule in installed():
-        if schedule.schedule_id == schedule_id:
-            return schedule
+    known = {schedule.schedule_id: schedule for schedule in installed()}
+    for name in (schedule_id, own_id(schedule_id.removeprefix(PREFIX))):
+        if name in known:
+            return known[name]
     raise InvalidOption(
         f"no schedule {schedule_id!r} calls this app; `flask jobs schedules list` shows those that"
         " do, `flask jobs schedules sync` makes those of the code"

@@ -2,9 +2,12 @@
 
 Only schedules whose id begins with `code.` and that call this app are touched; those made with
 `schedule()` or by hand are not. What was declared is known again by a hash in a header.
+
+An account at QStash may serve several apps, as staging and production do. So the ids have the app's
+own name in them (`Publisher.own`), and one that calls another address is never taken over unasked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,13 +27,15 @@ if TYPE_CHECKING:
 
 PREFIX = "code."
 HEADER = "Jobs-Declaration"
+MAINTENANCE_NAME = "jobs-maintenance"
 MAINTENANCE_CRON = "*/5 * * * *"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """A schedule as the code wants it."""
+    """A schedule as the code wants it; `name` is what the code calls it."""
 
+    name: str
     schedule_id: str
     endpoint: str
     cron: str
@@ -41,33 +46,44 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One difference and its repair."""
+    """One difference and its repair.
 
-    action: Literal["create", "update", "delete"]
+    Attributes:
+        paused: It takes the place of one that somebody paused, and so is to be paused.
+        calls: The other address that a schedule of this id calls; nothing is done then.
+    """
+
+    action: Literal["create", "update", "delete", "refuse"]
     schedule_id: str
     cron: str
     declared: Declared | None = None
+    paused: bool = False
+    calls: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.action}  {self.schedule_id}  {self.cron}"
+        said = f"{self.action}  {self.schedule_id}  {self.cron}"
+        return f"{said}  (it calls {self.calls})" if self.calls else said
 
 
-def plan() -> list[Change]:
+def plan(*, take_over: bool = False) -> list[Change]:
     """Return what would make QStash match the code.
+
+    Args:
+        take_over: Also of the schedules of this app's names that call another address.
 
     Raises:
         PublishUnavailable, PublishRefused: QStash does not tell what it has.
         InvalidPayload, InvalidOption: A declaration is wrong.
     """
+    everybodys = {schedule.schedule_id: schedule for schedule in outbox.publisher().schedules()}
+    existing = {
+        schedule_id: schedule
+        for schedule_id, schedule in everybodys.items()
+        if is_ours(schedule) and _calls_us(schedule)
+    }
     wanted = {declared.schedule_id: declared for declared in _declared()}
-    existing = {schedule.schedule_id: schedule for schedule in installed() if is_ours(schedule)}
     changes = [
-        Change(
-            action="update" if schedule_id in existing else "create",
-            schedule_id=schedule_id,
-            cron=declared.cron,
-            declared=declared,
-        )
+        _change(declared, everybodys, take_over=take_over)
         for schedule_id, declared in wanted.items()
         if schedule_id not in existing or not _matches(existing[schedule_id], declared)
     ]
@@ -83,19 +99,32 @@ def apply(changes: Sequence[Change]) -> None:
 
     Raises:
         PublishUnavailable, PublishRefused: Those before are made.
+        InvalidOption: Some are not to be made; all the others are.
     """
     for change in changes:
-        if change.declared is None:
+        if change.action == "delete":
             _delete(change.schedule_id)
-        else:
+        elif change.declared is not None and change.action != "refuse":
             _install(change.declared)
+            if change.paused:
+                _pause(change.schedule_id)
+    refused = [change for change in changes if change.action == "refuse"]
+    if refused:
+        named = "; ".join(f"{change.schedule_id} calls {change.calls}" for change in refused)
+        raise InvalidOption(
+            f"not taken over: {named}. If that is another app, give each its own JOBS_NAMESPACE; "
+            "if this app has moved, use `flask jobs schedules sync --take-over`"
+        )
 
 
 def installed() -> list["Schedule"]:
     """Return all of QStash's schedules that call this app."""
-    publisher = outbox.publisher()
-    found = publisher.ask(lambda qstash: qstash.schedule.list())
-    return [one for one in found if one.destination.startswith(publisher.destination("/"))]
+    return [schedule for schedule in outbox.publisher().schedules() if _calls_us(schedule)]
+
+
+def own_id(name: str) -> str:
+    """Return the id of a schedule that the code declares."""
+    return PREFIX + outbox.publisher().own(name)
 
 
 def is_ours(schedule: "Schedule") -> bool:
@@ -106,7 +135,7 @@ def is_ours(schedule: "Schedule") -> bool:
 def declared_crons() -> dict[str, str]:
     """Return the cron of each schedule that the code declares for a job type, by id."""
     return {
-        _id_of(job_type, schedule): schedule.cron
+        own_id(_name_of(job_type, schedule)): schedule.cron
         for job_type in _job_types()
         for schedule in job_type.schedules
     }
@@ -117,8 +146,30 @@ def _job_types() -> Iterator[JobType[Any]]:
     return (job_type for bp in blueprints for job_type in bp.job_types)
 
 
-def _id_of(job_type: JobType[Any], schedule: Periodic) -> str:
-    return ".".join(filter(None, [f"{PREFIX}{job_type.type}", schedule.name]))
+def _name_of(job_type: JobType[Any], schedule: Periodic) -> str:
+    return ".".join(filter(None, [job_type.type, schedule.name]))
+
+
+def _calls_us(schedule: "Schedule") -> bool:
+    return outbox.publisher().is_called_by(schedule)
+
+
+def _change(declared: Declared, everybodys: Mapping[str, "Schedule"], *, take_over: bool) -> Change:
+    """Return how a schedule comes to be as it was declared."""
+    about: dict[str, Any] = {
+        "schedule_id": declared.schedule_id,
+        "cron": declared.cron,
+        "declared": declared,
+    }
+    found = everybodys.get(declared.schedule_id)
+    if found is None:
+        # Before ids had the app's name in them, this was its id.
+        old = everybodys.get(PREFIX + declared.name)
+        paused = old is not None and _calls_us(old) and old.paused
+        return Change(action="create", paused=paused, **about)
+    if not _calls_us(found) and not take_over:
+        return Change(action="refuse", calls=found.destination, **about)
+    return Change(action="update", **about)
 
 
 def _declared() -> Iterator[Declared]:
@@ -128,14 +179,16 @@ def _declared() -> Iterator[Declared]:
         for schedule in job_type.schedules:
             declared = _periodic(job_type, schedule)
             if declared.schedule_id in seen:
-                raise InvalidOption(f"name: two schedules are called {declared.schedule_id!r}")
+                named = PREFIX + declared.name
+                raise InvalidOption(f"name: two schedules are called {named!r}")
             seen.add(declared.schedule_id)
             yield declared
 
 
 def _maintenance() -> Declared:
     return Declared(
-        schedule_id=f"{PREFIX}jobs-maintenance",
+        name=MAINTENANCE_NAME,
+        schedule_id=own_id(MAINTENANCE_NAME),
         endpoint=MAINTENANCE,
         cron=MAINTENANCE_CRON,
         body="",
@@ -153,8 +206,10 @@ def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     if is_dataclass(given):
         given = config.schema.dump(given)
     said = jsonb.dumps([config.endpoint, schedule.cron, config.version, given, options])
+    name = _name_of(job_type, schedule)
     return Declared(
-        schedule_id=_id_of(job_type, schedule),
+        name=name,
+        schedule_id=own_id(name),
         endpoint=config.endpoint,
         cron=schedule.cron,
         body=jsonb.dumps(written),
@@ -190,3 +245,7 @@ def _install(declared: Declared) -> None:
 
 def _delete(schedule_id: str) -> None:
     outbox.publisher().ask(lambda qstash: qstash.schedule.delete(schedule_id))
+
+
+def _pause(schedule_id: str) -> None:
+    outbox.publisher().ask(lambda qstash: qstash.schedule.pause(schedule_id))

@@ -6,36 +6,44 @@ The SDK's own Receiver is not used: it ignores its clock tolerance, raises KeyEr
 without a body hash, and cannot take a body that is not text.
 """
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any
 
 import jwt
-from flask import current_app, request
+from flask import current_app, g, request
 from flask.typing import ResponseReturnValue
 
 from app.jobs.errors import InvalidSignature
+from app.jobs.memory import Token
 from app.jobs.observers import SignatureFailed, tell
 
 HEADER = "Upstash-Signature"
 CLAIMS = ["iss", "sub", "exp", "nbf", "body"]
 
 
-def signed(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
+def signed(
+    view: Callable[..., ResponseReturnValue], *, room: int = 1
+) -> Callable[..., ResponseReturnValue]:
     """Answer 401 unless QStash signed this request; apply it below the route decorator.
 
     Nothing is read, written or logged from the body of a request that fails.
+
+    Args:
+        view: The view to guard.
+        room: How many times JOBS_MAX_BODY the body may have.
     """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         config = current_app.config
-        request.max_content_length = config["JOBS_MAX_BODY"]
+        request.max_content_length = config["JOBS_MAX_BODY"] * room
         try:
-            verify(
+            g.jobs_token = verify(
                 request.headers.get(HEADER),
                 request.get_data,
                 url=_published_url(config["BASE_URL"]),
@@ -56,8 +64,8 @@ def signed(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseRe
 
 def verify(
     token: str | None, body: Callable[[], bytes], *, url: str, keys: tuple[str, str], leeway: float
-) -> None:
-    """Check a QStash token.
+) -> Token:
+    """Check a QStash token and return what is known of it.
 
     Args:
         token: The value of `Upstash-Signature`.
@@ -77,8 +85,22 @@ def verify(
         except jwt.PyJWTError:
             continue
         if _is_hash_of(claims["body"], body()):
-            return
+            return Token(
+                digest=_digest(token),
+                issued_at=_seconds(claims.get("iat")),
+                expires_at=datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=leeway),
+            )
     raise InvalidSignature
+
+
+def _digest(token: str) -> str:
+    """Return what tells this token from any other, however its last letters are written."""
+    encoded = token.rpartition(".")[2]
+    return sha256(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))).hexdigest()
+
+
+def _seconds(claim: Any) -> float | None:
+    return float(claim) if isinstance(claim, int | float) else None
 
 
 def _claims(token: str, key: str, url: str, leeway: float) -> dict[str, Any]:

@@ -7,16 +7,37 @@ and they are read more often than changed.
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.jobs.options import LONGEST
+
 KEPT_ATTEMPTS = 20
 
 #: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
 LEASE_MARGIN = 15
 
-#: Whether this message's part of the job is done: its handler raised `Continue`. Delivered again,
-#: it must not run the next leg, whose own message has all its retries.
+#: How this message's part of the job ended, if the rest has a message of its own: its handler
+#: raised `Continue` or `RetryLater`, or its process had to let it go. Delivered again, it must not
+#: run what the newer one brings in its time and with all its retries.
 HANDED_OVER = """
-    CAST(:message_id AS text) IS NOT NULL AND attempts @> jsonb_build_array(jsonb_build_object(
-        'message_id', CAST(:message_id AS text), 'outcome', 'continued'))
+    (SELECT kept->>'outcome' FROM jsonb_array_elements(attempts) AS kept
+      WHERE kept->>'message_id' = CAST(:message_id AS text)
+        AND kept->>'outcome' IN ('continued', 'rescheduled', 'released') LIMIT 1)
+"""
+
+#: Whether this delivery's token has brought an attempt by another message. The message's id comes
+#: by a header that nobody signs: whoever has seen a delivery could send it again as a new message.
+_FORGED = """
+    EXISTS (SELECT FROM jsonb_array_elements(attempts) AS kept
+             WHERE kept->>'delivered_by' = :delivered_by
+               AND kept->>'message_id' IS DISTINCT FROM CAST(:message_id AS text))
+"""
+
+#: A dead job is run again where a person has QStash redrive it: by a message that is unknown here,
+#: and by a token of after the job's death, as what came before was signed before.
+_REDRIVEN = """
+    CAST(:message_id AS text) <> coalesce(message_id, '')
+    AND NOT attempts @> jsonb_build_array(
+            jsonb_build_object('message_id', CAST(:message_id AS text)))
+    AND CAST(:issued_at AS float8) >= extract(epoch FROM date_trunc('second', dead_at))
 """
 
 # The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
@@ -34,7 +55,7 @@ CLAIM = text(
            lease_expires_at = now() + make_interval(secs => {LEASE_MARGIN} +
                least(coalesce((options->>'timeout')::float8, :timeout),
                      CAST(:heartbeat AS float8))),
-           retry_count = :retried,
+           retry_count = least(:retried, coalesce(max_retries, :retries)),
            max_retries = coalesce(max_retries, :retries),
            message_id = coalesce(:message_id, message_id),
            published_at = coalesce(published_at, now()),
@@ -49,15 +70,14 @@ CLAIM = text(
      WHERE job_id = :job_id AND job_type = :job_type
        AND (status = 'pending'
             OR status = 'failed' AND dead_at IS NULL
-            OR status = 'failed' AND CAST(:message_id AS text) <> coalesce(message_id, '')
-               AND NOT attempts @> jsonb_build_array(
-                       jsonb_build_object('message_id', CAST(:message_id AS text)))
+            OR status = 'failed' AND {_REDRIVEN}
             OR status = 'processing' AND cancelled_at IS NULL
                AND coalesce(lease_expires_at,
                             started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
                             '-infinity') < now())
-       AND NOT ({HANDED_OVER})
+       AND {HANDED_OVER} IS NULL AND NOT {_FORGED}
     RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
+              retry_count AS retried,
               user_id, organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
@@ -115,7 +135,7 @@ RESCHEDULE = text(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
-           available_at = clock_timestamp() + make_interval(secs => :delay),
+           available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token

@@ -33,7 +33,8 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
     is alive. So it is after a deadlock.
 
     Raises:
-        DatabaseUnavailable: The database cannot be reached, or has no such table.
+        DatabaseUnavailable: The database cannot be reached, or has no such table; `is_uncertain`
+            where only the answer to the commit was lost.
     """
     try:
         try:
@@ -43,6 +44,10 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
     except _Stale as stale:
         _explain(stale.error)
         raise stale.error from None
+    except _Unanswered as lost:
+        reason = str(lost.error.orig).strip().split("\n", 1)[0]
+        message = f"the database did not answer the commit, which may be done: {reason}"
+        raise DatabaseUnavailable(message, is_uncertain=True) from lost.error
     except SQLAlchemyError as error:
         _explain(error)
         raise
@@ -87,6 +92,13 @@ class _Stale(Exception):
         self.error = error
 
 
+class _Unanswered(Exception):
+    """The connection broke while it committed: nobody knows whether that is done."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        self.error = error
+
+
 def _attempt(work: Callable[[Connection], T]) -> T:
     with db.engine.connect() as connection:
         try:
@@ -95,5 +107,10 @@ def _attempt(work: Callable[[Connection], T]) -> T:
             if error.connection_invalidated or sqlstate(error.orig) in _COLLISIONS:
                 raise _Stale(error) from error
             raise
-        connection.commit()
+        try:
+            connection.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise _Unanswered(error) from error
+            raise
     return result

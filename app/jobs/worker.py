@@ -82,7 +82,7 @@ def _deliver(config: JobConfig) -> Answer:
         return _refuse(config, error)
     except NewerPayload as error:
         log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
-        return answers.busy(str(error), versions.retry_after(config, retried()))
+        return answers.busy(str(error), versions.retry_after(config, retried()), counts=True)
     if isinstance(lease, Answer):
         return lease
     done, timing = _observed(config, delivery, lease)
@@ -112,6 +112,8 @@ def _recorded(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) ->
 
 def _claim(config: JobConfig, delivery: Delivery) -> Lease | Answer:
     """Take the lease, or answer why it cannot be had."""
+    if delivery.is_firing and not in_transaction(delivery.spend):
+        raise InvalidDelivery("the token of this delivery has brought another firing before")
     lease = in_transaction(lambda tx: leases.claim(tx, delivery.claim(config)))
     if lease:
         return lease
@@ -125,16 +127,16 @@ def _claim(config: JobConfig, delivery: Delivery) -> Lease | Answer:
         log.info("[jobs] Delivery skipped", extra={"jobId": delivery.job_id, "status": state})
         return answers.skipped(state)
     if row.handed_over:
-        return _hand_over_again(config, delivery)
+        return _hand_over_again(config, delivery, row.handed_over)
     return answers.busy("another delivery has this job", row.lease_left or 0)
 
 
-def _hand_over_again(config: JobConfig, delivery: Delivery) -> Answer:
-    """See that the next leg is published, as the process may have died on its way to that."""
+def _hand_over_again(config: JobConfig, delivery: Delivery, ended: str) -> Answer:
+    """See that the newer message is published, as the process may have died on its way to that."""
     waiting = republish.publish_job(delivery.job_id).waiting
     if waiting and delivery.retried < config.retries:
         return answers.busy(outcome.not_handed_over().error)
-    return answers.skipped("continued")
+    return answers.skipped(ended)
 
 
 def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:

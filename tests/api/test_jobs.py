@@ -194,3 +194,17 @@ def test_job_types_are_told(call: Call) -> None:
 def test_without_a_database_it_is_503(call: Call) -> None:
     answer = call("GET", "/api/jobs", "jobkey_00000000_x")
     assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59+00:00"],
+)
+def test_fault_D14_R3_a_moment_at_the_edge_of_the_calendar_is_refused(
+    call: Call, moment: str
+) -> None:
+    answer = call("POST", "/api/jobs", make_key(), json={**GOOD, "notBefore": moment})
+
+    assert answer.status_code == 422
+    assert "notBefore" in answer.json["errors"]  # type: ignore[index]
+    assert count() == 0

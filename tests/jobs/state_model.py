@@ -79,8 +79,9 @@ class Model:
         self.status, self.dead = "processing", False
         self.claims += 1
         self.lease, self.alive = self.claims, True
-        self.message, self.retried, self.published = message, retried, True
         self.max_retries = RETRIES if self.max_retries is None else self.max_retries
+        self.message, self.published = message, True
+        self.retried = min(retried, self.max_retries)
         return self.lease
 
     def refusal(self, message: str, retried: int, *, qstash_is_up: bool) -> int:
@@ -153,6 +154,8 @@ class Model:
         )
         if self.is_over or not known:
             return 200
+        if self.status == "processing" and self.retried < self._retries and not self.cancelled:
+            return 200  # the sweep's: the process died with retries left
         self.message, self.published = message, True
         if self.status == "processing":
             self._lose()
@@ -189,8 +192,9 @@ class Model:
         return kept.count(("lost", self.legs))
 
     def _is_done(self, message: str) -> bool:
-        """Whether this message brought a leg that has ended in `Continue`."""
-        return ("continued", message) in list(zip(self.outcomes, self.tried, strict=True))[-KEPT:]
+        """Whether a newer message brings what this one's attempt has left to do."""
+        kept = list(zip(self.outcomes, self.tried, strict=True))[-KEPT:]
+        return ("continued", message) in kept or ("rescheduled", message) in kept
 
     def _may_claim(self, message: str) -> bool:
         if self._is_done(message):

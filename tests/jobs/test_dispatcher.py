@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, create_engine, event, func, select
 
 from app.db import db
 from app.jobs import (
@@ -21,10 +23,16 @@ from app.jobs import (
     Status,
     UnknownJobType,
     enqueue,
+    enqueue_many,
+    outbox,
     schedule,
 )
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import State, _publisher
+from app.jobs.maintenance import sweep
+from app.jobs.publisher import MARGIN
+from app.jobs.statements import LEASE_MARGIN
+from app.jobs.worker import INTERRUPT_AFTER
 from tests.support.http_server import Canned, canned_server
 from tests.support.sample_jobs import Sample, sample
 
@@ -203,7 +211,7 @@ def test_a_server_that_is_not_qstash_leaves_the_job_pending(qstash: Canned, body
     assert row_of(enqueue("sample", GOOD)).published_at is None
 
 
-@pytest.mark.parametrize("status", [400, 401, 412])
+@pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_refusal_makes_the_job_dead_and_is_raised(qstash: Canned, status: int) -> None:
     qstash.status, qstash.body = status, '{"error": "unable to authenticate: invalid token"}'
 
@@ -248,3 +256,123 @@ def test_a_bad_cron_names_the_bad_field(
 def test_a_schedule_takes_no_not_before(app: Flask) -> None:
     with pytest.raises(InvalidOption, match="not_before"):
         schedule("sample", "0 3 * * *", GOOD, not_before=datetime.now(UTC) + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14))),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime.now(UTC) - timedelta(days=366),
+        datetime.now(UTC) + timedelta(days=3651),
+    ],
+)
+def test_fault_R3_a_moment_out_of_bounds_is_refused(qstash: Canned, moment: datetime) -> None:
+    with pytest.raises(InvalidOption, match="not within a year ago and ten years from now"):
+        enqueue("sample", GOOD, not_before=moment)
+
+    assert (recorded(), qstash.paths) == (0, [])
+
+
+@pytest.mark.parametrize("days", [-364, 3649])
+def test_fault_R3_a_moment_within_bounds_is_taken(qstash: Canned, days: int) -> None:
+    assert enqueue("sample", GOOD, not_before=datetime.now(UTC) + timedelta(days=days))
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 409, 412, 421, 423, 425, 451, 499])
+def test_fault_R13_what_says_nothing_of_the_message_leaves_the_job_pending(
+    qstash: Canned, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    qstash.status, qstash.body = status, '{"error": "no"}'
+
+    row = row_of(enqueue("sample", GOOD))
+
+    assert (row.status, row.published_at, row.dead_at) == (Status.PENDING, None, None)
+    said = next(one for one in caplog.records if one.message == "[jobs] Job not published yet")
+    assert said.levelname == ("WARNING" if status in {408, 425} else "ERROR")
+    qstash.status, qstash.body = 200, f"[{PUBLISHED}]"
+    assert sweep(grace=0).published == 1
+
+
+@pytest.fixture
+def lost_answers(app: Flask) -> Iterator[list[int]]:
+    """As many commits as the list has members are done, and their answers lost."""
+    left: list[int] = []
+
+    def commit_and_break(connection: Connection) -> None:
+        if not left:
+            return
+        left.pop()
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.commit()  # type: ignore[attr-defined]
+        pid = driver.info.backend_pid  # type: ignore[attr-defined]
+        driver.execute("SELECT pg_terminate_backend(%s)", [pid])  # type: ignore[attr-defined]
+
+    def broken(connection: Connection) -> None:
+        with suppress(psycopg.OperationalError):
+            commit_and_break(connection)
+
+    event.listen(db.engine, "commit", broken)
+    yield left
+    event.remove(db.engine, "commit", broken)
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_fault_R10_a_commit_whose_answer_is_lost_is_one_job(
+    qstash: Canned, lost_answers: list[int], key: str | None
+) -> None:
+    lost_answers.append(1)
+
+    job_id = enqueue("sample", GOOD, idempotency_key=key)
+
+    assert (job_id.existed, recorded()) == (False, 1)
+    assert row_of(job_id).message_id == "msg_7"
+
+
+def test_fault_R10_many_likewise(qstash: Canned, lost_answers: list[int]) -> None:
+    lost_answers.append(1)
+    qstash.body = f"[{PUBLISHED}, {PUBLISHED}]"
+
+    assert len(enqueue_many("sample", [GOOD, GOOD])) == recorded() == 2
+
+
+def test_fault_R10_where_nobody_knows_the_error_says_so_and_names_the_job(
+    qstash: Canned, lost_answers: list[int]
+) -> None:
+    lost_answers += [1, 1]
+
+    with pytest.raises(DatabaseUnavailable, match="may have been recorded") as caught:
+        enqueue("sample", GOOD)
+
+    (job_id,) = caught.value.job_ids
+    assert job_id in str(caught.value)
+    assert (row_of(job_id).status, qstash.paths) == (Status.PENDING, [])
+
+
+def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
+    qstash: Canned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away between the publish and the note of it."""
+    away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
+    noted = outbox.executions.note_published
+
+    def vanish(connection: Connection, published: Any) -> None:
+        with away.connect():
+            noted(connection, published)
+
+    monkeypatch.setattr(outbox.executions, "note_published", vanish)
+    job_id = enqueue("sample", GOOD)
+    monkeypatch.undo()
+
+    assert len(qstash.paths) == 1
+    qstash.body = f"[{PUBLISHED}]"
+    assert sweep(grace=0).published == 1
+    assert row_of(job_id).message_id == "msg_7"
+
+
+def test_fault_A4_qstash_waits_longer_than_the_handler_may_take(qstash: Canned) -> None:
+    enqueue("sample", GOOD, timeout=30)
+
+    assert qstash.headers[0]["Upstash-Timeout"] == "40s"
+    assert LEASE_MARGIN > MARGIN > INTERRUPT_AFTER

@@ -2,17 +2,23 @@
 
 import json
 from base64 import b64decode, b64encode
+from dataclasses import fields
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from flask.testing import FlaskClient
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
+from qstash.dlq import DlqMessage
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from app.db import db
 from app.jobs import Status, enqueue, outbox
+from app.jobs.dead_letters import from_queue
 from app.jobs.delivery import firing_id
+from app.jobs.maintenance import sweep, take_over
 from app.jobs.publisher import Message
 from tests.jobs.conftest import Rows, wait_until
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
@@ -136,7 +142,7 @@ def test_a_running_handler_may_end_first(client: FlaskClient, rows: Rows) -> Non
 
 def test_a_job_whose_process_died_keeps_the_lost_attempt(client: FlaskClient, rows: Rows) -> None:
     lease = {"lease_token": str(uuid4()), "lease_expires_at": text("now() - interval '1 s'")}
-    job_id = recorded(rows, status="processing", **lease)
+    job_id = recorded(rows, status="processing", retry_count=3, **lease)
 
     call_back(client, report(envelope({"action": "x"}, jobId=job_id)))
 
@@ -248,3 +254,137 @@ def test_a_job_that_qstash_gives_up_is_dead(
 
     wait_until(lambda: rows[job["jobId"]].dead_at, "the failure callback")
     assert "the last was answered 404" in (rows[job["jobId"]].error or "")
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_fault_A4_nothing_is_forwarded_for_a_job_that_did_not_fail(
+    client: FlaskClient, rows: Rows, qstash: QStash, status: str
+) -> None:
+    job_id = recorded(rows, status=status)
+    query = "?forward=https%3A%2F%2Fapp.example.com%2Ffailed"
+
+    assert call_back(client, report(envelope({}, jobId=job_id)), query).status_code == 200
+
+    assert created(qstash, "/failed") == []
+
+
+def test_fault_A4_a_job_that_was_dead_before_is_forwarded(
+    client: FlaskClient, rows: Rows, qstash: QStash
+) -> None:
+    """The process died between marking it and telling."""
+    job_id = recorded(rows, status="failed", dead_at=text("now()"))
+    query = "?forward=https%3A%2F%2Fapp.example.com%2Ffailed"
+
+    assert call_back(client, report(envelope({}, jobId=job_id)), query).status_code == 200
+
+    assert len(created(qstash, "/failed")) == 1
+
+
+def test_fault_A4_a_job_that_was_called_off_is_no_failure(
+    client: FlaskClient, rows: Rows, qstash: QStash
+) -> None:
+    expired = {"lease_token": str(uuid4()), "lease_expires_at": text("now() - interval '1 s'")}
+    job_id = recorded(rows, status="processing", cancelled_at=text("now()"), **expired)
+    query = "?forward=https%3A%2F%2Fapp.example.com%2Ffailed"
+
+    assert call_back(client, report(envelope({}, jobId=job_id)), query).status_code == 200
+
+    assert rows[job_id].status == Status.CANCELLED
+    assert created(qstash, "/failed") == []
+
+
+def created(qstash: QStash, path: str) -> list[Any]:
+    events = qstash.http.request(path="/v2/events?state=CREATED", method="GET")["events"]
+    return [event for event in events if event["url"].endswith(path)]
+
+
+def test_fault_A13_a_letter_does_not_say_how_often_it_was_tried(
+    live_qstash: QStash, rows: Rows, cli: FlaskCliRunner
+) -> None:
+    """One attempt, answered that no retry can help; the message would have had three."""
+    job_id = enqueue("sample", {"action": "permanent"}, retries=3)
+    wait_until(lambda: live_qstash.dlq.list().messages, "the dead letter")
+
+    letter = json.loads(cli.invoke(args=["jobs", "dlq", "list", "--json"]).stdout)[0]
+    assert letter["job_id"] == job_id
+    assert letter["error"].startswith("QStash gave up: the last was answered 489")
+    db.session.execute(text("DELETE FROM job_executions"))
+    db.session.commit()
+    assert sweep().dead_letters == 1
+    assert (rows[job_id].error or "").startswith("QStash gave up: the last was answered 489")
+
+
+ODD = "nul \u0000, half an emoji \ud83d"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"header": {ODD: [ODD]}},
+        {"body": encoded(b"\x00\xed\xa0\xbd")},
+        {"sourceHeader": {"Upstash-Label": [ODD]}},
+        {"url": ODD, "method": ODD, "dlqId": ODD},
+        {"scheduleId": ODD},
+        {ODD: ODD},
+    ],
+)
+def test_fault_D5_what_cannot_be_stored_keeps_no_job_from_its_end(
+    client: FlaskClient, rows: Rows, qstash: QStash, odd: dict[str, Any]
+) -> None:
+    job_id = recorded(rows)
+    query = "?forward=https%3A%2F%2Fapp.example.com%2Ffailed"
+
+    answer = call_back(client, report(envelope({}, jobId=job_id), **odd), query)
+
+    assert answer.status_code == 200
+    assert rows[job_id].dead_at is not None
+    assert len(created(qstash, "/failed")) == 1
+
+
+@pytest.mark.parametrize("where", ["sourceMessageId", "sourceBody", "scheduleId"])
+@pytest.mark.parametrize("value", [ODD, [], 5, {"a": ODD}, "x" * 100_000])
+def test_fault_D5_nothing_odd_is_answered_500(client: FlaskClient, where: str, value: Any) -> None:
+    told = report(envelope({"a": ODD}), **{where: value})
+
+    assert call_back(client, told).status_code in {200, 489}
+
+
+def test_fault_D5_a_letter_with_what_cannot_be_stored_is_taken_over(
+    rows: Rows, qstash: QStash
+) -> None:
+    job_id = enqueue("sample", {"action": "none"}, delay=3600)
+    letter = DlqMessage(
+        **{field.name: None for field in fields(DlqMessage)}
+        | {
+            "message_id": rows[job_id].message_id,
+            "body": json.dumps(rows[job_id].payload),
+            "response_body": ODD,
+            "response_status": 500,
+            "response_headers": {ODD: [ODD]},
+            "failure_callback": "http://[",
+            "headers": {"Upstash-Label": [ODD]},
+            "max_retries": 3,
+        }
+    )
+
+    assert take_over(from_queue(letter))
+    assert rows[job_id].dead_at is not None
+
+
+def test_fault_D5_a_probe_of_odd_bytes_is_answered(client: FlaskClient) -> None:
+    for body in (b"\x00", b"\xed\xa0\xbd", b"\xff" * 100):
+        assert deliver(client, body, "/api/jobs/probe").status_code == 200
+
+
+def test_fault_R23_a_job_of_the_largest_size_can_be_given_up(
+    app: Flask, client: FlaskClient, rows: Rows
+) -> None:
+    job = envelope({"action": ""})
+    room = app.config["JOBS_MAX_BODY"] - len(json.dumps(job))
+    job["payload"]["action"] = "x" * room
+
+    assert call_back(client, report(job)).status_code == 200
+    assert rows[job["jobId"]].dead_at is not None
+    assert deliver(client, job).json == {"success": True, "skipped": "dead"}
+    too_large = envelope({"action": "x" * (2 * app.config["JOBS_MAX_BODY"])})
+    assert call_back(client, too_large).status_code == 413

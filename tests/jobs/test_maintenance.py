@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,17 +18,38 @@ import pytest
 from flask import Flask, current_app
 from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
+from app.api import keys
 from app.db import db
-from app.jobs import Status, enqueue, schedule, timer
+from app.jobs import (
+    PublishUnavailable,
+    Status,
+    dead_letters,
+    enqueue,
+    maintenance,
+    schedule,
+    timer,
+)
+from app.jobs import testing as job_testing
+from app.jobs.dead_letters import DeadLetter, Verdict
 from app.jobs.delivery import firing_id
 from app.jobs.extension import _publisher
 from app.jobs.maintenance import Report, sweep
+from app.jobs.publisher import Message
+from app.jobs.retention import FinishedJobs
+from app.jobs.testing import wire
+from app.jobs.testing.accepting import AcceptingPublisher
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.conftest import Rows, served_by, wait_until
+from tests.jobs.test_failure_callback import PATH as CALLBACK
+from tests.jobs.test_failure_callback import report as report_of
+from tests.metrics.conftest import Scrape, scrape
 from tests.support.http_server import canned_server
 from tests.support.qstash import BASE_URL, deliver, envelope
+
+__all__ = ["scrape"]
 
 GOOD = {"action": "none"}
 LONG_AGO = text("now() - interval '1 hour'")
@@ -130,7 +153,7 @@ def test_qstash_away_ends_the_sweep_and_loses_nothing(rows: Rows, cli: FlaskCliR
 def test_a_refusal_is_dead(app: Flask, rows: Rows) -> None:
     job_id = left_behind(rows)
     with canned_server() as server:
-        server.status, server.body = 412, '{"error": "quota exceeded"}'
+        server.status, server.body = 413, '{"error": "quota exceeded"}'
         away = _publisher({**app.config, "QSTASH_URL": server.url})
         app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=away)
         report = sweep()
@@ -331,3 +354,346 @@ def test_a_sweep_passes_over_what_another_holds(
             other.rollback()
     assert rows[free].published_at is not None
     assert rows[held].published_at is None or rows[held].status == Status.PROCESSING
+
+
+@pytest.fixture
+def unbounded(app: Flask) -> Iterator[None]:
+    """A table without the constraint that keeps rows readable, as it was before."""
+    name = "ck_job_executions_available_at"
+    found = text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = :name")
+    definition = db.session.scalar(found, {"name": name})
+    db.session.execute(text(f"ALTER TABLE job_executions DROP CONSTRAINT {name}"))
+    db.session.commit()
+    yield
+    db.session.rollback()
+    db.session.execute(text("DELETE FROM job_executions"))
+    db.session.execute(text(f"ALTER TABLE job_executions ADD CONSTRAINT {name} {definition}"))
+    db.session.commit()
+
+
+@pytest.mark.usefixtures("unbounded", "qstash")
+@pytest.mark.parametrize("moment", ["20000-01-01", "0050-01-01 BC", "infinity", "-infinity"])
+def test_fault_D14_R3_a_row_beyond_the_calendar_stops_nobody(
+    cli: FlaskCliRunner, client: FlaskClient, rows: Rows, scrape: Scrape, moment: str
+) -> None:
+    bad, *good = [left_behind(rows) for _ in range(4)]
+    at = text(f"timestamptz '{moment}'")
+    rows.set(bad, available_at=at, updated_at=LONG_AGO)
+
+    assert cli.invoke(args=["jobs", "reconcile", "--dry-run"]).exit_code == 1
+    answer = deliver(client, b"", "/api/jobs/maintenance")
+
+    assert answer.status_code == 200
+    assert all(rows[job_id].published_at for job_id in good)
+    for command in ("list", "list --json", "health", f"show {bad}", "stats", "sweep"):
+        result = cli.invoke(args=["jobs", *command.split()])
+        assert isinstance(result.exception, SystemExit | None), command
+    assert scrape()["jobs_queue_depth", "pending", "sample"] >= 3
+
+
+def test_fault_R3_no_row_beyond_the_calendar_can_be_written(rows: Rows) -> None:
+    job_id = left_behind(rows)
+
+    for moment in ("infinity", "-infinity", "9999-12-31", "1969-01-01"):
+        with pytest.raises(IntegrityError, match="ck_job_executions_available_at"):
+            rows.set(job_id, available_at=text(f"timestamptz '{moment}'"))
+        db.session.rollback()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"options": [1]},
+        {"options": {"headers": 5}},
+        {"options": {"timeout": "soon"}},
+        {"options": {"flow_control": {}}},
+        {"options": {"queue": 5, "headers": None}},
+    ],
+)
+def test_fault_R3_a_row_that_cannot_be_published_is_dead_and_the_others_are_published(
+    rows: Rows, qstash: QStash, broken: Any
+) -> None:
+    bad, *good = [left_behind(rows) for _ in range(4)]
+    rows.set(bad, **broken, updated_at=LONG_AGO)
+
+    report = sweep()
+
+    assert (report.published, report.refused) == (3, 1)
+    assert all(rows[job_id].published_at for job_id in good)
+    assert rows[bad].dead_at is not None
+    assert "cannot be" in (rows[bad].error or "")
+
+
+def test_fault_R3_a_row_that_cannot_be_taken_is_set_aside_by_name(
+    rows: Rows, qstash: QStash, cli: FlaskCliRunner
+) -> None:
+    bad, *good = [died(rows) for _ in range(4)]
+    rows.set(bad, attempts={"not": "a list"})
+
+    result = cli.invoke(args=["jobs", "sweep"])
+
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == f"rescued 3, set aside 1 ({bad})"
+    assert all(rows[job_id].published_at for job_id in good)
+    assert rows[bad].status == Status.PROCESSING
+
+
+class Picky(AcceptingPublisher):
+    """A QStash, or a proxy before it, that turns some messages away."""
+
+    status = 403
+
+    def __init__(self, base_url: str, away: Sequence[str]) -> None:
+        super().__init__(base_url=base_url)
+        self.away = away
+
+    def publish(self, message: Message) -> str:
+        if message.job_id in self.away:
+            raise PublishUnavailable("forbidden", status=self.status)
+        return super().publish(message)
+
+
+def test_fault_R3_R13_a_message_that_is_turned_away_holds_up_no_other(
+    app: Flask, rows: Rows
+) -> None:
+    jobs = [left_behind(rows) for _ in range(6)]
+    picky = Picky(app.config["BASE_URL"], jobs[:3])
+    app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=picky)
+
+    report = sweep()
+
+    assert report.published == 3
+    assert report.problem == "jobs that could not be published: 3; the log says why"
+    assert [rows[job_id].status for job_id in jobs[:3]] == [Status.PENDING] * 3
+
+
+def test_fault_R3_a_dead_letter_that_cannot_be_recorded_stops_no_other(
+    rows: Rows, qstash: QStash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = [enqueue("sample", GOOD, retries=0) for _ in range(2)]
+    wait_until(lambda: len(letters(qstash, "sample")) == 2, "the dead letters")
+    record = dead_letters.record
+
+    def fail(connection: Connection, letter: DeadLetter) -> Verdict:
+        if letter.job_id == bad:
+            connection.execute(text("SELECT 1/0"))
+        return record(connection, letter)
+
+    monkeypatch.setattr(dead_letters, "record", fail)
+
+    report = sweep()
+
+    assert (report.dead_letters, report.set_aside) == (1, [bad])
+    assert rows[good].dead_at is not None
+
+
+def test_fault_R3_sweeping_again_and_again_outlives_every_exception(
+    cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps: list[int] = []
+
+    def once(**_: Any) -> Report:
+        sweeps.append(1)
+        if len(sweeps) == 1:
+            raise RuntimeError("out of the blue")
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Report()
+
+    monkeypatch.setattr(maintenance, "sweep", once)
+    before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        result = cli.invoke(args=["jobs", "sweep", "--every", "1s"])
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+
+    assert result.exit_code == 0, result.output
+    assert "RuntimeError: out of the blue" in result.stderr
+    assert len(sweeps) == 2
+
+
+@pytest.mark.parametrize("own_is", [0, 1])
+def test_fault_R14_of_two_dead_letters_the_rows_own_is_found(
+    rows: Rows, qstash: QStash, cli: FlaskCliRunner, own_is: int
+) -> None:
+    job_id = enqueue("sample", GOOD, retries=0)
+    body = json.dumps(rows[job_id].payload)
+    url = f"{BASE_URL}/api/jobs/sample"
+    other = qstash.message.publish(url=url, body=body, retries=0)
+    wait_until(lambda: len(letters(qstash, "sample")) == 2, "the dead letters")
+    own = [rows[job_id].message_id, other.message_id][own_is]  # type: ignore[union-attr]
+    rows.set(job_id, message_id=own)
+
+    assert sweep().dead_letters == 1
+
+    assert rows[job_id].dead_at is not None
+    assert sweep() == Report()
+    kinds = [one["kind"] for one in json.loads(cli.invoke(args=RECONCILE).stdout)]
+    assert "dead-letter" not in kinds
+
+
+RECONCILE = ["jobs", "reconcile", "--dry-run", "--json"]
+
+
+@pytest.mark.parametrize("job_type", ["sample", "noop"])
+def test_fault_A3_a_deleted_job_does_not_come_back(
+    rows: Rows, qstash: QStash, client: FlaskClient, cli: FlaskCliRunner, job_type: str
+) -> None:
+    job_id = enqueue(job_type, GOOD, retries=0)
+    wait_until(lambda: letters(qstash, job_type), "the dead letter")
+    sweep()
+    letter = letters(qstash, job_type)[0]
+    assert cli.invoke(args=["jobs", "delete", job_id, "--yes"]).exit_code == 0
+
+    assert sweep() == Report()
+    told = report_of(envelope(GOOD, job_type, jobId=job_id), letter.message_id)
+    assert deliver(client, told, CALLBACK).json == {
+        "success": True,
+        "jobId": job_id,
+        "changed": False,
+    }
+
+    assert job_id not in rows
+    kinds = [one["kind"] for one in json.loads(cli.invoke(args=RECONCILE).stdout)]
+    assert "dead-letter" not in kinds
+
+
+def test_fault_A3_what_cleanup_deletes_does_not_come_back(rows: Rows, qstash: QStash) -> None:
+    job_id = enqueue("sample", GOOD, retries=0)
+    wait_until(lambda: letters(qstash, "sample"), "the dead letter")
+    sweep()
+    old = FinishedJobs(datetime.now(UTC))
+    with db.engine.begin() as connection:
+        assert old.delete(connection, *old.bounds(connection)) == 1
+
+    assert sweep() == Report()
+    assert job_id not in rows
+
+
+def test_fault_A3_what_was_remembered_long_enough_is_forgotten(rows: Rows, qstash: QStash) -> None:
+    for table, values in (
+        ("deleted_jobs", "(gen_random_uuid(), now() - interval '1 year')"),
+        ("spent_tokens", "('d', gen_random_uuid(), now() - interval '1 s')"),
+    ):
+        db.session.execute(text(f"INSERT INTO {table} VALUES {values}"))  # noqa: S608 - ours
+    db.session.commit()
+
+    sweep()
+
+    for table in ("deleted_jobs", "spent_tokens"):
+        assert db.session.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608 - ours
+
+
+def test_fault_K2_a_crash_leaves_a_job_with_one_retry_its_retry(
+    rows: Rows, qstash: QStash, client: FlaskClient
+) -> None:
+    """QStash's only retry met the lease of the dead, and then it gave up."""
+    job_id = died(rows, max_retries=1, retry_count=0, message_id="msg_1")
+    told = report_of(envelope(GOOD, jobId=job_id), "msg_1", maxRetries=1, retried=1)
+
+    assert deliver(client, told, CALLBACK).json == {
+        "success": True,
+        "jobId": job_id,
+        "changed": False,
+    }
+    assert sweep().rescued == 1
+
+    assert deliver(client, envelope(GOOD, jobId=job_id)).status_code == 200
+    row = rows[job_id]
+    assert [attempt["outcome"] for attempt in row.attempts] == ["lost", "completed"]
+
+
+def test_fault_K2_a_job_without_retries_is_dead_after_a_crash(
+    rows: Rows, qstash: QStash, client: FlaskClient
+) -> None:
+    job_id = died(rows, max_retries=0, retry_count=0, message_id="msg_1")
+
+    told = report_of(envelope(GOOD, jobId=job_id), "msg_1", maxRetries=0, retried=0)
+    assert deliver(client, told, CALLBACK).status_code == 200
+
+    assert rows[job_id].dead_at is not None
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_fault_K2_what_was_only_turned_away_is_put_back(
+    app: Flask, rows: Rows, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    """All tries met a full pool: the handler never ran, and so the job is not given up."""
+    job_id = left_behind(rows, retries=retries)
+    publisher = AcceptingPublisher(base_url=app.config["BASE_URL"])
+    app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=publisher)
+    sweep()
+    row = rows[job_id]
+    tries = [wire.delivery(row, retried=n) for n in range(retries + 1)]
+    db.session.rollback()
+    monkeypatch.setattr(db.engine.pool, "_timeout", 0.05)
+    with ExitStack() as held:
+        for _ in range(app.config["DATABASE_POOL_SIZE"]):
+            held.enter_context(db.engine.connect())
+        answers = [wire.post(app, one) for one in tries]
+    assert {answer.status_code for answer in answers} == {503}
+    callback = wire.failure_callback(rows[job_id], answers[-1], retries)
+    assert wire.post(app, callback).status_code == 200
+
+    row = rows[job_id]
+    assert (row.status, row.dead_at, row.published_at) == (Status.PENDING, None, None)
+    rows.set(job_id, updated_at=LONG_AGO)
+    assert sweep().published == 1
+    assert job_testing.deliver(job_id).status_code == 200
+
+
+def test_fault_K2_what_is_turned_away_for_ever_is_dead_in_the_end(
+    app: Flask, rows: Rows, client: FlaskClient
+) -> None:
+    job_id = left_behind(rows, retries=0)
+    app.config["JOBS_MAX_RESCHEDULES"] = 1
+    for n in range(2):
+        rows.set(job_id, message_id=f"msg_{n}", published_at=LONG_AGO)
+        told = report_of(
+            envelope(GOOD, jobId=job_id), f"msg_{n}", header={"jobs-not-run": ["true"]}
+        )
+        assert deliver(client, told, CALLBACK).status_code == 200
+
+    assert rows[job_id].dead_at is not None
+
+
+#: What another writer of the table, or a person, could leave in a row.
+STRANGE = [
+    "options = '[1]'",
+    """options = '{"headers": 5}'""",
+    "attempts = '5'",
+    """attempts = '{"a": 1}'""",
+    "attempts = '[5, {}]'",
+    "payload = '5'",
+    "payload = 'null'",
+    """payload = '{"payload": {}, "metadata": 5, "sealed": 5}'""",
+    "payload = jsonb_build_object('n', repeat('9', 5000)::numeric)",
+    "payload = (repeat('[', 3000) || repeat(']', 3000))::jsonb",
+    "result = (repeat('[', 3000) || repeat(']', 3000))::jsonb",
+    "progress = '5'",
+    """progress = '{"done": "x", "total": [], "note": 5}'""",
+    "created_at = 'infinity'",
+    "updated_at = '-infinity'",
+    "status = 'processing', lease_expires_at = '-infinity', attempts = '{}'",
+    "status = 'failed', dead_at = 'infinity'",
+    "max_retries = -5, legs = -1, generation = -1",
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_fault_R3_no_strange_row_stops_a_sweep_or_a_list(
+    cli: FlaskCliRunner, client: FlaskClient, rows: Rows, qstash: QStash, strange: str
+) -> None:
+    first, bad, last = [left_behind(rows) for _ in range(3)]
+    change = f"UPDATE job_executions SET {strange} WHERE job_id = :job_id"  # noqa: S608 - ours
+    db.session.execute(text(change), {"job_id": bad})
+    db.session.commit()
+
+    for command in ("reconcile --dry-run", "sweep", "list", "check", "health", f"show {bad}"):
+        result = cli.invoke(args=["jobs", *command.split()])
+        assert isinstance(result.exception, SystemExit | None), command
+    key = {"Authorization": f"Bearer {keys.create('test', keys.SCOPES)[0]}"}
+    for path in ("/api/jobs", f"/api/jobs/{bad}"):
+        assert client.get(path, headers=key).status_code == 200, path
+    assert rows[first].published_at
+    assert rows[last].published_at

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from flask import Flask
 from qstash import QStash
 
 from app.db import db
-from app.jobs import FlowControl, JobExecution, enqueue, schedule
+from app.jobs import FlowControl, JobExecution, enqueue, outbox, schedule
 from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.extension import _publisher
 from app.jobs.publisher import Message
 
 GOOD = {"action": "none"}
@@ -95,17 +97,19 @@ def test_flow_control_reaches_qstash(qstash: QStash) -> None:
     row, message = published(qstash, flow_control=limit)
 
     flow = message.flow_control
-    assert (flow.key, flow.rate, flow.period, flow.parallelism) == ("tenant-1", 5, 10, 2)
+    own = outbox.publisher().own("tenant-1")
+    assert (flow.key, flow.rate, flow.period, flow.parallelism) == (own, 5, 10, 2)
     assert row.options["flow_control"]["key"] == "tenant-1"
 
 
 def test_a_queue_delivers_in_order(qstash: QStash) -> None:
-    qstash.queue.upsert("orders", paused=True)
+    own = outbox.publisher().own("orders")
+    qstash.queue.upsert(own, paused=True)
 
     row = row_of(enqueue("sample", GOOD, queue="orders"))
 
     assert row.message_id is not None
-    assert qstash.message.get(row.message_id).queue == "orders"
+    assert qstash.message.get(row.message_id).queue == own
     assert row.queue == "orders"
 
 
@@ -162,3 +166,30 @@ def test_a_schedule_of_the_same_id_replaces_the_first(qstash: QStash) -> None:
         schedule("sample", cron, GOOD, schedule_id="nightly")
 
     assert [found.cron for found in qstash.schedule.list()] == ["0 4 * * *"]
+
+
+@pytest.mark.parametrize("namespace", ["", "staging"])
+def test_fault_A2_queues_and_flow_control_keys_are_the_apps_own(
+    app: Flask, qstash: QStash, namespace: str
+) -> None:
+    app.config["JOBS_NAMESPACE"] = namespace
+    ours = _publisher(app.config)
+    theirs = _publisher({**app.config, "BASE_URL": "https://other.example.com"})
+
+    assert (ours.own("resend") == theirs.own("resend")) == bool(namespace)
+    assert ours.own("resend") == (
+        "staging.resend"
+        if namespace
+        else f"{sha256(b'https://app.example.com').hexdigest()[:8]}.resend"
+    )
+
+
+def test_fault_A2_so_are_those_of_schedules(app: Flask, qstash: QStash) -> None:
+    limit = FlowControl(key="k", rate=1)
+    own = outbox.publisher().own
+
+    first = schedule("sample", "0 3 * * *", GOOD, flow_control=limit)
+    second = schedule("sample", "0 3 * * *", GOOD, queue="q")
+
+    assert qstash.schedule.get(first).flow_control.key == own("k")  # type: ignore[union-attr]
+    assert qstash.schedule.get(second).queue == own("q")

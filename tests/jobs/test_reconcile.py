@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from app.jobs import Status, enqueue
 from app.jobs.reconcile import differences
+from app.jobs.schedules import own_id
 from tests.jobs.conftest import Rows, wait_until
 
 GOOD = {"action": "none"}
@@ -119,7 +120,7 @@ def test_schedules_are_synced(cli: FlaskCliRunner, app: Flask, qstash: QStash) -
 
     assert result.exit_code == 0
     assert "create the schedule (done)" in result.output
-    assert [found.schedule_id for found in qstash.schedule.list()] == ["code.jobs-maintenance"]
+    assert [found.schedule_id for found in qstash.schedule.list()] == [own_id("jobs-maintenance")]
 
 
 def test_a_change_since_the_comparison_is_not_overwritten(

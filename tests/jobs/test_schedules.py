@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,13 +13,15 @@ from qstash import QStash
 
 from app.extensions import jobs
 from app.jobs import InvalidOption, JobBlueprint, schedule
+from app.jobs.extension import _publisher
 from tests.jobs.conftest import wait_until
 from tests.support.qstash import BASE_URL
 from tests.support.sample_jobs import Sample, SampleSchema
 
 pytestmark = pytest.mark.usefixtures("only_maintenance")
 
-MAINTENANCE = "code.jobs-maintenance"
+OWN = sha256(BASE_URL.encode()).hexdigest()[:8]
+MAINTENANCE = f"code.{OWN}.jobs-maintenance"
 Declare = Callable[..., None]
 
 
@@ -58,9 +62,9 @@ def test_a_declared_schedule_is_installed(
 ) -> None:
     declare("0 3 * * *", Sample("none"), timezone="Europe/Berlin", retries=1, name="late")
 
-    assert ("create", "code.nightly.late") in sync(cli)
+    assert ("create", f"code.{OWN}.nightly.late") in sync(cli)
 
-    found = qstash.schedule.get("code.nightly.late")
+    found = qstash.schedule.get(f"code.{OWN}.nightly.late")
     assert (found.cron, found.retries) == ("CRON_TZ=Europe/Berlin 0 3 * * *", 1)
     assert json.loads(found.body or "")["payload"] == {"action": "none", "count": 0}
     assert sync(cli) == []
@@ -73,10 +77,10 @@ def test_only_what_differs_is_changed(
     sync(cli)
 
     declare("0 3 * * *", {"action": "echo"})
-    assert sync(cli) == [("update", "code.nightly")]
+    assert sync(cli) == [("update", f"code.{OWN}.nightly")]
     declare("0 4 * * *", {"action": "echo"})
-    assert sync(cli) == [("update", "code.nightly")]
-    assert qstash.schedule.get("code.nightly").cron == "0 4 * * *"
+    assert sync(cli) == [("update", f"code.{OWN}.nightly")]
+    assert qstash.schedule.get(f"code.{OWN}.nightly").cron == "0 4 * * *"
 
 
 def test_what_the_code_no_longer_declares_is_deleted(
@@ -86,7 +90,7 @@ def test_what_the_code_no_longer_declares_is_deleted(
     sync(cli)
     del app.blueprints["clock"]
 
-    assert sync(cli) == [("delete", "code.nightly")]
+    assert sync(cli) == [("delete", f"code.{OWN}.nightly")]
     assert [found.schedule_id for found in qstash.schedule.list()] == [MAINTENANCE]
 
 
@@ -158,3 +162,97 @@ def test_the_installed_schedule_sweeps(cli: FlaskCliRunner, live_qstash: QStash)
     url = f"/v2/events?scheduleId={MAINTENANCE}&state=DELIVERED"
     read = live_qstash.http.request
     wait_until(lambda: read(path=url, method="GET")["events"], "a delivered call")
+
+
+@pytest.fixture
+def elsewhere(app: Flask, qstash: QStash) -> Callable[..., FlaskCliRunner]:
+    """Another app on the same account: the same code at another address."""
+
+    def made(base_url: str = "https://staging.example.com", namespace: str = "") -> FlaskCliRunner:
+        app.config.update(BASE_URL=base_url, JOBS_NAMESPACE=namespace)
+        state = app.extensions["jobs"]
+        state.publisher.close()
+        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+        return app.test_cli_runner()
+
+    return made
+
+
+def test_fault_A2_two_apps_of_one_account_have_schedules_of_their_own(
+    cli: FlaskCliRunner, qstash: QStash, elsewhere: Callable[..., FlaskCliRunner]
+) -> None:
+    sync(cli)
+    staging = elsewhere()
+    ((action, theirs),) = sync(staging)
+
+    assert (action, sync(staging)) == ("create", [])
+    assert (
+        elsewhere(BASE_URL)
+        .invoke(args=["jobs", "schedules", "sync"])
+        .output.startswith("QStash matches")
+    )
+    called = {one.schedule_id: one.destination for one in qstash.schedule.list()}
+    assert called == {
+        MAINTENANCE: f"{BASE_URL}/api/jobs/maintenance",
+        theirs: "https://staging.example.com/api/jobs/maintenance",
+    }
+
+
+def test_fault_A2_an_id_that_calls_another_address_is_not_taken_over(
+    cli: FlaskCliRunner, qstash: QStash, elsewhere: Callable[..., FlaskCliRunner]
+) -> None:
+    sync(elsewhere(BASE_URL, "shop"))
+    moved = elsewhere("https://shop.example.com", "shop")
+
+    refused = moved.invoke(args=["jobs", "schedules", "sync"])
+
+    assert refused.exit_code == 2
+    assert "not taken over: code.shop.jobs-maintenance calls https://app.example" in refused.stderr
+    found = qstash.schedule.get("code.shop.jobs-maintenance")
+    assert found.destination == f"{BASE_URL}/api/jobs/maintenance"
+    reconciled = moved.invoke(args=["jobs", "reconcile", "--json"])
+    assert [one["mended"] for one in json.loads(reconciled.stdout)] == [False]
+
+    assert moved.invoke(args=["jobs", "schedules", "sync", "--take-over"]).exit_code == 0
+    found = qstash.schedule.get("code.shop.jobs-maintenance")
+    assert found.destination == "https://shop.example.com/api/jobs/maintenance"
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_fault_A2_schedules_of_before_are_moved(
+    cli: FlaskCliRunner, qstash: QStash, *, paused: bool
+) -> None:
+    old = "code.jobs-maintenance"
+    url = f"{BASE_URL}/api/jobs/maintenance"
+    qstash.schedule.create(destination=url, cron="*/5 * * * *", schedule_id=old)
+    if paused:
+        qstash.schedule.pause(old)
+
+    assert sync(cli) == [("create", MAINTENANCE), ("delete", old)]
+
+    assert [(one.schedule_id, one.paused) for one in qstash.schedule.list()] == [
+        (MAINTENANCE, paused)
+    ]
+
+
+def test_fault_A2_a_schedule_by_hand_does_not_take_over_anothers_id(
+    qstash: QStash, elsewhere: Callable[..., FlaskCliRunner]
+) -> None:
+    good = {"action": "none"}
+    schedule("sample", "0 3 * * *", good, schedule_id="nightly")
+    assert schedule("sample", "0 4 * * *", good, schedule_id="nightly") == "nightly"
+    elsewhere()
+
+    with pytest.raises(InvalidOption, match="schedule_id: 'nightly' is another app's"):
+        schedule("sample", "0 5 * * *", good, schedule_id="nightly")
+
+    assert qstash.schedule.get("nightly").cron == "0 4 * * *"
+
+
+def test_fault_A2_the_apps_own_name_may_be_left_out_on_the_command_line(
+    cli: FlaskCliRunner, qstash: QStash
+) -> None:
+    sync(cli)
+
+    for name in ("code.jobs-maintenance", "jobs-maintenance", MAINTENANCE):
+        assert cli.invoke(args=["jobs", "schedules", "pause", name]).exit_code == 0, name

@@ -7,15 +7,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from qstash import QStash
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.db import db
-from app.jobs import InvalidPayload, JobExecution, enqueue, enqueue_many
+from app.jobs import InvalidPayload, JobBlueprint, JobExecution, enqueue, enqueue_many
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import _publisher
+from app.jobs.maintenance import sweep
 from tests.support.http_server import Canned, canned_server
 from tests.support.qstash import deliver, envelope
+from tests.support.sample_jobs import SampleSchema
 
 GOOD = {"action": "none"}
 
@@ -136,7 +138,7 @@ def test_a_message_that_fails_in_a_batch_is_asked_for_alone(app: Flask) -> None:
 
 def test_a_refusal_after_the_commit_does_not_break_it(app: Flask) -> None:
     with canned_server() as server:
-        server.status, server.body = 401, '{"error": "invalid token"}'
+        server.status, server.body = 400, '{"error": "invalid token"}'
         use(app, server)
         job_id = within()
         db.session.commit()
@@ -207,3 +209,63 @@ def use(app: Flask, server: Canned) -> None:
     app.config.update(QSTASH_URL=server.url, JOBS_PUBLISH_TIMEOUT=0.5)
     state = app.extensions["jobs"]
     app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_fault_R8_what_a_savepoint_of_the_connection_took_back_is_not_published(
+    published: Published, *, raw: bool
+) -> None:
+    connection = db.session.connection()
+    kept = within()
+    if raw:
+        connection.execute(text("SAVEPOINT here"))
+        within()
+        connection.execute(text("ROLLBACK TO here"))
+    else:
+        savepoint = connection.begin_nested()
+        within()
+        savepoint.rollback()
+    db.session.commit()
+
+    assert published.ids() == [kept]
+    assert recorded() == 1
+
+
+@pytest.mark.parametrize("mode", ["conditional_savepoint", "rollback_only", "create_savepoint"])
+@pytest.mark.parametrize("ends", ["rollback", "commit"])
+def test_fault_R8_a_session_that_joined_an_outer_transaction_publishes_nothing_before_that(
+    published: Published, mode: Any, ends: str
+) -> None:
+    with db.engine.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode=mode) as session:
+            job_id = enqueue("sample", GOOD, session=session)
+            session.commit()
+        assert created(published) == 0
+        getattr(outer, ends)()
+
+    report = sweep(grace=0)
+    assert report.published == (ends == "commit")
+    assert published.ids() == ([job_id] if ends == "commit" else [])
+
+
+def test_fault_R8_a_handlers_enqueue_within_a_raw_savepoint_leaves_no_trace(
+    app: Flask, published: Published, client: FlaskClient
+) -> None:
+    def handle(_: Any, __: Any) -> None:
+        db.session.execute(text("SAVEPOINT here"))
+        enqueue("noop", GOOD, session=db.session)
+        db.session.execute(text("ROLLBACK TO here"))
+
+    bp = JobBlueprint("raw", __name__)
+    bp.job("raw", "/raw", payload=SampleSchema)(handle)
+    app.register_blueprint(bp)
+
+    answer = deliver(client, envelope(GOOD, "raw"), "/api/jobs/raw")
+
+    assert answer.status_code == 200
+    assert (created(published), recorded()) == (0, 1)
+
+
+def created(published: Published) -> int:
+    return len(published.client.http.request(path="/v2/events", method="GET")["events"])

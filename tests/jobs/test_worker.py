@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, select, text, update
+from sqlalchemy import event, func, select, text, update
 
 from app.db import db
 from app.jobs import JobExecution, Status
 from app.jobs.executions import get_job_execution_by_job_id
-from tests.support.qstash import deliver, envelope
+from app.jobs.publisher import Message
+from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 from tests.support.sample_jobs import Effect
 
 LOST = "the process died or was cut off, and its lease ran out"
@@ -381,3 +382,163 @@ def test_a_no_op_delivery_costs_two_statements_in_two_transactions(client: Flask
 
     assert [statement.split()[0] for statement in statements] == ["UPDATE", "UPDATE"]
     assert len(commits) == 2
+
+
+def captured(job: dict[str, Any], path: str = "/api/jobs/sample") -> dict[str, str]:
+    """Return what a delivery needs to be sent again just as it was: its token."""
+    return {"signature": token(claims_for(json.dumps(job).encode(), BASE_URL + path))}
+
+
+def count_jobs() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(JobExecution)) or 0
+
+
+FORGED = [
+    {"upstash_message_id": "msg_forged"},
+    {"upstash_message_id": ""},
+    {"upstash_message_id": "msg_forged", "upstash_schedule_id": "scd_x"},
+    {"upstash_message_id": "msg_forged", "upstash_retried": "0"},
+    {"upstash_schedule_id": "scd_x"},
+]
+
+
+@pytest.mark.parametrize("headers", FORGED)
+@pytest.mark.parametrize("action", ["none", "permanent", "later", "legs"])
+def test_fault_R4_R7_a_captured_delivery_executes_nothing_more_under_other_headers(
+    client: FlaskClient, action: str, headers: dict[str, str]
+) -> None:
+    job = envelope({"action": action, "count": 3})
+    same = captured(job)
+    deliver(client, job, **same)
+    before = row_of(job)
+    attempts, status = len(before.attempts), before.status
+
+    for _ in range(3):
+        deliver(client, job, **same, **headers)
+
+    row = row_of(job)
+    assert (len(row.attempts), row.status, count_jobs()) == (attempts, status, 1)
+
+
+def test_fault_R4_a_firing_is_not_executed_again_under_another_message_id(
+    client: FlaskClient,
+) -> None:
+    fired = envelope({"action": "none"})
+    del fired["jobId"]
+    same = captured(fired)
+    first = {"upstash_schedule_id": "scd_1", "upstash_message_id": "msg_1"}
+    assert deliver(client, fired, **same, **first).status_code == 200
+
+    again = deliver(client, fired, **same, **first | {"upstash_message_id": "msg_2"})
+    assert again.status_code == 489
+    # QStash's own duplicate, and its next firing, are as they were.
+    assert deliver(client, fired, **same, **first).json == {"success": True, "skipped": "completed"}
+    assert count_jobs() == 1
+    assert deliver(client, fired, **first | {"upstash_message_id": "msg_2"}).status_code == 200
+    assert count_jobs() == 2
+
+
+def test_fault_R4_every_try_of_a_firing_is_spent(client: FlaskClient) -> None:
+    fired = envelope({"action": "fail-twice"})
+    del fired["jobId"]
+    first = {"upstash_schedule_id": "scd_1", "upstash_message_id": "msg_1"}
+    tokens = [captured({**fired})["signature"] for _ in range(3)]
+    answers = [deliver(client, fired, signature=one, **first).status_code for one in tokens]
+    assert answers == [500, 500, 200]
+
+    for one in tokens:
+        forged = {**first, "upstash_message_id": "msg_2"}
+        assert deliver(client, fired, signature=one, **forged).status_code == 489
+    assert count_jobs() == 1
+
+
+def test_fault_R4_a_token_written_otherwise_is_the_same(client: FlaskClient) -> None:
+    """The last letter of a signature has bits that say nothing."""
+    fired = envelope({"action": "none"})
+    del fired["jobId"]
+    good = captured(fired)["signature"]
+    headers = {"upstash_schedule_id": "scd_1", "upstash_message_id": "msg_1"}
+    assert deliver(client, fired, signature=good, **headers).status_code == 200
+
+    headers["upstash_message_id"] = "msg_2"
+    for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_":
+        answer = deliver(client, fired, signature=good[:-1] + letter, **headers)
+        assert answer.status_code in {401, 489}
+    assert count_jobs() == 1
+
+
+def test_fault_R4_a_token_of_before_the_death_is_no_redrive(client: FlaskClient) -> None:
+    job = envelope({"action": "permanent"})
+    body = json.dumps(job).encode()
+    early = claims_for(body, BASE_URL + "/api/jobs/sample")
+    early["iat"] -= 60
+    deliver(client, job)
+
+    forged = deliver(client, job, signature=token(early), upstash_message_id="msg_2")
+
+    assert forged.json == {"success": True, "skipped": "dead"}
+    assert len(row_of(job).attempts) == 1
+
+
+@pytest.mark.parametrize("retried", ["99", "9" * 30, "9" * 5000])
+def test_fault_R4_D5_retried_is_never_more_than_there_are_retries(
+    client: FlaskClient, retried: str
+) -> None:
+    job = envelope({"action": "fail"})
+
+    assert deliver(client, job, upstash_retried=retried).status_code == 500
+
+    assert row_of(job).retry_count == 3
+
+
+@pytest.mark.parametrize("header", ["upstash_message_id", "upstash_schedule_id"])
+@pytest.mark.parametrize("value", ["\u00ed\u00a0\u00bd", "x" * 5000, "../../v2/dlq", "a b"])
+def test_fault_D5_odd_ids_in_headers_break_nothing(
+    client: FlaskClient, header: str, value: str
+) -> None:
+    job = envelope({"action": "none"})
+
+    assert deliver(client, job, **{header: value}).status_code == 200
+    assert row_of(job).status == Status.COMPLETED
+
+
+@pytest.mark.parametrize(("action", "outcome"), [("later", "rescheduled"), ("legs", "continued")])
+def test_fault_R7_a_duplicate_does_not_run_a_postponed_job_early(
+    client: FlaskClient, published: list[Message], action: str, outcome: str
+) -> None:
+    job = envelope({"action": action, "count": 3})
+    deliver(client, job)
+
+    for _ in range(3):
+        assert deliver(client, job).json == {"success": True, "skipped": outcome}
+
+    assert [attempt["outcome"] for attempt in row_of(job).attempts] == [outcome]
+    assert len(published) == 1
+
+
+def test_fault_R7_a_duplicate_of_a_released_job_does_not_run_it(
+    client: FlaskClient, published: list[Message]
+) -> None:
+    job = envelope({"action": "later"})
+    deliver(client, job)
+    row = row_of(job)
+    change(job, attempts=[{**row.attempts[0], "outcome": "released"}])
+
+    assert deliver(client, job).json == {"success": True, "skipped": "released"}
+
+
+def test_fault_R7_a_duplicate_publishes_what_was_put_off_but_not_published(
+    client: FlaskClient, published: list[Message]
+) -> None:
+    """The process died between putting the job off and publishing it."""
+    job = envelope({"action": "later"})
+    deliver(client, job)
+    published.clear()
+    change(job, message_id=None, published_at=None)
+
+    assert deliver(client, job).json == {"success": True, "skipped": "rescheduled"}
+
+    assert [message.job_id for message in published] == [job["jobId"]]
+    assert row_of(job).published_at is not None
+    assert len(row_of(job).attempts) == 1

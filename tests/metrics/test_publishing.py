@@ -24,7 +24,7 @@ def test_a_qstash_that_is_away_is_counted_and_kills_no_job(scrape: Scrape) -> No
 def test_what_qstash_refuses_is_counted_and_dead(app: Flask, scrape: Scrape) -> None:
     before = scrape()
     with canned_server() as qstash:
-        qstash.status, qstash.body = 401, '{"error": "unauthorized"}'
+        qstash.status, qstash.body = 400, '{"error": "invalid"}'
         app.config["QSTASH_URL"] = qstash.url
         state = app.extensions["jobs"]
         app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))

@@ -30,7 +30,7 @@ def claims_for(body: bytes, url: str) -> dict[str, Any]:
         "iat": now,
         "nbf": 0,
         "exp": now + 300,
-        "jti": "jwt_3a1b2c",
+        "jti": f"jwt_{uuid.uuid4().hex}",
         "body": base64.urlsafe_b64encode(hashlib.sha256(body).digest()).decode(),
     }
 

@@ -1,5 +1,6 @@
 """`flask jobs sweep` and `reconcile`: maintenance by hand, by cron, or without end."""
 
+import logging
 import signal
 import sys
 from dataclasses import asdict
@@ -15,6 +16,8 @@ from app.jobs.cli.group import FAILED, as_json, jobs, print_json
 from app.jobs.errors import DatabaseUnavailable
 from app.jobs.maintenance import GRACE, Report
 from app.jobs.reconcile import Difference
+
+log = logging.getLogger(__name__)
 
 _grace = click.option(
     "--grace",
@@ -32,14 +35,15 @@ _grace = click.option(
 def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
     """Publish what was left behind, rescue what died, take over what QStash gave up.
 
-    Safe to run at any time, also many times at once. Exit code 1 if QStash could not be reached.
+    Safe to run at any time, also many times at once. Exit code 1 if something could not
+    be seen to: the last line and the log say what.
     """
     if every is not None:
         _sweep_until_stopped(every, grace, as_json=as_json)
         return
     report = maintenance.sweep(grace=grace)
     _say(report, as_json=as_json)
-    sys.exit(FAILED if report.problem else 0)
+    sys.exit(0 if report.is_clean else FAILED)
 
 
 @jobs.command("reconcile")
@@ -66,7 +70,7 @@ def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
 
 
 def _sweep_until_stopped(every: int, grace: int, *, as_json: bool) -> None:
-    """Sweep until SIGTERM or Ctrl-C; an outage is said and waited out."""
+    """Sweep until SIGTERM or Ctrl-C; whatever goes wrong is said and waited out."""
     stopped = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.set())
@@ -75,6 +79,10 @@ def _sweep_until_stopped(every: int, grace: int, *, as_json: bool) -> None:
             _say(maintenance.sweep(grace=grace), as_json=as_json)
         except DatabaseUnavailable as error:
             click.echo(f"Error: {error}", err=True)
+        except Exception as error:
+            # Whatever is wrong, the next sweep may find it mended; without this command none comes.
+            log.exception("[jobs] Sweep failed")
+            click.echo(f"Error: {type(error).__name__}: {error}", err=True)
         stopped.wait(max(1, every))
 
 

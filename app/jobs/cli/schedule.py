@@ -43,13 +43,14 @@ def list_schedules(as_json: bool) -> None:
 
 @group.command("sync")
 @click.option("--dry-run", is_flag=True, help="Only say what would be changed.")
+@click.option("--take-over", is_flag=True, help="Also those of this app that call elsewhere.")
 @as_json
-def sync_schedules(dry_run: bool, as_json: bool) -> None:
+def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
     """Make QStash match the code: `@jobs.periodic` and the schedule for maintenance.
 
     Says what it will change before it does. Schedules from elsewhere are left alone.
     """
-    changes = schedules.plan()
+    changes = schedules.plan(take_over=take_over)
     if as_json:
         print_json([_change_as_json(change) for change in changes])
     else:

@@ -8,12 +8,12 @@ from flask import current_app
 from app.jobs import outbox, schedules
 from app.jobs.doctor.checks import own
 from app.jobs.doctor.finding import Finding, failure, passed, warning
-from app.jobs.errors import PublishRefused, PublishUnavailable
+from app.jobs.errors import PublishError
+from app.jobs.readiness import TOKEN_REFUSED
 
 ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
 #: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.
 ROUNDING = 1.0
-MAINTENANCE_ID = f"{schedules.PREFIX}jobs-maintenance"
 
 
 @own("qstash")
@@ -21,12 +21,13 @@ def qstash() -> Finding:
     url = current_app.config["QSTASH_URL"]
     try:
         outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
-    except PublishRefused:
-        return failure(
-            f"{url} refuses the token",
-            fix="set QSTASH_TOKEN to the one of https://console.upstash.com/qstash, same region",
-        )
-    except PublishUnavailable as error:
+    except PublishError as error:
+        if error.status in TOKEN_REFUSED:
+            return failure(
+                f"{url} refuses the token",
+                fix="set QSTASH_TOKEN to the one of https://console.upstash.com/qstash, same "
+                "region. Until then, jobs wait in the table",
+            )
         return failure(
             str(error),
             fix="check QSTASH_URL and the way there (firewall, proxy, DNS); in development: make "
@@ -103,7 +104,8 @@ def sweep() -> Finding:
     """Without it, what a crash or an outage leaves behind stays behind."""
     if current_app.config["JOBS_SWEEP_EVERY"]:
         return passed("each process sweeps by itself")
-    if any(one.schedule_id == MAINTENANCE_ID for one in schedules.installed()):
+    maintenance = schedules.own_id(schedules.MAINTENANCE_NAME)
+    if any(one.schedule_id == maintenance for one in schedules.installed()):
         return passed("QStash asks for a sweep every five minutes")
     return failure(
         "nobody sweeps",

@@ -2,15 +2,20 @@
 
 from itertools import islice
 
-from app.jobs import figures, health
+from app.jobs import figures, health, show
 from app.jobs.doctor.checks import own
 from app.jobs.doctor.finding import Finding, failure, passed, warning
 from app.jobs.figures import CAP
 from app.jobs.health import Reason, Verdict
 from app.jobs.queue_check import check_queued
+from app.jobs.transactions import in_transaction
+from app.jobs.upkeep import UNPUBLISHED
 
 #: How many queued jobs are read at most.
 READ = 10_000
+
+#: Seconds for which a job may wait to be published: a sweep may only come every five minutes.
+PATIENCE = 600
 
 FIXES = {
     "idle": "see what `probe` finds; then `flask jobs sweep`",
@@ -19,6 +24,20 @@ FIXES = {
     "schedule": "flask jobs schedules list; see what `probe` finds",
     "overdue": "see what `probe` finds; `flask jobs sweep` publishes what QStash never got",
 }
+
+
+@own("outbox", "migrations")
+def outbox() -> Finding:
+    """Whatever QStash answers, a job that it has not taken waits here."""
+    count, waited = in_transaction(lambda tx: tx.execute(UNPUBLISHED, {"cap": CAP}).one())
+    if not count or waited < PATIENCE:
+        return passed("no job waits to be published")
+    number = f"{count}" if count < CAP else f"at least {CAP}"
+    return failure(
+        f"{number} jobs wait to be published, the first for {show.duration(waited)}",
+        fix="the log's lines `[jobs] Job not published yet` say what QStash answers; see also "
+        "`qstash`, `probe` and `sweep`; then `flask jobs sweep`",
+    )
 
 
 @own("deliveries", "migrations")

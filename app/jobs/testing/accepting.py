@@ -36,6 +36,10 @@ class AcceptingPublisher(Publisher):
         """Take a schedule, which never fires."""
         return schedule_id or "scd_1"
 
+    def schedules(self) -> list[Any]:
+        """Return what schedules there are: none."""
+        return []
+
     def ask(self, question: Any) -> Any:
         """Answer what a sweep or a cancel asks.
 

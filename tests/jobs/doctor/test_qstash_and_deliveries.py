@@ -111,7 +111,7 @@ def test_schedules_that_differ_are_told_until_they_are_synced(
     app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
 
     assert doctor("schedules", "sweep").exit_code == 0
-    console.schedule.pause("code.jobs-maintenance")
+    app.test_cli_runner().invoke(args=["jobs", "schedules", "pause", "code.jobs-maintenance"])
     assert "paused at QStash" in doctor("schedules").findings["schedules"]["said"]
 
 

@@ -176,3 +176,21 @@ def test_a_family_adds_checks_and_a_broken_or_silent_one_is_a_failure(
 
 def test_needs_of_checks_that_are_not_asked_keep_nobody_waiting(doctor: Doctor) -> None:
     assert doctor("payloads").levels() == {"payloads": "pass"}
+
+
+def test_fault_R13_jobs_that_qstash_does_not_take_are_told(doctor: Doctor, app: Flask) -> None:
+    """It answers everything else, so that only the jobs show it."""
+    app.config["JOBS_PUBLISH_TIMEOUT"] = 0.5
+    assert doctor("outbox").levels() == {"outbox": "pass"}
+    enqueue("sample", {"action": "none"})
+    db.session.execute(
+        db.text(
+            "UPDATE job_executions SET created_at = now() - interval '11 min',"
+            " published_at = NULL, message_id = NULL"
+        )
+    )
+    db.session.commit()
+
+    found = doctor("outbox").findings["outbox"]
+    assert found["level"] == "fail"
+    assert found["said"].startswith("1 jobs wait to be published, the first for 11")

@@ -1,0 +1,89 @@
+"""What is remembered of jobs beside their rows: which were deleted, and which tokens are spent.
+
+Both are short-lived, and a sweep forgets them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, DateTime, Index, String, Uuid, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+_TIMESTAMP = DateTime(timezone=True)
+
+#: Days for which a deleted job is remembered: as long as QStash keeps a dead letter on any plan.
+REMEMBERED = 92
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The token of the current request: all of it is signed, unlike QStash's headers.
+
+    Attributes:
+        digest: The same for this token only.
+        issued_at: When QStash made it, in whole seconds since 1970; None where it does not say.
+        expires_at: When it is good no longer.
+    """
+
+    digest: str
+    issued_at: float | None
+    expires_at: datetime
+
+
+class DeletedJob(Base):
+    """A job that was deleted: what QStash says of it later must not bring it back."""
+
+    __tablename__ = "deleted_jobs"
+    __table_args__ = (Index("idx_deleted_jobs_deleted_at", "deleted_at"),)
+
+    job_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
+    deleted_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+class SpentToken(Base):
+    """A token that brought a schedule's firing, and the only job that it may bring."""
+
+    __tablename__ = "spent_tokens"
+    __table_args__ = (Index("idx_spent_tokens_expires_at", "expires_at"),)
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    job_id: Mapped[str] = mapped_column(Uuid(as_uuid=False))
+    expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
+
+
+_DELETED = text("SELECT job_id FROM deleted_jobs WHERE job_id = ANY(CAST(:job_ids AS uuid[]))")
+
+# DO UPDATE, which changes nothing: it waits for a rival's commit and returns the rival's job.
+_SPEND = text(
+    """
+    INSERT INTO spent_tokens AS spent (digest, job_id, expires_at)
+    VALUES (:digest, CAST(:job_id AS uuid), :expires_at)
+    ON CONFLICT (digest) DO UPDATE SET job_id = spent.job_id
+    RETURNING job_id
+    """
+)
+
+_FORGET: Sequence[str] = (
+    f"DELETE FROM deleted_jobs WHERE deleted_at < now() - interval '{REMEMBERED} days'",  # noqa: S608 - our own number
+    "DELETE FROM spent_tokens WHERE expires_at < now()",
+)
+
+
+def deleted(connection: Connection, job_ids: Sequence[str]) -> set[str]:
+    """Return those of the jobs that somebody deleted."""
+    return set(map(str, connection.execute(_DELETED, {"job_ids": list(job_ids)}).scalars()))
+
+
+def spend(connection: Connection, token: Token, job_id: str) -> bool:
+    """Have a token bring this job and no other; False if it brought another before."""
+    given = {"digest": token.digest, "job_id": job_id, "expires_at": token.expires_at}
+    return str(connection.execute(_SPEND, given).scalar_one()) == job_id
+
+
+def forget(connection: Connection) -> None:
+    """Delete what need not be remembered any more."""
+    for statement in _FORGET:
+        connection.execute(text(statement))
