@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.jobs import jsonb, payloads, request_id, sealing, versions
-from app.jobs.errors import InvalidOption, InvalidPayload
+from app.jobs.errors import InvalidOption, InvalidPayload, quoted
 from app.jobs.observers import Written, tell
 from app.jobs.options import available_at
 from app.jobs.publisher import Message
@@ -29,7 +29,8 @@ class Owner:
         for name in ("user_id", "organization_id"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or abs(value) > MAX_ID):
-                raise InvalidOption(f"{name}: {value!r} is not a whole number of 64 bits")
+                said = f"{quoted(value)} is not a whole number of 64 bits"
+                raise InvalidOption(f"{name}: {said}")
         key = self.idempotency_key
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
             raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")

@@ -35,6 +35,8 @@ Raised without a message, an error says its docstring.
 from collections.abc import Mapping
 from typing import Any
 
+LONGEST_QUOTE = 80
+
 
 class JobsError(Exception):
     """Something in the jobs extension went wrong."""
@@ -178,3 +180,12 @@ def flatten(errors: Mapping[Any, Any], prefix: str = "") -> str:
                 f"{name}: {' '.join(map(str, value)) if isinstance(value, list) else value}"
             )
     return "; ".join(parts)
+
+
+def quoted(value: Any) -> str:
+    """Return what was given as an error may quote it: no more of it than a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
