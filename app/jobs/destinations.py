@@ -60,6 +60,10 @@ class Unresolved(Exception):
     """Nobody tells at the moment what a host's name means."""
 
 
+class UnknownHost(InvalidOption):
+    """A host's name means nothing, as far as the name servers know."""
+
+
 def check(name: str, url: str) -> str:
     """Return a URL that may be called, as far as can be told now.
 
@@ -149,7 +153,7 @@ def _addresses(name: str, host: str) -> set[Address]:
     if isinstance(found, list):
         return {ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
     if isinstance(found, UnicodeError) or getattr(found, "errno", None) in _UNKNOWN:
-        raise InvalidOption(f"{name}: the host {host!r} is unknown")
+        raise UnknownHost(f"{name}: the host {host!r} is unknown")
     raise Unresolved(f"{name}: {host} cannot be looked up: {found or 'no name server answers'}")
 
 

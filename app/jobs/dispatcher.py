@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import cron as crons
 from app.jobs import executions, jsonb, outbox
-from app.jobs.drafts import Draft, Owner, draft, draft_many, envelope
+from app.jobs.drafts import Draft, Owner, check_size, draft, draft_many, envelope
 from app.jobs.errors import InvalidOption
 from app.jobs.observers import Enqueueing, observed
 from app.jobs.options import Options, normalise
@@ -147,10 +147,12 @@ def schedule(
         raise InvalidOption("not_before: a schedule's cron says when; leave it out")
     config = get_job_config(job_type)
     written = envelope(config, payload, Owner(user_id=user_id, organization_id=organization_id))
+    body = jsonb.dumps(written)
+    check_size(config, body)
     scheduled = outbox.publisher().schedule(
         config.endpoint,
         crons.checked(cron, timezone),
-        jsonb.dumps(written),
+        body,
         normalise(config, options),
         schedule_id=schedule_id,
     )

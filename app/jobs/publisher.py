@@ -9,7 +9,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
-from app.jobs.errors import PublishError, PublishRefused, PublishUnavailable
+from app.jobs import destinations
+from app.jobs.errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -153,6 +154,8 @@ class Publisher:
     def _request(self, options: Mapping[str, Any]) -> dict[str, Any]:
         names = ("retries", "retry_delay", "timeout", "callback", "label")
         request = {name: options[name] for name in names if name in options}
+        if "callback" in options:
+            _check_again("callback", options["callback"])
         request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
         # Without a prefix the SDK takes a header for the callback's own configuration.
         request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
@@ -185,6 +188,16 @@ class Publisher:
             raise PublishUnavailable(f"QStash limits the rate: {error}") from error
         except QStashError as error:
             raise _classified(error) from error
+
+
+def _check_again(name: str, url: str) -> None:
+    """Look a callback's host up again: at enqueue nobody may have known it, or it meant another."""
+    try:
+        destinations.check_again(name, url)
+    except InvalidOption as error:
+        raise PublishRefused(str(error)) from None
+    except destinations.Unresolved as error:
+        raise PublishUnavailable(str(error)) from None
 
 
 def _message_id(answer: Any) -> str:

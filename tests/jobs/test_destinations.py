@@ -3,13 +3,15 @@
 import socket
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
+from qstash import QStash
 
 from app.config import ConfigError, load
 from app.db import db
-from app.jobs import destinations, enqueue, signed
+from app.jobs import destinations, enqueue, republish, signed
 from app.jobs.destinations import check
 from app.jobs.errors import InvalidOption
 from tests.jobs.conftest import Rows
@@ -109,6 +111,28 @@ def test_fault_A14_an_outage_of_names_refuses_no_enqueue(rows: Rows) -> None:
     job_id = enqueue("sample", {"action": "none"}, callback="https://hooks.example.com/x")
 
     assert (rows[job_id].status, rows[job_id].published_at) == ("pending", None)
+
+
+def test_fault_A14_D16_a_callback_is_checked_again_before_it_is_published(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, qstash: QStash, rows: Rows
+) -> None:
+    url, real = "https://hooks.example.com/x", socket.getaddrinfo
+    meaning = Mock(side_effect=OUTAGES[0])
+    hook = lambda host, *rest, **more: (meaning if "hooks" in host else real)(host, *rest, **more)  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", hook)
+    unknown, rebound = (enqueue("sample", {"action": "none"}, callback=url) for _ in range(2))
+    other = enqueue("sample", {"action": "none"})
+    assert [rows[one].published_at is None for one in (unknown, rebound, other)] == [1, 1, 0]
+
+    meaning.side_effect = None
+    meaning.return_value = [(0, 0, 0, "", ("127.0.0.1", 0))]
+    republish.publish_job(rebound)
+    app.config["JOBS_CALLBACK_ALLOW"] = "127.0.0.1"
+    republish.publish_job(unknown)
+
+    assert rows[unknown].published_at is not None
+    assert rows[rebound].dead_at is not None
+    assert "is in a private network" in str(rows[rebound].error)
 
 
 @pytest.mark.parametrize("url", NONSENSE)

@@ -1,6 +1,7 @@
 """Enqueue: validated, recorded, published; whatever goes wrong is said and nothing is lost."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import event, func, select
 
 from app.db import db
@@ -21,11 +23,14 @@ from app.jobs import (
     Status,
     UnknownJobType,
     enqueue,
+    enqueue_many,
+    jsonb,
     schedule,
 )
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import State, _publisher
 from tests.support.http_server import Canned, canned_server
+from tests.support.qstash import deliver
 from tests.support.sample_jobs import Sample, sample
 
 GOOD = {"action": "none"}
@@ -248,3 +253,55 @@ def test_a_bad_cron_names_the_bad_field(
 def test_a_schedule_takes_no_not_before(app: Flask) -> None:
     with pytest.raises(InvalidOption, match="not_before"):
         schedule("sample", "0 3 * * *", GOOD, not_before=datetime.now(UTC) + timedelta(hours=1))
+
+
+LARGE = {"action": "x" * 1_100_000}
+
+
+def enqueue_one() -> object:
+    return enqueue("sample", LARGE)
+
+
+def enqueue_among_others() -> object:
+    return enqueue_many("sample", [{"action": "none"}, LARGE])
+
+
+def schedule_it() -> object:
+    return schedule("sample", "0 0 * * *", LARGE)
+
+
+@pytest.mark.parametrize("way", [enqueue_one, enqueue_among_others, schedule_it])
+def test_fault_K16_R23_what_this_app_would_refuse_is_not_enqueued(
+    app: Flask, way: Callable[[], object]
+) -> None:
+    with pytest.raises(InvalidPayload, match="JOBS_MAX_BODY is 1,048,576"):
+        way()
+
+    assert db.session.scalar(select(func.count()).select_from(JobExecution)) == 0
+
+
+def test_fault_K16_what_grows_as_it_is_sealed_is_counted_so(app: Flask) -> None:
+    app.config["JOBS_MAX_BODY"] = 4000
+    data = {"recipientName": "Ann", "resetUrl": "https://a.example/" + "x" * 2000}
+    email = {"to": "a@b.co", "template": "passwordReset", "data": data}
+    assert len(str(email)) < 2500
+
+    app.config["JOBS_MAX_BODY"] = 2600
+    with pytest.raises(InvalidPayload, match="JOBS_MAX_BODY"):
+        enqueue("send-email", email)
+
+
+def test_what_is_enqueued_is_what_a_delivery_may_have(app: Flask, client: FlaskClient) -> None:
+    """The largest that is taken here is taken there: counted in the same bytes."""
+    with pytest.raises(InvalidPayload) as caught:
+        enqueue("sample", {"action": "\u00e4" * 600_000})
+    size = int(re.findall(r"message of ([0-9,]+) bytes", str(caught.value))[0].replace(",", ""))
+    fits = "\u00e4" * (600_000 - (size - 1024 * 1024 + 1) // 2)
+
+    job_id = enqueue("sample", {"action": fits})
+    row = get_job_execution_by_job_id(job_id)
+    assert row is not None
+    body = jsonb.dumps(row.payload).encode()
+
+    assert len(body) in {1024 * 1024, 1024 * 1024 - 1}
+    assert deliver(client, body).status_code == 200

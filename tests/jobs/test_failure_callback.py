@@ -1,8 +1,10 @@
 """QStash says that it has given up: the job is dead, and a person can see why."""
 
 import json
+import socket
 from base64 import b64decode, b64encode
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -248,3 +250,30 @@ def test_a_job_that_qstash_gives_up_is_dead(
 
     wait_until(lambda: rows[job["jobId"]].dead_at, "the failure callback")
     assert "the last was answered 404" in (rows[job["jobId"]].error or "")
+
+
+def test_fault_R23_a_job_of_the_largest_size_can_be_given_up(
+    client: FlaskClient, rows: Rows
+) -> None:
+    job = envelope({"action": "x" * 1_047_000})
+    assert len(json.dumps(job)) < 1024 * 1024
+
+    answer = call_back(client, report(job))
+
+    assert answer.status_code == 200, answer.text
+    assert rows[job["jobId"]].dead_at is not None
+
+
+REBOUND = Mock(return_value=[(0, 0, 0, "", ("10.0.0.5", 0))])
+OUTAGE = Mock(side_effect=socket.gaierror(socket.EAI_AGAIN, "Temporary failure"))
+
+
+@pytest.mark.parametrize(("resolver", "status"), [(REBOUND, 200), (OUTAGE, 503)])
+def test_fault_D16_A14_where_a_callback_goes_is_checked_when_it_is_called(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, resolver: Mock, status: int
+) -> None:
+    """QStash is away here: were it asked to call the private address, it would be 503, too."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    query = "?forward=https%3A%2F%2Fhooks.example.com%2F"
+
+    assert call_back(client, report(envelope({"action": "x"})), query).status_code == status
