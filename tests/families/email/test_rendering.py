@@ -94,3 +94,18 @@ def test_the_products_name_comes_from_the_settings(mailer: Flask) -> None:
 def test_a_template_that_uses_an_unknown_field_fails_loudly() -> None:
     with pytest.raises(UndefinedError, match="recipient_name"):
         render("passwordChanged", {})
+
+
+@every_sample
+@pytest.mark.parametrize("address", ["", "help@acme.example"])
+def test_fault_A12_an_answer_is_promised_only_where_somebody_reads_it(
+    mailer: Flask, sample: dict[str, Any], address: str
+) -> None:
+    mailer.config["SUPPORT_EMAIL"] = address
+
+    email = rendered(sample)
+
+    for body in (email.html, email.text):
+        said = " ".join(body.lower().split())
+        assert ("reply to this email" in said) == bool(address)
+        assert ("will answer" in said) == bool(address)
