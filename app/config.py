@@ -70,6 +70,7 @@ PUBLISHED = {
 }
 PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
+FAMILIES = Path(__file__).parent / "families"
 
 _SOURCE_SECRET = re.compile(r"WEBHOOK_[A-Z0-9_]+_SECRET")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -146,7 +147,11 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _services(env: Env, defaults: dict[str, Any]) -> dict[str, Any]:
+    # Who has taken the family of emails out sends none, and needs no account for it.
+    sends = (FAMILIES / "email" / "__init__.py").exists()
+    is_sender = is_address if sends else is_address_or_empty
+    without_emails = {} if sends else {"RESEND_API_KEY": "", "RESEND_FROM_EMAIL": ""}
     return {
         "QSTASH_URL": _given(env, "QSTASH_URL", defaults, is_url).rstrip("/"),
         "QSTASH_TOKEN": _given(env, "QSTASH_TOKEN", defaults, _NOT_EMPTY),
@@ -154,9 +159,9 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
             env, "QSTASH_CURRENT_SIGNING_KEY", defaults, _NOT_EMPTY
         ),
         "QSTASH_NEXT_SIGNING_KEY": _given(env, "QSTASH_NEXT_SIGNING_KEY", defaults, _NOT_EMPTY),
-        "RESEND_API_KEY": _given(env, "RESEND_API_KEY", defaults),
+        "RESEND_API_KEY": _given(env, "RESEND_API_KEY", without_emails | defaults),
         "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=is_url),
-        "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", defaults, is_address),
+        "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", without_emails | defaults, is_sender),
         "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=Range(min=0)),
         "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
         "STRIPE_SECRET_KEY": env.str("STRIPE_SECRET_KEY", ""),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app import config_checks
+from app import config, config_checks
 from app.config import DEV_QSTASH, DEVELOPMENT, ConfigError, load
 from app.dev.addresses import publish
 
@@ -73,6 +73,17 @@ def test_production_says_all_that_is_missing(
         loaded(monkeypatch, tmp_path, {"APP_ENV": "production"})
 
     assert caught.value.problems.keys() == PRODUCTION.keys() - {"APP_ENV"}
+
+
+def test_fault_A25_an_app_without_the_email_family_needs_no_account_for_emails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config, "FAMILIES", tmp_path)
+    needed = {name: value for name, value in PRODUCTION.items() if "RESEND" not in name}
+
+    settings = loaded(monkeypatch, tmp_path, needed)
+
+    assert (settings["RESEND_API_KEY"], settings["RESEND_FROM_EMAIL"]) == ("", "")
 
 
 def test_production_takes_empty_for_missing(
