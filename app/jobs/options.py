@@ -113,8 +113,9 @@ def seconds(name: str, value: Any) -> int:
     if isinstance(value, str):
         match = _DURATION.fullmatch(value)
         if not match or not value:
-            said = f"{quoted(value)} is no duration"
-            raise InvalidOption(f'{name}: {said}; write it like "90s" or "1h30m"')
+            raise InvalidOption(
+                f'{name}: {quoted(value)} is no duration; write it like "90s" or "1h30m"'
+            )
         days, hours, minutes, rest = (int(part or 0) for part in match.groups())
         value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if isinstance(value, bool) or not isinstance(value, int | float):
