@@ -35,10 +35,10 @@ lint: $(TEST_READY) ## Check the style of the code (ruff)
 types: $(TEST_READY) ## Check the types of the app (mypy, strict)
 	@$(BIN)/mypy
 
-audit: $(READY) ## Look for known vulnerabilities in the locked packages; asks pypi.org
+audit: $(READY) ## Look for known vulnerabilities in the locked packages; needs the network
 	@[ -x .venv/audit/bin/pip-audit ] || { $(BIN)/python -m venv .venv/audit \
 		&& .venv/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit; }
-	@.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements/test.txt
+	@.venv/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/test.txt
 
 format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix

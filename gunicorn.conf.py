@@ -5,9 +5,7 @@ how many threads each has, GUNICORN_GRACEFUL_TIMEOUT how many seconds running jo
 https://docs.gunicorn.org/en/stable/settings.html describes every setting.
 """
 
-import logging
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,7 +17,7 @@ wsgi_app = "wsgi:app"
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
 # A delivery waits for the database and for other services more than it computes.
-worker_class = "gthread"
+worker_class = "app.access_log.Worker"  # gthread
 workers = int(os.environ.get("WEB_CONCURRENCY", "2" if _production else "1"))
 threads = int(os.environ.get("GUNICORN_THREADS", "8"))
 
@@ -85,21 +83,6 @@ def post_worker_init(worker: Any) -> None:
         drain.at_sigterm(config["JOBS_GRACE"])
 
 
-#: Here the path itself is what lets its holder in.
-_LINK = re.compile(r"^(/api/artifacts/).+")
-
-
-class _AccessFields(logging.Filter):
-    """Lift gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        atoms: Any = record.args
-        atoms["U"] = _LINK.sub(r"\1(hidden)", atoms["U"])
-        record.method, record.path, record.status = atoms["m"], atoms["U"], int(atoms["s"])
-        record.duration_ms, record.remote_addr = atoms["M"], atoms["h"]
-        return True
-
-
 def _logger(*filters: str) -> dict[str, Any]:
     return {"level": "INFO", "handlers": ["json"], "filters": filters, "propagate": False}
 
@@ -109,8 +92,14 @@ if _production:
         "version": 1,
         "disable_existing_loggers": False,
         "root": {"level": "WARNING", "handlers": []},  # the app's own logging adds its handler
-        "loggers": {"gunicorn.error": _logger(), "gunicorn.access": _logger("access_fields")},
-        "filters": {"access_fields": {"()": _AccessFields}},
+        "loggers": {
+            "gunicorn.error": _logger("short_lines"),
+            "gunicorn.access": _logger("access_fields"),
+        },
+        "filters": {
+            "access_fields": {"()": "app.access_log.AccessFields"},
+            "short_lines": {"()": "app.access_log.ShortLines"},
+        },
         "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
         "formatters": {
             "json": {

@@ -16,7 +16,17 @@ from environs import Env, EnvValidationError
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from app import config_operations, config_security
-from app.config_checks import are_keys, is_database, is_rate, is_storage, is_store, is_url
+from app.config_checks import (
+    are_keys,
+    is_address,
+    is_address_or_empty,
+    is_database,
+    is_rate,
+    is_storage,
+    is_store,
+    is_url,
+    is_url_or_empty,
+)
 from app.dev.addresses import running
 
 ENVIRONMENTS = ("development", "test", "production")
@@ -45,8 +55,22 @@ DEVELOPMENT = {
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
     "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
+#: What anybody who reads this can sign deliveries, links and webhooks with, or open sealed fields.
+PUBLISHED = {
+    **DEV_WEBHOOKS,
+    **{
+        name: DEVELOPMENT[name]
+        for name in (
+            "QSTASH_CURRENT_SIGNING_KEY",
+            "QSTASH_NEXT_SIGNING_KEY",
+            "SECRET_KEY",
+            "JOBS_ENCRYPTION_KEYS",
+        )
+    },
+}
 PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
+FAMILIES = Path(__file__).parent / "families"
 
 _SOURCE_SECRET = re.compile(r"WEBHOOK_[A-Z0-9_]+_SECRET")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -99,6 +123,8 @@ def load(instance: Path) -> dict[str, Any]:
         **config_security.read(env, name),
     }
     problems = {**config_operations.contradictions(settings), **_problems(env)}
+    if name == "development":
+        problems = {**config_security.published(settings, PUBLISHED), **problems}
     if name == "production":
         unsafe = {**config_operations.unsafe(settings), **config_security.unsafe(settings)}
         problems = {**_unsafe(settings), **unsafe, **problems}
@@ -116,7 +142,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "DATABASE_PREPARED_STATEMENTS": env.bool("DATABASE_PREPARED_STATEMENTS", True),
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "ACTIVITY_RETENTION_DAYS": env.int("ACTIVITY_RETENTION_DAYS", 365, validate=Range(min=1)),
-        "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", ""),
+        "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", "", validate=is_address_or_empty),
         "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
         "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://", validate=is_storage),
         "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
@@ -124,7 +150,11 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _services(env: Env, defaults: dict[str, Any]) -> dict[str, Any]:
+    # Who has taken the family of emails out sends none, and needs no account for it.
+    sends = (FAMILIES / "email" / "__init__.py").exists()
+    is_sender = is_address if sends else is_address_or_empty
+    without_emails = {} if sends else {"RESEND_API_KEY": "", "RESEND_FROM_EMAIL": ""}
     return {
         "QSTASH_URL": _given(env, "QSTASH_URL", defaults, is_url).rstrip("/"),
         "QSTASH_TOKEN": _given(env, "QSTASH_TOKEN", defaults, _NOT_EMPTY),
@@ -132,9 +162,9 @@ def _services(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
             env, "QSTASH_CURRENT_SIGNING_KEY", defaults, _NOT_EMPTY
         ),
         "QSTASH_NEXT_SIGNING_KEY": _given(env, "QSTASH_NEXT_SIGNING_KEY", defaults, _NOT_EMPTY),
-        "RESEND_API_KEY": _given(env, "RESEND_API_KEY", defaults),
+        "RESEND_API_KEY": _given(env, "RESEND_API_KEY", without_emails | defaults),
         "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=is_url),
-        "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", defaults),
+        "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", without_emails | defaults, is_sender),
         "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=Range(min=0)),
         "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
         "STRIPE_SECRET_KEY": env.str("STRIPE_SECRET_KEY", ""),
@@ -182,7 +212,7 @@ def _artifacts(env: Env) -> dict[str, Any]:
         "ARTIFACTS_DIR": env.str("ARTIFACTS_DIR", "artifacts", validate=_NOT_EMPTY),
         "ARTIFACTS_EXPIRE": env.float("ARTIFACTS_EXPIRE", 7.0, validate=above_zero),
         "ARTIFACTS_LINK_EXPIRES": expires,
-        "ARTIFACTS_S3_ENDPOINT": env.str("ARTIFACTS_S3_ENDPOINT", ""),
+        "ARTIFACTS_S3_ENDPOINT": env.str("ARTIFACTS_S3_ENDPOINT", "", validate=is_url_or_empty),
         "ARTIFACTS_S3_REGION": env.str("ARTIFACTS_S3_REGION", ""),
         "ARTIFACTS_S3_ACCESS_KEY_ID": env.str("ARTIFACTS_S3_ACCESS_KEY_ID", ""),
         "ARTIFACTS_S3_SECRET_ACCESS_KEY": env.str("ARTIFACTS_S3_SECRET_ACCESS_KEY", ""),

@@ -2,6 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode
+from email.utils import parseaddr
 from importlib.util import find_spec
 from ipaddress import ip_network
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from marshmallow import ValidationError
 
 FERNET_BYTES = 32
 
+# Spaces, backslashes and what cannot be seen: programs disagree on what they mean in a URL.
+_ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")
 _HOST = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", re.IGNORECASE)
 
 
@@ -45,9 +48,61 @@ def is_storage(value: str) -> None:
 
 
 def is_url(value: str) -> None:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+    """Take a URL in the one form that all clients use and QStash signs: ASCII, nothing odd."""
+    if not _is_plain(value):
         raise ValidationError("is no URL like https://app.example.com.")
+    if not value.isascii():
+        raise ValidationError(f"must be ASCII; write it {_in_ascii(value)}.")
+
+
+def is_address(value: str) -> None:
+    """Take an email address, which may stand after a name: `Acme <mail@example.com>`."""
+    address = parseaddr(value)[1]
+    local, _, domain = address.rpartition("@")
+    if not local or not domain or _ODD.search(address):
+        raise ValidationError("is no email address like mail@example.com.")
+    if not domain.isascii():
+        raise ValidationError(f"must have its domain in ASCII; write it {_address(address)}.")
+
+
+def is_url_or_empty(value: str) -> None:
+    if value:
+        is_url(value.partition("?")[0])
+        if not value.isascii():
+            raise ValidationError("must be ASCII; percent-encode its query.")
+
+
+def is_address_or_empty(value: str) -> None:
+    if value:
+        is_address(value)
+
+
+def _is_plain(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    extra = parts.query or parts.fragment or "@" in parts.netloc or value.endswith(("?", "#"))
+    return bool(known) and not extra and not _ODD.search(value)
+
+
+def _in_ascii(url: str) -> str:
+    from app.jobs.urls import ascii_url  # noqa: PLC0415 - slow to import, and rarely needed
+
+    try:
+        return ascii_url(url)
+    except ValueError:
+        return "with a host that can be looked up"
+
+
+def _address(address: str) -> str:
+    from app.jobs.urls import ascii_address  # noqa: PLC0415 - likewise
+
+    try:
+        return ascii_address(address)
+    except ValueError:
+        return "at a domain that can be looked up"
 
 
 def is_store(value: str) -> None:

@@ -8,7 +8,7 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
 
-from app.config_checks import is_url
+from app.config_checks import is_address_or_empty, is_url_or_empty
 
 #: Bytes of a Standard Webhooks key (https://www.standardwebhooks.com).
 WEBHOOK_KEY_BYTES = range(24, 65)
@@ -20,7 +20,7 @@ _SECONDS = Range(min=0, min_inclusive=False)
 
 
 def read(env: Env) -> dict[str, Any]:
-    otlp = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=_is_url_or_empty)
+    otlp = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=is_url_or_empty)
     return {
         "ADMIN_TOKEN": env.str("ADMIN_TOKEN", ""),
         "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
@@ -32,9 +32,9 @@ def read(env: Env) -> dict[str, Any]:
         "JOBS_HEALTH_PROCESSING": env.float("JOBS_HEALTH_PROCESSING", 600.0, validate=_SECONDS),
         "JOBS_HEALTH_OVERDUE": env.float("JOBS_HEALTH_OVERDUE", 600.0, validate=_SECONDS),
         "JOBS_HEALTH_IDLE": env.float("JOBS_HEALTH_IDLE", 3600.0, validate=_SECONDS),
-        "ALERT_EMAIL": env.str("ALERT_EMAIL", ""),
-        "ALERT_SLACK_URL": env.str("ALERT_SLACK_URL", "", validate=_is_url_or_empty),
-        "ALERT_WEBHOOK_URL": env.str("ALERT_WEBHOOK_URL", "", validate=_is_url_or_empty),
+        "ALERT_EMAIL": env.str("ALERT_EMAIL", "", validate=is_address_or_empty),
+        "ALERT_SLACK_URL": env.str("ALERT_SLACK_URL", "", validate=is_url_or_empty),
+        "ALERT_WEBHOOK_URL": env.str("ALERT_WEBHOOK_URL", "", validate=is_url_or_empty),
         "ALERT_WEBHOOK_SECRET": env.str("ALERT_WEBHOOK_SECRET", "", validate=_is_webhook_secret),
         "ALERT_CONFIRMATIONS": env.int("ALERT_CONFIRMATIONS", 2, validate=Range(min=1)),
         "ALERT_REPEAT_HOURS": env.float("ALERT_REPEAT_HOURS", 4.0, validate=Range(min=0)),
@@ -54,11 +54,6 @@ def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     too_short = [f"must have at least {MIN_TOKEN} characters, or be empty."]
     tokens = ("ADMIN_TOKEN", "METRICS_TOKEN")
     return {name: too_short for name in tokens if 0 < len(settings[name] or "") < MIN_TOKEN}
-
-
-def _is_url_or_empty(value: str) -> None:
-    if value:
-        is_url(value.partition("?")[0])
 
 
 def _is_webhook_secret(value: str) -> None:

@@ -1,7 +1,7 @@
 """The settings of what strangers may do: how often they may ask, where they may have us call."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +37,33 @@ def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     if any(map(_is_wildcard, (settings["JOBS_CALLBACK_ALLOW"] or "").split(","))):
         problems["JOBS_CALLBACK_ALLOW"] = ["allows every address; name those that are meant."]
     return problems
+
+
+def published(settings: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return what development refuses: published secrets where strangers reach the app.
+
+    Who tries it behind a tunnel, or deploys it and forgets APP_ENV, would run everybody's jobs.
+    """
+    host = urlsplit(settings["BASE_URL"] or "").hostname or ""
+    if not host or is_loopback(host):
+        return {}
+    said = (
+        f"is development's, which is public, and BASE_URL's host {host} may be reached by others: "
+        "set one of your own."
+    )
+    return {
+        name: [said]
+        for name, value in known.items()
+        if value in {settings[name], *map(str.strip, (settings[name] or "").split(","))}
+    }
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, which nobody else reaches by that name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_wildcard(entry: str) -> bool:

@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(UnknownJobType, _bad_request)
     app.register_error_handler(InvalidOption, _bad_request)
     app.register_error_handler(DatabaseUnavailable, _unavailable)
-    app.register_error_handler(PublishRefused, _unavailable)
+    app.register_error_handler(PublishRefused, _refused)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -65,6 +65,11 @@ def _invalid_payload(error: InvalidPayload) -> Response:
 
 def _bad_request(error: Exception) -> Response:
     return problem(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _refused(error: PublishRefused) -> Response:
+    """Pass on why QStash refuses a message: the job is recorded, and dead."""
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
 
 def _unavailable(error: Exception) -> Response:

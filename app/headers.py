@@ -1,6 +1,10 @@
-"""What every answer tells a browser, unless its view has said so itself."""
+"""What every answer tells a browser, and in development, whom no answer is for."""
 
-from flask import Flask, Response, current_app, request
+from http import HTTPStatus
+
+from flask import Flask, Response, abort, current_app, request
+
+from app.admin.access import asks_home
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -13,6 +17,18 @@ HSTS = "max-age=31536000"
 
 def init_app(app: Flask) -> None:
     app.after_request(_add)
+    if app.config["APP_ENV"] == "development" and not app.testing:
+        app.before_request(_refuse_other_names)
+
+
+def _refuse_other_names() -> None:
+    """Answer 400 where another name was asked for.
+
+    In development whoever asks from this machine may do much, and so might a web page whose name
+    was made to mean this machine's address. (Werkzeug's trusted hosts know no IPv6 addresses.)
+    """
+    if not asks_home():
+        abort(HTTPStatus.BAD_REQUEST, "In development only BASE_URL's host and localhost answer.")
 
 
 def _add(response: Response) -> Response:

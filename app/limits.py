@@ -4,13 +4,14 @@ Webhooks have a limit of their own. What QStash calls is refused by its signatur
 would turn deliveries away.
 """
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from flask_limiter.util import get_remote_address
 
+from app.admin import access as admin_access
 from app.admin import job_health
 from app.api import access, job, jobs, openapi
 from app.api.keys import Key
-from app.artifacts import routes
+from app.artifacts import links, routes
 from app.extensions import limiter
 from app.jobs import DatabaseUnavailable, status
 
@@ -32,14 +33,36 @@ def rate_of_failures() -> str:
 
 
 def counted_for() -> str:
-    """Name whom a request counts for."""
+    """Name whom a request counts for: who has a key or a link, not others at its address."""
     key = _caller()
-    return get_remote_address() if key is None else f"key {key.id}"
+    if key is not None:
+        return f"key {key.id}"
+    return _link() or ("an operator" if _is_admin() else get_remote_address())
 
 
 def is_known() -> bool:
     """Tell whether the failures of others at the same address should not matter."""
-    return _caller() is not None
+    return _caller() is not None or _link() is not None or _is_admin()
+
+
+def _is_admin() -> bool:
+    if request.endpoint != "job_health.job_health":
+        return False
+    try:
+        return admin_access.is_allowed()
+    except DatabaseUnavailable:
+        return False
+
+
+def _link() -> str | None:
+    """Name what the request has a good link for."""
+    given = request.view_args or {}
+    if request.endpoint == "job_status.job_status" and status.has_link(str(given["job_id"])):
+        return f"job {given['job_id']}"
+    if request.endpoint == "artifacts.download":
+        artifact = links.opened(given["token"])
+        return None if artifact is None else f"file {artifact}"
+    return None
 
 
 def failed(response: Response) -> bool:

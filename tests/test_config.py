@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app import config_checks
+from app import config, config_checks
 from app.config import DEV_QSTASH, DEVELOPMENT, ConfigError, load
 from app.dev.addresses import publish
 
@@ -75,6 +75,17 @@ def test_production_says_all_that_is_missing(
     assert caught.value.problems.keys() == PRODUCTION.keys() - {"APP_ENV"}
 
 
+def test_fault_A25_an_app_without_the_email_family_needs_no_account_for_emails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config, "FAMILIES", tmp_path)
+    needed = {name: value for name, value in PRODUCTION.items() if "RESEND" not in name}
+
+    settings = loaded(monkeypatch, tmp_path, needed)
+
+    assert (settings["RESEND_API_KEY"], settings["RESEND_FROM_EMAIL"]) == ("", "")
+
+
 def test_production_takes_empty_for_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -118,6 +129,88 @@ def test_production_refuses_what_is_unsafe(
         loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
 
     assert caught.value.problems.keys() == {name}
+
+
+TUNNEL = {"APP_ENV": "development", "BASE_URL": "https://my-tunnel.example"}
+PUBLISHED_SECRETS = {
+    "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY", "SECRET_KEY", "JOBS_ENCRYPTION_KEYS",
+    "STRIPE_WEBHOOK_SECRET", "WEBHOOK_GITHUB_SECRET", "WEBHOOK_RESEND_SECRET",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://my-tunnel.example", "http://192.168.1.5:8000", "http://0.0.0.0:8000",
+     "http://localhost.example.com", "http://[2606:2800::1]"],
+)  # fmt: skip
+def test_fault_R16_published_secrets_do_not_meet_a_public_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_url: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, {**TUNNEL, "BASE_URL": base_url})
+
+    assert caught.value.problems.keys() == PUBLISHED_SECRETS
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["http://localhost:8000", "http://127.0.0.2:8000", "http://[::1]:80", "http://a.localhost"],
+)
+def test_fault_R16_at_home_they_are_fine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_url: str
+) -> None:
+    assert loaded(monkeypatch, tmp_path, {**TUNNEL, "BASE_URL": base_url})["BASE_URL"] == base_url
+
+
+def test_fault_R16_a_tunnel_with_secrets_of_its_own_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = {name: PRODUCTION.get(name, "") for name in PUBLISHED_SECRETS}
+
+    assert loaded(monkeypatch, tmp_path, {**TUNNEL, **own})["BASE_URL"] == TUNNEL["BASE_URL"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["BASE_URL", "QSTASH_URL", "RESEND_API_URL", "STRIPE_API_URL", "ALERT_SLACK_URL",
+     "ALERT_WEBHOOK_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "ARTIFACTS_S3_ENDPOINT"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("https://ex\u00e4mple.com", "https://xn--exmple-cua.com"),
+        ("https://\uff45xample.com", "https://example.com"),
+        ("https://example.com/\u00e4", "https://example.com/%C3%A4"),
+        ("https://example.com/a b", "is no URL"),
+        ("https://example.com\\x", "is no URL"),
+        ("https://example.com:99999", "is no URL"),
+    ],
+)
+def test_fault_A16_a_url_in_other_letters_is_refused_with_the_form_to_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
+
+    assert said in caught.value.problems[name][0]
+
+
+@pytest.mark.parametrize("name", ["RESEND_FROM_EMAIL", "SUPPORT_EMAIL", "ALERT_EMAIL"])
+@pytest.mark.parametrize("value", ["mail@ex\u00e4mple.com", "Acm\u00e9 <mail@ex\u00e4mple.com>"])
+def test_fault_A16_a_domain_in_other_letters_is_refused_with_the_form_to_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: .*mail@xn--exmple-cua.com"):
+        loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
+
+
+@pytest.mark.parametrize("name", ["RESEND_FROM_EMAIL", "SUPPORT_EMAIL"])
+@pytest.mark.parametrize("value", ["mail", "mail@", "a b@example.com"])
+def test_what_is_no_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: is no email address"):
+        loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
 
 
 def test_malformed_settings_are_named_with_the_reason(

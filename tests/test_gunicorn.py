@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,62 @@ def test_the_log_is_json_and_holds_no_query(log: Path, port: int) -> None:
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     access, _ = (line for line in lines if line["logger"] == "gunicorn.access")
     assert (access["method"], access["path"], access["status"]) == ("GET", "/download", 200)
+
+
+def send(port: int, head: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(head)
+        return connection.recv(4096)
+
+
+def lines_of(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def accesses(log: Path) -> list[dict[str, Any]]:
+    return [line for line in lines_of(log) if line["logger"] == "gunicorn.access"]
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "path"),
+    [
+        (b"GET /api/artifacts/s3cret?token=s3cret HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400,
+         "/api/artifacts/(hidden)"),
+        (b"GET / HTTP/1.1\r\nBad Name: 1\r\n\r\n", 400, "-"),
+        (b"nonsense\r\n\r\n", 400, "-"),
+        (b"GET /api/artifacts/s3cret HTTP/9.9\r\n\r\n", 400, "-"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "-"),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 9000 + b"\r\n\r\n", 431, "-"),
+    ],
+    ids=["length", "header", "nonsense", "version", "long line", "long header"],
+)  # fmt: skip
+def test_fault_D8_what_gunicorn_refuses_has_an_access_line(
+    log: Path, port: int, head: bytes, status: int, path: str
+) -> None:
+    assert send(port, head).startswith(f"HTTP/1.1 {status} ".encode())
+    await_that(lambda: accesses(log), "the request's line")
+
+    [line] = accesses(log)
+    assert line["status"] == status
+    assert line["path"] in {path, "/"}
+    assert "Traceback" not in log.read_text()
+    assert "s3cret" not in log.read_text()
+    assert all(len(str(line)) < 1000 for line in lines_of(log))
+
+
+def test_fault_D9_no_form_of_a_path_shows_a_token(log: Path, port: int) -> None:
+    paths = [
+        "/api//artifacts/s3cret", "//api/artifacts/s3cret", "/api/artifacts//s3cret",
+        "/api/%61rtifacts/s3cret", "/api/artifacts%2Fs3cret", "/api/artifacts%252Fs3cret",
+        "/x/../api/artifacts/s3cret", "/API/Artifacts/s3cret", "/api/./artifacts/s3cret",
+        "/api/artifacts%5Cs3cret", "/api/jobs/1%3Ftoken=s3cret", "/api/jobs/1;token=s3cret",
+        "/api/jobs/token%3Ds3cret", "http://x/api/artifacts/s3cret",
+    ]  # fmt: skip
+    for path in paths:
+        send(port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    await_that(lambda: len(accesses(log)) == len(paths), "a line for each request")
+
+    assert "s3cret" not in log.read_text()
 
 
 def test_there_is_no_control_socket_to_take_from_another_gunicorn(log: Path) -> None:

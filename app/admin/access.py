@@ -5,6 +5,7 @@ from functools import wraps
 from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import current_app, request
 from flask.typing import ResponseReturnValue
@@ -19,7 +20,7 @@ def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respon
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-        if not any(allows() for allows in WAYS):
+        if not is_allowed():
             raise Unauthorized(
                 "Send `Authorization: Bearer …` with this app's ADMIN_TOKEN, or an API key for "
                 "all organizations that has the scope read.",
@@ -28,6 +29,11 @@ def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respon
         return view(*args, **kwargs)
 
     return wrapper
+
+
+def is_allowed() -> bool:
+    """Tell whether one of `WAYS` knows the caller of the current request."""
+    return any(allows() for allows in WAYS)
 
 
 def _has_token() -> bool:
@@ -49,16 +55,32 @@ def _is_at_home() -> bool:
     config = current_app.config
     if config["APP_ENV"] != "development" or config["ADMIN_TOKEN"]:
         return False
-    proxied = any(name.startswith(("X-Forwarded", "Forwarded")) for name, _ in request.headers)
-    return not proxied and _is_loopback(request.remote_addr)
+    is_proxied = any(name.lower().startswith(_OF_PROXIES) for name, _ in request.headers)
+    return not is_proxied and asks_home() and _is_loopback(request.remote_addr)
 
 
-def _is_loopback(address: str | None) -> bool:
+def asks_home() -> bool:
+    """Tell whether the current request asks for this machine, or for BASE_URL's host."""
     try:
-        return ip_address(address or "").is_loopback
+        host = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
         return False
+    return _is_loopback(host) or host == urlsplit(current_app.config["BASE_URL"]).hostname
 
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost" or (host or "").endswith(".localhost")
+
+
+#: How names of headers begin by which proxies and tunnels say for whom they ask.
+_OF_PROXIES = (
+    "x-forwarded", "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip",
+    "x-original-", "cf-", "true-client-ip", "fastly-", "fly-", "x-envoy-", "x-amzn-", "x-cloud-",
+    "x-azure-", "tailscale-", "ngrok-", "cdn-loop",
+)  # fmt: skip
 
 #: Each tells whether it knows the caller of the current request; one that does is enough.
 WAYS: list[Callable[[], bool]] = [_has_token, _has_key, _is_at_home]

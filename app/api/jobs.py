@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
-from app.api import incoming, schemas, views
+from app.api import incoming, lanes, schemas, views
 from app.api.access import authorise, forbid, requires
 from app.api.documented import Operation, documented
 from app.api.incoming import InvalidRequest
@@ -41,6 +41,7 @@ def enqueue_job() -> ResponseReturnValue:
     given = incoming.body(schemas.EnqueueSchema)
     _take_header(given)
     _bind(given, key)
+    lanes.keep_apart(given, key)
     try:
         job_id = enqueue(given.pop("type"), given.pop("payload"), **given)
     except UnknownJobType as error:
@@ -51,7 +52,9 @@ def enqueue_job() -> ResponseReturnValue:
         raise InvalidRequest.of(error) from None
     log.info("[api] Enqueued", extra={"jobId": job_id, "apiKey": key.prefix})
     status = HTTPStatus.OK if job_id.existed else HTTPStatus.ACCEPTED
-    body = {"jobId": job_id, "existed": job_id.existed, "statusUrl": status_url(job_id)}
+    may_look = not job_id.existed or "read" in key.scopes
+    link = status_url(job_id) if may_look else None
+    body = {"jobId": job_id, "existed": job_id.existed, "statusUrl": link}
     return body, status, {"Location": f"/api/jobs/{job_id}"}
 
 

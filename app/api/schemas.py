@@ -7,10 +7,22 @@ from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
 from app.jobs.drafts import MAX_ID, MAX_KEY_LENGTH
-from app.jobs.options import seconds
+from app.jobs.options import (
+    LONGEST_NAME,
+    LONGEST_PERIOD,
+    LONGEST_URL,
+    MOST_RETRIES,
+    seconds,
+)
+from app.jobs.retry_delay import LONGEST as LONGEST_EXPRESSION
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _ID = validate.Range(-MAX_ID, MAX_ID)
+#: Seconds: more is beyond the calendar, forwards or backwards.
+LONGEST_SPAN = 1000 * 365 * 24 * 60 * 60
+#: Characters that a caller's own name of a queue or flow-control key may have: its organization
+#: is put before it.
+MOST_OWN = LONGEST_NAME - 56
 _COUNT = validate.Range(1, 1_000_000)
 
 
@@ -29,16 +41,37 @@ class Duration(fields.Field[float]):
 
     def __init__(self, **options: Any) -> None:
         number = {"type": "number", "minimum": 0}
-        text = {"type": "string", "pattern": r"^(\d+|(\d+d)?(\d+h)?(\d+m)?(\d+s)?)$"}
+        part = "[0-9]{1,12}"
+        units = "".join(f"({part}{unit})?" for unit in "dhms")
+        text = {"type": "string", "pattern": f"^({part}|{units})$", "minLength": 1}
         said = 'Seconds, or a duration such as "1h30m".'
         super().__init__(**options, metadata={"anyOf": [number, text], "description": said})
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        given = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,12}", value) else value
+        given = (
+            int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value) else value
+        )
         try:
-            return seconds("it", given)
+            found = seconds("it", given)
         except InvalidOption as error:
             raise ValidationError(str(error).removeprefix("it: ")) from None
+        if found > LONGEST_SPAN:
+            raise ValidationError("Must be no more than a thousand years.")
+        return found
+
+
+class Moment(fields.Field[Any]):
+    """An aware date and time, or whole seconds since 1970, as QStash's own SDK takes them."""
+
+    _date = fields.AwareDateTime(format="iso", default_timezone=None)
+
+    def __init__(self, **options: Any) -> None:
+        kinds = [{"type": "string", "format": "date-time"}, {"type": "integer"}]
+        said = "A date and time with its zone, or seconds since 1970."
+        super().__init__(**options, metadata={"anyOf": kinds, "description": said})
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value if type(value) is int else self._date.deserialize(value)
 
 
 class FlowControlSchema(WireSchema[FlowControl]):
@@ -50,10 +83,10 @@ class FlowControlSchema(WireSchema[FlowControl]):
         unknown = RAISE
 
     key = fields.String(
-        required=True, validate=[validate.Length(1, 200), validate.Regexp(r"[\x21-\x7e]+\Z")]
+        required=True, validate=[validate.Length(1, MOST_OWN), validate.Regexp(r"[\x21-\x7e]+\Z")]
     )
     rate = fields.Integer(strict=True, validate=_COUNT)
-    period = fields.Integer(strict=True, validate=_COUNT)
+    period = fields.Integer(strict=True, validate=validate.Range(1, LONGEST_PERIOD))
     parallelism = fields.Integer(strict=True, validate=_COUNT)
 
 
@@ -71,23 +104,27 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
     organization_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
     idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
     delay = Duration()
-    not_before = fields.AwareDateTime(format="iso", default_timezone=None)
-    retries = fields.Integer(strict=True, validate=validate.Range(0, 1000))
-    retry_delay = Text(validate=validate.Length(1, 1000))
+    not_before = Moment()
+    retries = fields.Integer(strict=True, validate=validate.Range(0, MOST_RETRIES))
+    retry_delay = Text(validate=validate.Length(1, LONGEST_EXPRESSION))
     timeout = Duration()
-    callback = Text(validate=validate.Length(1, 2048))
-    failure_callback = Text(validate=validate.Length(1, 2048))
-    queue = Text(validate=validate.Length(1, 200))
+    callback = Text(validate=validate.Length(1, LONGEST_URL))
+    failure_callback = Text(validate=validate.Length(1, LONGEST_URL))
+    queue = Text(validate=validate.Length(1, MOST_OWN))
     label = Text(validate=validate.Length(1, 200))
     flow_control = fields.Nested(FlowControlSchema)
 
 
 class EnqueuedSchema(WireSchema[dict[str, Any]]):
-    """What became of it; `statusUrl` may be handed to whom the job is for."""
+    """What became of it; `statusUrl` may be handed to whom the job is for.
+
+    It is null for a job that was there before, unless the key may read: somebody else may have
+    used the idempotency key first.
+    """
 
     job_id = fields.UUID(required=True)
     existed = fields.Boolean(required=True)
-    status_url = fields.Url(required=True)
+    status_url = fields.Url(required=True, allow_none=True)
 
 
 class FilterSchema(WireSchema[dict[str, Any]]):

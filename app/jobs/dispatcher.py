@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import cron as crons
 from app.jobs import executions, jsonb, outbox
-from app.jobs.drafts import Draft, Owner, draft, draft_many, envelope
+from app.jobs.drafts import Draft, Owner, check_size, draft, draft_many, envelope
 from app.jobs.errors import DatabaseUnavailable, InvalidOption
 from app.jobs.observers import Enqueueing, observed
 from app.jobs.options import Options, normalise
@@ -157,7 +157,8 @@ def schedule(
     config = get_job_config(job_type)
     expression = crons.checked(cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)
-    written = envelope(config, payload, owner, cron=expression)
+    body = jsonb.dumps(envelope(config, payload, owner, cron=expression))
+    check_size(config, body)
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(
             f"schedule_id: {schedule_id!r} is another app's, it calls {other}; take another id"
@@ -165,7 +166,7 @@ def schedule(
     scheduled = outbox.publisher().schedule(
         config.endpoint,
         expression,
-        jsonb.dumps(written),
+        body,
         normalise(config, options),
         schedule_id=schedule_id,
     )

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from flask import current_app
+
 from app.jobs import jsonb, payloads, request_id, sealing, versions
-from app.jobs.errors import InvalidOption, InvalidPayload
+from app.jobs.errors import InvalidOption, InvalidPayload, quoted
 from app.jobs.observers import Written, tell
 from app.jobs.options import available_at
 from app.jobs.publisher import Message
@@ -29,7 +31,8 @@ class Owner:
         for name in ("user_id", "organization_id"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or abs(value) > MAX_ID):
-                raise InvalidOption(f"{name}: {value!r} is not a whole number of 64 bits")
+                said = f"{quoted(value)} is not a whole number of 64 bits"
+                raise InvalidOption(f"{name}: {said}")
         key = self.idempotency_key
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
             raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
@@ -70,7 +73,7 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
         options: As `options.normalise` returns them.
 
     Raises:
-        InvalidPayload: `errors` maps fields to messages.
+        InvalidPayload: `errors` maps fields to messages; also for one that is too large.
     """
     job_id = str(uuid4())
     written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
@@ -85,7 +88,24 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
         options={**options, "headers": headers | options.get("headers", {})},
         available_at=available_at(options),
     )
+    check_size(config, message.body)
     return Draft(message, owner, written)
+
+
+def check_size(config: JobConfig, body: str) -> None:
+    """Refuse what this app would refuse when it is delivered: nothing can help it then.
+
+    Raises:
+        InvalidPayload: The message has more bytes than JOBS_MAX_BODY, sealed fields counted as
+            they are once sealed.
+    """
+    size, largest = len(body.encode()), current_app.config["JOBS_MAX_BODY"]
+    if size > largest:
+        said = (
+            f"Makes a message of {size:,} bytes, and JOBS_MAX_BODY is {largest:,}: store what is "
+            "large, and enqueue where it is."
+        )
+        raise InvalidPayload(config.type, {"payload": [said]})
 
 
 def draft_many(

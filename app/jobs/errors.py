@@ -42,6 +42,7 @@ from typing import Any
 #: Answers of QStash's, or of a proxy before it, that pass by themselves.
 _PASSING = frozenset({408, 425, 429})
 _BROKEN = 500
+LONGEST_QUOTE = 80
 
 
 class JobsError(Exception):
@@ -244,3 +245,12 @@ def flatten(errors: Mapping[Any, Any], prefix: str = "") -> str:
                 f"{name}: {' '.join(map(str, value)) if isinstance(value, list) else value}"
             )
     return "; ".join(parts)
+
+
+def quoted(value: Any) -> str:
+    """Return what was given as an error may quote it: no more of it than a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"

@@ -14,6 +14,7 @@ from app.jobs.observers import Observer
 from app.jobs.periodic import periodic
 from app.jobs.publisher import Publisher
 from app.jobs.registry import JobRegistry
+from app.jobs.urls import ascii_url
 
 REQUIRED = (
     "BASE_URL",
@@ -78,7 +79,7 @@ class Jobs:
                 at QStash; by default made of BASE_URL.
             JOBS_GRACE: Seconds that running jobs and waiting publishes get at a stop.
             JOBS_PUBLISH_TIMEOUT: Seconds that one publish may take in all.
-            JOBS_MAX_BODY: Bytes that a delivery may have; more is answered 413.
+            JOBS_MAX_BODY: Bytes that a delivery may have; what is larger is not enqueued.
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_MAX_LEGS: How many deliveries one job may take by `Continue`.
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
@@ -108,6 +109,7 @@ class Jobs:
         if missing:
             raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
         app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
+        _refuse_other_letters(app.config)
         app.extensions["jobs"] = State(
             JobRegistry(), _publisher(app.config), _background(app), families
         )
@@ -119,6 +121,17 @@ class Jobs:
         timer.init_app(app)
         if families is not None:
             discovery.discover(app, families)
+
+
+def _refuse_other_letters(config: dict[str, Any]) -> None:
+    """Refuse an address that QStash would sign in another form than it is compared in here."""
+    for name in ("BASE_URL", "QSTASH_URL"):
+        if not config[name].isascii():
+            try:
+                fix = f"write it {ascii_url(config[name])}"
+            except ValueError:
+                fix = "its host is no name that can be looked up"
+            raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
 
 
 def _publisher(config: dict[str, Any]) -> Publisher:

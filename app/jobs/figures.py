@@ -29,6 +29,7 @@ class Figures:
         last_hour: Those enqueued in the last hour, by status.
         completed: Those completed in the last hour.
         failed: Those that failed for good in the last hour, or failed in it and wait for a retry.
+            Not those that QStash never took: whoever asked for them was told, and nothing ran.
         pending: Those that wait to be delivered, also delayed ones.
         overdue: Those of them whose time came more than JOBS_HEALTH_OVERDUE seconds ago.
         oldest_pending_seconds: For how long the first of them has been due; None where none is.
@@ -82,6 +83,9 @@ def measure() -> Figures:
 _HOUR_AGO = "now() - interval '1 hour'"
 _DUE = "coalesce(available_at, created_at)"
 _OVERDUE = "now() - make_interval(secs => :overdue)"
+# A row of another producer, which says nothing of its options, may have been published by that.
+_PUBLISHED = """(published_at IS NOT NULL OR started_at IS NOT NULL OR message_id IS NOT NULL
+    OR options = CAST('{}' AS jsonb))"""
 _WATCHED = "job_type <> ALL(CAST(:unwatched AS text[]))"
 
 
@@ -110,8 +114,8 @@ _LAST_HOUR = ", ".join(
 # An attempt that failed and is retried has not completed; its row changed last when it failed.
 _FIGURES = f"""
     WITH finished AS (
-        SELECT status FROM (
-            SELECT status, job_type FROM job_executions
+        SELECT status, published FROM (
+            SELECT status, job_type, {_PUBLISHED} AS published FROM job_executions
              WHERE completed_at > {_HOUR_AGO}
              ORDER BY completed_at DESC LIMIT :cap) AS newest
          WHERE {_WATCHED}),
@@ -126,7 +130,7 @@ _FIGURES = f"""
          ORDER BY completed_at DESC LIMIT 1)
     SELECT now() AS measured_at, {_LAST_HOUR},
         (SELECT count(*) FROM finished WHERE status = 'completed') AS completed,
-        (SELECT count(*) FROM finished WHERE status = 'failed')
+        (SELECT count(*) FROM finished WHERE status = 'failed' AND published)
         + (SELECT count(*) FROM retrying
             WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
         {_count("status = 'pending'", _DUE)} AS pending,

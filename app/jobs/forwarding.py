@@ -3,9 +3,9 @@
 import logging
 from typing import Any
 
-from app.jobs import outbox
+from app.jobs import destinations, outbox
 from app.jobs.dead_letters import DeadLetter
-from app.jobs.errors import PublishRefused
+from app.jobs.errors import InvalidOption, PublishRefused, PublishUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -13,10 +13,11 @@ log = logging.getLogger(__name__)
 def forward(letter: DeadLetter) -> None:
     """Publish QStash's report to the job's own failure callback, if it has one.
 
-    Through QStash, so that it is signed and retried like any callback of its own.
+    Through QStash, so that it is signed and retried like any callback of its own. Where it goes is
+    checked anew: since the enqueue the name may have come to mean another address.
 
     Raises:
-        PublishUnavailable: QStash cannot be reached at the moment.
+        PublishUnavailable: QStash cannot be reached at the moment, or the name not be looked up.
     """
     if letter.forward_to is None:
         return
@@ -28,7 +29,10 @@ def forward(letter: DeadLetter) -> None:
         "deduplication_id": f"failure-callback-{letter.message_id.replace(':', '-')}",
     }
     try:
+        destinations.check_again("failure_callback", letter.forward_to)
         outbox.publisher().ask(lambda qstash: qstash.message.publish(**request))
-    except PublishRefused as error:
+    except (destinations.Unresolved, destinations.UnknownHost) as error:
+        raise PublishUnavailable(str(error)) from None
+    except (InvalidOption, PublishRefused) as error:
         about = {"jobId": letter.job_id, "url": letter.forward_to, "error": str(error)}
-        log.error("[jobs] Failure callback refused by QStash", extra=about)  # noqa: TRY400 - the message says it all
+        log.error("[jobs] Failure callback refused", extra=about)  # noqa: TRY400 - the message says it all

@@ -102,7 +102,9 @@ def _position(after: str) -> tuple[datetime, int]:
         padded = after + "=" * (-len(after) % 4)
         created_at, key = urlsafe_b64decode(padded.encode()).decode().split(" ")
         # Aware, or PostgreSQL would read it in a zone of its own; and within its numbers.
-        return datetime.fromisoformat(created_at).astimezone(UTC), min(int(key), 2**63 - 1)
+        return datetime.fromisoformat(created_at).astimezone(UTC), max(
+            -(2**63), min(int(key), 2**63 - 1)
+        )
     except (ValueError, OverflowError) as error:
         raise InvalidOption(
             f"after: {after!r} is no page's cursor; take the one that the page before gave"

@@ -4,7 +4,7 @@
 signature good, notifies. So nothing is stored anywhere.
 """
 
-from flask import request
+from flask import current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
@@ -18,6 +18,8 @@ PROBE = "/api/jobs/probe"
 #: PostgreSQL's notification channel.
 CHANNEL = "jobs_probe"
 MAX_NONCE = 64
+#: Stands after the nonce where a proxy brought the probe, and the app trusts none.
+FORWARDED = " forwarded"
 
 _NOTIFY = text("SELECT pg_notify(:channel, :nonce)")
 
@@ -27,8 +29,14 @@ _NOTIFY = text("SELECT pg_notify(:channel, :nonce)")
 def answer_probe() -> ResponseReturnValue:
     """Tell whoever listens that this probe has arrived."""
     nonce = jsonb.clean_text(request.get_data(as_text=True)[:MAX_NONCE])
+    said = nonce + (FORWARDED if _comes_by_an_unknown_proxy() else "")
     try:
-        in_transaction(lambda tx: tx.execute(_NOTIFY, {"channel": CHANNEL, "nonce": nonce}))
+        in_transaction(lambda tx: tx.execute(_NOTIFY, {"channel": CHANNEL, "nonce": said}))
     except DatabaseUnavailable:
         return answers.busy("the database is unavailable")
     return {"success": True}
+
+
+def _comes_by_an_unknown_proxy() -> bool:
+    trusted = current_app.config.get("TRUSTED_PROXIES")
+    return trusted == 0 and "X-Forwarded-For" in request.headers

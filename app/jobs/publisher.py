@@ -10,7 +10,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
-from app.jobs.errors import PublishError, PublishRefused, PublishUnavailable
+from app.jobs import destinations
+from app.jobs.errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -199,6 +200,8 @@ class Publisher:
         request = {name: options[name] for name in names if name in options}
         if "timeout" in options:
             request["timeout"] = options["timeout"] + MARGIN
+        if "callback" in options:
+            _check_again("callback", options["callback"])
         request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
         # Without a prefix the SDK takes a header for the callback's own configuration.
         request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
@@ -243,6 +246,16 @@ def _written(write: Callable[[], T]) -> T:
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise PublishRefused(f"the message cannot be written: {reason}") from error
+
+
+def _check_again(name: str, url: str) -> None:
+    """Look a callback's host up again: at enqueue nobody may have known it, or it meant another."""
+    try:
+        destinations.check_again(name, url)
+    except InvalidOption as error:
+        raise PublishRefused(str(error)) from None
+    except destinations.Unresolved as error:
+        raise PublishUnavailable(str(error)) from None
 
 
 def _message_id(answer: Any) -> str:

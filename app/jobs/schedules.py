@@ -16,7 +16,7 @@ from flask import current_app
 
 from app.jobs import jsonb, outbox
 from app.jobs.blueprint import JobBlueprint, JobType
-from app.jobs.drafts import Owner, envelope
+from app.jobs.drafts import Owner, check_size, envelope
 from app.jobs.errors import InvalidOption
 from app.jobs.options import normalise
 from app.jobs.periodic import Periodic
@@ -200,7 +200,8 @@ def _maintenance() -> Declared:
 def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     config = job_type.config
     options = normalise(config, schedule.options)
-    written = envelope(config, schedule.payload, Owner())
+    body = jsonb.dumps(envelope(config, schedule.payload, Owner()))
+    check_size(config, body)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):
@@ -212,7 +213,7 @@ def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
         schedule_id=own_id(name),
         endpoint=config.endpoint,
         cron=schedule.cron,
-        body=jsonb.dumps(written),
+        body=body,
         options=options,
         fingerprint=sha256(said.encode()).hexdigest()[:32],
     )

@@ -17,7 +17,9 @@ from typing import Any
 import jwt
 from flask import current_app, g, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.jobs import answers
 from app.jobs.errors import InvalidSignature
 from app.jobs.memory import Token
 from app.jobs.observers import SignatureFailed, tell
@@ -26,30 +28,38 @@ HEADER = "Upstash-Signature"
 CLAIMS = ["iss", "sub", "exp", "nbf", "body"]
 
 
+class _TooLarge(Exception):
+    """A body has more bytes than may be."""
+
+
 def signed(
     view: Callable[..., ResponseReturnValue], *, room: int = 1
 ) -> Callable[..., ResponseReturnValue]:
     """Answer 401 unless QStash signed this request; apply it below the route decorator.
 
-    Nothing is read, written or logged from the body of a request that fails.
+    Nothing is read, written or logged from the body of a request that fails. A body of more bytes
+    than JOBS_MAX_BODY is not taken, and QStash told not to come again with it.
 
     Args:
-        view: The view to guard.
-        room: How many times JOBS_MAX_BODY the body may have.
+        view: What answers.
+        room: How many times JOBS_MAX_BODY its bodies may have.
     """
 
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         config = current_app.config
-        request.max_content_length = config["JOBS_MAX_BODY"] * room
+        largest = config["JOBS_MAX_BODY"] * room
         try:
             g.jobs_token = verify(
                 request.headers.get(HEADER),
-                request.get_data,
+                lambda: _body(largest),
                 url=_published_url(config["BASE_URL"]),
                 keys=(config["QSTASH_CURRENT_SIGNING_KEY"], config["QSTASH_NEXT_SIGNING_KEY"]),
                 leeway=config["JOBS_SIGNATURE_LEEWAY"],
             )
+        except _TooLarge:
+            current_app.logger.warning("[jobs] Delivery too large", extra={"path": request.path})
+            return answers.refuse(f"too large: a body may have {largest:,} bytes")
         except InvalidSignature as error:
             tell(SignatureFailed("qstash"))
             current_app.logger.warning(
@@ -60,6 +70,18 @@ def signed(
 
     wrapper.is_signed = True  # type: ignore[attr-defined]  # read by the test of the architecture
     return wrapper
+
+
+def _body(largest: int) -> bytes:
+    # One more than may be: where no length is given (chunked), werkzeug cuts a body off in silence.
+    request.max_content_length = largest + 1
+    try:
+        found = request.get_data()
+    except RequestEntityTooLarge:
+        raise _TooLarge from None
+    if len(found) > largest:
+        raise _TooLarge
+    return found
 
 
 def verify(

@@ -80,7 +80,7 @@ def register_viewer(app: Flask, viewer: Viewer) -> None:
 @bp.get("/api/jobs/<uuid:job_id>")
 def job_status(job_id: UUID) -> ResponseReturnValue:
     """Answer a job's status, or 403 that says nothing, not even whether there is such a job."""
-    if not _may_see(str(job_id)):
+    if not has_link(str(job_id)):
         viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
         answers = (viewer(str(job_id)) for viewer in viewers)
         answer = next((answer for answer in answers if answer is not None), None)
@@ -117,8 +117,8 @@ def describe(row: JobExecution) -> dict[str, Any]:
     }
 
 
-def _may_see(job_id: str) -> bool:
-    """Tell whether the request has a token for this job."""
+def has_link(job_id: str) -> bool:
+    """Tell whether the current request has a token for this job."""
     authorization = request.authorization
     given = [request.args.get("token"), authorization.token if authorization else None]
     return any(_is_for(job_id, token) for token in given if token)

@@ -73,6 +73,27 @@ def test_in_development_it_is_open_to_the_same_machine_alone(
     assert response.status_code == status
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["X-Real-Ip", "Via", "Cf-Connecting-Ip", "True-Client-Ip", "Forwarded", "X-Client-Ip",
+     "x-forwarded-host", "Fly-Client-Ip", "Cdn-Loop", "Tailscale-User-Login"],
+)  # fmt: skip
+def test_fault_R24_whoever_comes_by_a_proxy_is_not_at_home(client: FlaskClient, name: str) -> None:
+    assert client.get(PATH, headers={name: "203.0.113.9"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("evil.example", 401), ("localhost.evil.example", 401), ("192.168.1.5:8000", 401),
+     ("127.0.0.1:8000", 200), ("[::1]:8000", 200), ("app.example.com", 200)],
+)  # fmt: skip
+def test_fault_R24_who_asks_for_another_name_is_not_at_home(
+    client: FlaskClient, host: str, status: int
+) -> None:
+    """app.example.com is BASE_URL's."""
+    assert client.get(PATH, headers={"Host": host}).status_code == status
+
+
 @pytest.mark.usefixtures("no_database")
 def test_without_a_database_it_is_503_as_a_problem(client: FlaskClient) -> None:
     assert client.get(PATH).status_code == 503

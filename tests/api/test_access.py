@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app import artifacts
 from app.api import keys
 from app.db import db
-from app.jobs import enqueue
+from app.jobs import enqueue, status_url
 from tests.api.conftest import Call, make_key
 from tests.api.test_jobs import GOOD, count
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
+A_FILE = artifacts.Artifact(id=NOBODY, expires_at=datetime.now(UTC) + timedelta(days=1))
 ENDPOINTS = [
     ("POST", "/api/jobs", "enqueue"),
     ("GET", "/api/jobs", "read"),
@@ -161,6 +163,22 @@ def test_who_fails_too_often_has_to_wait_and_others_do_not(app: Flask, call: Cal
     assert call("GET", "/api/jobs", make_key()).status_code == 200
     elsewhere = call("GET", "/api/jobs", environ_base={"REMOTE_ADDR": "203.0.113.9"})
     assert elsewhere.status_code == 401
+
+
+def test_fault_R18_no_stranger_shuts_the_links_of_others(app: Flask, call: Call) -> None:
+    """All come from one address: an office's, or a proxy's that the app was not told of."""
+    app.config.update(API_FAILURE_LIMIT="2/minute", API_RATE_LIMIT="5/minute")
+    app.config["ADMIN_TOKEN"] = "t" * 32
+    job, gone = status_url(enqueue("sample", {"action": "none"})), artifacts.link(A_FILE)
+    bad = [call("GET", "/api/artifacts/x").status_code for _ in range(6)]
+    assert bad[:3] == [403, 403, 429]
+
+    good = [call("GET", link.removeprefix(app.config["BASE_URL"])) for link in (job, gone)]
+    health = call("GET", "/api/admin/job-health", "t" * 32)
+
+    assert [answer.status_code for answer in (*good, health)] == [200, 410, 200]
+    again = [call("GET", job.removeprefix(app.config["BASE_URL"])) for _ in range(5)]
+    assert again[-1].status_code == 429, "a link has a rate of its own"
 
 
 @pytest.mark.parametrize(

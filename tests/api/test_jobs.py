@@ -1,12 +1,17 @@
 """`/api/jobs`: enqueue, list, look, act."""
 
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
 
 from app.db import db
-from app.jobs import audit, enqueue
+from app.jobs import PublishRefused, audit, enqueue
+from app.jobs.publisher import Publisher
 from tests.api.conftest import Call, make_key
 from tests.jobs.conftest import Rows, rows
 
@@ -67,7 +72,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"userId": 2**63}, "userId", "9223372036854775807"),
     ({"idempotencyKey": ""}, "idempotencyKey", "between 1 and 255"),
     ({"delay": "soon"}, "delay", "is no duration"),
-    ({"delay": 1e300}, "delay", "more than ten years"),
+    ({"delay": 1e300}, "delay", "no more than a thousand years"),
     ({"delay": 5, "notBefore": "2030-01-01T00:00:00Z"}, "notBefore", "give one of them"),
     ({"notBefore": "2030-01-01T00:00:00"}, "notBefore", "Not a valid aware datetime"),
     ({"retries": -1}, "retries", "greater than or equal to 0"),
@@ -88,6 +93,143 @@ def test_a_wrong_field_is_named_and_nothing_recorded(
 
     assert said in str(errors[field])
     assert count() == 0
+
+
+DIGITS = "9" * 5000
+REFUSED_BY_QSTASH: list[tuple[dict[str, Any], str]] = [
+    ({"retries": 101}, "retries"),
+    ({"retryDelay": "(((("}, "retryDelay"),
+    ({"retryDelay": "(" * 40 + "1" + ")" * 40}, "retryDelay"),
+    ({"retryDelay": "+" * 600}, "retryDelay"),
+    ({"retryDelay": "sleep(1)"}, "retryDelay"),
+    ({"delay": f"{DIGITS}d"}, "delay"),
+    ({"delay": "366d"}, "delay"),
+    ({"delay": "\uff11m"}, "delay"),
+    ({"notBefore": "2999-01-01T00:00:00Z"}, "notBefore"),
+    ({"notBefore": 10**18}, "notBefore"),
+    ({"notBefore": True}, "notBefore"),
+    ({"timeout": 315360000}, "timeout"),
+    ({"timeout": 0}, "timeout"),
+    ({"label": "\u00e4"}, "label"),
+    ({"label": "l" * 300}, "label"),
+    ({"callback": "http://127.0.0.1/" + "x" * 2048}, "callback"),
+    ({"callback": "http://127.0.0.1/a b"}, "callback"),
+    ({"queue": "a b"}, "queue"),
+    ({"flowControl": {"key": "a"}}, "flowControl"),
+    ({"flowControl": {"key": "a", "rate": 1, "period": 604801}}, "flowControl"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), REFUSED_BY_QSTASH)
+def test_fault_D18_R19_what_qstash_would_refuse_is_refused_before_it_is_recorded(
+    call: Call, changes: dict[str, Any], field: str
+) -> None:
+    errors = errors_of(call("POST", "/api/jobs", make_key(), json={**GOOD, **changes}))
+
+    assert len(str(errors[field])) < 300
+    assert count() == 0
+
+
+def test_fault_A23_not_before_may_be_seconds_since_1970(call: Call, rows: Rows) -> None:
+    at = int(datetime.now(UTC).timestamp()) + 600
+
+    answer = call("POST", "/api/jobs", make_key(), json={**GOOD, "notBefore": at})
+
+    assert answer.json is not None
+    assert rows[answer.json["jobId"]].available_at == datetime.fromtimestamp(at, UTC)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "newerThan=999999999999", "olderThan=999999999999", "newerThan=9999999999d",
+        f"olderThan={DIGITS}", "newerThan=%EF%BC%91m",
+    ],
+)  # fmt: skip
+def test_fault_D6_D18_a_filter_beyond_the_calendar_is_named(call: Call, query: str) -> None:
+    answer = call("GET", f"/api/jobs?{query}", make_key())
+
+    assert query.partition("=")[0] in errors_of(answer)
+
+
+def cursor(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["0001-01-01T00:00:00+14:00 1", "9999-12-31T23:59:59-14:00 1", "0001-01-01T00:00:00+00:00 1",
+     "9999-12-31T23:59:59.999999+00:00 1", f"2026-01-01T00:00:00+00:00 -{2**64}"],
+)  # fmt: skip
+def test_fault_D6_a_cursor_at_the_edge_of_the_calendar_is_no_error_of_ours(
+    call: Call, after: str
+) -> None:
+    assert call("GET", f"/api/jobs?after={cursor(after)}", make_key()).status_code in {200, 422}
+
+
+def test_fault_R19_what_qstash_refuses_all_the_same_is_the_callers_to_know(
+    app: Flask, call: Call
+) -> None:
+    """Its limits are up to the plan: no limit of ours can be all of them."""
+    state = app.extensions["jobs"]
+    refuses = PublishRefused("QStash refuses the message: quota maxRetries exceeded")
+    publisher = Mock(spec=Publisher, publish=Mock(side_effect=refuses))
+    publisher.destination.return_value = "https://app.example.com/x"
+    app.extensions["jobs"] = replace(state, publisher=publisher)
+
+    answer = call("POST", "/api/jobs", make_key(), json=GOOD)
+
+    assert (answer.status_code, "quota maxRetries exceeded" in answer.text) == (422, True)
+    app.extensions["jobs"] = state
+
+
+@pytest.mark.parametrize(
+    "lane",
+    [{"queue": "resend"}, {"flowControl": {"key": "resend", "rate": 2, "period": 1}}],
+    ids=["queue", "flow control"],
+)
+def test_fault_R9_D17_a_tenants_lanes_are_its_own(
+    call: Call, rows: Rows, lane: dict[str, Any]
+) -> None:
+    key = make_key("enqueue", organization_id=7, job_types=("sample",))
+
+    answer = call("POST", "/api/jobs", key, json={**GOOD, **lane})
+
+    assert answer.json is not None
+    options = rows[answer.json["jobId"]].options
+    assert options.get("queue", options.get("flow_control", {}).get("key")) == "org-7.resend"
+
+
+def test_fault_R9_D17_the_apps_own_lanes_are_nobodys_else(call: Call) -> None:
+    lane = {"flowControl": {"key": "resend", "rate": 1, "period": 604800}}
+
+    errors = errors_of(call("POST", "/api/jobs", make_key(), json={**GOOD, **lane}))
+
+    assert "is the app's own" in str(errors["flowControl"])
+    assert count() == 0
+
+
+@pytest.mark.parametrize(
+    "lane", [{"queue": "mine"}, {"flowControl": {"key": "mine", "rate": 1000}}], ids=str
+)
+def test_fault_R9_a_type_with_limits_for_everybody_keeps_them(
+    call: Call, lane: dict[str, Any]
+) -> None:
+    email = {"to": "a@b.co", "template": "passwordChanged", "data": {"recipientName": "Ann"}}
+    job = {"type": "send-email", "payload": email, **lane}
+    key = make_key("enqueue", organization_id=7, job_types=("send-email",))
+
+    assert "limits of their own" in str(errors_of(call("POST", "/api/jobs", key, json=job)))
+
+
+def test_fault_R24_repeating_anothers_idempotency_key_opens_no_job(call: Call) -> None:
+    job = {**GOOD, "idempotencyKey": "invoice 7"}
+    first = call("POST", "/api/jobs", make_key(), json=job).json
+
+    again = call("POST", "/api/jobs", make_key("enqueue"), json=job).json
+
+    assert first is not None
+    assert again == {"jobId": first["jobId"], "existed": True, "statusUrl": None}
 
 
 def test_two_idempotency_keys_are_one_too_many(call: Call) -> None:

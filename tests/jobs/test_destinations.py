@@ -1,16 +1,20 @@
 """Where a callback may go: nobody has QStash call into a private network."""
 
 import socket
+import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
+from qstash import QStash
 
 from app.config import ConfigError, load
 from app.db import db
-from app.jobs import enqueue, signed
+from app.jobs import destinations, enqueue, republish, signed
 from app.jobs.destinations import check
 from app.jobs.errors import InvalidOption
+from tests.jobs.conftest import Rows
 
 PRIVATE = [
     "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0/",
@@ -38,6 +42,97 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 def test_a_private_address_is_refused_however_it_is_written(url: str) -> None:
     with pytest.raises(InvalidOption, match=r"callback: .* is in a private network"):
         check("callback", url)
+
+
+EMBEDDED = [
+    "::127.0.0.1", "::10.0.0.5", "::a00:5", "64:ff9b:1::a00:5", "64:ff9b:1:a00:0:500::",
+    "64:ff9b::7f00:1", "::ffff:0:10.0.0.5", "2002:7f00:1::", "2001:0:0:0:0:0:f5ff:fffa",
+    "2600::5efe:10.0.0.5", "2600::200:5efe:a00:5", "::ffff:169.254.169.254",
+]  # fmt: skip
+NOT_ROUTED = [
+    "fec0::1", "5f00::1", "3fff::1", "2001:db8::1", "100::1", "::8.8.8.8", "2001:20::1",
+    "192.0.0.9", "192.88.99.1", "198.18.0.1", "240.0.0.1", "203.0.113.9",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", [*EMBEDDED, *NOT_ROUTED])
+def test_fault_D16_R24_only_what_the_internet_routes_is_public(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    resolving(monkeypatch, address)
+    with pytest.raises(InvalidOption, match="is in a private network"):
+        check("callback", "https://hooks.example.com/")
+
+
+@pytest.mark.parametrize("address", ["2002:808:808::", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_fault_D16_an_embedded_public_address_is_one(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    resolving(monkeypatch, address)
+    assert check("callback", "https://hooks.example.com/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1\\.example.com/", "http://ex\u00e4mple.com/", "http://\uff11\uff12\uff17.0.0.1/",
+        "http://a b/", "http://x/a b", "http://x;y/", "http://[::1%25lo]/", "http://%31%32%37.1/",
+    ],
+)  # fmt: skip
+def test_fault_D16_a_host_that_programs_read_differently_is_refused(url: str) -> None:
+    with pytest.raises(InvalidOption):
+        check("callback", url)
+
+
+OUTAGES = [
+    socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+    socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure in name resolution"),
+    OSError("no route"),
+    None,
+]
+
+
+@pytest.fixture(params=OUTAGES, ids=repr)
+def outage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name servers are away: they refuse, or are silent."""
+    monkeypatch.setattr(destinations, "PATIENCE", 0.1)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        if request.param is None:
+            time.sleep(1)
+            return []
+        raise request.param
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+
+@pytest.mark.usefixtures("outage")
+def test_fault_A14_an_outage_of_names_refuses_no_enqueue(rows: Rows) -> None:
+    job_id = enqueue("sample", {"action": "none"}, callback="https://hooks.example.com/x")
+
+    assert (rows[job_id].status, rows[job_id].published_at) == ("pending", None)
+
+
+def test_fault_A14_D16_a_callback_is_checked_again_before_it_is_published(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, qstash: QStash, rows: Rows
+) -> None:
+    url, real = "https://hooks.example.com/x", socket.getaddrinfo
+    meaning = Mock(side_effect=OUTAGES[0])
+    hook = lambda host, *rest, **more: (meaning if "hooks" in host else real)(host, *rest, **more)  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", hook)
+    unknown, rebound = (enqueue("sample", {"action": "none"}, callback=url) for _ in range(2))
+    other = enqueue("sample", {"action": "none"})
+    assert [rows[one].published_at is None for one in (unknown, rebound, other)] == [1, 1, 0]
+
+    meaning.side_effect = None
+    meaning.return_value = [(0, 0, 0, "", ("127.0.0.1", 0))]
+    republish.publish_job(rebound)
+    app.config["JOBS_CALLBACK_ALLOW"] = "127.0.0.1"
+    republish.publish_job(unknown)
+
+    assert rows[unknown].published_at is not None
+    assert rows[rebound].dead_at is not None
+    assert "is in a private network" in str(rows[rebound].error)
 
 
 @pytest.mark.parametrize("url", NONSENSE)
@@ -77,8 +172,9 @@ def test_the_operator_allows_networks_and_hosts(
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/jobs/sample", "/api/jobs/%73ample", "/api/jobs/email?x", "/api/jobs/maintenance"],
-)
+    ["/api/jobs/sample", "/api/jobs/%73ample", "/api/jobs/email?x", "/api/jobs/maintenance",
+     "//api/jobs/sample", ":443/api/jobs/sample", "./api/jobs/sample"],
+)  # fmt: skip
 def test_a_callback_that_would_pass_for_a_delivery_is_refused(app: Flask, path: str) -> None:
     with pytest.raises(InvalidOption, match="this app's own endpoint"):
         check("callback", f"{app.config['BASE_URL']}{path}")

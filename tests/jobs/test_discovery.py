@@ -1,5 +1,9 @@
 """Families are found by one rule; what breaks it stops the start and is named."""
 
+import ast
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +15,7 @@ from app.jobs import Jobs, get_job_config
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
 from app.jobs.registry import registry_of
 from tests.support.qstash import CURRENT, NEXT
+from tests.test_config import PRODUCTION
 
 JOB = """
 from dataclasses import dataclass
@@ -59,6 +64,12 @@ def start(families: str | None = None, **config: str) -> Flask:
     app.config.update(config)
     Jobs().init_app(app, families=families)
     return app
+
+
+@pytest.mark.parametrize("name", ["BASE_URL", "QSTASH_URL"])
+def test_fault_A16_an_address_in_other_letters_is_refused(name: str) -> None:
+    with pytest.raises(JobsNotInitialised, match=f"{name} must be ASCII: write it .*xn--exmple"):
+        start(**{name: "https://ex\u00e4mple.com"})
 
 
 def family(name: str, **jobs: str) -> dict[str, str]:
@@ -122,3 +133,30 @@ def test_two_apps_do_not_share_a_registry(package: Package) -> None:
 def test_an_app_without_the_extension_says_so() -> None:
     with pytest.raises(JobsNotInitialised, match="call `Jobs"):
         registry_of(Flask("bare"))
+
+
+@pytest.mark.parametrize(
+    "removed",
+    [("cleanup",), ("exports",), ("reports",), ("alerts",), ("webhooks", "alerts", "exports"),
+     ("email", "webhooks", "alerts", "exports")],
+    ids="+".join,
+)  # fmt: skip
+def test_fault_A25_families_can_be_removed_as_the_docs_say(
+    tmp_path: Path, removed: tuple[str, ...]
+) -> None:
+    root = Path(__file__).parent.parent.parent
+    shutil.copytree(root / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    for family in removed:
+        shutil.rmtree(tmp_path / "app/families" / family)
+    env = {"PATH": os.defpath, **PRODUCTION}
+    if "email" in removed:
+        env = {name: value for name, value in env.items() if "RESEND" not in name}
+
+    code = "from app import create_app; print(sorted(create_app().blueprints))"
+    command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, '.'); {code}"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=tmp_path, env=env, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert not set(removed) & set(ast.literal_eval(done.stdout))

@@ -90,7 +90,9 @@ def test_an_id_that_is_taken_is_refused(app: Flask, rows: Rows) -> None:
     assert rows[job_id].user_id == 1
 
 
-@pytest.mark.parametrize("job_id", ["6108d894-457b-411a-82f7-9c0a304a2428", "job-uuid", "", "x" * 300, "\x00", None, 5])
+@pytest.mark.parametrize(
+    "job_id", ["6108d894-457b-411a-82f7-9c0a304a2428", "job-uuid", "", "x" * 300, "\x00", None, 5]
+)
 def test_there_is_no_job_with_an_unknown_or_a_malformed_id(app: Flask, job_id: Any) -> None:
     assert get_job_execution_by_job_id(job_id) is None
     with pytest.raises(IllegalTransition, match="there is no job"):

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import jwt
@@ -15,6 +16,7 @@ from app.db import db
 from app.jobs import JobExecution
 from tests.support.qstash import BASE_URL, CURRENT, NEXT, b64, claims_for, deliver, envelope, token
 
+LARGEST = 1024 * 1024
 URL = f"{BASE_URL}/api/jobs/sample"
 BODY = json.dumps(envelope({"action": "none"})).encode()
 
@@ -110,8 +112,24 @@ def test_job_endpoints_take_only_post(client: FlaskClient) -> None:
     assert response.mimetype == "application/problem+json"
 
 
-def test_a_body_over_the_limit_is_answered_413(client: FlaskClient) -> None:
-    assert deliver(client, b" " * (1024 * 1024 + 1)).status_code == 413
+@pytest.mark.parametrize("size", [LARGEST + 1, LARGEST + 2, 3 * LARGEST])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_fault_K16_R23_qstash_is_told_not_to_come_again_with_what_is_too_large(
+    client: FlaskClient, size: int, *, chunked: bool
+) -> None:
+    body = b" " * size
+    stream = {"input_stream": BytesIO(body), "environ_base": {"wsgi.input_terminated": True}}
+    sent: dict[str, Any] = stream if chunked else {"data": body}
+
+    headers = {"Upstash-Signature": token(claims_for(body, URL))}
+    answer = client.post("/api/jobs/sample", headers=headers, **sent)
+
+    assert (answer.status_code, answer.headers["Upstash-NonRetryable-Error"]) == (489, "true")
+    assert "too large" in answer.text
+
+
+def test_a_body_of_the_limit_is_read(client: FlaskClient) -> None:
+    assert "too large" not in deliver(client, b" " * LARGEST).text
 
 
 def test_a_large_body_without_a_token_is_not_read(client: FlaskClient) -> None:

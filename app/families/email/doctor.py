@@ -52,6 +52,17 @@ def resend_domain() -> Finding:
     return doctor.passed(f"emails are sent from {_sender_domain()}")
 
 
+@doctor.check(bp, "support-email", production=True)
+def support_email() -> Finding:
+    address = current_app.config["SUPPORT_EMAIL"]
+    if not address:
+        return doctor.warning(
+            "SUPPORT_EMAIL is empty: no email tells its reader how to ask for help",
+            fix="set SUPPORT_EMAIL to an address that a person reads",
+        )
+    return doctor.passed(f"answers to emails go to {address}")
+
+
 def _refused(error: "ResendError") -> Finding:
     status = int(error.code)
     if error.error_type == "restricted_api_key":

@@ -1,9 +1,14 @@
 """The kinds of text that an email may carry: checked before a job is enqueued, not on rendering."""
 
 import re
+from unicodedata import normalize
 
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
+
+from app.jobs.urls import ascii_address
+
+LONGEST_ADDRESS = 254
 
 # Line breaks would break a subject's header, NUL cannot be stored, lone surrogates not encoded, and
 # marks of direction turn round what stands beside them.
@@ -34,7 +39,29 @@ def link(*, required: bool = True) -> fields.Url:
 
 def address() -> fields.Email:
     """Take a bare email address, of at most the 254 characters that RFC 5321 leaves for one."""
-    return fields.Email(required=True, validate=Length(max=254))
+    return fields.Email(required=True, validate=[Length(max=LONGEST_ADDRESS), _has_a_domain])
+
+
+def sendable(address: str) -> str:
+    """Return an address as mail servers take it and report it: its domain in ASCII."""
+    try:
+        return ascii_address(address)
+    except ValueError:
+        return address
+
+
+def comparable(address: str) -> str:
+    """Return the one spelling of an address by which it is known again, however it is typed."""
+    return normalize("NFC", sendable(address).lower())
+
+
+def _has_a_domain(value: str) -> None:
+    try:
+        found = ascii_address(value)
+    except ValueError as error:
+        raise ValidationError(f"Not at a domain that can be looked up: {error}.") from None
+    if len(found) > LONGEST_ADDRESS:
+        raise ValidationError(f"Longer than {LONGEST_ADDRESS} characters in the form that travels.")
 
 
 def _one_line(value: str) -> None:

@@ -31,6 +31,9 @@ _pages.globals["base_url"] = lambda: current_app.config["BASE_URL"]
 # of the first 1024 bytes, where browsers look for it.)
 _inliner = CSSInliner(load_remote_stylesheets=False)
 
+# Nobody reads what is answered to an address that only sends.
+_pages.globals["can_answer"] = lambda: bool(current_app.config["SUPPORT_EMAIL"])
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -1,12 +1,15 @@
 """Addresses that bounced or complained: they get no email that they can do without."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+import idna
 from sqlalchemy import delete, select
 
 from app.accounts.models import EmailSuppression
 from app.db import db
 from app.families.email.catalog import get_template
+from app.families.email.fields import comparable
 from app.jobs.transactions import in_transaction
 
 
@@ -17,7 +20,7 @@ def suppressed(to: str, template: str) -> str | None:
     """
     if get_template(template).critical:
         return None
-    query = select(EmailSuppression.reason).where(EmailSuppression.address == to.lower())
+    query = select(EmailSuppression.reason).where(EmailSuppression.address.in_(_spellings(to)))
     return in_transaction(lambda tx: tx.execute(query).scalar())
 
 
@@ -28,5 +31,15 @@ def newest(*, limit: int) -> Sequence[EmailSuppression]:
 
 def remove(address: str) -> bool:
     """Let an address have all emails again; tell whether it was suppressed."""
-    query = delete(EmailSuppression).where(EmailSuppression.address == address.lower())
-    return in_transaction(lambda tx: tx.execute(query).rowcount == 1)
+    query = delete(EmailSuppression).where(EmailSuppression.address.in_(_spellings(address)))
+    return in_transaction(lambda tx: tx.execute(query).rowcount > 0)
+
+
+def _spellings(address: str) -> set[str]:
+    """Return an address as it is kept, and as it was kept before its domain was put into ASCII."""
+    known = comparable(address)
+    local, _, domain = known.rpartition("@")
+    found = {known, address.lower()}
+    with suppress(UnicodeError):
+        found.add(f"{local}@{idna.decode(domain)}")
+    return found

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from flask import current_app
 
 from app.families.email import mailbox, resend_client
+from app.families.email.fields import sendable
 from app.families.email.rendering import Rendered
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def send(
     """
     params: Emails.SendParams = {
         "from": current_app.config["RESEND_FROM_EMAIL"],
-        "to": to,
+        "to": sendable(to),
         "subject": email.subject,
         "html": email.html,
         "text": email.text,

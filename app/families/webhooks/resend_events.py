@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.models import EmailSuppression
 from app.db import db
+from app.families.email.fields import LONGEST_ADDRESS, comparable
 from app.families.webhooks.handlers import Webhook, on
 from app.jobs import Job
 
@@ -51,8 +52,8 @@ def _suppress(webhook: Webhook, reason: str, **details: Any) -> dict[str, Any]:
 
 def _addresses(to: Any) -> set[str]:
     given = to if isinstance(to, list) else [to]
-    found = {parseaddr(one)[1].lower() for one in given if isinstance(one, str)}
-    return {address for address in found if "@" in address and len(address) <= 254}  # noqa: PLR2004 - RFC 5321
+    found = {comparable(parseaddr(one)[1]) for one in given if isinstance(one, str)}
+    return {one for one in found if "@" in one and len(one) <= LONGEST_ADDRESS}
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """`flask jobs enqueue` and `run`: jobs by hand."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
       flask jobs enqueue send-email '{"to": "ann@example.com", "template": "passwordChanged",
                                       "data": {"recipientName": "Ann"}}'
     """
-    if (options["delay"] or "").isdigit():
+    if re.fullmatch("[0-9]{1,12}", options["delay"] or ""):
         options["delay"] = int(options["delay"])
     given = {name: value for name, value in options.items() if value is not None}
     job_id = dispatcher.enqueue(job_type, payload, **given)

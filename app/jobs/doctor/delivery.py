@@ -15,7 +15,7 @@ from app.jobs import outbox
 from app.jobs.doctor.checks import own
 from app.jobs.doctor.finding import Finding, failure, passed, warning
 from app.jobs.errors import JobsError
-from app.jobs.probe import CHANNEL, PROBE
+from app.jobs.probe import CHANNEL, FORWARDED, PROBE
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -68,13 +68,24 @@ def probe() -> Finding:
         message_id = _publish(nonce)
         state, status = "", None
         while monotonic() < start + PATIENCE:
-            if arrived(nonce):
-                return passed(f"a message took {monotonic() - start:.1f} s through QStash and back")
+            if came := arrived(nonce):
+                return _arrived(came, monotonic() - start)
             if state in OVER:
                 break  # the app notifies before it answers, so it would have been heard by now
             state, status = _seen_by_qstash(message_id)
     _clear_away(message_id)
     return _judge(state, status)
+
+
+def _arrived(said: str, seconds: float) -> Finding:
+    took = f"a message took {seconds:.1f} s through QStash and back"
+    if said.endswith(FORWARDED):
+        return warning(
+            f"{took}; a proxy brought it (X-Forwarded-For), and TRUSTED_PROXIES is 0: to the app, "
+            "all callers have the proxy's address, and share its rate limits",
+            fix="set TRUSTED_PROXIES to the number of proxies before the app",
+        )
+    return passed(took)
 
 
 def _judge(state: str, status: int | None) -> Finding:
@@ -99,15 +110,20 @@ def _judge(state: str, status: int | None) -> Finding:
 
 @contextmanager
 def _listening() -> Iterator[Any]:
-    """Yield a function that waits a moment and tells whether a probe has arrived."""
+    """Yield a function that waits a moment and returns what came of a probe, if it has arrived."""
     # A connection that listens goes on listening, so it does not go back to the pool.
     connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         driver: Any = connection.connection.driver_connection
         connection.detach()
         driver.execute(f"LISTEN {CHANNEL}")
-        yield lambda nonce: any(
-            one.payload == nonce for one in driver.notifies(timeout=POLL_SECONDS, stop_after=1)
+        yield lambda nonce: next(
+            (
+                one.payload
+                for one in driver.notifies(timeout=POLL_SECONDS, stop_after=1)
+                if one.payload.startswith(nonce)
+            ),
+            None,
         )
     finally:
         connection.close()

@@ -95,6 +95,22 @@ def database_encryption() -> Finding:
     return passed("the connection to the database is encrypted, or stays on this machine")
 
 
+@own("slow-clients", production=True)
+def slow_clients() -> Finding:
+    """Gunicorn's threads read a request for as long as its sender likes, before who it is is known.
+
+    Whether the proxy buffers cannot be seen from here; that there is one, is said.
+    """
+    if not current_app.config.get("TRUSTED_PROXIES"):
+        return warning(
+            "no proxy stands before the app (TRUSTED_PROXIES is 0): clients that never finish a "
+            "request hold its threads, one each, until nobody is answered",
+            fix="put a proxy before it that buffers requests, such as nginx or Caddy with a limit "
+            "on reading, and set TRUSTED_PROXIES",
+        )
+    return passed("a proxy stands before the app; see that it buffers requests")
+
+
 @own("backups", "database", production=True)
 def backups() -> Finding:
     """Nothing here can see a backup; a person can."""

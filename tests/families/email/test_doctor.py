@@ -58,3 +58,11 @@ def test_production_sends_from_a_domain_of_its_own(app: Flask, server: ResendSer
 
     app.config["RESEND_FROM_EMAIL"] = "Acme <onboarding@resend.dev>"
     assert doctor.resend_domain().level == Level.FAIL
+
+
+def test_fault_A12_production_is_told_that_nobody_can_ask_for_help(app: Flask) -> None:
+    app.config["SUPPORT_EMAIL"] = ""
+    assert doctor.support_email().level == Level.WARN
+
+    app.config["SUPPORT_EMAIL"] = "help@acme.example"
+    assert doctor.support_email().level == Level.PASS

@@ -180,3 +180,18 @@ def test_fault_K13_a_name_from_right_to_left_is_set_apart_from_what_stands_besid
 def test_fault_K13_marks_of_direction_are_refused_in_names(mark: str) -> None:
     with pytest.raises(ValidationError, match="without control characters"):
         PasswordChanged().load({"recipientName": f"Ann{mark}"})
+
+
+@every_sample
+@pytest.mark.parametrize("address", ["", "help@acme.example"])
+def test_fault_A12_an_answer_is_promised_only_where_somebody_reads_it(
+    mailer: Flask, sample: dict[str, Any], address: str
+) -> None:
+    mailer.config["SUPPORT_EMAIL"] = address
+
+    email = rendered(sample)
+
+    for body in (email.html, email.text):
+        said = " ".join(body.lower().split())
+        assert ("reply to this email" in said) == bool(address)
+        assert ("will answer" in said) == bool(address)

@@ -10,10 +10,10 @@ from flask.testing import FlaskCliRunner
 
 from app.accounts.models import EmailSuppression
 from app.db import db
-from app.families.email import senders
+from app.families.email import senders, suppressions
 from app.families.email.catalog import TEMPLATES
 from app.families.email.samples import SAMPLES
-from app.jobs import PermanentError, enqueue
+from app.jobs import InvalidPayload, PermanentError, enqueue
 from app.jobs.publisher import Message
 from app.jobs.testing import deliver
 
@@ -37,6 +37,48 @@ def test_only_critical_emails_are_sent(mailbox: Path, sample: dict[str, Any]) ->
     assert len(list(mailbox.glob("*.eml"))) == sent
     if not sent:
         assert result == {"suppressed": "bounced", "template": sample["template"]}
+
+
+MUNICH = "bob@xn--mnchen-3ya.example"
+SPELLINGS = [
+    MUNICH, "bob@m\u00fcnchen.example", "Bob@M\u00dcNCHEN.Example", "bob@mu\u0308nchen.example",
+    "bob@\uff4d\u00fcnchen.example", "bob@XN--MNCHEN-3YA.example",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", [MUNICH, "bob@m\u00fcnchen.example"])
+@pytest.mark.parametrize("typed", SPELLINGS)
+def test_fault_K10_an_address_is_known_again_in_any_spelling(
+    mailbox: Path, typed: str, kept: str
+) -> None:
+    db.session.add(EmailSuppression(address=kept, reason="bounced"))
+    db.session.commit()
+
+    job_id = enqueue("send-email", {**SAMPLES[0], "to": typed})
+
+    assert (deliver(job_id).json or {})["result"]["suppressed"] == "bounced"
+    assert suppressions.remove(typed)
+
+
+def test_fault_K10_a_local_part_is_one_in_either_form(mailbox: Path) -> None:
+    db.session.add(EmailSuppression(address="ren\u00e9@example.com", reason="bounced"))
+    db.session.commit()
+
+    assert suppressions.suppressed("Rene\u0301@example.com", "welcome") == "bounced"
+
+
+def test_fault_K10_an_email_goes_to_the_domain_in_ascii(mailbox: Path) -> None:
+    job_id = enqueue("send-email", {**SAMPLES[0], "to": "bob@m\u00fcnchen.example"})
+    deliver(job_id)
+
+    [sent] = mailbox.glob("*.eml")
+    assert f"To: {MUNICH}" in sent.read_text()
+
+
+@pytest.mark.parametrize("to", ["bob@-\u00fc.example", "bob@" + "\u00fc" * 240 + ".example"])
+def test_fault_K10_a_domain_that_nobody_can_look_up_is_no_address(mailbox: Path, to: str) -> None:
+    with pytest.raises(InvalidPayload, match="to: "):
+        enqueue("send-email", {**SAMPLES[0], "to": to})
 
 
 def test_critical_is_what_keeps_an_account_safe() -> None:

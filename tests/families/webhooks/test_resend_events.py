@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from app.accounts.models import EmailSuppression
 from app.db import db
+from app.families.email import suppressions
 from app.jobs.testing import drain
 from tests.families.webhooks.conftest import EVENTS, Post
 
@@ -29,6 +30,17 @@ def test_a_permanent_bounce_suppresses_the_address_in_lower_case(post: Post) -> 
     drain()
 
     assert suppressed() == {"ann@example.com": "bounced"}
+
+
+@pytest.mark.parametrize("reported", ["bob@xn--mnchen-3ya.example", "Bob@M\u00dcNCHEN.example"])
+def test_fault_K10_from_a_bounce_in_one_spelling_to_an_email_in_another(
+    post: Post, reported: str
+) -> None:
+    post("resend", event(to=[reported]))
+    drain()
+
+    assert suppressed() == {"bob@xn--mnchen-3ya.example": "bounced"}
+    assert suppressions.suppressed("bob@m\u00fcnchen.example", "welcome") == "bounced"
 
 
 def test_a_complaint_suppresses_all_that_the_event_names(post: Post) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -113,6 +114,24 @@ def test_schedules_that_differ_are_told_until_they_are_synced(
     assert doctor("schedules", "sweep").exit_code == 0
     app.test_cli_runner().invoke(args=["jobs", "schedules", "pause", "code.jobs-maintenance"])
     assert "paused at QStash" in doctor("schedules").findings["schedules"]["said"]
+
+
+@pytest.mark.parametrize(("trusted", "level"), [(0, "warn"), (1, "pass")])
+def test_fault_R18_a_proxy_that_the_app_was_not_told_of_is_told(
+    doctor: Doctor, app: Flask, local: LocalQStash, trusted: int, level: str
+) -> None:
+    inner = app.wsgi_app
+
+    def proxied(environ: Any, start_response: Any) -> Any:
+        return inner({**environ, "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, start_response)
+
+    app.wsgi_app = proxied  # type: ignore[method-assign]
+    app.config["TRUSTED_PROXIES"] = trusted
+
+    found = doctor("probe").findings["probe"]
+
+    assert found["level"] == level
+    assert ("TRUSTED_PROXIES is 0" in found["said"]) == (trusted == 0)
 
 
 def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(

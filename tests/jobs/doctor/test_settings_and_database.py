@@ -117,6 +117,17 @@ def test_production_has_a_checklist_of_its_own(doctor: Doctor, app: Flask) -> No
     assert (levels["rate-limits"], levels["backups"]) == ("warn", "warn")
 
 
+@pytest.mark.parametrize(("proxies", "level"), [(0, "warn"), (1, "pass")])
+def test_fault_K18_R21_production_is_told_of_slow_clients(
+    doctor: Doctor, app: Flask, proxies: int, level: str
+) -> None:
+    app.config["TRUSTED_PROXIES"] = proxies
+
+    found = doctor("slow-clients", args=("--production",)).findings["slow-clients"]
+
+    assert (found["level"], "buffers requests" in str(found)) == (level, True)
+
+
 def test_a_secret_that_can_be_guessed_is_told_without_telling_it(
     doctor: Doctor, app: Flask
 ) -> None:

@@ -47,6 +47,19 @@ def test_a_job_that_fails_counts_before_its_retries_are_used_up(add_jobs: AddJob
     assert health.check().figures.retrying == 1
 
 
+def test_fault_R19_jobs_that_qstash_never_took_are_no_failures(
+    app: Flask, add_jobs: AddJobs
+) -> None:
+    refused = {"completed_at": NOW, "dead_at": NOW, "options": """'{"retries": 3}'"""}
+    add_jobs(4, "failed", **refused)
+    assert health.check().figures.failed == 0
+    assert health.check().verdict == Verdict.HEALTHY
+
+    add_jobs(1, "failed", **refused, published_at=NOW)
+    add_jobs(1, "failed", **refused, started_at=NOW)
+    assert health.check().figures.failed == 2
+
+
 def test_jobs_that_only_watch_the_others_do_not_count(app: Flask, add_jobs: AddJobs) -> None:
     app.config[figures.UNWATCHED] = {"watcher"}
     add_jobs(3, "completed", completed_at=NOW, job_type="'watcher'")

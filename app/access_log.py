@@ -1,0 +1,77 @@
+"""What gunicorn logs of requests: a line for each, also of those that it refuses, and no tokens.
+
+`gunicorn.conf.py` says where these belong.
+"""
+
+import logging
+import re
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+from gunicorn.http.errors import (
+    InvalidHeader,
+    InvalidHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+)
+from gunicorn.workers.gthread import ThreadWorker
+
+LONGEST_LINE = 500
+#: A path that is encoded more often than this opens nothing anywhere.
+MOST_ENCODINGS = 5
+
+#: Here the path itself is what lets its holder in, in whatever spelling: doubled slashes are
+#: redirected to the right path, and that the rest is answered 404 does not make it less of a token.
+_LINK = re.compile(r"(artifacts)(?:[/\\%]).*", re.IGNORECASE | re.DOTALL)
+_QUERY = re.compile(r"[?#;].*|\btoken=.*", re.IGNORECASE | re.DOTALL)
+_IN_A_SENTENCE = re.compile(r"(artifacts[/\\%]|\btoken(?:=|%3d))[^\s'\"]+", re.IGNORECASE)
+_STATUS = {LimitRequestLine: "414", LimitRequestHeaders: "431"}
+_UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL", "PATH_INFO"), "-")
+
+
+def without_tokens(path: str) -> str:
+    """Return a path with nothing in it that opens a link, however often it is encoded."""
+    for _ in range(MOST_ENCODINGS):
+        path = unquote(path)
+    return _QUERY.sub("", _LINK.sub(r"\1/(hidden)", path))
+
+
+class AccessFields(logging.Filter):
+    """Lift gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        atoms: Any = record.args
+        # Of a request that was refused, as it came: it never got as far as having a path.
+        raw = atoms["U"] if atoms["U"] not in {None, "-"} else atoms["r"].split(" ")[1]
+        atoms["U"] = without_tokens(raw)
+        record.method, record.path, record.status = atoms["m"], atoms["U"], int(atoms["s"])
+        record.duration_ms, record.remote_addr = atoms["M"], atoms["h"]
+        return True
+
+
+class ShortLines(logging.Filter):
+    """Hide tokens in what gunicorn quotes of requests, and what is long of them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = _IN_A_SENTENCE.sub(r"\1(hidden)", record.getMessage())
+        if said.startswith("Invalid request") and len(said) > LONGEST_LINE:
+            said = f"{said[:LONGEST_LINE]}…"
+        record.msg, record.args = said, ()
+        return True
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's worker with threads, which logs also requests of which it could read nothing."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        super().handle_error(req, client, addr, exc)
+        if isinstance(exc, InvalidHeader | InvalidHeaderName):
+            req = req or getattr(exc, "req", None)
+        if req is not None:
+            return  # logged by gunicorn itself
+        status = next((code for kind, code in _STATUS.items() if isinstance(exc, kind)), "400")
+        response = SimpleNamespace(status=status, headers=[], sent=None)
+        environ = {**_UNREAD, "REMOTE_ADDR": (addr or ("-",))[0]}
+        self.log.access(response, SimpleNamespace(headers=[]), environ, timedelta())

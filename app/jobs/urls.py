@@ -1,0 +1,51 @@
+"""Addresses in the form that travels: ASCII, whatever letters a person typed.
+
+A host or path with other letters passes a check in one form and is used in another: HTTP clients
+convert it, each by rules of its own, or refuse it.
+"""
+
+from unicodedata import normalize
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import idna
+
+#: What `quote` leaves as it is: all that has a meaning in a URL, and what is encoded already.
+_SAFE = "!#$%&'()*+,/:;=?@[]~"
+
+
+def ascii_host(host: str) -> str:
+    """Return a host's name in lower case, other letters than ASCII as punycode (IDNA 2008).
+
+    Raises:
+        ValueError: It is no name that can be looked up.
+    """
+    if host.isascii():
+        return host.lower()
+    # A dialect of UTS 46 that browsers have: full-width letters and dots are what they look like.
+    return idna.encode(host, uts46=True).decode().lower()
+
+
+def ascii_url(url: str) -> str:
+    """Return a URL as a client would send it: host in punycode, the rest percent-encoded.
+
+    Raises:
+        ValueError: Its host is no name that can be looked up.
+    """
+    if url.isascii():
+        return url
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    host, colon, port = place.partition(":")
+    netloc = f"{quote(user, _SAFE)}{at}{ascii_host(host)}{colon}{port}"
+    rest = (quote(normalize("NFC", part), _SAFE) for part in parts[2:])
+    return urlunsplit((parts.scheme, netloc, *rest))
+
+
+def ascii_address(address: str) -> str:
+    """Return an email address with its domain in the form that mail servers use and report.
+
+    Raises:
+        ValueError: Its domain is no name that can be looked up.
+    """
+    local, at, domain = address.rpartition("@")
+    return f"{normalize('NFC', local)}{at}{ascii_host(domain)}"
