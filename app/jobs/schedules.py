@@ -14,7 +14,7 @@ from flask import current_app
 from app.jobs import jsonb, outbox
 from app.jobs.blueprint import JobBlueprint, JobType
 from app.jobs.drafts import Owner, envelope
-from app.jobs.errors import InvalidOption
+from app.jobs.errors import InvalidOption, PublishRefused
 from app.jobs.options import normalise
 from app.jobs.periodic import Periodic
 from app.jobs.routes import MAINTENANCE
@@ -85,10 +85,13 @@ def apply(changes: Sequence[Change]) -> None:
         PublishUnavailable, PublishRefused: Those before are made.
     """
     for change in changes:
-        if change.declared is None:
-            _delete(change.schedule_id)
-        else:
-            _install(change.declared)
+        try:
+            if change.declared is None:
+                _delete(change.schedule_id)
+            else:
+                _install(change.declared)
+        except PublishRefused as error:
+            raise PublishRefused(f"{change.schedule_id} ({change.cron}): {error}") from error
 
 
 def installed() -> list["Schedule"]:

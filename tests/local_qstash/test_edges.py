@@ -329,7 +329,8 @@ def test_fault_F17_a_language_model_is_refused_with_the_reason(
     if where == "batch":
         error = http.post("/v2/batch", json=[{"destination": "api/llm"}]).json()[0]["error"]
     else:
-        answer = http.post(f"/v2/{where}/api/llm", headers={"Upstash-Cron": "* * * * *"})
+        headers = {"Upstash-Cron": "* * * * *"} if where == "schedules" else {}
+        answer = http.post(f"/v2/{where}/api/llm", headers=headers)
         assert answer.status_code == 400
         error = answer.json()["error"]
     assert "publish to a provider's own URL" in error
@@ -386,3 +387,14 @@ def test_fault_A15_at_the_usual_speed_every_answer_costs_a_retry(
     http.post(f"/v2/publish/{destination.url}/", headers={"Upstash-Retries": "2"})
     eventually(lambda: _get(http, "/v2/dlq")["messages"])
     assert len(destination.received) == 3
+
+
+@pytest.mark.parametrize("where", ["publish", "enqueue/q", "batch"])
+def test_a_cron_on_a_publish_is_refused_rather_than_ignored(http: httpx.Client, where: str) -> None:
+    url, headers = "http://example.com", {"Upstash-Cron": "* * * * *"}
+    if where == "batch":
+        item = {"destination": url, "headers": headers}
+        error = http.post("/v2/batch", json=[item]).json()[0]["error"]
+    else:
+        error = http.post(f"/v2/{where}/{url}", headers=headers).json()["error"]
+    assert "/v2/schedules" in error

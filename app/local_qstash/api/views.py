@@ -80,7 +80,7 @@ def event_view(row: sqlite3.Row, body_bytes: int | None = None) -> Json:
     )
 
 
-def schedule_view(schedule: Schedule, next_time: int, states: dict[str, str]) -> Json:
+def schedule_view(schedule: Schedule, next_time: int | None, states: dict[str, str]) -> Json:
     """Show a schedule. Its `delay` and `timeout` are in seconds."""
     admission, pairs = split_admission(schedule.pairs)
     options = parse_options(pairs)

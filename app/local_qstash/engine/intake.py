@@ -71,6 +71,8 @@ class Intake:
         if len(order.body) > self._limits.message_bytes:
             raise ApiError(413, f"message body exceeds {self._limits.message_bytes} bytes")
         topic, pairs = order.destination, order.pairs
+        if "upstash-cron" in dict(pairs):
+            raise bad_request("Upstash-Cron: POST it to /v2/schedules/{destination} instead")
         if is_url(topic) or not self._groups.knows(topic):
             check_url(topic)
             return [self._draft(order, *split_admission(pairs))]
