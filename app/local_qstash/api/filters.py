@@ -9,7 +9,7 @@ from app.local_qstash.text import whole_number
 
 Parameters = Mapping[str, Sequence[str]]
 _MAX_VALUES = 10_000
-_PAGE_BYTES = 16 * 1024 * 1024
+_PAGE_BYTES = 4 * 1024 * 1024
 
 
 def _equal(column: str) -> Callable[[str], tuple[str, object]]:
@@ -134,7 +134,7 @@ def read_page(
 ) -> tuple[list[sqlite3.Row], sqlite3.Row | None]:
     """Return at most `limit` rows, and the one after them if there is one.
 
-    A page ends early when its `bodies`, the columns that may be large, come to many megabytes.
+    A page ends early when its `bodies`, the columns that may be large, come to some megabytes.
     """
     page: list[sqlite3.Row] = []
     size = 0
