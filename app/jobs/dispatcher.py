@@ -139,7 +139,7 @@ def schedule(
 
     Args:
         job_type: A registered name.
-        cron: Five fields; see `timezone`.
+        cron: Five fields, or `@daily` and its like; see `timezone`.
         payload: As for `enqueue`; the same at every firing.
         schedule_id: Replaces the schedule of this id, if there is one.
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
@@ -155,7 +155,7 @@ def schedule(
     if "not_before" in options:
         raise InvalidOption("not_before: a schedule's cron says when; leave it out")
     config = get_job_config(job_type)
-    expression = crons.checked(cron, timezone)
+    expression = _checked_cron(config.type, schedule_id, cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)
     body = jsonb.dumps(envelope(config, payload, owner, cron=expression))
     check_size(config, body)
@@ -172,6 +172,14 @@ def schedule(
     )
     log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})
     return scheduled
+
+
+def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: str | None) -> str:
+    try:
+        return crons.checked(cron, timezone)
+    except InvalidOption as error:
+        called = f"the schedule {schedule_id}" if schedule_id else "a schedule"
+        raise InvalidOption(f"{error} ({called} of {job_type})") from error
 
 
 def _record(job: Draft, session: AnySession | None) -> str:

@@ -38,7 +38,7 @@ def periodic(
     Nothing happens before `flask jobs schedules sync` has QStash match the code.
 
     Args:
-        cron: Five fields; see `timezone`.
+        cron: Five fields, or `@daily` and its like; see `timezone`.
         payload: The same at every firing; none is an empty object.
         name: Tells several schedules of one job type apart.
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.

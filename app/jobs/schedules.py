@@ -17,7 +17,7 @@ from flask import current_app
 from app.jobs import jsonb, outbox
 from app.jobs.blueprint import JobBlueprint, JobType
 from app.jobs.drafts import Owner, check_size, envelope
-from app.jobs.errors import InvalidOption
+from app.jobs.errors import InvalidOption, PublishRefused
 from app.jobs.options import normalise
 from app.jobs.periodic import Periodic
 from app.jobs.routes import MAINTENANCE
@@ -102,12 +102,10 @@ def apply(changes: Sequence[Change]) -> None:
         InvalidOption: Some are not to be made; all the others are.
     """
     for change in changes:
-        if change.action == "delete":
-            _delete(change.schedule_id)
-        elif change.declared is not None and change.action != "refuse":
-            _install(change.declared)
-            if change.paused:
-                _pause(change.schedule_id)
+        try:
+            _apply(change)
+        except PublishRefused as error:
+            raise PublishRefused(f"{change.schedule_id} ({change.cron}): {error}") from error
     refused = [change for change in changes if change.action == "refuse"]
     if refused:
         named = "; ".join(f"{change.schedule_id} calls {change.calls}" for change in refused)
@@ -115,6 +113,15 @@ def apply(changes: Sequence[Change]) -> None:
             f"not taken over: {named}. If that is another app, give each its own JOBS_NAMESPACE; "
             "if this app has moved, use `flask jobs schedules sync --take-over`"
         )
+
+
+def _apply(change: Change) -> None:
+    if change.action == "delete":
+        _delete(change.schedule_id)
+    elif change.declared is not None and change.action != "refuse":
+        _install(change.declared)
+        if change.paused:
+            _pause(change.schedule_id)
 
 
 def installed() -> list["Schedule"]:

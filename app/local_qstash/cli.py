@@ -2,11 +2,16 @@
 
 import asyncio
 import gc
+import json
 import logging
 import signal
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+
+from app.cron import CronError, NeverFiresError, Schedule, in_words, parse
 
 from .destinations import is_url, origin_of
 from .errors import InvalidFaultError, StateFileError
@@ -119,6 +124,52 @@ def dev(
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"Cannot listen on {host}:{port}: {error}") from None
+
+
+@qstash.command("next")
+@click.argument("cron")
+@click.option("--after", metavar="ISO", help="Look from this moment on; UTC without an offset.")
+@click.option(
+    "--count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs: times in UTC.")
+def next_firings(cron: str, after: str | None, count: int, *, as_json: bool) -> None:
+    """Say when a CRON expression fires next, as QStash reads it.
+
+    CRON has five fields (minute, hour, day of month, month, day of week), or is @daily, @every 90m
+    and the like; a time zone stands before it, as in "CRON_TZ=Europe/Berlin 0 9 * * MON-FRI".
+    """
+    try:
+        schedule = parse(cron)
+    except CronError as error:
+        raise click.ClickException(f"Invalid cron expression {cron}: {error}") from None
+    found = _firings(schedule, _moment(after), count)
+    if as_json:
+        times = [f"{one.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for one in found]
+        click.echo(json.dumps({"cron": cron, "when": in_words(schedule), "next": times}))
+    elif found:
+        click.echo(f"{in_words(schedule)} ({schedule.zone})")
+        click.echo("\n".join(f"{one:%a %Y-%m-%d %H:%M:%S %Z}" for one in found))
+    if not found:
+        raise click.ClickException(f"{cron} never fires, at least not within five years.")
+
+
+def _firings(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
+    found = [after]
+    with suppress(NeverFiresError):
+        while len(found) <= count:
+            found.append(schedule.next(found[-1]))
+    return found[1:]
+
+
+def _moment(text: str | None) -> datetime:
+    try:
+        moment = datetime.now(UTC) if text is None else datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is no moment, such as 2026-10-25T00:30Z", param_hint="--after"
+        ) from None
 
 
 async def _serve(settings: Settings) -> None:

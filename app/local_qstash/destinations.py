@@ -2,13 +2,24 @@
 
 import re
 from functools import lru_cache
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+
+from yarl import URL
 
 from .errors import bad_request
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,256}")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_NO_HOST = re.compile(r"[\x00-\x20\x7f/?#@\\%]")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 _SPACE_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _INVALID = "invalid destination url"
+NO_LANGUAGE_MODEL = (
+    "the local server asks no language model: publish to a provider's own URL, "
+    "as https://api.openai.com/v1/chat/completions"
+)
+# A destination of QStash's own that is not served -> why.
+_ABSENT = {"api/llm": NO_LANGUAGE_MODEL}
 
 
 def split_target(raw: str) -> tuple[str, list[tuple[str, str]]]:
@@ -39,17 +50,54 @@ def check_url(url: str, name: str = _INVALID) -> None:
     Raises:
         ApiError: 400, with `name` before the reason.
     """
+    if url.split("?", 1)[0] in _ABSENT:
+        raise bad_request(f"{name}: {url}: {_ABSENT[url.split('?', 1)[0]]}")
     if not is_url(url):
         raise bad_request(f"{name}: endpoint has invalid scheme, add http:// or https://")
     if _SPACE_OR_CONTROL.search(url):
         raise bad_request(f"{name}: endpoint contains a space or control character")
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(wire_url(url))
         valid = bool(parts.hostname) and parts.port != 0
     except ValueError as error:
         raise bad_request(f"{name}: {error}") from None
     if not valid:
         raise bad_request(f"{name}: endpoint has no valid host or port")
+
+
+@lru_cache(maxsize=1024)
+def wire_url(url: str) -> str:
+    """Return a URL as it is sent, in ASCII: the host by IDNA, other characters as percent-escapes.
+
+    What is ASCII stays as it was published, since the receiver verifies the URL.
+
+    Raises:
+        ValueError: the host is no host name.
+    """
+    if url.isascii() and "%" not in url.split("?", 1)[0]:
+        return url
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, host_port = authority.rpartition("@")
+    host = _ascii_host(host_port)
+    return f"{scheme}://{_escaped(user)}{at}{host}{_escaped(rest[len(authority) :])}"
+
+
+def _ascii_host(host_port: str) -> str:
+    decoded = unquote(host_port, errors="strict")
+    if host_port.startswith("[") or (decoded.isascii() and decoded == host_port):
+        return host_port
+    if _NO_HOST.search(decoded):
+        raise ValueError(f"{decoded!r} is no host name")
+    host, colon, port = decoded.rpartition(":") if ":" in decoded else (decoded, "", "")
+    name = URL(f"http://{host}/").raw_host
+    if not name or not _HOST.fullmatch(name):
+        raise ValueError(f"{host!r} is no host name")
+    return f"{name}{colon}{port}"
+
+
+def _escaped(text: str) -> str:
+    return _NOT_ASCII.sub(lambda found: quote(found[0]), text)
 
 
 def check_name(name: object, what: str) -> str:

@@ -5,9 +5,9 @@ import re
 from .errors import bad_request
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(?:\d{1,12}[smhd])+")
+_DURATION = re.compile(r"(?:[0-9]{1,12}[smhd]){1,20}")
 _GO_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_GO_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration(text: str, name: str) -> int:
@@ -19,7 +19,7 @@ def parse_duration(text: str, name: str) -> int:
     text = text.strip()
     if not _DURATION.fullmatch(text):
         raise bad_request(f"{name}: invalid duration {text!r}, use for example 50s, 3m or 1d10h30m")
-    return sum(int(part[:-1]) * _SECONDS[part[-1]] for part in re.findall(r"\d+[smhd]", text))
+    return sum(int(part[:-1]) * _SECONDS[part[-1]] for part in re.findall(r"[0-9]+[smhd]", text))
 
 
 def parse_go_duration(text: str) -> float | None:

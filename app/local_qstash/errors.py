@@ -2,6 +2,7 @@
 
 LocalQStashError
 ├── ApiError          an answer of QStash's shape: {"error": message}
+│   └── WorkflowError  a message of Upstash Workflow, which this server has not
 ├── InvalidFaultError a fault to inject is not written as it should be
 └── StateFileError    the state file cannot be used; the message says why
 """
@@ -17,6 +18,13 @@ class ApiError(LocalQStashError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class WorkflowError(ApiError):
+    """Refuse a message of Upstash Workflow, which only fails when it is delivered without it."""
+
+    def __init__(self, header: str) -> None:
+        super().__init__(400, f"header {header!r}: Upstash Workflow is not part of this server")
 
 
 def bad_request(message: str) -> ApiError:

@@ -2,10 +2,10 @@
 
 from .durations import parse_duration
 from .errors import bad_request
+from .text import whole_number
 
 Pair = tuple[str, str]  # lower-case header name and value
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_MAX_DIGITS = 15  # beyond any time or count
 
 
 def canonical(name: str) -> str:
@@ -32,9 +32,10 @@ def read_integer(values: dict[str, str], name: str) -> int | None:
     text = values.get(name)
     if text is None:
         return None
-    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= _MAX_DIGITS):
+    number = whole_number(text)
+    if number is None:
         raise bad_request(f"{canonical(name)}: expected a non-negative integer, got {text!r}")
-    return int(text)
+    return number
 
 
 def read_duration(values: dict[str, str], name: str) -> int | None:

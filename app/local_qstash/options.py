@@ -13,6 +13,7 @@ from .durations import parse_duration
 from .errors import bad_request
 from .expressions import compile_retry_delay
 from .headers import Pair, canonical, read_duration, read_integer, read_method, split_list
+from .text import whole_number
 
 _WEEK = 7 * 86_400
 _FORWARD = "upstash-forward-"
@@ -42,6 +43,11 @@ class Redaction:
     body: bool = False
     all_headers: bool = False
     names: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        """Return it as `Upstash-Redact-Fields` spells it."""
+        chosen = ["body"] * self.body + ["header"] * self.all_headers
+        return ", ".join(chosen + [f"header[{name}]" for name in sorted(self.names)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +156,10 @@ def _flow_part(part: str) -> tuple[str, int]:
         if not 1 <= seconds <= _WEEK:
             raise bad_request("Upstash-Flow-Control-Value: period must be 1s to 7d")
         return name, seconds
-    if name not in ("rate", "parallelism") or not value.isdigit() or not 1 <= int(value) < 2**31:
+    number = whole_number(value)
+    if name not in ("rate", "parallelism") or number is None or not 1 <= number < 2**31:
         raise _bad_flow()
-    return name, int(value)
+    return name, number
 
 
 def _bad_flow() -> Exception:

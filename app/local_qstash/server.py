@@ -1,8 +1,10 @@
 """The server as a whole: an HTTP front on the services, with the page beside the API."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -19,7 +21,7 @@ from .api import (
     schedules,
     url_groups,
 )
-from .api.http import Router
+from .api.http import Router, reply
 from .page.page import Page
 from .services import Services, start_services
 from .settings import Settings
@@ -27,6 +29,8 @@ from .settings import Settings
 _MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control, faults)
 # A destination with a long query, and forwarded headers, are longer than aiohttp's defaults.
 _MAX_LINE = 65_536
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -54,10 +58,11 @@ async def start_server(settings: Settings) -> Server:
     """
     services = await start_services(settings)
     router = Router(services, [route for module in _MODULES for route in module.ROUTES])
-    handler = web.Server(
+    handler = _HttpServer(
         _front(Page(services), router),
         request_factory=_request_factory(settings.limits.message_bytes),
         access_log=None,
+        auto_decompress=False,  # a body goes on as it came, with its Content-Encoding
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
     )
@@ -70,6 +75,31 @@ async def start_server(settings: Settings) -> Server:
         await services.stop()
         raise
     return Server(services, runner, _url(runner, settings.host))
+
+
+class _Connection(web.RequestHandler):
+    """A connection that also refuses what is no HTTP as the API refuses anything."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or request.writer.output_size:
+            return super().handle_error(request, status, exc, message)
+        # The parser's lines after the first repeat what was sent, perhaps a token.
+        reason = next(iter((message or "").strip().splitlines()), "bad request").rstrip(":")[:200]
+        logger.info("Refused what is no HTTP request: %s", reason)
+        response = reply({"error": f"no valid HTTP request: {reason}"}, status)
+        response.force_close()
+        return response
+
+
+class _HttpServer(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 async def serve_until(server: Server, stop: asyncio.Event) -> None:

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from flask.testing import FlaskCliRunner
 from qstash import QStash
 
@@ -256,3 +257,83 @@ def test_fault_A2_the_apps_own_name_may_be_left_out_on_the_command_line(
 
     for name in ("code.jobs-maintenance", "jobs-maintenance", MAINTENANCE):
         assert cli.invoke(args=["jobs", "schedules", "pause", name]).exit_code == 0, name
+
+
+@pytest.mark.parametrize(
+    ("cron", "reason"),
+    [
+        ("0 0 L * *", "cron: bad day-of-month"),
+        ("0 9 * * 7", "cron: bad day-of-week"),
+        ("0 0 31 2 *", "cron: it never fires"),
+        ("* * * *", "cron: expected exactly 5 fields, found 4"),
+        ("@Daily", "cron: unrecognized descriptor"),
+        ("", "cron: empty spec string"),
+    ],
+)
+def test_fault_A8_K17_what_qstash_refuses_is_refused_where_it_is_declared(
+    qstash: QStash, cron: str, reason: str
+) -> None:
+    for timezone in (None, "Europe/Berlin"):
+        if cron:
+            with pytest.raises(InvalidOption, match=reason):
+                jobs.periodic(cron, timezone=timezone)
+        with pytest.raises(InvalidOption) as refusal:
+            schedule("sample", cron, Sample("none"), schedule_id="mine", timezone=timezone)
+        assert "the schedule mine of sample" in str(refusal.value)
+    assert qstash.schedule.list() == []
+
+
+@pytest.mark.parametrize(
+    "cron", ["@daily", "@every 90m", "0 0 ? * MON", "5/10 * * * *", "1, * * * *"]
+)
+def test_fault_A8_K17_what_qstash_takes_is_taken_and_foretold(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare, cron: str
+) -> None:
+    declare(cron, timezone="Europe/Berlin")
+    sync(cli)
+
+    result = cli.invoke(args=["jobs", "schedules", "list", "--json"])
+
+    [found] = [one for one in json.loads(result.stdout) if one["id"] == f"code.{OWN}.nightly"]
+    assert found["cron"] == f"CRON_TZ=Europe/Berlin {cron}"
+    assert len(found["next"]) == 3
+
+
+def test_fault_A8_K17_the_list_foretells_what_the_server_does(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare
+) -> None:
+    """Odd days and Mondays: a star with a step restricts, as robfig/cron has it."""
+    declare("0 0 */2 * 1")
+    sync(cli)
+
+    result = cli.invoke(args=["jobs", "schedules", "list", "--json"])
+
+    [found] = [one for one in json.loads(result.stdout) if one["id"] == f"code.{OWN}.nightly"]
+    first = datetime.fromisoformat(found["next"][0])
+    at_qstash = qstash.http.request(path=f"/v2/schedules/code.{OWN}.nightly", method="GET")
+    assert first.day % 2 == 1 or first.weekday() == 0
+    assert found["when"] == "0 0 */2 * 1"  # in words it would be wrong
+    assert at_qstash["cron"] == "0 0 */2 * 1"
+
+
+def test_fault_K17_what_qstash_refuses_all_the_same_names_the_schedule(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare("0 3 * * *", name="late")
+    bad = "0 9 * * 7"  # as if the check here were behind QStash's own
+    job_type = next(
+        one for bp in _job_blueprints() for one in bp.job_types if one.type == "nightly"
+    )
+    monkeypatch.setattr(job_type, "schedules", [replace(job_type.schedules[0], cron=bad)])
+
+    result = cli.invoke(args=["jobs", "schedules", "sync"])
+
+    assert result.exit_code != 0
+    assert f"code.{OWN}.nightly.late" in result.stderr
+    assert bad in result.stderr
+    assert "Traceback" not in result.stderr
+    assert f"code.{OWN}.nightly.late" not in {one.schedule_id for one in qstash.schedule.list()}
+
+
+def _job_blueprints() -> list[JobBlueprint]:
+    return [bp for bp in current_app.blueprints.values() if isinstance(bp, JobBlueprint)]

@@ -28,7 +28,7 @@ def _raw_publish(server: LocalQStash, destination: str) -> dict[str, str]:
     """Publish with a request line that no client library has tidied up."""
     port = int(server.url.rpartition(":")[2])
     head = (
-        f"POST /v2/publish/{destination} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"POST /v2/publish/{destination} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Authorization: Bearer {server.token}\r\nContent-Length: 0\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -41,7 +41,7 @@ def _raw_publish(server: LocalQStash, destination: str) -> dict[str, str]:
 def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(server: LocalQStash) -> None:
     port = int(server.url.rpartition(":")[2])
     head = (
-        "POST /v2/publish/http://127.0.0.1:1 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+        "POST /v2/publish/http://127.0.0.1:1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
         f"Authorization: Bearer {server.token}\r\nExpect: 100-continue\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:

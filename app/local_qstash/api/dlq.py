@@ -8,7 +8,7 @@ from app.local_qstash.engine.intake import Order
 from app.local_qstash.errors import bad_request, not_found
 from app.local_qstash.headers import Pair
 
-from .filters import MESSAGE_FILTERS, Parameters, Where, check_known, integer, where
+from .filters import MESSAGE_FILTERS, Parameters, check_known, cursor_seq, integer, read_page, where
 from .http import Call, Route, reply
 from .publish import config_pairs
 from .views import dead_letter_view
@@ -25,10 +25,11 @@ _FILTERS = MESSAGE_FILTERS | {
 }
 _KNOWN = {*_FILTERS, "fromDate", "toDate", "count", "cursor", "order"}
 _PAGE = 100
+_BODIES = ("body", "letter_body")
 
 
 async def list_letters(call: Call) -> Any:
-    rows, cursor = await _page(call, call.query())
+    rows, cursor = await _page(call, call.query(), bodies=_BODIES)
     return _with_cursor({"messages": [dead_letter_view(row) for row in rows]}, cursor)
 
 
@@ -61,29 +62,27 @@ async def retry_letters(call: Call) -> Any:
     return reply(_with_cursor({"responses": await _retry(call, rows)}, cursor), 201)
 
 
-async def _page(call: Call, parameters: Parameters) -> tuple[list[sqlite3.Row], str | None]:
-    """Return the dead letters that the parameters select, and where the next page begins."""
+async def _page(
+    call: Call, parameters: Parameters, *, bodies: tuple[str, ...] = ()
+) -> tuple[list[sqlite3.Row], str | None]:
+    """Return the dead letters that the parameters select, and where the next page begins.
+
+    Where their `bodies` are to be shown, a page ends early for large ones.
+    """
     check_known(parameters, _KNOWN)
     limit = integer(parameters, "count", _PAGE, limits=(1, _PAGE))
     newest_first = "latestFirst" in parameters.get("order", ())
     chosen = where(parameters, _FILTERS, time_column="d.time")
-    if "cursor" in parameters:
-        _continue_at(chosen, parameters["cursor"][-1], newest_first=newest_first)
+    if (seq := cursor_seq(parameters)) is not None:
+        chosen.add(f"d.seq {'<=' if newest_first else '>='} ?", seq)
     direction = "DESC" if newest_first else "ASC"
     sql = f"{_SELECT} WHERE {chosen} ORDER BY d.seq {direction} LIMIT ?"
-    rows = await call.services.store.run(
-        lambda db: db.execute(sql, (*chosen.args, limit + 1)).fetchall()
+    rows, following = await call.services.store.run(
+        lambda db: read_page(db.execute(sql, (*chosen.args, limit + 1)), limit, bodies)
     )
-    if len(rows) <= limit:
+    if following is None:
         return rows, None
-    return rows[:limit], f"{rows[limit]['created_at']}-{rows[limit]['letter_seq']}"
-
-
-def _continue_at(chosen: Where, cursor: str, *, newest_first: bool) -> None:
-    seq = cursor.rpartition("-")[2]
-    if not seq.isdigit():
-        raise bad_request(f"cursor: {cursor!r} is not one that a list returned")
-    chosen.add(f"d.seq {'<=' if newest_first else '>='} ?", int(seq))
+    return rows, f"{following['created_at']}-{following['letter_seq']}"
 
 
 async def _existing(call: Call) -> sqlite3.Row:
@@ -97,9 +96,7 @@ async def _existing(call: Call) -> sqlite3.Row:
 
 async def _retry(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
     """Publish dead letters anew, with what the request overrides, and remove them."""
-    overrides = tuple(
-        pair for pair in config_pairs(call.request.headers.items()) if pair[0] != "content-type"
-    )
+    overrides = tuple(pair for pair in config_pairs(call.headers) if pair[0] != "content-type")
     drafts = [draft for row in rows for draft in call.services.intake.draft(_order(row, overrides))]
     for draft, row in zip(drafts, rows, strict=True):
         draft.message.topic, draft.message.endpoint = row["topic"], row["endpoint"]

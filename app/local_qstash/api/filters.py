@@ -1,13 +1,15 @@
 """Query parameters to SQL conditions over messages, shared by cancel, dead letters and logs."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.local_qstash.errors import bad_request
+from app.local_qstash.text import whole_number
 
 Parameters = Mapping[str, Sequence[str]]
 _MAX_VALUES = 10_000
-_MAX_DIGITS = 15  # enough for any time or count, and within SQLite's integers
+_PAGE_BYTES = 4 * 1024 * 1024
 
 
 def _equal(column: str) -> Callable[[str], tuple[str, object]]:
@@ -104,11 +106,44 @@ def integer(
     if name not in parameters:
         return default
     text = parameters[name][-1]
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+    number = whole_number(text)
+    if number is None:
         raise bad_request(f"{name}: expected a non-negative integer, got {text!r}")
-    if limits and not limits[0] <= int(text) <= limits[1]:
-        raise bad_request(f"{name}: expected {limits[0]} to {limits[1]}, got {text}")
-    return int(text)
+    if limits and not limits[0] <= number <= limits[1]:
+        raise bad_request(f"{name}: expected {limits[0]} to {limits[1]}, got {number}")
+    return number
+
+
+def cursor_seq(parameters: Parameters) -> int | None:
+    """Return the sequence number that a page begins at, None for the first page.
+
+    Raises:
+        ApiError: 400, when the cursor is not one that a list returned.
+    """
+    if "cursor" not in parameters:
+        return None
+    cursor = parameters["cursor"][-1]
+    seq = whole_number(cursor.rpartition("-")[2])
+    if seq is None:
+        raise bad_request(f"cursor: {cursor!r} is not one that a list returned")
+    return seq
+
+
+def read_page(
+    rows: Iterable[sqlite3.Row], limit: int, bodies: Iterable[str]
+) -> tuple[list[sqlite3.Row], sqlite3.Row | None]:
+    """Return at most `limit` rows, and the one after them if there is one.
+
+    A page ends early when its `bodies`, the columns that may be large, come to some megabytes.
+    """
+    page: list[sqlite3.Row] = []
+    size = 0
+    for row in rows:
+        size += sum(len(row[column] or b"") for column in bodies)
+        if page and (len(page) == limit or size > _PAGE_BYTES):
+            return page, row
+        page.append(row)
+    return page, None
 
 
 def check_known(parameters: Iterable[str], known: Iterable[str]) -> None:

@@ -11,8 +11,12 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
+from app.local_qstash.browsers import check_host, check_no_other_site
+from app.local_qstash.destinations import NO_LANGUAGE_MODEL
 from app.local_qstash.errors import ApiError, bad_request
+from app.local_qstash.headers import Pair
 from app.local_qstash.services import Services
+from app.local_qstash.text import parse_json, readable
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +26,7 @@ _ABSENT = dict.fromkeys(
     ("v2/trigger", "v2/workflows", "v2/notify", "v2/waiters", "v2/wait"), _WORKFLOW
 ) | {
     "v2/bulkActions": "the local server has none: a bulk cancel is over when it is answered",
-    "llm/v1": "the local server asks no language model: publish to a provider's own URL",
+    "llm/v1": NO_LANGUAGE_MODEL,
 }
 
 
@@ -34,6 +38,11 @@ class Call:
     request: web.BaseRequest
     names: tuple[str, ...] = ()
     raw: str = ""
+
+    @property
+    def headers(self) -> list[Pair]:
+        """Return the request's headers as text, whatever their bytes were."""
+        return [(name, readable(value)) for name, value in self.request.headers.items()]
 
     async def body(self, limit: int | None = None) -> bytes:
         """Read the body.
@@ -61,7 +70,7 @@ class Call:
         if optional and not body.strip():
             return None
         try:
-            return json.loads(body)
+            return parse_json(body)
         except (ValueError, RecursionError) as error:
             raise bad_request(f"request body is not valid JSON: {error}") from None
 
@@ -86,6 +95,7 @@ class Router:
     def __init__(self, services: Services, routes: Iterable[Route]) -> None:
         self._services = services
         self._token = services.settings.credentials.token
+        self._bound_to = services.settings.host
         self._routes: dict[tuple[str, ...], list[tuple[str, list[str], Handler]]] = {}
         for method, pattern, handler in routes:
             path = pattern if pattern.startswith("/") else f"/v2/{pattern}"
@@ -107,6 +117,8 @@ class Router:
 
     async def _dispatch(self, request: web.BaseRequest) -> Any:
         path = request.raw_path
+        check_host(request, self._bound_to)
+        check_no_other_site(request, self._bound_to)
         if path.split("?", 1)[0] == "/healthz":
             return {"status": "ok"}
         self._authenticate(request)
@@ -124,9 +136,10 @@ class Router:
 
     def _find(self, request: web.BaseRequest, path: str) -> tuple[Handler, Call]:
         segments = path.split("?", 1)[0].split("/")[1:]
+        plain = segments[:-1] if len(segments) > 2 and not segments[-1] else segments  # noqa: PLR2004 - /v2/queues/
         wrong_method = False
         for method, pattern, handler in self._routes.get(tuple(segments[:2]), ()):
-            names = _match(pattern, segments)
+            names = _match(pattern, segments if pattern[-1] == "**" else plain)
             if names is None:
                 continue
             if method == request.method:

@@ -4,7 +4,18 @@ from typing import Any
 
 from app.local_qstash.errors import bad_request
 
-from .filters import MESSAGE_FILTERS, URL_FILTERS, Where, check_known, integer, values, where
+from .filters import (
+    MESSAGE_FILTERS,
+    URL_FILTERS,
+    Parameters,
+    Where,
+    check_known,
+    cursor_seq,
+    integer,
+    read_page,
+    values,
+    where,
+)
 from .http import Call, Route
 from .views import event_view
 
@@ -33,7 +44,8 @@ _KNOWN = {
     "filter",
     "trimBody",
 }
-_PAGE = 1_000
+_PAGE, _MAX_PAGE = 100, 1_000
+_BODIES = ("body", "event_body")
 _SELECT = (
     "SELECT m.*, e.seq AS event_seq, e.time AS event_time, e.state AS event_state,"
     " e.next_delivery AS event_next, e.error AS event_error, e.status AS event_status,"
@@ -45,24 +57,38 @@ _SELECT = (
 async def list_logs(call: Call) -> Any:
     parameters = call.query()
     check_known(parameters, _KNOWN)
-    limit = integer(parameters, "count", _PAGE, limits=(1, _PAGE))
+    limit = integer(parameters, "count", _PAGE, limits=(1, _MAX_PAGE))
     oldest_first = "earliestFirst" in parameters.get("order", ())
     chosen = where(parameters, _FILTERS, time_column="e.time")
     if "state" in parameters:
         _choose_states(chosen, values(parameters, "state"))
-    if "cursor" in parameters:
-        _continue_at(chosen, parameters["cursor"][-1], oldest_first=oldest_first)
+    if (seq := cursor_seq(parameters)) is not None:
+        chosen.add(f"e.seq {'>=' if oldest_first else '<='} ?", seq)
+    body_bytes = _body_bytes(parameters)
+    bodies = _BODIES if body_bytes is None else ()
     direction = "ASC" if oldest_first else "DESC"
     sql = f"{_SELECT} WHERE {chosen} ORDER BY e.seq {direction} LIMIT ?"
-    rows = await call.services.store.run(
-        lambda db: db.execute(sql, (*chosen.args, limit + 1)).fetchall()
+    rows, following = await call.services.store.run(
+        lambda db: read_page(db.execute(sql, (*chosen.args, limit + 1)), limit, bodies)
     )
-    entries = [event_view(row) for row in rows[:limit]]
-    # The SDKs read `events`, the API description says `logs`.
-    result: dict[str, Any] = {"events": entries, "logs": entries}
-    if len(rows) > limit:
-        result["cursor"] = f"{rows[limit]['event_time']}-{rows[limit]['event_seq']}"
+    result: dict[str, Any] = {"events": [event_view(row, body_bytes) for row in rows]}
+    if following is not None:
+        result["cursor"] = f"{following['event_time']}-{following['event_seq']}"
     return result
+
+
+async def list_logs_under_both_names(call: Call) -> Any:
+    """List logs as `events`, which the SDKs read, and as `logs`, as the API description says."""
+    result = await list_logs(call)
+    return result | {"logs": result["events"]}
+
+
+def _body_bytes(parameters: Parameters) -> int | None:
+    """Return how much of every body `trimBody` asks for: `true` for none, or so many bytes."""
+    text = parameters.get("trimBody", ["false"])[-1].strip().lower()
+    if text in ("true", "false", ""):
+        return 0 if text == "true" else None
+    return integer(parameters, "trimBody")
 
 
 def _choose_states(chosen: Where, names: list[str]) -> None:
@@ -72,11 +98,7 @@ def _choose_states(chosen: Where, names: list[str]) -> None:
     chosen.add(f"e.state IN ({', '.join('?' * len(states))})", *states)
 
 
-def _continue_at(chosen: Where, cursor: str, *, oldest_first: bool) -> None:
-    seq = cursor.rpartition("-")[2]
-    if not seq.isdigit():
-        raise bad_request(f"cursor: {cursor!r} is not one that a list returned")
-    chosen.add(f"e.seq {'>=' if oldest_first else '<='} ?", int(seq))
-
-
-ROUTES: list[Route] = [("GET", "events", list_logs), ("GET", "logs", list_logs)]
+ROUTES: list[Route] = [
+    ("GET", "events", list_logs),
+    ("GET", "logs", list_logs_under_both_names),
+]

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.local_qstash.destinations import check_name, split_target
 from app.local_qstash.engine.intake import Draft, Order, Receipt
-from app.local_qstash.errors import ApiError, bad_request
+from app.local_qstash.errors import ApiError, WorkflowError, bad_request
 from app.local_qstash.headers import Pair, read_boolean
 from app.local_qstash.services import Services
 
@@ -19,7 +19,7 @@ _NOT_FORWARDED = frozenset(
     {"authorization", "proxy-authorization", "proxy-connection", "content-type", "accept-encoding"}
 )
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
-_LINE_BREAK = re.compile(r"[\r\n\0]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 async def publish(call: Call) -> Any:
@@ -52,7 +52,7 @@ async def batch(call: Call) -> Any:
 async def read_order(call: Call, raw: str, *, queue: str | None = None) -> Order:
     """Read a message from a request whose raw path ends with its destination."""
     destination, config = split_target(raw)
-    pairs = config_pairs([*call.request.headers.items(), *config])
+    pairs = config_pairs([*call.headers, *config])
     return Order(
         destination=destination,
         pairs=pairs,
@@ -66,8 +66,12 @@ def config_pairs(headers: Iterable[Pair]) -> tuple[Pair, ...]:
     """Return what of a request's headers stays with its message, names in lower case."""
     lowered = [(name.lower(), value) for name, value in headers]
     for name, value in lowered:  # in JSON or a query they come unchecked
-        if _LINE_BREAK.search(value) or not _NAME.fullmatch(name):
-            raise bad_request(f"header {name!r}: invalid name, or a line break in its value")
+        if _CONTROL.search(value) or not _NAME.fullmatch(name):
+            raise bad_request(
+                f"header {name!r}: invalid name, or a line break or control character in its value"
+            )
+        if name.startswith("upstash-workflow-"):
+            raise WorkflowError(name)
     kept = [
         (name, value)
         for name, value in lowered
@@ -93,6 +97,8 @@ async def _accept_one(services: Services, order: Order) -> Any:
 def _try_draft(call: Call, item: object) -> list[Draft] | ApiError:
     try:
         return call.services.intake.draft(_order(call, item))
+    except WorkflowError:  # whose client takes no notice of an error in a slot
+        raise
     except ApiError as error:
         return error
 
@@ -107,7 +113,7 @@ def _order(call: Call, item: object) -> Order:
     return Order(
         destination=destination,
         pairs=config_pairs([*_header_items(headers or {}), *config]),
-        body=(body or "").encode("utf-8", "surrogatepass"),
+        body=(body or "").encode(),
         queue=None if queue is None else check_name(queue, "queue name"),
         caller_ip=call.request.remote,
     )

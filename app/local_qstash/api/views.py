@@ -48,8 +48,11 @@ def dead_letter_view(row: sqlite3.Row) -> Json:
     )
 
 
-def event_view(row: sqlite3.Row) -> Json:
-    """Show a log entry; `row` adds its columns, prefixed with event_, to the message's."""
+def event_view(row: sqlite3.Row, body_bytes: int | None = None) -> Json:
+    """Show a log entry; `row` adds its columns, prefixed with event_, to the message's.
+
+    At most `body_bytes` of a body are shown, all of it by default.
+    """
     options = parse_options(_pairs(row["headers"]))
     asked = _asked(options)
     asked["callbackHeaders"] = asked.pop("callbackHeader")
@@ -70,14 +73,14 @@ def event_view(row: sqlite3.Row) -> Json:
             "callerIP": row["caller_ip"],
             "maxRetries": options.retries,
             "timeout": options.timeout * 1000 if options.timeout else None,
-            "body": _redacted_base64(row["body"], options.redaction),
+            "body": _redacted_base64(row["body"], options.redaction, body_bytes),
         }
         | asked
-        | _response(row)
+        | _response(row, body_bytes)
     )
 
 
-def schedule_view(schedule: Schedule, next_time: int, states: dict[str, str]) -> Json:
+def schedule_view(schedule: Schedule, next_time: int | None, states: dict[str, str]) -> Json:
     """Show a schedule. Its `delay` and `timeout` are in seconds."""
     admission, pairs = split_admission(schedule.pairs)
     options = parse_options(pairs)
@@ -109,9 +112,9 @@ def _asked(options: Options) -> Json:
         "method": options.method,
         "header": header_map(_redacted_headers(options.headers, options.redaction)) or None,
         "callback": options.callback.url if options.callback else None,
-        "callbackHeader": _callback_headers(options.callback),
+        "callbackHeader": _callback_headers(options.callback, options.redaction),
         "failureCallback": options.failure_callback.url if options.failure_callback else None,
-        "failureCallbackHeader": _callback_headers(options.failure_callback),
+        "failureCallbackHeader": _callback_headers(options.failure_callback, options.redaction),
         "retryDelayExpression": options.retry_delay,
         "label": options.labels[0] if options.labels else None,
         "labels": list(options.labels) or None,
@@ -122,11 +125,15 @@ def _asked(options: Options) -> Json:
     }
 
 
-def _callback_headers(callback: CallbackOptions | None) -> dict[str, list[str]] | None:
-    return header_map(callback.headers) or None if callback else None
+def _callback_headers(
+    callback: CallbackOptions | None, redaction: Redaction | None
+) -> dict[str, list[str]] | None:
+    if callback is None:
+        return None
+    return header_map(_redacted_headers(callback.headers, redaction)) or None
 
 
-def _response(row: sqlite3.Row) -> Json:
+def _response(row: sqlite3.Row, body_bytes: int | None) -> Json:
     if row["event_status"] is None:
         return {}
     headers = header_map((name, value) for name, value in json.loads(row["event_headers"]))
@@ -134,14 +141,14 @@ def _response(row: sqlite3.Row) -> Json:
         "responseStatus": row["event_status"],
         "responseHeader": headers,
         "responseHeaders": headers,
-        "responseBody": b64encode(row["event_body"]).decode(),
+        "responseBody": b64encode(row["event_body"][:body_bytes]).decode(),
     }
 
 
 def _redacted_headers(pairs: Iterable[Pair], redaction: Redaction | None) -> Iterable[Pair]:
     for name, value in pairs:
         hidden = redaction and (redaction.all_headers or name in redaction.names)
-        yield name, _redacted(value.encode()) if hidden else value
+        yield name, _redacted(value.encode("utf-8", "surrogatepass")) if hidden else value
 
 
 def _redacted(value: bytes) -> str:
@@ -159,10 +166,12 @@ def _text_or_base64(name: str, body: bytes, redaction: Redaction | None) -> Json
         return {f"{name}Base64": b64encode(body).decode()}
 
 
-def _redacted_base64(body: bytes, redaction: Redaction | None) -> str | None:
+def _redacted_base64(
+    body: bytes, redaction: Redaction | None, body_bytes: int | None
+) -> str | None:
     if redaction and redaction.body:
         return _redacted(body)
-    return b64encode(body).decode() or None
+    return b64encode(body[:body_bytes]).decode() or None
 
 
 def _pairs(text: str) -> tuple[Pair, ...]:

@@ -26,7 +26,7 @@ def seconds_until_retry(message: Message, answer: Answer) -> float:
     What the destination asks for comes first, then the publisher's expression, then QStash's
     own e^(2.5 n) seconds for the n-th retry, at most a day.
     """
-    asked = _asked_by_destination(answer)
+    asked = seconds_asked(answer)
     if asked is not None:
         return asked
     if message.options.retry_delay is not None:
@@ -34,7 +34,8 @@ def seconds_until_retry(message: Message, answer: Answer) -> float:
     return min(_DAY, math.exp(min(2.5 * (message.retried + 1), 12)))
 
 
-def _asked_by_destination(answer: Answer) -> float | None:
+def seconds_asked(answer: Answer) -> float | None:
+    """Return the wait that a destination asks for, None for none or one over a day."""
     text = next((value for name in _WAIT_HEADERS if (value := answer.header(name))), None)
     seconds = None if text is None else _seconds(text.strip())
     return seconds if seconds is not None and 0 <= seconds <= _DAY else None
@@ -47,6 +48,6 @@ def _seconds(text: str) -> float | None:
         return duration
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time())

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from app.local_qstash.headers import Pair
@@ -10,6 +11,9 @@ from app.local_qstash.options import CallbackOptions, parse_options
 
 from .message import Message
 from .transport import Answer
+
+# As JSON.stringify writes it: receivers that verify what they parsed write it anew like this.
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def callback_message(
@@ -21,7 +25,7 @@ def callback_message(
     return Message(
         url=target.url,
         options=parse_options(pairs),
-        body=json.dumps(_report(message, answer, dlq_id)).encode(),
+        body=_compact(_report(message, answer, dlq_id)).encode("utf-8", "replace"),
         pairs=pairs,
         caller_ip=message.caller_ip,
         held_queue=held_queue,
@@ -74,4 +78,8 @@ def _pairs(message: Message, target: CallbackOptions) -> tuple[Pair, ...]:
         pairs.append(("upstash-retry-delay", target.retry_delay))
     if target.timeout is not None:
         pairs.append(("upstash-timeout", f"{target.timeout}s"))
+    if message.options.redaction:
+        # The report repeats the original's body and headers, so the whole of it is hidden.
+        redaction = replace(message.options.redaction, body=True)
+        pairs.append(("upstash-redact-fields", str(redaction)))
     return tuple(pairs)

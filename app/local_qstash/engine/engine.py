@@ -24,7 +24,8 @@ from .transport import Answer, Transport
 
 logger = logging.getLogger(__name__)
 
-# A waiting message's body stays in memory up to this many bytes; a longer one is read back.
+# The body of a message that waits, for its time or for its turn, stays in memory up to this many
+# bytes; a longer one is read back.
 _BODY_KEPT = 4096
 
 
@@ -140,10 +141,11 @@ class Engine:
     def _schedule(self, message: Message) -> None:
         if message.due_at <= self.clock.now():
             self.gates.due(message)
-            return
-        if message.body is not None and len(message.body) > _BODY_KEPT:
+        else:
+            self.timers.at(message.due_at, partial(self._wake, message, message.due_at))
+        waits = not message.in_flight
+        if waits and message.body is not None and len(message.body) > _BODY_KEPT:
             message.body = None
-        self.timers.at(message.due_at, partial(self._wake, message, message.due_at))
 
     def _wake(self, message: Message, due_at: int) -> None:
         # A message that was delivered ahead of its time leaves a stale timer behind.
@@ -151,35 +153,49 @@ class Engine:
             self.gates.due(message)
 
     def _start(self, message: Message) -> None:
+        message.in_flight = True
         attempt = asyncio.get_running_loop().create_task(self._attempt(message))
         self._attempts.add(attempt)
         attempt.add_done_callback(self._attempts.discard)
 
     async def _attempt(self, message: Message) -> None:
-        message.in_flight = True
         log(self.store.soon(), message, "ACTIVE", self.clock.now())
         self.feed.publish("ACTIVE", message)
         answer = await self._send(message)
+        outcome = self._conclude(message, answer)
         message.in_flight = False
-        outcome = conclude(message, answer, self.clock)
         self.gates.attempt_over(message)
         _tell(message, answer, outcome)
         await self._record(message, outcome)
 
     async def _send(self, message: Message) -> Answer:
+        """Make the attempt; whatever goes wrong with it is its answer, so that it always ends."""
         try:
             if message.body is None:
                 message.body = await self.store.run(partial(load_body, seq=message.seq))
+            return await self.transport.send(message, message.body)
         except sqlite3.Error as error:
             return Answer(error=f"cannot read the message from the state file: {error}")
-        return await self.transport.send(message, message.body)
+        except Exception as error:
+            logger.exception("Cannot make an attempt of %s", message.id)
+            return Answer(error=f"internal error: {type(error).__name__}")
+
+    def _conclude(self, message: Message, answer: Answer) -> Outcome:
+        """Decide what follows; an answer that makes that impossible counts by its status alone."""
+        try:
+            return conclude(message, answer, self.clock)
+        except Exception:
+            logger.exception("Cannot tell what follows from an answer to %s", message.id)
+            problem = answer.error or "its answer could not be read, see the server's log"
+            return conclude(message, Answer(answer.status, error=problem), self.clock, report=False)
 
     async def _record(self, message: Message, outcome: Outcome) -> None:
         if outcome.retry_at is None:
             self.messages.pop(message.seq, None)  # so that nobody cancels it while this is written
         self.enroll(outcome.callbacks, outcome.batch)
         if outcome.callbacks or message.place:
-            await self._commit_until_written(outcome.batch)
+            if not await self._commit_until_written(outcome.batch):
+                outcome.callbacks.clear()
         else:
             self.store.soon().merge(outcome.batch)
         for callback in outcome.callbacks:
@@ -188,22 +204,28 @@ class Engine:
         if outcome.retry_at is None:
             self.gates.message_over(message)
         else:
-            message.retried += 1
+            message.retried, message.asked_until = outcome.retried, outcome.asked_until
             message.due_at = outcome.retry_at
             self._schedule(message)
         self.feed.publish(outcome.batch.events[-1][2], message)
 
-    async def _commit_until_written(self, batch: Batch) -> None:
+    async def _commit_until_written(self, batch: Batch) -> bool:
         """Write an outcome that something follows from, and must not be forgotten for a full disk.
 
         A callback tells others of it, and the next in a queue starts after it: not twice, and not
-        again after the next, should the server be killed.
+        again after the next, should the server be killed. What can never be written is logged and
+        given up, and False returned: its message must not keep its place for ever.
         """
         while True:
             try:
-                return await self.store.commit(batch)
-            except sqlite3.Error:
+                await self.store.commit(batch)
+            except sqlite3.OperationalError:  # a full disk, for example
                 await asyncio.sleep(1)
+            except Exception:
+                logger.exception("The outcome of an attempt cannot be written")
+                return False
+            else:
+                return True
 
     def _drop(self, message: Message) -> None:
         cancelled(self.store.soon(), message, self.clock.now())

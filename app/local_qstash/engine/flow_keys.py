@@ -1,6 +1,7 @@
 """Flow-control keys: their settings, kept on disk and in the lanes."""
 
 import sqlite3
+from collections.abc import Iterable
 
 from app.local_qstash.options import FlowControl
 from app.local_qstash.store.batch import Batch
@@ -18,6 +19,7 @@ class FlowKeys:
     def __init__(self, engine: Engine, store: Store) -> None:
         self._engine, self._store = engine, store
         self.lanes = engine.gates.flows
+        self._unwritten: set[str] = set()
 
     def load(self, connection: sqlite3.Connection) -> None:
         for row in connection.execute("SELECT * FROM flow_keys"):
@@ -38,8 +40,14 @@ class FlowKeys:
         new = flow.key not in self.lanes
         lane = self._engine.gates.flow(flow.key)
         if lane.adopt(flow) or new:
+            self._unwritten.add(flow.key)
+        if flow.key in self._unwritten:
             row = _row(flow.key, lane)
             batch.calls.append(lambda db: db.execute(_UPSERT, row))
+
+    def confirm(self, flows: Iterable[FlowControl | None]) -> None:
+        """Take down that what `adopt` took over is on disk."""
+        self._unwritten -= {flow.key for flow in flows if flow is not None}
 
     async def pause(self, key: str, *, paused: bool) -> None:
         """Hold back, or let go on, every message with this key."""

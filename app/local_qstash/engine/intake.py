@@ -71,6 +71,8 @@ class Intake:
         if len(order.body) > self._limits.message_bytes:
             raise ApiError(413, f"message body exceeds {self._limits.message_bytes} bytes")
         topic, pairs = order.destination, order.pairs
+        if "upstash-cron" in dict(pairs):
+            raise bad_request("Upstash-Cron: POST it to /v2/schedules/{destination} instead")
         if is_url(topic) or not self._groups.knows(topic):
             check_url(topic)
             return [self._draft(order, *split_admission(pairs))]
@@ -116,6 +118,8 @@ class Intake:
             self._flows.adopt(draft.message.flow, batch)
             self.deduplication.record(draft.key, draft.message.id, batch)
         await self._engine.accept([draft.message for draft in fresh], batch)
+        self._queues.confirm(draft.message.queue for draft in fresh)
+        self._flows.confirm(draft.message.flow for draft in fresh)
 
     def _draft(
         self,
@@ -139,7 +143,7 @@ class Intake:
             schedule_id=order.schedule_id,
             caller_ip=order.caller_ip,
         )
-        return Draft(message, _deduplication_key(message, admission))
+        return Draft(message, _deduplication_key(message, order.destination, admission))
 
     def _options(self, pairs: tuple[Pair, ...]) -> Options:
         options = parse_options(pairs)
@@ -160,10 +164,13 @@ class Intake:
         return clock.after(seconds, since=now) if seconds > 0 else 0
 
 
-def _deduplication_key(message: Message, admission: Admission) -> str | None:
+def _deduplication_key(message: Message, destination: str, admission: Admission) -> str | None:
     if admission.by_content:
-        parts = [message.url, message.body or b"", message.options.headers]
-        return "content:" + hashlib.sha256(repr(parts).encode()).hexdigest()
+        # Of headers with different names no order is kept on the way to here, so none counts.
+        headers = sorted(message.options.headers, key=lambda pair: pair[0])
+        digest = hashlib.sha256(repr([destination, message.url, headers]).encode())
+        digest.update(message.body or b"")
+        return f"content:{digest.hexdigest()}"
     if admission.deduplication_id is None:
         return None
     # The scope is the account; only the copies that one publish makes for a URL group differ.

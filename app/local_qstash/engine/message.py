@@ -32,6 +32,7 @@ class Message:
     held_queue: str | None = None  # the queue in which a callback holds its original's place,
     held_by: int | None = None  # and the original's seq
     state: int = PENDING
+    asked_until: int = 0  # the real moment until which its destination said that it is away
     in_flight: bool = False
     has_place: bool = False  # among those its queue works on now
     has_slot: bool = False  # among those its flow-control key lets run now

@@ -1,6 +1,7 @@
 """Named FIFO queues: their settings, kept on disk and in the lanes."""
 
 import sqlite3
+from collections.abc import Iterable
 
 from app.local_qstash.store.batch import Batch
 from app.local_qstash.store.store import Store
@@ -35,13 +36,16 @@ class Queues:
         """Create the queue that a message names, with parallelism 1, in the message's commit."""
         if name is None or name in self._known:
             return
-        self._known.add(name)
         now = self._engine.clock.now()
         batch.calls.append(
             lambda db: db.execute(
                 "INSERT OR IGNORE INTO queues VALUES (?, 1, 0, ?, ?)", (name, now, now)
             )
         )
+
+    def confirm(self, names: Iterable[str | None]) -> None:
+        """Take down that queues which `ensure` created are on disk."""
+        self._known |= {name for name in names if name is not None}
 
     async def upsert(
         self, name: str, *, parallelism: int | None = None, paused: bool | None = None

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from app.local_qstash.clock import Clock
-from app.local_qstash.cron import next_fire
+from app.local_qstash.cron import check_fires, next_fire
 from app.local_qstash.errors import ApiError
 from app.local_qstash.headers import Pair
 from app.local_qstash.store.store import Store
@@ -36,7 +36,7 @@ class Schedule:
     paused: bool = False
     created_at: int = 0
     last_time: int | None = None
-    next_simulated: int = 0  # when it fires next, as the fast clock shows it
+    next_simulated: int | None = None  # when it fires next, as the fast clock shows it
     error: str | None = None  # why the last firing published nothing
 
     def order(self) -> Order:
@@ -67,7 +67,7 @@ class Schedules:
             ApiError: 400, when what it would publish is not valid.
         """
         self._intake.draft(schedule.order())
-        next_fire(schedule.cron, self._clock.simulated())
+        check_fires(schedule.cron, self._clock.simulated())
         elder = self.schedules.get(schedule.id)
         schedule.created_at = elder.created_at if elder else self._clock.now()
         await self._write(schedule)
@@ -84,9 +84,10 @@ class Schedules:
         )
         self.schedules.pop(schedule_id, None)
 
-    def next_time(self, schedule: Schedule) -> int:
-        """Return the real unix millisecond of the next firing."""
-        return self._clock.real(schedule.next_simulated)
+    def next_time(self, schedule: Schedule) -> int | None:
+        """Return the real unix millisecond of the next firing, None if there is none."""
+        following = schedule.next_simulated
+        return None if following is None else self._clock.real(following)
 
     async def stop(self) -> None:
         """Stop firing; what is being published is finished first."""
@@ -94,9 +95,14 @@ class Schedules:
 
     def _arm(self, schedule: Schedule) -> None:
         self.schedules[schedule.id] = schedule
-        after = max(self._clock.simulated(), schedule.next_simulated)
-        schedule.next_simulated = next_fire(schedule.cron, after)
-        self._timers.at(self.next_time(schedule), lambda: self._due(schedule))
+        after = max(self._clock.simulated(), schedule.next_simulated or 0)
+        try:
+            schedule.next_simulated = next_fire(schedule.cron, after)
+        except ApiError as error:  # an older version took it
+            schedule.error = str(error)
+        moment = self.next_time(schedule)
+        if moment is not None:
+            self._timers.at(moment, lambda: self._due(schedule))
 
     def _due(self, schedule: Schedule) -> None:
         if self.schedules.get(schedule.id) is not schedule:

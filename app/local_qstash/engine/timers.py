@@ -1,11 +1,14 @@
 """One timer for everything that waits: a heap costs little per waiting message, a task does not."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
 from app.local_qstash.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 Wake = Callable[[], object]
 _LONGEST = 3600.0  # seconds; the clock may be set while we sleep
@@ -42,8 +45,15 @@ class Timers:
             self._handle = asyncio.get_running_loop().call_later(seconds, self._fire)
 
     def _fire(self) -> None:
-        now = self._clock.now()
+        # What is due is taken out first: a call that asks for another at once gets it in the next
+        # round, so that nothing can keep the event loop here.
+        now, due = self._clock.now(), []
         while self._heap and self._heap[0][0] <= now:
-            heappop(self._heap)[2]()
+            due.append(heappop(self._heap)[2])
         self._handle = None
+        for wake in due:
+            try:
+                wake()
+            except Exception:  # the others' time has come as well
+                logger.exception("A timer's call failed")
         self._arm()

@@ -2,21 +2,26 @@
 
 import asyncio
 from dataclasses import dataclass
+from io import BytesIO
 from time import monotonic
 from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
-from app.local_qstash.destinations import origin_of
+from app.local_qstash.destinations import origin_of, wire_url
 from app.local_qstash.headers import Pair, canonical
 from app.local_qstash.settings import Settings
 from app.local_qstash.signing import sign
+from app.local_qstash.text import readable, writable
 
 from .keys import SigningKeys
 from .message import Message
 
 _SKIPPED = frozenset({"Accept-Encoding", "Content-Type"})  # only as published
+_PIECEWISE = 1024 * 1024  # a longer body is written in pieces, so that others come to their turn
+_MAX_HEADERS = 1_000
+_MAX_LINE = 1024 * 1024  # of an answer's head, as Go's client takes it
 # Idle connections are dropped before any common server would (gunicorn after 2 s): a request sent
 # on a connection that the other side is just closing would count as a failed attempt.
 _IDLE_SECONDS = 1.0
@@ -59,13 +64,16 @@ class HttpTransport:
 
     def __init__(self, settings: Settings, keys: SigningKeys) -> None:
         self._limits = settings.limits
-        self._origins = {origin_of(key): value for key, value in settings.origins.items()}
+        self._origins = {origin_of(wire_url(key)): value for key, value in settings.origins.items()}
         self._keys = keys
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_SKIPPED,
             auto_decompress=False,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+            max_headers=_MAX_HEADERS,
             timeout=aiohttp.ClientTimeout(),  # ours is per message
         )
 
@@ -80,7 +88,8 @@ class HttpTransport:
         except TimeoutError:
             return Answer(error=f"timed out after {monotonic() - started:.1f}s (limit {seconds}s)")
         except Exception as error:  # noqa: BLE001 - whatever a destination provokes is its failure
-            return Answer(error=f"{type(error).__name__}: {error}"[:1000])
+            text = f"{type(error).__name__}: {error}"[:1000]
+            return Answer(error=writable(text))
 
     async def close(self) -> None:
         await self._session.close()
@@ -89,13 +98,13 @@ class HttpTransport:
         headers = self._headers(message, body)
         async with self._session.request(
             message.options.method,
-            URL(self._mapped(message.url, headers), encoded=True),
-            data=body or None,
+            URL(self._mapped(wire_url(message.url), headers), encoded=True),
+            data=BytesIO(body) if len(body) > _PIECEWISE else body or None,
             headers=headers,
             allow_redirects=False,
         ) as response:
             kept = await _read_capped(response, self._limits.response_bytes)
-            pairs = tuple((canonical(key), value) for key, value in response.headers.items())
+            pairs = tuple((canonical(k), readable(value)) for k, value in response.headers.items())
             return Answer(response.status, pairs, kept)
 
     def _headers(self, message: Message, body: bytes) -> list[Pair]:
@@ -123,7 +132,7 @@ class HttpTransport:
         if target is None:
             return url
         headers.append(("Host", origin.partition("://")[2]))
-        return target.rstrip("/") + url[len(origin) :]
+        return wire_url(target.rstrip("/") + url[len(origin) :])
 
 
 async def _read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -1,17 +1,15 @@
 """Who may see the page and press its buttons.
 
-Bound to loopback, the page is open to whoever sits at this machine. Two strangers must be kept
-out: a site that made its name resolve to 127.0.0.1 (DNS rebinding), which the Host header gives
-away, and a site that posts a form to us, which the Origin header gives away. Bound to anything
-else, the page asks for the server's token.
+Bound to loopback, the page is open to whoever sits at this machine, but to no other site; see
+`browsers.py`. Bound to anything else, the page asks for the server's token.
 """
 
 import hashlib
 import hmac
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from app.local_qstash.browsers import check_host, is_same_origin
 from app.local_qstash.errors import ApiError
 from app.local_qstash.hosts import is_loopback
 from app.local_qstash.settings import Settings
@@ -33,10 +31,8 @@ class Access:
         Raises:
             ApiError: 403, saying which header gave it away.
         """
-        host = request.headers.get("Host", "")
-        if not self.asks_for_token and not self._is_ours(host):
-            raise ApiError(403, f"Host {host!r} is not a name of this machine; use localhost")
-        if request.method == "POST" and not _is_same_origin(request, host):
+        check_host(request, self._host)
+        if request.method == "POST" and not is_same_origin(request):
             raise ApiError(403, "this form was not sent by this page; open it anew and try again")
 
     def knows(self, request: web.BaseRequest) -> bool:
@@ -60,22 +56,3 @@ class Access:
     def _pass(self) -> str:
         # Not the token itself: browsers send cookies to every port of a host.
         return hmac.new(self._token, b"page", hashlib.sha256).hexdigest()
-
-    def _is_ours(self, host: str) -> bool:
-        name = _host_name(host)
-        return name is not None and (is_loopback(name) or name == self._host.lower())
-
-
-def _host_name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
-
-
-def _is_same_origin(request: web.BaseRequest, host: str) -> bool:
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return request.headers.get("Sec-Fetch-Site") == "same-origin"
-    # The scheme may differ behind a proxy that speaks TLS; the authority may not.
-    return bool(host) and origin.partition("://")[2].lower() == host.lower()

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from app.local_qstash.errors import bad_request
+from app.local_qstash.text import whole_number
 
 from .visit import Visit
 
@@ -39,10 +40,11 @@ def read_cursor(visit: Visit) -> tuple[int, int] | None:
     text = visit.query.get("before")
     if text is None:
         return None
-    parts = text.split("-")
-    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):  # noqa: PLR2004 - two numbers within SQLite's integers
+    head, _, tail = text.partition("-")
+    time, seq = whole_number(head), whole_number(tail)
+    if time is None or seq is None:
         raise bad_request(f"before: {text!r} is not a place in this list")
-    return int(parts[0]), int(parts[1])
+    return time, seq
 
 
 def number_pages(visit: Visit, items: Sequence[_T]) -> Paged[_T]:
@@ -52,9 +54,9 @@ def number_pages(visit: Visit, items: Sequence[_T]) -> Paged[_T]:
         ApiError: 400, when the page asked for is no number.
     """
     text = visit.query.get("page", "1")
-    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+    number = whole_number(text)
+    if not number:
         raise bad_request(f"page: {text!r} is not a page number")
-    number = int(text[:9])
     start = (number - 1) * PAGE
     more = len(items) > start + PAGE
     return Paged(

@@ -74,11 +74,10 @@ async def _schedule(visit: Visit, schedule: Schedule) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def _next_runs(cron: str, first: int) -> tuple[int, ...]:
-    runs = [first]
-    while len(runs) < _RUNS:
-        try:
-            runs.append(next_fire(cron, runs[-1]))
-        except StopIteration:  # a date that does not come again
-            break
+def _next_runs(cron: str, first: int | None) -> tuple[int, ...]:
+    runs: list[int] = []
+    following = first
+    while following is not None and len(runs) < _RUNS:  # a date may not come again
+        runs.append(following)
+        following = next_fire(cron, following)
     return tuple(runs)

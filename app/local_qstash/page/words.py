@@ -6,9 +6,9 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from cronsim import CronSim
-
+from app.cron import in_words
 from app.local_qstash.cron import parse_cron
+from app.local_qstash.errors import ApiError
 
 CAP = 10_000  # counts stop here: nobody reads the difference, and counting on costs time
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
@@ -69,9 +69,12 @@ def text_of(body: bytes, *, cut: bool = False) -> str | None:
 
 @lru_cache(maxsize=1024)
 def cron_in_words(expression: str) -> str:
-    """Return what a valid cron expression says, and in which time zone."""
-    fields, zone = parse_cron(expression)
-    return f"{CronSim(fields, datetime.now(UTC)).explain()} ({zone})"
+    """Return what a cron expression says, and in which time zone."""
+    try:
+        schedule = parse_cron(expression)
+    except ApiError:  # an older version took it
+        return expression
+    return f"{in_words(schedule)} ({schedule.zone})"
 
 
 def _remainder(rest: int, position: int) -> str:

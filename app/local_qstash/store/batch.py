@@ -1,8 +1,8 @@
 """What one transaction writes, kept by kind so that SQLite runs each statement over many rows."""
 
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -46,6 +46,12 @@ class Batch:
         self.states += other.states
         self.dead_letters += other.dead_letters
         self.calls += other.calls
+
+    def pieces(self) -> Iterator["Batch"]:
+        """Yield a batch for each row and call, in an order in which they can be written."""
+        for kind in fields(self):
+            for one in getattr(self, kind.name):
+                yield Batch(**{kind.name: [one]})
 
     def write_rows(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction and write every row."""

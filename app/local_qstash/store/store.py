@@ -113,10 +113,25 @@ class Store:
                 done.set_exception(failure)
             else:
                 done.set_result(None)
-        if unhurried:
-            unhurried.merge(self._unhurried)
-            self._unhurried = unhurried
+        if left := await self._write_apart(unhurried):
+            left.merge(self._unhurried)
+            self._unhurried = left
             await asyncio.sleep(_RETRY)
+
+    async def _write_apart(self, batch: Batch) -> Batch:
+        """Write what nobody waits for, and return what a later try may write.
+
+        A row that no try will ever write is dropped and logged, lest it hold up all others.
+        """
+        left = Batch()
+        for piece in batch.pieces():
+            try:
+                await self._execute(piece)
+            except sqlite3.OperationalError:  # a full disk, for example
+                left.merge(piece)
+            except Exception:
+                logger.exception("Dropped a log entry that cannot be written")
+        return left
 
     async def _execute(self, batch: Batch) -> None:
         """Write one batch: its rows here, what takes long (calls, fsync) in the thread.
