@@ -45,6 +45,10 @@ DEVELOPMENT = {
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
     "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
+#: By their settings: what stands in this file is known to everybody.
+PUBLISHED_SECRETS = {
+    name: DEVELOPMENT[name] for name in ("SECRET_KEY", "JOBS_ENCRYPTION_KEYS", *DEV_WEBHOOKS)
+}
 PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
 
@@ -87,6 +91,9 @@ def load(instance: Path) -> dict[str, Any]:
     defaults["JOBS_SWEEP_EVERY"] = 10.0 if name == "development" else 0.0
     settings = {
         "APP_ENV": name,
+        "PUBLISHED_SECRETS": PUBLISHED_SECRETS,
+        # No setting of people's: `make dev` names itself to the processes that it starts.
+        "DEV_INSTANCE": "" if name == "production" else os.environ.get("DEV_INSTANCE", ""),
         **_app(env, defaults),
         **_services(env, defaults),
         **_webhooks(env, defaults),

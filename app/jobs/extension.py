@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-from app.jobs import discovery, dispatcher, request_id, routes, status, timer
+from app.jobs import discovery, dispatcher, request_id, routes, status, timer, unrouted
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
@@ -109,6 +109,7 @@ class Jobs:
             JobRegistry(), _publisher(app.config), _background(app), families
         )
         request_id.init_app(app)
+        unrouted.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)
         app.register_blueprint(status.bp)

@@ -81,6 +81,8 @@ def qstash() -> None:
     metavar="CURRENT NEXT",
     help="What deliveries are signed with.  [default: the development keys]",
 )
+@click.option("--listening", type=int, hidden=True, help="A socket that this process was given.")
+@click.option("--instance", hidden=True, help="What /healthz says of whose server this is.")
 def dev(
     host: str,
     port: int,
@@ -93,6 +95,8 @@ def dev(
     fault_seed: int | None,
     token: str,
     signing_keys: tuple[str, str],
+    listening: int | None,
+    instance: str | None,
 ) -> None:
     """Run a QStash server on this machine, for development and tests.
 
@@ -105,6 +109,8 @@ def dev(
         state=None if memory else (state or DEFAULT_STATE),
         host=host,
         port=port,
+        listening=listening,
+        instance=instance,
         credentials=Credentials(token, *signing_keys),
         speed=speed,
         origins=dict(_origin(pair) for pair in origins),

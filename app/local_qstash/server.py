@@ -1,6 +1,7 @@
 """The server as a whole: an HTTP front on the services, with the page beside the API."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,12 +65,18 @@ async def start_server(settings: Settings) -> Server:
     runner = web.ServerRunner(handler, shutdown_timeout=2)
     try:
         await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await _site(runner, settings).start()
     except BaseException:
         await runner.cleanup()
         await services.stop()
         raise
     return Server(services, runner, _url(runner, settings.host))
+
+
+def _site(runner: web.ServerRunner, settings: Settings) -> web.BaseSite:
+    if settings.listening is None:
+        return web.TCPSite(runner, settings.host, settings.port)
+    return web.SockSite(runner, socket.socket(fileno=settings.listening))
 
 
 async def serve_until(server: Server, stop: asyncio.Event) -> None:

@@ -108,7 +108,8 @@ class Router:
     async def _dispatch(self, request: web.BaseRequest) -> Any:
         path = request.raw_path
         if path.split("?", 1)[0] == "/healthz":
-            return {"status": "ok"}
+            whose = self._services.settings.instance
+            return {"status": "ok"} if whose is None else {"status": "ok", "instance": whose}
         self._authenticate(request)
         handler, call = self._find(request, path)
         return await handler(call)
