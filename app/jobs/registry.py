@@ -92,9 +92,11 @@ class JobRegistry:
         return iter(sorted(self._configs.values(), key=lambda config: config.type))
 
     def _unknown(self, job_type: str) -> str:
-        near = get_close_matches(job_type, self._configs, n=3) or sorted(self._configs)
-        known = ", ".join(near) or "none is registered"
-        return f"unknown job type {job_type!r}; did you mean: {known}?"
+        near = get_close_matches(job_type, self._configs, n=3)
+        if near:
+            return f"unknown job type {job_type!r}; did you mean: {', '.join(near)}?"
+        known = ", ".join(sorted(self._configs)) or "none"
+        return f"unknown job type {job_type!r}; there are: {known}"
 
 
 def registry_of(app: App) -> JobRegistry:

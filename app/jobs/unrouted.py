@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, request
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.errors import DatabaseUnavailable, InvalidSignature
 from app.jobs.signature import HEADER, verify_request
@@ -40,7 +41,8 @@ def _explain(response: Response) -> Response:
         and HEADER in request.headers
         and response.status_code in _UNKNOWN
     ):
-        with suppress(InvalidSignature, DatabaseUnavailable):
+        # A note that cannot be written, such as on an id of another form, changes no answer.
+        with suppress(InvalidSignature, DatabaseUnavailable, SQLAlchemyError):
             verify_request()
             _note(response.status_code)
     return response

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +13,10 @@ from .destinations import is_url, origin_of
 from .errors import InvalidFaultError, StateFileError
 from .faults import Fault, parse_faults
 from .hosts import is_loopback
-from .server import Server, serve_until, start_server
 from .settings import DEVELOPMENT, Credentials, Settings
+
+if TYPE_CHECKING:
+    from .server import Server
 
 DEFAULT_STATE = Path("instance/qstash.sqlite3")
 
@@ -128,6 +131,9 @@ def dev(
 
 
 async def _serve(settings: Settings) -> None:
+    # Slow to import, and every `flask` command imports this module.
+    from .server import serve_until, start_server  # noqa: PLC0415
+
     server = await start_server(settings)
     # What a server keeps for long is messages by the thousand, none of them in a cycle: looking
     # through them all as often as Python does by default costs a tenth of the throughput.
@@ -140,7 +146,7 @@ async def _serve(settings: Settings) -> None:
     await serve_until(server, stop)
 
 
-def _announce(server: Server, settings: Settings) -> None:
+def _announce(server: "Server", settings: Settings) -> None:
     credentials = settings.credentials
     click.echo(f"QSTASH_URL={server.url}")
     click.echo(f"QSTASH_TOKEN={credentials.token}")

@@ -60,7 +60,10 @@ def test_nobody_but_qstash_can_write_it(
     assert HINT not in caplog.text
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"jobId": 5}', b'{"jobId": "no\\u0000"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"null", b'{"jobId": 5}', b'{"jobId": "order-17"}', b'{"jobId": "no\\u0000"}'],
+)
 def test_whatever_it_carries_the_answer_stays_404(client: FlaskClient, body: bytes) -> None:
     assert deliver(client, body, PATH).status_code == 404
 

@@ -76,8 +76,9 @@ def parse_field(given: str) -> Field:
     required = not kind.endswith("?")
     kind = kind.removesuffix("?")
     if kind not in KINDS:
-        near = ", ".join(get_close_matches(kind, KINDS) or KINDS)
-        raise ScaffoldRefused(f"--field {given!r}: unknown type {kind!r}; did you mean: {near}?")
+        near = get_close_matches(kind, KINDS)
+        hint = f"did you mean: {', '.join(near)}?" if near else f"there are: {', '.join(KINDS)}"
+        raise ScaffoldRefused(f"--field {given!r}: unknown type {kind!r}; {hint}")
     return Field(name, KINDS[kind], required)
 
 
