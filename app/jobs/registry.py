@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from flask import current_app
@@ -10,6 +9,7 @@ from flask.sansio.app import App
 
 from app.jobs.context import Job
 from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
+from app.jobs.nearest import hint
 from app.jobs.schemas import PayloadSchema
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
@@ -92,11 +92,7 @@ class JobRegistry:
         return iter(sorted(self._configs.values(), key=lambda config: config.type))
 
     def _unknown(self, job_type: str) -> str:
-        near = get_close_matches(job_type, self._configs, n=3)
-        if near:
-            return f"unknown job type {job_type!r}; did you mean: {', '.join(near)}?"
-        known = ", ".join(sorted(self._configs)) or "none"
-        return f"unknown job type {job_type!r}; there are: {known}"
+        return f"unknown job type {job_type!r}; {hint(job_type, sorted(self._configs))}"
 
 
 def registry_of(app: App) -> JobRegistry:

@@ -6,13 +6,13 @@ like it, `.html` and `.txt`. Its fields are variables there; nothing else has to
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from app.families.email.fields import address, line, link
 from app.jobs import PayloadSchema
+from app.jobs.nearest import hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,7 @@ def get_template(name: str) -> Template:
         ValidationError: There is none of this name; the message names the nearest.
     """
     if name not in TEMPLATES:
-        near = ", ".join(get_close_matches(name, TEMPLATES) or TEMPLATES)
-        raise ValidationError(f"Unknown template {name!r}; did you mean: {near}?")
+        raise ValidationError(f"Unknown template {name!r}; {hint(name, TEMPLATES)}")
     return TEMPLATES[name]
 
 

@@ -61,7 +61,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
         print_json(show.as_json(find_job(job_id)))
         return
     click.echo(job_id)
-    click.echo(f"Follow it with: flask jobs watch {job_id[:8]}", err=True)
+    click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)
 
 
 @jobs.command("run")

@@ -31,7 +31,19 @@ limit = click.option(
 _START = "`make dev` starts it in development"
 
 
-class JobsGroup(AppGroup):
+class CommandGroup(AppGroup):
+    """A group whose help is not cut."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their whole first sentence, on as many lines as it takes."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, _first_sentence(one)) for name, one in found if one and not one.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+class JobsGroup(CommandGroup):
     """Turns what can go wrong into one line that names the problem and the fix."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -42,14 +54,6 @@ class JobsGroup(AppGroup):
                 return super().invoke(ctx)
         except JobsError as error:
             raise Refused(_with_fix(error)) from error
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with their whole first sentence, on as many lines as it takes."""
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        rows = [(name, _first_sentence(one)) for name, one in found if one and not one.hidden]
-        if rows:
-            with formatter.section("Commands"):
-                formatter.write_dl(rows)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
@@ -99,7 +103,7 @@ def _first_sentence(command: click.Command) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep log lines of what goes well out of a command's output, unless somebody asked for them."""
+    """Keep log lines of what goes well out of the output, unless LOG_LEVEL asks for them."""
     root = logging.getLogger()
     before = root.level
     if "LOG_LEVEL" not in os.environ:

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
 from app.jobs import cron as crons
 from app.jobs import dispatcher, schedule_actions, schedules, show
 from app.jobs.cli.enqueue import Payload
-from app.jobs.cli.group import as_json, confirm, jobs, print_json, yes
+from app.jobs.cli.group import CommandGroup, as_json, confirm, jobs, print_json, yes
 from app.jobs.cli.job_type import JobType
 from app.jobs.cli.publishing import given, publishing
 from app.jobs.schedules import Change
@@ -17,7 +16,7 @@ from app.jobs.schedules import Change
 #: How many firings are foretold.
 RUNS = 3
 
-group = AppGroup("schedules", help="See, create, run, pause and delete QStash's schedules.")
+group = CommandGroup("schedules", help="See, create, run, pause and delete QStash's schedules.")
 jobs.add_command(group)
 
 _schedule_id = click.argument("schedule_id", metavar="ID")
@@ -104,7 +103,7 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
         click.echo("The maintenance is done.")
     else:
         click.echo(job_id)
-        click.echo(f"Follow it with: flask jobs watch {job_id[:8]}", err=True)
+        click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)
 
 
 @group.command("pause")
