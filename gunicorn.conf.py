@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from app import worker_metrics
+
 _production = os.environ.get("APP_ENV") == "production"
 
 wsgi_app = "wsgi:app"
@@ -49,9 +51,13 @@ access_log_format = "%(m)s %(U)s %(s)s"
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def on_starting(_server: Any) -> None:
-    """Have the workers count into files of one folder, so that each can tell the sum."""
+def when_ready(_server: Any) -> None:
+    """Have the workers count into files of one folder, so that each can tell the sum.
+
+    Not before the address is taken: a gunicorn that cannot have it leaves nothing behind.
+    """
     if _METRICS not in os.environ:
+        worker_metrics.remove_orphans(Path(worker_tmp_dir or tempfile.gettempdir()))
         # Named by this process, whose end is the folder's.
         os.environ[_METRICS] = tempfile.mkdtemp("", f"metrics-{os.getpid()}-", worker_tmp_dir)
     folder = Path(os.environ[_METRICS])
@@ -62,16 +68,20 @@ def on_starting(_server: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove the folder, unless a new gunicorn took it over with the environment (SIGUSR2)."""
-    folder = Path(os.environ[_METRICS])
+    folder = Path(os.environ.get(_METRICS, ""))
     if folder.name.startswith(f"metrics-{os.getpid()}-") and not server.reexec_pid:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def child_exit(_server: Any, worker: Any) -> None:
+def child_exit(server: Any, worker: Any) -> None:
     """Keep what a worker counted, and forget what it was busy with."""
     from prometheus_client import multiprocess  # noqa: PLC0415 - slow, and rarely needed
 
-    multiprocess.mark_process_dead(worker.pid)
+    try:
+        multiprocess.mark_process_dead(worker.pid)
+        worker_metrics.absorb_the_dead(Path(os.environ[_METRICS]))
+    except Exception:  # what is raised here would stop gunicorn, and counts are not worth that
+        server.log.exception("The counts of worker %s stay in its own files", worker.pid)
 
 
 def post_worker_init(worker: Any) -> None:

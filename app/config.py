@@ -55,18 +55,14 @@ DEVELOPMENT = {
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
     "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
+#: By their settings: what stands in this file is known to everybody.
+PUBLISHED_SECRETS = {
+    name: DEVELOPMENT[name] for name in ("SECRET_KEY", "JOBS_ENCRYPTION_KEYS", *DEV_WEBHOOKS)
+}
 #: What anybody who reads this can sign deliveries, links and webhooks with, or open sealed fields.
 PUBLISHED = {
-    **DEV_WEBHOOKS,
-    **{
-        name: DEVELOPMENT[name]
-        for name in (
-            "QSTASH_CURRENT_SIGNING_KEY",
-            "QSTASH_NEXT_SIGNING_KEY",
-            "SECRET_KEY",
-            "JOBS_ENCRYPTION_KEYS",
-        )
-    },
+    **PUBLISHED_SECRETS,
+    **{name: DEVELOPMENT[name] for name in DEVELOPMENT if name.endswith("_SIGNING_KEY")},
 }
 PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
 MIN_SECRET = 32
@@ -114,6 +110,9 @@ def load(instance: Path) -> dict[str, Any]:
     defaults["JOBS_SWEEP_EVERY"] = 10.0 if name == "development" else 0.0
     settings = {
         "APP_ENV": name,
+        "PUBLISHED_SECRETS": PUBLISHED_SECRETS,
+        # No setting of people's: `make dev` names itself to the processes that it starts.
+        "DEV_INSTANCE": "" if name == "production" else os.environ.get("DEV_INSTANCE", ""),
         **_app(env, defaults),
         **_services(env, defaults),
         **_webhooks(env, defaults),
@@ -146,6 +145,8 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
         "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://", validate=is_storage),
         "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
+        "LOG_FILE": env.str("LOG_FILE", ""),
+        "LOG_FILE_DAYS": env.int("LOG_FILE_DAYS", 14, validate=Range(min=1)),
         "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),
     }
 

@@ -2,14 +2,17 @@
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
 
+from app.config import ConfigError
 from app.jobs.context import current_job
 from app.jobs.deadline import raise_if_due
 from app.jobs.request_id import request_id_if_any
+from app.log_file import DailyFile
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -19,6 +22,8 @@ def init_app(app: Flask) -> None:
         app.config["LOG_FORMAT"] == "auto" and app.config["APP_ENV"] == "production"
     )
     handlers = [handler(sys.stderr, as_json=as_json)]
+    if app.config["LOG_FILE"]:
+        handlers.append(_formatted(_file(app), as_json=as_json))
     logging.basicConfig(level=app.config["LOG_LEVEL"], handlers=handlers, force=True)
     # The first two log every request, headers and all at DEBUG; the last lists its own parts.
     for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
@@ -27,7 +32,19 @@ def init_app(app: Flask) -> None:
 
 def handler(stream: TextIO, *, as_json: bool) -> logging.Handler:
     """Return a handler that writes lines with the ids of what is under way."""
-    made = logging.StreamHandler(stream)
+    return _formatted(logging.StreamHandler(stream), as_json=as_json)
+
+
+def _file(app: Flask) -> logging.Handler:
+    """Open the log file, whose path may be relative to the folder of the app."""
+    file = Path(app.root_path).parent / app.config["LOG_FILE"]
+    try:
+        return DailyFile(file, days=app.config["LOG_FILE_DAYS"])
+    except OSError as error:
+        raise ConfigError({"LOG_FILE": [f"{file} cannot be written: {error.strerror}."]}) from error
+
+
+def _formatted(made: logging.Handler, *, as_json: bool) -> logging.Handler:
     made.addFilter(_bind)
     made.setFormatter(_json_formatter() if as_json else TextFormatter())
     return made

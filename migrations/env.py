@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import sleep
+from typing import Any
 
 from alembic import context
 from flask import current_app
@@ -18,11 +19,22 @@ db = current_app.extensions["migrate"].db
 # How long a migration may wait for a table, with everybody who wants the table next behind it.
 SET_LOCK_TIMEOUT = text("SET lock_timeout = '2s'")
 
+
+def write_none_without_changes(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """Have `flask db migrate` write no migration where models and tables agree."""
+    # `flask db revision` writes an empty one to be filled by hand.
+    is_compared = getattr(context.config.cmd_opts, "autogenerate", False)
+    if is_compared and all(ops.is_empty() for one in directives for ops in one.upgrade_ops_list):
+        directives.clear()
+        print("No migration was written: the tables are as the models say.")  # noqa: T201 - for who calls the command
+
+
 options = {
     **current_app.extensions["migrate"].configure_args,
     "target_metadata": db.metadata,
     # So that none holds its locks while the next runs, and none waits long for them.
     "transaction_per_migration": True,
+    "process_revision_directives": write_none_without_changes,
     "on_version_apply": lambda ctx, **_: ctx.impl.execute(SET_LOCK_TIMEOUT),
 }
 

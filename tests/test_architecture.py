@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "artifacts": {"db", "jobs"},
     "families": {"db", "jobs", "accounts", "artifacts", "extensions"},
     "api": {"db", "jobs", "extensions", "errors"},
-    "metrics": {"jobs", "extensions"},
+    "metrics": {"jobs", "extensions", "worker_metrics"},
     "tracing": {"jobs", "config"},
     "admin": {"db", "jobs", "extensions", "api"},
 }

@@ -1,5 +1,8 @@
 """The migrations make what the models say, and unmake it."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from sqlalchemy import inspect
 from app import create_app
 from app.db import Base, db
 from tests.conftest import fresh_database, settings
+from tests.support.project import copy_project
 
 
 @pytest.fixture
@@ -47,3 +51,33 @@ def test_a_database_that_is_not_migrated_says_so(empty_app: Flask) -> None:
 
     assert result.exit_code == 2
     assert "run `flask db upgrade`" in result.stderr
+
+
+def test_fault_A22_where_nothing_changed_no_migration_is_written(
+    empty_app: Flask, tmp_path: Path
+) -> None:
+    copy_project(tmp_path / "project")
+    url = empty_app.config["SQLALCHEMY_DATABASE_URI"]
+    env = {**os.environ, "DATABASE_URL": url, "POSTGRES_URL": url}
+
+    def db(command: str) -> str:
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "flask", "db", command],
+            cwd=tmp_path / "project",
+            env={**env, "PYTHONPATH": str(tmp_path / "project")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def migrations() -> int:
+        return len(list((tmp_path / "project/migrations/versions").glob("*.py")))
+
+    db("upgrade")
+    before = migrations()
+
+    assert "No migration was written" in db("migrate")
+    assert migrations() == before
+    db("revision")
+    assert migrations() == before + 1

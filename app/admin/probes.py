@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flask import Blueprint, request
+from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 
 from app.extensions import limiter
@@ -16,8 +16,13 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 @bp.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Say that this process answers; one that does not should be started again."""
-    return {"status": "ok"}, HTTPStatus.OK, _NOT_KEPT
+    """Say that this process answers; one that does not should be started again.
+
+    Under `make dev` also whose it is, as another checkout's may answer at the address.
+    """
+    instance = current_app.config["DEV_INSTANCE"]
+    said = {"status": "ok", "instance": instance} if instance else {"status": "ok"}
+    return said, HTTPStatus.OK, _NOT_KEPT
 
 
 @bp.get("/readyz")

@@ -1,7 +1,6 @@
 """`flask jobs apikey …`: who may call the job API."""
 
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from app.api.models import ApiKey
 from app.jobs.cli.durations import Duration
 from app.jobs.cli.group import JobsGroup, Refused, as_json, confirm, jobs, print_json, yes
 from app.jobs.cli.job_type import JobType
+from app.jobs.nearest import hint
 from app.jobs.show import age, table
 
 apikey = JobsGroup("apikey", help="Make, list and revoke the keys of the job API.")
@@ -27,8 +27,7 @@ class ScopeName(click.ParamType[str]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         if value not in keys.SCOPES:
-            near = get_close_matches(str(value), keys.SCOPES, n=1) or keys.SCOPES
-            self.fail(f"unknown scope {value!r}; did you mean: {', '.join(near)}?", param, ctx)
+            self.fail(f"unknown scope {value!r}; {hint(str(value), keys.SCOPES)}", param, ctx)
         return str(value)
 
 

@@ -14,6 +14,7 @@ from app.artifacts.models import Artifact
 from app.db import db
 from app.jobs import show
 from app.jobs.cli.group import JobsGroup, Refused, as_json, print_json
+from app.jobs.cli.job_id import JobId
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
 _KB = 1000
@@ -31,7 +32,7 @@ artifacts = ArtifactsGroup("artifacts", help="Look at the files that jobs made; 
 
 
 @artifacts.command("list")
-@click.option("--job", "job_id", type=click.UUID, help="Only the files of one job.")
+@click.option("--job", "job_id", type=JobId(), help="Only the files of one job.")
 @click.option("--organization", type=int, help="Only the files of one organization.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json

@@ -2,18 +2,20 @@
 
 import argparse
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from click import ClickException
 
 from app import INSTANCE
+from app.dev.claim import claim
 from app.dev.demo import demo
 from app.dev.postgres import Server
 from app.dev.runner import interruptible
 from app.dev.up import up
 
 INTERRUPTED = 130
+_DONE = {"destroy": "deleted", "stop": "stopped"}
 
 
 def main() -> int:
@@ -40,9 +42,13 @@ def _run(command: str, instance: Path) -> int:
         return 0 if demo(instance / "demo") else 1
     if command == "up":
         up(instance)
-    for data_dir in (instance / "postgres", instance / "demo" / "postgres"):
-        if data_dir.parent.exists():
-            server = Server(data_dir)
+    folders = [folder for folder in (instance, instance / "demo") if folder.exists()]
+    with ExitStack() as claims:
+        for folder in folders:
+            held = claim(folder, f"stop that one first (Ctrl-C). Nothing was {_DONE[command]}")
+            claims.enter_context(held)
+        for folder in folders:
+            server = Server(folder / "postgres")
             server.destroy() if command == "destroy" else server.stop()
     return 0
 

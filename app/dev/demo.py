@@ -57,7 +57,7 @@ def demo(instance: Path) -> bool:
         redirect_stderr(log),
     ):
         _report("Resend's API", resend.url, 0)
-        os.environ.update(start(runner, _plan(instance, resend)))
+        os.environ.update(start(runner, _plan(instance, resend)).settings)
         resend.answer("fails-twice@example.com", OUTAGE, OUTAGE)
         resend.answer("never@example.com", INVALID, forever=True)
         return _judge(_follow(runner, create_app()), emails, log_file)

@@ -1,24 +1,48 @@
-"""Ports of 127.0.0.1 to listen on."""
+"""Addresses to listen on, taken at the moment in which they are chosen."""
 
 import socket
 
-_given: set[int] = set()
+from click import ClickException
+
+BACKLOG = 128
 
 
-def free_port(usual: int = 0) -> int:
-    """Return the usual port, or any other if that is taken; it was free a moment ago.
-
-    No port is given twice: whoever asks for several listens on them only later.
-    """
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that was free a moment ago; who finds it taken tries again."""
     with socket.socket() as probe:
-        # As servers do: a port whose last connections are still fading away counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", usual))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    if port in _given:
-        return free_port()
-    _given.add(port)
     return port
+
+
+def listen(usual: int, host: str = "127.0.0.1") -> socket.socket:
+    """Return a socket that listens on the usual port, or on any other if that is taken.
+
+    The process that is to answer there inherits it. So nobody else can take the port meanwhile,
+    and who connects early waits instead of being refused.
+
+    Raises:
+        ClickException: This machine has no such address.
+    """
+    try:
+        return _listening(host, usual)
+    except OSError:
+        pass
+    try:
+        return _listening(host, 0)
+    except OSError as error:
+        raise ClickException(f"HOST={host}: {error.strerror or error}") from error
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        # As servers do: a port whose last connections are still fading away counts as free.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        # At once: two sockets may be bound to a port, and only one can listen on it.
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -1,7 +1,7 @@
 """Run several processes as one: ready before the next starts, one log, stopped together.
 
     with Runner(Console(sys.stdout)) as runner:
-        runner.start("queue", [...], ready=answers("http://127.0.0.1:8080/healthz"))
+        runner.start("queue", [...], ready=says(r"running at"))
         runner.start("web", [...], ready=says(r"Listening at"))
         runner.wait()
 
@@ -9,6 +9,7 @@ Leaving the context stops everything in reverse order; so does Ctrl-C, SIGTERM, 
 of this process (see guardian.py).
 """
 
+import json
 import re
 import signal
 import subprocess
@@ -18,10 +19,10 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from http import HTTPStatus
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Self
+from socket import socket
+from typing import IO, Any, Self, TypeVar
 
 from click import ClickException
 
@@ -30,6 +31,9 @@ from app.dev.guardian import ROOT, Guardian, stop_group
 
 READY_SECONDS = 60
 LINES_KEPT = 30
+POLL_SECONDS = 0.2
+
+H = TypeVar("H", IO[Any], socket)
 
 Ready = Callable[["Process"], bool]
 
@@ -42,7 +46,13 @@ class Process:
     """A child process in a group of its own, whose output goes to the console line by line."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], console: Console
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        console: Console,
+        inherits: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -54,6 +64,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=inherits,
             process_group=0,  # so that Ctrl-C comes to us alone, and we stop it in its turn
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -95,12 +106,21 @@ class Runner:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._processes: list[Process] = []
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         self._guardian = Guardian().__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        with self._held:
+            self._end()
+
+    def hold(self, resource: H) -> H:
+        """Close a file or a socket when everything has stopped."""
+        return self._held.enter_context(closing(resource))
+
+    def _end(self) -> None:
         try:
             self._stop()
         except KeyboardInterrupt:  # a second Ctrl-C: no more patience
@@ -116,13 +136,14 @@ class Runner:
         env: Mapping[str, str],
         ready: Ready | None = None,
         timeout: float = READY_SECONDS,
+        inherits: Sequence[int] = (),
     ) -> Process:
-        """Start a process and return it once it is ready.
+        """Start a process, which gets the open files `inherits`, and return it once it is ready.
 
         Raises:
             RunnerError: it ended first, or was not ready within `timeout` seconds.
         """
-        process = Process(name, argv, env=env, console=self._console)
+        process = Process(name, argv, env=env, console=self._console, inherits=inherits)
         self._processes.append(process)
         self._guardian.tell(f"group {process.group}")
         if ready:
@@ -137,10 +158,14 @@ class Runner:
         """
         process = self.start(name, argv, env=env)
         code = process.join()
-        self._processes.remove(process)
-        self._guardian.tell(f"gone group {process.group}")
+        self.forget(process)
         if code != 0:
             raise process.failure(f"failed with exit code {code}")
+
+    def forget(self, process: Process) -> None:
+        """Take no more notice of a process that has ended."""
+        self._processes.remove(process)
+        self._guardian.tell(f"gone group {process.group}")
 
     def stop_postgres_at_exit(self, data_dir: Path) -> None:
         """Have a PostgreSQL server stopped after the processes that were started later."""
@@ -158,12 +183,12 @@ class Runner:
         """
         while True:
             self.check()
-            time.sleep(0.2)
+            time.sleep(POLL_SECONDS)
 
-    def check(self) -> None:
-        """Raise RunnerError if a process has ended."""
+    def check(self, may_end: Process | None = None) -> None:
+        """Raise RunnerError if a process has ended, other than `may_end`."""
         for process in self._processes:
-            if process.exit_code() is not None:
+            if process.exit_code() is not None and process is not may_end:
                 raise process.failure(f"ended with exit code {process.exit_code()}")
 
     def _stop(self) -> None:
@@ -173,18 +198,25 @@ class Runner:
         self._guardian.__exit__()
 
 
-def answers(url: str) -> Ready:
-    """Be ready when a GET of `url` is answered, with anything but a server's error."""
+def answers(url: str, instance: str) -> Ready:
+    """Be ready when `url` is answered by this instance's own process, and not by another's.
 
-    def ready(_: Process) -> bool:
+    Raises:
+        RunnerError: It is another's.
+    """
+
+    def ready(process: Process) -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own http address
-                return True
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own http address
+                said = json.load(answer)
         except urllib.error.HTTPError as error:
-            with error:
-                return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
-        except OSError:
+            error.close()
             return False
+        except (OSError, ValueError):
+            return False
+        if said.get("instance") != instance:
+            raise process.failure(f"is not who answers at {url}")
+        return True
 
     return ready
 

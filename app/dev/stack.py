@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import socket
 
 from app import config
-from app.dev import addresses
-from app.dev.ports import free_port
+from app.dev import addresses, credentials
+from app.dev.claim import claim
+from app.dev.ports import listen
 from app.dev.postgres import DEVELOPMENT_DATABASE, Server
-from app.dev.runner import Runner, RunnerError, answers
-from app.local_qstash.settings import DEVELOPMENT as QSTASH
+from app.dev.runner import Runner, answers
+from app.dev.web import Web
 
 Report = Callable[[str, str, float], None]
 
@@ -25,7 +27,6 @@ class Plan:
         report: told of each part that is ready, where it is, and the seconds it took.
         settings: settings of the app that stand above its environment's.
         isolated: whether a database and a queue given in the environment are left alone.
-        reload: whether the app starts anew when its code changes.
         speed: how many times faster than QStash's the local server's delays and retries are.
     """
 
@@ -33,46 +34,49 @@ class Plan:
     report: Report
     settings: Mapping[str, str] = field(default_factory=dict)
     isolated: bool = False
-    reload: bool = False
     speed: float = 1
 
 
-def start(runner: Runner, plan: Plan) -> dict[str, str]:
-    """Start what is not given by the environment and return the settings that lead to it.
+@dataclass(frozen=True)
+class Stack:
+    """What runs: the settings that lead to it, and the app's process."""
+
+    settings: dict[str, str]
+    web: Web
+
+
+def start(runner: Runner, plan: Plan) -> Stack:
+    """Start what is not given by the environment.
 
     Raises:
-        RunnerError: a part did not start, or this stack runs already.
-        PostgresError: no PostgreSQL was found, or it did not start.
-        ConfigError: a setting in the environment or `.env` is wrong.
+        InUse: A stack runs in this folder already.
+        RunnerError: A part did not start.
+        PostgresError: No PostgreSQL was found, or it did not start.
+        ConfigError: A setting in the environment or `.env` is wrong.
     """
-    _refuse_a_second(plan.instance)
-    plan.instance.mkdir(parents=True, exist_ok=True)
+    runner.hold(claim(plan.instance, "stop that one first"))
     os.environ["APP_ENV"] = "development"
     config.load(plan.instance)  # reads .env, and refuses what is wrong before anything starts
     given = {} if plan.isolated else os.environ
-    port = free_port(int(given.get("PORT", "8000")))
+    web = runner.hold(listen(int(given.get("PORT", "8000")), given.get("HOST", "127.0.0.1")))
+    queue = None if "QSTASH_URL" in given else runner.hold(listen(8080))
+    port = web.getsockname()[1]
     settings = {
+        "BASE_URL": given.get("BASE_URL", f"http://127.0.0.1:{port}"),
         **plan.settings,
         **_database(runner, plan, given),
-        **_queue_settings(given),
+        **_queue_settings(plan.instance, given, queue),
     }
-    settings["BASE_URL"] = given.get("BASE_URL", f"http://127.0.0.1:{port}")
     env = {**os.environ, **settings, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
     _migrate(runner, plan, env)
     # The app first: at once a queue delivers what fell due while it was stopped. And at the end
     # nothing is delivered any more while the app finishes what it has.
-    _start_web(runner, plan, env)
-    if "QSTASH_URL" not in given:
-        _start_queue(runner, plan, env)
+    started = _start_web(plan, Web(runner, env, web))
+    if queue is not None:
+        _start_queue(runner, plan, env, queue)
     runner.delete_at_exit(addresses.path(plan.instance))
     addresses.publish(plan.instance, settings)
-    return settings
-
-
-def _refuse_a_second(instance: Path) -> None:
-    running = addresses.running(instance)
-    if running:
-        raise RunnerError(f"It runs already, at {running['BASE_URL']}; stop that one first.")
+    return Stack(settings, started)
 
 
 def _database(runner: Runner, plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
@@ -88,15 +92,13 @@ def _database(runner: Runner, plan: Plan, given: Mapping[str, str]) -> dict[str,
     return {"DATABASE_URL": url, "POSTGRES_URL": url}
 
 
-def _queue_settings(given: Mapping[str, str]) -> dict[str, str]:
-    if "QSTASH_URL" in given:
-        return {}
-    return {
-        "QSTASH_URL": f"http://127.0.0.1:{free_port(8080)}",
-        "QSTASH_TOKEN": QSTASH.token,
-        "QSTASH_CURRENT_SIGNING_KEY": QSTASH.current_signing_key,
-        "QSTASH_NEXT_SIGNING_KEY": QSTASH.next_signing_key,
-    }
+def _queue_settings(
+    instance: Path, given: Mapping[str, str], queue: socket | None
+) -> dict[str, str]:
+    ours = credentials.settings(instance, given)
+    if queue is None:
+        return {"DEV_INSTANCE": ours["DEV_INSTANCE"]}
+    return {"QSTASH_URL": f"http://127.0.0.1:{queue.getsockname()[1]}", **ours}
 
 
 def _migrate(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
@@ -105,21 +107,27 @@ def _migrate(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
     plan.report("Tables", "up to date", time.monotonic() - began)
 
 
-def _start_web(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
+def _start_web(plan: Plan, web: Web) -> Web:
     began = time.monotonic()
-    reload = ["--reload"] if plan.reload else []
-    local = f"http://127.0.0.1:{env['PORT']}"
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *reload, "wsgi:app"]
-    runner.start("web", command, env=env, ready=answers(f"{local}/"))
-    plan.report("App", local, time.monotonic() - began)
+    web.start()
+    plan.report("App", web.url, time.monotonic() - began)
+    return web
 
 
-def _start_queue(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
+def _start_queue(runner: Runner, plan: Plan, env: Mapping[str, str], queue: socket) -> None:
     began = time.monotonic()
-    url = env["QSTASH_URL"]
-    host, port = url.removeprefix("http://").split(":")
+    url, instance = env["QSTASH_URL"], env["DEV_INSTANCE"]
+    keys = f"{env['QSTASH_CURRENT_SIGNING_KEY']} {env['QSTASH_NEXT_SIGNING_KEY']}"
+    # In its environment, as arguments are seen by everybody.
+    secrets = {"QSTASH_DEV_TOKEN": env["QSTASH_TOKEN"], "QSTASH_DEV_SIGNING_KEYS": keys}
     state = plan.instance / "qstash.sqlite3"
-    command = [sys.executable, "-m", "flask", "qstash", "dev", "--host", host, "--port", port]
-    options = ["--state", str(state), "--speed", f"{plan.speed:g}"]
-    runner.start("qstash", [*command, *options], env=env, ready=answers(f"{url}/healthz"))
+    command = [sys.executable, "-m", "flask", "qstash", "dev", "--listening", str(queue.fileno())]
+    options = ["--state", str(state), "--speed", f"{plan.speed:g}", "--instance", instance]
+    runner.start(
+        "qstash",
+        [*command, *options],
+        env={**env, **secrets},
+        ready=answers(f"{url}/healthz", instance),
+        inherits=[queue.fileno()],
+    )
     plan.report("QStash", url, time.monotonic() - began)

@@ -2,13 +2,15 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from app import config
 from app.dev import stripe_forwarding
 from app.dev.console import Console
-from app.dev.runner import Runner
+from app.dev.runner import POLL_SECONDS, Runner
 from app.dev.stack import Plan, start
+from app.dev.web import Watcher, Web
 
 EXAMPLE = (
     """.venv/bin/flask jobs enqueue send-email '{"to": "ada@example.com","""
@@ -32,11 +34,26 @@ def up(instance: Path) -> None:
         os.environ["APP_ENV"] = "development"
         stripe = stripe_forwarding.prepare(config.load(instance))
         given = {"MAILBOX_DIR": mailbox, **stripe.settings}
-        settings = start(runner, Plan(instance, report, given, reload=True))
-        stripe_forwarding.start(runner, stripe, settings["BASE_URL"])
-        for line in _welcome({**settings, "stripe": stripe.note}):
+        watcher = Watcher()
+        stack = start(runner, Plan(instance, report, given))
+        stripe_forwarding.start(runner, stripe, stack.settings["BASE_URL"])
+        for line in _welcome({**stack.settings, "stripe": stripe.note}):
             console.line("dev", line)
-        runner.wait()
+        while True:
+            _keep_up(stack.web, watcher, console)
+            runner.check(may_end=stack.web.process)
+            time.sleep(POLL_SECONDS)
+
+
+def _keep_up(web: Web, watcher: Watcher, console: Console) -> None:
+    """Load the code anew where it changed."""
+    if web.has_ended():
+        console.line("dev", "The app cannot start like this; it tries again at the next change.")
+    changed = watcher.changed()
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004 - a line holds no more
+        console.line("dev", f"Reload, as these changed: {', '.join(changed[:3])}{more}")
+        web.reload()
 
 
 def _welcome(settings: dict[str, str]) -> list[str]:

@@ -22,6 +22,8 @@ _WAITING = {
     "processing": ("status = 'processing'", "lease_expires_at"),
     "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
 }
+#: What a job that is not final can be.
+STATES = tuple(_WAITING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

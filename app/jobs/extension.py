@@ -5,7 +5,16 @@ from typing import Any
 
 from flask import Flask
 
-from app.jobs import discovery, dispatcher, last_guard, request_id, routes, status, timer
+from app.jobs import (
+    discovery,
+    dispatcher,
+    last_guard,
+    request_id,
+    routes,
+    status,
+    timer,
+    unrouted,
+)
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
@@ -115,6 +124,7 @@ class Jobs:
         )
         last_guard.init_app(app)
         request_id.init_app(app)
+        unrouted.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)
         app.register_blueprint(status.bp)

@@ -5,13 +5,15 @@ cannot disturb a job: what it raises is logged.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from time import monotonic
 from typing import TypeVar
 
 from flask import Flask, current_app
+from flask.sansio.app import App
 
 from app.jobs.errors import Interruption
 from app.jobs.leases import Lease
@@ -116,12 +118,24 @@ class SignatureFailed:
 Event = Began | Ended | Written | Enqueued | Unpublished | Delivered | Died | SignatureFailed
 Observer = Callable[[Event], None]
 
+_SIGNERS = "jobs.signers"
+
 S = TypeVar("S", bound=Step)
 
 
 def observe(app: Flask, observer: Observer) -> None:
     """Have an observer told of everything from now on."""
     app.extensions["jobs"].observers.append(observer)
+
+
+def add_signers(app: App, names: Iterable[str]) -> None:
+    """Name others than QStash by whom requests are signed; `names` may grow later."""
+    app.extensions.setdefault(_SIGNERS, []).append(names)
+
+
+def signers(app: App) -> list[str]:
+    """Return each `source` that a `SignatureFailed` of this app may have."""
+    return ["qstash", *chain.from_iterable(app.extensions.get(_SIGNERS, []))]
 
 
 def tell(event: Event) -> None:

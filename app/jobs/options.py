@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from math import ceil
 from typing import Any, TypedDict
 
@@ -15,6 +14,7 @@ from app.jobs import backoff, destinations
 from app.jobs import retry_delay as retry_delays
 from app.jobs.backoff import RetryDelay
 from app.jobs.errors import InvalidOption, quoted
+from app.jobs.nearest import hint
 from app.jobs.registry import FlowControl, JobConfig
 from app.jobs.urls import ascii_url
 
@@ -159,8 +159,7 @@ def available_at(options: Mapping[str, Any]) -> datetime | None:
 def _refuse_unknown(given: Options) -> None:
     for name in given:
         if name not in _CHECKS:
-            near = ", ".join(get_close_matches(name, _CHECKS)) or ", ".join(_CHECKS)
-            raise InvalidOption(f"unknown option {name!r}; did you mean: {near}?")
+            raise InvalidOption(f"unknown option {name!r}; {hint(name, _CHECKS)}")
 
 
 def _refuse_contradictions(asked: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from flask import current_app
@@ -11,6 +10,7 @@ from flask.sansio.app import App
 from app.jobs.backoff import RetryDelay
 from app.jobs.context import Job
 from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
+from app.jobs.nearest import hint
 from app.jobs.schemas import PayloadSchema
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
@@ -95,9 +95,7 @@ class JobRegistry:
         return iter(sorted(self._configs.values(), key=lambda config: config.type))
 
     def _unknown(self, job_type: str) -> str:
-        near = get_close_matches(job_type, self._configs, n=3) or sorted(self._configs)
-        known = ", ".join(near) or "none is registered"
-        return f"unknown job type {job_type!r}; did you mean: {known}?"
+        return f"unknown job type {job_type!r}; {hint(job_type, sorted(self._configs))}"
 
 
 def registry_of(app: App) -> JobRegistry:

@@ -115,7 +115,11 @@ def time(moment: datetime) -> str:
 
 def age(moment: datetime) -> str:
     """Say how long ago it was, in one unit: `3m`."""
-    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    return in_one_unit((datetime.now(UTC) - moment).total_seconds())
+
+
+def in_one_unit(time: float) -> str:
+    seconds = max(0, int(time))
     for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
         if seconds >= unit:
             return f"{seconds // unit}{name}"

@@ -8,6 +8,7 @@ import signal
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +18,10 @@ from .destinations import is_url, origin_of
 from .errors import InvalidFaultError, StateFileError
 from .faults import Fault, parse_faults
 from .hosts import is_loopback
-from .server import Server, serve_until, start_server
 from .settings import DEVELOPMENT, Credentials, Settings
+
+if TYPE_CHECKING:
+    from .server import Server
 
 DEFAULT_STATE = Path("instance/qstash.sqlite3")
 
@@ -86,6 +89,8 @@ def qstash() -> None:
     metavar="CURRENT NEXT",
     help="What deliveries are signed with.  [default: the development keys]",
 )
+@click.option("--listening", type=int, hidden=True, help="A socket that this process was given.")
+@click.option("--instance", hidden=True, help="What /healthz says of whose server this is.")
 def dev(
     host: str,
     port: int,
@@ -98,6 +103,8 @@ def dev(
     fault_seed: int | None,
     token: str,
     signing_keys: tuple[str, str],
+    listening: int | None,
+    instance: str | None,
 ) -> None:
     """Run a QStash server on this machine, for development and tests.
 
@@ -110,6 +117,8 @@ def dev(
         state=None if memory else (state or DEFAULT_STATE),
         host=host,
         port=port,
+        listening=listening,
+        instance=instance,
         credentials=Credentials(token, *signing_keys),
         speed=speed,
         origins=dict(_origin(pair) for pair in origins),
@@ -173,6 +182,9 @@ def _moment(text: str | None) -> datetime:
 
 
 async def _serve(settings: Settings) -> None:
+    # Slow to import, and every `flask` command imports this module.
+    from .server import serve_until, start_server  # noqa: PLC0415
+
     server = await start_server(settings)
     # What a server keeps for long is messages by the thousand, none of them in a cycle: looking
     # through them all as often as Python does by default costs a tenth of the throughput.
@@ -185,7 +197,7 @@ async def _serve(settings: Settings) -> None:
     await serve_until(server, stop)
 
 
-def _announce(server: Server, settings: Settings) -> None:
+def _announce(server: "Server", settings: Settings) -> None:
     credentials = settings.credentials
     click.echo(f"QSTASH_URL={server.url}")
     click.echo(f"QSTASH_TOKEN={credentials.token}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -69,7 +70,7 @@ async def start_server(settings: Settings) -> Server:
     runner = web.ServerRunner(handler, shutdown_timeout=2)
     try:
         await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await _site(runner, settings).start()
     except BaseException:
         await runner.cleanup()
         await services.stop()
@@ -100,6 +101,12 @@ class _Connection(web.RequestHandler):
 class _HttpServer(web.Server):
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+def _site(runner: web.ServerRunner, settings: Settings) -> web.BaseSite:
+    if settings.listening is None:
+        return web.TCPSite(runner, settings.host, settings.port)
+    return web.SockSite(runner, socket.socket(fileno=settings.listening))
 
 
 async def serve_until(server: Server, stop: asyncio.Event) -> None:

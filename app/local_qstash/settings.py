@@ -50,6 +50,8 @@ class Settings:
     state: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
+    listening: int | None = None  # the number of a socket that listens already, instead of both
+    instance: str | None = None  # said by /healthz, so that whoever started it knows it again
     credentials: Credentials = DEVELOPMENT
     speed: float = 1.0  # delays, backoff and cron run this many times faster
     origins: Mapping[str, str] = field(default_factory=dict)  # origin asked for -> origin called

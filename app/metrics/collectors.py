@@ -3,18 +3,23 @@
 import os
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from platform import python_version
 
+from flask import current_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from app.jobs import depth
-from app.jobs.depth import Depth
+from app.jobs.depth import STATES, Depth
 from app.jobs.errors import DatabaseUnavailable
 from app.jobs.figures import CAP
+from app.jobs.registry import registry_of
+from app.worker_metrics import undisturbed
 
 PACKAGE = "flask-qstash-jobs"
 
@@ -50,6 +55,20 @@ class BuildCollector(Collector):
         yield info
 
 
+class CountsCollector(Collector):
+    """What all of gunicorn's workers counted, the dead ones too."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the sums."""
+        counted = MultiProcessCollector(CollectorRegistry(), str(self._folder))  # type: ignore[no-untyped-call]  # has no annotations
+        with undisturbed(self._folder):
+            found = list(counted.collect())  # type: ignore[no-untyped-call]  # likewise
+        yield from found
+
+
 class WorkersCollector(Collector):
     """CPU, memory and files of each of gunicorn's workers, which one by itself cannot tell."""
 
@@ -79,7 +98,9 @@ def _depth(found: Depth) -> Iterator[Metric]:
         f"Jobs that are not final, by state. Counting ends at {CAP} for each state.",
         labels=["type", "status"],
     )
-    for (job_type, state), count in found.waiting.items():
+    types = [config.type for config in registry_of(current_app)]
+    none = dict.fromkeys(product(types, STATES), 0)
+    for (job_type, state), count in {**none, **found.waiting}.items():
         waiting.add_metric([job_type, state], count)
     yield waiting
     dead = f"Jobs that failed for good, however long ago. Counting ends at {CAP}."

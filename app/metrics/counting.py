@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flask import current_app
+
+from app.jobs.answers import OUTCOMES
 from app.jobs.observers import (
     Began,
     Delivered,
@@ -13,12 +16,18 @@ from app.jobs.observers import (
     Executing,
     SignatureFailed,
     Unpublished,
+    signers,
 )
 from app.jobs.publisher import Message
+from app.jobs.registry import registry_of
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
+#: Why QStash did not take a job: for good, or for now.
+REFUSED, UNAVAILABLE = "refused", "unavailable"
+
+_STARTED = "metrics.started"
 _serving = False
 
 
@@ -28,7 +37,29 @@ def start() -> None:
     Nobody scrapes a command, and so it need not load prometheus-client, which is slow.
     """
     global _serving  # noqa: PLW0603 - once set, and only ever to this
-    _serving = True
+    if _STARTED not in current_app.extensions:
+        _begin_at_zero()
+        current_app.extensions[_STARTED] = True
+        _serving = True
+
+
+def _begin_at_zero() -> None:
+    """Make every series that there can be.
+
+    One that is born with its first event is born with 1, of which `increase()` is 0: an alert
+    would miss that event. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+    """
+    from app.metrics import instruments  # noqa: PLC0415 - as said above
+
+    for config in registry_of(current_app):
+        for metric in instruments.BY_TYPE:
+            metric.labels(config.type)
+        for outcome in OUTCOMES:
+            instruments.DELIVERIES.labels(config.type, outcome)
+        for reason in (REFUSED, UNAVAILABLE):
+            instruments.PUBLISH_FAILURES.labels(config.type, reason)
+    for signer in signers(current_app):
+        instruments.SIGNATURE_FAILURES.labels(signer)
 
 
 def count(event: Event) -> None:
@@ -45,7 +76,7 @@ def count(event: Event) -> None:
         case Enqueued(messages):
             _count_each(instruments.ENQUEUED, messages)
         case Unpublished(messages, refused):
-            reason = "refused" if refused else "unavailable"
+            reason = REFUSED if refused else UNAVAILABLE
             _count_each(instruments.PUBLISH_FAILURES, messages, reason)
         case Died(job_type):
             instruments.DEAD.labels(job_type).inc()

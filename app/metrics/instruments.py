@@ -44,6 +44,9 @@ WAITING_TIME = Histogram(
 IN_FLIGHT = Gauge(
     "jobs_in_flight", "Handlers that are running.", ["type"], multiprocess_mode="livesum"
 )
+#: Those whose only label is the job type.
+BY_TYPE = (ENQUEUED, RETRIES, DEAD, EXECUTION_DURATION, WAITING_TIME, IN_FLIGHT)
+
 PROCESSES = Gauge(
     "app_processes", "Processes that have served requests.", multiprocess_mode="livesum"
 )

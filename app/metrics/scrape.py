@@ -5,11 +5,15 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
-from app.metrics.collectors import BuildCollector, QueueCollector, WorkersCollector
+from app.metrics.collectors import (
+    BuildCollector,
+    CountsCollector,
+    QueueCollector,
+    WorkersCollector,
+)
 
 
 def scrape(accept: str) -> tuple[bytes, str]:
@@ -26,5 +30,4 @@ def _counted() -> list[Collector]:
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None:
         return [REGISTRY]
-    counted = MultiProcessCollector(CollectorRegistry(), folder)  # type: ignore[no-untyped-call]  # has no annotations
-    return [counted, WorkersCollector(Path(folder))]
+    return [CountsCollector(Path(folder)), WorkersCollector(Path(folder))]

@@ -1,5 +1,7 @@
 """`make demo`, the first command of README."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,15 +10,27 @@ from app.dev.guardian import ROOT
 from app.dev.postgres import Server
 
 
-def test_the_demo_shows_nine_jobs_and_leaves_nothing_running(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "app.dev", "demo", "--instance", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def demos(*instances: Path) -> list[subprocess.CompletedProcess[str]]:
+    """Run demos at the same moment, each in a folder of its own."""
+    command = [sys.executable, "-m", "app.dev", "demo", "--instance"]
+    started = [
+        subprocess.Popen(  # noqa: S603 - our own command
+            [*command, str(one)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for one in instances
+    ]
+    ended = [(one, *one.communicate()) for one in started]
+    return [
+        subprocess.CompletedProcess(one.args, one.returncode, out, err) for one, out, err in ended
+    ]
 
+
+def test_the_demo_shows_nine_jobs_and_leaves_nothing_running(tmp_path: Path) -> None:
+    [done] = demos(tmp_path)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("✓") >= 9
@@ -24,3 +38,22 @@ def test_the_demo_shows_nine_jobs_and_leaves_nothing_running(tmp_path: Path) -> 
         assert not list(tmp_path.rglob("postmaster.pid"))
     finally:
         Server(tmp_path / "demo" / "postgres").destroy()
+
+
+def test_fault_K20_A9_two_demos_at_once_have_addresses_and_credentials_of_their_own(
+    tmp_path: Path,
+) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    ended = demos(*folders)
+
+    try:
+        for done in ended:
+            assert done.returncode == 0, done.stdout + done.stderr
+        addresses = [re.findall(r"✓ (?:App|QStash) +(\S+)", done.stdout) for done in ended]
+        assert len({*addresses[0], *addresses[1]}) == 4
+        kept = [json.loads((one / "demo/credentials.json").read_text()) for one in folders]
+        assert not {*kept[0]["qstash"].values()} & {*kept[1]["qstash"].values()}
+        assert kept[0]["name"] != kept[1]["name"]
+    finally:
+        for folder in folders:
+            Server(folder / "demo" / "postgres").destroy()

@@ -1,10 +1,21 @@
 """Addresses for the processes of the stack."""
 
-from app.dev.ports import free_port
+import pytest
+from click import ClickException
+
+from app.dev.ports import listen
 
 
 def test_two_that_want_the_same_port_get_two() -> None:
     """As with `PORT=8080 make dev`: the QStash server's usual port is the app's then."""
-    usual = free_port()
+    with listen(0) as first:
+        usual = first.getsockname()[1]
+        with listen(usual) as second:
+            assert second.getsockname()[1] != usual
+    with listen(usual) as again:
+        assert again.getsockname()[1] == usual
 
-    assert usual not in {free_port(usual), free_port(usual)}
+
+def test_an_address_that_this_machine_does_not_have_is_named() -> None:
+    with pytest.raises(ClickException, match=r"HOST=192\.0\.2\.1"):
+        listen(0, "192.0.2.1")

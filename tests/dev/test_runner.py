@@ -1,6 +1,7 @@
 """Several processes run as one, and none is left whatever happens to the runner."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -65,12 +66,28 @@ def test_a_process_is_ready_when_it_says_so(runner: Runner) -> None:
     assert process.exit_code() is None
 
 
-def test_a_process_is_ready_when_it_answers(runner: Runner) -> None:
+def web(port: int, folder: Path, instance: str) -> list[str]:
+    (folder / "healthz").write_text(json.dumps({"status": "ok", "instance": instance}))
+    where = ["--bind", "127.0.0.1", "--directory", str(folder)]
+    return [sys.executable, "-m", "http.server", str(port), *where]
+
+
+def test_a_process_is_ready_when_it_answers(runner: Runner, tmp_path: Path) -> None:
     port = reserved_port()
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-    runner.start("web", command, env=ENV, ready=answers(f"http://127.0.0.1:{port}/missing"))
+    ready = answers(f"http://127.0.0.1:{port}/healthz", "ours")
+    runner.start("web", web(port, tmp_path, "ours"), env=ENV, ready=ready)
 
     runner.check()
+
+
+def test_fault_K20_A9_who_answers_for_another_instance_is_not_taken_for_ready(
+    runner: Runner, tmp_path: Path
+) -> None:
+    port = reserved_port()
+    ready = answers(f"http://127.0.0.1:{port}/healthz", "ours")
+
+    with pytest.raises(RunnerError, match="web is not who answers at"):
+        runner.start("web", web(port, tmp_path, "theirs"), env=ENV, ready=ready)
 
 
 def test_a_process_that_is_never_ready_is_an_error_with_its_last_lines(runner: Runner) -> None:

@@ -7,14 +7,17 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.dev import addresses
+from app.config import DEV_QSTASH
+from app.dev import addresses, credentials
 from app.dev.guardian import ROOT
 from app.dev.postgres import Server
+from app.dev.runner import RunnerError
 from tests.dev.waiting import await_that
 
 EMAIL = {"to": "ada@example.com", "template": "passwordChanged", "data": {"recipientName": "Ada"}}
@@ -103,6 +106,68 @@ def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev:
     assert second.process.wait(timeout=60) == 1
     assert f"runs already, at {settings['BASE_URL']}" in second.log.read_text()
     assert addresses.running(dev.instance) == settings
+
+
+def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
+    """The second is told so at once, and not when the first is up."""
+    second = Dev(dev.instance)
+
+    # Whichever came first.
+    await_that(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
+    loser, winner = (dev, second) if dev.process.poll() is not None else (second, dev)
+    assert "It runs already, and is still starting; stop that one first." in loser.log.read_text()
+    winner.await_ready()
+    winner.stop()
+
+
+@pytest.mark.parametrize("command", ["destroy", "stop"])
+def test_fault_A22_a_running_stack_loses_nothing(dev: Dev, command: str) -> None:
+    settings = dev.await_ready()
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "app.dev", command, "--instance", dev.instance],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert f"It runs already, at {settings['BASE_URL']}" in done.stderr
+    assert Server(dev.instance / "postgres").is_running()
+
+
+def health(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:  # noqa: S310 - our own
+        return dict(json.load(answer))
+
+
+def test_fault_K20_A9_a_stack_says_whose_it_is_and_keeps_its_credentials(dev: Dev) -> None:
+    first = dev.await_ready()
+    said = [health(first[name])["instance"] for name in ("BASE_URL", "QSTASH_URL")]
+    dev.stop()
+    again = Dev(dev.instance)
+    second = again.await_ready()
+    again.stop()
+
+    assert said == [first["DEV_INSTANCE"]] * 2
+    assert {*first.values()}.isdisjoint(DEV_QSTASH.values())
+    for name in ("DEV_INSTANCE", "QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY"):
+        assert first[name] == second[name]
+    mode = (dev.instance / "credentials.json").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_fault_K20_A9_foreign_clients_have_the_published_credentials_on_request(
+    tmp_path: Path,
+) -> None:
+    published = credentials.settings(tmp_path, {"QSTASH_DEV_CREDENTIALS": "published"})
+    given = credentials.settings(tmp_path, {"QSTASH_TOKEN": "mine"})
+
+    assert {**published, **DEV_QSTASH} == {**published, "QSTASH_URL": DEV_QSTASH["QSTASH_URL"]}
+    assert given["QSTASH_TOKEN"] == "mine"
+    assert given["QSTASH_CURRENT_SIGNING_KEY"] != published["QSTASH_CURRENT_SIGNING_KEY"]
+    with pytest.raises(RunnerError, match="say own"):
+        credentials.settings(tmp_path, {"QSTASH_DEV_CREDENTIALS": "mine"})
 
 
 def test_a_file_left_by_a_machine_that_lost_power_is_not_believed(tmp_path: Path) -> None:

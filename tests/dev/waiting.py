@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 
-def await_that(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
+def await_that(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen"
         time.sleep(0.02)

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
 from app.db import db
 from app.families.alerts import state
@@ -17,13 +16,13 @@ from app.families.alerts.models import AlertState
 from app.families.alerts.state import Kind
 from app.jobs import audit, health
 from app.jobs.cli.durations import Duration
-from app.jobs.cli.group import FAILED, Refused, as_json, jobs, print_json
+from app.jobs.cli.group import FAILED, CommandGroup, Refused, as_json, jobs, print_json
 from app.jobs.health import Verdict
 from app.jobs.show import table
 
 PATIENCE = 10.0
 
-group = AppGroup("alerts", help="See what people were told of the jobs' health, and take care.")
+group = CommandGroup("alerts", help="See what people were told of the jobs' health, and take care.")
 jobs.add_command(group)
 
 

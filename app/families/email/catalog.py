@@ -7,13 +7,13 @@ not given; nothing else has to know of it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_dump, post_load
 
 from app.families.email.fields import address, line, link
 from app.jobs import PayloadSchema
+from app.jobs.nearest import hint
 
 Subject = str | Callable[[Mapping[str, Any]], str]
 
@@ -71,8 +71,7 @@ def get_template(name: str) -> Template:
         ValidationError: There is none of this name; the message names the nearest.
     """
     if name not in TEMPLATES:
-        near = ", ".join(get_close_matches(name, TEMPLATES) or TEMPLATES)
-        raise ValidationError(f"Unknown template {name!r}; did you mean: {near}?")
+        raise ValidationError(f"Unknown template {name!r}; {hint(name, TEMPLATES)}")
     return TEMPLATES[name]
 
 

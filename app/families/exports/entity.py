@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +12,7 @@ from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
+from app.jobs.nearest import hint
 from app.jobs.schemas import camel_case
 
 
@@ -114,10 +114,7 @@ def nearest(known: Mapping[str, Any], names: Sequence[str], what: str = "column"
     """
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known) or list(known)
-            raise ValidationError(
-                f"Unknown {what} {name!r}; did you mean: {', '.join(near) or 'none'}?"
-            )
+            raise ValidationError(f"Unknown {what} {name!r}; {hint(name, known)}")
     return [known[name] for name in names]
 
 

@@ -14,11 +14,11 @@ from sqlalchemy import text
 
 from app.accounts.models import Organization
 from app.db import db
-from app.families.reports.names import nearest
 from app.families.reports.period import Period
 from app.families.reports.report import Contents, Report, Subject
 from app.families.reports.scope import Scope
 from app.jobs import PermanentError
+from app.jobs.nearest import hint
 
 # For the transaction. Sorting and grouping a few hundred thousand rows need not go to disk:
 # PostgreSQL's own 4 MB are meant for many queries at once. And it cannot know that `width_bucket`
@@ -56,9 +56,7 @@ def get_report_type(name: str) -> ReportType:
         ValidationError: There is none of this name; the message names the nearest.
     """
     if name not in TYPES:
-        raise ValidationError(
-            f"Unknown report type {name!r}; did you mean: {nearest(name, TYPES)}?"
-        )
+        raise ValidationError(f"Unknown report type {name!r}; {hint(name, TYPES)}")
     return TYPES[name]
 
 

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 from marshmallow import ValidationError
 
-from app.families.reports.names import nearest
 from app.families.reports.renderers import csv_file, html_page, json_document, pdf, workbook
 from app.families.reports.report import Report
+from app.jobs.nearest import hint
 
 Render = Callable[[Report], bytes]
 
@@ -41,7 +41,7 @@ def get_format(name: str) -> Format:
             it needs is not installed.
     """
     if name not in FORMATS:
-        raise ValidationError(f"Unknown format {name!r}; did you mean: {nearest(name, FORMATS)}?")
+        raise ValidationError(f"Unknown format {name!r}; {hint(name, FORMATS)}")
     if name == "pdf" and find_spec("typst") is None:
         raise ValidationError(
             "Needs typst, which is not installed: pip install '.[pdf]'; or choose another format."

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.families.webhooks.verifiers import Unverified, Verifier
 from app.jobs.errors import DiscoveryError
+from app.jobs.nearest import hint
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _WILDCARDS = re.compile(r"[*?\[]")
@@ -96,8 +96,7 @@ def check(config: Mapping[str, Any]) -> None:
                 raise DiscoveryError(f"{one.setting}: a secret in it {error}") from None
     for handler in REGISTRATIONS:
         if not _WILDCARDS.search(handler.source) and handler.source not in SOURCES:
-            near = ", ".join(get_close_matches(handler.source, SOURCES) or sorted(SOURCES))
             raise DiscoveryError(
                 f"{handler.name} handles webhooks of {handler.source!r}, a source that is not "
-                f"declared; did you mean: {near}?"
+                f"declared; {hint(handler.source, sorted(SOURCES))}"
             )

@@ -52,6 +52,8 @@ class Bar:
         if found:
             parts += [] if show.is_final(row) else self._pace(found, now)
             parts += _note(found)
+        if row.error and not show.is_final(row):
+            parts.append(" ".join(row.error.split()))
         line = "  ".join(parts)
         return line if len(line) < columns else f"{line[: columns - 2]}…"
 

@@ -6,14 +6,23 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
 from app.jobs import dead_letter_queue, show
-from app.jobs.cli.group import FAILED, Refused, as_json, confirm, jobs, limit, print_json, yes
+from app.jobs.cli.group import (
+    FAILED,
+    CommandGroup,
+    Refused,
+    as_json,
+    confirm,
+    jobs,
+    limit,
+    print_json,
+    yes,
+)
 from app.jobs.cli.job_type import JobType
 from app.jobs.dead_letter_queue import Letter
 
-group = AppGroup("dlq", help="See, retry and delete the dead letters that QStash keeps.")
+group = CommandGroup("dlq", help="See, retry and delete the dead letters that QStash keeps.")
 jobs.add_command(group)
 
 _type = click.option(

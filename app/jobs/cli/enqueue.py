@@ -1,6 +1,5 @@
 """`flask jobs enqueue` and `run`: jobs by hand."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from app.jobs import dispatcher, failures, show
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 from app.jobs.cli.job_type import JobType
-from app.jobs.cli.numbers import Id
+from app.jobs.cli.publishing import Moment, given, publishing
 from app.jobs.errors import HandlerExited, InvalidPayload, UnknownJobType
 from app.jobs.trial import run_handler
 
@@ -41,11 +40,9 @@ class Payload(click.ParamType[Any]):
 @jobs.command("enqueue")
 @click.argument("job_type", metavar="TYPE", type=JobType())
 @click.argument("payload", type=Payload())
-@click.option("--user-id", type=Id(), metavar="ID", help="Whom the job is for.")
-@click.option("--organization-id", type=Id(), metavar="ID", help="Likewise.")
-@click.option("--idempotency-key", help="The same key again makes no second job.")
-@click.option("--delay", help='When to deliver: seconds, or a duration such as "1m30s".')
-@click.option("--retries", type=int, help="How often to try again after a failure.")
+@publishing
+@click.option("--idempotency-key", metavar="KEY", help="The same key again makes no second job.")
+@click.option("--not-before", type=Moment(), metavar="TIME", help="When to deliver, with its zone.")
 @as_json
 def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> None:
     r"""Enqueue a job and print its id.
@@ -53,17 +50,17 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
     \b
     Examples:
       flask jobs enqueue send-email @email.json --delay 10m
+      flask jobs enqueue send-email @email.json --not-before 2026-12-24T18:00+01:00
+      flask jobs enqueue export-data @export.json --queue exports --header 'X-Tenant: acme'
       flask jobs enqueue send-email '{"to": "ann@example.com", "template": "passwordChanged",
                                       "data": {"recipientName": "Ann"}}'
     """
-    if re.fullmatch("[0-9]{1,12}", options["delay"] or ""):
-        options["delay"] = int(options["delay"])
-    given = {name: value for name, value in options.items() if value is not None}
-    job_id = dispatcher.enqueue(job_type, payload, **given)
+    job_id = dispatcher.enqueue(job_type, payload, **given(options))
     if as_json:
         print_json(show.as_json(find_job(job_id)))
-    else:
-        click.echo(f"{job_id}\nFollow it with: flask jobs watch {job_id}")
+        return
+    click.echo(job_id)
+    click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)
 
 
 @jobs.command("run")

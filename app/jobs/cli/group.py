@@ -1,6 +1,10 @@
 """The group of commands, and what they share: errors in one line, `--json`, finding a job."""
 
+import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -27,12 +31,26 @@ limit = click.option(
 _START = "`make dev` starts it in development"
 
 
-class JobsGroup(AppGroup):
+class CommandGroup(AppGroup):
+    """A group whose help is not cut."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their whole first sentence, on as many lines as it takes."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, _first_sentence(one)) for name, one in found if one and not one.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+class JobsGroup(CommandGroup):
     """Turns what can go wrong into one line that names the problem and the fix."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):  # https://no-color.org
+            ctx.color = False
         try:
-            with explained():
+            with explained(), _quiet():
                 return super().invoke(ctx)
         except JobsError as error:
             raise Refused(_with_fix(error)) from error
@@ -75,6 +93,25 @@ def confirm(question: str) -> None:
 
 def is_terminal() -> bool:
     return sys.stdin.isatty()
+
+
+def _first_sentence(command: click.Command) -> str:
+    text = command.short_help or (command.help or "").split("\n\n")[0].split("\b")[0]
+    line = " ".join(text.split())
+    return line[:-1] if line.endswith(".") and not line.endswith("..") else line
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep log lines of what goes well out of the output, unless LOG_LEVEL asks for them."""
+    root = logging.getLogger()
+    before = root.level
+    if "LOG_LEVEL" not in os.environ:
+        root.setLevel(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        root.setLevel(before)
 
 
 def _keep_lines(command: click.Command) -> None:

@@ -2,16 +2,23 @@
 
 import shlex
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from app.jobs import show
+from app.jobs.cli.colours import painted
 from app.jobs.cli.filtering import filtered
 from app.jobs.cli.group import as_json, jobs, limit, print_json
 from app.jobs.filters import Filter
 from app.jobs.listing import SEARCHED, Page, list_jobs
 from app.jobs.models import JobExecution, Status
+
+#: Columns of a terminal that has room for whole ids.
+ROOMY = 140
+#: Characters of an id that are shown elsewhere.
+SHORT = 8
 
 
 @jobs.command("list")
@@ -33,25 +40,47 @@ def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any
     if as_json:
         print_json({"jobs": [show.as_json(row) for row in page.jobs], "after": page.after})
         return
-    click.echo(_table(page.jobs) if page.jobs else "No jobs.")
+    click.echo(painted(_table(page.jobs)) if page.jobs else "No jobs.")
     if page.after:
         _tell_of_more(page)
 
 
 def _table(rows: list[JobExecution]) -> str:
-    head = ("ID", "TYPE", "STATUS", "TRY", "AGE")
+    """Return the jobs as lines; whose, where and when stand there if any of them has that."""
+    columns = {
+        "ID": _ids(rows),
+        "TYPE": [row.job_type for row in rows],
+        "STATUS": list(map(_state, rows)),
+        "TRY": [str(show.attempts(row)) for row in rows],
+        "AGE": [show.age(row.created_at) for row in rows],
+        "DUE": list(map(_due, rows)),
+        "USER": [_text(row.user_id) for row in rows],
+        "ORG": [_text(row.organization_id) for row in rows],
+        "QUEUE": [_text(row.queue) for row in rows],
+    }
+    shown = {head: cells for head, cells in columns.items() if any(cells)}
+    lines = [tuple(shown), *zip(*shown.values(), strict=True)]
     errors = ["ERROR", *(row.error or "" for row in rows)]
-    return show.described([head, *map(_cells, rows)], errors, shrink=(1,))
+    return show.described(lines, errors, shrink=(1,))
 
 
-def _cells(row: JobExecution) -> tuple[str, ...]:
-    return (
-        row.job_id,
-        row.job_type,
-        _state(row),
-        str(show.attempts(row)),
-        show.age(row.created_at),
-    )
+def _ids(rows: list[JobExecution]) -> list[str]:
+    """Return the ids; for a person, as much of each as the other commands need."""
+    ids = [row.job_id for row in rows]
+    if not sys.stdout.isatty() or show.width() >= ROOMY:
+        return ids
+    enough = next(n for n in range(SHORT, 256) if len({one[:n] for one in ids}) == len(ids))
+    return [one[:enough] for one in ids]
+
+
+def _due(row: JobExecution) -> str:
+    """Say in how long a job that waits is due, where it has a time to wait for."""
+    left = (row.available_at - datetime.now(UTC)).total_seconds() if row.available_at else 0
+    return f"in {show.in_one_unit(left)}" if left > 0 and not show.is_final(row) else ""
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _state(row: JobExecution) -> str:

@@ -4,16 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
-from app.jobs import cron, schedule_actions, schedules, show
-from app.jobs.cli.group import as_json, confirm, jobs, print_json, yes
+from app.jobs import cron as crons
+from app.jobs import dispatcher, schedule_actions, schedules, show
+from app.jobs.cli.enqueue import Payload
+from app.jobs.cli.group import CommandGroup, as_json, confirm, jobs, print_json, yes
+from app.jobs.cli.job_type import JobType
+from app.jobs.cli.publishing import given, publishing
 from app.jobs.schedules import Change
 
 #: How many firings are foretold.
 RUNS = 3
 
-group = AppGroup("schedules", help="See, run, pause and delete QStash's schedules.")
+group = CommandGroup("schedules", help="See, create, run, pause and delete QStash's schedules.")
 jobs.add_command(group)
 
 _schedule_id = click.argument("schedule_id", metavar="ID")
@@ -59,6 +62,36 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
         schedules.apply(changes)
 
 
+@group.command("create")
+@click.argument("job_type", metavar="TYPE", type=JobType())
+@click.argument("cron")
+@click.argument("payload", type=Payload())
+@publishing
+@click.option("--id", "schedule_id", metavar="ID", help="Replaces the schedule that has it.")
+@click.option("--timezone", metavar="NAME", help='Of the cron, such as "Europe/Berlin".')
+@as_json
+def create_schedule(
+    job_type: str, cron: str, payload: Any, *, as_json: bool, **options: Any
+) -> None:
+    r"""Have QStash enqueue a job of TYPE with PAYLOAD again and again, and print the schedule's id.
+
+    CRON is five fields: minute, hour, day of the month, month, day of the week. What the code
+    declares with `@jobs.periodic` needs none of this; `schedules sync` installs it.
+
+    \b
+    Examples:
+      flask jobs schedules create export-data '0 6 * * 1' @export.json --id weekly-export
+      flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
+    """
+    schedule_id = dispatcher.schedule(job_type, cron, payload, **given(options))
+    found = _as_json(schedule_actions.find(schedule_id))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(schedule_id)
+    click.echo(f"    {found['when']}{_next(found)}", err=True)
+
+
 @group.command("run")
 @_schedule_id
 @as_json
@@ -70,7 +103,8 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
     elif job_id is None:
         click.echo("The maintenance is done.")
     else:
-        click.echo(f"{job_id}\nFollow it with: flask jobs watch {job_id}")
+        click.echo(job_id)
+        click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)
 
 
 @group.command("pause")
@@ -97,7 +131,7 @@ def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
     """Delete a schedule at QStash; `sync` makes one again that the code declares."""
     schedule = schedule_actions.find(schedule_id)
     if not yes:
-        confirm(f"Delete the schedule {schedule_id} ({cron.explain(schedule.cron)})?")
+        confirm(f"Delete the schedule {schedule_id} ({crons.explain(schedule.cron)})?")
     _change(schedule_id, schedule_actions.delete, "deleted", machine=as_json)
 
 
@@ -113,8 +147,8 @@ def _as_json(schedule: Any) -> dict[str, Any]:
     return {
         "id": schedule.schedule_id,
         "cron": schedule.cron,
-        "when": cron.explain(schedule.cron),
-        "next": [run.isoformat() for run in cron.next_runs(schedule.cron, RUNS)],
+        "when": crons.explain(schedule.cron),
+        "next": [run.isoformat() for run in crons.next_runs(schedule.cron, RUNS)],
         "destination": schedule.destination,
         "state": "paused" if schedule.paused else "active",
         "from_code": schedules.is_ours(schedule),
@@ -125,7 +159,7 @@ def _next(one: dict[str, Any]) -> str:
     """Say when it fires next, in the schedule's own time zone."""
     if one["state"] == "paused" or not one["next"]:
         return ""
-    runs = cron.next_runs(one["cron"], RUNS)
+    runs = crons.next_runs(one["cron"], RUNS)
     times = [f"{run:%H:%M}" for run in runs]
     # The day stands where it is another than that of the run before.
     days = [None, *(run.date() for run in runs[:-1])]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from app.jobs import show
+from app.jobs.cli.colours import painted
 from app.jobs.cli.durations import Duration
 from app.jobs.cli.group import as_json, jobs, print_json
 from app.jobs.cli.job_type import JobType
@@ -47,7 +48,7 @@ def show_stats(since: int, job_type: str | None, as_json: bool) -> None:
         click.echo(f"No jobs in the last {show.duration(found.seconds)}.")
         return
     counted = f"the newest {COUNTED:,} jobs, of the last" if found.capped else "jobs of the last"
-    click.echo(f"{_table(found.rows)}\n\n{counted} {show.duration(found.seconds)}")
+    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {show.duration(found.seconds)}")
     click.echo("AVG, P50, P95: how long they ran; WAIT, W-P95: waited before, P50 and P95")
 
 

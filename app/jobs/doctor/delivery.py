@@ -11,11 +11,12 @@ from uuid import uuid4
 from flask import current_app
 
 from app.db import db
-from app.jobs import outbox
+from app.jobs import outbox, own_test
 from app.jobs.doctor.checks import own
 from app.jobs.doctor.finding import Finding, failure, passed, warning
 from app.jobs.errors import JobsError
 from app.jobs.probe import CHANNEL, FORWARDED, PROBE
+from app.jobs.registry import registry_of
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -41,7 +42,7 @@ def unsigned() -> Finding:
 
     url = outbox.publisher().destination(PROBE)
     try:
-        answer = httpx.post(url, content=b"{}", timeout=5)
+        answer = httpx.post(url, content=b"{}", timeout=5, headers=own_test.mark())
     except httpx.HTTPError as error:
         return failure(
             f"nothing answers at {url} from here: {error or type(error).__name__}",
@@ -58,6 +59,27 @@ def unsigned() -> Finding:
         f"{url} answers {answer.status_code}, where this app would answer 401",
         fix="set BASE_URL to this app's own address: no redirect, no login and no other app before",
     )
+
+
+@own("endpoints", "signature")
+def endpoints() -> Finding:
+    """A process that is older than the code answers 404 to what the code enqueues."""
+    import httpx  # noqa: PLC0415 - likewise
+
+    publisher, configs = outbox.publisher(), list(registry_of(current_app))
+    unknown = []
+    with httpx.Client(timeout=5, headers=own_test.mark()) as client:
+        for config in configs:
+            answer = client.post(publisher.destination(config.endpoint), content=b"{}")
+            if answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+                unknown.append(config.type)
+    if unknown:
+        return failure(
+            f"the app at {current_app.config['BASE_URL']} does not know {', '.join(unknown)}: its"
+            " deliveries are answered 404",
+            fix="that process is older than the code: start it again",
+        )
+    return passed(f"the app there knows all {len(configs)} job types of this code")
 
 
 @own("probe", "qstash", "database", "base-url")

@@ -11,6 +11,10 @@ from app.jobs.doctor.finding import Finding, failure, passed, warning
 MIN_SECRET = 32
 #: Fewer different characters than this are hardly random.
 MIN_VARIETY = 10
+_NEW_KEY = (
+    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
+_RANDOM = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
@@ -41,24 +45,49 @@ def https() -> Finding:
     return passed("deliveries travel encrypted")
 
 
+@own("published-secrets", production=True)
+def published_secrets() -> Finding:
+    """What the source code has for development, everybody has."""
+    known = [name for name in current_app.config.get("PUBLISHED_SECRETS", ()) if _is_known(name)]
+    if known:
+        return failure(
+            f"{', '.join(known)}: development's, which the source code shows to everybody",
+            fix="set your own; the documentation of each says how one is made",
+        )
+    return passed("no secret is one that the source code shows")
+
+
+def _is_known(name: str) -> bool:
+    """Tell whether a secret, or one of several between commas, is development's."""
+    given = str(current_app.config.get(name) or "")
+    known = current_app.config.get("PUBLISHED_SECRETS", {}).get(name)
+    return known is not None and known in (given, *map(str.strip, given.split(",")))
+
+
 @own("secret-key", production=True)
 def secret_key() -> Finding:
     secret = str(current_app.config.get("SECRET_KEY") or "")
+    if _is_known("SECRET_KEY"):
+        return failure("SECRET_KEY is development's, which everybody knows", fix=_RANDOM)
     if len(secret) < MIN_SECRET or len(set(secret)) < MIN_VARIETY:
         return failure(
             "SECRET_KEY can be guessed",
-            fix='python -c "import secrets; print(secrets.token_urlsafe(32))"',
+            fix=_RANDOM,
         )
     return passed("SECRET_KEY is long and varied")
 
 
 @own("encryption-keys", production=True)
 def encryption_keys() -> Finding:
+    if _is_known("JOBS_ENCRYPTION_KEYS"):
+        return failure(
+            "JOBS_ENCRYPTION_KEYS has development's key: what is sealed, everybody can read",
+            fix=_NEW_KEY,
+        )
     if not current_app.config["JOBS_ENCRYPTION_KEYS"]:
         return warning(
             "JOBS_ENCRYPTION_KEYS is empty: no job type can seal a field",
-            fix='python -c "from cryptography.fernet import Fernet; '
-            'print(Fernet.generate_key().decode())"',
+            fix=_NEW_KEY,
         )
     return passed("there are keys to seal fields with")
 

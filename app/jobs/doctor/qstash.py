@@ -85,6 +85,11 @@ def clock() -> Finding:
 @own("schedules", "qstash")
 def schedules_differ() -> Finding:
     changes = schedules.plan()
+    if changes and _is_fresh_development():
+        return passed(
+            "none is installed yet, and development sweeps by itself; `flask jobs schedules sync`"
+            f" would create {len(changes)}"
+        )
     if changes:
         return warning(
             f"QStash's schedules differ from the code: {'; '.join(map(str, changes))}",
@@ -97,6 +102,13 @@ def schedules_differ() -> Finding:
             fix="resume them, or take them out of the code",
         )
     return passed("QStash's schedules are the code's")
+
+
+def _is_fresh_development() -> bool:
+    """Tell whether this is a developer's app for which nobody has asked for schedules so far."""
+    config = current_app.config
+    sweeps = config.get("APP_ENV") == "development" and config["JOBS_SWEEP_EVERY"]
+    return bool(sweeps) and not any(map(schedules.is_ours, schedules.installed()))
 
 
 @own("sweep", "qstash", production=True)

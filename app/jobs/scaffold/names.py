@@ -3,9 +3,9 @@
 import keyword
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from app.jobs.errors import ScaffoldRefused
+from app.jobs.nearest import hint
 from app.jobs.scaffold.kinds import KINDS, Kind
 from app.jobs.schemas import camel_case
 
@@ -76,8 +76,7 @@ def parse_field(given: str) -> Field:
     required = not kind.endswith("?")
     kind = kind.removesuffix("?")
     if kind not in KINDS:
-        near = ", ".join(get_close_matches(kind, KINDS) or KINDS)
-        raise ScaffoldRefused(f"--field {given!r}: unknown type {kind!r}; did you mean: {near}?")
+        raise ScaffoldRefused(f"--field {given!r}: unknown type {kind!r}; {hint(kind, KINDS)}")
     return Field(name, KINDS[kind], required)
 
 

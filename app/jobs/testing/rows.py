@@ -1,7 +1,6 @@
 """The recorded jobs, read apart from the test's own session: only what is committed counts."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from time import monotonic, sleep
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.db import db
 from app.jobs.models import JobExecution, Status
+from app.jobs.nearest import hint
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
 
@@ -70,5 +70,4 @@ def check_columns(names: Sequence[str]) -> None:
     known: list[Any] = [column.key for column in JobExecution.__table__.columns]
     for name in names:
         if name not in known:
-            near = ", ".join(get_close_matches(name, known)) or ", ".join(known)
-            raise TypeError(f"a job has no column {name!r}; did you mean: {near}?")
+            raise TypeError(f"a job has no column {name!r}; {hint(name, known)}")

@@ -120,7 +120,8 @@ class Router:
         check_host(request, self._bound_to)
         check_no_other_site(request, self._bound_to)
         if path.split("?", 1)[0] == "/healthz":
-            return {"status": "ok"}
+            whose = self._services.settings.instance
+            return {"status": "ok"} if whose is None else {"status": "ok", "instance": whose}
         self._authenticate(request)
         handler, call = self._find(request, path)
         return await handler(call)

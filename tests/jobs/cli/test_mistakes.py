@@ -27,6 +27,7 @@ ARGUMENTS = {
     "job_type": "sample",
     "payload": '{"action": "none"}',
     "schedule_id": "nightly",
+    "cron": "0 6 * * 1",
     "duration": "1m",
     "family": "samples",
     "name": "ci",

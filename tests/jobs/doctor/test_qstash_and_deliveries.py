@@ -11,6 +11,7 @@ from qstash import QStash
 from app.db import db
 from app.jobs.doctor import delivery
 from app.jobs.extension import _publisher
+from app.jobs.observers import Event, SignatureFailed, observe
 from app.jobs.probe import PROBE
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.doctor.conftest import Doctor
@@ -196,3 +197,40 @@ def _publish_to(app: Flask, url: str, *, token: str) -> None:
     app.extensions["jobs"].publisher.close()
     state = app.extensions["jobs"]
     app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+
+
+def test_fault_K19_A5_a_process_that_is_older_than_the_code_is_found(
+    doctor: Doctor, app: Flask, local: LocalQStash
+) -> None:
+    [name] = [rule.endpoint for rule in app.url_map.iter_rules() if rule.rule == "/api/jobs/email"]
+    app.view_functions[name] = lambda: ("nothing here", 404)
+    found = doctor("endpoints").findings["endpoints"]
+
+    assert found["level"] == "fail"
+    assert "does not know send-email:" in found["said"]
+    assert "older than the code" in found["fix"]
+
+
+def test_fault_A22_its_own_requests_are_neither_logged_nor_counted(
+    doctor: Doctor, app: Flask, local: LocalQStash, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed: list[Event] = []
+    observe(app, lambda event: failed.append(event) if isinstance(event, SignatureFailed) else None)
+    said = doctor("signature", "endpoints")
+
+    assert said.levels() == {"signature": "pass", "endpoints": "pass"}
+    assert failed == []
+    assert "Invalid QStash signature" not in caplog.text
+
+
+def test_fault_A22_a_development_without_schedules_is_no_warning(
+    doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
+) -> None:
+    app.config.update(APP_ENV="development", JOBS_SWEEP_EVERY=10.0)
+    fresh = doctor("schedules")
+    app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
+    console.schedule.delete("code.jobs-maintenance")
+
+    assert fresh.levels() == {"schedules": "pass"}
+    assert "flask jobs schedules sync" in fresh.findings["schedules"]["said"]
+    assert doctor("schedules").levels() == {"schedules": "warn"}

@@ -7,6 +7,7 @@ from flask import Blueprint, Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import create_engine
 
+from app.config import DEVELOPMENT
 from app.db import db
 from app.jobs import doctor as doctors
 from app.jobs import enqueue
@@ -112,8 +113,9 @@ def test_production_has_a_checklist_of_its_own(doctor: Doctor, app: Flask) -> No
 
     assert everyday < said.findings.keys()
     levels = said.levels()
-    for name in ("environment", "debug", "secret-key"):
-        assert levels[name] == ("pass" if name == "secret-key" else "fail")
+    # The last two, as these are development's.
+    for name in ("environment", "debug", "secret-key", "encryption-keys"):
+        assert levels[name] == "fail"
     assert (levels["rate-limits"], levels["backups"]) == ("warn", "warn")
 
 
@@ -205,3 +207,21 @@ def test_fault_R13_jobs_that_qstash_does_not_take_are_told(doctor: Doctor, app: 
     found = doctor("outbox").findings["outbox"]
     assert found["level"] == "fail"
     assert found["said"].startswith("1 jobs wait to be published, the first for 11")
+
+
+def test_fault_A22_secrets_that_the_source_code_shows_fail_the_checklist(
+    doctor: Doctor, app: Flask
+) -> None:
+    app.config.update(
+        SECRET_KEY=DEVELOPMENT["SECRET_KEY"],
+        JOBS_ENCRYPTION_KEYS=f"mine,{DEVELOPMENT['JOBS_ENCRYPTION_KEYS']}",
+        STRIPE_WEBHOOK_SECRET=DEVELOPMENT["STRIPE_WEBHOOK_SECRET"],
+        WEBHOOK_GITHUB_SECRET="my own",
+        WEBHOOK_RESEND_SECRET="",
+    )
+    said = doctor("secret-key", "encryption-keys", "published-secrets")
+
+    assert set(said.levels().values()) == {"fail"}
+    assert said.findings["published-secrets"]["said"].startswith(
+        "SECRET_KEY, JOBS_ENCRYPTION_KEYS, STRIPE_WEBHOOK_SECRET: "
+    )

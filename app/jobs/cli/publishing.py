@@ -1,0 +1,115 @@
+"""The options of `enqueue` and `schedule`, as the command line has them."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from app.jobs.cli.numbers import Id
+from app.jobs.registry import FlowControl
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in ISO-8601 with its zone, or in seconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            if value.isdecimal():
+                return datetime.fromtimestamp(int(value), UTC)
+            moment = datetime.fromisoformat(value)
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is no time; write it like 2026-12-24T18:00+01:00", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write it like {value}+01:00", param, ctx)
+        return moment
+
+
+class Header(click.ParamType[tuple[str, str]]):
+    name = "header"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, colon, content = value.partition(":")
+        if not colon:
+            self.fail(f"{value!r}: write it like 'X-Tenant: acme'", param, ctx)
+        return name.strip(), content.strip()
+
+
+class Flow(click.ParamType[FlowControl]):
+    """`KEY,rate=10,period=60,parallelism=2`, of which what is not needed is left out."""
+
+    name = "flow"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> FlowControl:
+        if isinstance(value, FlowControl):
+            return value
+        key, *rest = value.split(",")
+        limits = dict(part.partition("=")[::2] for part in rest)
+        known = {field.name for field in fields(FlowControl)} - {"key"}
+        for name, number in limits.items():
+            if name not in known or not number.isdecimal():
+                self.fail(
+                    f"{name}={number}: write it like emails,rate=10,period=60,parallelism=2",
+                    param,
+                    ctx,
+                )
+        return FlowControl(key=key, **{name: int(number) for name, number in limits.items()})
+
+
+_OPTIONS = (
+    click.option("--user-id", type=Id(), metavar="ID", help="Whom the job is for."),
+    click.option("--organization-id", type=Id(), metavar="ID", help="Likewise."),
+    click.option("--delay", help='When to deliver: seconds, or a duration such as "1m30s".'),
+    click.option("--retries", type=int, help="How often to try again after a failure."),
+    click.option(
+        "--retry-delay", metavar="EXPR", help='Milliseconds before a retry: "1000 * (1 + retried)".'
+    ),
+    click.option("--timeout", metavar="TIME", help="How long one execution may take."),
+    click.option("--callback", metavar="URL", help="Told of every attempt's answer."),
+    click.option("--failure-callback", metavar="URL", help="Told when QStash gives up."),
+    click.option(
+        "--header",
+        "headers",
+        type=Header(),
+        metavar="'NAME: VALUE'",
+        multiple=True,
+        help="Forwarded with the delivery (repeatable).",
+    ),
+    click.option("--queue", metavar="NAME", help="Deliver in the order of this queue."),
+    click.option(
+        "--flow-control",
+        type=Flow(),
+        metavar="KEY,rate=N",
+        help="Share a limit with all that have its KEY: rate, period (seconds), parallelism.",
+    ),
+    click.option(
+        "--label", multiple=True, metavar="NAME", help="To find it by at QStash (repeatable)."
+    ),
+)
+
+
+def publishing(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that `enqueue` and `schedules create` share."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those that were given, in the form that the Python call takes."""
+    found = {name: value for name, value in options.items() if value not in (None, ())}
+    for name in ("delay", "timeout"):
+        if found.get(name, "").isdecimal():
+            found[name] = int(found[name])
+    if "headers" in found:
+        found["headers"] = dict(found["headers"])
+    if "label" in found:
+        found["label"] = list(found["label"])
+    return found
