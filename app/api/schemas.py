@@ -6,11 +6,11 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
-from app.jobs.drafts import MAX_ID, MAX_KEY_LENGTH
+from app.jobs.drafts import MAX_KEY_LENGTH
+from app.jobs.ids import JobIdField, OwnerIdField, OwnerIdQueryField
 from app.jobs.options import seconds
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_ID = validate.Range(-MAX_ID, MAX_ID)
 _COUNT = validate.Range(1, 1_000_000)
 
 
@@ -67,8 +67,8 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
 
     type = Text(required=True, validate=validate.Length(1, 100))
     payload = fields.Dict(keys=fields.String(), required=True)
-    user_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
-    organization_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
+    user_id = OwnerIdField(allow_none=True)
+    organization_id = OwnerIdField(allow_none=True)
     idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
     delay = Duration()
     not_before = fields.AwareDateTime(format="iso", default_timezone=None)
@@ -85,7 +85,7 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
 class EnqueuedSchema(WireSchema[dict[str, Any]]):
     """What became of it; `statusUrl` may be handed to whom the job is for."""
 
-    job_id = fields.UUID(required=True)
+    job_id = JobIdField(required=True)
     existed = fields.Boolean(required=True)
     status_url = fields.Url(required=True)
 
@@ -101,8 +101,8 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     status = fields.String(validate=validate.OneOf([str(status) for status in Status]))
     job_type = Text(data_key="type", validate=validate.Length(1, 100))
     dead = fields.Boolean(truthy={"true"}, falsy={"false"})
-    user_id = fields.Integer(validate=_ID)
-    organization_id = fields.Integer(validate=_ID)
+    user_id = OwnerIdQueryField()
+    organization_id = OwnerIdQueryField()
     older_than = Duration()
     newer_than = Duration()
     error = Text(validate=validate.Length(1, 200))
@@ -122,7 +122,7 @@ class ProgressSchema(WireSchema[Any]):
 class SummarySchema(WireSchema[Any]):
     """A job in a list."""
 
-    job_id = fields.UUID(required=True)
+    job_id = JobIdField(required=True)
     type = fields.String(required=True)
     status = fields.String(
         required=True, validate=validate.OneOf([str(status) for status in Status])
@@ -130,8 +130,8 @@ class SummarySchema(WireSchema[Any]):
     final = fields.Boolean(required=True)
     error = fields.String(required=True, allow_none=True)
     attempts = fields.Integer(required=True)
-    user_id = fields.Integer(required=True, allow_none=True)
-    organization_id = fields.Integer(required=True, allow_none=True)
+    user_id = OwnerIdField(required=True, allow_none=True)
+    organization_id = OwnerIdField(required=True, allow_none=True)
     created_at = fields.DateTime(required=True)
     started_at = fields.DateTime(required=True, allow_none=True)
     completed_at = fields.DateTime(required=True, allow_none=True)
@@ -140,7 +140,7 @@ class SummarySchema(WireSchema[Any]):
 class JobSchema(WireSchema[Any]):
     """A job as who has its link sees it; with an API key also what is not required here."""
 
-    job_id = fields.UUID(required=True)
+    job_id = JobIdField(required=True)
     type = fields.String(required=True)
     status = fields.String(
         required=True, validate=validate.OneOf([str(status) for status in Status])
@@ -155,8 +155,8 @@ class JobSchema(WireSchema[Any]):
     completed_at = fields.DateTime(required=True, allow_none=True)
     links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     payload = fields.Raw()
-    user_id = fields.Integer(allow_none=True)
-    organization_id = fields.Integer(allow_none=True)
+    user_id = OwnerIdField(allow_none=True)
+    organization_id = OwnerIdField(allow_none=True)
     idempotency_key = fields.String(allow_none=True)
     message_id = fields.String(allow_none=True)
     schedule_id = fields.String(allow_none=True)

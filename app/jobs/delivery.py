@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 
 from app.jobs import jsonb, payloads
 from app.jobs.errors import InvalidDelivery
+from app.jobs.ids import OwnerId
 from app.jobs.leases import Claim
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope, EnvelopeSchema
@@ -29,8 +30,8 @@ class Delivery:
     job_id: str
     payload: Any
     envelope: dict[str, Any]
-    user_id: int | None
-    organization_id: int | None
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
     message_id: str | None
     schedule_id: str | None
     retried: int

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from app.jobs.errors import PublishError, PublishRefused, PublishUnavailable
+from app.jobs.ids import is_uuid
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -48,7 +50,9 @@ class Message:
 
     @property
     def deduplication_id(self) -> str:
-        return f"{self.job_id}-{self.generation}-{self.legs}-{self.reschedules}"
+        # An id of another producer's may have what QStash takes in no such id, and no header.
+        named = self.job_id if is_uuid(self.job_id) else sha256(self.job_id.encode()).hexdigest()
+        return f"{named}-{self.generation}-{self.legs}-{self.reschedules}"
 
 
 class Publisher:

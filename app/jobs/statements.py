@@ -7,6 +7,8 @@ and they are read more often than changed.
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.jobs.ids import OwnerIdColumn
+
 KEPT_ATTEMPTS = 20
 
 #: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
@@ -64,7 +66,7 @@ CLAIM = text(
               CASE WHEN set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
     """  # noqa: S608 - the only values in the text are this module's numbers
-)
+).columns(user_id=OwnerIdColumn, organization_id=OwnerIdColumn)
 
 LOOK = text(
     f"""

@@ -76,7 +76,7 @@ OLDEST_WAITING = text(
 FINAL = text(
     """
     SELECT job_id FROM job_executions
-     WHERE job_id = ANY(CAST(:job_ids AS uuid[]))
+     WHERE job_id = ANY(CAST(:job_ids AS text[]))
        AND (dead_at IS NOT NULL OR status IN ('completed', 'cancelled'))
     """
 )

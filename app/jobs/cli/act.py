@@ -11,11 +11,12 @@ from flask import json
 from app.jobs import actions, audit
 from app.jobs.actions import Action, Done
 from app.jobs.cli.filtering import filtered
+from app.jobs.cli.given_ids import JobId
 from app.jobs.cli.group import FAILED, as_json, confirm, jobs, yes
 from app.jobs.filters import Filter
 
 _OPTIONS = (
-    click.argument("job_ids", metavar="[ID]...", nargs=-1, type=click.UUID),
+    click.argument("job_ids", metavar="[ID]...", nargs=-1, type=JobId()),
     filtered,
     click.option("--all", "everything", is_flag=True, help="Without any condition."),
     click.option("--by", default=audit.current_account, help="Who does it, for the record."),
@@ -60,7 +61,6 @@ def delete_jobs(**options: Any) -> None:
 def _act(action: Action, act: Callable[..., Done], options: dict[str, Any]) -> None:
     """Preview, ask, act and say what was done; exit code 1 where a named job was not changed."""
     by, sure, machine = (options.pop(name) for name in ("by", "yes", "as_json"))
-    options["job_ids"] = tuple(map(str, options["job_ids"]))
     wanted = Filter(**options)
     if not sure and (action == "delete" or not wanted.job_ids):
         _ask(action, wanted)

@@ -9,6 +9,7 @@ import click
 
 from app.jobs import audit, show
 from app.jobs.audit import JobAudit
+from app.jobs.cli.given_ids import JobId
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 from app.jobs.hidden import hidden
 from app.jobs.models import JobExecution
@@ -28,10 +29,10 @@ Event = tuple[datetime, str]
 
 
 @jobs.command("show")
-@click.argument("job_id", metavar="ID", type=click.UUID)
+@click.argument("job_id", metavar="ID", type=JobId())
 @click.option("--traceback", is_flag=True, help="Also print where each failed attempt raised.")
 @as_json
-def show_job(job_id: Any, traceback: bool, as_json: bool) -> None:
+def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
     r"""Show one job: what happened to it and when, its attempts, payload and result.
 
     What is sealed, and what a payload calls a password, token or the like, is not shown.
@@ -41,7 +42,7 @@ def show_job(job_id: Any, traceback: bool, as_json: bool) -> None:
       flask jobs show 5f0c2e9a-2a77-4f0e-9d0c-0f8f3f0d8c11 --traceback
       flask jobs show 5f0c2e9a-2a77-4f0e-9d0c-0f8f3f0d8c11 --json | jq .attempts
     """
-    row = find_job(str(job_id))
+    row = find_job(job_id)
     actions = audit.entries_of(row.job_id)
     if as_json:
         print_json({**show.as_json(row), "audit": [_action_as_json(one) for one in actions]})

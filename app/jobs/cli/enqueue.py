@@ -10,9 +10,9 @@ from flask import json
 from sqlalchemy.exc import OperationalError
 
 from app.jobs import dispatcher, show
+from app.jobs.cli.given_ids import Id
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 from app.jobs.cli.job_type import JobType
-from app.jobs.cli.numbers import Id
 from app.jobs.errors import InvalidPayload, UnknownJobType
 from app.jobs.redaction import scrub
 from app.jobs.trial import run_handler

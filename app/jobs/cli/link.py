@@ -1,26 +1,25 @@
 """`flask jobs link`: a job's status, for somebody who has no terminal."""
 
-from typing import Any
-
 import click
 
 from app.jobs import status
 from app.jobs.cli.durations import Duration
+from app.jobs.cli.given_ids import JobId
 from app.jobs.cli.group import as_json, find_job, jobs, print_json
 
 
 @jobs.command("link")
-@click.argument("job_id", metavar="ID", type=click.UUID)
+@click.argument("job_id", metavar="ID", type=JobId())
 @click.option(
     "--expires-in", type=Duration(), default="1d", show_default=True, help="How long it is good."
 )
 @as_json
-def link_job(job_id: Any, expires_in: int, as_json: bool) -> None:
+def link_job(job_id: str, expires_in: int, as_json: bool) -> None:
     r"""Print a link to a job's status: whoever has it can look, until it expires.
 
     \b
     Example:
       curl "$(flask jobs link 5f0c… --expires-in 2h)"
     """
-    url = status.status_url(find_job(str(job_id)).job_id, expires_in=expires_in)
+    url = status.status_url(find_job(job_id).job_id, expires_in=expires_in)
     print_json({"url": url, "expires_in": expires_in}) if as_json else click.echo(url)

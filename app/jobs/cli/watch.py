@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from time import monotonic, sleep
-from typing import Any
 
 import click
 from flask import json
@@ -13,6 +12,7 @@ from flask import json
 from app.db import db
 from app.jobs import show, status
 from app.jobs.cli.bar import Bar, line_of
+from app.jobs.cli.given_ids import JobId
 from app.jobs.cli.group import FAILED, find_job, jobs
 from app.jobs.models import JobExecution, Status
 
@@ -23,12 +23,12 @@ Look = Callable[[JobExecution], None]
 
 
 @jobs.command("watch")
-@click.argument("job_id", metavar="ID", type=click.UUID)
+@click.argument("job_id", metavar="ID", type=JobId())
 @click.option(
     "--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds (exit code 1)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON at every change.")
-def watch_job(job_id: Any, timeout: float | None, as_json: bool) -> None:
+def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
     r"""Follow a job until it is final: exit code 0 if it completed, otherwise 1.
 
     On a terminal it is one line that is drawn anew; elsewhere a line at every change.
@@ -41,7 +41,7 @@ def watch_job(job_id: Any, timeout: float | None, as_json: bool) -> None:
     look = _looker(as_json=as_json)
     row = None
     try:
-        for row in _seen(str(job_id), timeout):
+        for row in _seen(job_id, timeout):
             look(row)
     finally:
         if row is not None and _is_bar(as_json=as_json):
