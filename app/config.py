@@ -77,6 +77,7 @@ _NAMESPACE = Regexp(
     r"[A-Za-z0-9_-]{0,40}$", error="may have only letters, digits, '-' and '_', 40 at most."
 )
 _NOT_EMPTY = Length(min=1, error="is empty.")
+_ID_TYPE = OneOf(("integer", "text", "uuid"), error=_ONE_OF)
 
 
 class ConfigError(click.ClickException):
@@ -201,6 +202,7 @@ def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "JOBS_MAX_LEGS": env.int("JOBS_MAX_LEGS", 1000, validate=Range(min=1)),
         "JOBS_SIGNATURE_LEEWAY": env.float("JOBS_SIGNATURE_LEEWAY", 5.0, validate=Range(min=0)),
         "JOBS_SWEEP_EVERY": env.float("JOBS_SWEEP_EVERY", sweep_every, validate=Range(min=0)),
+        "JOBS_ID_TYPE": env.str("JOBS_ID_TYPE", "integer", validate=_ID_TYPE),
         "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, are_keys),
     }
 

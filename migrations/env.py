@@ -11,6 +11,8 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from app.jobs import adoption, owner_columns
+
 # Any number, the same for everybody: two starts that migrate at once take turns.
 LOCK = 7_203_114
 POLL_SECONDS = 0.2
@@ -48,11 +50,25 @@ def run_offline() -> None:
 
 def run_online() -> None:
     with db.engine.connect() as connection, turn(connection):
+        refuse_what_does_not_fit(connection)
         connection.execute(SET_LOCK_TIMEOUT)
         connection.commit()
         context.configure(connection=connection, **options)
-        with context.begin_transaction(), patience():
-            context.run_migrations()
+        with patience():
+            with context.begin_transaction():
+                context.run_migrations()
+            connection.execute(SET_LOCK_TIMEOUT)
+            owner_columns.follow(connection)
+            connection.commit()
+
+
+def refuse_what_does_not_fit(connection: Connection) -> None:
+    """Say what stands against an upgrade of the database as it is, before anything is changed."""
+    found = [*adoption.problems(connection), *owner_columns.problems(connection)]
+    connection.rollback()
+    if found:
+        said = "".join(f"\n  {problem}" for problem in found)
+        raise SystemExit(f"Error: nothing was changed, as the database cannot be upgraded:{said}")
 
 
 @contextmanager

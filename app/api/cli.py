@@ -8,8 +8,10 @@ import click
 from app.api import keys
 from app.api.models import ApiKey
 from app.jobs.cli.durations import Duration
+from app.jobs.cli.given_ids import Id
 from app.jobs.cli.group import JobsGroup, Refused, as_json, confirm, jobs, print_json, yes
 from app.jobs.cli.job_type import JobType
+from app.jobs.ids import OwnerId
 from app.jobs.nearest import hint
 from app.jobs.show import age, table
 
@@ -43,7 +45,7 @@ class ScopeName(click.ParamType[str]):
 )
 @click.option(
     "--organization-id",
-    type=click.IntRange(-(2**63), 2**63 - 1),
+    type=Id(),
     metavar="ID",
     help="See and make only this organization's jobs.",
 )
@@ -107,7 +109,7 @@ def revoke(prefix: str, yes: bool) -> None:
     click.echo(f"revoked: {prefix}")
 
 
-def _check(name: str, scopes: tuple[str, ...], organization: int | None, types: Any) -> None:
+def _check(name: str, scopes: tuple[str, ...], organization: OwnerId | None, types: Any) -> None:
     if not name.isprintable() or not 0 < len(name) <= ApiKey.name.type.length:
         raise Refused("NAME: must be a line of 1 to 100 characters")
     if types and "enqueue" not in scopes:

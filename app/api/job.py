@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
@@ -18,7 +17,7 @@ from app.jobs.actions import Done
 from app.jobs.filters import Filter
 from app.jobs.transactions import explained
 
-bp = Blueprint("job_actions", __name__, url_prefix="/api/jobs/<uuid:job_id>")
+bp = Blueprint("job_actions", __name__, url_prefix="/api/jobs/<job_id:job_id>")
 
 _PROBLEMS = (401, 403, 404, 409, 429, 503)
 
@@ -41,8 +40,8 @@ def seen_by_key(job_id: str) -> dict[str, Any] | None:
         problems=_PROBLEMS,
     )
 )
-def retry(job_id: UUID) -> ResponseReturnValue:
-    return _act(str(job_id), actions.retry, "failed and cancelled jobs can be retried")
+def retry(job_id: str) -> ResponseReturnValue:
+    return _act(job_id, actions.retry, "failed and cancelled jobs can be retried")
 
 
 @bp.post("/cancel")
@@ -54,8 +53,8 @@ def retry(job_id: UUID) -> ResponseReturnValue:
         problems=_PROBLEMS,
     )
 )
-def cancel(job_id: UUID) -> ResponseReturnValue:
-    return _act(str(job_id), actions.cancel, "jobs that have not ended can be cancelled")
+def cancel(job_id: str) -> ResponseReturnValue:
+    return _act(job_id, actions.cancel, "jobs that have not ended can be cancelled")
 
 
 @bp.delete("")
@@ -67,8 +66,8 @@ def cancel(job_id: UUID) -> ResponseReturnValue:
         problems=_PROBLEMS,
     )
 )
-def delete(job_id: UUID) -> ResponseReturnValue:
-    _done(str(job_id), authorise("manage"), actions.delete, "jobs that have ended can be deleted")
+def delete(job_id: str) -> ResponseReturnValue:
+    _done(job_id, authorise("manage"), actions.delete, "jobs that have ended can be deleted")
     return "", HTTPStatus.NO_CONTENT
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import Connection, Table, func, or_, select, update
 
 from app.api.models import ApiKey
+from app.jobs.ids import OwnerId
 from app.jobs.transactions import in_transaction
 
 Scope = Literal["read", "enqueue", "manage"]
@@ -34,7 +35,7 @@ class Key:
     prefix: str
     name: str
     scopes: tuple[str, ...]
-    organization_id: int | None
+    organization_id: OwnerId | None
     job_types: tuple[str, ...] | None
 
     @property
@@ -47,7 +48,7 @@ def create(
     name: str,
     scopes: tuple[str, ...],
     *,
-    organization_id: int | None = None,
+    organization_id: OwnerId | None = None,
     job_types: tuple[str, ...] | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[str, ApiKey]:

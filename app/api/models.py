@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.jobs.ids import OwnerId, OwnerIdColumn
 
 _TIMESTAMP = DateTime(timezone=True)
 
@@ -29,7 +30,7 @@ class ApiKey(Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(100))
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String(20)))
-    organization_id: Mapped[int | None] = mapped_column(BigInteger)
+    organization_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
     job_types: Mapped[list[str] | None] = mapped_column(ARRAY(String(100)))
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
     last_used_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)

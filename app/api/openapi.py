@@ -16,6 +16,7 @@ from app.api.documented import Operation
 from app.api.elsewhere import ELSEWHERE
 from app.api.schemas import EnqueueSchema, ProblemSchema
 from app.jobs import PayloadSchema
+from app.jobs.ids import MAX_LENGTH, MAX_NUMBER, JobIdField, OwnerIdField, id_type
 from app.jobs.registry import registry_of
 from app.jobs.schemas import camel_case
 
@@ -30,6 +31,11 @@ _DESCRIPTION = (
     "`flask jobs apikey create` and sent as `Authorization: Bearer …`. Errors are problem "
     "documents (RFC 9457)."
 )
+_OWNER_IDS: dict[str, dict[str, Any]] = {
+    "integer": {"type": "integer", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
+    "text": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+    "uuid": {"type": "string", "format": "uuid"},
+}
 _SECURITY: dict[str, dict[str, Any]] = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "A key of `flask jobs apikey`."},
     "adminToken": {"type": "http", "scheme": "bearer", "description": "ADMIN_TOKEN."},
@@ -50,14 +56,17 @@ def document() -> ResponseReturnValue:
 
 def build(app: Flask) -> dict[str, Any]:
     """Describe every view that is `documented`, or named in `elsewhere`."""
+    plugin = MarshmallowPlugin(schema_name_resolver=_name)
     spec = APISpec(
         title=f"{app.config['APP_NAME']} jobs",
         version=VERSION,
         openapi_version="3.1.0",
-        plugins=[MarshmallowPlugin(schema_name_resolver=_name)],
+        plugins=[plugin],
         info={"description": _DESCRIPTION},
         servers=[{"url": app.config["BASE_URL"]}],
     )
+    assert plugin.converter is not None  # noqa: S101 - the spec gave it one
+    plugin.converter.add_attribute_function(_id)  # type: ignore[no-untyped-call]  # apispec's
     for name, scheme in _SECURITY.items():
         spec.components.security_scheme(name, scheme)
     _add_enqueue(spec, app)
@@ -73,6 +82,16 @@ def _name(schema: Schema | type[Schema]) -> str:
     made = schema if isinstance(schema, type) else type(schema)
     name = made.__name__.removesuffix("Schema")
     return f"{name}Payload" if issubclass(made, PayloadSchema) else name
+
+
+def _id(_: Any, field: Any, **__: Any) -> dict[str, Any]:
+    """Describe an id: a job's, or an owner's as JOBS_ID_TYPE has it."""
+    if isinstance(field, JobIdField):
+        return {"minLength": 1, "maxLength": MAX_LENGTH}
+    if not isinstance(field, OwnerIdField):
+        return {}
+    said = dict(_OWNER_IDS[id_type()])
+    return said | {"type": [said["type"], "null"]} if field.allow_none else said
 
 
 def _add_enqueue(spec: APISpec, app: Flask) -> None:
@@ -116,7 +135,7 @@ def _add(spec: APISpec, rule: Rule, operation: Operation) -> None:
 
 def _parameters(rule: Rule, operation: Operation) -> Iterator[dict[str, Any]]:
     for kind, name in _PARAMETER.findall(rule.rule):
-        limit: dict[str, Any] = {"format": "uuid"} if kind == "uuid" else {"minLength": 1}
+        limit = {"minLength": 1} | ({"maxLength": MAX_LENGTH} if kind == "job_id" else {})
         schema = {"type": "string"} | limit
         yield {"in": "path", "name": camel_case(name), "required": True, "schema": schema}
     for name, said in operation.headers.items():

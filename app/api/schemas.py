@@ -6,7 +6,8 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
-from app.jobs.drafts import MAX_ID, MAX_KEY_LENGTH
+from app.jobs.drafts import MAX_KEY_LENGTH
+from app.jobs.ids import JobIdField, OwnerIdField, OwnerIdQueryField
 from app.jobs.options import (
     LONGEST_NAME,
     LONGEST_PERIOD,
@@ -17,7 +18,6 @@ from app.jobs.options import (
 from app.jobs.retry_delay import LONGEST as LONGEST_EXPRESSION
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_ID = validate.Range(-MAX_ID, MAX_ID)
 #: Seconds: more is beyond the calendar, forwards or backwards.
 LONGEST_SPAN = 1000 * 365 * 24 * 60 * 60
 #: Characters that a caller's own name of a queue or flow-control key may have: its organization
@@ -100,8 +100,8 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
 
     type = Text(required=True, validate=validate.Length(1, 100))
     payload = fields.Dict(keys=fields.String(), required=True)
-    user_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
-    organization_id = fields.Integer(strict=True, allow_none=True, validate=_ID)
+    user_id = OwnerIdField(allow_none=True)
+    organization_id = OwnerIdField(allow_none=True)
     idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
     delay = Duration()
     not_before = Moment()
@@ -122,7 +122,7 @@ class EnqueuedSchema(WireSchema[dict[str, Any]]):
     used the idempotency key first.
     """
 
-    job_id = fields.UUID(required=True)
+    job_id = JobIdField(required=True)
     existed = fields.Boolean(required=True)
     status_url = fields.Url(required=True, allow_none=True)
 
@@ -138,8 +138,8 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     status = fields.String(validate=validate.OneOf([str(status) for status in Status]))
     job_type = Text(data_key="type", validate=validate.Length(1, 100))
     dead = fields.Boolean(truthy={"true"}, falsy={"false"})
-    user_id = fields.Integer(validate=_ID)
-    organization_id = fields.Integer(validate=_ID)
+    user_id = OwnerIdQueryField()
+    organization_id = OwnerIdQueryField()
     older_than = Duration()
     newer_than = Duration()
     error = Text(validate=validate.Length(1, 200))
@@ -159,7 +159,7 @@ class ProgressSchema(WireSchema[Any]):
 class SummarySchema(WireSchema[Any]):
     """A job in a list."""
 
-    job_id = fields.UUID(required=True)
+    job_id = JobIdField(required=True)
     type = fields.String(required=True)
     status = fields.String(
         required=True, validate=validate.OneOf([str(status) for status in Status])
@@ -167,8 +167,8 @@ class SummarySchema(WireSchema[Any]):
     final = fields.Boolean(required=True)
     error = fields.String(required=True, allow_none=True)
     attempts = fields.Integer(required=True)
-    user_id = fields.Integer(required=True, allow_none=True)
-    organization_id = fields.Integer(required=True, allow_none=True)
+    user_id = OwnerIdField(required=True, allow_none=True)
+    organization_id = OwnerIdField(required=True, allow_none=True)
     created_at = fields.DateTime(required=True)
     started_at = fields.DateTime(required=True, allow_none=True)
     completed_at = fields.DateTime(required=True, allow_none=True)
@@ -177,7 +177,7 @@ class SummarySchema(WireSchema[Any]):
 class JobSchema(WireSchema[Any]):
     """A job as who has its link sees it; with an API key also what is not required here."""
 
-    job_id = fields.UUID(required=True)
+    job_id = JobIdField(required=True)
     type = fields.String(required=True)
     status = fields.String(
         required=True, validate=validate.OneOf([str(status) for status in Status])
@@ -192,8 +192,8 @@ class JobSchema(WireSchema[Any]):
     completed_at = fields.DateTime(required=True, allow_none=True)
     links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     payload = fields.Raw()
-    user_id = fields.Integer(allow_none=True)
-    organization_id = fields.Integer(allow_none=True)
+    user_id = OwnerIdField(allow_none=True)
+    organization_id = OwnerIdField(allow_none=True)
     idempotency_key = fields.String(allow_none=True)
     message_id = fields.String(allow_none=True)
     schedule_id = fields.String(allow_none=True)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, or_, select
 
 from app.artifacts import spooling
 from app.artifacts.models import Artifact
-from app.artifacts.names import parse_key
+from app.artifacts.names import parse_key, stand_in
 from app.artifacts.removal import remove_after_commit
 from app.artifacts.stores import Stray, current_store
 from app.db import db
@@ -106,13 +106,16 @@ def _unneeded(strays: Sequence[Stray]) -> Iterator[Stray]:
 
 
 def _alive(job_ids: set[str]) -> set[str]:
-    """Return those of the jobs that may run, or run on."""
+    """Return those of the jobs, by `stand_in`, that may run, or run on."""
     final = or_(
         JobExecution.status.in_([Status.COMPLETED, Status.CANCELLED]),
         JobExecution.dead_at.is_not(None),
     )
-    alive = select(JobExecution.job_id).where(JobExecution.job_id.in_(job_ids), ~final)
-    return set(db.session.scalars(alive))
+    # One that is no UUID cannot be looked up by what stands for it; of such, few are not final.
+    foreign = JobExecution.job_id.not_like("________-____-____-____-____________")
+    is_meant = or_(JobExecution.job_id.in_(job_ids), foreign)
+    alive = db.session.scalars(select(JobExecution.job_id).where(is_meant, ~final))
+    return {stand_in(job_id) for job_id in alive} & job_ids
 
 
 def _chunks(strays: Iterable[Stray]) -> Iterator[list[Stray]]:

@@ -13,8 +13,10 @@ from app.artifacts.links import link
 from app.artifacts.models import Artifact
 from app.db import db
 from app.jobs import show
+from app.jobs.cli.given_ids import Id
 from app.jobs.cli.group import JobsGroup, Refused, as_json, print_json
 from app.jobs.cli.job_id import JobId
+from app.jobs.ids import OwnerId
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
 _KB = 1000
@@ -33,10 +35,12 @@ artifacts = ArtifactsGroup("artifacts", help="Look at the files that jobs made; 
 
 @artifacts.command("list")
 @click.option("--job", "job_id", type=JobId(), help="Only the files of one job.")
-@click.option("--organization", type=int, help="Only the files of one organization.")
+@click.option("--organization", type=Id(), metavar="ID", help="Only the files of one organization.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
-def list_artifacts(job_id: Any, organization: int | None, limit: int, as_json: bool) -> None:
+def list_artifacts(
+    job_id: str | None, organization: OwnerId | None, limit: int, as_json: bool
+) -> None:
     r"""List files, newest first.
 
     \b
@@ -46,7 +50,7 @@ def list_artifacts(job_id: Any, organization: int | None, limit: int, as_json: b
     """
     chosen = select(Artifact).order_by(Artifact.created_at.desc()).limit(limit)
     if job_id is not None:
-        chosen = chosen.where(Artifact.job_id == str(job_id))
+        chosen = chosen.where(Artifact.job_id == job_id)
     if organization is not None:
         chosen = chosen.where(Artifact.organization_id == organization)
     rows = db.session.scalars(chosen).all()

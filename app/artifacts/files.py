@@ -15,6 +15,7 @@ from app.artifacts.stores import current_store
 from app.artifacts.writer import About, ArtifactFile
 from app.db import db
 from app.jobs import Job
+from app.jobs.ids import OwnerId
 
 PIECE = 1024 * 1024
 
@@ -24,8 +25,8 @@ def create(
     *,
     media_type: str,
     job: Job | None = None,
-    user_id: int | None = None,
-    organization_id: int | None = None,
+    user_id: OwnerId | None = None,
+    organization_id: OwnerId | None = None,
     expires_in: timedelta | None = None,
 ) -> ArtifactFile:
     """Return a stream for a new file; open it with `with`.

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, DateTime, Index, String, Text, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.jobs.ids import MAX_LENGTH, OwnerId, OwnerIdColumn
 
 _TIMESTAMP = DateTime(timezone=True)
 
@@ -33,9 +34,9 @@ class Artifact(Base):
     media_type: Mapped[str] = mapped_column(String(100))
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
-    organization_id: Mapped[int | None] = mapped_column(BigInteger)
-    user_id: Mapped[int | None] = mapped_column(BigInteger)
-    job_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    organization_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
+    user_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
+    job_id: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
 

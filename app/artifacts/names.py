@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 from unicodedata import category
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from app.artifacts.errors import InvalidArtifact
+from app.jobs.ids import is_uuid
 
 MAX_NAME = 255
 MAX_MEDIA_TYPE = 100
@@ -20,7 +21,8 @@ _KEY = re.compile(rf"[0-9a-f]{{2}}/(?P<artifact>{_UUID})\.(?P<job>{_UUID}|none)"
 class Key:
     """Where a store keeps a file, as `artifacts.key` has it.
 
-    It names the job, so that what a crash left behind tells whether somebody may still need it.
+    It names the job, so that what a crash left behind tells whether somebody may still need it: by
+    its id, or by `stand_in` of one that is no UUID and might be no name of a file.
     """
 
     artifact_id: str
@@ -31,7 +33,13 @@ class Key:
 
 
 def new_key(job_id: str | None) -> Key:
-    return Key(str(uuid4()), None if job_id is None else str(UUID(job_id)))
+    return Key(str(uuid4()), None if job_id is None else stand_in(job_id))
+
+
+def stand_in(job_id: str) -> str:
+    """Return the UUID by which a key names a job: its own, or one made of its id."""
+    is_plain = is_uuid(job_id) and job_id == job_id.lower()
+    return job_id if is_plain else str(uuid5(NAMESPACE_URL, f"job:{job_id}"))
 
 
 def parse_key(text: str) -> Key | None:

@@ -13,6 +13,7 @@ from app.artifacts.names import parse_key
 from app.artifacts.removal import remove_after_commit
 from app.artifacts.stores.base import Store, Upload
 from app.db import db
+from app.jobs.ids import OwnerId
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -29,8 +30,8 @@ class About:
     name: str
     media_type: str
     expires_at: datetime
-    organization_id: int | None = None
-    user_id: int | None = None
+    organization_id: OwnerId | None = None
+    user_id: OwnerId | None = None
     job_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:

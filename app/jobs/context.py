@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from app.jobs.ids import OwnerId
+
 Beat = Callable[[dict[str, Any] | None], None]
 
 
@@ -22,7 +24,7 @@ class Job:
     """One attempt at a job.
 
     Attributes:
-        id: The job's UUID, the same over all its attempts.
+        id: The same over all its attempts: a UUID, unless another producer gave it.
         attempt: 1 for the first execution, counted over all retries.
         generation: How many times a person retried the job by hand.
         leg: 1 for the first delivery's part of the work, one more for each `Continue`.
@@ -39,8 +41,8 @@ class Job:
     state: dict[str, Any] | None = None
     message_id: str | None = None
     schedule_id: str | None = None
-    user_id: int | None = None
-    organization_id: int | None = None
+    user_id: OwnerId | None = None
+    organization_id: OwnerId | None = None
     beat: Beat = field(default=_no_beat, repr=False, compare=False)
     look: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)
     look_again: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from app.jobs import jsonb, memory, payloads
 from app.jobs.errors import DatabaseUnavailable, DeliveryError, InvalidDelivery
+from app.jobs.ids import OwnerId
 from app.jobs.leases import Claim
 from app.jobs.memory import Token
 from app.jobs.registry import JobConfig
@@ -44,8 +45,8 @@ class Delivery:
     job_id: str
     payload: Any
     envelope: dict[str, Any]
-    user_id: int | None
-    organization_id: int | None
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
     message_id: str | None
     schedule_id: str | None
     retried: int

@@ -16,6 +16,7 @@ from app.jobs import cron as crons
 from app.jobs import executions, jsonb, outbox
 from app.jobs.drafts import Draft, Owner, check_size, draft, draft_many, envelope
 from app.jobs.errors import DatabaseUnavailable, InvalidOption
+from app.jobs.ids import OwnerId
 from app.jobs.observers import Enqueueing, observed
 from app.jobs.options import Options, normalise
 from app.jobs.registry import get_job_config
@@ -45,8 +46,8 @@ def enqueue(
     job_type: str,
     payload: Any,
     *,
-    user_id: int | None = None,
-    organization_id: int | None = None,
+    user_id: OwnerId | None = None,
+    organization_id: OwnerId | None = None,
     idempotency_key: str | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
@@ -61,7 +62,7 @@ def enqueue(
     Args:
         job_type: A registered name such as "send-email".
         payload: Camel-case JSON as a mapping, or the payload's dataclass.
-        user_id: Whom the job is for.
+        user_id: Whom the job is for; of the kind that JOBS_ID_TYPE says.
         organization_id: Likewise; also the scope of `idempotency_key`.
         idempotency_key: With a key that this type and organization already used, nothing happens
             and the first job's id is returned, with `existed` true.
@@ -99,8 +100,8 @@ def enqueue_many(
     job_type: str,
     payloads: Iterable[Any],
     *,
-    user_id: int | None = None,
-    organization_id: int | None = None,
+    user_id: OwnerId | None = None,
+    organization_id: OwnerId | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
 ) -> list[str]:
@@ -129,8 +130,8 @@ def schedule(
     *,
     schedule_id: str | None = None,
     timezone: str | None = None,
-    user_id: int | None = None,
-    organization_id: int | None = None,
+    user_id: OwnerId | None = None,
+    organization_id: OwnerId | None = None,
     **options: Unpack[Options],
 ) -> str:
     """Have QStash enqueue a job again and again; return the schedule's id.

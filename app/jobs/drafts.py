@@ -9,30 +9,29 @@ from uuid import uuid4
 from flask import current_app
 
 from app.jobs import jsonb, payloads, request_id, sealing, versions
-from app.jobs.errors import InvalidOption, InvalidPayload, quoted
+from app.jobs.errors import InvalidOption, InvalidPayload
+from app.jobs.ids import OwnerId, check_owner_id
 from app.jobs.observers import Written, tell
 from app.jobs.options import available_at
 from app.jobs.publisher import Message
 from app.jobs.registry import JobConfig
 
 MAX_KEY_LENGTH = 255
-MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """What a job's metadata says beside its time."""
 
-    user_id: int | None = None
-    organization_id: int | None = None
+    user_id: OwnerId | None = None
+    organization_id: OwnerId | None = None
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("user_id", "organization_id"):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or abs(value) > MAX_ID):
-                said = f"{quoted(value)} is not a whole number of 64 bits"
-                raise InvalidOption(f"{name}: {said}")
+            if value is not None:
+                object.__setattr__(self, name, check_owner_id(name, value))
         key = self.idempotency_key
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
             raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")

@@ -35,9 +35,7 @@ _INSERT_MANY = text(
                                 max_retries, options, available_at)
     SELECT job_id, job_type, payload, user_id, organization_id, queue,
            max_retries, options, available_at
-      FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (
-               job_id uuid, job_type text, payload jsonb, user_id bigint, organization_id bigint,
-               queue text, max_retries int, options jsonb, available_at timestamptz)
+      FROM jsonb_populate_recordset(CAST(NULL AS job_executions), CAST(:rows AS jsonb))
     ON CONFLICT (job_id) DO NOTHING
     """
 )
@@ -47,7 +45,7 @@ _NOTE_PUBLISHED = text(
     UPDATE job_executions AS job
        SET message_id = coalesce(job.message_id, noted.message_id), published_at = now(),
            updated_at = now()
-      FROM unnest(CAST(:job_ids AS uuid[]), CAST(:message_ids AS text[]),
+      FROM unnest(CAST(:job_ids AS text[]), CAST(:message_ids AS text[]),
                   CAST(:generations AS int[]), CAST(:legs AS int[]), CAST(:reschedules AS int[]))
            AS noted (job_id, message_id, generation, legs, reschedules)
      WHERE job.job_id = noted.job_id AND job.generation = noted.generation
@@ -66,7 +64,7 @@ _REFUSE = text(
 
 # What is enqueued here has its retries and its time limit in `options`; nobody else writes there.
 _MADE_HERE = select(_table.c.options != {}).where(_table.c.job_id == bindparam("job_id"))
-_EXISTING = text("SELECT job_id FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS uuid[]))")
+_EXISTING = text("SELECT job_id FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS text[]))")
 
 _QUEUED = (
     select(_table.c.id, _table.c.job_id, _table.c.job_type, _table.c.status, _table.c.payload)

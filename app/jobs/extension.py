@@ -19,6 +19,7 @@ from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
 from app.jobs.figures import UNWATCHED
+from app.jobs.ids import ID_TYPES, JobIdConverter
 from app.jobs.observers import Observer
 from app.jobs.periodic import periodic
 from app.jobs.publisher import Publisher
@@ -43,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_SIGNATURE_LEEWAY": 5.0,
     "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
+    "JOBS_ID_TYPE": "integer",
     "JOBS_CALLBACK_ALLOW": "",
     "JOBS_HEALTH_FAILURE_RATE": 0.05,
     "JOBS_HEALTH_UNHEALTHY_RATE": 0.5,
@@ -94,6 +96,7 @@ class Jobs:
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
             JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
+            JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
@@ -117,8 +120,11 @@ class Jobs:
         missing = [key for key in REQUIRED if not app.config.get(key)]
         if missing:
             raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
+        if app.config["JOBS_ID_TYPE"] not in ID_TYPES:
+            raise JobsNotInitialised(f"JOBS_ID_TYPE must be one of: {', '.join(ID_TYPES)}")
         app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
         _refuse_other_letters(app.config)
+        app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
             JobRegistry(), _publisher(app.config), _background(app), families
         )

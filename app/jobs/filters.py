@@ -7,6 +7,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Table
 
 from app.jobs.errors import ActionRefused
+from app.jobs.ids import OwnerId
 from app.jobs.models import JobExecution, Status
 
 _table = cast("Table", JobExecution.__table__)
@@ -35,8 +36,8 @@ class Filter:
     dead: bool | None = None
     older_than: float | None = None
     newer_than: float | None = None
-    user_id: int | None = None
-    organization_id: int | None = None
+    user_id: OwnerId | None = None
+    organization_id: OwnerId | None = None
     message_id: str | None = None
     schedule_id: str | None = None
     error: str | None = None

@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from app.jobs import jsonb, statements
+from app.jobs.ids import OwnerId
 from app.jobs.memory import Token
 from app.jobs.models import Status
 from app.jobs.outcome import Cancelled, Completed, Continued, Failed, Rescheduled
@@ -60,8 +61,8 @@ class Lease:
     state: dict[str, Any] | None
     reschedules: int
     max_retries: int
-    user_id: int | None
-    organization_id: int | None
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
     waited: float
     timeout: float
     attempt: int

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, DateTime, Index, String, Uuid, func, text
+from sqlalchemy import Connection, DateTime, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -39,7 +39,7 @@ class DeletedJob(Base):
     __tablename__ = "deleted_jobs"
     __table_args__ = (Index("idx_deleted_jobs_deleted_at", "deleted_at"),)
 
-    job_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     deleted_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
 
 
@@ -50,17 +50,17 @@ class SpentToken(Base):
     __table_args__ = (Index("idx_spent_tokens_expires_at", "expires_at"),)
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    job_id: Mapped[str] = mapped_column(Uuid(as_uuid=False))
+    job_id: Mapped[str] = mapped_column(String(255))
     expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
 
 
-_DELETED = text("SELECT job_id FROM deleted_jobs WHERE job_id = ANY(CAST(:job_ids AS uuid[]))")
+_DELETED = text("SELECT job_id FROM deleted_jobs WHERE job_id = ANY(CAST(:job_ids AS text[]))")
 
 # DO UPDATE, which changes nothing: it waits for a rival's commit and returns the rival's job.
 _SPEND = text(
     """
     INSERT INTO spent_tokens AS spent (digest, job_id, expires_at)
-    VALUES (:digest, CAST(:job_id AS uuid), :expires_at)
+    VALUES (:digest, :job_id, :expires_at)
     ON CONFLICT (digest) DO UPDATE SET job_id = spent.job_id
     RETURNING job_id
     """

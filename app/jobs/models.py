@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import Base
+from app.jobs.ids import MAX_LENGTH, OwnerId, OwnerIdColumn
 
 
 class Status(StrEnum):
@@ -147,15 +148,15 @@ class JobExecution(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    job_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), unique=True)
+    job_id: Mapped[str] = mapped_column(String(MAX_LENGTH), unique=True)
     job_type: Mapped[str] = mapped_column(String(100))
-    status: Mapped[str] = mapped_column(String(20), server_default="pending")
+    status: Mapped[str] = mapped_column(String(50), server_default="pending")
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     error: Mapped[str | None] = mapped_column(Text)
     retry_count: Mapped[int] = mapped_column(server_default="0")
-    user_id: Mapped[int | None] = mapped_column(BigInteger)
-    organization_id: Mapped[int | None] = mapped_column(BigInteger)
+    user_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
+    organization_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
     started_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     completed_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from app.jobs import destinations
 from app.jobs.errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
+from app.jobs.ids import is_uuid
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -61,7 +62,9 @@ class Message:
 
     @property
     def deduplication_id(self) -> str:
-        return f"{self.job_id}-{self.generation}-{self.legs}-{self.reschedules}"
+        # An id of another producer's may have what QStash takes in no such id, and no header.
+        named = self.job_id if is_uuid(self.job_id) else sha256(self.job_id.encode()).hexdigest()
+        return f"{named}-{self.generation}-{self.legs}-{self.reschedules}"
 
 
 class Publisher:

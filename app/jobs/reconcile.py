@@ -52,7 +52,7 @@ _WAITING = text(
 _COMPLETED = text(
     """
     SELECT job_id FROM job_executions
-     WHERE job_id = ANY(CAST(:job_ids AS uuid[])) AND status = 'completed'
+     WHERE job_id = ANY(CAST(:job_ids AS text[])) AND status = 'completed'
     """
 )
 

@@ -36,7 +36,7 @@ _OUTCOME = text(
     SELECT count(*) FILTER (WHERE published_at IS NOT NULL),
            count(*) FILTER (WHERE published_at IS NULL AND dead_at IS NOT NULL),
            count(*) FILTER (WHERE published_at IS NULL AND status = 'pending')
-      FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS uuid[]))
+      FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS text[]))
     """
 )
 

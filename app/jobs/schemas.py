@@ -13,10 +13,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
-T = TypeVar("T")
+from app.jobs.ids import JobIdField, OwnerId, OwnerIdField
 
-# What the table's columns hold.
-_BIGINT = validate.Range(-(2**63), 2**63 - 1)
+T = TypeVar("T")
 
 
 def camel_case(name: str) -> str:
@@ -60,8 +59,8 @@ class PayloadSchema(WireSchema[T]):
 class Metadata:
     """Who a job belongs to and where it comes from."""
 
-    user_id: int | None = None
-    organization_id: int | None = None
+    user_id: OwnerId | None = None
+    organization_id: OwnerId | None = None
     idempotency_key: str | None = None
     created_at: datetime | None = None
 
@@ -89,8 +88,8 @@ class MetadataSchema(WireSchema[Metadata]):
     class Meta:
         unknown = EXCLUDE
 
-    user_id = fields.Integer(strict=True, allow_none=True, validate=_BIGINT)
-    organization_id = fields.Integer(strict=True, allow_none=True, validate=_BIGINT)
+    user_id = OwnerIdField(allow_none=True)
+    organization_id = OwnerIdField(allow_none=True)
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
 
@@ -101,7 +100,7 @@ class EnvelopeSchema(WireSchema[Envelope]):
     class Meta:
         unknown = EXCLUDE
 
-    job_id = fields.UUID(allow_none=True)
+    job_id = JobIdField(allow_none=True)
     type = fields.String(required=True, validate=validate.Length(1, 100))
     payload = fields.Dict(keys=fields.String(), required=True)
     metadata = fields.Nested(MetadataSchema, load_default=Metadata)
@@ -110,6 +109,5 @@ class EnvelopeSchema(WireSchema[Envelope]):
 
     @post_load
     def build(self, data: dict[str, Any], **_: Any) -> Envelope:
-        job_id = data.pop("job_id", None)
         sealed = tuple(data.pop("sealed", ()))
-        return Envelope(**data, job_id=str(job_id) if job_id else None, sealed=sealed)
+        return Envelope(**data, sealed=sealed)

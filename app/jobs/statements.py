@@ -7,6 +7,7 @@ and they are read more often than changed.
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.jobs.ids import OwnerIdColumn
 from app.jobs.options import LONGEST
 
 KEPT_ATTEMPTS = 20
@@ -84,7 +85,7 @@ CLAIM = text(
               CASE WHEN set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
     """  # noqa: S608 - the only values in the text are this module's numbers
-)
+).columns(user_id=OwnerIdColumn, organization_id=OwnerIdColumn)
 
 LOOK = text(
     f"""

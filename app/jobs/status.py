@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from time import time
 from typing import Any
-from uuid import UUID
+from urllib.parse import quote
 
 from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
@@ -16,6 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from app.jobs import executions, progress, show
 from app.jobs.errors import InvalidOption, JobsNotInitialised
+from app.jobs.ids import is_job_id
 from app.jobs.models import JobExecution, Status
 from app.jobs.transactions import explained
 
@@ -43,18 +44,17 @@ def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
         expires_in: Seconds, or a timedelta.
 
     Raises:
-        InvalidOption: `expires_in` is not above zero, or `job_id` is no UUID.
+        InvalidOption: `expires_in` is not above zero, or `job_id` is none that a URL can have:
+            a line of 1 to 255 characters without a slash.
         JobsNotInitialised: The app has no SECRET_KEY.
     """
     seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
     if not seconds > 0:
         raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
-    try:
-        job_id = str(UUID(job_id))
-    except ValueError as error:
-        raise InvalidOption(f"job_id: {job_id!r} is not a UUID") from error
+    if not is_job_id(job_id) or "/" in job_id:
+        raise InvalidOption(f"job_id: {job_id!r} is no job's id that can stand in a link")
     token = _serializer().dumps([job_id, int(time() + seconds)])
-    return f"{current_app.config['BASE_URL']}/api/jobs/{job_id}?token={token}"
+    return f"{current_app.config['BASE_URL']}/api/jobs/{quote(job_id, safe='')}?token={token}"
 
 
 def register_links(app: Flask, links: Links) -> None:
@@ -77,16 +77,16 @@ def register_viewer(app: Flask, viewer: Viewer) -> None:
     app.extensions.setdefault(_VIEWERS, []).append(viewer)
 
 
-@bp.get("/api/jobs/<uuid:job_id>")
-def job_status(job_id: UUID) -> ResponseReturnValue:
+@bp.get("/api/jobs/<job_id:job_id>")
+def job_status(job_id: str) -> ResponseReturnValue:
     """Answer a job's status, or 403 that says nothing, not even whether there is such a job."""
-    if not has_link(str(job_id)):
+    if not has_link(job_id):
         viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
-        answers = (viewer(str(job_id)) for viewer in viewers)
+        answers = (viewer(job_id) for viewer in viewers)
         answer = next((answer for answer in answers if answer is not None), None)
         return answer or abort(403, "This link is not valid, or no longer: ask for a new one.")
     with explained():
-        row = executions.get_job_execution_by_job_id(str(job_id))
+        row = executions.get_job_execution_by_job_id(job_id)
         if row is None:
             abort(404, "There is no such job, or no longer.")
         return describe(row)

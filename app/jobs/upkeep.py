@@ -141,6 +141,6 @@ STANDING = text(
     """
     SELECT job_id, message_id, generation = 0 AND legs = 0 AND reschedules = 0 AS is_first,
            dead_at IS NOT NULL OR status IN ('completed', 'cancelled') AS is_final
-      FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS uuid[]))
+      FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS text[]))
     """
 )

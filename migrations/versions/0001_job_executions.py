@@ -1,8 +1,10 @@
-"""Create job_executions, with all that a job's life needs to be recorded."""
+"""Create job_executions, with all that a job's life needs, or adopt the starter's."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 from sqlalchemy.dialects import postgresql
+
+from app.jobs import adoption
 
 revision = "0001"
 down_revision = None
@@ -10,7 +12,28 @@ branch_labels = None
 depends_on = None
 
 
+INDEXES = (
+    "created_at",
+    "organization_id",
+    "processing",
+    "status",
+    "status_created",
+    "unpublished",
+    "user_id",
+)
+
+
 def upgrade():
+    if not context.is_offline_mode() and adoption.is_there(op.get_bind()):
+        adoption.adopt(op.get_bind())
+        for name in INDEXES:
+            op.execute(f"DROP INDEX IF EXISTS idx_job_executions_{name}")
+    else:
+        create_table()
+    create_indexes()
+
+
+def create_table():
     op.create_table(
         "job_executions",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -70,6 +93,9 @@ def upgrade():
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job_executions")),
         sa.UniqueConstraint("job_id", name=op.f("uq_job_executions_job_id")),
     )
+
+
+def create_indexes():
     op.create_index(
         "idx_job_executions_created_at",
         "job_executions",

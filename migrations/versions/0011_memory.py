@@ -27,7 +27,7 @@ MEND = f"""
 def upgrade():
     op.create_table(
         "deleted_jobs",
-        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("job_id", sa.String(length=255), nullable=False),
         sa.Column(
             "deleted_at",
             sa.DateTime(timezone=True),
@@ -43,7 +43,7 @@ def upgrade():
     op.create_table(
         "spent_tokens",
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("job_id", sa.String(length=255), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_spent_tokens")),
         if_not_exists=True,

@@ -96,7 +96,7 @@ def test_sweeps_in_several_processes_publish_each_job_once(stack: Stack, produce
     logs = client.http.request(path=f"/v2/events?{query}", method="GET")["events"]
     client.http._client.close()
     rows = db.session.execute(
-        text("SELECT message_id FROM job_executions WHERE job_id = ANY(CAST(:ids AS uuid[]))"),
+        text("SELECT message_id FROM job_executions WHERE job_id = ANY(CAST(:ids AS text[]))"),
         {"ids": ids},
     )
     messages = [row.message_id for row in rows]

@@ -266,7 +266,7 @@ def test_a_named_job_that_cannot_be_changed_is_exit_code_1(cli: FlaskCliRunner, 
     [
         (["retry"], "No filter was given"),
         (["cancel", "--yes"], "No filter was given"),
-        (["delete", "42"], "'42' is not a valid UUID"),
+        (["delete", "x" * 256], "is not a line of 1 to 255 characters"),
         (["delete", "--older-than", "long"], "'long' is no duration"),
         (["retry", "--status", "done"], "'done' is not one of"),
     ],

@@ -254,7 +254,7 @@ def test_a_job_that_qstash_gives_up_is_dead(
     rows.set(job["jobId"], message_id=outbox.publisher().publish(message))
 
     wait_until(lambda: rows[job["jobId"]].dead_at, "the failure callback")
-    assert "the last was answered 404" in (rows[job["jobId"]].error or "")
+    assert "the last was answered 405" in (rows[job["jobId"]].error or "")
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])

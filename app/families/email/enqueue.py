@@ -8,14 +8,15 @@ from typing import Unpack
 
 from app.families.email.send_email import SendEmail, send_email
 from app.jobs import JobId
+from app.jobs.ids import OwnerId
 from app.jobs.options import Options
 
 
 class EnqueueOptions(Options, total=False):
     """Whom the job is for, and how it is to be delivered."""
 
-    user_id: int | None
-    organization_id: int | None
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
     idempotency_key: str | None
 
 

@@ -6,6 +6,7 @@ Secrets and bulk stay out: payloads, results and attempts of jobs, bodies and he
 from sqlalchemy import exists
 
 from app.accounts.facts import STATUSES
+from app.accounts.ids import is_owner
 from app.accounts.models import ROLES, ActivityLog, Membership, Organization, User
 from app.families.exports.entity import Entity, Filter, columns, nearest
 from app.families.webhooks.models import WebhookEvent
@@ -17,7 +18,7 @@ USERS = Entity(
     created=User.created_at,
     columns=columns(User.id, User.email, User.name, User.created_at, User.updated_at),
     visible_to=lambda organization_id: exists().where(
-        Membership.user_id == User.id, Membership.organization_id == organization_id
+        Membership.user_id == User.id, is_owner(Membership.organization_id, organization_id)
     ),
     filters={"email": Filter(User.email)},
 )
@@ -35,7 +36,7 @@ ORGANIZATIONS = Entity(
         Organization.created_at,
         Organization.updated_at,
     ),
-    visible_to=lambda organization_id: Organization.id == organization_id,
+    visible_to=lambda organization_id: is_owner(Organization.id, organization_id),
     filters={
         "status": Filter(Organization.subscription_status, STATUSES),
         "plan": Filter(Organization.plan_name),
@@ -53,7 +54,7 @@ MEMBERSHIPS = Entity(
         Membership.role,
         Membership.created_at,
     ),
-    visible_to=lambda organization_id: Membership.organization_id == organization_id,
+    visible_to=lambda organization_id: is_owner(Membership.organization_id, organization_id),
     filters={"userId": Filter(Membership.user_id), "role": Filter(Membership.role, ROLES)},
 )
 
@@ -77,7 +78,7 @@ SUBSCRIPTIONS = Entity(
         current_period_end=Organization.current_period_end,
         cancel_at=Organization.cancel_at,
     ),
-    visible_to=lambda organization_id: Organization.id == organization_id,
+    visible_to=lambda organization_id: is_owner(Organization.id, organization_id),
     filters={
         "status": Filter(Organization.subscription_status, STATUSES),
         "plan": Filter(Organization.plan_name),
@@ -98,7 +99,7 @@ ACTIVITY_LOGS = Entity(
         ActivityLog.ip_address,
         ActivityLog.created_at,
     ),
-    visible_to=lambda organization_id: ActivityLog.organization_id == organization_id,
+    visible_to=lambda organization_id: is_owner(ActivityLog.organization_id, organization_id),
     filters={"userId": Filter(ActivityLog.user_id), "action": Filter(ActivityLog.action)},
 )
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
+from app.jobs.ids import OwnerId, OwnerIdColumn, id_type
 from app.jobs.nearest import hint
 from app.jobs.schemas import camel_case
 
@@ -40,7 +41,10 @@ class Column:
 
     name: str
     expression: ColumnElement[Any]
-    kind: Kind
+
+    @property
+    def kind(self) -> Kind:
+        return _kind(self.expression.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Entity:
     key: InstrumentedAttribute[int]
     created: ColumnElement[Any] | InstrumentedAttribute[Any]
     columns: tuple[Column, ...]
-    visible_to: Callable[[int], ColumnElement[bool]]
+    visible_to: Callable[[OwnerId], ColumnElement[bool]]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     where: ColumnElement[bool] = field(default_factory=true)
 
@@ -124,8 +128,10 @@ def _column(name: str, expression: Any) -> Column:
         expression = func.host(expression, type_=Text)
     elif isinstance(expression.type, Uuid):
         expression = cast(expression, Text)
-    return Column(name, expression, _kind(expression.type))
+    return Column(name, expression)
 
 
 def _kind(column_type: TypeEngine[Any]) -> Kind:
+    if isinstance(column_type, OwnerIdColumn):
+        return Kind.INTEGER if id_type() == "integer" else Kind.TEXT
     return next((kind for of, kind in _KINDS if isinstance(column_type, of)), Kind.TEXT)

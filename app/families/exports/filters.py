@@ -10,12 +10,15 @@ from marshmallow import ValidationError
 from sqlalchemy import ColumnElement
 
 from app.families.exports.entity import Entity, Filter, Kind, nearest
+from app.jobs.ids import OwnerId, OwnerIdColumn, OwnerIdField, id_type
 
 AFTER, BEFORE, ORGANIZATION = "createdAfter", "createdBefore", "organizationId"
 #: What every entity can be filtered by.
 COMMON = (AFTER, BEFORE, ORGANIZATION)
 MAX_BIGINT = 2**63 - 1
 MAX_TEXT = 500
+
+_owner_ids = OwnerIdField()
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NOT_A_DATE = (
@@ -33,7 +36,7 @@ class Filters:
         conditions: All others, as SQL.
     """
 
-    organization_id: int | None
+    organization_id: OwnerId | None
     conditions: tuple[ColumnElement[bool], ...]
 
 
@@ -71,8 +74,10 @@ def _value(entity: Entity, name: str, value: Any) -> Any:
     if name in {AFTER, BEFORE}:
         return _moment(value)
     if name == ORGANIZATION:
-        return _integer(value)
+        return _owner(value)
     known = entity.filters[name]
+    if isinstance(known.expression.type, OwnerIdColumn):
+        return _owner(value)
     return _integer(value) if known.kind == Kind.INTEGER else _text(value, known.choices)
 
 
@@ -87,6 +92,10 @@ def _moment(value: Any) -> datetime:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValidationError(_NOT_A_DATE)
+
+
+def _owner(value: Any) -> OwnerId:
+    return _integer(value) if id_type() == "integer" else _owner_ids.deserialize(value)
 
 
 def _integer(value: Any) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from app.families.exports import filters
 from app.families.exports.entity import Entity
 from app.jobs import PermanentError
+from app.jobs.ids import OwnerId
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Selection:
         return [self.entity.key > after, self.entity.key <= upto, *self.conditions]
 
 
-def choose(entity: Entity, given: filters.Filters, organization_id: int | None) -> Selection:
+def choose(entity: Entity, given: filters.Filters, organization_id: OwnerId | None) -> Selection:
     """Return the rows that match the filters, within what the job's organization may see.
 
     Raises:

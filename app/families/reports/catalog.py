@@ -12,12 +12,14 @@ from flask import current_app
 from marshmallow import ValidationError
 from sqlalchemy import text
 
+from app.accounts.ids import key_of
 from app.accounts.models import Organization
 from app.db import db
 from app.families.reports.period import Period
 from app.families.reports.report import Contents, Report, Subject
 from app.families.reports.scope import Scope
 from app.jobs import PermanentError
+from app.jobs.ids import OwnerId
 from app.jobs.nearest import hint
 
 # For the transaction. Sorting and grouping a few hundred thousand rows need not go to disk:
@@ -60,7 +62,7 @@ def get_report_type(name: str) -> ReportType:
     return TYPES[name]
 
 
-def compute(name: str, period: Period, organization_id: int | None = None) -> Report:
+def compute(name: str, period: Period, organization_id: OwnerId | None = None) -> Report:
     """Compute a report.
 
     Raises:
@@ -80,10 +82,11 @@ def compute(name: str, period: Period, organization_id: int | None = None) -> Re
     )
 
 
-def _subject(organization_id: int | None) -> Subject | None:
+def _subject(organization_id: OwnerId | None) -> Subject | None:
     if organization_id is None:
         return None
-    organization = db.session.get(Organization, organization_id)
+    key = key_of(organization_id)
+    organization = None if key is None else db.session.get(Organization, key)
     if organization is None:
         raise PermanentError(f"there is no organization {organization_id} to report on")
     return Subject(organization.id, organization.name)

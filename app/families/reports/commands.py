@@ -16,6 +16,8 @@ from app.families.reports.formats import FORMATS, get_format
 from app.families.reports.generate_report import file_name
 from app.families.reports.period import Period, problems
 from app.jobs import PermanentError
+from app.jobs.cli.given_ids import Id
+from app.jobs.ids import OwnerId
 
 #: What a report covers if nobody says: the last days before today.
 DEFAULT_DAYS = 30
@@ -43,7 +45,9 @@ def list_types(*, as_json: bool) -> None:
 @click.option("--start", type=_day, help="First day, in UTC. [default: 30 days before the end]")
 @click.option("--end", type=_day, help="Last day, included. [default: yesterday]")
 @click.option("--format", "format_name", default="pdf", show_default=True, help="See `types`.")
-@click.option("--organization-id", type=int, help="Only the figures of this organization.")
+@click.option(
+    "--organization-id", type=Id(), metavar="ID", help="Only the figures of this organization."
+)
 @click.option(
     "--output", type=click.Path(dir_okay=False), help='A file, or "-" for standard output.'
 )
@@ -53,7 +57,7 @@ def generate(
     start: datetime | None,
     end: datetime | None,
     format_name: str,
-    organization_id: int | None,
+    organization_id: OwnerId | None,
     output: str | None,
 ) -> None:
     """Compute a report here and now and write it to a file.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, bindparam, text
 
 from app.families.reports.catalog import report_type
 from app.families.reports.report import (
@@ -20,9 +20,12 @@ from app.families.reports.report import (
     Unit,
 )
 from app.families.reports.scope import FIRST, Scope
+from app.jobs.ids import OwnerIdColumn
 
 #: Job types in the chart, and errors in the table.
 RANKED, MOST_ERRORS = 8, 25
+
+_ORGANIZATION = bindparam("organization", type_=OwnerIdColumn())
 
 # One read of the table for all that is grouped: by bucket, by period, by type within a period.
 # A job's duration is that of its successful attempt. How long jobs wait is told by those whose
@@ -38,7 +41,7 @@ WITH jobs AS (
                 END AS waited
       FROM job_executions
      WHERE created_at >= :since AND created_at < :until
-       AND (CAST(:organization AS bigint) IS NULL OR organization_id = :organization))
+       AND (:organization IS NULL OR organization_id = :organization))
 SELECT bucket, present, job_type, count(*) AS jobs,
        count(*) FILTER (WHERE status = 'completed') AS completed,
        count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
@@ -47,7 +50,7 @@ SELECT bucket, present, job_type, count(*) AS jobs,
            WITHIN GROUP (ORDER BY seconds) AS seconds,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY waited) AS waited
   FROM jobs
- GROUP BY GROUPING SETS ((bucket), (present), (present, job_type))""")
+ GROUP BY GROUPING SETS ((bucket), (present), (present, job_type))""").bindparams(_ORGANIZATION)
 
 # By the error's first line without its figures and ids, so that one cause is one row.
 _ERRORS = text(f"""
@@ -59,10 +62,10 @@ SELECT regexp_replace(left(split_part(error, E'\\n', 1), 160),
   FROM job_executions
  WHERE status = 'failed' AND error IS NOT NULL
    AND created_at >= :present AND created_at < :until
-   AND (CAST(:organization AS bigint) IS NULL OR organization_id = :organization)
+   AND (:organization IS NULL OR organization_id = :organization)
  GROUP BY 1, 2
  ORDER BY jobs DESC, error, job_type
- LIMIT {MOST_ERRORS}""")  # noqa: S608 - our own number
+ LIMIT {MOST_ERRORS}""").bindparams(_ORGANIZATION)  # noqa: S608 - our own number
 
 NOTES = (
     (

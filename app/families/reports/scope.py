@@ -8,6 +8,7 @@ from sqlalchemy import Row, TextClause
 
 from app.db import db
 from app.families.reports.period import Period
+from app.jobs.ids import OwnerId
 
 #: The buckets that `width_bucket` makes of `Period.edges`.
 BEFORE, PREVIOUS, FIRST = 0, 1, 2
@@ -22,7 +23,7 @@ class Scope:
     """
 
     period: Period
-    organization_id: int | None = None
+    organization_id: OwnerId | None = None
 
     def rows(self, statement: TextClause) -> list[Row[Any]]:
         """Run a query.

@@ -11,7 +11,6 @@ from sqlalchemy import (
     LargeBinary,
     String,
     UniqueConstraint,
-    Uuid,
     func,
     text,
 )
@@ -50,4 +49,4 @@ class WebhookEvent(Base):
     ip_address: Mapped[IPv4Address | IPv6Address | None] = mapped_column(INET)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    job_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    job_id: Mapped[str | None] = mapped_column(String(255))

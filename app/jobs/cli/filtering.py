@@ -5,8 +5,8 @@ from collections.abc import Callable
 import click
 
 from app.jobs.cli.durations import Duration
+from app.jobs.cli.given_ids import Id
 from app.jobs.cli.job_type import JobType
-from app.jobs.cli.numbers import Id
 from app.jobs.models import Status
 
 _CONDITIONS = (

@@ -4,11 +4,12 @@ from typing import Any
 from uuid import UUID
 
 import click
-from sqlalchemy import String, cast, select
+from sqlalchemy import select
 
 from app.db import db
 from app.jobs import show
 from app.jobs.cli.group import Refused
+from app.jobs.ids import is_job_id, is_uuid
 from app.jobs.models import JobExecution
 
 #: Fewer would fit by chance.
@@ -31,7 +32,7 @@ class JobId(click.ParamType[str]):
             return str(UUID(given))
         except ValueError:
             pass
-        if len(given) < SHORTEST or "\0" in given:
+        if len(given) < SHORTEST or not is_job_id(given):
             needed = f"nor the first {SHORTEST} characters, or more, of a job's id"
             self.fail(f"{value!r} is not a valid UUID, {needed}", param, ctx)
         return _only(given, _beginning(given))
@@ -51,26 +52,16 @@ def _only(given: str, found: list[JobExecution]) -> str:
 
 
 def _beginning(given: str) -> list[JobExecution]:
-    """Return the newest jobs whose ids begin like this."""
-    wanted = (
-        select(JobExecution)
-        .where(cast(JobExecution.job_id, String).startswith(given.lower(), autoescape=True))
-        .order_by(JobExecution.created_at.desc())
-        .limit(NAMED + 1)
-    )
-    if not _HEX.issuperset(given.lower()):
-        return list(db.session.scalars(wanted))
-    # What the index can find is looked for there first.
-    low = f"{given.lower()}{_LOWEST[len(given) :]}"
-    high = f"{given.lower()}{_LOWEST[len(given) :].replace('0', 'f')}"
-    if not (_is_uuid(low) and _is_uuid(high)):
-        return list(db.session.scalars(wanted))
-    near = wanted.where(JobExecution.job_id.between(low, high))
-    return list(db.session.scalars(near)) or list(db.session.scalars(wanted))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
+    """Return the job of this very id, or the newest whose ids begin like it."""
+    job_id = JobExecution.job_id
+    wanted = select(JobExecution).order_by(JobExecution.created_at.desc()).limit(NAMED + 1)
+    if exact := db.session.scalars(wanted.where(job_id == given)).all():
+        return list(exact)
+    prefix = given.lower() if _HEX.issuperset(given.lower()) else given
+    begins = wanted.where(job_id.startswith(prefix, autoescape=True))
+    # Our own ids are UUIDs, whose bounds the index can find; it knows no beginnings.
+    low = f"{prefix}{_LOWEST[len(prefix) :]}"
+    high = f"{prefix}{_LOWEST[len(prefix) :].replace('0', 'f')}"
+    if is_uuid(low) and (near := db.session.scalars(begins.where(job_id.between(low, high))).all()):
+        return list(near)
+    return list(db.session.scalars(begins))

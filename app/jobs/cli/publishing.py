@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.jobs.cli.numbers import Id
+from app.jobs.cli.given_ids import Id
 from app.jobs.registry import FlowControl
 
 

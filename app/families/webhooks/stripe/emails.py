@@ -8,6 +8,7 @@ from flask import current_app
 
 from app.accounts.currencies import written
 from app.accounts.facts import ENDED
+from app.accounts.ids import owner_id_of
 from app.accounts.people import owner_of
 from app.accounts.subscriptions import Recorded
 from app.db import db
@@ -93,7 +94,7 @@ def _enqueue(send: Callable[..., str], event: Event, to: _To, about: Mapping[str
             to.address,
             recipient_name=to.name,
             **about,
-            organization_id=to.organization_id,
+            organization_id=owner_id_of(to.organization_id),
             idempotency_key=f"stripe/{event.id}",
             session=db.session,
         )
