@@ -6,13 +6,13 @@ Nothing here commits but what says so: the caller's transaction decides.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
 from app.jobs import jsonb
+from app.jobs.ids import is_job_id
 from app.jobs.models import JobExecution, Status
 from app.jobs.publisher import Message
 
@@ -128,14 +128,6 @@ def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:
     query = select(JobExecution).where(JobExecution.job_id == job_id)
     # What others changed since this session read the row: `enqueue` and the like do not go by it.
     return db.session.scalar(query.execution_options(populate_existing=True))
-
-
-def is_job_id(value: object) -> bool:
-    """Tell whether a job may have this id."""
-    try:
-        return isinstance(value, str) and bool(UUID(value))
-    except ValueError:
-        return False
 
 
 def made_here(connection: Connection, job_id: str) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, up
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, scoped_session
 
-from app.jobs import executions, jsonb, republish
+from app.jobs import executions, ids, jsonb, republish
 from app.jobs.drafts import Owner
 from app.jobs.errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
 from app.jobs.models import TRANSITIONS, JobExecution, Status
@@ -90,7 +90,7 @@ def update_job_execution(
 
 def _update(connection: Connection, job_id: str, values: dict[str, Any]) -> Row[*tuple[Any, ...]]:
     """Change the row, which nobody else changes meanwhile; return what it was."""
-    known = executions.is_job_id(job_id)
+    known = ids.is_job_id(job_id)
     row = connection.execute(_FOR_UPDATE, {"job_id": job_id}).one_or_none() if known else None
     if row is None:
         raise IllegalTransition(f"there is no job {job_id}")
@@ -190,7 +190,7 @@ def _status(_: str, value: Any) -> Status:
 
 
 def _id(name: str, value: Any) -> str:
-    if not executions.is_job_id(value):
+    if not ids.is_job_id(value):
         raise UpdateRefused(f"{name}: {value!r} is not a UUID")
     return str(value)
 

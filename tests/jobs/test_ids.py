@@ -34,7 +34,7 @@ FOREIGN = (
     "jöb 7",
     "x" * 255,
     "%2F",
-    str(uuid4()).upper(),
+    "C5E81901-CBCF-4135-8A28-F29254D24FCA",
 )
 
 OWNERS: dict[str, tuple[Any, Any]] = {
