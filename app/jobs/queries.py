@@ -191,7 +191,7 @@ def _status(_: str, value: Any) -> Status:
 
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
-        raise UpdateRefused(f"{name}: {value!r} is not a UUID")
+        raise UpdateRefused(f"{name}: {value!r} is no line of 1 to 255 characters")
     return str(value)
 
 
