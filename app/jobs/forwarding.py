@@ -26,7 +26,9 @@ def forward(letter: DeadLetter) -> None:
         "body": letter.report,
         "content_type": "application/json",
         # A failure callback may come twice; what it sets off must not.
-        "deduplication_id": f"failure-callback-{letter.message_id.replace(':', '-')}",
+        "deduplication_id": outbox.publisher().own(
+            f"failure-callback-{letter.message_id.replace(':', '-')}"
+        ),
     }
     try:
         destinations.check_again("failure_callback", letter.forward_to)

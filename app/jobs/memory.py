@@ -44,7 +44,11 @@ class DeletedJob(Base):
 
 
 class SpentToken(Base):
-    """A token that brought a schedule's firing, and the only job that it may bring."""
+    """What brings nothing any more.
+
+    A token that brought a schedule's firing, with the only job that it may bring; or a message
+    whose part of a job is done, as a newer one brings the rest: the row keeps only some attempts.
+    """
 
     __tablename__ = "spent_tokens"
     __table_args__ = (Index("idx_spent_tokens_expires_at", "expires_at"),)
@@ -66,6 +70,16 @@ _SPEND = text(
     """
 )
 
+#: The digest of a job's message, as SQL.
+MESSAGE = """
+    encode(sha256(convert_to(
+        'message ' || CAST(:job_id AS text) || ' ' || CAST(:message_id AS text), 'UTF8')), 'hex')
+"""
+#: Days after which QStash brings no message again that it could not deliver.
+UNDELIVERED = 31
+
+_IS_DONE = text(f"SELECT 1 FROM spent_tokens WHERE digest = {MESSAGE}")  # noqa: S608 - ours
+
 _FORGET: Sequence[str] = (
     f"DELETE FROM deleted_jobs WHERE deleted_at < now() - interval '{REMEMBERED} days'",  # noqa: S608 - our own number
     "DELETE FROM spent_tokens WHERE expires_at < now()",
@@ -81,6 +95,12 @@ def spend(connection: Connection, token: Token, job_id: str) -> bool:
     """Have a token bring this job and no other; False if it brought another before."""
     given = {"digest": token.digest, "job_id": job_id, "expires_at": token.expires_at}
     return str(connection.execute(_SPEND, given).scalar_one()) == job_id
+
+
+def is_done(connection: Connection, job_id: str, message_id: str | None) -> bool:
+    """Tell whether this message's part of the job is done, and a newer one brings the rest."""
+    given = {"job_id": job_id, "message_id": message_id}
+    return connection.execute(_IS_DONE, given).first() is not None
 
 
 def forget(connection: Connection) -> None:

@@ -140,10 +140,10 @@ class Publisher:
         return self._call(lambda: question(self._client))
 
     def own(self, name: str) -> str:
-        """Return a queue's, flow-control key's or schedule's name as QStash has it.
+        """Return the name of a queue, a limit, a schedule or a publish as QStash has it.
 
         All apps of an account share these: without a name of its own in front, staging would have
-        production's.
+        production's, or, with a copy of its database, keep it from publishing.
         """
         return f"{self._namespace}.{name}"
 
@@ -175,7 +175,7 @@ class Publisher:
         request = self._request(message.options) | {
             "url": self.destination(message.endpoint),
             "body": message.body,
-            "deduplication_id": message.deduplication_id,
+            "deduplication_id": self.own(message.deduplication_id),
         }
         if "queue" in message.options:
             return request | {"queue": self.own(message.options["queue"])}

@@ -4,10 +4,11 @@ Written out rather than built from columns: these are the statements on which "n
 and they are read more often than changed.
 """
 
-from sqlalchemy import text
+from sqlalchemy import TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.jobs.ids import OwnerIdColumn
+from app.jobs.memory import MESSAGE, UNDELIVERED
 from app.jobs.options import LONGEST
 
 KEPT_ATTEMPTS = 20
@@ -18,11 +19,14 @@ LEASE_MARGIN = 15
 #: How this message's part of the job ended, if the rest has a message of its own: its handler
 #: raised `Continue` or `RetryLater`, or its process had to let it go. Delivered again, it must not
 #: run what the newer one brings in its time and with all its retries.
-HANDED_OVER = """
-    (SELECT kept->>'outcome' FROM jsonb_array_elements(attempts) AS kept
-      WHERE kept->>'message_id' = CAST(:message_id AS text)
-        AND kept->>'outcome' IN ('continued', 'rescheduled', 'released') LIMIT 1)
-"""
+#: Beyond the attempts that are kept, `memory` knows.
+HANDED_OVER = f"""
+    coalesce(
+        (SELECT kept->>'outcome' FROM jsonb_array_elements(attempts) AS kept
+          WHERE kept->>'message_id' = CAST(:message_id AS text)
+            AND kept->>'outcome' IN ('continued', 'rescheduled', 'released') LIMIT 1),
+        (SELECT 'handed over' FROM spent_tokens WHERE digest = {MESSAGE}))
+"""  # noqa: S608 - the only values in the text are this package's
 
 #: Whether this delivery's token has brought an attempt by another message. The message's id comes
 #: by a header that nobody signs: whoever has seen a delivery could send it again as a new message.
@@ -131,7 +135,22 @@ FAIL = text(
     """  # noqa: S608 - likewise
 )
 
-RESCHEDULE = text(
+
+def _handing_over(update: str) -> TextualSelect:
+    """Return the statement that puts a job back, and notes that its present message is done."""
+    return text(
+        f"""
+        WITH put_back AS ({update}),
+        done AS (INSERT INTO spent_tokens (digest, job_id, expires_at)
+                 SELECT {MESSAGE}, CAST(:job_id AS text), now() + interval '{UNDELIVERED} days'
+                   FROM put_back WHERE CAST(:message_id AS text) IS NOT NULL
+                 ON CONFLICT (digest) DO NOTHING)
+        SELECT * FROM put_back
+        """  # noqa: S608 - likewise
+    ).columns(payload=JSONB, options=JSONB)
+
+
+RESCHEDULE = _handing_over(
     f"""
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
@@ -142,10 +161,10 @@ RESCHEDULE = text(
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
     """  # noqa: S608 - likewise
-).columns(payload=JSONB, options=JSONB)
+)
 
 # The next leg starts afresh: with all retries, and without the delay that the job had at first.
-CONTINUE = text(
+CONTINUE = _handing_over(
     f"""
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
@@ -157,7 +176,7 @@ CONTINUE = text(
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
     """  # noqa: S608 - likewise
-).columns(payload=JSONB, options=JSONB)
+)
 
 CANCEL = text(
     f"""

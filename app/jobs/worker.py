@@ -17,7 +17,17 @@ from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.db import db
-from app.jobs import answers, executions, jsonb, leases, outcome, republish, statements, versions
+from app.jobs import (
+    answers,
+    executions,
+    jsonb,
+    leases,
+    memory,
+    outcome,
+    republish,
+    statements,
+    versions,
+)
 from app.jobs.answers import Answer
 from app.jobs.context import Job, current_job
 from app.jobs.deadline import Limit, no_silence, time_limit
@@ -141,6 +151,8 @@ def _hand_over_again(config: JobConfig, delivery: Delivery, ended: str) -> Answe
 
 def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:
     """Record a job that somebody else published, or that a schedule fired, then claim it."""
+    if in_transaction(lambda tx: memory.is_done(tx, delivery.job_id, delivery.message_id)):
+        return answers.skipped("deleted")
 
     def arrive(tx: Connection) -> Lease | None:
         executions.create_job_execution(tx, delivery.row(config))

@@ -193,8 +193,8 @@ class Model:
 
     def _is_done(self, message: str) -> bool:
         """Whether a newer message brings what this one's attempt has left to do."""
-        kept = list(zip(self.outcomes, self.tried, strict=True))[-KEPT:]
-        return ("continued", message) in kept or ("rescheduled", message) in kept
+        tried = list(zip(self.outcomes, self.tried, strict=True))
+        return ("continued", message) in tried or ("rescheduled", message) in tried
 
     def _may_claim(self, message: str) -> bool:
         if self._is_done(message):

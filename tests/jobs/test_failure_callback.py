@@ -3,12 +3,14 @@
 import json
 import socket
 from base64 import b64decode, b64encode
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
 from qstash.dlq import DlqMessage
@@ -402,3 +404,26 @@ def test_fault_D16_A14_where_a_callback_goes_is_checked_when_it_is_called(
     query = "?forward=https%3A%2F%2Fhooks.example.com%2F"
 
     assert call_back(client, report(envelope({"action": "x"})), query).status_code == status
+
+
+def test_fault_K2_a_job_that_only_met_a_full_pool_is_run_after_all(
+    app: Flask, live_qstash: QStash, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the real server; its failure callback meets the same, and so the sweep finds out."""
+    job_id = enqueue("sample", {"action": "none"}, delay="90d", retries=0)
+    rows.set(job_id, message_id=None, published_at=text("now()"), available_at=None)
+    body = json.dumps(rows[job_id].payload)
+    db.session.rollback()
+    monkeypatch.setattr(db.engine.pool, "_timeout", 0.05)
+    with ExitStack() as held:
+        for _ in range(app.config["DATABASE_POOL_SIZE"]):
+            held.enter_context(db.engine.connect())
+        live_qstash.message.publish(url=f"{BASE_URL}/api/jobs/sample", body=body, retries=0)
+        wait_until(lambda: live_qstash.dlq.list().messages, "the dead letter")
+
+    def is_done() -> bool:
+        sweep(grace=0)
+        return rows[job_id].status == Status.COMPLETED
+
+    wait_until(is_done, "the job")
+    assert (rows[job_id].reschedules, len(rows[job_id].attempts)) == (1, 1)

@@ -193,3 +193,17 @@ def test_fault_A2_so_are_those_of_schedules(app: Flask, qstash: QStash) -> None:
 
     assert qstash.schedule.get(first).flow_control.key == own("k")  # type: ignore[union-attr]
     assert qstash.schedule.get(second).queue == own("q")
+
+
+def test_fault_A2_a_copy_of_the_database_keeps_nobody_from_publishing(
+    app: Flask, qstash: QStash
+) -> None:
+    """Staging runs on a copy of production's rows, with its account at QStash."""
+    job = Message(
+        job_id="j", job_type="sample", endpoint="/api/jobs/sample", body="{}", options={"delay": 60}
+    )
+    theirs = _publisher({**app.config, "BASE_URL": "https://staging.example.com"})
+    first = theirs.publish(job)
+    theirs.close()
+
+    assert outbox.publisher().publish(job) != first

@@ -545,3 +545,24 @@ def test_fault_R7_a_duplicate_publishes_what_was_put_off_but_not_published(
     assert [message.job_id for message in published] == [job["jobId"]]
     assert row_of(job).published_at is not None
     assert len(row_of(job).attempts) == 1
+
+
+def test_fault_R7_also_long_after_the_attempt_is_kept_no_more(
+    client: FlaskClient, published: list[Message]
+) -> None:
+    job = envelope({"action": "always-later"})
+    for n in range(25):
+        assert deliver(client, job, upstash_message_id=f"msg_{n}").status_code == 200
+    attempts = row_of(job).attempts
+
+    again = deliver(client, job, upstash_message_id="msg_0")
+
+    assert again.json == {"success": True, "skipped": "handed over"}
+    assert row_of(job).attempts == attempts
+    db.session.execute(text("DELETE FROM job_executions"))
+    db.session.commit()
+    assert deliver(client, job, upstash_message_id="msg_0").json == {
+        "success": True,
+        "skipped": "deleted",
+    }
+    assert count_jobs() == 0
