@@ -152,7 +152,7 @@ def test_fault_R19_what_qstash_would_refuse_of_every_job_stops_the_start(
 @pytest.mark.parametrize(
     "removed",
     [("cleanup",), ("exports",), ("reports",), ("alerts",), ("webhooks", "alerts", "exports"),
-     ("email", "webhooks", "alerts", "exports")],
+     ("email", "webhooks", "alerts", "exports", "reports")],
     ids="+".join,
 )  # fmt: skip
 def test_fault_A25_families_can_be_removed_as_the_docs_say(
