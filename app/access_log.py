@@ -11,10 +11,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from gunicorn.http.errors import (
+    ExpectationFailed,
+    ForbiddenProxyRequest,
     InvalidHeader,
     InvalidHeaderName,
     LimitRequestHeaders,
     LimitRequestLine,
+    UnsupportedTransferCoding,
 )
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -27,7 +30,14 @@ MOST_ENCODINGS = 5
 _LINK = re.compile(r"(artifacts)(?:[/\\%]).*", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[?#;].*|\btoken=.*", re.IGNORECASE | re.DOTALL)
 _IN_A_SENTENCE = re.compile(r"(artifacts[/\\%]|\btoken(?:=|%3d))[^\s'\"]+", re.IGNORECASE)
-_STATUS = {LimitRequestLine: "414", LimitRequestHeaders: "431"}
+#: What gunicorn answers where it is not 400.
+_STATUS = {
+    ForbiddenProxyRequest: "403",
+    LimitRequestLine: "414",
+    ExpectationFailed: "417",
+    LimitRequestHeaders: "431",
+    UnsupportedTransferCoding: "501",
+}
 _UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL", "PATH_INFO"), "-")
 
 

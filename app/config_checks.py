@@ -14,13 +14,24 @@ FERNET_BYTES = 32
 
 # Spaces, backslashes and what cannot be seen: programs disagree on what they mean in a URL.
 _ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")
-_HOST = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", re.IGNORECASE)
+_HOST = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", re.IGNORECASE | re.ASCII)
 
 
 def is_database(value: str) -> None:
     scheme, separator, _ = value.partition("://")
     if value and (not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}):
         raise ValidationError("is no URL like postgresql://user:password@host:5432/database.")
+    _refuse_other_letters(value)
+
+
+def _refuse_other_letters(url: str) -> None:
+    """Refuse a host in letters that its client would not look up as they stand; quotes only it."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        raise ValidationError("has no host that can be looked up.") from None
+    if not host.isascii():
+        raise ValidationError(f"must have its host in ASCII; write it {_in_ascii(host)}.")
 
 
 def are_keys(value: str) -> None:
@@ -43,6 +54,7 @@ def is_rate(value: str) -> None:
 def is_storage(value: str) -> None:
     if "://" not in value:
         raise ValidationError("is neither memory:// nor a URL like redis://localhost:6379/0.")
+    _refuse_other_letters(value)
     if value.startswith("redis") and find_spec("redis") is None:
         raise ValidationError("needs the extra redis: pip install '.[redis]'.")
 
@@ -87,11 +99,11 @@ def _is_plain(value: str) -> bool:
     return bool(known) and not extra and not _ODD.search(value)
 
 
-def _in_ascii(url: str) -> str:
-    from app.jobs.urls import ascii_url  # noqa: PLC0415 - slow to import, and rarely needed
+def _in_ascii(text: str) -> str:
+    from app.jobs.urls import ascii_host, ascii_url  # noqa: PLC0415 - slow, and rarely needed
 
     try:
-        return ascii_url(url)
+        return ascii_url(text) if "://" in text else ascii_host(text)
     except ValueError:
         return "with a host that can be looked up"
 
@@ -106,6 +118,7 @@ def _address(address: str) -> str:
 
 
 def is_store(value: str) -> None:
+    _refuse_other_letters(value)
     parts = urlsplit(value)
     if value != "local" and not (parts.scheme == "s3" and parts.hostname and not parts.query):
         raise ValidationError("is neither local nor a URL like s3://bucket/folder.")

@@ -195,6 +195,21 @@ def test_fault_A16_a_url_in_other_letters_is_refused_with_the_form_to_write(
     assert said in caught.value.problems[name][0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://u:p@d\u00e4tabase.example/app"),
+        ("RATELIMIT_STORAGE_URI", "memcached://d\u00e4tabase.example:6379/0"),
+        ("ARTIFACTS_STORE", "s3://d\u00e4tabase.example/x"),
+    ],
+)
+def test_fault_A16_a_host_in_other_letters_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: must have .* write it xn--dtabase-5wa.example"):
+        loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
+
+
 @pytest.mark.parametrize("name", ["RESEND_FROM_EMAIL", "SUPPORT_EMAIL", "ALERT_EMAIL"])
 @pytest.mark.parametrize("value", ["mail@ex\u00e4mple.com", "Acm\u00e9 <mail@ex\u00e4mple.com>"])
 def test_fault_A16_a_domain_in_other_letters_is_refused_with_the_form_to_write(

@@ -101,9 +101,10 @@ def accesses(log: Path) -> list[dict[str, Any]]:
         (b"nonsense\r\n\r\n", 400, "-"),
         (b"GET /api/artifacts/s3cret HTTP/9.9\r\n\r\n", 400, "-"),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "-"),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: foo\r\n\r\n", 501, "-"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 9000 + b"\r\n\r\n", 431, "-"),
     ],
-    ids=["length", "header", "nonsense", "version", "long line", "long header"],
+    ids=["length", "header", "nonsense", "version", "long line", "coding", "long header"],
 )  # fmt: skip
 def test_fault_D8_what_gunicorn_refuses_has_an_access_line(
     log: Path, port: int, head: bytes, status: int, path: str

@@ -111,6 +111,10 @@ def _take_header(given: dict[str, Any]) -> None:
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return
+    try:
+        header = header.encode("latin-1").decode()  # WSGI hands bytes over as Latin-1
+    except UnicodeError:
+        raise InvalidRequest({"idempotencyKey": ["The header is not UTF-8."]}) from None
     if given.setdefault("idempotency_key", header) != header:
         raise InvalidRequest({"idempotencyKey": ["Not the same as the header Idempotency-Key."]})
 

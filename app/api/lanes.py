@@ -5,15 +5,22 @@ takes the limits of a key from the newest message that names it. So who may name
 everybody's emails.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from flask import current_app
 
 from app.api.incoming import InvalidRequest
 from app.api.keys import Key
+from app.jobs.ids import OwnerId
 from app.jobs.registry import registry_of
+
+#: Before the hash that stands for an id.
+HASHED = "x-"
+_PLAIN = re.compile(f"(?!{HASHED})[A-Za-z0-9_-]{{1,48}}")
 
 
 def keep_apart(given: dict[str, Any], key: Key) -> None:
@@ -25,13 +32,24 @@ def keep_apart(given: dict[str, Any], key: Key) -> None:
     """
     _refuse_other_limits(given)
     if key.organization_id is not None:
-        space = f"org-{key.organization_id}."
+        space = f"org-{_name(key.organization_id)}."
         if "queue" in given:
             given["queue"] = space + given["queue"]
         if "flow_control" in given:
             flow = given["flow_control"]
             given["flow_control"] = replace(flow, key=space + flow.key)
     _refuse_the_apps_own(given)
+
+
+def _name(organization_id: OwnerId) -> str:
+    """Return an organization's id as a part of a name; no two of them, with what follows, agree.
+
+    An id that is a text may hold what a name may not, or the full stop that ends it here.
+    """
+    written = str(organization_id)
+    if _PLAIN.fullmatch(written):
+        return written
+    return f"{HASHED}{sha256(written.encode()).hexdigest()[:32]}"
 
 
 def _refuse_other_limits(given: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@ from flask.blueprints import BlueprintSetupState
 from app.jobs import backoff, dispatcher, sealing, versions
 from app.jobs.backoff import RetryDelay
 from app.jobs.context import Job
+from app.jobs.errors import DiscoveryError, InvalidOption
 from app.jobs.job_types import JOB_TYPES
+from app.jobs.options import normalise
 from app.jobs.registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
 from app.jobs.schemas import PayloadSchema
 from app.jobs.signature import signed
@@ -142,6 +144,10 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     versions.check(config)
     backoff.check(config.type, config.retry_delay, config.retries)
+    try:
+        normalise(config, {})
+    except InvalidOption as error:
+        raise DiscoveryError(f"job type {config.type!r}: {error}") from None
     sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

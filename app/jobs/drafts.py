@@ -35,6 +35,8 @@ class Owner:
         key = self.idempotency_key
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
             raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
+        if key is not None and jsonb.clean_text(key) != key:
+            raise InvalidOption("idempotency_key: has NUL characters or unpaired surrogates")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from werkzeug.routing import BaseConverter
 from werkzeug.routing import ValidationError as NoMatch
 
-from app.jobs.errors import InvalidOption
+from app.jobs.errors import InvalidOption, quoted
 
 #: Of a user or an organization.
 OwnerId = int | str
@@ -51,7 +51,7 @@ def check_owner_id(name: str, value: Any) -> OwnerId:
         return _CHECKS[id_type()](value)
     except ValueError as error:
         raise InvalidOption(
-            f"{name}: {value!r} is not {error} (JOBS_ID_TYPE={id_type()})"
+            f"{name}: {quoted(value)} is not {error} (JOBS_ID_TYPE={id_type()})"
         ) from None
 
 

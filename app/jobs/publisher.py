@@ -89,6 +89,7 @@ class Publisher:
             PublishUnavailable: QStash could not be reached, or was busy or broken.
             PublishRefused: QStash will not take this message, now or later.
         """
+        _check_callbacks([message.options])
         request = _written(lambda: self._message(message))
         if "queue" in request:
             return self._call(lambda: _message_id(self._client.message.enqueue(**request)))
@@ -100,6 +101,7 @@ class Publisher:
         Raises:
             PublishUnavailable, PublishRefused: As for `publish`, for all of them.
         """
+        _check_callbacks([message.options for message in messages])
         body = _written(lambda: self._batch_body(messages))
         answers = self._call(lambda: self._batch(body))
         if not isinstance(answers, list) or len(answers) != len(messages):
@@ -110,6 +112,7 @@ class Publisher:
         self, endpoint: str, cron: str, body: str, options: Mapping[str, Any], **details: Any
     ) -> str:
         """Create or replace a schedule and return its id; raises as `publish` does."""
+        _check_callbacks([options])
         request = self._request(options) | {
             "destination": self.destination(endpoint),
             "cron": cron,
@@ -203,8 +206,6 @@ class Publisher:
         request = {name: options[name] for name in names if name in options}
         if "timeout" in options:
             request["timeout"] = options["timeout"] + MARGIN
-        if "callback" in options:
-            _check_again("callback", options["callback"])
         request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
         # Without a prefix the SDK takes a header for the callback's own configuration.
         request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
@@ -251,14 +252,15 @@ def _written(write: Callable[[], T]) -> T:
         raise PublishRefused(f"the message cannot be written: {reason}") from error
 
 
-def _check_again(name: str, url: str) -> None:
-    """Look a callback's host up again: at enqueue nobody may have known it, or it meant another."""
-    try:
-        destinations.check_again(name, url)
-    except InvalidOption as error:
-        raise PublishRefused(str(error)) from None
-    except destinations.Unresolved as error:
-        raise PublishUnavailable(str(error)) from None
+def _check_callbacks(options: Sequence[Mapping[str, Any]]) -> None:
+    """Look callbacks' hosts up again: at enqueue nobody may have known one, or it meant another."""
+    for url in {given["callback"] for given in options if "callback" in given}:
+        try:
+            destinations.check_again("callback", url)
+        except InvalidOption as error:
+            raise PublishRefused(str(error)) from None
+        except destinations.Unresolved as error:
+            raise PublishUnavailable(str(error)) from None
 
 
 def _message_id(answer: Any) -> str:

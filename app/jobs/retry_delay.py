@@ -10,7 +10,7 @@ https://upstash.com/docs/qstash/features/retry
 
 import re
 
-LONGEST = 512
+LONGEST = 500
 LEVELS = 32
 
 #: From a function to how many arguments it takes; None for one or more.

@@ -232,6 +232,18 @@ def test_fault_R24_repeating_anothers_idempotency_key_opens_no_job(call: Call) -
     assert again == {"jobId": first["jobId"], "existed": True, "statusUrl": None}
 
 
+def test_fault_A16_an_idempotency_key_is_one_in_the_header_and_in_the_body(call: Call) -> None:
+    key, given = make_key(), "r\u00e9sum\u00e9 \u4e2d"
+    headers = {"Idempotency-Key": given.encode().decode("latin-1")}
+
+    first = call("POST", "/api/jobs", key, json=GOOD, headers=headers)
+    second = call("POST", "/api/jobs", key, json={**GOOD, "idempotencyKey": given})
+    wrong = call("POST", "/api/jobs", key, json=GOOD, headers={"Idempotency-Key": "\xff"})
+
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert errors_of(wrong) == {"idempotencyKey": ["The header is not UTF-8."]}
+
+
 def test_two_idempotency_keys_are_one_too_many(call: Call) -> None:
     request = {**GOOD, "idempotencyKey": "a"}
     answer = call("POST", "/api/jobs", make_key(), json=request, headers={"Idempotency-Key": "b"})

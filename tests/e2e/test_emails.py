@@ -121,7 +121,7 @@ def test_a_process_killed_in_between_loses_nothing(
 
 def test_the_app_may_be_away_when_a_job_is_delivered(stack: Stack, resend: ResendServer) -> None:
     stack.kill("web")
-    job_id = enqueue_to("away@example.com", retries=50)
+    job_id = enqueue_to("away@example.com", retries=50, retry_delay="10000")
 
     stack.start_web()
 

@@ -136,9 +136,23 @@ def test_an_app_without_the_extension_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "said"),
+    [("retries=1000", "retries: 1000 is more"), ("timeout=10**9", "timeout: 1000000000 is more"),
+     ("queue='a b'", "queue: 'a b' is not"), ("timeout=0", "timeout: must be at least")],
+)  # fmt: skip
+def test_fault_R19_what_qstash_would_refuse_of_every_job_stops_the_start(
+    package: Package, option: str, said: str
+) -> None:
+    job = JOB.format(type="ship", path="/ship").replace("payload=", f"{option}, payload=")
+
+    with pytest.raises(DiscoveryError, match=f"job type 'ship': {said}"):
+        start(package({**family("shop"), "shop/ship.py": job}))
+
+
+@pytest.mark.parametrize(
     "removed",
     [("cleanup",), ("exports",), ("reports",), ("alerts",), ("webhooks", "alerts", "exports"),
-     ("email", "webhooks", "alerts", "exports")],
+     ("email", "webhooks", "alerts", "exports", "reports")],
     ids="+".join,
 )  # fmt: skip
 def test_fault_A25_families_can_be_removed_as_the_docs_say(

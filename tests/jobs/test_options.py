@@ -98,3 +98,9 @@ def test_fault_D18_a_delay_on_the_command_line_is_named(cli: FlaskCliRunner, del
 def test_an_owner_of_thousands_of_digits_is_named(app: Flask) -> None:
     with pytest.raises(InvalidOption, match="user_id: a number of thousands of digits is not"):
         enqueue("sample", NOTHING, user_id=HUGE)
+
+
+@pytest.mark.parametrize("key", ["\x00", "\udc00", "x" * 256, ""])
+def test_an_idempotency_key_that_cannot_be_stored_is_named(app: Flask, key: str) -> None:
+    with pytest.raises(InvalidOption, match="idempotency_key: "):
+        enqueue("sample", NOTHING, idempotency_key=key)

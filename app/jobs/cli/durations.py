@@ -1,11 +1,14 @@
 """Times on the command line."""
 
+import re
 from typing import Any
 
 import click
 
 from app.jobs.errors import InvalidOption
 from app.jobs.options import seconds
+
+_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
 class Duration(click.ParamType[int]):
@@ -14,7 +17,7 @@ class Duration(click.ParamType[int]):
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        given = float(value) if str(value).replace(".", "", 1).isdecimal() else value
+        given = float(value) if _NUMBER.fullmatch(str(value)) else value
         try:
             return seconds("the time", given)
         except InvalidOption as error:

@@ -1,5 +1,6 @@
 """The options of `enqueue` and `schedule`, as the command line has them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -9,6 +10,9 @@ import click
 
 from app.jobs.cli.given_ids import Id
 from app.jobs.registry import FlowControl
+
+# Only these digits, and fewer than Python refuses to read.
+_NUMBER = re.compile("[0-9]{1,12}")
 
 
 class Moment(click.ParamType[datetime]):
@@ -20,7 +24,7 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            if value.isdecimal():
+            if _NUMBER.fullmatch(value):
                 return datetime.fromtimestamp(int(value), UTC)
             moment = datetime.fromisoformat(value)
         except (ValueError, OverflowError, OSError):
@@ -54,7 +58,7 @@ class Flow(click.ParamType[FlowControl]):
         limits = dict(part.partition("=")[::2] for part in rest)
         known = {field.name for field in fields(FlowControl)} - {"key"}
         for name, number in limits.items():
-            if name not in known or not number.isdecimal():
+            if name not in known or not _NUMBER.fullmatch(number):
                 self.fail(
                     f"{name}={number}: write it like emails,rate=10,period=60,parallelism=2",
                     param,
@@ -106,7 +110,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return those that were given, in the form that the Python call takes."""
     found = {name: value for name, value in options.items() if value not in (None, ())}
     for name in ("delay", "timeout"):
-        if found.get(name, "").isdecimal():
+        if _NUMBER.fullmatch(found.get(name, "")):
             found[name] = int(found[name])
     if "headers" in found:
         found["headers"] = dict(found["headers"])
