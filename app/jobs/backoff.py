@@ -6,6 +6,7 @@ wait is QStash's from the first failure on, also where the process died and answ
 """
 
 import ast
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -20,7 +21,20 @@ LONGEST = 24 * 60 * 60 * 1000
 #: The characters that an expression may have.
 MAX_LENGTH = 500
 
-_FUNCTIONS = {"pow", "sqrt", "abs", "exp", "floor", "ceil", "round", "min", "max"}
+# With how many arguments QStash knows them; None is any number.
+_FUNCTIONS = {
+    "pow": 2,
+    "sqrt": 1,
+    "abs": 1,
+    "exp": 1,
+    "floor": 1,
+    "ceil": 1,
+    "round": 1,
+    "min": None,
+    "max": None,
+}
+# Python's own ways to write a number: 0x10, 1_000, 2j.
+_FOREIGN_NUMBER = re.compile(r"[\d.](?![eE][+-]?\d)[A-Za-z_]")
 _ARITHMETIC = (
     ast.Expression,
     ast.BinOp,
@@ -101,6 +115,8 @@ def _checked(text: str) -> str:
         nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         nodes = []
+    if _FOREIGN_NUMBER.search(text):
+        nodes = []
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     if not nodes or not all(_is_known(node, is_called=id(node) in called) for node in nodes):
         raise InvalidOption(
@@ -116,6 +132,6 @@ def _is_known(node: ast.AST, *, is_called: bool) -> bool:
             return name in _FUNCTIONS if is_called else name == "retried"
         case ast.Constant(value=value):
             return isinstance(value, int | float) and not isinstance(value, bool)
-        case ast.Call(keywords=keywords):
-            return not keywords
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+            return bool(args) and _FUNCTIONS.get(name, 0) in (None, len(args))
     return isinstance(node, _ARITHMETIC)

@@ -218,6 +218,20 @@ def test_a_session_of_ones_own_decides_whether_it_happened(app: Flask) -> None:
     assert get_job_execution_by_job_id(make_in_session) is None
 
 
+def test_a_row_that_ones_own_transaction_holds_is_not_waited_for(app: Flask) -> None:
+    job_id = make()
+    db.session.execute(text("UPDATE job_executions SET error = 'mine'"))
+
+    with pytest.raises(
+        UpdateRefused, match="by another transaction; if it is yours, pass session="
+    ):
+        update_job_execution(job_id, {"error": "x"})
+
+    update_job_execution(job_id, {"error": "x"}, session=db.session)
+    db.session.commit()
+    assert as_stored(job_id)["error"] == "x"
+
+
 def test_a_job_completed_by_hand_is_not_run_by_the_delivery_that_comes(
     app: Flask, client: FlaskClient, rows: Rows
 ) -> None:

@@ -1,6 +1,7 @@
 """The guide's new job type, `send-sms`: steps 1 to 5 of its "Creating New Job Types"."""
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ def send_sms(payload: SendSms, job: Job) -> None:
     log.info("[jobs] Processing SMS job", extra={"jobId": job.id, "to": payload.to})
     if payload.message == "fail":
         raise ConnectionError("the provider is away")
+    while payload.message == "slow":
+        time.sleep(0.01)
     OUTBOX.append((payload.to, payload.message))
     log.info("[jobs] SMS sent successfully", extra={"jobId": job.id, "to": payload.to})
 

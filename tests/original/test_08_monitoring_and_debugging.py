@@ -13,7 +13,6 @@ from app.families.email.send_email import send_email
 from app.jobs import (
     JOB_TYPES,
     InvalidPayload,
-    JobBlueprint,
     enqueue,
     get_job_config,
     get_job_execution_by_job_id,
@@ -21,9 +20,8 @@ from app.jobs import (
 )
 from app.jobs.maintenance import sweep
 from app.jobs.testing import make_job, wait_for
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import PATIENCE, Stack, row_of
 from tests.support.qstash import envelope
-from tests.support.sample_jobs import SampleSchema
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}
 RECENT = """
@@ -156,20 +154,15 @@ def test_3_validate_payload_before_enqueueing(app: Flask) -> None:
 
 
 def test_4_job_execution_timeout(app: Flask) -> None:
-    """The time limit stands beside the handler, and may be another for one job."""
-    bp = JobBlueprint("slow-report", __name__)
+    """A job that takes longer fails; the limit stands in the declaration, or at one `enqueue`."""
+    slow = {"to": "+12025551234", "message": "slow"}
 
-    @bp.job("slow-report", "/slow-report", payload=SampleSchema, timeout=300)
-    def slow_report(payload: object, job: object) -> None: ...
+    job_id = enqueue(JOB_TYPES.SEND_SMS, slow, timeout=1, retries=0)
 
-    again = Flask("again")
-    again.config.update(app.config)
-    again.extensions["jobs"] = app.extensions["jobs"]
-    again.register_blueprint(bp)
-    assert get_job_config("slow-report").timeout == 300
     assert get_job_config(JOB_TYPES.GENERATE_REPORT).timeout == 180
-    job_id = enqueue(JOB_TYPES.SEND_EMAIL, PAYLOAD, timeout=300)
-    assert row_of(job_id).options["timeout"] == 300
+    row = wait_for(job_id, "failed", timeout=PATIENCE)
+    assert row.error is not None
+    assert "timeout of 1 s" in row.error
 
 
 def test_step_1_check_job_execution_record(app: Flask, stack: Stack) -> None:
