@@ -217,7 +217,9 @@ def _status(_: str, value: Any) -> Status:
 
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
-        raise UpdateRefused(f"{name}: {value!r} is not a UUID")
+        raise UpdateRefused(
+            f"{name}: {value!r} is no job's id: a line of 1 to {ids.MAX_LENGTH} characters"
+        )
     return str(value)
 
 
