@@ -29,7 +29,7 @@ class SendSmsSchema(PayloadSchema[SendSms]):
 
     to = fields.String(required=True, validate=validate.Regexp(r"^\+[1-9]\d{1,14}$"))
     message = fields.String(required=True, validate=validate.Length(max=160))
-    metadata = fields.Dict(keys=fields.String(), allow_none=True)
+    metadata = fields.Dict(keys=fields.String())
 
 
 @bp.job(

@@ -1,6 +1,11 @@
 """Monitoring & Debugging: the table, the logs, common failures, a failed job step by step."""
 
+import json
+import os
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import db
+from app.dev.guardian import ROOT
 from app.dev.resend_server import INVALID, OUTAGE
 from app.families.email.send_email import send_email
 from app.jobs import (
@@ -175,6 +181,24 @@ def test_step_1_check_job_execution_record(app: Flask, stack: Stack) -> None:
     assert "422" in (execution.error or "")
     assert execution.payload["payload"]["to"] == "record@example.com"
     assert get_job_execution_by_job_id("job-uuid") is None
+
+
+def test_step_2_review_application_logs(app: Flask, tmp_path: Path) -> None:
+    """What LOG_FILE names has the lines that the guide's `tail -f … | grep` looks for."""
+    log = tmp_path / "logs/application-1.log"
+    log.parent.mkdir()
+    command = [sys.executable, "-m", "flask", "jobs", "enqueue", "send-email", json.dumps(PAYLOAD)]
+    names = ("BASE_URL", "QSTASH_URL", "QSTASH_TOKEN")
+    given = {name: str(app.config[name]) for name in names} | {
+        "DATABASE_URL": str(app.config["SQLALCHEMY_DATABASE_URI"]),
+        "APP_ENV": "test",
+        "LOG_FILE": str(log),
+    }
+
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **given}, check=True)  # noqa: S603 - ours
+
+    written = "".join(path.read_text() for path in tmp_path.glob("logs/application-*.log"))
+    assert any("[jobs] Enqueueing job" in line for line in written.splitlines())
 
 
 def test_step_3_test_job_handler_directly(app: Flask, stack: Stack) -> None:
