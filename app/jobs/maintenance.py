@@ -109,6 +109,7 @@ def sweep(*, grace: float = GRACE) -> Report:
     report = Report()
     steps: list[Callable[[], None]] = [
         lambda: _rescue(report, grace),
+        _settle_twins,
         lambda: _publish(report, grace),
         lambda: _take_over_dead_letters(report),
         lambda: in_transaction(memory.forget),
@@ -150,11 +151,15 @@ def _rescue(report: Report, grace: float) -> None:
         republish.withdraw([row.old_message_id for row in rows if row.old_message_id])
 
 
-def _publish(report: Report, grace: float) -> None:
-    """Publish what is in the outbox, until QStash takes no more."""
+def _settle_twins() -> None:
+    """Complete what a person put back and enqueued again as well, once that is completed."""
     for row in in_transaction(lambda tx: tx.execute(upkeep.DONE_BY_TWIN).all()):
         about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
         log.info("[jobs] Done by the job that was enqueued anew", extra=about)
+
+
+def _publish(report: Report, grace: float) -> None:
+    """Publish what is in the outbox, until QStash takes no more."""
     types = republish.known_types()
     waiting = 0
     for rows in _batches(report, upkeep.PUBLISH, grace=grace, types=types):

@@ -11,8 +11,10 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, update
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.jobs import executions, ids, jsonb, republish
@@ -30,6 +32,8 @@ MAX_TYPE_LENGTH = 100
 MAX_COUNT = 2**31 - 1
 
 _table = cast("Table", JobExecution.__table__)
+# The transaction that holds the row may be the caller's own, which waits for this.
+_NOT_FOR_EVER = text("SET LOCAL lock_timeout = '3s'")
 _FOR_UPDATE = (
     select(_table.c.status, _table.c.message_id, _table.c.dead_at)
     .where(_table.c.job_id == bindparam("job_id"))
@@ -80,12 +84,34 @@ def update_job_execution(
         IllegalTransition: There is no such job, or its status cannot become that; likewise.
     """
     values = _checked(updates, known=_CHANGEABLE)
-    old = _in(session, lambda tx: _update(tx, job_id, values))
+    old = (
+        _changed(job_id, values)
+        if session is None
+        else _update(session.connection(), job_id, values)
+    )
     is_put_back = values.get("status") == Status.PENDING
     # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
     # comes claims the job like any other.
     if is_put_back and session is None and old.message_id and old.dead_at is None:
         _withdraw(job_id, old.message_id)
+
+
+def _changed(job_id: str, values: dict[str, Any]) -> Any:
+    """Change the row in a transaction of its own, and wait for no other for long."""
+
+    def work(connection: Connection) -> Any:
+        connection.execute(_NOT_FOR_EVER)
+        try:
+            return _update(connection, job_id, values)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            raise UpdateRefused(
+                f"job {job_id} is being changed by another transaction; if it is yours, "
+                "pass session="
+            ) from None
+
+    return in_transaction(work)
 
 
 def _update(connection: Connection, job_id: str, values: dict[str, Any]) -> Row[*tuple[Any, ...]]:
@@ -191,7 +217,9 @@ def _status(_: str, value: Any) -> Status:
 
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
-        raise UpdateRefused(f"{name}: {value!r} is no line of 1 to 255 characters")
+        raise UpdateRefused(
+            f"{name}: {value!r} is no job's id: a line of 1 to {ids.MAX_LENGTH} characters"
+        )
     return str(value)
 
 

@@ -28,6 +28,7 @@ DONE_BY_TWIN = text(
     RETURNING put_back.job_id, twin.job_id AS twin_id
     """  # noqa: S608 - the only values in the text are this module's
 )
+
 _UNPUBLISHED = """
     status = 'pending' AND published_at IS NULL AND max_retries IS NOT NULL
     AND updated_at < now() - make_interval(secs => :grace)
@@ -55,8 +56,11 @@ class Upkeep:
 PUBLISH = Upkeep(
     find=text(
         f"""
-        SELECT id, job_id FROM job_executions
+        SELECT id, job_id FROM job_executions AS put_back
          WHERE {_UNPUBLISHED} AND job_type = ANY(:types) AND id <> ALL(CAST(:aside AS bigint[]))
+           AND NOT EXISTS (SELECT FROM job_executions AS twin
+                            WHERE {_IS_TWIN} AND twin.dead_at IS NULL
+                              AND twin.status <> 'cancelled')
          ORDER BY created_at, id LIMIT :limit
            FOR UPDATE SKIP LOCKED
         """  # noqa: S608 - the only values in the text are this package's constants

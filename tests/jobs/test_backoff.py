@@ -47,6 +47,21 @@ def test_a_function_of_the_attempt_becomes_what_qstash_evaluates(
     assert waits(expression(delay_after, 5)) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1000",
+        " 1000 * (1 + retried) ",
+        "1e3 * pow(2, retried)",
+        "min(0.5e4, max(1, 2, 3) % 7) / -2",
+        "floor(sqrt(abs(-retried))) + ceil(exp(1)) - round(+2.5)",
+    ],
+)
+def test_whatever_qstash_evaluates_is_taken_as_it_is(text: str) -> None:
+    assert expression(text, 3) == text
+    assert retry_delay_ms(text, 1) >= 0
+
+
 def test_a_job_type_declares_its_backoff_and_enqueue_may_say_otherwise(
     app: Flask, qstash: QStash, rows: Rows
 ) -> None:
@@ -86,6 +101,15 @@ def test_a_function_is_asked_for_as_many_retries_as_the_job_has(app: Flask, rows
         ("retried if retried else 1", "no arithmetic"),
         ("min(1, key=2)", "no arithmetic"),
         ("'5s'", "no arithmetic"),
+        ("pow(2)", "no arithmetic"),
+        ("sqrt(retried, 2)", "no arithmetic"),
+        ("min()", "no arithmetic"),
+        ("(1)(2)", "no arithmetic"),
+        ("0x10", "no arithmetic"),
+        ("1_000", "no arithmetic"),
+        ("2j", "no arithmetic"),
+        ("2 ** retried", "no arithmetic"),
+        ("[1, 2]", "no arithmetic"),
         ("1+" * 300 + "1", "601 characters, and QStash should get 500 at most"),
         (lambda _: -1, "-1 after attempt 1 is no wait; give seconds or a timedelta"),
         (lambda _: "5s", "'5s' after attempt 1 is no wait"),

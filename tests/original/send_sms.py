@@ -1,6 +1,7 @@
 """The guide's new job type, `send-sms`: steps 1 to 5 of its "Creating New Job Types"."""
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class SendSmsSchema(PayloadSchema[SendSms]):
 
     to = fields.String(required=True, validate=validate.Regexp(r"^\+[1-9]\d{1,14}$"))
     message = fields.String(required=True, validate=validate.Length(max=160))
-    metadata = fields.Dict(keys=fields.String(), allow_none=True)
+    metadata = fields.Dict(keys=fields.String())
 
 
 @bp.job(
@@ -43,6 +44,8 @@ def send_sms(payload: SendSms, job: Job) -> None:
     log.info("[jobs] Processing SMS job", extra={"jobId": job.id, "to": payload.to})
     if payload.message == "fail":
         raise ConnectionError("the provider is away")
+    while payload.message == "slow":
+        time.sleep(0.01)
     OUTBOX.append((payload.to, payload.message))
     log.info("[jobs] SMS sent successfully", extra={"jobId": job.id, "to": payload.to})
 

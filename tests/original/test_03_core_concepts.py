@@ -1,6 +1,8 @@
 """Core Concepts: job types, schemas, the lifecycle, retries."""
 
 import re
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -105,7 +107,7 @@ def test_retry_policies(app: Flask, options: dict[str, Any], retries: int) -> No
 
 
 def test_retry_behavior(app: Flask, stack: Stack) -> None:
-    """Each retry counts up `retry_count`; after the last the job is failed, and dead."""
+    """Each retry waits longer, and counts up `retry_count`; after the last the job is dead."""
     stack.resend.answer("down@example.com", OUTAGE, forever=True)
 
     job_id = enqueue(JOB_TYPES.SEND_EMAIL, {**PAYLOAD, "to": "down@example.com"})
@@ -118,3 +120,6 @@ def test_retry_behavior(app: Flask, stack: Stack) -> None:
     stack.await_that(is_dead)
     row = row_of(job_id)
     assert (row.status, row.retry_count, len(row.attempts)) == ("failed", 3, 4)
+    started = [datetime.fromisoformat(attempt["started_at"]) for attempt in row.attempts]
+    waits = [(later - earlier).total_seconds() for earlier, later in pairwise(started)]
+    assert waits[0] < waits[2] > 1  # seconds, of which each is a thousand

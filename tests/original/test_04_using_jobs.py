@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -208,6 +209,23 @@ def test_webhook_jobs_generic(
 
     stack.completed(job_id)
     assert seen == [("github", "pull_request", webhook_payload)]
+
+
+def test_webhook_jobs_stripe(app: Flask, stack: Stack) -> None:
+    """The event's object alone: what it is about is not known here, and the result says so."""
+    event = Path(__file__).parents[1] / "families/webhooks/stripe_events"
+    stripe_event = json.loads((event / "customer.subscription.updated.json").read_text())
+
+    job_id = enqueue(
+        JOB_TYPES.PROCESS_STRIPE_WEBHOOK,
+        {
+            "eventType": "customer.subscription.updated",
+            "eventData": stripe_event["data"]["object"],
+            "ipAddress": "203.0.113.7",
+        },
+    )
+
+    assert stack.completed(job_id).result
 
 
 @pytest.mark.usefixtures("acme")

@@ -1,6 +1,11 @@
 """Monitoring & Debugging: the table, the logs, common failures, a failed job step by step."""
 
+import json
+import os
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import db
+from app.dev.guardian import ROOT
 from app.dev.resend_server import INVALID, OUTAGE
 from app.families.email.send_email import send_email
 from app.jobs import (
     JOB_TYPES,
     InvalidPayload,
-    JobBlueprint,
     enqueue,
     get_job_config,
     get_job_execution_by_job_id,
@@ -21,9 +26,8 @@ from app.jobs import (
 )
 from app.jobs.maintenance import sweep
 from app.jobs.testing import make_job, wait_for
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import PATIENCE, Stack, row_of
 from tests.support.qstash import envelope
-from tests.support.sample_jobs import SampleSchema
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}
 RECENT = """
@@ -156,20 +160,15 @@ def test_3_validate_payload_before_enqueueing(app: Flask) -> None:
 
 
 def test_4_job_execution_timeout(app: Flask) -> None:
-    """The time limit stands beside the handler, and may be another for one job."""
-    bp = JobBlueprint("slow-report", __name__)
+    """A job that takes longer fails; the limit stands in the declaration, or at one `enqueue`."""
+    slow = {"to": "+12025551234", "message": "slow"}
 
-    @bp.job("slow-report", "/slow-report", payload=SampleSchema, timeout=300)
-    def slow_report(payload: object, job: object) -> None: ...
+    job_id = enqueue(JOB_TYPES.SEND_SMS, slow, timeout=1, retries=0)
 
-    again = Flask("again")
-    again.config.update(app.config)
-    again.extensions["jobs"] = app.extensions["jobs"]
-    again.register_blueprint(bp)
-    assert get_job_config("slow-report").timeout == 300
     assert get_job_config(JOB_TYPES.GENERATE_REPORT).timeout == 180
-    job_id = enqueue(JOB_TYPES.SEND_EMAIL, PAYLOAD, timeout=300)
-    assert row_of(job_id).options["timeout"] == 300
+    row = wait_for(job_id, "failed", timeout=PATIENCE)
+    assert row.error is not None
+    assert "timeout of 1 s" in row.error
 
 
 def test_step_1_check_job_execution_record(app: Flask, stack: Stack) -> None:
@@ -182,6 +181,24 @@ def test_step_1_check_job_execution_record(app: Flask, stack: Stack) -> None:
     assert "422" in (execution.error or "")
     assert execution.payload["payload"]["to"] == "record@example.com"
     assert get_job_execution_by_job_id("job-uuid") is None
+
+
+def test_step_2_review_application_logs(app: Flask, tmp_path: Path) -> None:
+    """What LOG_FILE names has the lines that the guide's `tail -f … | grep` looks for."""
+    log = tmp_path / "logs/application-1.log"
+    log.parent.mkdir()
+    command = [sys.executable, "-m", "flask", "jobs", "enqueue", "send-email", json.dumps(PAYLOAD)]
+    names = ("BASE_URL", "QSTASH_URL", "QSTASH_TOKEN")
+    given = {name: str(app.config[name]) for name in names} | {
+        "DATABASE_URL": str(app.config["SQLALCHEMY_DATABASE_URI"]),
+        "APP_ENV": "test",
+        "LOG_FILE": str(log),
+    }
+
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **given}, check=True)  # noqa: S603 - ours
+
+    written = "".join(path.read_text() for path in tmp_path.glob("logs/application-*.log"))
+    assert any("[jobs] Enqueueing job" in line for line in written.splitlines())
 
 
 def test_step_3_test_job_handler_directly(app: Flask, stack: Stack) -> None:

@@ -1,9 +1,13 @@
 """Testing: the guide's unit and integration tests, without mocks of our own code."""
 
+import json
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.dev.guardian import ROOT
 from app.jobs import JOB_TYPES, PublishRefused, enqueue, schedule
 from app.jobs.publisher import Message
 from app.jobs.testing import (
@@ -53,6 +57,21 @@ def test_should_process_welcome_email_job(app: Flask, published: list[Message]) 
     assert wait_for(job_id, "completed").user_id == 1
 
 
+def test_should_process_a_job_whose_id_is_no_uuid(app: Flask, published: list[Message]) -> None:
+    """The guide's own test has `test-job-id`."""
+    body = {
+        "jobId": "test-job-id",
+        "type": "send-email",
+        "payload": WELCOME,
+        "metadata": {"userId": 1, "createdAt": "2025-10-01T12:00:00.000Z"},
+    }
+
+    response = wire.post(app, wire.Post("/api/jobs/email", json.dumps(body).encode(), {}))
+
+    assert (response.status_code, (response.json or {}).get("success")) == (200, True)
+    assert row_of("test-job-id").status == "completed"
+
+
 def test_should_reject_invalid_signature(app: Flask, client: FlaskClient) -> None:
     unsigned = client.post("/api/jobs/email", data=b"{}")
     wrong = client.post("/api/jobs/email", data=b"{}", headers={"Upstash-Signature": "no"})
@@ -67,3 +86,10 @@ def test_mocking_qstash_in_tests(app: Flask, published: list[Message]) -> None:
     assert len(published) == 1
     request = wire.Post("/api/jobs/email", b"{}", {})
     assert wire.post(app, request).status_code == 489  # signed, and no envelope
+
+
+def test_test_coverage() -> None:
+    """`make coverage`, beside `make test`."""
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert {"test", "coverage"} <= set(targets)

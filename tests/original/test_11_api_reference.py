@@ -82,6 +82,15 @@ def test_create_job_execution(app: Flask) -> None:
     assert (execution.job_id, execution.status, execution.user_id) == (job_id, "pending", 123)
 
 
+def test_create_job_execution_with_the_guides_id(app: Flask) -> None:
+    """Its example's id is the text `uuid`."""
+    execution = create_job_execution(
+        {"jobId": "uuid", "jobType": "send-email", "status": "pending", "payload": {}}
+    )
+
+    assert (execution.job_id, row_of("uuid").status) == ("uuid", "pending")
+
+
 def test_get_job_execution_by_job_id(app: Flask) -> None:
     job_id = enqueue(
         JOB_TYPES.SEND_EMAIL, {"template": "welcome", "to": "user@example.com", "data": {}}

@@ -10,6 +10,7 @@ from qstash import QStash
 
 from app.db import db
 from app.jobs import firings, health, schedule
+from app.jobs.schedules import own_id
 from tests.jobs.conftest import live_qstash, qstash, wait_until
 from tests.jobs.health.conftest import AddJobs
 
@@ -84,9 +85,10 @@ def test_each_schedule_is_looked_at_alone(app: Flask, add_jobs: AddJobs) -> None
 def test_the_codes_own_schedules_are_known_by_their_declaration(
     app: Flask, add_jobs: AddJobs
 ) -> None:
-    fired(add_jobs, "code.cleanup-old-data", None, "3 days")
+    schedule_id = own_id("cleanup-old-data")
+    fired(add_jobs, schedule_id, None, "3 days")
 
-    assert [one.schedule_id for one in firings.stopped()] == ["code.cleanup-old-data"]
+    assert [one.schedule_id for one in firings.stopped()] == [schedule_id]
 
 
 def test_what_nobody_wants_any_more_is_not_missed(
