@@ -105,7 +105,7 @@ class Limit:
         if self._overdue_since is None:
             self._overdue_since = now
         end_at = self._end_at(self._overdue_since)
-        if now >= end_at:
+        if now >= end_at and self in _running:
             recycling.end(self.about)
         desperate = now >= (self._overdue_since + end_at) / 2
         if desperate and not self._told:
@@ -163,6 +163,9 @@ class _Silence(Limit):
 
     def interrupt(self, why: type[Interruption]) -> bool:  # noqa: ARG002 - as its base has it
         return False
+
+    def _end_at(self, since: float) -> float:
+        return since + LEASE_RESERVE
 
 
 class _Watch:
