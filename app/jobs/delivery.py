@@ -49,6 +49,7 @@ class Delivery:
             retries=config.retries,
             timeout=config.timeout,
             heartbeat=config.heartbeat,
+            synchronous=config.acts_outside,
         )
 
     def row(self, config: JobConfig) -> dict[str, Any]:

@@ -21,7 +21,11 @@ from app.jobs.publisher import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a delivery wants to execute."""
+    """What a delivery wants to execute.
+
+    Attributes:
+        synchronous: The claim is to be on disk before the handler starts.
+    """
 
     job_id: str
     job_type: str
@@ -30,6 +34,7 @@ class Claim:
     retries: int
     timeout: float
     heartbeat: float | None = None
+    synchronous: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,7 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
             "timeout": wanted.timeout,
             "heartbeat": wanted.heartbeat,
             "token": token,
+            "synchronous": wanted.synchronous,
         },
     ).one_or_none()
     if row is None:

@@ -1,7 +1,9 @@
 """Progress, heartbeat, cancel and a graceful stop, as a handler that takes its time meets them."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +12,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from app.db import db
-from app.jobs import JobExecution, Status, deadline, drain, enqueue
+from app.jobs import JobExecution, Status, deadline, drain, enqueue, leases
+from app.jobs.delivery import parse
 from app.jobs.errors import ShuttingDown
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.executions import create_job_execution, get_job_execution_by_job_id
+from app.jobs.registry import get_job_config
 from tests.dev.waiting import await_that
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import called_out, may_call_out
@@ -278,3 +282,18 @@ def test_fault_R15_a_handler_that_gives_no_sign_of_life_stops_when_its_lease_is_
     row = row_of(job)
     assert (row.status, row.attempts[-1]["kind"]) == ("failed", "HandlerSilent")
     assert "job.check()" in (row.error or "")
+
+
+@pytest.mark.parametrize(("acts_outside", "mode"), [(True, "on"), (False, "off")])
+def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
+    app: Flask, *, acts_outside: bool, mode: str
+) -> None:
+    config = replace(get_job_config("noop"), acts_outside=acts_outside)
+    raw = json.dumps(envelope({"action": "none"}, job_type="noop"))
+    with app.test_request_context("/api/jobs/noop", method="POST", data=raw):
+        delivery = parse(config)
+
+    with db.engine.begin() as connection:
+        create_job_execution(connection, delivery.row(config))
+        assert leases.claim(connection, delivery.claim(config))
+        assert connection.scalar(text("SHOW synchronous_commit")) == mode
