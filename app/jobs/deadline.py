@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 #: Seconds between two looks at whether a thread may be interrupted where it is.
-LOOK_EVERY = 0.02
+LOOK_EVERY = 0.003
 #: Seconds that the watch sleeps at the most.
 LONGEST = 3600.0
 #: Seconds for which a thread that has been in destructors for long is interrupted continually.
@@ -40,6 +40,8 @@ REPEAT_AFTER = 1.0
 #: Seconds after which a process is ended in which a handler could not be stopped; less than
 #: `statements.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
 END_AFTER = 11.0
+#: Likewise where the database is silent, so that nothing but the process can be stopped.
+SILENCE_END_AFTER = 10.0
 #: Seconds before the end of a lease at which its handler is gone, one way or the other.
 LEASE_RESERVE = 3.0
 
@@ -165,7 +167,7 @@ class _Silence(Limit):
         return False
 
     def _end_at(self, since: float) -> float:
-        return since + LEASE_RESERVE
+        return since + SILENCE_END_AFTER
 
 
 class _Watch:
