@@ -15,6 +15,7 @@ second until it has left:
 """
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,10 +172,7 @@ class _Silence(Limit):
 
 
 class _Watch:
-    """One daemon thread that attends to all limits, started by the first of them.
-
-    Threads do not survive a fork, so a forked worker's first handler starts another.
-    """
+    """One daemon thread that attends to all limits, started by the first of them."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -185,14 +183,18 @@ class _Watch:
     def expect(self, moment: float) -> None:
         """See that the watch looks at that moment. Not for a thread that may be interrupted."""
         with self._changed:
-            if self._thread is None or not self._thread.is_alive():
-                self._sleeps_until = 0.0
+            if self._thread is None:
                 self._thread = Thread(target=self._run, name="jobs-deadline", daemon=True)
                 self._thread.start()
             if self._sleeps_until == 0.0:  # it is looking just now, and may have passed this one
                 self._asked = True
             elif moment < self._sleeps_until:
                 self._changed.notify()
+
+    def forget(self) -> None:
+        """Begin anew in a forked process, where the thread is not, and the lock may be taken."""
+        _Watch.__init__(self)
+        _running.clear()
 
     def _run(self) -> None:
         while True:
@@ -210,6 +212,7 @@ class _Watch:
 _watch = _Watch()
 _running: set[Limit] = set()
 _own = local()
+os.register_at_fork(after_in_child=_watch.forget)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import queue
 import random
 import subprocess
@@ -183,3 +184,20 @@ def other_threads(count: int) -> Iterator[None]:
         finally:
             over.set()
             sys.setswitchinterval(usual)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_a_watch_of_its_own() -> None:
+    with pytest.raises(JobTimeout), time_limit(time.monotonic() + 0.02):
+        spin(30)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            with time_limit(time.monotonic() + 0.02):
+                spin(30)
+        except JobTimeout:
+            os._exit(7)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
