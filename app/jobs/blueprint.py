@@ -37,6 +37,8 @@ class JobOptions(TypedDict, total=False):
         timeout: Seconds that one execution may take; 60 by default.
         heartbeat: Seconds within which the handler promises to call `job.progress()` or
             `job.check()`. The lease is then that long, and extended up to the timeout.
+        acts_outside: The handler has effects that no transaction takes back and no idempotency key
+            guards: each claim is on the database's disk before it starts, at the price of a wait.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
@@ -52,6 +54,7 @@ class JobOptions(TypedDict, total=False):
     retry_delay: RetryDelay
     timeout: int
     heartbeat: int
+    acts_outside: bool
     description: str
     queue: str
     sealed: tuple[str, ...]

@@ -33,9 +33,14 @@ def sqlstate(error: BaseException | None) -> str | None:
 
 @event.listens_for(Engine, "before_cursor_execute")
 def _before_statement(connection: Connection, *_: Any) -> None:
+    raise_if_due()
     if current_job.get() is not None:
-        raise_if_due()
         connection.info[_USED] = True
+
+
+@event.listens_for(Pool, "checkout")
+def _before_use(*_: Any) -> None:
+    raise_if_due()
 
 
 @event.listens_for(Engine, "handle_error")

@@ -15,6 +15,7 @@ second until it has left:
 """
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 #: Seconds between two looks at whether a thread may be interrupted where it is.
-LOOK_EVERY = 0.02
+LOOK_EVERY = 0.003
 #: Seconds that the watch sleeps at the most.
 LONGEST = 3600.0
 #: Seconds for which a thread that has been in destructors for long is interrupted continually.
@@ -40,6 +41,8 @@ REPEAT_AFTER = 1.0
 #: Seconds after which a process is ended in which a handler could not be stopped; less than
 #: `statements.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
 END_AFTER = 11.0
+#: Likewise where the database is silent, so that nothing but the process can be stopped.
+SILENCE_END_AFTER = 10.0
 #: Seconds before the end of a lease at which its handler is gone, one way or the other.
 LEASE_RESERVE = 3.0
 
@@ -105,7 +108,7 @@ class Limit:
         if self._overdue_since is None:
             self._overdue_since = now
         end_at = self._end_at(self._overdue_since)
-        if now >= end_at:
+        if now >= end_at and self in _running:
             recycling.end(self.about)
         desperate = now >= (self._overdue_since + end_at) / 2
         if desperate and not self._told:
@@ -164,12 +167,12 @@ class _Silence(Limit):
     def interrupt(self, why: type[Interruption]) -> bool:  # noqa: ARG002 - as its base has it
         return False
 
+    def _end_at(self, since: float) -> float:
+        return since + SILENCE_END_AFTER
+
 
 class _Watch:
-    """One daemon thread that attends to all limits, started by the first of them.
-
-    Threads do not survive a fork, so a forked worker's first handler starts another.
-    """
+    """One daemon thread that attends to all limits, started by the first of them."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -180,14 +183,18 @@ class _Watch:
     def expect(self, moment: float) -> None:
         """See that the watch looks at that moment. Not for a thread that may be interrupted."""
         with self._changed:
-            if self._thread is None or not self._thread.is_alive():
-                self._sleeps_until = 0.0
+            if self._thread is None:
                 self._thread = Thread(target=self._run, name="jobs-deadline", daemon=True)
                 self._thread.start()
             if self._sleeps_until == 0.0:  # it is looking just now, and may have passed this one
                 self._asked = True
             elif moment < self._sleeps_until:
                 self._changed.notify()
+
+    def forget(self) -> None:
+        """Begin anew in a forked process, where the thread is not, and the lock may be taken."""
+        _Watch.__init__(self)
+        _running.clear()
 
     def _run(self) -> None:
         while True:
@@ -205,6 +212,7 @@ class _Watch:
 _watch = _Watch()
 _running: set[Limit] = set()
 _own = local()
+os.register_at_fork(after_in_child=_watch.forget)
 
 
 @contextmanager

@@ -65,6 +65,7 @@ class Delivery:
             timeout=config.timeout,
             heartbeat=config.heartbeat,
             token=self.token,
+            synchronous=config.acts_outside,
         )
 
     def spend(self, connection: Connection) -> bool:

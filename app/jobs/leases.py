@@ -26,7 +26,11 @@ KEPT_DIGITS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a delivery wants to execute."""
+    """What a delivery wants to execute.
+
+    Attributes:
+        synchronous: The claim is to be on disk before the handler starts.
+    """
 
     job_id: str
     job_type: str
@@ -36,6 +40,7 @@ class Claim:
     timeout: float
     token: Token
     heartbeat: float | None = None
+    synchronous: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,7 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
             "token": token,
             "delivered_by": wanted.token.digest[:KEPT_DIGITS],
             "issued_at": wanted.token.issued_at,
+            "synchronous": wanted.synchronous,
         },
     ).one_or_none()
     if row is None:

@@ -50,6 +50,7 @@ class JobConfig:
     timeout: int = 60
     description: str = ""
     heartbeat: int | None = None
+    acts_outside: bool = False
     queue: str | None = None
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()

@@ -47,7 +47,8 @@ _REDRIVEN = """
 
 # The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
 # handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
-# a lazy commit, in RETURNING because that costs no statement of its own.
+# a lazy commit, in RETURNING because that costs no statement of its own; but for a type that acts
+# outside, where a second handler could begin what the first has done.
 # `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
 # transaction may be as old as the handler. A row that the TypeScript starter set to processing has
 # no lease: it counts as held for as long as one of ours would be.
@@ -86,7 +87,8 @@ CLAIM = text(
               user_id, organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
-              CASE WHEN set_config('synchronous_commit', 'off', true) = 'off'
+              CASE WHEN CAST(:synchronous AS bool)
+                     OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
     """  # noqa: S608 - the only values in the text are this module's numbers
 ).columns(user_id=OwnerIdColumn, organization_id=OwnerIdColumn)

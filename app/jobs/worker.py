@@ -53,8 +53,10 @@ log = logging.getLogger(__name__)
 #: Seconds after the deadline at which the thread is interrupted: the database's limit and those of
 #: the handler's clients come first, as they leave their connections whole.
 INTERRUPT_AFTER = 0.5
-#: Seconds after which a claim or a record counts as stuck: the database has fallen silent.
-SILENT_AFTER = 20
+#: Seconds after which a claim counts as stuck: the database has fallen silent.
+CLAIM_SILENT_AFTER = 20
+#: Likewise a record, whose commit may have much to do.
+RECORD_SILENT_AFTER = 60
 
 
 def deliver(config: JobConfig) -> Answer:
@@ -83,8 +85,8 @@ def _deliver(config: JobConfig) -> Answer:
     """
     what = f"{config.type} {request.headers.get('Upstash-Message-Id', '')}".rstrip()
     try:
-        with no_silence(SILENT_AFTER, f"the claim of {what}"):
-            delivery = parse(config)
+        delivery = parse(config)
+        with no_silence(CLAIM_SILENT_AFTER, f"the claim of {what}"):
             if is_draining() and _has_tries_left(config, delivery):
                 return answers.busy("this process is about to stop")
             lease = _claim(config, delivery)
@@ -96,7 +98,7 @@ def _deliver(config: JobConfig) -> Answer:
     if isinstance(lease, Answer):
         return lease
     done, timing = _observed(config, delivery, lease)
-    with no_silence(SILENT_AFTER, f"the record of {what}"):
+    with no_silence(RECORD_SILENT_AFTER, f"the record of {what}"):
         return answers.answer(lease.job_id, _recorded(config, lease, done, timing))
 
 

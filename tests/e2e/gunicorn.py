@@ -93,7 +93,7 @@ def gunicorn(folder: Path, database_url: str, **settings: str) -> Iterator[Serve
     log_file = folder / "gunicorn.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [*command, "tests.support.ill_behaved:app"],
+            [*command, "tests.support.ill_behaved:served()"],
             cwd=ROOT,
             env=env,
             stdout=log,

@@ -1,17 +1,26 @@
 """The thread's time limit: raised inside, never afterwards."""
 
+import gc
+import logging
+import os
+import queue
+import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from threading import Event
+from threading import Event, Thread
+from typing import Any
 
 import pytest
+from flask import Flask
 
+from app.db import db
 from app.jobs import JobTimeout, deadline
 from app.jobs.deadline import time_limit
+from tests.support.sample_jobs import Effect
 
 
 def spin(seconds: float) -> None:
@@ -37,9 +46,9 @@ def test_a_broad_except_does_not_swallow_it() -> None:
 
 
 def test_what_ends_in_time_is_left_alone() -> None:
-    with time_limit(time.monotonic() + 0.02):
+    with time_limit(time.monotonic() + 1):
         pass
-    spin(0.1)
+    spin(1.1)
 
 
 def test_each_thread_has_its_own() -> None:
@@ -105,6 +114,57 @@ def test_fault_R1_a_limit_that_the_handler_swallows_comes_again() -> None:
         stubborn()
 
 
+def connect() -> None:
+    with db.engine.connect():
+        pass
+
+
+def commit() -> None:
+    db.session.add(Effect(job_id="x", note="y"))
+    db.session.commit()
+
+
+shared: "queue.Queue[int]" = queue.Queue()
+DEEDS: dict[str, Callable[[], object]] = {
+    "pool": connect,
+    "commit": commit,
+    "log": lambda: logging.getLogger("stress").warning("at work"),
+    "queue": lambda: (shared.put(1), shared.get()),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_fault_D1_limits_at_random_moments_leave_nothing_half_done(app: Flask, deed: str) -> None:
+    """For some seconds, as many as there is time for; each stops what runs, and it runs again."""
+    seed = random.Random(deed)  # noqa: S311 - no secret
+    stopped = 0
+
+    def interrupted_again_and_again() -> None:
+        nonlocal stopped
+        end = time.monotonic() + 4
+        with app.app_context():
+            while time.monotonic() < end:
+                with suppress(JobTimeout), time_limit(time.monotonic() + seed.random() / 200):
+                    while True:
+                        DEEDS[deed]()
+                stopped += 1
+                db.session.rollback()
+                with suppress(queue.Empty):
+                    shared.get_nowait()
+
+    thread = Thread(target=interrupted_again_and_again, daemon=True)
+    thread.start()
+    thread.join(60)
+
+    assert not thread.is_alive()
+    assert stopped > 5
+    pool: Any = db.engine.pool
+    gc.collect()
+    assert pool.checkedout() == 0
+    for _ in range(pool.size()):
+        DEEDS[deed]()
+
+
 @contextmanager
 def other_threads(count: int) -> Iterator[None]:
     """Let so many take turns with this one, as often as can be."""
@@ -124,3 +184,20 @@ def other_threads(count: int) -> Iterator[None]:
         finally:
             over.set()
             sys.setswitchinterval(usual)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_a_watch_of_its_own() -> None:
+    with pytest.raises(JobTimeout), time_limit(time.monotonic() + 0.02):
+        spin(30)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            with time_limit(time.monotonic() + 0.02):
+                spin(30)
+        except JobTimeout:
+            os._exit(7)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

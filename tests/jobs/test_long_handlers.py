@@ -1,7 +1,9 @@
 """Progress, heartbeat, cancel and a graceful stop, as a handler that takes its time meets them."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +12,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from app.db import db
-from app.jobs import JobExecution, Status, deadline, drain
+from app.jobs import JobExecution, Status, deadline, drain, enqueue, leases
+from app.jobs.delivery import parse
 from app.jobs.errors import ShuttingDown
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.executions import create_job_execution, get_job_execution_by_job_id
+from app.jobs.registry import get_job_config
 from tests.dev.waiting import await_that
 from tests.support.qstash import deliver, envelope
+from tests.support.sample_jobs import called_out, may_call_out
 
 CANCEL = "UPDATE job_executions SET cancelled_at = now() WHERE job_id = :id"
 
@@ -170,3 +175,125 @@ def test_a_draining_process_takes_no_new_delivery(
 
     assert (response.status_code, "Retry-After" in response.headers) == (503, True)
     assert get_job_execution_by_job_id(job["jobId"]) is None
+
+
+@pytest.fixture
+def draining(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = drain.Event()
+    event.set()
+    monkeypatch.setattr(drain, "_draining", event)
+
+
+@pytest.mark.usefixtures("draining", "qstash")
+@pytest.mark.parametrize(("retries", "retried"), [(0, 0), (2, 2)])
+def test_fault_R12_a_draining_process_puts_back_what_has_no_tries_left(
+    client: FlaskClient, retries: int, retried: int
+) -> None:
+    """A 503 would be its death, though it never ran."""
+    job_id = enqueue("sample", {"action": "none"}, retries=retries)
+    message = row_of({"jobId": job_id}).message_id
+    assert message
+    job = row_of({"jobId": job_id}).payload
+
+    answer = deliver(client, job, upstash_message_id=message, upstash_retried=str(retried))
+
+    assert (answer.status_code, answer.json) == (200, {"success": True, "rescheduled": 5})
+    row = row_of({"jobId": job_id})
+    assert (row.status, row.dead_at, row.message_id == message) == ("pending", None, False)
+    assert row.published_at is not None
+    assert row.attempts[-1]["outcome"] == "released"
+
+
+@pytest.mark.usefixtures("draining")
+def test_fault_R12_what_has_tries_left_is_turned_away_without_a_trace(client: FlaskClient) -> None:
+    job_id = enqueue("sample", {"action": "none"}, retries=1)
+    job = row_of({"jobId": job_id}).payload
+
+    assert deliver(client, job, upstash_retried="0").status_code == 503
+    assert row_of({"jobId": job_id}).attempts == []
+
+
+@pytest.mark.usefixtures("draining")
+def test_fault_R12_stops_do_not_count_as_what_the_handler_asked_for(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.config["JOBS_MAX_RESCHEDULES"] = 0
+    job_id = enqueue("sample", {"action": "none"}, retries=0)
+
+    deliver(client, row_of({"jobId": job_id}).payload)
+
+    assert (row_of({"jobId": job_id}).status, row_of({"jobId": job_id}).dead_at) == (
+        "pending",
+        None,
+    )
+
+
+@pytest.fixture
+def _outside() -> None:
+    may_call_out.clear()
+    called_out.clear()
+
+
+TAKE_OVER = "UPDATE job_executions SET lease_token = gen_random_uuid() WHERE job_id = :id"
+
+
+@pytest.mark.usefixtures("_outside")
+def test_fault_R15_D7_a_fence_before_an_outside_call_notices_at_once(
+    app: Flask, threads: ThreadPoolExecutor
+) -> None:
+    job = envelope({"action": "fence"})
+    running = started(app, threads, job)
+    execute(TAKE_OVER, job)
+    may_call_out.set()
+
+    assert running.result().status_code == 503
+    assert not called_out
+
+
+@pytest.mark.usefixtures("_outside")
+def test_fault_R15_D7_a_fence_keeps_the_lease_and_lets_its_owner_pass(
+    client: FlaskClient,
+) -> None:
+    may_call_out.set()
+
+    assert deliver(client, envelope({"action": "fence"})).status_code == 200
+    assert called_out
+
+
+def test_fault_R15_D7_a_flush_notices_a_lost_lease(app: Flask, threads: ThreadPoolExecutor) -> None:
+    job = envelope({"action": "flush"})
+    running = started(app, threads, job)
+
+    execute(TAKE_OVER, job)
+
+    # Long before its time is up, which would be a failure's 500.
+    assert running.result().status_code == 503
+
+
+def test_fault_R15_a_handler_that_gives_no_sign_of_life_stops_when_its_lease_is_over(
+    app: Flask, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.statements.LEASE_MARGIN", -4.5)  # of the local clock
+    job = envelope({"action": "silent"}, job_type="beating")
+
+    answer = deliver(app.test_client(), job, "/api/jobs/beating")
+
+    assert answer.status_code == 500
+    row = row_of(job)
+    assert (row.status, row.attempts[-1]["kind"]) == ("failed", "HandlerSilent")
+    assert "job.check()" in (row.error or "")
+
+
+@pytest.mark.parametrize(("acts_outside", "mode"), [(True, "on"), (False, "off")])
+def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
+    app: Flask, *, acts_outside: bool, mode: str
+) -> None:
+    config = replace(get_job_config("noop"), acts_outside=acts_outside)
+    raw = json.dumps(envelope({"action": "none"}, job_type="noop"))
+    with app.test_request_context("/api/jobs/noop", method="POST", data=raw):
+        delivery = parse(config)
+
+    with db.engine.begin() as connection:
+        create_job_execution(connection, delivery.row(config))
+        assert leases.claim(connection, delivery.claim(config))
+        assert connection.scalar(text("SHOW synchronous_commit")) == mode

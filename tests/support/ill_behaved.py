@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from flask import Flask
 from marshmallow import fields, validate
 from sqlalchemy import text
 
@@ -106,6 +107,9 @@ def patient(payload: Deed, job: Job) -> Any:
     return {"pid": os.getpid()}
 
 
-app = create_app()
-app.register_blueprint(bp)
-app.register_blueprint(samples)
+def served() -> Flask:
+    """Return the app that gunicorn serves."""
+    app = create_app()
+    app.register_blueprint(bp)
+    app.register_blueprint(samples)
+    return app

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from marshmallow import fields
@@ -13,6 +14,10 @@ from app.db import Base, db
 from app.jobs import Continue, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater, enqueue
 
 bp = JobBlueprint("samples", __name__)
+
+#: When a handler that acts outside may do so, and for which jobs it did.
+may_call_out = Event()
+called_out: list[str] = []
 
 
 class Effect(Base):
@@ -45,7 +50,7 @@ class Hiccup(Exception):
 
 
 @bp.job("sample", "/sample", payload=SampleSchema, retries=3, timeout=2, description="For tests")
-def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - a menu
+def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, PLR0912, PLR0915 - a menu
     leg = f" {job.leg}" if job.leg > 1 else ""
     db.session.add(Effect(job_id=job.id, note=f"{payload.action}{leg}"))
     match payload.action:
@@ -96,6 +101,15 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
             while True:
                 job.check()
                 time.sleep(0.01)
+        case "flush":
+            while True:
+                db.session.add(Effect(job_id=job.id, note="flushed"))
+                db.session.flush()
+                time.sleep(0.05)
+        case "fence":
+            may_call_out.wait(10)
+            job.fence()
+            called_out.append(job.id)
         case "echo":
             return {"attempt": job.attempt, "key": job.idempotency_key, "userId": job.user_id}
     return None
@@ -108,7 +122,8 @@ def noop(payload: Sample, job: Job) -> None:
 
 @bp.job("beating", "/beating", payload=SampleSchema, timeout=3600, heartbeat=5)
 def beating(payload: Sample, job: Job) -> None:
-    """Give a sign of life until somebody cancels it."""
+    """Give a sign of life, or none, until somebody cancels it."""
     while True:
-        job.check()
+        if payload.action != "silent":
+            job.check()
         time.sleep(0.01)
