@@ -1,5 +1,6 @@
 """A verified request, read as a job."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -11,10 +12,12 @@ from app.jobs import jsonb, payloads
 from app.jobs.errors import InvalidDelivery
 from app.jobs.ids import OwnerId
 from app.jobs.leases import Claim
+from app.jobs.publisher import RETRIES_HEADER
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope, EnvelopeSchema
 
 _envelopes = EnvelopeSchema()
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class Delivery:
         payload: What the job type's schema loaded, for the handler.
         envelope: The JSON as it came, for the row of a job that nobody here enqueued.
         retried: How often QStash tried before.
+        max_retries: How often it tries again, where that is told.
     """
 
     job_id: str
@@ -35,6 +39,7 @@ class Delivery:
     message_id: str | None
     schedule_id: str | None
     retried: int
+    max_retries: int | None
 
     def claim(self, config: JobConfig) -> Claim:
         return Claim(
@@ -50,7 +55,8 @@ class Delivery:
     def row(self, config: JobConfig) -> dict[str, Any]:
         """Return the row of a job that is first seen now.
 
-        Its idempotency key stays in the envelope: whoever published it answers for that.
+        Its idempotency key stays in the envelope: whoever published it answers for that. How often
+        QStash tries again is known only if the publisher has told.
         """
         return {
             "job_id": self.job_id,
@@ -60,7 +66,7 @@ class Delivery:
             "organization_id": self.organization_id,
             "message_id": self.message_id,
             "schedule_id": self.schedule_id,
-            "max_retries": config.retries,
+            "max_retries": self.max_retries,
         }
 
 
@@ -90,18 +96,23 @@ def parse(config: JobConfig) -> Delivery:
         message_id=request.headers.get("Upstash-Message-Id"),
         schedule_id=request.headers.get("Upstash-Schedule-Id"),
         retried=retried(),
+        max_retries=_count(RETRIES_HEADER),
     )
 
 
 def retried() -> int:
     """Return how often QStash tried to deliver the current request before."""
-    header = request.headers.get("Upstash-Retried")
-    return int(header) if header and header.isascii() and header.isdigit() else 0
+    return _count("Upstash-Retried") or 0
 
 
 def firing_id(message_id: str) -> str:
     """Return the job id of one firing of a schedule, whose envelope has none."""
     return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
+
+
+def _count(header: str) -> int | None:
+    value = request.headers.get(header, "")
+    return int(value) if _COUNT.fullmatch(value) else None
 
 
 def _json(body: bytes) -> dict[str, Any]:

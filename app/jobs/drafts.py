@@ -108,7 +108,8 @@ def envelope(
 ) -> dict[str, Any]:
     """Return the job as the wire has it, but for its id, for which its secrets are sealed.
 
-    Without an id it is a schedule's. Raises as `draft` does.
+    Without an id it is a schedule's: all its firings carry the same one, as a worker elsewhere may
+    demand one; ours goes by the message's. Raises as `draft` does.
     """
     metadata = {
         "userId": owner.user_id,
@@ -118,7 +119,8 @@ def envelope(
     }
     known = {key: value for key, value in metadata.items() if value is not None}
     sealed = sealing.seal(config, _validated(config, payload), job_id)
-    return {"type": config.type, **versions.member(config), **sealed, "metadata": known}
+    named = {"jobId": str(uuid4())} if job_id is None else {}
+    return {**named, "type": config.type, **versions.member(config), **sealed, "metadata": known}
 
 
 def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
     try:
-        wire: dict[str, Any] = config.schema.dump(payloads.load_given(config, given))
+        wire = payloads.dump(config.schema, payloads.load_given(config, given))
         jsonb.dumps(wire)
     except ValueError as error:
         raise InvalidPayload(config.type, {"payload": [str(error)]}) from error

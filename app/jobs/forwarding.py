@@ -10,8 +10,8 @@ from app.jobs.errors import PublishRefused
 log = logging.getLogger(__name__)
 
 
-def forward(letter: DeadLetter) -> None:
-    """Publish QStash's report to the job's own failure callback, if it has one.
+def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
+    """Publish QStash's report to the job's own callback of that kind, if it has one.
 
     Through QStash, so that it is signed and retried like any callback of its own.
 
@@ -24,8 +24,8 @@ def forward(letter: DeadLetter) -> None:
         "url": letter.forward_to,
         "body": letter.report,
         "content_type": "application/json",
-        # A failure callback may come twice; what it sets off must not.
-        "deduplication_id": f"failure-callback-{letter.message_id.replace(':', '-')}",
+        # A callback may come twice; what it sets off must not.
+        "deduplication_id": f"{once}-{letter.message_id.replace(':', '-')}",
     }
     try:
         outbox.publisher().ask(lambda qstash: qstash.message.publish(**request))

@@ -10,6 +10,7 @@ from flask.sansio.app import App
 
 from app.jobs.context import Job
 from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
+from app.jobs.publisher import is_elsewhere
 from app.jobs.schemas import PayloadSchema
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
@@ -38,7 +39,8 @@ class JobConfig:
     """One job type; `blueprint.JobOptions` says what its options mean.
 
     Attributes:
-        endpoint: The path that QStash delivers to, below BASE_URL.
+        endpoint: The path that QStash delivers to, below BASE_URL; of a type whose worker is
+            elsewhere, that worker's URL.
     """
 
     type: str
@@ -54,6 +56,10 @@ class JobConfig:
     sealed: tuple[str, ...] = ()
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_external(self) -> bool:
+        return is_elsewhere(self.endpoint)
 
 
 class JobRegistry:
@@ -72,7 +78,7 @@ class JobRegistry:
             if other.type == config.type:
                 places = f"{_where(other)} and {_where(config)}"
                 raise DiscoveryError(f"job type {config.type!r} is registered twice: {places}")
-            if other.endpoint == config.endpoint:
+            if other.endpoint == config.endpoint and not config.is_external:
                 types = f"{other.type!r} and {config.type!r}"
                 raise DiscoveryError(f"endpoint {config.endpoint} serves two job types: {types}")
         self._configs[config.type] = config

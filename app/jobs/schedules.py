@@ -17,6 +17,7 @@ from app.jobs.drafts import Owner, envelope
 from app.jobs.errors import InvalidOption
 from app.jobs.options import normalise
 from app.jobs.periodic import Periodic
+from app.jobs.registry import registry_of
 from app.jobs.routes import MAINTENANCE
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 PREFIX = "code."
 HEADER = "Jobs-Declaration"
 MAINTENANCE_CRON = "*/5 * * * *"
+#: Of what is sent; a change has the next sync send all schedules anew.
+FORM = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +95,14 @@ def apply(changes: Sequence[Change]) -> None:
 
 
 def installed() -> list["Schedule"]:
-    """Return all of QStash's schedules that call this app."""
+    """Return all of QStash's schedules that call this app, or a worker of its external types."""
     publisher = outbox.publisher()
     found = publisher.ask(lambda qstash: qstash.schedule.list())
-    return [one for one in found if one.destination.startswith(publisher.destination("/"))]
+    elsewhere = {one.endpoint for one in registry_of(current_app) if one.is_external}
+    ours = publisher.destination("/")
+    return [
+        one for one in found if one.destination.startswith(ours) or one.destination in elsewhere
+    ]
 
 
 def is_ours(schedule: "Schedule") -> bool:
@@ -135,7 +142,7 @@ def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     given = schedule.payload
     if is_dataclass(given):
         given = config.schema.dump(given)
-    said = jsonb.dumps([config.endpoint, schedule.cron, config.version, given, options])
+    said = jsonb.dumps([FORM, config.endpoint, schedule.cron, config.version, given, options])
     return Declared(
         schedule_id=".".join(filter(None, [f"{PREFIX}{config.type}", schedule.name])),
         endpoint=config.endpoint,

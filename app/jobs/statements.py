@@ -24,6 +24,8 @@ HANDED_OVER = """
 # The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
 # handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
 # a lazy commit, in RETURNING because that costs no statement of its own.
+# A job that somebody else published has no `max_retries`: only QStash knows how often it will try,
+# so such a job is dead when QStash has given it up, and never before.
 # `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
 # transaction may be as old as the handler. A row that the TypeScript starter set to processing has
 # no lease: it counts as held for as long as one of ours would be.
@@ -37,7 +39,6 @@ CLAIM = text(
                least(coalesce((options->>'timeout')::float8, :timeout),
                      CAST(:heartbeat AS float8))),
            retry_count = :retried,
-           max_retries = coalesce(max_retries, :retries),
            message_id = coalesce(:message_id, message_id),
            published_at = coalesce(published_at, now()),
            attempts = CASE WHEN status <> 'processing' THEN attempts
@@ -117,11 +118,13 @@ RESCHEDULE = text(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, :retries),
            available_at = clock_timestamp() + make_interval(secs => :delay),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
+    RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
+              available_at
     """  # noqa: S608 - likewise
 ).columns(payload=JSONB, options=JSONB)
 
@@ -132,11 +135,13 @@ CONTINUE = text(
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
            checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
            retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, :retries),
            available_at = NULL,
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
+    RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
+              available_at
     """  # noqa: S608 - likewise
 ).columns(payload=JSONB, options=JSONB)
 
