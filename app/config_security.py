@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env
+from marshmallow.validate import OneOf
 
 from app.config_checks import are_destinations, is_rate
 
@@ -14,6 +15,10 @@ TRUSTED = ("QSTASH_URL", "RESEND_API_URL", "STRIPE_API_URL")
 AT_HOME = ("localhost", "127.0.0.1", "::1")
 #: Seconds by which clocks may differ; a signature is good for five minutes.
 MAX_LEEWAY = 300
+#: What JOBS_SEAL must be where production shall not seal.
+UNSEALED = "false-in-production"
+
+_SEAL = OneOf(("true", "false", UNSEALED), error="{input} is none of {choices}.")
 
 
 def read(env: Env, environment: str) -> dict[str, Any]:
@@ -22,6 +27,8 @@ def read(env: Env, environment: str) -> dict[str, Any]:
         "API_RATE_LIMIT": env.str("API_RATE_LIMIT", "600/minute", validate=is_rate),
         "API_FAILURE_LIMIT": env.str("API_FAILURE_LIMIT", "30/minute", validate=is_rate),
         "JOBS_CALLBACK_ALLOW": env.str("JOBS_CALLBACK_ALLOW", at_home, validate=are_destinations),
+        "JOBS_SEAL": env.str("JOBS_SEAL", "true", validate=_SEAL),
+        "JOBS_UNSEALED": env.str("JOBS_UNSEALED", ""),
     }
 
 
@@ -36,6 +43,9 @@ def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
         problems["JOBS_SIGNATURE_LEEWAY"] = [f"must be {MAX_LEEWAY} at most, or signatures last."]
     if any(map(_is_wildcard, (settings["JOBS_CALLBACK_ALLOW"] or "").split(","))):
         problems["JOBS_CALLBACK_ALLOW"] = ["allows every address; name those that are meant."]
+    if settings["JOBS_SEAL"] == "false":
+        said = f"would leave links and tokens in clear; if that is meant, say {UNSEALED}."
+        problems["JOBS_SEAL"] = [said]
     return problems
 
 

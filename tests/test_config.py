@@ -118,6 +118,7 @@ def test_production_refuses_what_is_only_for_development(
         ("RESEND_API_URL", "http://resend.example.com"),
         ("STRIPE_API_URL", "http://stripe.example.com"),
         ("JOBS_SIGNATURE_LEEWAY", "3600"),
+        ("JOBS_SEAL", "false"),
         ("JOBS_CALLBACK_ALLOW", "hooks.internal, ::/0"),
         ("ADMIN_TOKEN", "short"),
     ],
@@ -239,6 +240,8 @@ def test_malformed_settings_are_named_with_the_reason(
         "JOBS_MAX_BODY": "many",
         "JOBS_PUBLISH_TIMEOUT": "-1",
         "JOBS_SIGNATURE_LEEWAY": "x",
+        "JOBS_SEAL": "off",
+        "JOBS_ID_TYPE": "int",
         "JOBS_ENCRYPTION_KEYS": "hunter2",
         "RESEND_RATE_PER_SECOND": "-2",
     }

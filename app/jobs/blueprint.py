@@ -63,17 +63,11 @@ class JobOptions(TypedDict, total=False):
     adapt: Upgrade
 
 
-class JobType(Generic[P]):
-    """A handler that can also be enqueued; calling it is calling the plain function."""
+class Enqueueable(Generic[P]):
+    """A job type by its name."""
 
-    def __init__(self, handler: Callable[[P, Job], Result], job_type: str) -> None:
-        self.handler = handler
+    def __init__(self, job_type: str) -> None:
         self.type = job_type
-        self.schedules: list[Periodic] = []
-        update_wrapper(self, handler)
-
-    def __call__(self, payload: P, job: Job) -> Result:
-        return self.handler(payload, job)
 
     def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> dispatcher.JobId:
         """`app.jobs.enqueue` for this type."""
@@ -90,6 +84,19 @@ class JobType(Generic[P]):
     @property
     def config(self) -> JobConfig:
         return get_job_config(self.type)
+
+
+class JobType(Enqueueable[P]):
+    """A handler that can also be enqueued; calling it is calling the plain function."""
+
+    def __init__(self, handler: Callable[[P, Job], Result], job_type: str) -> None:
+        super().__init__(job_type)
+        self.handler = handler
+        self.schedules: list[Periodic] = []
+        update_wrapper(self, handler)
+
+    def __call__(self, payload: P, job: Job) -> Result:
+        return self.handler(payload, job)
 
 
 class JobBlueprint(Blueprint):
@@ -151,6 +158,6 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
         normalise(config, {})
     except InvalidOption as error:
         raise DiscoveryError(f"job type {config.type!r}: {error}") from None
-    sealing.check(config, state.app.config["JOBS_ENCRYPTION_KEYS"])
+    sealing.check(config, state.app.config)
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

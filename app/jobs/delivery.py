@@ -15,6 +15,7 @@ from app.jobs.errors import DatabaseUnavailable, DeliveryError, InvalidDelivery
 from app.jobs.ids import OwnerId
 from app.jobs.leases import Claim
 from app.jobs.memory import Token
+from app.jobs.publisher import RETRIES_HEADER
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope, EnvelopeSchema
 
@@ -24,6 +25,7 @@ MAX_RETRIED = 1_000
 MAX_DIGITS = 9
 
 _envelopes = EnvelopeSchema()
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,9 @@ class Delivery:
         message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
             header, which is not signed: nothing that must not happen may hang on it alone.
         retried: How often QStash tried before.
+        max_retries: How often it tries again, where that is told.
         token: What brought it, which is signed.
-        is_firing: It comes from a schedule: its body has no job id.
+        is_firing: It comes from a schedule.
     """
 
     job_id: str
@@ -50,6 +53,7 @@ class Delivery:
     message_id: str | None
     schedule_id: str | None
     retried: int
+    max_retries: int | None
     token: Token
     is_firing: bool
     broken: BaseException | None = None
@@ -75,7 +79,8 @@ class Delivery:
     def row(self, config: JobConfig) -> dict[str, Any]:
         """Return the row of a job that is first seen now.
 
-        Its idempotency key stays in the envelope: whoever published it answers for that.
+        Its idempotency key stays in the envelope: whoever published it answers for that. How often
+        QStash tries again is known only if the publisher has told.
         """
         return {
             "job_id": self.job_id,
@@ -85,7 +90,7 @@ class Delivery:
             "organization_id": self.organization_id,
             "message_id": self.message_id,
             "schedule_id": self.schedule_id,
-            "max_retries": config.retries,
+            "max_retries": self.max_retries,
         }
 
 
@@ -117,8 +122,9 @@ def parse(config: JobConfig) -> Delivery:
         message_id=_id("Upstash-Message-Id"),
         schedule_id=_id("Upstash-Schedule-Id"),
         retried=retried(),
+        max_retries=_count(RETRIES_HEADER),
         token=g.jobs_token,
-        is_firing=envelope.job_id is None,
+        is_firing=envelope.is_firing,
     )
 
 
@@ -147,6 +153,11 @@ def firing_id(message_id: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"qstash:{message_id}"))
 
 
+def _count(header: str) -> int | None:
+    value = request.headers.get(header, "")
+    return int(value) if _COUNT.fullmatch(value) else None
+
+
 def _json(body: bytes) -> dict[str, Any]:
     try:
         raw = jsonb.loads(body.decode())
@@ -161,16 +172,16 @@ def _json(body: bytes) -> dict[str, Any]:
 def _job_id(envelope: Envelope) -> str:
     """Return the job's id; each firing of a schedule has its own, the same over its retries.
 
-    Where the envelope, which is signed, names one, no header makes it another.
+    Whether it is a firing, the envelope says, which is signed: no header makes a job another.
     """
-    if envelope.job_id is not None:
-        return envelope.job_id
     message_id = _id("Upstash-Message-Id")
-    if _id("Upstash-Schedule-Id") is None or message_id is None:
+    if envelope.is_firing and _id("Upstash-Schedule-Id") and message_id:
+        return firing_id(message_id)
+    if envelope.job_id is None:
         raise InvalidDelivery(
             "the envelope is broken", {"jobId": ["Missing data for required field."]}
         )
-    return firing_id(message_id)
+    return envelope.job_id
 
 
 def _id(header: str) -> str | None:

@@ -134,7 +134,9 @@ def envelope(
 ) -> dict[str, Any]:
     """Return the job as the wire has it, but for its id, for which its secrets are sealed.
 
-    Without an id it is a schedule's, whose `cron` each firing then tells. Raises as `draft` does.
+    Without an id it is a schedule's, whose `cron` each firing then tells. All its firings carry the
+    same id, as a worker elsewhere may demand one; ours goes by the message's. Raises as `draft`
+    does.
     """
     metadata = {
         "userId": owner.user_id,
@@ -145,7 +147,8 @@ def envelope(
     }
     known = {key: value for key, value in metadata.items() if value is not None}
     sealed = sealing.seal(config, _validated(config, payload), job_id)
-    return {"type": config.type, **versions.member(config), **sealed, "metadata": known}
+    named = {"jobId": str(uuid4())} if job_id is None else {}
+    return {**named, "type": config.type, **versions.member(config), **sealed, "metadata": known}
 
 
 def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
@@ -154,7 +157,7 @@ def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
     try:
-        wire: dict[str, Any] = config.schema.dump(payloads.load_given(config, given))
+        wire = payloads.dump(config.schema, payloads.load_given(config, given))
         jsonb.dumps(wire)
     except ValueError as error:
         raise InvalidPayload(config.type, {"payload": [str(error)]}) from error

@@ -1,9 +1,9 @@
 """`Jobs`: what binds the extension to an app."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
-from flask import Flask
+from flask import Flask, current_app, has_app_context
 
 from app.jobs import (
     discovery,
@@ -11,6 +11,7 @@ from app.jobs import (
     last_guard,
     request_id,
     routes,
+    sealing,
     status,
     timer,
     unrouted,
@@ -18,13 +19,17 @@ from app.jobs import (
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
+from app.jobs.external import ExternalOptions, ExternalType
 from app.jobs.figures import UNWATCHED
 from app.jobs.ids import ID_TYPES, JobIdConverter
 from app.jobs.observers import Observer
 from app.jobs.periodic import periodic
 from app.jobs.publisher import Publisher
-from app.jobs.registry import JobRegistry
+from app.jobs.registry import FlowControl, JobRegistry, registry_of
+from app.jobs.schemas import PayloadSchema
 from app.jobs.urls import ascii_url
+
+P = TypeVar("P")
 
 REQUIRED = (
     "BASE_URL",
@@ -45,6 +50,8 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
+    "JOBS_SEAL": "true",
+    "JOBS_UNSEALED": "",
     "JOBS_CALLBACK_ALLOW": "",
     "JOBS_HEALTH_FAILURE_RATE": 0.05,
     "JOBS_HEALTH_UNHEALTHY_RATE": 0.5,
@@ -69,6 +76,9 @@ class State:
 class Jobs:
     """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
 
+    def __init__(self) -> None:
+        self._external: list[ExternalType[Any]] = []
+
     enqueue = staticmethod(dispatcher.enqueue)
     enqueue_many = staticmethod(dispatcher.enqueue_many)
     schedule = staticmethod(dispatcher.schedule)
@@ -76,6 +86,36 @@ class Jobs:
     status_url = staticmethod(status.status_url)
     register_links = staticmethod(status.register_links)
     register_viewer = staticmethod(status.register_viewer)
+
+    def external(
+        self,
+        job_type: str,
+        *,
+        schema: type[PayloadSchema[P]],
+        url: str | None = None,
+        flow_control: FlowControl | None = None,
+        **options: Unpack[ExternalOptions],
+    ) -> ExternalType[P]:
+        """Declare a job type whose worker is elsewhere; QStash's callbacks tell how its jobs end.
+
+        In a module of a family, all apps have it; within the context of an app, that app alone.
+
+        Args:
+            job_type: The name on the wire.
+            schema: What its payload must be.
+            url: Where its worker takes QStash's deliveries.
+            flow_control: As for `JobBlueprint.job`.
+            **options: See `ExternalOptions`.
+
+        Raises:
+            DiscoveryError: No good URL, or a name that is taken.
+        """
+        made = ExternalType(job_type, url, schema, {**options, "flow_control": flow_control})
+        if has_app_context() and "jobs" in current_app.extensions:
+            registry_of(current_app).add(made.new_config())
+        else:
+            self._external.append(made)
+        return made
 
     def init_app(self, app: Flask, *, families: str | None = None) -> None:
         """Bind to an app.
@@ -96,6 +136,8 @@ class Jobs:
             JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
             JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
+            JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
+            JOBS_UNSEALED: Job types of which no field is, commas between.
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
@@ -137,6 +179,9 @@ class Jobs:
         timer.init_app(app)
         if families is not None:
             discovery.discover(app, families)
+        for declared in self._external:
+            registry_of(app).add(declared.new_config())
+        sealing.check_switches(app)
 
 
 def _refuse_other_letters(config: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from app.jobs.errors import InvalidOption, PublishRefused, PublishUnavailable
 log = logging.getLogger(__name__)
 
 
-def forward(letter: DeadLetter) -> None:
-    """Publish QStash's report to the job's own failure callback, if it has one.
+def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
+    """Publish QStash's report to the job's own callback of that kind, if it has one.
 
     Through QStash, so that it is signed and retried like any callback of its own. Where it goes is
     checked anew: since the enqueue the name may have come to mean another address.
@@ -25,10 +25,8 @@ def forward(letter: DeadLetter) -> None:
         "url": letter.forward_to,
         "body": letter.report,
         "content_type": "application/json",
-        # A failure callback may come twice; what it sets off must not.
-        "deduplication_id": outbox.publisher().own(
-            f"failure-callback-{letter.message_id.replace(':', '-')}"
-        ),
+        # A callback may come twice; what it sets off must not.
+        "deduplication_id": outbox.publisher().own(f"{once}-{letter.message_id.replace(':', '-')}"),
     }
     try:
         destinations.check_again("failure_callback", letter.forward_to)

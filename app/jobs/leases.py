@@ -7,6 +7,7 @@ over changes nothing. Each of these statements also keeps the attempt on the row
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from socket import gethostname
 from typing import Any
 from uuid import uuid4
@@ -54,6 +55,8 @@ class Lease:
         leg: Which part of the job it is, from 1.
         state: What the leg before has left to go on from.
         waited: Seconds since the job was due; 0 for one that came with this very delivery.
+        retries: What the job's type says, for when it is published anew.
+        max_retries: How often QStash tries again; None where somebody else said so.
     """
 
     job_id: str
@@ -65,12 +68,18 @@ class Lease:
     leg: int
     state: dict[str, Any] | None
     reschedules: int
-    max_retries: int
+    retries: int
+    max_retries: int | None
     user_id: OwnerId | None
     organization_id: OwnerId | None
     waited: float
     timeout: float
     attempt: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether QStash is known not to try again."""
+        return self.max_retries is not None and self.retried >= self.max_retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,6 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
             "job_type": wanted.job_type,
             "message_id": wanted.message_id,
             "retried": wanted.retried,
-            "retries": wanted.retries,
             "timeout": wanted.timeout,
             "heartbeat": wanted.heartbeat,
             "token": token,
@@ -128,6 +136,8 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
         token=token,
         message_id=wanted.message_id,
         delivered_by=wanted.token.digest[:KEPT_DIGITS],
+        retried=wanted.retried,
+        retries=wanted.retries,
         **row._mapping,  # noqa: SLF001 - public in spite of its name, says SQLAlchemy
     )
 
@@ -159,6 +169,7 @@ def hand_over(
         lease,
         message_id=lease.message_id,
         state=jsonb.dumps(outcome.state),
+        retries=lease.retries,
         progress=_encoded(outcome.progress),
         attempt=_attempt(lease, timing, "continued", 200),
     ).one_or_none()
@@ -195,6 +206,7 @@ def reschedule(
         message_id=lease.message_id,
         error=outcome.error,
         delay=outcome.delay,
+        retries=lease.retries,
         attempt=_attempt(lease, timing, outcome.kind, 200, error=outcome.error),
     ).one_or_none()
     return _put_back(lease, row, endpoint)
@@ -234,7 +246,7 @@ def _put_back(lease: Lease, row: Any, endpoint: str) -> Message | Cancelled | No
         job_type=row.job_type,
         endpoint=endpoint,
         body=jsonb.dumps(row.payload),
-        options=row.options,
+        options={"retries": row.max_retries, "timeout": ceil(lease.timeout), **row.options},
         generation=row.generation,
         legs=row.legs,
         reschedules=row.reschedules,

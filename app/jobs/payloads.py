@@ -4,7 +4,7 @@ import logging
 from copy import deepcopy
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError, fields, missing
 
 from app.jobs import executions, redaction, sealing, versions
 from app.jobs.errors import InvalidDelivery, InvalidPayload
@@ -52,6 +52,39 @@ def _loaded(config: JobConfig, payload: dict[str, Any], job_id: str, secrets: li
     adapted = config.adapt(deepcopy(payload))
     secrets += sealing.clear_texts(config.sealed, adapted)
     return config.schema.load(adapted)
+
+
+def dump(schema: Schema, loaded: Any) -> dict[str, Any]:
+    """Return a payload as the wire has it: what is optional and null is left out.
+
+    To a worker in TypeScript, an optional field may be missing, but not null.
+    """
+    return _without_nulls(schema, schema.dump(loaded))
+
+
+def _without_nulls(schema: Schema, wire: dict[str, Any]) -> dict[str, Any]:
+    for name, field in schema.fields.items():
+        key = field.data_key or name
+        if wire.get(key) is None:
+            if key in wire and _means_null(schema, name, field):
+                del wire[key]
+        elif isinstance(field, fields.Nested):
+            for item in wire[key] if field.many else [wire[key]]:
+                _without_nulls(field.schema, item)
+        elif isinstance(field, fields.List) and isinstance(field.inner, fields.Nested):
+            for item in wire[key]:
+                if item is not None:
+                    _without_nulls(field.inner.schema, item)
+    return wire
+
+
+def _means_null(schema: Schema, name: str, field: fields.Field[Any]) -> bool:
+    """Tell whether leaving a field out says the same as null."""
+    if field.required or field.load_default not in (None, missing):
+        return False
+    model = getattr(schema, "model", None)
+    defaults = getattr(model, "__dataclass_fields__", {})
+    return field.load_default is None or (name in defaults and defaults[name].default is None)
 
 
 def load_given(config: JobConfig, given: Any) -> Any:

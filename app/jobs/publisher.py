@@ -39,6 +39,16 @@ OWN_DIGITS = 8
 #: Where QStash says that it has given up a message, and how often it tries to say so.
 FAILURE_CALLBACK = "/api/jobs/failure-callback"
 FAILURE_CALLBACK_RETRIES = 3
+#: Where it tells how an attempt ended that was not made here.
+CALLBACK = "/api/jobs/callback"
+#: Tells a delivery how often QStash tries again, as no header of its own does: for a firing of a
+#: schedule, which has no row before.
+RETRIES_HEADER = "Jobs-Retries"
+
+
+def is_elsewhere(endpoint: str) -> bool:
+    """Tell whether an endpoint is no path of this app's, but the URL of another worker."""
+    return "://" in endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +123,7 @@ class Publisher:
     ) -> str:
         """Create or replace a schedule and return its id; raises as `publish` does."""
         _check_callbacks([options])
-        request = self._request(options) | {
+        request = self._request(endpoint, options) | {
             "destination": self.destination(endpoint),
             "cron": cron,
             "body": body,
@@ -121,6 +131,8 @@ class Publisher:
             "queue": self.own(options["queue"]) if "queue" in options else None,
             **details,
         }
+        if "retries" in options:
+            request["headers"][RETRIES_HEADER] = str(options["retries"])
         return self._call(lambda: self._client.schedule.create(**request))
 
     def schedules(self) -> list["Schedule"]:
@@ -151,12 +163,12 @@ class Publisher:
         return f"{self._namespace}.{name}"
 
     def destination(self, endpoint: str) -> str:
-        return f"{self._base_url}{endpoint}"
+        """Return where QStash delivers: below BASE_URL, or where a worker is that is not ours."""
+        return endpoint if is_elsewhere(endpoint) else f"{self._base_url}{endpoint}"
 
     def failure_callback(self, forward_to: str | None) -> str:
         """Return our own failure callback; the caller's is in its query, which QStash signs."""
-        query = f"?{urlencode({'forward': forward_to})}" if forward_to else ""
-        return self.destination(FAILURE_CALLBACK) + query
+        return self._told(FAILURE_CALLBACK, forward_to)
 
     def close(self) -> None:
         if "_client" in self.__dict__:
@@ -173,9 +185,13 @@ class Publisher:
         client.http._client.timeout = httpx.Timeout(**limits)  # noqa: SLF001
         return client
 
+    def _told(self, path: str, forward_to: str | None) -> str:
+        query = f"?{urlencode({'forward': forward_to})}" if forward_to else ""
+        return self.destination(path) + query
+
     def _message(self, message: Message) -> dict[str, Any]:
         """Return the SDK's arguments for one message."""
-        request = self._request(message.options) | {
+        request = self._request(message.endpoint, message.options) | {
             "url": self.destination(message.endpoint),
             "body": message.body,
             "deduplication_id": self.own(message.deduplication_id),
@@ -201,11 +217,15 @@ class Publisher:
             body=body,
         )
 
-    def _request(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, endpoint: str, options: Mapping[str, Any]) -> dict[str, Any]:
         names = ("retries", "retry_delay", "callback", "label")
         request = {name: options[name] for name in names if name in options}
         if "timeout" in options:
             request["timeout"] = options["timeout"] + MARGIN
+        if is_elsewhere(endpoint):
+            # Its worker is elsewhere, and only QStash can tell how an attempt ended.
+            request["callback"] = self._told(CALLBACK, options.get("callback"))
+            request["callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
         request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
         # Without a prefix the SDK takes a header for the callback's own configuration.
         request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}

@@ -7,12 +7,13 @@
     completed                              a dead letter            delete the letter
     declared in code                       no such schedule         sync schedules
     of a type that this app has not        -                        none: a person must decide
+    waiting for a worker elsewhere         no such message          mark completed, if logged so
 
 The sweep sees to what happens every day; this is for after an outage, a restored backup or a lost
 account, and asks QStash once per waiting job.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -21,9 +22,10 @@ from urllib.parse import quote
 from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.jobs import dead_letters, maintenance, outbox, republish, schedules
+from app.jobs import dead_letters, external_attempts, maintenance, outbox, republish, schedules
 from app.jobs.dead_letters import DeadLetter
 from app.jobs.errors import InvalidDelivery, PublishError, PublishUnavailable
+from app.jobs.registry import get_job_config
 from app.jobs.schedules import Change
 from app.jobs.transactions import in_transaction
 
@@ -61,7 +63,7 @@ _PUT_BACK = text(
     f"""
     UPDATE job_executions AS job
        SET status = 'pending', message_id = NULL, published_at = NULL, updated_at = now(),
-           reschedules = reschedules + 1
+           reschedules = reschedules + 1, max_retries = coalesce(max_retries, 3)
      WHERE job_id = :job_id AND message_id = :message_id AND updated_at = :updated_at
     RETURNING {republish.COLUMNS}
     """  # noqa: S608 - the only values in the text are this package's constants
@@ -141,10 +143,34 @@ def _missing(grace: float) -> Iterator[Difference]:
                 yield _unanswered(row, error)
                 continue
             if not exists:
-                yield _lost(row) if row.job_type in known else _unknown_type(row)
+                yield _missing_one(row, known)
         if len(rows) < PAGE:
             return
         after = rows[-1].id
+
+
+def _missing_one(row: Row[Any], known: Sequence[str]) -> Difference:
+    if row.job_type not in known:
+        return _unknown_type(row)
+    return _ended_elsewhere(row) if get_job_config(row.job_type).is_external else _lost(row)
+
+
+def _ended_elsewhere(row: Row[Any]) -> Difference:
+    """Read QStash's log: the job may be done, and its callback lost. It is never published anew."""
+    if external_attempts.was_delivered(row.message_id):
+        return Difference(
+            kind="delivered",
+            subject=str(row.job_id),
+            found=f"{row.status} here, but its worker took message {row.message_id}",
+            repair="mark the job completed",
+            mend=lambda: external_attempts.complete(str(row.job_id), row.message_id),
+        )
+    return Difference(
+        kind="unanswered",
+        subject=str(row.job_id),
+        found=f"{row.status} here, but QStash knows nothing of message {row.message_id} any more",
+        repair="none: ask its worker, then retry or cancel the job",
+    )
 
 
 def _lost(row: Row[Any]) -> Difference:

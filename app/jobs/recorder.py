@@ -79,7 +79,7 @@ def _continuation(config: JobConfig, lease: Lease, done: Continued, timing: Timi
         log.info("[jobs] Job cancelled", extra=about(config, lease, timing))
         return message
     log.info("[jobs] Job continues", extra={**about(config, lease, timing), "legs": message.legs})
-    if outbox.publish_one(message) or lease.retried >= lease.max_retries:
+    if outbox.publish_one(message) or lease.is_last:
         return replace(done, legs=message.legs)
     # This message is done, so its retries are free to try the publishing again.
     return outcome.not_handed_over()
@@ -100,7 +100,7 @@ def _failure(config: JobConfig, lease: Lease, done: Failed, timing: Timing) -> O
     db.session.rollback()
     if not in_transaction(lambda tx: leases.fail(tx, lease, done, timing)):
         return _lost(config, lease)
-    last = done.permanent or lease.retried >= lease.max_retries
+    last = done.permanent or lease.is_last
     log.log(
         logging.ERROR if last else logging.WARNING,
         "[jobs] Job processing failed",

@@ -11,6 +11,7 @@ from app.jobs.backoff import RetryDelay
 from app.jobs.context import Job
 from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
 from app.jobs.nearest import hint
+from app.jobs.publisher import is_elsewhere
 from app.jobs.schemas import PayloadSchema
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
@@ -39,7 +40,8 @@ class JobConfig:
     """One job type; `blueprint.JobOptions` says what its options mean.
 
     Attributes:
-        endpoint: The path that QStash delivers to, below BASE_URL.
+        endpoint: The path that QStash delivers to, below BASE_URL; of a type whose worker is
+            elsewhere, that worker's URL.
     """
 
     type: str
@@ -59,6 +61,10 @@ class JobConfig:
     retry_delay: RetryDelay | None = None
     adapt: Upgrade | None = field(default=None, repr=False)
 
+    @property
+    def is_external(self) -> bool:
+        return is_elsewhere(self.endpoint)
+
 
 class JobRegistry:
     """The job types of one app, by name."""
@@ -76,7 +82,7 @@ class JobRegistry:
             if other.type == config.type:
                 places = f"{_where(other)} and {_where(config)}"
                 raise DiscoveryError(f"job type {config.type!r} is registered twice: {places}")
-            if other.endpoint == config.endpoint:
+            if other.endpoint == config.endpoint and not config.is_external:
                 types = f"{other.type!r} and {config.type!r}"
                 raise DiscoveryError(f"endpoint {config.endpoint} serves two job types: {types}")
         self._configs[config.type] = config

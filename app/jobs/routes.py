@@ -8,12 +8,12 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from app.jobs import answers, dead_letters, maintenance
+from app.jobs import answers, dead_letters, external_attempts, maintenance
 from app.jobs.dead_letters import DeadLetter
 from app.jobs.errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
 from app.jobs.forwarding import forward
 from app.jobs.observers import Died, tell
-from app.jobs.publisher import FAILURE_CALLBACK
+from app.jobs.publisher import CALLBACK, FAILURE_CALLBACK
 from app.jobs.signature import signed
 from app.jobs.transactions import in_transaction
 
@@ -49,6 +49,26 @@ def failure_callback() -> ResponseReturnValue:
     if verdict.put_back:
         log.warning("[jobs] Job given up without having been run: put back", extra=_about(letter))
     return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
+
+
+@bp.post(CALLBACK)
+@signed
+def callback() -> ResponseReturnValue:
+    """Record how an attempt ended that a worker elsewhere made, and tell who asked to be told."""
+    try:
+        attempt = external_attempts.read(request.get_data(), request.args.get("forward"))
+        wait = in_transaction(lambda tx: external_attempts.record(tx, attempt))
+        if wait:
+            return answers.busy("the job is about to be noted as published", wait)
+        forward(attempt.letter, once=f"callback-{attempt.retried}")
+    except InvalidDelivery as error:
+        log.warning("[jobs] Callback refused", extra={"error": str(error)})
+        return answers.refuse(str(error), errors=error.errors)
+    except (DatabaseUnavailable, PublishUnavailable) as error:
+        log.error("[jobs] Callback put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        return answers.busy("the database or QStash is unavailable")
+    log.info("[jobs] Job answered elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
+    return {"success": True, "jobId": attempt.letter.job_id}
 
 
 @bp.post(MAINTENANCE)

@@ -20,6 +20,7 @@ from app.jobs.drafts import Owner, check_size, envelope
 from app.jobs.errors import InvalidOption, PublishRefused
 from app.jobs.options import normalise
 from app.jobs.periodic import Periodic
+from app.jobs.registry import registry_of
 from app.jobs.routes import MAINTENANCE
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ PREFIX = "code."
 HEADER = "Jobs-Declaration"
 MAINTENANCE_NAME = "jobs-maintenance"
 MAINTENANCE_CRON = "*/5 * * * *"
+#: Of what is sent; a change has the next sync send all schedules anew.
+FORM = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +128,13 @@ def _apply(change: Change) -> None:
 
 
 def installed() -> list["Schedule"]:
-    """Return all of QStash's schedules that call this app."""
-    return [schedule for schedule in outbox.publisher().schedules() if _calls_us(schedule)]
+    """Return all of QStash's schedules that call this app, or a worker of its external types."""
+    elsewhere = {one.endpoint for one in registry_of(current_app) if one.is_external}
+    return [
+        schedule
+        for schedule in outbox.publisher().schedules()
+        if _calls_us(schedule) or schedule.destination in elsewhere
+    ]
 
 
 def own_id(name: str) -> str:
@@ -207,13 +215,13 @@ def _maintenance() -> Declared:
 def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     config = job_type.config
     options = normalise(config, schedule.options)
-    body = jsonb.dumps(envelope(config, schedule.payload, Owner()))
+    body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
     check_size(config, body)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):
         given = config.schema.dump(given)
-    said = jsonb.dumps([config.endpoint, schedule.cron, config.version, given, options])
+    said = jsonb.dumps([FORM, config.endpoint, schedule.cron, config.version, given, options])
     name = _name_of(job_type, schedule)
     return Declared(
         name=name,

@@ -57,12 +57,13 @@ class PayloadSchema(WireSchema[T]):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Who a job belongs to and where it comes from."""
+    """Who a job belongs to and where it comes from: `cron` is that of the schedule it is of."""
 
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
     idempotency_key: str | None = None
     created_at: datetime | None = None
+    cron: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Envelope:
     version: int = 1
     sealed: tuple[str, ...] = ()
 
+    @property
+    def is_firing(self) -> bool:
+        """Whether it is a schedule's, of which each firing is a job of its own."""
+        return self.job_id is None or self.metadata.cron is not None
+
 
 class MetadataSchema(WireSchema[Metadata]):
     model = Metadata
@@ -92,6 +98,7 @@ class MetadataSchema(WireSchema[Metadata]):
     organization_id = OwnerIdField(allow_none=True)
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
+    cron = fields.String(allow_none=True)
 
 
 class EnvelopeSchema(WireSchema[Envelope]):

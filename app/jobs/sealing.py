@@ -9,16 +9,18 @@ type and field. Who can write to the queue or the table cannot read a password's
 have it sent to himself by moving it into another job.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from flask import current_app
+from flask.sansio.app import App
 
 from app.jobs import jsonb
 from app.jobs.errors import DiscoveryError, InvalidDelivery, JobsNotInitialised, PermanentError
-from app.jobs.registry import JobConfig
+from app.jobs.registry import JobConfig, registry_of
 from app.jobs.schemas import Envelope
 
 MARK = "$sealed"
@@ -33,7 +35,23 @@ NEW_KEY = (
 _END_OF_NAME = b"\n"
 
 
-def check(config: JobConfig, keys: str | None) -> None:
+def is_on(config: JobConfig, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a job type's fields are sealed: JOBS_SEAL and JOBS_UNSEALED may say no."""
+    return settings["JOBS_SEAL"] == "true" and config.type not in _unsealed(settings)
+
+
+def check_switches(app: App) -> None:
+    """Check that what JOBS_UNSEALED names is there; raises `JobsNotInitialised`."""
+    known = {config.type for config in registry_of(app)}
+    for name in _unsealed(app.config):
+        if name not in known:
+            near = ", ".join(get_close_matches(name, known, n=1) or sorted(known)) or "none"
+            raise JobsNotInitialised(
+                f"JOBS_UNSEALED: unknown job type {name!r}; did you mean: {near}?"
+            )
+
+
+def check(config: JobConfig, settings: Mapping[str, Any]) -> None:
     """Check at the start what a job type says of its sealed fields.
 
     Raises:
@@ -42,6 +60,7 @@ def check(config: JobConfig, keys: str | None) -> None:
     """
     if not config.sealed:
         return
+    keys = settings["JOBS_ENCRYPTION_KEYS"]
     known = {str(field.data_key) for field in config.schema.fields.values()}
     unknown = [path for path in config.sealed if path.partition(".")[0] not in known]
     if unknown:
@@ -49,6 +68,8 @@ def check(config: JobConfig, keys: str | None) -> None:
             f"job type {config.type!r} seals {config.sealed!r}, which must be a tuple of its "
             f"payload's fields, dotted and in camel case; the first parts are: {sorted(known)}"
         )
+    if not is_on(config, settings):
+        return
     try:
         _vault(keys or "")
     except ValueError:
@@ -69,7 +90,7 @@ def seal(config: JobConfig, payload: dict[str, Any], job_id: str | None) -> dict
             their own: its fields open in any job of the type.
     """
     sealed = []
-    for path in config.sealed:
+    for path in config.sealed if is_on(config, current_app.config) else ():
         before = payload
         payload = _changed(before, path.split("."), _sealer([job_id, config.type, path]))
         if payload != before:
@@ -172,6 +193,10 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
+
+
+def _unsealed(settings: Mapping[str, Any]) -> list[str]:
+    return [name.strip() for name in settings["JOBS_UNSEALED"].split(",") if name.strip()]
 
 
 def _keys() -> str:

@@ -49,6 +49,8 @@ _REDRIVEN = """
 # handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
 # a lazy commit, in RETURNING because that costs no statement of its own; but for a type that acts
 # outside, where a second handler could begin what the first has done.
+# A job that somebody else published has no `max_retries`: only QStash knows how often it will try,
+# so such a job is dead when QStash has given it up, and never before.
 # `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
 # transaction may be as old as the handler. A row that the TypeScript starter set to processing has
 # no lease: it counts as held for as long as one of ours would be.
@@ -61,8 +63,7 @@ CLAIM = text(
            lease_expires_at = now() + make_interval(secs => {LEASE_MARGIN} +
                least(coalesce((options->>'timeout')::float8, :timeout),
                      CAST(:heartbeat AS float8))),
-           retry_count = least(:retried, coalesce(max_retries, :retries)),
-           max_retries = coalesce(max_retries, :retries),
+           retry_count = least(:retried, coalesce(max_retries, :retried)),
            message_id = coalesce(:message_id, message_id),
            published_at = coalesce(published_at, now()),
            attempts = CASE WHEN status <> 'processing' THEN attempts
@@ -157,11 +158,13 @@ RESCHEDULE = _handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, :retries),
            available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
+    RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
+              available_at
     """  # noqa: S608 - likewise
 )
 
@@ -172,11 +175,13 @@ CONTINUE = _handing_over(
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
            checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
            retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, :retries),
            available_at = NULL,
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status, job_type, payload, options, generation, legs, reschedules, available_at
+    RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
+              available_at
     """  # noqa: S608 - likewise
 )
 

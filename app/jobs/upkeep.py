@@ -105,7 +105,7 @@ RESCUE = Upkeep(
                dead_at = CASE becomes WHEN 'failed' THEN now() END,
                completed_at = CASE WHEN becomes <> 'pending' THEN now() END,
                attempts = {LOST_ATTEMPT}, lease_token = NULL, lease_expires_at = NULL,
-               reschedules = reschedules + 1,
+               reschedules = reschedules + 1, max_retries = coalesce(max_retries, 3),
                published_at = CASE WHEN becomes <> 'pending' THEN published_at END,
                message_id = CASE WHEN becomes <> 'pending' THEN message_id END
           FROM lost WHERE job.id = lost_id

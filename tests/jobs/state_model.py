@@ -79,9 +79,8 @@ class Model:
         self.status, self.dead = "processing", False
         self.claims += 1
         self.lease, self.alive = self.claims, True
-        self.max_retries = RETRIES if self.max_retries is None else self.max_retries
         self.message, self.published = message, True
-        self.retried = min(retried, self.max_retries)
+        self.retried = retried if self.max_retries is None else min(retried, self.max_retries)
         return self.lease
 
     def refusal(self, message: str, retried: int, *, qstash_is_up: bool) -> int:
@@ -121,7 +120,7 @@ class Model:
             case "continue":
                 return self._continue(qstash_is_up=qstash_is_up)
             case _:
-                self._fail(for_good=outcome == "permanent" or self.retried >= self._retries)
+                self._fail(for_good=outcome == "permanent" or not self._may_be_retried)
                 return 489 if outcome == "permanent" else 500
         return 200
 
@@ -178,9 +177,14 @@ class Model:
             else:
                 self.status, self.message, self.published = "pending", None, False
             self.reschedules += 1
+            self.max_retries = self._retries
         waits = self.status == "pending" and not self.published
         if waits and qstash_is_up and self.max_retries is not None:
             self.publish()
+
+    @property
+    def _may_be_retried(self) -> bool:
+        return self.max_retries is None or self.retried < self.max_retries
 
     @property
     def _retries(self) -> int:
@@ -218,7 +222,7 @@ class Model:
     def _reschedule(self, *, qstash_is_up: bool) -> int:
         self.status = "cancelled" if self.cancelled else "pending"
         self.reschedules += 1
-        self.message, self.published = None, False
+        self._publish_by_type()
         if self.cancelled:
             return 200
         if not qstash_is_up:
@@ -227,16 +231,21 @@ class Model:
         return 200
 
     def _continue(self, *, qstash_is_up: bool) -> int:
-        retries_left = self.retried < self._retries
+        retries_left = self._may_be_retried
         self.legs, self.effects = self.legs + 1, self.effects + 1
         self.retried = self.reschedules = 0
         self.status = "cancelled" if self.cancelled else "pending"
-        self.message, self.published = None, False
+        self._publish_by_type()
         if self.cancelled:
             return 200
         if qstash_is_up:
             self.publish()
         return 200 if qstash_is_up or not retries_left else 500
+
+    def _publish_by_type(self) -> None:
+        """Wait for a message of the app's own, with the retries that the job's type has."""
+        self.message, self.published = None, False
+        self.max_retries = RETRIES if self.max_retries is None else self.max_retries
 
     def _lose(self) -> None:
         self._keep("lost", self.message)

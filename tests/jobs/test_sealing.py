@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
 from sqlalchemy import text
 
+from app import create_app
 from app.config import DEVELOPMENT
 from app.db import db
 from app.jobs import InvalidPayload, JobBlueprint, enqueue, schedule
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
 from app.jobs.registry import registry_of
 from app.logging import handler
+from tests.conftest import settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sealed_jobs import Letter, LetterSchema, bp, seen, send_letter
 
@@ -155,12 +158,12 @@ def test_what_was_sealed_before_its_field_no_longer_is_still_runs(
     assert seen == [Letter("ann", LINK, PIN)]
 
 
-def test_missing_and_null_stay_as_they_are_and_lists_are_gone_through(client: FlaskClient) -> None:
+def test_missing_stays_so_null_is_left_out_and_lists_are_gone_through(client: FlaskClient) -> None:
     parts = [{"name": "a", "tokenValue": TOKEN}, {"name": "b"}]
     job = row(enqueue("send-letter", {"to": "ann", "link": None, "parts": parts}))["payload"]
 
     assert job["sealed"] == ["parts.tokenValue"]
-    assert job["payload"]["link"] is None
+    assert "link" not in job["payload"]
     assert job["payload"]["parts"][0].keys() == {"name", "tokenValue"}
     deliver(client, job, PATH)
     assert seen[0].parts == [{"name": "a", "token_value": TOKEN}, {"name": "b"}]
@@ -257,3 +260,25 @@ def test_a_type_that_cannot_seal_stops_the_start(
 
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("switch", [{"JOBS_SEAL": "false"}, {"JOBS_UNSEALED": " send-letter , "}])
+def test_sealing_can_be_switched_off(
+    app: Flask, client: FlaskClient, switch: dict[str, str]
+) -> None:
+    sealed = queued()
+    app.config.update(switch)
+    job = queued()
+
+    assert "sealed" not in job
+    assert job["payload"]["link"] == LINK
+    for one in (sealed, job):  # what was sealed before still opens
+        assert deliver(client, one, PATH).status_code == 200
+    assert seen == [Letter("ann", LINK, PIN)] * 2
+
+
+def test_a_job_type_that_is_not_to_be_sealed_must_be_there(
+    database_url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(JobsNotInitialised, match="'send-emial'; did you mean: send-email"):
+        create_app({**settings(database_url), "JOBS_UNSEALED": "send-emial"}, instance=tmp_path)

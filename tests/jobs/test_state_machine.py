@@ -152,10 +152,10 @@ class Machine(RuleBasedStateMachine):
             return
         self.body = envelope(GOOD, job_type="scripted")
         self.model = Model(self.body["jobId"])
+        self.model.max_retries = None
         if how == "arrive":
             self.deliver("msg_foreign", outcome="failed")
         else:
-            self.model.max_retries = None
             self.happen(how)
 
     @rule(retried=st.integers(0, 1), outcome=st.sampled_from(OUTCOMES), meanwhile=MEANWHILE)

@@ -90,7 +90,7 @@ def _try(row: JobExecution, tries: Counter[str]) -> Delivered:
     retried = max(wire.retried_of(row), tries[message_id])
     tries[message_id] = retried + 1
     answer = wire.post(wire.this_app(), wire.delivery(row, retried=retried))
-    last = answer.status_code == NEVER_AGAIN or retried >= (row.max_retries or 0)
+    last = answer.status_code == NEVER_AGAIN or retried >= wire.max_retries_of(row)
     if last and not _is_success(answer):
         told = wire.post(wire.this_app(), wire.failure_callback(row, answer, retried))
         if not _is_success(told):

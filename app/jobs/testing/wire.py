@@ -21,6 +21,8 @@ from app.jobs.signature import HEADER
 
 #: Seconds for which a signature is good.
 LIFETIME = 300
+#: How often QStash tries again where the publisher does not say.
+QSTASH_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ def delivery(
     return Post(endpoint, jsonb.dumps(row.payload).encode(), headers)
 
 
+def max_retries_of(row: JobExecution) -> int:
+    """Return how often QStash tries again: where nobody said so, as often as it does by itself."""
+    return QSTASH_RETRIES if row.max_retries is None else row.max_retries
+
+
 def failure_callback(row: JobExecution, answer: TestResponse, retried: int) -> Post:
     """Return what QStash posts when it gives up after an answer."""
     publisher = outbox.publisher()
@@ -56,7 +63,7 @@ def failure_callback(row: JobExecution, answer: TestResponse, retried: int) -> P
         "header": {name: [value] for name, value in answer.headers.items()},
         "body": b64encode(answer.data).decode(),
         "retried": retried,
-        "maxRetries": row.max_retries,
+        "maxRetries": max_retries_of(row),
         "sourceMessageId": message_id_of(row),
         "url": publisher.destination(get_job_config(row.job_type).endpoint),
         "method": "POST",

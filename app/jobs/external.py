@@ -1,0 +1,70 @@
+"""Job types whose worker is elsewhere: enqueued, recorded and retried as all are, not run here.
+
+enqueue ── validate ── record ── commit ── publish ──▶ QStash ──▶ the worker at `url`
+record ◀── QStash's callback: completed, or failed ◀───────┘
+record ◀── QStash's failure callback: dead
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, TypeVar
+from urllib.parse import urlsplit
+
+from app.jobs.blueprint import Enqueueable
+from app.jobs.context import Job
+from app.jobs.errors import DiscoveryError, PermanentError
+from app.jobs.registry import JobConfig
+from app.jobs.schemas import PayloadSchema
+
+P = TypeVar("P")
+
+
+class ExternalOptions(TypedDict, total=False):
+    """How jobs of such a type are delivered; see `blueprint.JobOptions`."""
+
+    retries: int
+    timeout: int
+    description: str
+    queue: str
+
+
+class ExternalType(Enqueueable[P]):
+    """A job type that another app executes."""
+
+    def __init__(
+        self,
+        job_type: str,
+        url: str | None,
+        schema: type[PayloadSchema[P]],
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__(job_type)
+        self.url = _checked(job_type, url)
+        self._schema = schema
+        self._options = options
+
+    def new_config(self) -> JobConfig:
+        """Return what a registry keeps of it."""
+        return JobConfig(
+            type=self.type,
+            endpoint=self.url,
+            handler=self._refuse,
+            schema=self._schema(),
+            **self._options,
+        )
+
+    def _refuse(self, _: P, __: Job) -> None:
+        raise PermanentError(f"jobs of type {self.type!r} are executed by {self.url}, not here")
+
+
+def _checked(job_type: str, url: str | None) -> str:
+    try:
+        parts = urlsplit(url or "")
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise DiscoveryError(
+            f"job type {job_type!r} is external, and its url {url!r} is no absolute http(s) URL:"
+            " say where its worker takes QStash's deliveries"
+        )
+    return str(url)
