@@ -2,6 +2,7 @@
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 # An escaped NUL: an odd number of backslashes before `u0000`.
@@ -37,6 +38,18 @@ def loads(encoded: str) -> Any:
 def clean_text(text: str) -> str:
     """Return the text with what cannot be stored replaced."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def clean(value: Any) -> Any:
+    """Return JSON with what cannot be stored replaced, in names as in values."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(name): clean(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    # A number such as 1e999 is read as infinite, which JSON cannot say.
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _refuse_constant(name: str) -> None:
