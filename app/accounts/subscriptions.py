@@ -64,7 +64,7 @@ def organization_of(subscription_id: str, customer_id: str, facts: Facts) -> int
     return None
 
 
-def _of_its_other_subscriptions(customer_id: str) -> Select[tuple[int | None]]:
+def _of_its_other_subscriptions(customer_id: str) -> Select[int | None]:
     """Look for whom a customer has subscribed: an organization may have had several customers."""
     theirs = StripeSubscription.stripe_customer_id == customer_id
     owned = StripeSubscription.organization_id.is_not(None)
