@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.facts import ADOPTED, Facts, State, join, state_of
@@ -55,12 +55,21 @@ def organization_of(subscription_id: str, customer_id: str, facts: Facts) -> int
             StripeSubscription.stripe_subscription_id == subscription_id
         ),
         select(ids).where(Organization.stripe_customer_id == customer_id),
+        _of_its_other_subscriptions(customer_id),
         select(ids).where(Organization.stripe_subscription_id == subscription_id),
         select(ids).where(ids == named) if named else None,
     ):
         if query is not None and (found := db.session.scalar(query)):
             return found
     return None
+
+
+def _of_its_other_subscriptions(customer_id: str) -> Select[int | None]:
+    """Look for whom a customer has subscribed: an organization may have had several customers."""
+    theirs = StripeSubscription.stripe_customer_id == customer_id
+    owned = StripeSubscription.organization_id.is_not(None)
+    first = StripeSubscription.created_at, StripeSubscription.stripe_subscription_id
+    return select(StripeSubscription.organization_id).where(theirs, owned).order_by(*first).limit(1)
 
 
 def record_facts(subscription_id: str, customer_id: str, told: Facts) -> Recorded:

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -137,6 +138,18 @@ def _depth(value: Any) -> int:
             for item in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return depth
+
+
+def clean(value: Any) -> Any:
+    """Return JSON with what cannot be stored replaced, in names as in values."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(name): clean(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    # A number such as 1e999 is read as infinite, which JSON cannot say.
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _refuse_constant(name: str) -> None:

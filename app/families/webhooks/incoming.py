@@ -32,6 +32,7 @@ class Incoming:
         body: The bytes that were signed.
         data: What they say as JSON.
         headers: Those that the inbox keeps, by their lower-case names.
+        has_signed_id: Whether the signature covers the id; otherwise anybody may have changed it.
     """
 
     source: Source
@@ -41,6 +42,7 @@ class Incoming:
     data: Any
     headers: dict[str, str]
     ip_address: str | None
+    has_signed_id: bool = False
 
 
 def read(source: Source) -> Incoming:
@@ -54,12 +56,13 @@ def read(source: Source) -> Incoming:
     secrets = _secrets(source)
     _refuse_other_than_json()
     body = _body(_largest(source))
-    _verify(source, body, secrets)
+    signed_id = _verify(source, body, secrets)
     data = _parse(body)
     return Incoming(
         source=source,
         event=_event(source, data),
-        delivery_id=_delivery_id(source, data) or _digest(body),
+        delivery_id=_delivery_id(source, data, signed_id) or _digest(body),
+        has_signed_id=bool(signed_id or source.id_field),
         body=body,
         data=data,
         headers=_kept(source),
@@ -103,9 +106,9 @@ def _body(largest: int) -> bytes:
     return body
 
 
-def _verify(source: Source, body: bytes, secrets: list[str]) -> None:
+def _verify(source: Source, body: bytes, secrets: list[str]) -> str | None:
     try:
-        source.verifier.verify(request.headers, body, secrets)
+        return source.verifier.verify(request.headers, body, secrets)
     except SignatureError as error:
         reason = str(error)
         tell(SignatureFailed(source.name))
@@ -134,10 +137,15 @@ def _event(source: Source, data: Any) -> str:
     return _checked(where, found)
 
 
-def _delivery_id(source: Source, data: Any) -> str | None:
-    """Return what the sender says, or None where the source is declared without an id."""
+def _delivery_id(source: Source, data: Any, signed_id: str | None) -> str | None:
+    """Return what the sender says, or None where the source is declared without an id.
+
+    An id that is signed counts, whatever another header says.
+    """
     if source.id_field:
         return _checked(source.id_field, _field(data, source.id_field))
+    if signed_id:
+        return _checked("webhook-id", signed_id)
     if not source.id_headers:
         return None
     found = [request.headers[name] for name in source.id_headers if name in request.headers]

@@ -27,7 +27,8 @@ def samples(source: str) -> dict[str, dict[str, Any]]:
 
 def _github(now: str) -> dict[str, dict[str, Any]]:
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads ."""
-    about = {"repository": _REPOSITORY, "sender": _SENDER}
+    # The time makes each one another: the same bytes again are a repeat.
+    about = {"repository": {**_REPOSITORY, "updated_at": now}, "sender": _SENDER}
     author = {"name": "Ann", "email": "ann@example.com", "username": "ann"}
     commit = {"id": _AFTER, "message": "Fix the fix", "timestamp": now, "author": author}
     return {

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from app.families.webhooks.handlers import REGISTRATIONS
@@ -28,6 +29,8 @@ class Source:
         id_headers: Where the id of the delivery may stand: the first that is there counts.
         id_field: Likewise, in the body. Where there is none, it is made of the body's hash.
         keep: Headers that the inbox keeps beside Content-Type and User-Agent.
+        repeats_within: Where no signature covers the id, bytes that came once within this time are
+            a repeat, whatever their id and event's name.
         sealed: Whether the body is encrypted in the inbox, and so kept out of the job.
         job: A job type of its own, with the function that makes its payload.
     """
@@ -40,6 +43,7 @@ class Source:
     id_headers: tuple[str, ...] = ()
     id_field: str | None = None
     keep: tuple[str, ...] = ()
+    repeats_within: timedelta = timedelta(days=1)
     sealed: bool = False
     job: tuple[str, Payload] | None = None
 

@@ -5,8 +5,11 @@ from typing import Any
 
 from flask import abort
 
+from app.jobs import jsonb
+
 # https://docs.stripe.com/api/events/object; `api_version` may be null.
 _FIELDS = {"created": (int, "a whole number"), "data": (dict, "an object")}
+_OPTIONAL = {"apiVersion": "api_version", "account": "account", "livemode": "livemode"}
 
 
 def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
@@ -21,14 +24,16 @@ def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
             _refuse(f"{name}: {f'must be {said}' if name in event else 'missing'}.")
     if not isinstance(event["data"].get("object"), dict):
         _refuse("data.object: missing.")
-    return {
+    payload = {
         "eventType": event["type"],
-        "eventData": event["data"],
+        # The inbox keeps the bytes; PostgreSQL's JSON holds neither NUL nor half an emoji.
+        "eventData": jsonb.clean(event["data"]),
         "ipAddress": ip_address,
         "eventId": event["id"],
         "created": event["created"],
-        "apiVersion": event.get("api_version"),
+        **{name: jsonb.clean(event.get(key)) for name, key in _OPTIONAL.items()},
     }
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 def _refuse(why: str) -> None:

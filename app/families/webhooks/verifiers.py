@@ -26,8 +26,12 @@ class SignatureError(Exception):
 class Verifier(Protocol):
     """A scheme of signatures."""
 
-    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
-        """Raise `SignatureError` unless one of the secrets signed these bytes, lately."""
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> str | None:
+        """Return the id that was signed in a header, if the scheme has one.
+
+        Raises:
+            SignatureError: None of the secrets signed these bytes, lately.
+        """
 
     def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:
         """Return the headers with which a sender signs."""
@@ -56,7 +60,7 @@ class Hmac:
     timestamp_header: str | None = None
     content: str = "{body}"
 
-    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> str | None:
         given = headers.get(self.header, "")
         if not given:
             raise SignatureError("missing")
@@ -67,6 +71,7 @@ class Hmac:
         _refuse_unless_equal([given], (self._signature(content, secret) for secret in secrets))
         if self.timestamp_header:
             refuse_stale(timestamp)
+        return None
 
     def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:  # noqa: ARG002 - part of other schemes' content
         timestamp = str(int(time.time())) if self.timestamp_header else ""
@@ -94,7 +99,7 @@ class Standard:
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
 
-    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
+    def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> str | None:
         kind = "svix" if "svix-signature" in headers else "webhook"
         message_id, timestamp, signatures = (
             headers.get(f"{kind}-{name}", "") for name in ("id", "timestamp", "signature")
@@ -106,6 +111,7 @@ class Standard:
         given = [one for one in signatures.split(" ") if one.startswith("v1,")]
         _refuse_unless_equal(given, (self._signature(content, secret) for secret in secrets))
         refuse_stale(timestamp)
+        return message_id
 
     def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:
         timestamp = str(int(time.time()))

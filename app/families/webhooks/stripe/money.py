@@ -1,49 +1,65 @@
-"""Amounts: what recurs in a month, and how it is written."""
+"""What a subscription brings in a month; `docs/stripe.md`, "Recurring revenue", defines it.
 
-from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+    fixed prices ── less discounts that never end ── by the month ── rounded once
+
+What an event does not tell is not guessed: the amount is None then.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import floor
 from typing import Any
 
-from app.families.webhooks.stripe.reading import optional
+from app.families.webhooks.stripe.discounts import Part, discounted
+from app.families.webhooks.stripe.prices import Unknown, due, is_metered, price_of, times_a_month
+from app.families.webhooks.stripe.reading import optional, reference, required
 
-# How many of each interval a month has, of a year of 365 days.
-_PER_MONTH = {
-    "day": Decimal(365) / 12,
-    "week": Decimal(365) / 7 / 12,
-    "month": Decimal(1),
-    "year": Decimal(1) / 12,
-}
+#: Beyond this an amount is a mistake, and no column or sum should have to hold it.
+_LARGEST = 10**15
 
-Item = Mapping[str, Any]
+Thing = Mapping[str, Any]
 
 
-def monthly_amount(items: Sequence[Item]) -> int | None:
-    """Return what a subscription's items cost in a month, in the smallest unit.
-
-    None where no item tells a price: metered and tiered ones are known only after the month.
-    """
-    told = [amount for item in items if (amount := _per_month(item)) is not None]
-    return int(sum(told, Decimal()).quantize(Decimal(1), ROUND_HALF_UP)) if told else None
-
-
-def _per_month(item: Item) -> Decimal | None:
-    price = optional(item, "price", dict) or optional(item, "plan", dict) or {}
-    recurring = optional(price, "recurring", dict) or price
-    unit = price.get("unit_amount_decimal") or price.get("unit_amount")
-    unit = unit if unit is not None else price.get("amount_decimal") or price.get("amount")
-    interval = _PER_MONTH.get(recurring.get("interval", ""))
-    if unit is None or interval is None or recurring.get("usage_type") == "metered":
+def monthly_amount(subscription: Thing) -> int | None:
+    """Return what recurs in a month, in the unit of the currency; None where it is not known."""
+    if optional(subscription, "pause_collection", dict) or _ended_in_trial(subscription):
+        return 0
+    try:
+        total = sum((part.amount for part in _parts(subscription)), Fraction(0))
+    except Unknown:
         return None
-    count = optional(recurring, "interval_count", int) or 1
-    return Decimal(str(unit)) * _packages(item, price) * interval / count
+    amount = floor(total + Fraction(1, 2))
+    return amount if abs(amount) < _LARGEST else None
 
 
-def _packages(item: Item, price: Mapping[str, Any]) -> Decimal:
-    """Return how often the unit amount is due; a price may be one per so many units."""
-    quantity = optional(item, "quantity", int)
-    units = Decimal(1 if quantity is None else quantity)
-    transform = price.get("transform_quantity") or price.get("transform_usage") or {}
-    if not transform.get("divide_by"):
-        return units
-    rounding = ROUND_CEILING if transform.get("round") == "up" else ROUND_FLOOR
-    return (units / Decimal(transform["divide_by"])).to_integral_value(rounding)
+def _parts(subscription: Thing) -> list[Part]:
+    items = required(subscription, "items.data", list)
+    count = optional(subscription, "items.total_count", int)
+    if optional(subscription, "items.has_more", bool) or (count or 0) > len(items):
+        raise Unknown("more items than the event has")
+    fixed = [item for item in items if not is_metered(item) and not item.get("deleted")]
+    if not fixed:
+        raise Unknown("nothing but usage")
+    currency = _currency(subscription, fixed)
+    parts = [part for item in fixed for part in _part(item, currency)]
+    return discounted(parts, subscription, currency)
+
+
+def _part(item: Thing, currency: str | None) -> list[Part]:
+    times = times_a_month(item)
+    part = Part(reference(price_of(item), "product"), due(item, currency) * times, times)
+    return discounted([part], item, currency)
+
+
+def _currency(subscription: Thing, items: list[Thing]) -> str | None:
+    told = optional(subscription, "currency", str)
+    found = {told} if told else {optional(price_of(item), "currency", str) for item in items}
+    if len(found) > 1:
+        raise Unknown("prices in several currencies")
+    return (found.pop() or "").lower() or None
+
+
+def _ended_in_trial(subscription: Thing) -> bool:
+    """Tell whether it ended before it brought anything."""
+    ended, trial = (optional(subscription, name, int) for name in ("ended_at", "trial_end"))
+    return ended is not None and trial is not None and ended <= trial

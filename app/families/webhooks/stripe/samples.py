@@ -112,6 +112,17 @@ EVENTS = {
 }
 
 
+#: Seconds from the beginning of a subscription to each event, and to the end of its life: so long
+#: ago it has to have begun for nothing of it to lie in the future.
+AGES = {
+    "checkout.session.completed": 0,
+    "customer.subscription.updated": 1,
+    "invoice.payment_failed": MONTH,
+    "customer.subscription.deleted": 2 * MONTH,
+}
+LIFETIME = 2 * MONTH + 8 * 86400
+
+
 def lifecycle(scene: Scene) -> list[Thing]:
     """Return a subscription's life: begun, past due after a month, paid, past due again, ended."""
     due, paid = scene.began + MONTH, scene.began + MONTH + 86400

@@ -54,7 +54,7 @@ def snapshot(subscription: Thing) -> dict[str, Any]:
         "cancelAt": cancel_at,
         "productId": reference(price, "product"),
         "label": _label(price),
-        "monthlyAmount": monthly_amount(items),
+        "monthlyAmount": monthly_amount(subscription),
         "currency": optional(subscription, "currency", str) or optional(price, "currency", str),
     }
 
