@@ -445,3 +445,15 @@ def test_the_page_says_that_a_failing_callback_holds_a_queue(
     http.post(f"/v2/enqueue/q/{destination.url}/one", headers=headers)
     destination.wait(1, "/told")
     eventually(lambda: "held by a failing callback" in http.get("/queues").text)
+
+
+def test_fault_F2_the_longest_timeout_of_a_callback_reaches_it(
+    http: httpx.Client, destination: Destination
+) -> None:
+    """It is spelled anew when the callback is made, after the attempt."""
+    headers = {
+        "Upstash-Callback": f"{destination.url}/told",
+        "Upstash-Callback-Timeout": "999999999999s",
+    }
+    http.post(f"/v2/publish/{destination.url}/", headers=headers)
+    destination.wait(1, "/told")

@@ -221,6 +221,8 @@ def test_fault_F13_a_number_of_any_length_is_a_400(
         ("Delay", "1d" * 5000),
         ("Timeout", f"{LONG}d"),
         ("Callback-Retries", LONG),
+        ("Callback-Timeout", "999999999999d"),
+        ("Timeout", "99999999999m99999999999h"),
         ("Delay", "٣s"),
     ],
 )
