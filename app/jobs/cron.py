@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from app.cron import CronError, NeverFiresError, in_words, parse
 from app.jobs.errors import InvalidOption
 
+FIELDS = 5
+
 
 def checked(cron: str, timezone: str | None) -> str:
     """Return the expression as QStash takes it, with its time zone as `CRON_TZ=…` in front.
@@ -56,6 +58,12 @@ def next_after(cron: str, moment: datetime) -> datetime | None:
 
 
 def _check(cron: str, written: str) -> None:
+    count = len(written.split())
+    if count != FIELDS and not written.startswith(("@", "CRON_TZ=", "TZ=")):
+        raise InvalidOption(
+            f"cron: {written!r} has {count} fields; it takes five: minute, hour, day of month, "
+            "month, day of week"
+        )
     try:
         parse(cron).next(datetime.now(UTC))
     except NeverFiresError as error:
@@ -65,8 +73,7 @@ def _check(cron: str, written: str) -> None:
     except CronError as error:
         reason = str(error)
         raise InvalidOption(
-            f"cron: {reason[0].lower()}{reason[1:]} in {written!r}; it takes five fields: minute, "
-            "hour, day of month, month, day of week"
+            f"cron: {reason[0].lower()}{reason[1:]} in {written!r}; ask `flask qstash next`"
         ) from error
 
 

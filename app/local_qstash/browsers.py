@@ -26,7 +26,11 @@ def check_host(request: web.BaseRequest, bound_to: str) -> None:
     for host in request.headers.getall("Host", [""]):
         name = _host_name(host)
         if name is None or not (is_loopback(name) or name == bound_to.lower()):
-            raise ApiError(403, f"Host {host!r} is not a name of this machine; use localhost")
+            raise ApiError(
+                403,
+                f"Host {host!r} is not a name of this machine; use localhost, "
+                "or start the server with --host and a token of your own",
+            )
 
 
 def check_no_other_site(request: web.BaseRequest, bound_to: str) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 from yarl import URL
 
 from .errors import bad_request
+from .text import readable
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -33,7 +34,8 @@ def split_target(raw: str) -> tuple[str, list[tuple[str, str]]]:
     for part in query.split("&") if mark else ():
         name, _, value = part.partition("=")
         if name.startswith("upstash-"):
-            config.append((name, unquote_plus(value)))
+            decoded = unquote_plus(value, errors="surrogateescape")
+            config.append((name, readable(decoded)))
         elif name != "qstash_token":
             kept.append(part)
     # A lone "?" is part of the URL as published; one that only carried configuration is not.

@@ -28,8 +28,9 @@ from .services import Services, start_services
 from .settings import Settings
 
 _MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control, faults)
-# A destination with a long query, and forwarded headers, are longer than aiohttp's defaults.
+# A destination with a long query, and forwarded headers, are beyond aiohttp's defaults.
 _MAX_LINE = 65_536
+_MAX_HEADERS = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ async def start_server(settings: Settings) -> Server:
         auto_decompress=False,  # a body goes on as it came, with its Content-Encoding
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
+        max_headers=_MAX_HEADERS,
     )
     runner = web.ServerRunner(handler, shutdown_timeout=2)
     try:

@@ -245,7 +245,7 @@ def test_a_schedule_without_qstash_is_not_made(app: Flask) -> None:
         ("61 * * * *", None, "bad minute"),
         ("* * 32 * *", None, "bad day-of-month"),
         ("* * * * * *", None, "has 6 fields"),
-        ("@daily", None, "has 1 fields"),
+        ("@fortnightly", None, "unrecognized descriptor"),
         ("0 3 * * *", "Mars/Base", "no zone is called 'Mars/Base'"),
         ("0 3 * * *", "../etc", "no zone is called"),
     ],

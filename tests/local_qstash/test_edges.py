@@ -398,3 +398,62 @@ def test_a_cron_on_a_publish_is_refused_rather_than_ignored(http: httpx.Client, 
     else:
         error = http.post(f"/v2/{where}/{url}", headers=headers).json()["error"]
     assert "/v2/schedules" in error
+
+
+def test_a_duplicate_of_what_cannot_be_written_is_answered_as_well(
+    server: LocalQStash, monkeypatch: pytest.MonkeyPatch, destination: Destination
+) -> None:
+    real_commit, waiting, go = Batch.commit, threading.Event(), threading.Event()
+
+    def commit(batch: Batch, connection: sqlite3.Connection) -> None:
+        if batch.messages:
+            waiting.set()
+            go.wait(10)
+            raise sqlite3.OperationalError("put in by the test, as by a full disk")
+        real_commit(batch, connection)
+
+    monkeypatch.setattr(Batch, "commit", commit)
+    headers = {"Authorization": f"Bearer {server.token}", "Upstash-Deduplication-Id": "one"}
+    url, statuses = f"{server.url}/v2/publish/{destination.url}", []
+
+    def publish() -> None:
+        statuses.append(httpx.post(url, headers=headers).status_code)
+
+    threads = [threading.Thread(target=publish) for _ in range(2)]
+    threads[0].start()
+    assert waiting.wait(10)
+    threads[1].start()
+    eventually(lambda: len(server.server.services.intake.deduplication._entries) == 1)
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [500, 500]
+
+
+def test_many_headers_are_taken(http: httpx.Client, destination: Destination) -> None:
+    headers = {f"Upstash-Forward-X-{n}": "v" for n in range(60)}  # http.server takes 100
+    headers |= {f"X-Other-{n}": "v" for n in range(300)}
+    assert http.post(f"/v2/publish/{destination.url}", headers=headers).status_code == 200
+    assert destination.wait()[0].headers["x-59"] == "v"
+
+
+def test_the_page_says_that_a_failing_callback_holds_a_queue(
+    http: httpx.Client, destination: Destination
+) -> None:
+    destination.replies["/told"] = Reply(500, headers={"Retry-After": "3600"})
+    headers = {"Upstash-Callback": f"{destination.url}/told"}
+    http.post(f"/v2/enqueue/q/{destination.url}/one", headers=headers)
+    destination.wait(1, "/told")
+    eventually(lambda: "held by a failing callback" in http.get("/queues").text)
+
+
+def test_fault_F2_the_longest_timeout_of_a_callback_reaches_it(
+    http: httpx.Client, destination: Destination
+) -> None:
+    """It is spelled anew when the callback is made, after the attempt."""
+    headers = {
+        "Upstash-Callback": f"{destination.url}/told",
+        "Upstash-Callback-Timeout": "999999999999s",
+    }
+    http.post(f"/v2/publish/{destination.url}/", headers=headers)
+    destination.wait(1, "/told")

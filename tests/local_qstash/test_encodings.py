@@ -127,6 +127,16 @@ def test_fault_F1_a_control_character_in_a_header_is_refused(
     assert "control character" in http.post("/v2/batch", json=[item]).json()[0]["error"]
 
 
+def test_fault_F1_a_query_parameter_that_is_not_utf_8_is_read_as_latin_1(
+    http: httpx.Client, destination: Destination
+) -> None:
+    query = "upstash-label=M%FCller&upstash-forward-x-name=Jos%C3%A9"
+    assert http.post(f"/v2/publish/{destination.url}?{query}").status_code == 200
+    [received] = destination.wait()
+    assert received.headers["x-name"].encode("latin-1").decode() == "José"
+    assert eventually(lambda: _events(http, "label=Müller"))
+
+
 def test_fault_F3_a_compressed_body_goes_on_as_it_came(
     http: httpx.Client, destination: Destination
 ) -> None:
@@ -211,6 +221,8 @@ def test_fault_F13_a_number_of_any_length_is_a_400(
         ("Delay", "1d" * 5000),
         ("Timeout", f"{LONG}d"),
         ("Callback-Retries", LONG),
+        ("Callback-Timeout", "999999999999d"),
+        ("Timeout", "99999999999m99999999999h"),
         ("Delay", "٣s"),
     ],
 )

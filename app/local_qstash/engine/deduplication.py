@@ -33,8 +33,14 @@ class Claim:
         Raises:
             sqlite3.Error: it could not be written.
         """
-        if self.written is not None:
+        if self.written is None:
+            return
+        try:
             await asyncio.shield(self.written)
+        except asyncio.CancelledError:
+            if not self.written.cancelled():
+                raise  # it is this request that was given up
+            raise sqlite3.OperationalError("its elder could not be written") from None
 
 
 class Deduplication:

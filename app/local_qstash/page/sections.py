@@ -28,7 +28,13 @@ async def list_queues(visit: Visit) -> Shown:
     page = number_pages(visit, await queues.list_queues(visit.press()))
     lanes = visit.services.engine.gates.queues
     working = {name: len(lanes[name].places) for name in lanes}
-    return Shown("queues.html", {"page": page, "working": working})
+    # A callback that fails keeps its original's place, and nothing else shows why the queue stands.
+    held = {
+        one.held_queue: one.id
+        for one in visit.services.engine.messages.values()
+        if one.held_queue and one.retried
+    }
+    return Shown("queues.html", {"page": page, "working": working, "held": held})
 
 
 async def list_flow_keys(visit: Visit) -> Shown:
