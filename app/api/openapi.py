@@ -3,10 +3,8 @@
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, current_app
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema
@@ -18,6 +16,9 @@ from app.api.schemas import EnqueueSchema, ProblemSchema
 from app.jobs import PayloadSchema
 from app.jobs.registry import registry_of
 from app.jobs.schemas import camel_case
+
+if TYPE_CHECKING:
+    from apispec import APISpec
 
 VERSION = "1"
 
@@ -50,6 +51,10 @@ def document() -> ResponseReturnValue:
 
 def build(app: Flask) -> dict[str, Any]:
     """Describe every view that is `documented`, or named in `elsewhere`."""
+    # Slow to import, and only this needs them.
+    from apispec import APISpec  # noqa: PLC0415
+    from apispec.ext.marshmallow import MarshmallowPlugin  # noqa: PLC0415
+
     spec = APISpec(
         title=f"{app.config['APP_NAME']} jobs",
         version=VERSION,
@@ -75,7 +80,7 @@ def _name(schema: Schema | type[Schema]) -> str:
     return f"{name}Payload" if issubclass(made, PayloadSchema) else name
 
 
-def _add_enqueue(spec: APISpec, app: Flask) -> None:
+def _add_enqueue(spec: "APISpec", app: Flask) -> None:
     """Describe a body for each job type: the type says which payload it must have."""
     spec.components.schema("Options", schema=EnqueueSchema)
     options = spec.components.schemas.pop("Options")
@@ -96,7 +101,7 @@ def _add_enqueue(spec: APISpec, app: Flask) -> None:
     spec.components.schema("Enqueue", {"oneOf": one_of, "discriminator": discriminator})
 
 
-def _add(spec: APISpec, rule: Rule, operation: Operation) -> None:
+def _add(spec: "APISpec", rule: Rule, operation: Operation) -> None:
     [method] = (rule.methods or set()) - {"HEAD", "OPTIONS"}
     path = _PARAMETER.sub(lambda found: f"{{{camel_case(found[2])}}}", rule.rule)
     described: dict[str, Any] = {
