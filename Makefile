@@ -5,6 +5,10 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 PYTEST_ARGS ?= -n auto
+# The tests whose code runs where it can be measured: the others start processes of their own, or
+# hold times and memory that measuring would change.
+IN_PROCESS := $(wildcard tests/test_*.py) tests/accounts tests/admin tests/api tests/artifacts \
+	tests/families tests/jobs tests/local_qstash tests/metrics
 
 # Only relative paths, so that the repository may lie in a folder with spaces in its name.
 BIN := .venv/bin
@@ -12,7 +16,7 @@ READY := .venv/.ready
 TEST_READY := .venv/.ready-for-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check lint types audit format bench chaos clean
+.PHONY: help demo dev test check coverage lint types audit format bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,6 +29,9 @@ dev: $(READY) ## Run the whole stack with reload until Ctrl-C
 
 test: $(TEST_READY) ## Run the tests (PYTEST_ARGS="tests/jobs -x" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(TEST_READY) ## Run the tests and tell which lines and branches none of them reaches
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) --cov=app $(IN_PROCESS)
 
 check: lint types test ## Lint, check types and test: what CI runs
 
@@ -52,7 +59,7 @@ chaos: $(TEST_READY) ## Kill everything under load and count what was lost (CHAO
 
 clean: ## Remove all that the other targets made, the development database too
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m app.dev destroy; fi
-	@rm -rf .venv instance tests/local_qstash/js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv instance logs .coverage tests/local_qstash/js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.txt pyproject.toml

@@ -43,7 +43,7 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     app.config.from_mapping(overrides or {})
     logging.init_app(app)
     database.init_app(app)
-    extensions.migrate.init_app(app, db)
+    extensions.init_migrations(app, db)
     limits.init_app(app)
     extensions.jobs.init_app(app, families="app.families")
     accounts.init_app(app)

@@ -1,18 +1,50 @@
 """The extensions, not yet bound to an app."""
 
+from collections.abc import Callable
+from typing import Any
+
+import click
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from werkzeug.local import LocalProxy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.jobs import Jobs
 
-migrate = Migrate()
 jobs = Jobs()
 #: Counts in the process's memory, or for all processes at RATELIMIT_STORAGE_URI; if
 #: that is away, in memory until it is back.
 limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True)
+
+
+class _MigrationCommands(click.Group):
+    """Stands for `flask db` until that is called, and loads Flask-Migrate then."""
+
+    def __init__(self, app: Flask, load: Callable[[], object]) -> None:
+        super().__init__("db", help="Perform database migrations.")
+        self._app = app
+        self._load = load
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Return the context of Flask-Migrate's own group, which then is what is invoked."""
+        self._load()
+        return self._app.cli.commands["db"].make_context(*args, **kwargs)
+
+
+def init_migrations(app: Flask, db: SQLAlchemy) -> None:
+    """Bind Flask-Migrate, which with all of Alembic is slow to import, once somebody needs it."""
+
+    def load() -> object:
+        from flask_migrate import Migrate  # noqa: PLC0415 - as just said
+
+        # Puts itself in the place of both that stand for it below.
+        Migrate().init_app(app, db)
+        return app.extensions["migrate"]
+
+    app.extensions["migrate"] = LocalProxy(load)
+    app.cli.add_command(_MigrationCommands(app, load))
 
 
 def trust_proxies(app: Flask) -> None:

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Blueprint, Flask, current_app
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema
@@ -19,6 +17,9 @@ from app.jobs import PayloadSchema
 from app.jobs.ids import MAX_LENGTH, MAX_NUMBER, JobIdField, OwnerIdField, id_type
 from app.jobs.registry import registry_of
 from app.jobs.schemas import camel_case
+
+if TYPE_CHECKING:
+    from apispec import APISpec
 
 VERSION = "1"
 
@@ -56,6 +57,10 @@ def document() -> ResponseReturnValue:
 
 def build(app: Flask) -> dict[str, Any]:
     """Describe every view that is `documented`, or named in `elsewhere`."""
+    # Slow to import, and only this needs them.
+    from apispec import APISpec  # noqa: PLC0415
+    from apispec.ext.marshmallow import MarshmallowPlugin  # noqa: PLC0415
+
     plugin = MarshmallowPlugin(schema_name_resolver=_name)
     spec = APISpec(
         title=f"{app.config['APP_NAME']} jobs",
@@ -94,7 +99,7 @@ def _id(_: Any, field: Any, **__: Any) -> dict[str, Any]:
     return said | {"type": [said["type"], "null"]} if field.allow_none else said
 
 
-def _add_enqueue(spec: APISpec, app: Flask) -> None:
+def _add_enqueue(spec: "APISpec", app: Flask) -> None:
     """Describe a body for each job type: the type says which payload it must have."""
     spec.components.schema("Options", schema=EnqueueSchema)
     options = spec.components.schemas.pop("Options")
@@ -115,7 +120,7 @@ def _add_enqueue(spec: APISpec, app: Flask) -> None:
     spec.components.schema("Enqueue", {"oneOf": one_of, "discriminator": discriminator})
 
 
-def _add(spec: APISpec, rule: Rule, operation: Operation) -> None:
+def _add(spec: "APISpec", rule: Rule, operation: Operation) -> None:
     [method] = (rule.methods or set()) - {"HEAD", "OPTIONS"}
     path = _PARAMETER.sub(lambda found: f"{{{camel_case(found[2])}}}", rule.rule)
     described: dict[str, Any] = {

@@ -116,4 +116,8 @@ def _copy_installation(installation: Path, target: Path) -> None:
         for path in (copy, *copy.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-        copy.rename(target)
+        try:
+            copy.rename(target)
+        except OSError:  # another process was quicker, and its copy is whole
+            if not target.is_dir():
+                raise

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from app.jobs.models import JobExecution, Status
 
 #: Columns of a terminal that has room for whole ids.
 ROOMY = 140
+MINUTE = 60
 #: Characters of an id that are shown elsewhere.
 SHORT = 8
 
@@ -76,7 +78,10 @@ def _ids(rows: list[JobExecution]) -> list[str]:
 def _due(row: JobExecution) -> str:
     """Say in how long a job that waits is due, where it has a time to wait for."""
     left = (row.available_at - datetime.now(UTC)).total_seconds() if row.available_at else 0
-    return f"in {show.in_one_unit(left)}" if left > 0 and not show.is_final(row) else ""
+    if left <= 0 or show.is_final(row):
+        return ""
+    # Rounded up, as what is due in two hours has a little less left when it is looked at.
+    return f"in {show.in_one_unit(ceil(left / MINUTE) * MINUTE if left > MINUTE else left)}"
 
 
 def _text(value: object) -> str:

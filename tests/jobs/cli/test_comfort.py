@@ -80,7 +80,7 @@ def test_fault_A19_a_list_says_when_and_whose_where_there_is_something_to_say(
 
     assert plain == ["ID", "TYPE", "STATUS", "TRY", "AGE"]
     assert full[0].split() == ["ID", "TYPE", "STATUS", "TRY", "AGE", "DUE", "USER", "ORG"]
-    assert full[1].split()[-4:] == ["in", "1h", "7", "8"]
+    assert full[1].split()[-4:] == ["in", "2h", "7", "8"]
     enqueue("noop", {"action": "none"}, queue="exports")
     assert "QUEUE" in cli.invoke(args=["jobs", "list"]).stdout
 
@@ -247,3 +247,27 @@ def test_issue_11_a_schedule_is_made_by_hand(
     assert "next: " in plain.stderr
     assert wrong.exit_code == 2
     assert wrong.stderr.startswith("Error: ")
+
+
+#: What only some commands, or only processes that serve, have any use for.
+SLOW = [
+    *("aiohttp", "alembic", "apispec", "httpx", "prometheus_client"),
+    *("qstash", "resend", "stripe", "xlsxwriter"),
+]
+
+
+def test_fault_A19_a_command_imports_nothing_slow_that_it_does_not_need() -> None:
+    code = f"""
+import sys
+from flask.cli import main
+sys.argv = ["flask", "jobs", "--help"]
+try:
+    main()
+except SystemExit:
+    print(*(name for name in {SLOW} if name in sys.modules), file=sys.stderr)
+"""
+    done = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr.split() == []
