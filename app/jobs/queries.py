@@ -8,7 +8,6 @@ transaction, as `enqueue` does.
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, cast
 
 from psycopg.errors import LockNotAvailable
@@ -21,6 +20,7 @@ from app.jobs import executions, ids, jsonb, republish
 from app.jobs.drafts import Owner
 from app.jobs.errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
 from app.jobs.models import TRANSITIONS, JobExecution, Status
+from app.jobs.nearest import hint
 from app.jobs.schemas import camel_case
 from app.jobs.transactions import in_transaction
 
@@ -193,7 +193,7 @@ def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, A
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in named:
-            raise UpdateRefused(_unknown(name, known, list(named)))
+            raise UpdateRefused(_unknown(name, known))
         column = named[name]
         if column in values:
             raise UpdateRefused(f"{column} is given twice")
@@ -201,11 +201,10 @@ def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, A
     return values
 
 
-def _unknown(name: str, known: tuple[str, ...], spellings: list[str]) -> str:
+def _unknown(name: str, known: tuple[str, ...]) -> str:
     if name in _table.c or name in map(camel_case, _table.c.keys()):
         return f"{name} cannot be written by hand; these can: {', '.join(known)}"
-    near = get_close_matches(str(name), spellings, n=1) or known
-    return f"a job has no field {name!r}; did you mean: {', '.join(near)}?"
+    return f"a job has no field {name!r}; {hint(str(name), known)}"
 
 
 def _status(_: str, value: Any) -> Status:

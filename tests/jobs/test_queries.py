@@ -158,7 +158,7 @@ def test_fields_are_changed_together_in_the_wires_spelling(app: Flask) -> None:
     ("updates", "said"),
     [
         ({"retry_cuont": 0}, "a job has no field 'retry_cuont'; did you mean: retry_count?"),
-        ({"zzz": 0}, "a job has no field 'zzz'; did you mean: status, payload, result"),
+        ({"zzz": 0}, "a job has no field 'zzz'; there are: status, payload, result"),
         ({"lease_token": None}, "lease_token cannot be written by hand; these can: status"),
         ({"jobId": str(uuid4())}, "jobId cannot be written by hand"),
         ({"jobType": "other"}, "jobType cannot be written by hand"),
