@@ -53,6 +53,8 @@ def _leave_a_standby(context: ExceptionContext) -> None:
 @event.listens_for(Pool, "reset")
 def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
     """Undo what a handler's `SET` and the like would leave to whoever has the connection next."""
+    if record is None:  # it was detached from the pool, and is closed instead
+        return
     if record.info.pop(_USED, False) and isinstance(connection, DriverConnection):
         connection.rollback()
         connection.autocommit = True
