@@ -136,7 +136,6 @@ def claim(connection: Connection, wanted: Claim) -> Lease | None:
         token=token,
         message_id=wanted.message_id,
         delivered_by=wanted.token.digest[:KEPT_DIGITS],
-        retried=wanted.retried,
         retries=wanted.retries,
         **row._mapping,  # noqa: SLF001 - public in spite of its name, says SQLAlchemy
     )

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, func, select, text, update
 
 from app.db import db
-from app.jobs import JobExecution, Status
+from app.jobs import JobExecution, Status, enqueue
 from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.publisher import Message
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
@@ -486,9 +486,10 @@ def test_fault_R4_a_token_of_before_the_death_is_no_redrive(client: FlaskClient)
 
 @pytest.mark.parametrize("retried", ["99", "9" * 30, "9" * 5000])
 def test_fault_R4_D5_retried_is_never_more_than_there_are_retries(
-    client: FlaskClient, retried: str
+    client: FlaskClient, published: list[Message], retried: str
 ) -> None:
-    job = envelope({"action": "fail"})
+    job_id = enqueue("sample", {"action": "fail"})
+    job = envelope({"action": "fail"}, jobId=job_id)
 
     assert deliver(client, job, upstash_retried=retried).status_code == 500
 
