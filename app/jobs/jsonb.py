@@ -95,7 +95,8 @@ def _clean(value: Any) -> Any:
             return [_clean(item) for item in value]
         case dict():
             return {clean_text(key): _clean(item) for key, item in value.items()}
-    return value
+    # A number such as 1e999 is read as infinite, which JSON cannot say.
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def clean_text(text: str) -> str:
@@ -138,18 +139,6 @@ def _depth(value: Any) -> int:
             for item in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return depth
-
-
-def clean(value: Any) -> Any:
-    """Return JSON with what cannot be stored replaced, in names as in values."""
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, dict):
-        return {clean_text(name): clean(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [clean(one) for one in value]
-    # A number such as 1e999 is read as infinite, which JSON cannot say.
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _refuse_constant(name: str) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from app.jobs import destinations
 from app.jobs.errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
 from app.jobs.ids import is_uuid
+from app.jobs.urls import is_elsewhere
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -44,11 +45,6 @@ CALLBACK = "/api/jobs/callback"
 #: Tells a delivery how often QStash tries again, as no header of its own does: for a firing of a
 #: schedule, which has no row before.
 RETRIES_HEADER = "Jobs-Retries"
-
-
-def is_elsewhere(endpoint: str) -> bool:
-    """Tell whether an endpoint is no path of this app's, but the URL of another worker."""
-    return "://" in endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from app.jobs.backoff import RetryDelay
 from app.jobs.context import Job
 from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
 from app.jobs.nearest import hint
-from app.jobs.publisher import is_elsewhere
 from app.jobs.schemas import PayloadSchema
+from app.jobs.urls import is_elsewhere
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
 #: From a payload's wire form in one version to that in the next; may change what it is given.
