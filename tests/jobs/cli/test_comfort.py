@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +151,12 @@ def test_fault_A19_a_terminal_gets_colours(
     assert ("\x1b" in said) == bool(colour)
 
 
+NEXT_WEEK = (datetime.now(UTC) + timedelta(days=7)).isoformat()
 OPTIONS = {
     "--user-id": "7",
     "--organization-id": "8",
     "--idempotency-key": "once",
-    "--not-before": "2030-01-01T00:00:00+01:00",
+    "--not-before": NEXT_WEEK,
     "--retries": "4",
     "--retry-delay": "1000 * (1 + retried)",
     "--timeout": "45s",
@@ -175,7 +177,7 @@ def test_issue_11_enqueue_takes_every_option_that_the_python_call_takes(
 
     assert (row["user_id"], row["organization_id"], row["idempotency_key"]) == (7, 8, "once")
     assert row["options"] == {
-        "not_before": "2030-01-01T00:00:00+01:00",
+        "not_before": NEXT_WEEK,
         "retries": 4,
         "retry_delay": "1000 * (1 + retried)",
         "timeout": 45,
