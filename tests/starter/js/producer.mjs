@@ -73,7 +73,50 @@ const BOTH = { userId: 123, organizationId: 456 };
 const github = { action: "opened", number: 7, pull_request: { title: "Mend it", merged: null } };
 const email = (template, to, data) => ({ template, to, data });
 
+const john = email("welcome", "user@example.com", { recipientName: "John Doe" });
+const subscription = {
+  id: "sub_1", object: "subscription", customer: "cus_1", status: "active", metadata: {},
+  cancel_at_period_end: false, canceled_at: null,
+  items: { object: "list", data: [{
+    id: "si_1", object: "subscription_item", current_period_end: 1767225600,
+    price: { id: "price_1", product: "prod_1", unit_amount: 2999, currency: "usd",
+      recurring: { interval: "month", interval_count: 1 } }, quantity: 1,
+  }] },
+};
+
 const EXAMPLES = {
+  verifySetup: () =>
+    enqueue("send-email", email("welcome", "test@example.com", { recipientName: "Test User" }),
+      { userId: 1 }),
+  defaultRetries: () => enqueue("send-email", john),
+  customRetries: () => enqueue("send-email", john, {}, { retries: 5 }),
+  basic: () => enqueue("send-email", john),
+  withMetadata: () =>
+    enqueue("send-email", john, { ...BOTH, idempotencyKey: "unique-operation-id" }),
+  withOptions: () =>
+    enqueue("send-email", john, USER, {
+      delay: 60000, retries: 5, callback: "https://example.com/callback",
+      headers: { "X-Custom": "value" },
+    }),
+  apiReference: () =>
+    enqueue("send-email", email("welcome", "user@example.com", {}), USER,
+      { retries: 5, delay: 60000 }),
+  welcome: () => enqueue("send-email", john, USER),
+  teamInvitation: () =>
+    enqueue("send-email", email("teamInvitation", "invited@example.com", {
+      recipientName: "Jane Doe", inviterName: "John Doe", organizationName: "Acme Corp",
+      invitationUrl: "https://example.com/invite/token",
+    }), BOTH),
+  paymentFailed: () =>
+    enqueue("send-email", email("paymentFailed", "user@example.com", {
+      recipientName: "John Doe", amountDue: "29.99",
+      paymentDetailsUrl: "https://example.com/app/settings/billing",
+    }), BOTH),
+  stripeWebhook: () =>
+    enqueue("process-stripe-webhook", {
+      eventType: "customer.subscription.updated", eventData: subscription,
+      ipAddress: "203.0.113.7",
+    }),
   passwordReset: () =>
     enqueue("send-email", email("passwordReset", "user@example.com", {
       recipientName: "John Doe", resetUrl: "https://example.com/reset/token",
