@@ -5,16 +5,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import flask_migrate
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from app import create_app
 from app.db import Base, db
+from app.jobs import executions
 from tests.conftest import fresh_database, settings
 from tests.support.project import copy_project
 
@@ -81,3 +83,41 @@ def test_fault_A22_where_nothing_changed_no_migration_is_written(
     assert migrations() == before
     db("revision")
     assert migrations() == before + 1
+
+
+WITH_UUIDS = (
+    "INSERT INTO job_executions (job_id, job_type, payload) VALUES (:id, 'sample', '{}')",
+    """
+    INSERT INTO artifacts (job_id, id, name, key, media_type, size, sha256, expires_at)
+    VALUES (:id, :id, 'a', 'b', 'c/d', 1, 'e', now())
+    """,
+    """
+    INSERT INTO webhook_events (job_id, source, event, delivery_id, verified, body)
+    VALUES (:id, 'a', 'b', 'c', true, '')
+    """,
+)
+
+
+def test_a_table_with_uuids_takes_ids_of_any_form_and_keeps_its_rows(empty_app: Flask) -> None:
+    flask_migrate.upgrade("migrations", revision="0010")
+    given = {"id": str(uuid4())}
+    with db.engine.begin() as connection:
+        for statement in WITH_UUIDS:
+            connection.execute(text(statement), given)
+    flask_migrate.upgrade("migrations")
+
+    joined = text(
+        "SELECT job.job_id FROM job_executions AS job"
+        " JOIN artifacts USING (job_id) JOIN webhook_events USING (job_id)"
+    )
+    with db.engine.begin() as connection:
+        assert connection.execute(joined).scalars().all() == [given["id"]]
+        other = {"job_id": "order:7", "job_type": "sample", "payload": {}}
+        executions.create_job_execution(connection, other)
+    with pytest.raises(SystemExit, match="job 'order:7' has an id that is no UUID"):
+        flask_migrate.downgrade("migrations", revision="0010")
+    with db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM job_executions WHERE job_id = 'order:7'"))
+    flask_migrate.downgrade("migrations", revision="0010")
+    with db.engine.connect() as connection:
+        assert list(map(str, connection.execute(joined).scalars())) == [given["id"]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from app.jobs.ids import OwnerId
+from app.jobs.ids import OwnerId, header_safe
 
 Beat = Callable[[dict[str, Any] | None], None]
 
@@ -87,7 +87,7 @@ class Job:
         It is the same over all of QStash's retries and all legs, and new when a person retries
         the job.
         """
-        return f"{self.id}/{self.generation}"
+        return f"{header_safe(self.id)}/{self.generation}"
 
 
 #: The job whose handler is running in this thread: for log lines and the database's time limit.

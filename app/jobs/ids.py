@@ -6,6 +6,7 @@ of users and organizations are what JOBS_ID_TYPE says: whole numbers, texts or U
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ MAX_NUMBER = 2**63 - 1
 
 _UNPRINTABLES = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _UNPRINTABLE = re.compile(f"[{_UNPRINTABLES}]")
+_SAFE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -68,6 +70,14 @@ def parse_owner_id(given: str) -> OwnerId:
 def is_job_id(value: object) -> bool:
     """Tell whether there can be a job of this id."""
     return isinstance(value, str) and 0 < len(value) <= MAX_LENGTH and _is_line(value)
+
+
+def header_safe(job_id: str) -> str:
+    """Return an id by which any service can know a job: itself, or a hash where it may not do.
+
+    QStash takes no colon in an id, Resend 256 characters, and a header no letter beyond ASCII.
+    """
+    return job_id if _SAFE.fullmatch(job_id) else sha256(job_id.encode()).hexdigest()
 
 
 def is_uuid(value: str) -> bool:

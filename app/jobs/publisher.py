@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from app.jobs import destinations
 from app.jobs.errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
-from app.jobs.ids import is_uuid
+from app.jobs.ids import header_safe
 from app.jobs.urls import is_elsewhere
 
 if TYPE_CHECKING:
@@ -68,9 +67,7 @@ class Message:
 
     @property
     def deduplication_id(self) -> str:
-        # An id of another producer's may have what QStash takes in no such id, and no header.
-        named = self.job_id if is_uuid(self.job_id) else sha256(self.job_id.encode()).hexdigest()
-        return f"{named}-{self.generation}-{self.legs}-{self.reschedules}"
+        return f"{header_safe(self.job_id)}-{self.generation}-{self.legs}-{self.reschedules}"
 
 
 class Publisher:

@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 
 from app.jobs import dispatcher, jsonb, maintenance, outbox, sealing
 from app.jobs.errors import InvalidDelivery, InvalidOption, flatten
-from app.jobs.registry import JobConfig, registry_of
+from app.jobs.registry import JobConfig, get_job_config, registry_of
 from app.jobs.routes import MAINTENANCE
 from app.jobs.schedules import PREFIX, installed, own_id
 from app.jobs.schemas import Envelope, EnvelopeSchema
@@ -50,6 +50,8 @@ def run_now(schedule: "Schedule") -> str | None:
         return None
     config = _config(schedule)
     envelope = _envelope(schedule)
+    if config.is_external:  # several of them may have one URL
+        config = get_job_config(envelope.type)
     try:
         payload = sealing.unseal(envelope, "")
     except InvalidDelivery as error:

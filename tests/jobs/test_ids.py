@@ -76,6 +76,13 @@ def test_a_published_id_is_one_that_qstash_takes() -> None:
     assert all(one.isascii() and ":" not in one and len(one) < 100 for one in made)
 
 
+@pytest.mark.parametrize("job_id", FOREIGN)
+def test_an_idempotency_key_is_one_that_a_header_takes(job_id: str) -> None:
+    job = Job(id=job_id, type="sample", attempt=1, generation=2, expires_at=1e9)
+    assert job.idempotency_key.encode("ascii").endswith(b"/2")
+    assert len(job.idempotency_key) <= 110
+
+
 @pytest.mark.parametrize("job_id", ["../../a", "x" * 255, "order:1"])
 def test_a_file_of_such_a_job_is_kept_while_the_job_lives(app: Flask, job_id: str) -> None:
     row = {"job_id": job_id, "job_type": "sample", "payload": {"payload": {}}}
