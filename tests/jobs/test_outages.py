@@ -122,7 +122,7 @@ def test_fault_D3_a_connection_that_is_closed_in_between_costs_nothing(
 def test_a_connection_taken_out_of_the_pool_is_closed(app: Flask) -> None:
     """Also after what listens to the pool's resets."""
     with db.engine.connect() as connection:
-        connection.detach()
         driver: Any = connection.connection.driver_connection
+        connection.detach()
 
     assert driver.closed
