@@ -254,8 +254,8 @@ def test_a_firing_that_was_never_seen_gets_a_row(app: Flask, rows: Rows) -> None
     with served_by(app, server) as qstash:
         schedule("sample", "* * * * *", GOOD, schedule_id="nightly", retries=0)
         wait_until(lambda: letters(qstash, "sample"), "the dead letter")
-        assert sweep().dead_letters >= 1
         fired = letters(qstash, "sample")[0]
+        assert sweep().dead_letters >= 1
 
     row = rows[firing_id(fired.message_id)]
     assert (row.schedule_id, row.status) == ("nightly", Status.FAILED)

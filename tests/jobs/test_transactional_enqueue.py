@@ -30,7 +30,9 @@ class Published:
 
     def ids(self) -> list[str]:
         """The published jobs in the order in which QStash took them."""
-        logs = self.client.http.request(path="/v2/events?state=CREATED", method="GET")["events"]
+        logs = self.client.http.request(path="/v2/events?state=CREATED&count=1000", method="GET")[
+            "events"
+        ]
         order = [log["messageId"] for log in reversed(logs)]
         rows = db.session.execute(select(JobExecution.message_id, JobExecution.job_id))
         jobs = {row.message_id: row.job_id for row in rows}
