@@ -567,3 +567,17 @@ def test_fault_R7_also_long_after_the_attempt_is_kept_no_more(
         "skipped": "deleted",
     }
     assert count_jobs() == 0
+
+
+def test_fault_R4_a_firing_that_names_a_job_is_not_that_job_without_its_header(
+    client: FlaskClient,
+) -> None:
+    """A schedule's envelope names a job for other consumers, which no firing of ours is."""
+    fired = envelope({"action": "none"}, metadata={"cron": "* * * * *"})
+    same = captured(fired)
+    first = {"upstash_schedule_id": "scd_1", "upstash_message_id": "msg_1"}
+    assert deliver(client, fired, **same, **first).status_code == 200
+
+    for headers in ({}, {"upstash_schedule_id": ""}, {"upstash_message_id": ""}):
+        assert deliver(client, fired, **same, **headers).status_code == 489
+    assert count_jobs() == 1
