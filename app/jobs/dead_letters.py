@@ -227,7 +227,8 @@ def _row(raw: dict[str, Any], message_id: str, schedule_id: object) -> dict[str,
         envelope = _envelopes.load(raw)
     except ValidationError as error:
         raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
-    job_id = envelope.job_id or (firing_id(message_id) if schedule_id else None)
+    is_firing = schedule_id and (envelope.is_firing or envelope.job_id is None)
+    job_id = firing_id(message_id) if is_firing else envelope.job_id
     if job_id is None:
         raise InvalidDelivery("the envelope is broken", {"jobId": ["Missing."]})
     return {
