@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from app.jobs import executions, jsonb, leases, memory
 from app.jobs.answers import BUSY, NOT_RUN
-from app.jobs.delivery import firing_id
+from app.jobs.delivery import QSTASH_ID, firing_id
 from app.jobs.errors import InvalidDelivery
 from app.jobs.lost_attempts import LOST_ATTEMPT
 from app.jobs.models import Status
@@ -227,7 +227,9 @@ def _row(raw: dict[str, Any], message_id: str, schedule_id: object) -> dict[str,
         envelope = _envelopes.load(raw)
     except ValidationError as error:
         raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
-    job_id = firing_id(message_id) if envelope.is_firing and schedule_id else envelope.job_id
+    # What QStash reports it signs, so its schedule's id can be trusted here.
+    is_firing = isinstance(schedule_id, str) and QSTASH_ID.fullmatch(schedule_id)
+    job_id = firing_id(message_id) if is_firing else envelope.job_id
     if job_id is None:
         raise InvalidDelivery("the envelope is broken", {"jobId": ["Missing."]})
     return {

@@ -1,7 +1,7 @@
 """A verified request, read as a job."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -19,7 +19,7 @@ from app.jobs.publisher import RETRIES_HEADER
 from app.jobs.registry import JobConfig
 from app.jobs.schemas import Envelope, EnvelopeSchema
 
-_ID = re.compile(r"[\x21-\x7e]{1,255}")
+QSTASH_ID = re.compile(r"[\x21-\x7e]{1,255}")
 #: No plan of QStash's retries more often.
 MAX_RETRIED = 1_000
 MAX_DIGITS = 9
@@ -71,6 +71,17 @@ class Delivery:
             token=self.token,
             synchronous=config.acts_outside,
         )
+
+    @property
+    def as_firing(self) -> "Delivery | None":
+        """The same as a schedule's firing, where QStash's headers say so and the envelope does not.
+
+        Another producer's schedule may carry one job id in all its firings, and nothing else that
+        is signed. The headers are not: whoever takes this has to know that no job has that id.
+        """
+        if self.is_firing or self.schedule_id is None or self.message_id is None:
+            return None
+        return replace(self, job_id=firing_id(self.message_id), is_firing=True)
 
     def spend(self, connection: Connection) -> bool:
         """Have the token bring this job and no other; False if it brought another before."""
@@ -187,4 +198,4 @@ def _job_id(envelope: Envelope) -> str:
 def _id(header: str) -> str | None:
     """Return one of QStash's ids; anything else in its place counts as none."""
     value = request.headers.get(header, "")
-    return value if _ID.fullmatch(value) else None
+    return value if QSTASH_ID.fullmatch(value) else None

@@ -124,8 +124,10 @@ def _recorded(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) ->
 
 def _claim(config: JobConfig, delivery: Delivery) -> Lease | Answer:
     """Take the lease, or answer why it cannot be had."""
-    if delivery.is_firing and not in_transaction(delivery.spend):
-        raise InvalidDelivery("the token of this delivery has brought another firing before")
+    if (firing := delivery.as_firing) and in_transaction(lambda tx: _is_unknown(tx, delivery)):
+        delivery = firing
+    if delivery.is_firing:
+        _spend(delivery)
     lease = in_transaction(lambda tx: leases.claim(tx, delivery.claim(config)))
     if lease:
         return lease
@@ -151,10 +153,23 @@ def _hand_over_again(config: JobConfig, delivery: Delivery, ended: str) -> Answe
     return answers.skipped(ended)
 
 
+def _is_unknown(connection: Connection, delivery: Delivery) -> bool:
+    """Tell whether there never was a job of this id, as far as it is remembered."""
+    job_id = delivery.job_id
+    return leases.look(connection, job_id) is None and not memory.deleted(connection, [job_id])
+
+
+def _spend(delivery: Delivery) -> None:
+    if not in_transaction(delivery.spend):
+        raise InvalidDelivery("the token of this delivery has brought another job before")
+
+
 def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:
     """Record a job that somebody else published, or that a schedule fired, then claim it."""
     if in_transaction(lambda tx: memory.is_done(tx, delivery.job_id, delivery.message_id)):
         return answers.skipped("deleted")
+    if not delivery.is_firing:
+        _spend(delivery)
 
     def arrive(tx: Connection) -> Lease | None:
         executions.create_job_execution(tx, delivery.row(config))

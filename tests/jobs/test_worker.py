@@ -442,6 +442,25 @@ def test_fault_R4_a_firing_is_not_executed_again_under_another_message_id(
     assert count_jobs() == 2
 
 
+def test_a_foreign_schedule_whose_firings_bear_one_job_id_fires_each_time(
+    client: FlaskClient,
+) -> None:
+    fired, schedule = envelope({"action": "none"}), {"upstash_schedule_id": "scd_1"}
+    tokens = [captured({**fired})["signature"] for _ in range(2)]
+    for number, one in enumerate(tokens):
+        answer = deliver(
+            client, fired, signature=one, **schedule, upstash_message_id=f"msg_{number}"
+        )
+        assert answer.status_code == 200
+        assert "result" in (answer.json or {})
+    assert count_jobs() == 2
+
+    # Captured, and sent again as another firing, or as a job that is of no schedule.
+    for headers in ({**schedule, "upstash_message_id": "msg_9"}, {"upstash_message_id": "msg_0"}):
+        assert deliver(client, fired, signature=tokens[0], **headers).status_code == 489
+    assert count_jobs() == 2
+
+
 def test_fault_R4_every_try_of_a_firing_is_spent(client: FlaskClient) -> None:
     fired = envelope({"action": "fail-twice"})
     del fired["jobId"]
@@ -504,7 +523,8 @@ def test_fault_D5_odd_ids_in_headers_break_nothing(
     job = envelope({"action": "none"})
 
     assert deliver(client, job, **{header: value}).status_code == 200
-    assert row_of(job).status == Status.COMPLETED
+    # Whether as a job or, by a strange schedule's id, as a firing of one.
+    assert db.session.scalars(select(JobExecution.status)).all() == [Status.COMPLETED]
 
 
 @pytest.mark.parametrize(("action", "outcome"), [("later", "rescheduled"), ("legs", "continued")])

@@ -174,7 +174,7 @@ def test_a_schedules_firings_are_recorded(
     assert found.destination == worker.url
     body = json.loads(str(found.body))
     assert body.keys() == {"jobId", "type", "payload", "metadata"}
-    assert body["metadata"].keys() == {"createdAt"}
+    assert "createdAt" in body["metadata"]
     report = _report(body, "msg_firing", 200) | {"scheduleId": "daily"}
     answer = deliver(app.test_client(), report, path=CALLBACK)
     assert answer.status_code == 200

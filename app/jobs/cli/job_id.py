@@ -9,6 +9,7 @@ from sqlalchemy import select
 from app.db import db
 from app.jobs import show
 from app.jobs.cli.group import Refused
+from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.ids import is_job_id, is_uuid
 from app.jobs.models import JobExecution
 
@@ -28,6 +29,8 @@ class JobId(click.ParamType[str]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         given = str(value).strip().rstrip("….")
+        if is_uuid(given) and given != given.lower() and get_job_execution_by_job_id(given):
+            return given  # another producer's, in capitals
         try:
             return str(UUID(given))
         except ValueError:
