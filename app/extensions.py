@@ -29,8 +29,18 @@ class _MigrationCommands(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Return the context of Flask-Migrate's own group, which then is what is invoked."""
+        return self._group().make_context(*args, **kwargs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._group().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._group().list_commands(ctx)
+
+    def _group(self) -> click.Group:
         self._load()
-        return self._app.cli.commands["db"].make_context(*args, **kwargs)
+        loaded: Any = self._app.cli.commands["db"]
+        return loaded  # type: ignore[no-any-return]
 
 
 def init_migrations(app: Flask, db: SQLAlchemy) -> None:

@@ -29,7 +29,7 @@ HEADER = "Upstash-Signature"
 CLAIMS = ["iss", "sub", "exp", "nbf", "body"]
 
 
-class _TooLarge(Exception):
+class BodyTooLarge(Exception):
     """A body has more bytes than may be."""
 
     def __init__(self, largest: int) -> None:
@@ -53,7 +53,7 @@ def signed(
     def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
         try:
             verify_request(room=room)
-        except _TooLarge as error:
+        except BodyTooLarge as error:
             current_app.logger.warning("[jobs] Delivery too large", extra={"path": request.path})
             return answers.refuse(str(error))
         except InvalidSignature as error:
@@ -94,9 +94,9 @@ def _body(largest: int) -> bytes:
     try:
         found = request.get_data()
     except RequestEntityTooLarge:
-        raise _TooLarge(largest) from None
+        raise BodyTooLarge(largest) from None
     if len(found) > largest:
-        raise _TooLarge(largest)
+        raise BodyTooLarge(largest)
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.errors import DatabaseUnavailable, InvalidSignature
-from app.jobs.signature import HEADER, verify_request
+from app.jobs.signature import HEADER, BodyTooLarge, verify_request
 from app.jobs.transactions import in_transaction
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def _explain(response: Response) -> Response:
         and response.status_code in _UNKNOWN
     ):
         # A note that cannot be written, such as on an id of another form, changes no answer.
-        with suppress(InvalidSignature, DatabaseUnavailable, SQLAlchemyError):
+        with suppress(InvalidSignature, BodyTooLarge, DatabaseUnavailable, SQLAlchemyError):
             verify_request()
             _note(response.status_code)
     return response

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
@@ -16,6 +17,7 @@ from app.jobs import JobExecution, Status, deadline, drain, enqueue, leases
 from app.jobs.delivery import parse
 from app.jobs.errors import ShuttingDown
 from app.jobs.executions import create_job_execution, get_job_execution_by_job_id
+from app.jobs.memory import Token
 from app.jobs.registry import get_job_config
 from tests.dev.waiting import await_that
 from tests.support.qstash import deliver, envelope
@@ -291,6 +293,7 @@ def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
     config = replace(get_job_config("noop"), acts_outside=acts_outside)
     raw = json.dumps(envelope({"action": "none"}, job_type="noop"))
     with app.test_request_context("/api/jobs/noop", method="POST", data=raw):
+        g.jobs_token = Token(digest="0" * 64, issued_at=None, expires_at=datetime.now(UTC))
         delivery = parse(config)
 
     with db.engine.begin() as connection:

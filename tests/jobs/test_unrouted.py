@@ -28,13 +28,13 @@ def test_fault_K19_A5_the_log_and_the_row_say_where_a_404_comes_from(
     job_id = enqueue("sample", {"action": "none"})
     answer = deliver(client, envelope({}, jobId=job_id), PATH)
 
-    assert answer.status_code == 404
+    assert answer.status_code == 405
     assert HINT in caplog.text
     found = row(job_id)
     assert (found.status, found.dead_at) == ("pending", None)
     assert found.error is not None
     assert PATH in found.error
-    assert "was answered 404" in cli.invoke(args=["jobs", "show", job_id]).stdout.replace("\n", " ")
+    assert "was answered 405" in cli.invoke(args=["jobs", "show", job_id]).stdout.replace("\n", " ")
     watched = cli.invoke(args=["jobs", "watch", job_id, "--timeout", "0"])
     assert HINT in watched.stdout
 
@@ -55,7 +55,7 @@ def test_nobody_but_qstash_can_write_it(
     job_id = enqueue("sample", {"action": "none"})
     answer = deliver(client, envelope({}, jobId=job_id), PATH, signature=signature)
 
-    assert answer.status_code == 404
+    assert answer.status_code == 405
     assert row(job_id).error is None
     assert HINT not in caplog.text
 
@@ -65,9 +65,9 @@ def test_nobody_but_qstash_can_write_it(
     [b"", b"[]", b"null", b'{"jobId": 5}', b'{"jobId": "order-17"}', b'{"jobId": "no\\u0000"}'],
 )
 def test_whatever_it_carries_the_answer_stays_404(client: FlaskClient, body: bytes) -> None:
-    assert deliver(client, body, PATH).status_code == 404
+    assert deliver(client, body, PATH).status_code == 405
 
 
 @pytest.mark.usefixtures("no_database")
 def test_without_a_database_it_is_answered_all_the_same(client: FlaskClient) -> None:
-    assert deliver(client, envelope({}), PATH).status_code == 404
+    assert deliver(client, envelope({}), PATH).status_code == 405

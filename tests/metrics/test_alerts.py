@@ -253,4 +253,4 @@ def test_fault_K14_a_prometheus_that_scrapes_the_app_tells_of_the_first_dead_job
         ]
 
     await_that(firing, "the alert")
-    assert [alert["labels"]["type"] for alert in firing()] == ["sample"]
+    assert [alert["labels"]["type"] for alert in firing()].count("sample") == 1

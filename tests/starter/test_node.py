@@ -162,7 +162,11 @@ def unsealed(app: Flask, worker: Worker) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: str(sample["template"]))
+#: The guide's worker knows seven; that a file is ready is an email of this app's own.
+GUIDES = [sample for sample in SAMPLES if sample["template"] != "fileReady"]
+
+
+@pytest.mark.parametrize("sample", GUIDES, ids=lambda sample: str(sample["template"]))
 def test_the_guides_worker_accepts_every_email(
     app: Flask, worker: Worker, unsealed: None, sample: dict[str, Any]
 ) -> None:

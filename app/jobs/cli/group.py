@@ -103,15 +103,20 @@ def _first_sentence(command: click.Command) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep log lines of what goes well out of the output, unless LOG_LEVEL asks for them."""
-    root = logging.getLogger()
-    before = root.level
+    """Keep log lines of what goes well out of the output, unless LOG_LEVEL asks for them.
+
+    A log file gets them all the same.
+    """
+    consoles = [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]
+    before = [console.level for console in consoles]
     if "LOG_LEVEL" not in os.environ:
-        root.setLevel(max(before, logging.WARNING))
+        for console in consoles:
+            console.setLevel(max(console.level, logging.WARNING))
     try:
         yield
     finally:
-        root.setLevel(before)
+        for console, level in zip(consoles, before, strict=True):
+            console.setLevel(level)
 
 
 def _keep_lines(command: click.Command) -> None:

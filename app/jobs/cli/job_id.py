@@ -10,10 +10,10 @@ from app.db import db
 from app.jobs import show
 from app.jobs.cli.group import Refused
 from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.ids import is_job_id, is_uuid
+from app.jobs.ids import MAX_LENGTH, is_job_id, is_uuid
 from app.jobs.models import JobExecution
 
-#: Fewer would fit by chance.
+#: Fewer characters are only taken for a whole id: as a beginning they would fit by chance.
 SHORTEST = 4
 #: How many are named where more than one fits.
 NAMED = 5
@@ -35,9 +35,8 @@ class JobId(click.ParamType[str]):
             return str(UUID(given))
         except ValueError:
             pass
-        if len(given) < SHORTEST or not is_job_id(given):
-            needed = f"nor the first {SHORTEST} characters, or more, of a job's id"
-            self.fail(f"{value!r} is not a valid UUID, {needed}", param, ctx)
+        if not is_job_id(given):
+            self.fail(f"{value!r} is not a line of 1 to {MAX_LENGTH} characters", param, ctx)
         return _only(given, _beginning(given))
 
 
@@ -60,6 +59,8 @@ def _beginning(given: str) -> list[JobExecution]:
     wanted = select(JobExecution).order_by(JobExecution.created_at.desc()).limit(NAMED + 1)
     if exact := db.session.scalars(wanted.where(job_id == given)).all():
         return list(exact)
+    if len(given) < SHORTEST:
+        return []
     prefix = given.lower() if _HEX.issuperset(given.lower()) else given
     begins = wanted.where(job_id.startswith(prefix, autoescape=True))
     # Our own ids are UUIDs, whose bounds the index can find; it knows no beginnings.

@@ -87,14 +87,15 @@ def test_fault_A19_a_list_says_when_and_whose_where_there_is_something_to_say(
 
 
 def test_fault_A19_no_log_lines_among_the_output_and_hints_go_to_stderr(
-    cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("LOG_LEVEL", raising=False)
+    capfd.readouterr()
     result = cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])
 
     assert re.fullmatch(r"[0-9a-f-]{36}\n", result.stdout)
     assert "flask jobs watch" in result.stderr
-    assert [one for one in caplog.records if one.levelname == "INFO" and "[jobs]" in one.msg] == []
+    assert "[jobs]" not in capfd.readouterr().err
 
     monkeypatch.setenv("LOG_LEVEL", "INFO")
     cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])

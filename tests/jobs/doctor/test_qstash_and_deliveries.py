@@ -13,6 +13,7 @@ from app.jobs.doctor import delivery
 from app.jobs.extension import _publisher
 from app.jobs.observers import Event, SignatureFailed, observe
 from app.jobs.probe import PROBE
+from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.doctor.conftest import Doctor
 from tests.support.http_server import canned_server
@@ -113,7 +114,7 @@ def test_schedules_that_differ_are_told_until_they_are_synced(
     app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
 
     assert doctor("schedules", "sweep").exit_code == 0
-    app.test_cli_runner().invoke(args=["jobs", "schedules", "pause", "code.jobs-maintenance"])
+    app.test_cli_runner().invoke(args=["jobs", "schedules", "pause", "jobs-maintenance"])
     assert "paused at QStash" in doctor("schedules").findings["schedules"]["said"]
 
 
@@ -229,7 +230,7 @@ def test_fault_A22_a_development_without_schedules_is_no_warning(
     app.config.update(APP_ENV="development", JOBS_SWEEP_EVERY=10.0)
     fresh = doctor("schedules")
     app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
-    console.schedule.delete("code.jobs-maintenance")
+    console.schedule.delete(own_id("jobs-maintenance"))
 
     assert fresh.levels() == {"schedules": "pass"}
     assert "flask jobs schedules sync" in fresh.findings["schedules"]["said"]
