@@ -190,7 +190,7 @@ class RetryLater(HandlerError):
         """Check the delay: seconds, a timedelta, or a QStash duration such as "1m30s".
 
         Raises:
-            InvalidOption: It is none of these, negative, or more than ten years.
+            InvalidOption: It is none of these, negative, or more than a year.
         """
         from app.jobs import options  # noqa: PLC0415 - which imports this
 

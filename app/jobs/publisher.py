@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from app.jobs import destinations
 from app.jobs.errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
 from app.jobs.ids import header_safe
+from app.jobs.options import LONGEST_TIMEOUT
 from app.jobs.urls import is_elsewhere
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class Publisher:
         names = ("retries", "retry_delay", "callback", "label")
         request = {name: options[name] for name in names if name in options}
         if "timeout" in options:
-            request["timeout"] = options["timeout"] + MARGIN
+            request["timeout"] = min(options["timeout"] + MARGIN, LONGEST_TIMEOUT)
         if is_elsewhere(endpoint):
             # Its worker is elsewhere, and only QStash can tell how an attempt ended.
             request["callback"] = self._told(CALLBACK, options.get("callback"))

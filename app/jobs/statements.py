@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app.jobs.ids import OwnerIdColumn
 from app.jobs.memory import MESSAGE, UNDELIVERED
-from app.jobs.options import LONGEST
+from app.jobs.options import LONGEST_DELAY
 
 KEPT_ATTEMPTS = 20
 
@@ -159,7 +159,7 @@ RESCHEDULE = _handing_over(
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
            max_retries = coalesce(max_retries, :retries),
-           available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST})),
+           available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST_DELAY})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token

@@ -272,7 +272,7 @@ def test_a_schedule_takes_no_not_before(app: Flask) -> None:
     ],
 )
 def test_fault_R3_a_moment_out_of_bounds_is_refused(qstash: Canned, moment: datetime) -> None:
-    with pytest.raises(InvalidOption, match="not within a year ago and ten years from now"):
+    with pytest.raises(InvalidOption, match="more than a year a"):
         enqueue("sample", GOOD, not_before=moment)
 
     assert (recorded(), qstash.paths) == (0, [])
