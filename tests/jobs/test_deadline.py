@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import queue
 import random
@@ -201,3 +202,19 @@ def test_a_forked_process_has_a_watch_of_its_own() -> None:
         os._exit(1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_nothing_of_a_limit_is_left_for_a_tracer_to_meet() -> None:
+    """Coverage and debuggers trace: CPython 3.11 must think of no exception as pending still."""
+    for _ in range(3):
+        with pytest.raises(JobTimeout), time_limit(time.monotonic() + 0.02):
+            spin(30)
+    called = []
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        called.append(math.sqrt(len(str(spin(0)))))
+    finally:
+        sys.settrace(before)
+
+    assert called == [2.0]
