@@ -24,6 +24,9 @@ from app.jobs import PermanentError
 
 Thing = Mapping[str, Any]
 
+#: What the column of a plan's name holds.
+PLAN_LENGTH = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -127,7 +130,8 @@ def _label(price: Thing) -> str | None:
     """Return what a plan may be called where its product's name is not known."""
     paths = ("nickname", "metadata.plan", "lookup_key")
     found = (optional(price, path, str) for path in paths)
-    return _name(price.get("product")) or next((name for name in found if name), None)
+    found_name = _name(price.get("product")) or next((name for name in found if name), None)
+    return found_name[:PLAN_LENGTH] if found_name else None
 
 
 def _name(product: Any) -> str | None:
