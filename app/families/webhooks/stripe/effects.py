@@ -98,7 +98,9 @@ def _apply(
         note = f"no organization is known for customer {missing.customer_id}; the facts are kept"
         return {**result, "note": note}
     written = mail[0](event, recorded, person) if mail and person else emails.Written()
-    effect = {"organizationId": recorded.organization.id, **written.as_json()}
+    effect: Result = {"organizationId": recorded.organization.id, **written.as_json()}
+    if recorded.former:
+        effect["takenFrom"] = list(recorded.former)
     if not recorded.changes and not _is_news(event, effect):
         return {"note": "nothing new", **result, **effect}
     effect["changes"] = _as_json(recorded.changes)
