@@ -35,6 +35,8 @@ ENDED = frozenset({"canceled", "incomplete_expired"})
 NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
 #: Those in which it lives and brings no recurring revenue: as Stripe itself counts.
 WITHOUT_REVENUE = frozenset({"trialing", "unpaid", "paused"})
+#: What the column of a plan's name holds.
+PLAN_LENGTH = 200
 _PAID = frozenset({"active", "trialing"})
 _NEWEST = ("checkout", "paymentFailed", "organization")
 
@@ -90,7 +92,8 @@ def state_of(facts: Facts) -> State:
         period_end=snapshot.get("periodEnd"),
         cancel_at=snapshot.get("cancelAt"),
         product_id=product,
-        plan_name=name or snapshot.get("label") or checkout.get("label"),
+        plan_name=(name or snapshot.get("label") or checkout.get("label") or "")[:PLAN_LENGTH]
+        or None,
         monthly_amount=snapshot.get("monthlyAmount"),
         currency=snapshot.get("currency") or checkout.get("currency"),
     )
