@@ -133,14 +133,20 @@ def _age(told: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _newest(snapshots: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep those that share the highest rank, one per event."""
+    """Keep those that share the highest rank, one per event: the one whose amount is known."""
 
     def rank(snapshot: dict[str, Any]) -> tuple[bool, int, int]:
         return snapshot["status"] in ENDED, snapshot["at"], snapshot["kind"]
 
     best = max(map(rank, snapshots), default=None)
-    kept = {told["event"]: told for told in snapshots if rank(told) == best}
+    known_last = sorted(snapshots, key=_amount_known)
+    kept = {told["event"]: told for told in known_last if rank(told) == best}
     return [kept[event] for event in sorted(kept)]
+
+
+def _amount_known(snapshot: Mapping[str, Any]) -> tuple[int, str]:
+    amount = snapshot.get("monthlyAmount")
+    return -1 if amount is None else amount, str(sorted(snapshot.items()))
 
 
 def _follows(later: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
