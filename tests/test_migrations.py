@@ -121,3 +121,30 @@ def test_a_table_with_uuids_takes_ids_of_any_form_and_keeps_its_rows(empty_app: 
     flask_migrate.downgrade("migrations", revision="0010")
     with db.engine.connect() as connection:
         assert list(map(str, connection.execute(joined).scalars())) == [given["id"]]
+
+
+def test_fault_K8_customers_stay_whose_they_are_when_their_table_is_made(empty_app: Flask) -> None:
+    """Also where a customer has subscriptions alone; what its organization shows comes first."""
+    flask_migrate.upgrade("migrations", revision="0012")
+    with db.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO organizations (id, name, stripe_customer_id)"
+                " VALUES (1, 'One', 'cus_1'), (2, 'Two', NULL)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO stripe_subscriptions"
+                " (stripe_subscription_id, organization_id, stripe_customer_id)"
+                " VALUES ('sub_1', 2, 'cus_1'), ('sub_2', 2, 'cus_2'), ('sub_3', NULL, 'cus_3')"
+            )
+        )
+    flask_migrate.upgrade("migrations")
+
+    kept = text("SELECT stripe_customer_id, organization_id, named_at FROM stripe_customers")
+    with db.engine.connect() as connection:
+        assert {tuple(row) for row in connection.execute(kept)} == {
+            ("cus_1", 1, -1),
+            ("cus_2", 2, -1),
+        }

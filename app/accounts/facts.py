@@ -35,6 +35,8 @@ ENDED = frozenset({"canceled", "incomplete_expired"})
 NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
 #: Those in which it lives and brings no recurring revenue: as Stripe itself counts.
 WITHOUT_REVENUE = frozenset({"trialing", "unpaid", "paused"})
+#: What the column of a plan's name holds.
+PLAN_LENGTH = 200
 _PAID = frozenset({"active", "trialing"})
 _NEWEST = ("checkout", "paymentFailed", "organization")
 
@@ -90,7 +92,8 @@ def state_of(facts: Facts) -> State:
         period_end=snapshot.get("periodEnd"),
         cancel_at=snapshot.get("cancelAt"),
         product_id=product,
-        plan_name=name or snapshot.get("label") or checkout.get("label"),
+        plan_name=(name or snapshot.get("label") or checkout.get("label") or "")[:PLAN_LENGTH]
+        or None,
         monthly_amount=snapshot.get("monthlyAmount"),
         currency=snapshot.get("currency") or checkout.get("currency"),
     )
@@ -130,14 +133,20 @@ def _age(told: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _newest(snapshots: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep those that share the highest rank, one per event."""
+    """Keep those that share the highest rank, one per event: the one whose amount is known."""
 
     def rank(snapshot: dict[str, Any]) -> tuple[bool, int, int]:
         return snapshot["status"] in ENDED, snapshot["at"], snapshot["kind"]
 
     best = max(map(rank, snapshots), default=None)
-    kept = {told["event"]: told for told in snapshots if rank(told) == best}
+    known_last = sorted(snapshots, key=_amount_known)
+    kept = {told["event"]: told for told in known_last if rank(told) == best}
     return [kept[event] for event in sorted(kept)]
+
+
+def _amount_known(snapshot: Mapping[str, Any]) -> tuple[int, str]:
+    amount = snapshot.get("monthlyAmount")
+    return -1 if amount is None else amount, str(sorted(snapshot.items()))
 
 
 def _follows(later: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:

@@ -157,6 +157,25 @@ class StripeSubscription(Base):
     updated_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
 
 
+class StripeCustomer(Base):
+    """Whose a customer of Stripe's is; an organization may have several.
+
+    Attributes:
+        named_at: When the event that says so was created, in Unix seconds; -1 for what the app
+            itself wrote. An earlier event takes the customer over, a later one does not.
+        named_by: That event's id.
+    """
+
+    __tablename__ = "stripe_customers"
+    __table_args__ = (Index("idx_stripe_customers_organization_id", "organization_id"),)
+
+    stripe_customer_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    named_at: Mapped[int] = mapped_column(BigInteger)
+    named_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
 class EmailSuppression(Base):
     """An address that bounced or complained: it gets no email that it can do without.
 

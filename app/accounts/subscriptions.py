@@ -5,16 +5,18 @@ once its customer is known. An organization shows one subscription, the first by
 `State.precedence`: so an event about an old one does not disturb a newer one.
 
 Jobs about one customer take their turns, and so do those about one organization. Everybody locks
-the customer first and the organization second, so nobody waits in a circle.
+the customer first and the organizations second, by their ids, so nobody waits in a circle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from app.accounts.customers import Claim, Customer, remember, shown_customer
 from app.accounts.facts import ADOPTED, Facts, State, join, state_of
 from app.accounts.models import Organization, StripeSubscription
 from app.db import db
@@ -28,11 +30,13 @@ class Recorded:
         state: Of the subscription that the facts are about.
         organization: Whose it is, None where that is not known yet.
         changes: The organization's columns that now have another value: their old and new ones.
+        former: Organizations that had the customer until now.
     """
 
     state: State
     organization: Organization | None = None
     changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    former: Sequence[int] = ()
 
 
 def known_facts(subscription_id: str) -> dict[str, Any]:
@@ -43,33 +47,9 @@ def known_facts(subscription_id: str) -> dict[str, Any]:
 
 
 def organization_of(subscription_id: str, customer_id: str, facts: Facts) -> int | None:
-    """Return whose a subscription is.
-
-    It stays whose it was. Otherwise a customer belongs to the organization that has its id, and an
-    unknown one to the organization that the facts name, as a checkout does.
-    """
-    named = facts.get("organization", {}).get("id")
-    ids = Organization.id
-    for query in (
-        select(StripeSubscription.organization_id).where(
-            StripeSubscription.stripe_subscription_id == subscription_id
-        ),
-        select(ids).where(Organization.stripe_customer_id == customer_id),
-        _of_its_other_subscriptions(customer_id),
-        select(ids).where(Organization.stripe_subscription_id == subscription_id),
-        select(ids).where(ids == named) if named else None,
-    ):
-        if query is not None and (found := db.session.scalar(query)):
-            return found
-    return None
-
-
-def _of_its_other_subscriptions(customer_id: str) -> Select[int | None]:
-    """Look for whom a customer has subscribed: an organization may have had several customers."""
-    theirs = StripeSubscription.stripe_customer_id == customer_id
-    owned = StripeSubscription.organization_id.is_not(None)
-    first = StripeSubscription.created_at, StripeSubscription.stripe_subscription_id
-    return select(StripeSubscription.organization_id).where(theirs, owned).order_by(*first).limit(1)
+    """Return whose a subscription is: its customer's; see `customers`."""
+    claim = Customer(customer_id, subscription_id, named=[facts.get("organization")]).owner()
+    return claim.organization_id if claim else None
 
 
 def record_facts(subscription_id: str, customer_id: str, told: Facts) -> Recorded:
@@ -82,15 +62,21 @@ def record_facts(subscription_id: str, customer_id: str, told: Facts) -> Recorde
     """
     _take_turns(customer_id)
     facts: Facts = join(known_facts(subscription_id), told)
-    owner = organization_of(subscription_id, customer_id, facts)
-    organization = _lock(owner) if owner else None
+    named = [told.get("organization"), facts.get("organization")]
+    customer = Customer(customer_id, subscription_id, named)
+    organizations = _lock(customer.concerned())
+    claim = customer.owner()
+    organization = organizations.get(claim.organization_id) if claim else None
     if organization:
         facts = _adopt(organization, subscription_id, facts)
     _keep(subscription_id, customer_id, facts)
-    if organization is None:
+    if claim is None or organization is None:
         return Recorded(state_of(facts))
-    _claim_customer(customer_id, organization.id)
-    return Recorded(state_of(facts), organization, _project(organization))
+    former = customer.holders() - {organization.id}
+    _give(customer, claim)
+    for one in sorted(former & organizations.keys()):
+        _project(organizations[one])
+    return Recorded(state_of(facts), organization, _project(organization), sorted(former))
 
 
 def _take_turns(customer_id: str) -> None:
@@ -99,9 +85,14 @@ def _take_turns(customer_id: str) -> None:
     db.session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-def _lock(organization_id: int) -> Organization | None:
-    query = select(Organization).where(Organization.id == organization_id).with_for_update()
-    return db.session.scalar(query, execution_options={"populate_existing": True})
+def _lock(ids: set[int]) -> dict[int, Organization]:
+    """Lock organizations, all of them in one order, and remember what the app gave them."""
+    query = select(Organization).where(Organization.id.in_(ids)).order_by(Organization.id)
+    fresh = {"populate_existing": True}
+    found = db.session.scalars(query.with_for_update(), execution_options=fresh).all()
+    for organization in found:
+        remember(organization)
+    return {organization.id: organization for organization in found}
 
 
 def _adopt(organization: Organization, subscription_id: str, facts: Facts) -> Facts:
@@ -113,7 +104,8 @@ def _adopt(organization: Organization, subscription_id: str, facts: Facts) -> Fa
     if present == subscription_id:
         return join(facts, adopted)
     _keep(present, organization.stripe_customer_id, adopted)
-    _belongs_to(organization.id, StripeSubscription.stripe_subscription_id == present)
+    its = StripeSubscription.stripe_subscription_id == present
+    _set_organization(organization.id, its)
     return facts
 
 
@@ -146,14 +138,15 @@ def _keep(subscription_id: str, customer_id: str | None, facts: Facts) -> None:
     )
 
 
-def _claim_customer(customer_id: str, organization_id: int) -> None:
-    """Give the organization all of its customer's subscriptions that nobody has."""
-    _belongs_to(organization_id, StripeSubscription.stripe_customer_id == customer_id)
+def _give(customer: Customer, claim: Claim) -> None:
+    """Give the organization its customer and all subscriptions of that, whoever had them."""
+    customer.keep(claim)
+    _set_organization(claim.organization_id, StripeSubscription.stripe_customer_id == customer.id)
 
 
-def _belongs_to(organization_id: int, which: Any) -> None:
-    nobodys = StripeSubscription.organization_id.is_(None)
-    change = update(StripeSubscription).where(which, nobodys)
+def _set_organization(organization_id: int, which: Any) -> None:
+    others = StripeSubscription.organization_id.is_distinct_from(organization_id)
+    change = update(StripeSubscription).where(which, others)
     db.session.execute(change.values(organization_id=organization_id))
 
 
@@ -164,24 +157,20 @@ def _project(organization: Organization) -> dict[str, tuple[Any, Any]]:
         select(StripeSubscription).where(mine), execution_options={"populate_existing": True}
     )
     states = {row.stripe_subscription_id: (state_of(row.facts), row) for row in rows}
-    shown = max(states, key=lambda name: (states[name][0].precedence, name))
-    state, row = states[shown]
-    wanted = {"stripe_subscription_id": shown, **_columns(state)}
-    if row.stripe_customer_id and _is_free(row.stripe_customer_id):
-        wanted["stripe_customer_id"] = row.stripe_customer_id
-    return _change(organization, wanted)
+    shown = max(states, key=lambda name: (states[name][0].precedence, name), default=None)
+    state, row = states[shown] if shown else (None, None)
+    customer_id = shown_customer(organization.id, row.stripe_customer_id if row else None)
+    ids = {"stripe_subscription_id": shown, "stripe_customer_id": customer_id}
+    return _change(organization, {**ids, **_columns(state)})
 
 
-def _is_free(customer_id: str) -> bool:
-    taken = exists().where(Organization.stripe_customer_id == customer_id)
-    return not db.session.scalar(select(taken))
-
-
-def _columns(state: State) -> dict[str, Any]:
+def _columns(state: State | None) -> dict[str, Any]:
+    """Return what the columns have of a subscription's state; nothing where there is none."""
+    state = state or State(status="")
     return {
         "stripe_product_id": state.product_id,
         "plan_name": state.plan_name,
-        "subscription_status": state.status,
+        "subscription_status": state.status or None,
         "monthly_amount": state.monthly_amount,
         "currency": state.currency,
         "subscribed_at": _time(state.started or None),

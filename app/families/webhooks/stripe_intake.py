@@ -1,6 +1,7 @@
 """From a Stripe event to the job that processes it."""
 
 from http import HTTPStatus
+from math import isfinite
 from typing import Any
 
 from flask import abort
@@ -24,6 +25,7 @@ def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
             _refuse(f"{name}: {f'must be {said}' if name in event else 'missing'}.")
     if not isinstance(event["data"].get("object"), dict):
         _refuse("data.object: missing.")
+    _refuse_endless(event["data"])
     payload = {
         "eventType": event["type"],
         # The inbox keeps the bytes; PostgreSQL's JSON holds neither NUL nor half an emoji.
@@ -34,6 +36,19 @@ def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
         **{name: jsonb.clean(event.get(key)) for name, key in _OPTIONAL.items()},
     }
     return {name: value for name, value in payload.items() if value is not None}
+
+
+def _refuse_endless(data: dict[str, Any]) -> None:
+    """Refuse a number such as 1e999, which nothing keeps: left out it would mean another."""
+    found: list[tuple[str, Any]] = [("data", data)]
+    while found:
+        path, value = found.pop()
+        if isinstance(value, float) and not isfinite(value):
+            _refuse(f"{jsonb.bounded(path, 500)}: must be a number that can be kept.")
+        if isinstance(value, dict):
+            found += [(f"{path}.{name}", inner) for name, inner in value.items()]
+        if isinstance(value, list):
+            found += [(f"{path}.{number}", inner) for number, inner in enumerate(value)]
 
 
 def _refuse(why: str) -> None:

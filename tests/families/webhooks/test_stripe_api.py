@@ -44,8 +44,9 @@ class FakeStripe:
 def serving(fake: FakeStripe) -> Iterator[FakeStripe]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            fake.asked.append(self.path)
-            found = fake.objects.get(self.path)
+            path = self.path.partition("?")[0]
+            fake.asked.append(path)
+            found = fake.objects.get(path)
             error = {"error": {"message": "No such thing", "type": "invalid_request_error"}}
             status = fake.status if fake.status != 200 or found else 404
             body = json.dumps(found if status == 200 else error).encode()
@@ -195,3 +196,72 @@ def test_a_stripe_that_cannot_be_reached_is_tried_again(app: Flask) -> None:
 
     with pytest.raises(StripeUnavailable, match="could not be reached"):
         handle(an_event("customer.subscription.updated"))
+
+
+ITEMS = "/v1/subscription_items"
+COUPON = {"id": "half", "object": "coupon", "duration": "forever", "percent_off": 50}
+DISCOUNT = {"id": "di_1", "object": "discount", "source": {"type": "coupon", "coupon": COUPON}}
+
+
+def named_only(stripe: FakeStripe, **changes: Any) -> dict[str, Any]:
+    """Return an event whose discount is an id, and have Stripe know its terms and all items."""
+    event = an_event("customer.subscription.updated", discounts=["di_1"], **changes)
+    data = event["data"]["object"]["items"]["data"]
+    stripe.objects[ASKED]["discounts"] = [DISCOUNT]
+    stripe.objects[ITEMS] = {"object": "list", "url": ITEMS, "data": list(data), "has_more": False}
+    return event
+
+
+def test_fault_K7_a_discount_that_the_event_only_names_is_asked_for(stripe: FakeStripe) -> None:
+    organization = an_organization()
+    handle(an_event("customer.subscription.updated", created=1))
+    full = state(organization)["monthly_amount"]
+
+    result = handle(named_only(stripe))
+
+    assert full
+    assert state(organization)["monthly_amount"] == full // 2
+    assert "monthlyAmountUnknown" not in result
+    assert {ASKED, ITEMS} <= set(stripe.asked)
+
+
+def test_fault_K7_so_are_the_items_that_the_event_leaves_out(stripe: FakeStripe) -> None:
+    organization = an_organization()
+    event = named_only(stripe)
+    items = event["data"]["object"]["items"]
+    items["has_more"] = True
+    other = {**items["data"][0], "id": "si_more"}
+    stripe.objects[ITEMS]["data"].append(other)
+    stripe.objects[ASKED]["discounts"] = event["data"]["object"]["discounts"] = []
+    handle(an_event("customer.subscription.updated", created=1))
+    full = state(organization)["monthly_amount"]
+
+    handle(event)
+
+    assert state(organization)["monthly_amount"] == 2 * full
+
+
+def test_fault_K7_what_changed_at_stripe_since_stays_unknown(stripe: FakeStripe) -> None:
+    organization = an_organization()
+    event = named_only(stripe)
+    stripe.objects[ASKED]["discounts"] = []
+
+    result = handle(event)
+
+    assert result["monthlyAmountUnknown"] == "a discount that the event only names"
+    assert state(organization)["monthly_amount"] is None
+
+
+def test_fault_K7_a_repeat_that_cannot_ask_leaves_the_amount_known(
+    stripe: FakeStripe, app: Flask
+) -> None:
+    organization = an_organization()
+    event = named_only(stripe)
+    handle(event)
+    known = state(organization)["monthly_amount"]
+    app.config["STRIPE_SECRET_KEY"] = ""
+
+    handle(event)
+
+    assert known
+    assert state(organization)["monthly_amount"] == known

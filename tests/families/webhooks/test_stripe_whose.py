@@ -91,6 +91,91 @@ def test_fault_K8_a_second_customer_does_not_unseat_the_first(app: Flask) -> Non
     assert all(end == ends[0] for end in ends)
 
 
+def ends_of(events: list[dict[str, Any]], *organizations: Organization) -> list[Any]:
+    """Return what the organizations come to, by the order in which the events are handled."""
+    ends = []
+    for order in permutations(events):
+        for event in order:
+            handle(event)
+        ends.append([state(organization) for organization in organizations])
+        db.session.rollback()
+    return ends
+
+
+@pytest.mark.parametrize("lag", [0, 100])
+def test_fault_K8_a_customer_is_whose_it_was_first_in_every_order(app: Flask, lag: int) -> None:
+    """Two organizations are named for one customer; of one second the event's id decides."""
+    one, other = an_organization(customer=None), an_organization(customer="cus_own")
+    began = int(time.time()) - 10_000
+    first = samples.Scene(organization=one.id, began=began)
+    second = samples.Scene(customer=first.customer, organization=other.id, began=began + lag)
+    events = [
+        {**samples.checkout_completed(first), "id": "evt_a"},
+        {**samples.checkout_completed(second), "id": "evt_b"},
+        samples.subscription_updated(first),
+        samples.subscription_updated(second),
+    ]
+
+    ends = ends_of(events, one, other)
+
+    assert [end["stripe_customer_id"] for end in ends[0]] == [first.customer, "cus_own"]
+    assert [end["subscription_status"] for end in ends[0]] == ["active", None]
+    assert all(end == ends[0] for end in ends)
+
+
+def test_fault_K8_an_earlier_customer_without_subscriptions_stays_its_organizations(
+    app: Flask,
+) -> None:
+    its, other = an_organization(customer="cus_early"), an_organization(customer=None)
+    began = int(time.time()) - 10_000
+    events = [
+        samples.checkout_completed(samples.Scene(organization=its.id, began=began)),
+        samples.checkout_completed(
+            samples.Scene(customer="cus_early", organization=other.id, began=began + 50)
+        ),
+        samples.subscription_updated(samples.Scene(customer="cus_early", began=began + 100)),
+    ]
+
+    ends = ends_of(events, its, other)
+
+    assert [end["stripe_customer_id"] for end in ends[0]] == ["cus_early", None]
+    assert all(end == ends[0] for end in ends)
+
+
+def test_fault_K8_a_subscription_that_the_app_wrote_tells_whose_its_customer_is(
+    app: Flask,
+) -> None:
+    its = an_organization(customer=None, stripe_subscription_id="sub_own")
+    other = an_organization(customer=None)
+    began = int(time.time()) - 10_000
+    scene = samples.Scene(organization=other.id, began=began)
+    events = [
+        samples.checkout_completed(scene),
+        samples.subscription_updated(
+            samples.Scene(customer=scene.customer, subscription="sub_own", began=began + 100)
+        ),
+    ]
+
+    ends = ends_of(events, its, other)
+
+    assert [end["stripe_customer_id"] for end in ends[0]] == [scene.customer, None]
+    assert all(end == ends[0] for end in ends)
+
+
+def test_fault_K8_an_earlier_event_that_comes_late_says_from_whom_it_takes(app: Flask) -> None:
+    one, other = an_organization(customer=None), an_organization(customer=None)
+    began = int(time.time()) - 10_000
+    first = samples.Scene(organization=one.id, began=began)
+    second = samples.Scene(customer=first.customer, organization=other.id, began=began + 100)
+    handle(samples.checkout_completed(second))
+
+    result = handle(samples.checkout_completed(first))
+
+    assert result["organizationId"] == one.id
+    assert result["takenFrom"] == [other.id]
+    assert state(other)["subscription_status"] is None
+
+
 @pytest.mark.parametrize("note", ["cut \ud83d", "nul \x00"])
 def test_fault_K9_text_that_no_column_holds_is_processed_all_the_same(
     post: Post, note: str

@@ -20,6 +20,12 @@ RESERVE = 2.0
 #: Seconds to wait where Stripe says nothing; its limits count per second.
 PAUSE = 5
 
+_ITEM_EXPANDED = [
+    "data.price.tiers",
+    "data.price.currency_options",
+    "data.discounts.source.coupon",
+]
+
 Ask = Callable[["StripeClient"], Any]
 
 
@@ -49,7 +55,23 @@ class Stripe:
         return bool(current_app.config["STRIPE_SECRET_KEY"])
 
     def subscription(self, subscription_id: str) -> dict[str, Any] | None:
-        return self._ask(lambda client: client.v1.subscriptions.retrieve(subscription_id))
+        """Return a subscription with its discounts' terms; those of its items are in `items`."""
+        expand: Any = {"expand": ["discounts.source.coupon.applies_to"]}
+        return self._ask(lambda client: client.v1.subscriptions.retrieve(subscription_id, expand))
+
+    def items(self, subscription_id: str) -> list[dict[str, Any]]:
+        """Return all items of a subscription, with all that decides what they cost."""
+        found: list[dict[str, Any]] = []
+        about: Any = {"subscription": subscription_id, "limit": 100, "expand": _ITEM_EXPANDED}
+        while True:
+            page = self._items_page(about)
+            found += page.get("data", [])
+            if not page.get("data") or not page.get("has_more"):
+                return found
+            about = {**about, "starting_after": found[-1]["id"]}
+
+    def _items_page(self, about: Any) -> dict[str, Any]:
+        return self._ask(lambda client: client.v1.subscription_items.list(about)) or {}
 
     def product_name(self, product_id: str) -> str | None:
         return (self._ask(lambda client: client.v1.products.retrieve(product_id)) or {}).get("name")

@@ -9,8 +9,28 @@ from app.accounts.subscriptions import known_facts, organization_of
 from app.families.webhooks.stripe import shapes
 from app.families.webhooks.stripe.api import Stripe
 from app.families.webhooks.stripe.event import Event
+from app.families.webhooks.stripe.reading import optional
 
 Facts = Mapping[str, Any]
+
+
+def names_the_same(told: Facts, whole: Facts) -> bool:
+    """Tell whether what Stripe has now is what an event told of: discounts, items and prices."""
+    items, all_items = told["items"]["data"], whole["items"]["data"]
+    count = optional(told, "items.total_count", int) or len(items)
+    is_part = optional(told, "items.has_more", bool) or len(all_items) == count
+    same = {_named(item) for item in items} <= {_named(item) for item in all_items}
+    return bool(is_part) and same and _discounts(told) == _discounts(whole)
+
+
+def _named(item: Facts) -> tuple[Any, ...]:
+    price = item.get("price") or item.get("plan") or {}
+    return item.get("id"), price.get("id"), item.get("quantity"), *_discounts(item)
+
+
+def _discounts(thing: Facts) -> list[str | None]:
+    given = optional(thing, "discounts", list) or []
+    return [one.get("id") if isinstance(one, Mapping) else one for one in given]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +54,27 @@ class Missing:
         if not self._may_ask(facts):
             return {}
         asked: Facts = {}
-        if not newest_snapshot(facts) and (found := self.stripe.subscription(self.subscription_id)):
-            asked = self.event.fact_of_state(found, before={})
+        if not newest_snapshot(facts):
+            if found := self.stripe.subscription(self.subscription_id):
+                asked = self.event.fact_of_state(self._with_items(found), before={})
+        elif newest_snapshot(told).get("amountUnknown") and (whole := self._whole()):
+            asked = self.event.told_whole(whole)
         return join(asked, self._name(join(facts, asked)))
+
+    def _whole(self) -> Facts | None:
+        """Return the event's subscription with what it only names, unless it changed since."""
+        told = self.event.thing
+        found = self.stripe.subscription(self.subscription_id)
+        if found is None:
+            return None
+        items = self.stripe.items(self.subscription_id)
+        whole = {**told, "discounts": found.get("discounts"), "items": {"data": items}}
+        return whole if names_the_same(told, whole) else None
+
+    def _with_items(self, found: dict[str, Any]) -> dict[str, Any]:
+        if shapes.snapshot(found)["amountUnknown"] is None:
+            return found
+        return {**found, "items": {"data": self.stripe.items(self.subscription_id)}}
 
     def person(self, told: shapes.Person, facts: Facts) -> shapes.Person:
         """Return who pays, with an email address if Stripe has one."""

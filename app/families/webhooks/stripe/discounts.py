@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from app.families.webhooks.stripe.prices import Unknown, number
-from app.families.webhooks.stripe.reading import optional
+from app.families.webhooks.stripe.reading import optional, optional_currency
+from app.jobs import PermanentError
 
 Thing = Mapping[str, Any]
 
@@ -61,11 +62,18 @@ def _less(parts: list[Part], coupon: Thing, currency: str | None) -> list[Part]:
     if not before:
         return parts
     if coupon.get("percent_off") is not None:
-        left = 1 - number(coupon["percent_off"], "coupon.percent_off") / 100
+        left = 1 - _percent(coupon) / 100
     else:
         left = (before - _off(coupon, chosen, currency)) / before
     kept = max(Fraction(0), left)
     return [replace(one, amount=one.amount * kept) if one in chosen else one for one in parts]
+
+
+def _percent(coupon: Thing) -> Fraction:
+    percent = number(coupon["percent_off"], "coupon.percent_off")
+    if percent > 100:  # noqa: PLR2004 - per cent
+        raise PermanentError("the event's coupon.percent_off is above 100")
+    return percent
 
 
 def _applies(coupon: Thing, part: Part, parts: list[Part]) -> bool:
@@ -78,9 +86,9 @@ def _applies(coupon: Thing, part: Part, parts: list[Part]) -> bool:
 
 def _off(coupon: Thing, chosen: list[Part], currency: str | None) -> Fraction:
     """Return an amount off each invoice by the month."""
-    own = (optional(coupon, "currency", str) or "").lower()
+    own = optional_currency(coupon, "currency")
     option = (optional(coupon, "currency_options", dict) or {}).get(currency)
-    terms = coupon if own == currency else option
+    terms = coupon if own and own == currency else option
     times = {part.times for part in chosen}
     if not isinstance(terms, Mapping) or terms.get("amount_off") is None or len(times) != 1:
         raise Unknown("an amount off in another currency, or off invoices of several intervals")

@@ -8,13 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from app.accounts.activity import Activity, has_activity, record_activity
-from app.accounts.facts import join
+from app.accounts.facts import join, newest_snapshot
 from app.accounts.subscriptions import Recorded, record_facts
 from app.families.webhooks.stripe import emails, shapes
 from app.families.webhooks.stripe.api import Stripe
 from app.families.webhooks.stripe.details import Missing
 from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.reading import optional, required, required_reference
+from app.families.webhooks.stripe.reading import (
+    optional,
+    optional_currency,
+    required,
+    required_reference,
+)
 
 Result = dict[str, Any]
 Write = Callable[[Event, Recorded, shapes.Person], emails.Written]
@@ -22,7 +27,7 @@ Write = Callable[[Event, Recorded, shapes.Person], emails.Written]
 
 def subscription_changed(event: Event, stripe: Stripe) -> Result:
     """Take over a subscription's plan, status, period and end."""
-    subscription_id = required(event.thing, "id", str)
+    subscription_id = required_reference(event.thing, "id")
     return _apply(event, stripe, subscription_id, event.subscription_facts())
 
 
@@ -36,7 +41,7 @@ def checkout_completed(event: Event, stripe: Stripe) -> Result:
     told = event.stamp(
         paid=paid,
         label=optional(session, "metadata.plan", str),
-        currency=optional(session, "currency", str),
+        currency=optional_currency(session, "currency"),
     )
     return _apply(
         event,
@@ -94,11 +99,15 @@ def _apply(
     person = missing.person(mail[1], told) if mail else None
     recorded = record_facts(subscription_id, shapes.customer_id(event.thing), told)
     result: Result = {"event": event.type, "subscriptionId": subscription_id}
+    if unknown := newest_snapshot(told).get("amountUnknown"):
+        result["monthlyAmountUnknown"] = unknown
     if recorded.organization is None:
         note = f"no organization is known for customer {missing.customer_id}; the facts are kept"
         return {**result, "note": note}
     written = mail[0](event, recorded, person) if mail and person else emails.Written()
-    effect = {"organizationId": recorded.organization.id, **written.as_json()}
+    effect: Result = {"organizationId": recorded.organization.id, **written.as_json()}
+    if recorded.former:
+        effect["takenFrom"] = list(recorded.former)
     if not recorded.changes and not _is_news(event, effect):
         return {"note": "nothing new", **result, **effect}
     effect["changes"] = _as_json(recorded.changes)

@@ -17,7 +17,12 @@ from app.families.email.enqueue import (
     send_subscription_created_email_async,
 )
 from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.reading import optional, required
+from app.families.webhooks.stripe.reading import (
+    optional,
+    optional_count,
+    optional_currency,
+    required,
+)
 from app.families.webhooks.stripe.shapes import Person
 from app.jobs import InvalidPayload
 
@@ -64,7 +69,7 @@ def subscription_created(event: Event, recorded: Recorded, person: Person) -> Wr
     session = event.thing
     about = {
         "plan_name": _plan(recorded),
-        "amount": written(required(session, "amount_total", int), _currency(event)),
+        "amount": written(_amount(session, "amount_total"), _currency(event)),
         "dashboard_url": f"{current_app.config['BASE_URL']}/dashboard",
     }
     return _enqueue(send_subscription_created_email_async, event, _To.of(recorded, person), about)
@@ -75,8 +80,8 @@ def payment_failed(event: Event, recorded: Recorded, person: Person) -> Written:
     if recorded.state.status not in _DUE:
         return Written(note=f"the subscription is {recorded.state.status} since: no email")
     invoice = event.thing
-    due = optional(invoice, "amount_remaining", int)
-    due = required(invoice, "amount_due", int) if due is None else due
+    due = optional_count(invoice, "amount_remaining")
+    due = _amount(invoice, "amount_due") if due is None else due
     page = optional(invoice, "hosted_invoice_url", str)
     about = {
         "plan_name": _plan(recorded),
@@ -108,7 +113,12 @@ def _plan(recorded: Recorded) -> str:
 
 
 def _currency(event: Event) -> str:
-    return required(event.thing, "currency", str)
+    return optional_currency(event.thing, "currency") or required(event.thing, "currency", str)
+
+
+def _amount(thing: Mapping[str, Any], path: str) -> int:
+    amount = optional_count(thing, path)
+    return required(thing, path, int) if amount is None else amount
 
 
 def _line(text: str | None) -> str:

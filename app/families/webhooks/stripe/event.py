@@ -39,6 +39,11 @@ class Event:
         told = self.fact_of_state(self.thing, before=before, kind=_KINDS[self.type])
         return {**told, **self.organization_fact()}
 
+    def told_whole(self, subscription: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the event tells once Stripe has told what it only names."""
+        before = shapes.replaced(self.thing, self.previous)
+        return self.fact_of_state(subscription, before=before, kind=_KINDS[self.type])
+
     def fact_of_state(
         self, subscription: Mapping[str, Any], *, before: Mapping[str, Any], kind: int = FETCHED
     ) -> dict[str, Any]:

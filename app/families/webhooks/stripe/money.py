@@ -12,29 +12,49 @@ from typing import Any
 
 from app.families.webhooks.stripe.discounts import Part, discounted
 from app.families.webhooks.stripe.prices import Unknown, due, is_metered, price_of, times_a_month
-from app.families.webhooks.stripe.reading import optional, reference, required
-
-#: Beyond this an amount is a mistake, and no column or sum should have to hold it.
-_LARGEST = 10**15
+from app.families.webhooks.stripe.reading import (
+    LARGEST,
+    optional,
+    optional_count,
+    optional_currency,
+    optional_time,
+    reference,
+    required,
+)
 
 Thing = Mapping[str, Any]
 
 
 def monthly_amount(subscription: Thing) -> int | None:
     """Return what recurs in a month, in the unit of the currency; None where it is not known."""
-    if optional(subscription, "pause_collection", dict) or _ended_in_trial(subscription):
-        return 0
     try:
-        total = sum((part.amount for part in _parts(subscription)), Fraction(0))
+        return _amount(subscription)
     except Unknown:
         return None
+
+
+def why_unknown(subscription: Thing) -> str | None:
+    """Return why the amount is not known; None where it is."""
+    try:
+        _amount(subscription)
+    except Unknown as unknown:
+        return str(unknown)
+    return None
+
+
+def _amount(subscription: Thing) -> int:
+    if optional(subscription, "pause_collection", dict) or _ended_in_trial(subscription):
+        return 0
+    total = sum((part.amount for part in _parts(subscription)), Fraction(0))
     amount = floor(total + Fraction(1, 2))
-    return amount if abs(amount) < _LARGEST else None
+    if amount >= LARGEST:
+        raise Unknown("an amount beyond any price")
+    return amount
 
 
 def _parts(subscription: Thing) -> list[Part]:
     items = required(subscription, "items.data", list)
-    count = optional(subscription, "items.total_count", int)
+    count = optional_count(subscription, "items.total_count")
     if optional(subscription, "items.has_more", bool) or (count or 0) > len(items):
         raise Unknown("more items than the event has")
     fixed = [item for item in items if not is_metered(item) and not item.get("deleted")]
@@ -52,14 +72,14 @@ def _part(item: Thing, currency: str | None) -> list[Part]:
 
 
 def _currency(subscription: Thing, items: list[Thing]) -> str | None:
-    told = optional(subscription, "currency", str)
-    found = {told} if told else {optional(price_of(item), "currency", str) for item in items}
+    told = optional_currency(subscription, "currency")
+    found = {told} if told else {optional_currency(price_of(item), "currency") for item in items}
     if len(found) > 1:
         raise Unknown("prices in several currencies")
-    return (found.pop() or "").lower() or None
+    return found.pop()
 
 
 def _ended_in_trial(subscription: Thing) -> bool:
     """Tell whether it ended before it brought anything."""
-    ended, trial = (optional(subscription, name, int) for name in ("ended_at", "trial_end"))
+    ended, trial = (optional_time(subscription, name) for name in ("ended_at", "trial_end"))
     return ended is not None and trial is not None and ended <= trial

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
-from app.families.webhooks.stripe.reading import optional
+from app.families.webhooks.stripe.reading import optional, optional_count, optional_currency
 from app.jobs import PermanentError
 
 # How many of each interval a month has, of a year of 365 days.
@@ -40,7 +40,7 @@ def times_a_month(item: Thing) -> Fraction:
     price = price_of(item)
     recurring = optional(price, "recurring", dict) or price
     interval = _PER_MONTH.get(optional(recurring, "interval", str) or "")
-    count = optional(recurring, "interval_count", int)
+    count = optional_count(recurring, "interval_count")
     count = 1 if count is None else count
     if interval is None or count < 1:
         raise Unknown("a price without an interval")
@@ -51,7 +51,7 @@ def due(item: Thing, currency: str | None) -> Fraction:
     """Return what an item costs each time that it is billed, in the subscription's currency."""
     price = price_of(item)
     terms = _terms(price, currency)
-    quantity = optional(item, "quantity", int)
+    quantity = optional_count(item, "quantity")
     units = 1 if quantity is None else quantity
     if price.get("billing_scheme") == "tiered" or price.get("tiers_mode"):
         return _tiered(terms, optional(price, "tiers_mode", str), units)
@@ -71,20 +71,22 @@ def number(value: Any, name: str) -> Fraction:
     """Return a number that Stripe wrote as one or as text.
 
     Raises:
-        PermanentError: It is none, or absurdly long.
+        PermanentError: It is none, below 0, or absurdly long.
     """
     try:
         found = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # Python writes no number of over 4300 digits
         found = Decimal("NaN")
     if isinstance(value, bool) or not found.is_finite() or abs(found.adjusted()) > 30:  # noqa: PLR2004 - far beyond any price
         raise PermanentError(f"the event's {name} is not a number")
+    if found < 0:
+        raise PermanentError(f"the event's {name} is below 0")
     return Fraction(found)
 
 
 def _terms(price: Thing, currency: str | None) -> Thing:
     """Return the price in the subscription's currency: its own, or one of its options."""
-    own = (optional(price, "currency", str) or "").lower()
+    own = optional_currency(price, "currency")
     if not own or own == currency:
         return price
     option = (optional(price, "currency_options", dict) or {}).get(currency)
@@ -97,7 +99,7 @@ def _packages(price: Thing, units: int) -> int:
     """Return how often the unit amount is due; a price may be one per so many units."""
     transform = optional(price, "transform_quantity", dict) or {}
     transform = transform or optional(price, "transform_usage", dict) or {}
-    size = optional(transform, "divide_by", int)
+    size = optional_count(transform, "divide_by")
     if not size:
         return units
     packages = Fraction(units, size)
@@ -112,8 +114,10 @@ def _tiered(terms: Thing, mode: str | None, units: int) -> Fraction:
     for tier in tiers:
         if not isinstance(tier, Mapping):
             raise Unknown("a price in tiers that the event does not tell")
-        limit = optional(tier, "up_to", int)
+        limit = optional_count(tier, "up_to")
         top = units if limit is None else min(units, limit)
+        if top < reached:
+            raise Unknown("tiers that are not in their order")
         unit = first_number(tier, ("unit_amount_decimal", "unit_amount")) or Fraction(0)
         flat = first_number(tier, ("flat_amount_decimal", "flat_amount")) or Fraction(0)
         if mode == "volume" and top == units:

@@ -1,11 +1,19 @@
 """Taking values out of Stripe's JSON: what is wrong is named by its path."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from app.jobs import PermanentError
 
 T = TypeVar("T")
+
+#: The first second of the year 9000, as for jobs: every time before it can be written in any zone.
+END_OF_TIME = 221_845_392_000
+#: Beyond this an amount, in the currency's smallest unit, is a mistake, and so is a quantity.
+LARGEST = 10**15
+#: What the columns of ids hold.
+ID_LENGTH = 255
 
 _KINDS = {str: "text", int: "an integer", dict: "an object", list: "a list", bool: "true or false"}
 
@@ -41,9 +49,12 @@ def required(thing: Mapping[str, Any], path: str, kind: type[T]) -> T:
 def reference(thing: Mapping[str, Any], path: str) -> str | None:
     """Return the id of what is referred to, also where Stripe expanded it to an object."""
     try:
-        return optional(thing, path, str)
+        found = optional(thing, path, str)
     except PermanentError:
-        return optional(thing, f"{path}.id", str)
+        found = optional(thing, f"{path}.id", str)
+    if found is not None and len(found) > ID_LENGTH:
+        raise PermanentError(f"the event's {_where(thing, path)} has over {ID_LENGTH} characters")
+    return found
 
 
 def required_reference(thing: Mapping[str, Any], path: str) -> str:
@@ -53,6 +64,43 @@ def required_reference(thing: Mapping[str, Any], path: str) -> str:
         PermanentError: Nothing is.
     """
     return reference(thing, path) or required(thing, path, str)
+
+
+def optional_time(thing: Mapping[str, Any], path: str) -> int | None:
+    """Return a time in Unix seconds.
+
+    Raises:
+        PermanentError: It lies beyond the calendar.
+    """
+    return _within(thing, path, END_OF_TIME - 1, "a time between 1970 and 9000")
+
+
+def optional_count(thing: Mapping[str, Any], path: str) -> int | None:
+    """Return how much or how many: never less than nothing.
+
+    Raises:
+        PermanentError: It is, or it is absurdly much.
+    """
+    return _within(thing, path, LARGEST, f"between 0 and {LARGEST}")
+
+
+def optional_currency(thing: Mapping[str, Any], path: str) -> str | None:
+    """Return a currency's code of three letters, in lower case.
+
+    Raises:
+        PermanentError: It is none.
+    """
+    code = optional(thing, path, str)
+    if code is not None and not re.fullmatch("[A-Za-z]{3}", code):
+        raise PermanentError(f"the event's {_where(thing, path)} is not a code of three letters")
+    return code.lower() if code else None
+
+
+def _within(thing: Mapping[str, Any], path: str, largest: int, said: str) -> int | None:
+    number = optional(thing, path, int)
+    if number is not None and not 0 <= number <= largest:
+        raise PermanentError(f"the event's {_where(thing, path)} is not {said}")
+    return number
 
 
 def _where(thing: Mapping[str, Any], path: str) -> str:

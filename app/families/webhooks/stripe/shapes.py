@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.families.webhooks.stripe.money import monthly_amount
+from app.families.webhooks.stripe.money import monthly_amount, why_unknown
 from app.families.webhooks.stripe.reading import (
     optional,
+    optional_currency,
+    optional_time,
     reference,
     required,
     required_reference,
@@ -23,9 +25,6 @@ from app.families.webhooks.stripe.reading import (
 from app.jobs import PermanentError
 
 Thing = Mapping[str, Any]
-
-#: What the column of a plan's name holds.
-PLAN_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +43,24 @@ def snapshot(subscription: Thing) -> dict[str, Any]:
     """
     items = _items(subscription)
     period_end = _period_end(subscription, items)
-    cancel_at = optional(subscription, "cancel_at", int)
+    cancel_at = optional_time(subscription, "cancel_at")
     if cancel_at is None and optional(subscription, "cancel_at_period_end", bool):
         cancel_at = period_end
     price = _price(items[0]) if items else {}
+    amount, unknown = monthly_amount(subscription), why_unknown(subscription)
     return {
-        "status": required(subscription, "status", str),
-        "started": optional(subscription, "start_date", int)
-        or optional(subscription, "created", int),
-        "ended": optional(subscription, "ended_at", int),
+        "status": _status(subscription),
+        "started": optional_time(subscription, "start_date")
+        or optional_time(subscription, "created"),
+        "ended": optional_time(subscription, "ended_at"),
         "periodEnd": period_end,
         "cancelAt": cancel_at,
         "productId": reference(price, "product"),
         "label": _label(price),
-        "monthlyAmount": monthly_amount(subscription),
-        "currency": optional(subscription, "currency", str) or optional(price, "currency", str),
+        "monthlyAmount": amount,
+        "amountUnknown": unknown,
+        "currency": optional_currency(subscription, "currency")
+        or optional_currency(price, "currency"),
     }
 
 
@@ -71,7 +73,9 @@ def replaced(subscription: Thing, previous: Thing | None) -> dict[str, Any]:
     except PermanentError:  # a part of a list, say: it only helps to order updates of one second
         return {}
     now = snapshot(subscription)
-    return {name: was for name, was in before.items() if was != now[name]}
+    return {
+        name: was for name, was in before.items() if was != now[name] and name != "amountUnknown"
+    }
 
 
 def product_name(subscription: Thing) -> str | None:
@@ -108,6 +112,14 @@ def customer_id(thing: Thing) -> str:
     return required_reference(thing, "customer")
 
 
+def _status(subscription: Thing) -> str:
+    """Return Stripe's word for a subscription's state, also one that is new."""
+    status = required(subscription, "status", str)
+    if not re.fullmatch("[a-z_]{1,30}", status):
+        raise PermanentError(f"the event's subscription.status is no state: {status[:30]!r}")
+    return status
+
+
 def _items(subscription: Thing) -> list[Thing]:
     items = required(subscription, "items.data", list)
     if not all(isinstance(item, Mapping) for item in items):
@@ -117,9 +129,9 @@ def _items(subscription: Thing) -> list[Thing]:
 
 def _period_end(subscription: Thing, items: list[Thing]) -> int | None:
     """Return the next renewal; items of different intervals have their own."""
-    ends = [optional(item, "current_period_end", int) for item in items]
+    ends = [optional_time(item, "current_period_end") for item in items]
     told = [end for end in ends if end is not None]
-    return min(told) if told else optional(subscription, "current_period_end", int)
+    return min(told) if told else optional_time(subscription, "current_period_end")
 
 
 def _price(item: Thing) -> Thing:
@@ -130,8 +142,7 @@ def _label(price: Thing) -> str | None:
     """Return what a plan may be called where its product's name is not known."""
     paths = ("nickname", "metadata.plan", "lookup_key")
     found = (optional(price, path, str) for path in paths)
-    found_name = _name(price.get("product")) or next((name for name in found if name), None)
-    return found_name[:PLAN_LENGTH] if found_name else None
+    return _name(price.get("product")) or next((name for name in found if name), None)
 
 
 def _name(product: Any) -> str | None:
