@@ -72,7 +72,7 @@ OTHERS = [
 @pytest.mark.parametrize(
     ("make", "path", "value", "said"),
     [*((samples.subscription_updated, *one) for one in SUBSCRIPTION), *OTHERS],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)[:40]),
 )
 def test_fault_K9_what_cannot_be_meant_is_refused_by_its_field(
     post: Post, make: Any, path: str, value: Any, said: str
