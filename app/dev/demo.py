@@ -1,4 +1,4 @@
-"""`make demo`: nine emails go through the real system, and each must end as it should.
+"""`make demo`: ten emails go through the real system, and each must end as it should.
 
 Resend is played by a server of our own that two of the emails meet with failures; everything
 else is what runs in production: gunicorn, PostgreSQL, signed deliveries, the Resend SDK.

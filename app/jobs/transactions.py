@@ -1,10 +1,11 @@
 """Short transactions of our own, apart from the caller's session."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import DatatypeMismatch, UndefinedColumn, UndefinedTable
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -18,6 +19,8 @@ T = TypeVar("T")
 #: Errors of PostgreSQL that are no fault of the statement: it stops or starts (57P…), has no
 #: connection left, or no room on its disk; or this one is a standby now, and only read from.
 _OUTAGES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "53100", READ_ONLY})
+#: How a column begins that `flask db upgrade` has not made yet what JOBS_ID_TYPE says.
+_OWNER_COLUMN = re.compile(r'^column "(user|organization)_id" is of type')
 #: The class of errors of the connection itself.
 _CONNECTION = "08"
 #: Two transactions were in each other's way: this one was undone, and may simply be done again.
@@ -70,6 +73,9 @@ def _explain(error: SQLAlchemyError) -> None:
         raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
     if isinstance(cause, UndefinedTable | UndefinedColumn):
         message = f"the database is not migrated ({reason}); run `flask db upgrade`"
+        raise DatabaseUnavailable(message) from error
+    if isinstance(cause, DatatypeMismatch) and _OWNER_COLUMN.match(reason):
+        message = f"the columns are not what JOBS_ID_TYPE says ({reason}); run `flask db upgrade`"
         raise DatabaseUnavailable(message) from error
 
 

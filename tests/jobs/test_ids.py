@@ -19,7 +19,7 @@ from app.artifacts.files import create
 from app.db import db
 from app.families.exports.catalog import ENTITIES
 from app.jobs import InvalidOption, Job, JobExecution, enqueue, enqueue_many, executions, status_url
-from app.jobs.errors import JobsNotInitialised
+from app.jobs.errors import DatabaseUnavailable, JobsNotInitialised
 from app.jobs.filters import Filter
 from app.jobs.listing import list_jobs
 from app.jobs.publisher import Message
@@ -231,6 +231,23 @@ def test_a_changed_setting_is_followed_by_the_next_upgrade_or_refused(
                 raise AssertionError("it was upgraded")
         with upgraded(url, tmp_path, "text"):
             assert len(list_jobs(Filter(user_id="user_2abc")).jobs) == 1
+
+
+def test_a_changed_setting_without_an_upgrade_says_what_to_run(
+    database_server: str, tmp_path: Path
+) -> None:
+    with fresh_database(database_server, f"behind_{tmp_path.name}") as url:
+        with upgraded(url, tmp_path, "uuid"):
+            pass
+        app = create_app({**settings(url), "JOBS_ID_TYPE": "integer"}, instance=tmp_path)
+        app.register_blueprint(bp)
+        with app.app_context():
+            try:
+                with pytest.raises(DatabaseUnavailable, match="what JOBS_ID_TYPE says"):
+                    enqueue("sample", {"action": "none"}, user_id=7)
+            finally:
+                db.session.remove()
+                db.engine.dispose()
 
 
 def test_uuids_are_taken_as_such(owned: Flask, kind: str) -> None:

@@ -68,7 +68,7 @@ def test_the_sms_example_and_a_job_of_every_kind_of_field_work_as_they_are_writt
         (["sms", "send-sms", "--field", "to"], "such as to:str"),
         (["sms", "send-sms", "--field", "to:strr"], "did you mean: str?"),
         (["sms", "send-sms", "--field", "sentAt:date"], "a field's name is like phone_number"),
-        (["sms", "send-sms", "--field", "if:str"], "a field's name is like"),
+        (["sms", "send-sms", "--field", "if:str"], "if is a word of Python's"),
         (["sms", "send-sms", "--field", "to:str", "--field", "to:int"], "given twice"),
         (["sms", "send-sms", "--retries", "-1"], "--retries"),
     ],

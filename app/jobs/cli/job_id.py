@@ -41,6 +41,8 @@ class JobId(click.ParamType[str]):
 
 
 def _only(given: str, found: list[JobExecution]) -> str:
+    if not found and len(given) < SHORTEST:
+        raise Refused(f"{given} is too short for a job's id: give its first {SHORTEST} characters")
     if not found:
         raise Refused(f"there is no job {given}; `flask jobs list` shows the newest")
     if len(found) > 1:

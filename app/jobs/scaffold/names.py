@@ -71,7 +71,9 @@ def parse_field(given: str) -> Field:
     name, separator, kind = given.partition(":")
     if not separator:
         raise ScaffoldRefused(f"--field {given!r}: say its type, too, such as {given}:str")
-    if not _SNAKE.fullmatch(name) or keyword.iskeyword(name):
+    if keyword.iskeyword(name):
+        raise ScaffoldRefused(f"--field {given!r}: {name} is a word of Python's; take another name")
+    if not _SNAKE.fullmatch(name):
         raise ScaffoldRefused(f"--field {given!r}: a field's name is like phone_number")
     required = not kind.endswith("?")
     kind = kind.removesuffix("?")

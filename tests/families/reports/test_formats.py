@@ -115,6 +115,19 @@ def test_the_workbook_draws_a_native_chart_of_all_that_has_data(book: openpyxl.W
     assert len(book["Charts"]._charts) == 4
 
 
+def test_the_summarys_notes_are_wrapped_under_the_figures() -> None:
+    notes = ("Short.", "How it is counted. " * 12)
+    report = replace(FULL, contents=replace(FULL.contents, notes=notes))
+    sheet = openpyxl.load_workbook(io.BytesIO(workbook.render(report)))["Summary"]
+    written = sheet["A"][-len(notes) :]
+
+    assert [cell.value for cell in written] == list(notes)
+    assert all(cell.alignment.wrap_text for cell in written)
+    merged = {str(area) for area in sheet.merged_cells.ranges}
+    assert merged == {f"A{cell.row}:D{cell.row}" for cell in written}
+    assert sheet.row_dimensions[written[1].row].height == 45
+
+
 def test_a_workbook_without_data_opens_and_says_so() -> None:
     empty = openpyxl.load_workbook(io.BytesIO(workbook.render(EMPTY)))
 

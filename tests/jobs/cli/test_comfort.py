@@ -73,6 +73,13 @@ def test_what_fits_none_says_so(cli: FlaskCliRunner, two_alike: None, given: str
     assert f"there is no job {given}" in result.stderr
 
 
+def test_too_short_an_id_is_told_how_long_it_must_be(cli: FlaskCliRunner, two_alike: None) -> None:
+    result = cli.invoke(args=["jobs", "show", "5f0"])
+
+    assert result.exit_code == 2
+    assert "5f0 is too short for a job's id: give its first 4 characters" in result.stderr
+
+
 def test_fault_A19_a_list_says_when_and_whose_where_there_is_something_to_say(
     cli: FlaskCliRunner,
 ) -> None:

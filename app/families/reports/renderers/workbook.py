@@ -50,6 +50,8 @@ _CHART_ROWS, _COLOURS = 16, ("#2456c7", "#d9622b", "#1d8a7a", "#8a4fb3")
 #: Percent of their size at which charts and their data fit across a page; rows that it then holds.
 _PRINT_SCALE, _PRINT_ROWS = 65, 46
 _A4, _FOOTER = 9, "&L&A&RPage &P of &N"
+#: Characters of a note that surely fit beside each other in the summary's four columns.
+_NOTE_CHARACTERS = 94
 #: Amounts from here on have more digits than a cell keeps.
 _EXACT = 10**15
 Style = dict[str, Any]
@@ -133,7 +135,10 @@ def _summary(sheet: "Worksheet", report: Report, styles: Styles) -> None:
     notes = [*(["No data was found in this period."] if report.is_empty else [])]
     first = 6 + len(report.contents.figures)
     for line, note in enumerate([*notes, *report.contents.notes], first):
-        sheet.write_string(line, 0, note, styles.get(font_color="#5b6675", italic=True))
+        # Wrapped under the figures: a long line would shrink the whole page on paper.
+        style = styles.get(font_color="#5b6675", italic=True, text_wrap=True, valign="top")
+        sheet.merge_range(line, 0, line, 3, note, style)
+        sheet.set_row(line, 15 * -(-len(note) // _NOTE_CHARACTERS))
     _paper(sheet, landscape=False)
 
 
