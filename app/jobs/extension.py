@@ -19,7 +19,7 @@ from app.jobs import (
 from app.jobs.background import BackgroundPublisher
 from app.jobs.cli import jobs as commands
 from app.jobs.errors import JobsNotInitialised
-from app.jobs.external import ExternalOptions, ExternalType
+from app.jobs.external_types import ExternalOptions, ExternalType
 from app.jobs.figures import UNWATCHED
 from app.jobs.ids import ID_TYPES, JobIdConverter
 from app.jobs.observers import Observer

@@ -18,7 +18,7 @@ from qstash.errors import QStashError
 
 from app.jobs import Jobs, PayloadSchema, actions, enqueue, maintenance, reconcile, schedule
 from app.jobs.errors import DiscoveryError, PermanentError
-from app.jobs.external import ExternalType
+from app.jobs.external_types import ExternalType
 from app.jobs.filters import Filter
 from app.jobs.trial import run_handler
 from tests.jobs.conftest import Rows, live_qstash, rows, wait_until
