@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError
 
 from app.db import Base
 from app.jobs.models import Status
@@ -106,6 +107,19 @@ _VIEWS = text(
        AND ev_class <> refobjid
     """  # noqa: S608 - likewise
 )
+# What names a column keeps PostgreSQL from changing that column's type, even to the same one.
+_USES = text(
+    f"""
+    SELECT DISTINCT pg_describe_object(classid, objid, objsubid)
+      FROM pg_depend
+      JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+      LEFT JOIN pg_attrdef ON classid = 'pg_attrdef'::regclass AND pg_attrdef.oid = objid
+     WHERE refobjid = '{TABLE}'::regclass AND attname = ANY(:columns)
+       AND (classid IN ('pg_trigger'::regclass, 'pg_policy'::regclass)
+            OR adnum <> refobjsubid
+            OR (classid = 'pg_class'::regclass AND objid = refobjid))
+    """  # noqa: S608 - likewise
+)
 _KIND = text(
     f"""
     SELECT relkind::text, pg_has_role(relowner, 'USAGE')
@@ -167,11 +181,13 @@ def _unadoptable(connection: Connection) -> Iterator[str]:
         return
     if not may_change:
         yield f"{TABLE} belongs to another role: run the upgrade as its owner"
-    unfit = [*_unfit_columns(connection)]
+    unfit = [*_unfit_columns(connection)] or [*_unfit_json(connection)]
     yield from unfit or _unfit_rows(connection)
     yield from _unfit_constraints(connection)
     for view in connection.execute(_VIEWS).scalars():
         yield f"the view {view} shows {TABLE}, whose types change: drop it, create it again after"
+    for use in connection.execute(_USES, {"columns": list(COLUMNS)}).scalars():
+        yield f"{use} goes by columns whose types change: drop it, create it again after"
 
 
 def _unfit_columns(connection: Connection) -> Iterator[str]:
@@ -193,6 +209,18 @@ def _unfit_columns(connection: Connection) -> Iterator[str]:
             yield f"{TABLE}.{name} is not known to this app and must not be null: give it a default"
 
 
+def _unfit_json(connection: Connection) -> Iterator[str]:
+    """Yield the columns with JSON that jsonb cannot hold, such as a text with a NUL."""
+    present = {row.name for row in connection.execute(_PRESENT) if row.type == "json"}
+    for name in sorted(present & COLUMNS.keys()):
+        try:
+            with connection.begin_nested():
+                connection.execute(text(f"SELECT count({name}::jsonb) FROM {TABLE}"))  # noqa: S608 - likewise
+        except DataError as error:
+            said = str(error.orig).partition("\n")[0]
+            yield f"{TABLE}.{name} has JSON that jsonb does not take ({said}): change it"
+
+
 def _unfit_rows(connection: Connection) -> Iterator[str]:
     present = {row.name for row in connection.execute(_PRESENT)}
     checks = {
@@ -205,6 +233,13 @@ def _unfit_rows(connection: Connection) -> Iterator[str]:
         )
         for name, column in COLUMNS.items()
         if column.length is not None
+    }
+    checks |= {
+        f"{name} outside of the years 1 to 9999: change it": (
+            f"{name} NOT BETWEEN '0001-01-02' AND '9999-12-30'"
+        )
+        for name, column in COLUMNS.items()
+        if name in present and column.wanted == _TIMESTAMP
     }
     checks |= {
         f"status that is none of {_STATUSES}: change it": f"status::text NOT IN ({_STATUSES})",

@@ -39,10 +39,12 @@ _END = text(
     """  # noqa: S608 - the only values in the text are this package's numbers
 )
 
+# Locks the row: noted between this and `_END`, an attempt would be neither recorded nor put off.
 _IS_ABOUT_TO_BE_NOTED = text(
     """
     SELECT status = 'pending' AND message_id IS NULL FROM job_executions
      WHERE job_id = :job_id AND job_type = :job_type
+       FOR UPDATE
     """
 )
 
@@ -131,9 +133,9 @@ def record(connection: Connection, attempt: Attempt) -> float:
         "message_id": letter.message_id,
         "attempt": jsonb.dumps(kept),
     }
+    waits = connection.execute(_IS_ABOUT_TO_BE_NOTED, job).scalar_one_or_none()
     if connection.execute(_END, job | given).rowcount:
         return 0
-    waits = connection.execute(_IS_ABOUT_TO_BE_NOTED, job).scalar_one_or_none()
     if waits is None:  # a schedule's firing, which is first seen now
         over = {"dead_at": None, "attempts": [kept]}
         if not attempt.is_success:

@@ -189,6 +189,8 @@ def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
 
 def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
     """Return the fields by column, each of its kind."""
+    if not isinstance(given, Mapping):
+        raise UpdateRefused(f"{type(given).__name__} is no mapping of a job's fields to values")
     named = {camel_case(name): name for name in known} | {name: name for name in known}
     values: dict[str, Any] = {}
     for name, value in given.items():

@@ -405,3 +405,11 @@ def test_no_sweep_reads_the_table_to_find_twins(app: Flask) -> None:
     plan = db.session.scalars(text(f"EXPLAIN {upkeep.DONE_BY_TWIN.text}")).all()
 
     assert "Seq Scan" not in "\n".join(plan)
+
+
+@pytest.mark.parametrize("given", [None, "status", ["status"]])
+def test_what_is_no_mapping_is_refused_in_one_sentence(app: Flask, given: Any) -> None:
+    with pytest.raises(UpdateRefused, match="is no mapping of a job's fields to values"):
+        update_job_execution("any", given)
+    with pytest.raises(UpdateRefused, match="is no mapping of a job's fields to values"):
+        create_job_execution(given)

@@ -203,6 +203,20 @@ BAD = {
         INSERT INTO team VALUES (2), (2147483647), (0);
         ALTER TABLE job_executions
           ADD CONSTRAINT its_team FOREIGN KEY (organization_id) REFERENCES team (id)""",
+    "column took of table job_executions goes by columns": """
+        ALTER TABLE job_executions
+          ADD took interval GENERATED ALWAYS AS (completed_at - started_at) STORED""",
+    "trigger touched on table job_executions goes by columns": """
+        CREATE TRIGGER touched BEFORE UPDATE OF status ON job_executions
+          FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
+    "policy own on table job_executions goes by columns": (
+        "CREATE POLICY own ON job_executions USING (user_id = 1)"
+    ),
+    "payload has JSON that jsonb does not take": """
+        ALTER TABLE job_executions ALTER payload TYPE json;
+        UPDATE job_executions SET payload = json_build_object('a', chr(92) || 'u0000');
+        UPDATE job_executions
+           SET payload = replace(payload::text, repeat(chr(92), 2), chr(92))::json""",
     "the view late": "CREATE VIEW late AS SELECT created_at FROM job_executions",
     "no primary key (id)": "ALTER TABLE job_executions DROP CONSTRAINT job_executions_pkey",
     "user_id has 5 ids that are no whole number, such as 'user_2abc': set JOBS_ID_TYPE": (
@@ -225,6 +239,18 @@ def test_what_cannot_be_adopted_is_said_before_anything_is_changed(
     assert said in str(stopped.value)
     assert len(str(stopped.value).splitlines()) == 2
     assert snapshot() == before
+
+
+def test_a_moment_that_python_cannot_have_is_said_before_anything_is_changed(
+    starter: Flask,
+) -> None:
+    run("UPDATE job_executions SET completed_at = 'infinity' WHERE id = 1")
+    before = types()
+
+    with pytest.raises(SystemExit, match="completed_at outside of the years 1 to 9999"):
+        flask_migrate.upgrade("migrations")
+
+    assert types() == before
 
 
 def test_tables_of_the_same_names_are_no_hindrance_in_a_schema_of_their_own(starter: Flask) -> None:
