@@ -47,7 +47,8 @@ def create_job_execution(
     """Record a job that you publish yourself; `enqueue` records and publishes.
 
     Args:
-        data: `job_id`, `job_type` and `payload` (the envelope) at least.
+        data: `job_id`, `job_type` and `payload` (the envelope) at least. A `status` other than
+            `pending` brings along what belongs to it, as in `update_job_execution`.
         session: Records in this session's transaction.
 
     Raises:
@@ -57,7 +58,11 @@ def create_job_execution(
     missing = [name for name in (*_IDENTITY, "payload") if name not in values]
     if missing:
         raise UpdateRefused(f"a job needs {', '.join(missing)}")
-    query = insert(_table).values(**values).on_conflict_do_nothing(index_elements=["job_id"])
+    status = values.get("status")
+    begun = {} if status == Status.PENDING else _with_status(status)
+    query = (
+        insert(_table).values(**begun | values).on_conflict_do_nothing(index_elements=["job_id"])
+    )
     if not _in(session, lambda tx: tx.execute(query.returning(_table.c.id)).all()):
         raise UpdateRefused(f"there is a job {values['job_id']} already")
     made = executions.get_job_execution_by_job_id(values["job_id"])

@@ -42,6 +42,23 @@ def as_stored(job_id: str) -> dict[str, Any]:
         return dict(connection.execute(query, {"job_id": job_id}).one()._mapping)
 
 
+@pytest.mark.parametrize(
+    ("status", "filled"),
+    [
+        ("pending", set()),
+        ("processing", {"started_at"}),
+        ("completed", {"completed_at"}),
+        ("failed", {"completed_at", "dead_at"}),
+        ("cancelled", {"completed_at", "cancelled_at"}),
+    ],
+)
+def test_a_row_of_any_status_is_whole(app: Flask, status: str, filled: set[str]) -> None:
+    stored = as_stored(make(status=status))
+
+    moments = ("started_at", "completed_at", "dead_at", "cancelled_at")
+    assert {name for name in moments if stored[name] is not None} == filled
+
+
 @pytest.mark.parametrize("snake", [True, False])
 def test_a_row_is_made_in_either_spelling_and_committed(app: Flask, *, snake: bool) -> None:
     job_id = str(uuid4())
