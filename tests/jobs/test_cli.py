@@ -57,7 +57,7 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> No
         (["list", "--type", "simple"], "did you mean: sample"),
         (["list", "--status", "done"], "'done' is not one of"),
         (["list", "--limit", "0"], "0 is not in the range"),
-        (["show", "42"], "there is no job 42"),
+        (["show", "42"], "42 is too short for a job's id"),
         (["show", str(uuid4())], "there is no job"),
         (["watch", str(uuid4())], "there is no job"),
     ],
