@@ -1,6 +1,7 @@
 """One PostgreSQL for the whole run, one migrated database per worker, one app per test."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,15 @@ pytest_plugins = ["app.jobs.testing"]
 
 SERVER = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
+
+
+_FAULTS = re.compile(r"test_fault((?:_[A-Z][0-9]+)+)_")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let `-k fault_R6` find the tests of a fault that is known by several numbers."""
+    if found := _FAULTS.match(item.name):
+        item.extra_keyword_matches.update(f"fault_{one}" for one in found[1].split("_")[1:])
 
 
 def pytest_configure(config: pytest.Config) -> None:

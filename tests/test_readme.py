@@ -36,3 +36,9 @@ def test_every_setting_stands_in_the_table() -> None:
     table = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", README, re.MULTILINE))
 
     assert table == names_in((ROOT / ".env.example").read_text())
+
+
+def test_fault_A24_the_makefile_names_no_host() -> None:
+    text = (ROOT / "Makefile").read_text()
+
+    assert re.findall(r"https?://|\b[a-z0-9-]+\.(?:org|com|net|io)\b", text) == []

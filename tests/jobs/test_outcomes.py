@@ -105,7 +105,7 @@ class Mute(Exception):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_fault_K1_R6_D2_whatever_a_handler_raises_is_a_failure_like_any_other(
+def test_fault_K1_R6_D2_A6_whatever_a_handler_raises_is_a_failure_like_any_other(
     client: FlaskClient, error: BaseException
 ) -> None:
     answer, row = act(client, raising(error))

@@ -151,7 +151,7 @@ def files(app: Flask) -> list[Path]:
     return [path for path in (Path(app.instance_path) / "artifacts").rglob("*") if path.is_file()]
 
 
-def test_a_dry_run_counts_and_deletes_nothing(app: Flask) -> None:
+def test_fault_A18_a_dry_run_counts_and_deletes_nothing(app: Flask) -> None:
     add_job(OLD, status="completed")
     add_webhook(OLD)
 

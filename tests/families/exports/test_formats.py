@@ -279,3 +279,21 @@ def test_fault_K12_a_text_is_cut_where_a_cell_cannot_hold_it_and_nowhere_else(
     sheet = openpyxl.load_workbook(io.BytesIO(export("job-executions", "xlsx", **asked))).active
 
     assert sheet["A2"].value == cell
+
+
+@needs_libreoffice
+def test_fault_D12_a_workbook_keeps_the_texts_that_a_csv_loses(
+    export: Export, tmp_path: Path
+) -> None:
+    """As docs/exports-and-reports.md says: take xlsx where texts must stay what they are."""
+    db.session.add(a_job("1e5", job_type="looks like a number"))
+    db.session.commit()
+    asked = {"columns": ["error"], "filters": {"jobType": "looks like a number"}}
+    found = {}
+    for to in ("csv", "xlsx"):
+        file = tmp_path / f"opened.{to}"
+        file.write_bytes(export("job-executions", to, **asked))
+        sheet = openpyxl.load_workbook(convert(file, "xlsx")).active
+        found[to] = sheet["A2"].value
+
+    assert found == {"csv": 100_000, "xlsx": "1e5"}
