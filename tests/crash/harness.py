@@ -175,7 +175,9 @@ def main() -> None:
 
 def unsettled() -> str:
     rows = db.session.scalars(select(JobExecution).where(JobExecution.status != "completed"))
-    return "\n".join(show.details(row) for row in rows)
+    return "\n".join(
+        f"{row.job_id} {row.payload} {show.state(row)}: {row.error} {row.attempts}" for row in rows
+    )
 
 
 def try_all(app: Flask, port: int, numbers: range) -> None:
