@@ -39,7 +39,7 @@ from tests.support.ports import reserved_port
 from tests.support.sample_jobs import Effect, bp
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 15
+PATIENCE = 45
 LEGS = 3
 # At --speed 100 a tenth of a second, for as long as a restart may take.
 FAST: Any = {"retry_delay": "10000", "retries": 50}
