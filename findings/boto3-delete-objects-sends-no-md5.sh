@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# boto3 sends DeleteObjects without Content-MD5, whatever it is told of checksums: `when_required`, the
-# advice for S3-compatible stores, changes what PutObject sends, but not this. A store that knows S3's
-# protocol of before 2024 wants the MD5 there, and answers every deletion with MissingContentMD5.
+# boto3 sends DeleteObjects with a CRC32 and without Content-MD5, whatever it is told of checksums:
+# `request_checksum_calculation="when_required"`, the advice for S3-compatible stores, changes nothing
+# here. A store that demands the older Content-MD5 for this request refuses every deletion.
 #
 # Seen on 2026-11-28 with Python 3.11 and boto3==1.44.5 botocore==1.44.5.
 # Fails if the output changes. Installs into a temporary folder, and talks to loopback alone.
