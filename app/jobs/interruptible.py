@@ -26,7 +26,7 @@ _CRITICAL = (
 #: Ours, likewise.
 OURS = tuple(
     f"{__package__}.{name}"
-    for name in ("deadline", "enqueue.enqueuer", "execute.heartbeat", "execute.record",
+    for name in ("deadline", "enqueue.enqueuer", "execute.heartbeat",
                  "publish.background", "publish.outbox", "publish.qstash", "table.attempts",
                  "table.job_rows", "table.transactions")
 )  # fmt: skip

@@ -172,7 +172,7 @@ def test_a_draining_process_takes_no_new_delivery(
     # Not by `drain.begin`: the end of its grace period would interrupt another test's handler.
     draining = shutdown.Event()
     draining.set()
-    monkeypatch.setattr(shutdown, "_draining", draining)
+    monkeypatch.setattr(shutdown, "draining", draining)
     job = envelope({"action": "none"})
 
     response = deliver(client, job)
@@ -185,7 +185,7 @@ def test_a_draining_process_takes_no_new_delivery(
 def draining(monkeypatch: pytest.MonkeyPatch) -> None:
     event = shutdown.Event()
     event.set()
-    monkeypatch.setattr(shutdown, "_draining", event)
+    monkeypatch.setattr(shutdown, "draining", event)
 
 
 @pytest.mark.usefixtures("draining", "qstash")
