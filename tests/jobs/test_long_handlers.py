@@ -296,9 +296,10 @@ def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
     raw = json.dumps(envelope({"action": "none"}, job_type="noop"))
     with app.test_request_context("/api/jobs/noop", method="POST", data=raw):
         g.jobs_token = Token(digest="0" * 64, issued_at=None, expires_at=datetime.now(UTC))
-        delivery = parse(config)
+        attempt = attempts.Attempt(config)
+        attempt.delivery = parse(config)
 
     with db.engine.begin() as connection:
-        create_job_execution(connection, delivery.row(config))
-        assert attempts.claim(connection, delivery.claim(config))
+        create_job_execution(connection, attempt.row)
+        assert attempts.claim(connection, attempt)
         assert connection.scalar(text("SHOW synchronous_commit")) == mode
