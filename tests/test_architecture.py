@@ -1,11 +1,13 @@
 """The architecture, held by tests."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from werkzeug.routing import Rule
 
 from app.jobs.registry import registry_of
 
@@ -81,6 +83,34 @@ def test_every_job_route_is_signed(app: Flask) -> None:
 
     assert views.keys() == endpoints
     assert all(getattr(view, "is_signed", False) for view in views.values())
+
+
+def test_every_route_that_strangers_reach_is_limited(app: Flask) -> None:
+    """By one limit in common, but for the probes, and the webhooks, which have their own."""
+    app.config["API_RATE_LIMIT"] = "1/hour"
+    client = app.test_client()
+    rules = [rule for rule in app.url_map.iter_rules() if not is_signed(app, rule)]
+
+    assert client.get("/api/openapi.json").status_code == 200
+    unlimited = {
+        rule.endpoint
+        for rule in rules
+        if client.open(
+            re.sub(r"<[^>]+>", "x", rule.rule), method=next(iter(rule.methods - {"OPTIONS"}))
+        ).status_code
+        != 429
+    }
+    assert unlimited == {
+        "static",
+        "probes.healthz",
+        "probes.readyz",
+        "metrics.metrics",
+        "inbox.receive",
+    }
+
+
+def is_signed(app: Flask, rule: Rule) -> bool:
+    return getattr(app.view_functions[rule.endpoint], "is_signed", False)
 
 
 def test_every_job_has_a_module_and_a_test_of_its_name() -> None:

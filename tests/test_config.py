@@ -274,8 +274,11 @@ def names_in(text: str) -> set[str]:
     return set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
 
 
-#: Not settings of people's, or under the name that an extension of Flask has for it.
-INTERNAL = {"DEV_INSTANCE", "PUBLISHED_SECRETS", "SQLALCHEMY_DATABASE_URI"}
+#: Not settings of people's, or gunicorn's own, or under the name that an extension has for it.
+INTERNAL = {
+    *("DEV_INSTANCE", "PUBLISHED_SECRETS", "SQLALCHEMY_DATABASE_URI"),
+    *("WEB_CONCURRENCY", "GUNICORN_THREADS"),
+}
 
 
 def test_every_setting_is_described_in_the_example(

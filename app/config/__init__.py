@@ -15,7 +15,7 @@ import click
 from environs import Env, EnvValidationError
 from marshmallow.validate import Length, OneOf, Range
 
-from app.config import jobs, operations, running, security
+from app.config import jobs, operations, process, running, security
 from app.config.checks import (
     are_keys,
     is_address,
@@ -112,6 +112,7 @@ def load(instance: Path) -> dict[str, Any]:
         **_webhooks(env, defaults),
         **jobs.read(env, _jobs_defaults(name)),
         **_artifacts(env),
+        **process.gunicorn(env, name),
         **operations.read(env),
         **security.read(env),
     }
