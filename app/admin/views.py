@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from app.admin.access import admin_only, known_as
 from app.extensions import limiter
-from app.jobs import health, readiness
-from app.jobs.health import Verdict
+from app.jobs.operate import health, readiness
+from app.jobs.operate.health import Verdict
 from app.web.limits import limited
 
 #: They say what is missing, and no secrets.

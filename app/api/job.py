@@ -12,10 +12,13 @@ from app.api.access import authorise, caller_name, has_key
 from app.api.documented import Operation, documented
 from app.api.keys import Key
 from app.db import db
-from app.jobs import JobExecution, actions, executions, show, status
-from app.jobs.actions import Done
-from app.jobs.filters import Filter
-from app.jobs.transactions import explained
+from app.jobs import JobExecution
+from app.jobs.cli import formatting
+from app.jobs.operate import actions, status_link
+from app.jobs.operate.actions import Done
+from app.jobs.table import job_rows
+from app.jobs.table.filters import Filter
+from app.jobs.table.transactions import explained
 from app.web.limits import limited
 
 bp = limited(
@@ -28,11 +31,11 @@ _PROBLEMS = (401, 403, 404, 409, 429, 503)
 
 def _known_by_key_or_link() -> str | None:
     job_id = str((request.view_args or {}).get("job_id"))
-    return caller_name() or (f"job {job_id}" if status.has_link(job_id) else None)
+    return caller_name() or (f"job {job_id}" if status_link.has_link(job_id) else None)
 
 
 # The extension makes it, and leaves it to the app how often strangers may ask.
-limited(status.bp, known_as=_known_by_key_or_link)
+limited(status_link.bp, known_as=_known_by_key_or_link)
 
 
 def seen_by_key(job_id: str) -> dict[str, Any] | None:
@@ -94,7 +97,7 @@ def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, A
 
 def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> None:
     with explained():
-        state = show.state(_find(job_id, key))
+        state = formatting.state(_find(job_id, key))
         db.session.rollback()  # the action has transactions of its own
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
     if not action(wanted, by=key.actor).count:
@@ -103,7 +106,7 @@ def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> 
 
 def _find(job_id: str, key: Key) -> JobExecution:
     """Return a job; another organization's is as if there were none."""
-    row = executions.get_job_execution_by_job_id(job_id)
+    row = job_rows.get_job_execution_by_job_id(job_id)
     if row is None or key.organization_id not in {None, row.organization_id}:
         abort(HTTPStatus.NOT_FOUND, "There is no such job, or no longer.")
     return row
