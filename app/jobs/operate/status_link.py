@@ -30,6 +30,7 @@ Viewer = Callable[[str], ResponseReturnValue | None]
 
 bp = Blueprint("job_status", __name__)
 
+#: Not a path: links that were given out before a module moved stay valid.
 _SALT = "app.jobs.status"
 _LINKS = "jobs.links"
 _VIEWERS = "jobs.viewers"
