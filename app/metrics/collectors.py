@@ -21,7 +21,7 @@ from app.jobs.table.queue_depth import STATES, Depth
 from app.jobs.table.snapshot import CAP
 from app.worker_metrics import undisturbed
 
-PACKAGE = "flask-qstash-jobs"
+PACKAGE = "flask-qstash-jobs-app"
 
 
 class QueueCollector(Collector):
