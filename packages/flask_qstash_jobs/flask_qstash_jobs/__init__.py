@@ -4,4 +4,3 @@ What stands below `flask_qstash_jobs.jobs` is private.
 """
 
 from .jobs import *  # noqa: F403 - the face is listed once, in `jobs.__all__`
-from .jobs import __all__
