@@ -25,7 +25,7 @@ from app.jobs.table.snapshot import CAP
 from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
 from app.serving.worker_metrics import undisturbed
 
-PACKAGE = "flask-qstash-jobs"
+PACKAGE = "flask-qstash-jobs-app"
 
 
 def scrape(accept: str) -> tuple[bytes, str]:
