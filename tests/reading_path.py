@@ -25,8 +25,8 @@ from app import create_app, jobs
 from app.db import db
 from app.dev.postgres import temporary_server
 from app.local_qstash.testing import LocalQStash
-from tests.conftest import fresh_database, settings
 from tests.support import sample_jobs
+from tests.support.apps import fresh_database, settings
 from tests.support.qstash import BASE_URL, deliver
 
 JOBS = Path(jobs.__file__).parent

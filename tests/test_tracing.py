@@ -18,7 +18,7 @@ from app.jobs.observers import observe
 from app.jobs.testing import deliver
 from app.tracing.sdk import hide_links
 from app.tracing.spans import Spans
-from tests.conftest import settings
+from tests.support.apps import settings
 
 
 class Ended(InMemorySpanExporter):

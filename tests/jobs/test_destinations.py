@@ -14,7 +14,7 @@ from app.db import db
 from app.jobs import destinations, enqueue, republish, signed
 from app.jobs.destinations import check
 from app.jobs.errors import InvalidOption
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows
 
 PRIVATE = [
     "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0/",

@@ -23,8 +23,9 @@ from app.jobs.dead_letters import from_queue
 from app.jobs.delivery import firing_id
 from app.jobs.maintenance import sweep, take_over
 from app.jobs.publisher import Message
-from tests.jobs.conftest import Rows, wait_until
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 PATH = "/api/jobs/failure-callback"
 

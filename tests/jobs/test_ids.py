@@ -23,7 +23,7 @@ from app.jobs.errors import DatabaseUnavailable, JobsNotInitialised
 from app.jobs.filters import Filter
 from app.jobs.listing import list_jobs
 from app.jobs.publisher import Message
-from tests.conftest import fresh_database, settings
+from tests.support.apps import fresh_database, settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import bp
 

@@ -15,8 +15,8 @@ from app.jobs import JobExecution, enqueue, register_links, status, status_url
 from app.jobs.errors import InvalidOption, JobsNotInitialised
 from app.jobs.publisher import Message
 from app.jobs.testing import deliver, drain
-from tests.jobs.conftest import Rows
 from tests.support.qstash import BASE_URL
+from tests.support.rows import Rows
 
 RESULT = {"rows": 3, "artifact": {"id": 7}}
 

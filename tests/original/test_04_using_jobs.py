@@ -21,7 +21,8 @@ from app.families.email.enqueue import (
 from app.families.webhooks import Webhook
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.jobs import JOB_TYPES, Job, enqueue, outbox, schedule
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import Stack
+from tests.support.rows import row_of
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}
 

@@ -18,10 +18,7 @@ from app.jobs import actions, executions
 from app.jobs.adoption import COLUMNS
 from app.jobs.filters import Filter
 from tests.starter.table import ROWS, TABLE
-from tests.test_migrations import empty_app
-from tests.test_migrations_under_load import connected
-
-__all__ = ["empty_app"]
+from tests.support.apps import connected
 
 NAIVE = "timestamp without time zone"
 AWARE = "timestamp with time zone"

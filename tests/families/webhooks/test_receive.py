@@ -17,8 +17,8 @@ from app.families.webhooks.sources import SOURCES
 from app.jobs.errors import DiscoveryError
 from app.jobs.publisher import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
-from tests.conftest import settings
 from tests.families.webhooks.conftest import EVENTS, Post, refused, signed, stored
+from tests.support.apps import settings
 
 SENDERS = pytest.mark.parametrize("name", EVENTS)
 GITHUB = json.dumps(EVENTS["github"]).encode()

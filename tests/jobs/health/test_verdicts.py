@@ -9,7 +9,7 @@ from flask.testing import FlaskCliRunner
 from app.db import db
 from app.jobs import figures, health
 from app.jobs.health import Verdict
-from tests.jobs.health.conftest import AddJobs
+from tests.support.rows import AddJobs
 
 NOW, HOURS_AGO = "now()", "now() - interval '2 hours'"
 
