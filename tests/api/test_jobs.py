@@ -9,8 +9,9 @@ from unittest.mock import Mock
 import pytest
 from flask import Flask
 
-from app.jobs import PublishRefused, audit, enqueue
-from app.jobs.publisher import Publisher
+from app.jobs import PublishRefused, enqueue
+from app.jobs.publish.qstash import Publisher
+from app.jobs.table import audit
 from tests.api.conftest import Call, make_key
 from tests.support.rows import Rows, count_rows
 

@@ -15,7 +15,7 @@ from app.config import DEV_QSTASH
 from app.dev.guardian import ROOT
 from app.dev.resend_server import ResendServer
 from app.jobs import JobExecution
-from app.jobs.show import is_final
+from app.jobs.cli.formatting import is_final
 from tests.support.apps import close_connections, empty_tables, settings
 from tests.support.ports import reserved_port
 from tests.support.processes import answers

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import enqueue
-from app.jobs.show import is_final
+from app.jobs.cli.formatting import is_final
 from app.local_qstash.testing import LocalQStash
 from tests.e2e.gunicorn import Server, gunicorn
 from tests.support.ill_behaved import bp

@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 
 from app.db import db
 from app.jobs import JobExecution, enqueue
-from app.jobs.background import BackgroundPublisher
+from app.jobs.publish.background import BackgroundPublisher
 from app.local_qstash.testing import LocalQStash
 from tests.support.publishing import NOBODY, publishing, served_by
 

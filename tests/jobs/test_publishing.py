@@ -11,9 +11,10 @@ import pytest
 from flask import Flask
 from qstash import QStash
 
-from app.jobs import FlowControl, JobExecution, enqueue, outbox, schedule
+from app.jobs import FlowControl, JobExecution, enqueue, schedule
 from app.jobs.extension import new_publisher
-from app.jobs.publisher import Message
+from app.jobs.publish import outbox
+from app.jobs.publish.qstash import Message
 from tests.support.rows import row_of
 
 GOOD = {"action": "none"}

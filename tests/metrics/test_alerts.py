@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.jobs import enqueue
-from app.jobs.answers import OUTCOMES
+from app.jobs.execute.responses import OUTCOMES
 from app.jobs.registry import registry_of
 from app.jobs.testing import deliver
 from tests.support.http_server import serving

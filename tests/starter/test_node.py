@@ -16,7 +16,8 @@ from app.config import DEV_QSTASH
 from app.db import db
 from app.families.email.catalog import TEMPLATES
 from app.families.email.samples import SAMPLES
-from app.jobs import Jobs, enqueue, schedule, schedule_actions
+from app.jobs import Jobs, enqueue, schedule
+from app.jobs.operate import schedule_actions
 from app.local_qstash.testing import LocalQStash
 from tests.starter.test_external import NotificationSchema
 from tests.support.node_sdk import node_with

@@ -10,7 +10,7 @@ from flask import Flask
 from qstash import QStash
 
 from app.jobs.extension import new_publisher
-from app.jobs.publisher import Publisher
+from app.jobs.publish.qstash import Publisher
 from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import serving
 from tests.support.qstash import BASE_URL

@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields, post_dump, post_load
 
 from app.families.email.fields import address, line, link
 from app.jobs import PayloadSchema
-from app.jobs.nearest import hint
+from app.jobs.values.nearest import hint
 
 Subject = str | Callable[[Mapping[str, Any]], str]
 

@@ -8,8 +8,8 @@ from typing import Unpack
 
 from app.families.email.send_email import SendEmail, send_email
 from app.jobs import JobId
-from app.jobs.ids import OwnerId
-from app.jobs.options import Options
+from app.jobs.values.ids import OwnerId
+from app.jobs.values.options import Options
 
 
 class EnqueueOptions(Options, total=False):

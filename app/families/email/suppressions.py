@@ -10,7 +10,7 @@ from app.accounts.models import EmailSuppression
 from app.db import db
 from app.families.email.catalog import get_template
 from app.families.email.fields import comparable
-from app.jobs.transactions import in_transaction
+from app.jobs.table.transactions import in_transaction
 
 
 def suppressed(to: str, template: str) -> str | None:

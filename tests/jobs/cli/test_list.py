@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskCliRunner
 
-from app.jobs import listing
 from app.jobs.cli import group
+from app.jobs.table import pages
 from tests.support.rows import Rows, add_row
 
 NOW = datetime.now(UTC)
@@ -68,7 +68,7 @@ def test_pages_follow_each_other_without_a_gap(cli: FlaskCliRunner, option: list
 def test_an_error_is_looked_for_in_so_many_jobs_at_a_time(
     cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SEARCHED", 2)
+    monkeypatch.setattr(pages, "SEARCHED", 2)
     rare = add_row(error="deadlock")
     for _ in range(2):
         add_row(error="no")
