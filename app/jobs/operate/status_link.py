@@ -30,7 +30,7 @@ Viewer = Callable[[str], ResponseReturnValue | None]
 
 bp = Blueprint("job_status", __name__)
 
-_SALT = "app.jobs.status"
+_SALT = "app.jobs.operate.status_link"
 _LINKS = "jobs.links"
 _VIEWERS = "jobs.viewers"
 
