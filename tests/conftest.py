@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from app import create_app
 from app.db import db
-from app.dev.postgres import temporary_server
+from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
 from tests.support.apps import close_connections, empty_tables, fresh_database, settings
 from tests.support.sample_jobs import bp

@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from app import create_app, jobs
 from app.db import db
-from app.dev.postgres import temporary_server
+from app.dev.temporary_postgres import temporary_server
 from app.local_qstash.testing import LocalQStash
 from tests.support import sample_jobs
 from tests.support.apps import fresh_database, settings

@@ -22,7 +22,7 @@ from app.db import Base, db
 from app.jobs import enqueue, status_url
 from app.jobs.errors import InvalidPayload, PublishRefused
 from app.jobs.testing import deliver
-from app.logging import handler
+from app.logs import handler
 from tests.support import sealed_jobs
 from tests.support.apps import settings
 from tests.support.http_server import HttpServer, Reply

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from app import worker_metrics
 from app.dev.guardian import ROOT
+from app.serving import worker_metrics
 from tests.support.metrics import parsed
 from tests.support.ports import reserved_port
 from tests.support.waiting import wait_until
