@@ -174,19 +174,3 @@ class StripeCustomer(Base):
     named_at: Mapped[int] = mapped_column(BigInteger)
     named_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
-
-
-class EmailSuppression(Base):
-    """An address that bounced or complained: it gets no email that it can do without.
-
-    Attributes:
-        address: In lower case.
-        reason: `bounced` or `complained`.
-    """
-
-    __tablename__ = "email_suppressions"
-
-    address: Mapped[str] = mapped_column(String(254), primary_key=True)
-    reason: Mapped[str] = mapped_column(String(30))
-    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())

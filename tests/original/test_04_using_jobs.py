@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app.artifacts import Artifact
 from app.db import db
 from app.families import webhooks
-from app.families.email.enqueue import (
+from app.families.email.senders import (
     send_password_reset_email_async,
     send_payment_failed_email_async,
     send_subscription_created_email_async,

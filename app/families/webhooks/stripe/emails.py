@@ -1,6 +1,6 @@
 """The emails that events cause, enqueued in the session's transaction, once per event."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,10 +12,7 @@ from app.accounts.ids import owner_id_of
 from app.accounts.people import owner_of
 from app.accounts.subscriptions import Recorded
 from app.db import db
-from app.families.email.enqueue import (
-    send_payment_failed_email_async,
-    send_subscription_created_email_async,
-)
+from app.families.email.catalog import Email, PaymentFailed, SubscriptionCreated
 from app.families.webhooks.stripe.event import Event
 from app.families.webhooks.stripe.reading import (
     optional,
@@ -43,8 +40,11 @@ class Written:
         return {name: value for name, value in told.items() if value}
 
 
+NO_ADDRESS = Written(note="neither Stripe nor the organization has an email address: no email")
+
+
 @dataclass(frozen=True, slots=True)
-class _To:
+class _Recipient:
     """Whom an email is for: the payer, or the owner where Stripe tells none."""
 
     organization_id: int
@@ -66,13 +66,18 @@ def subscription_created(event: Event, recorded: Recorded, person: Person) -> Wr
     """Confirm a subscription, unless the news comes so late that it has ended."""
     if recorded.state.status in ENDED:
         return Written(note="the subscription has ended: no email")
-    session = event.thing
-    about = {
-        "plan_name": _plan(recorded),
-        "amount": written(_amount(session, "amount_total"), _currency(event)),
-        "dashboard_url": f"{current_app.config['BASE_URL']}/dashboard",
-    }
-    return _enqueue(send_subscription_created_email_async, event, _To.of(recorded, person), about)
+    amount = written(_amount(event.thing, "amount_total"), _currency(event))
+    to = _Recipient.of(recorded, person)
+    if to.address is None:
+        return NO_ADDRESS
+    email = SubscriptionCreated(
+        to.address,
+        recipient_name=to.name,
+        plan_name=_plan(recorded),
+        amount=amount,
+        dashboard_url=f"{current_app.config['BASE_URL']}/dashboard",
+    )
+    return _enqueue(email, event, to)
 
 
 def payment_failed(event: Event, recorded: Recorded, person: Person) -> Written:
@@ -80,25 +85,26 @@ def payment_failed(event: Event, recorded: Recorded, person: Person) -> Written:
     if recorded.state.status not in _DUE:
         return Written(note=f"the subscription is {recorded.state.status} since: no email")
     invoice = event.thing
-    due = optional_count(invoice, "amount_remaining")
-    due = _amount(invoice, "amount_due") if due is None else due
+    remaining = optional_count(invoice, "amount_remaining")
+    due = _amount(invoice, "amount_due") if remaining is None else remaining
+    amount_due = written(due, _currency(event))
     page = optional(invoice, "hosted_invoice_url", str)
-    about = {
-        "plan_name": _plan(recorded),
-        "amount_due": written(due, _currency(event)),
-        "payment_details_url": page or f"{current_app.config['BASE_URL']}/billing",
-    }
-    return _enqueue(send_payment_failed_email_async, event, _To.of(recorded, person), about)
-
-
-def _enqueue(send: Callable[..., str], event: Event, to: _To, about: Mapping[str, Any]) -> Written:
+    to = _Recipient.of(recorded, person)
     if to.address is None:
-        return Written(note="neither Stripe nor the organization has an email address: no email")
+        return NO_ADDRESS
+    email = PaymentFailed(
+        to.address,
+        recipient_name=to.name,
+        plan_name=_plan(recorded),
+        amount_due=amount_due,
+        payment_details_url=page or f"{current_app.config['BASE_URL']}/billing",
+    )
+    return _enqueue(email, event, to)
+
+
+def _enqueue(email: Email, event: Event, to: _Recipient) -> Written:
     try:
-        job_id = send(
-            to.address,
-            recipient_name=to.name,
-            **about,
+        job_id = email.enqueue(
             organization_id=owner_id_of(to.organization_id),
             idempotency_key=f"stripe/{event.id}",
             session=db.session,
