@@ -11,7 +11,7 @@ from psycopg.types.datetime import TimestamptzLoader
 from sqlalchemy import event
 
 from app.db import db
-from app.jobs import jsonb
+from app.jobs.values import jsonb
 
 #: Seconds, but for the last, which libpq takes in milliseconds. A server that vanishes without
 #: closing its connections (a failover, a cut network) is noticed after 25 s when it should answer,

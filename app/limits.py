@@ -13,9 +13,10 @@ from app.api import access, job, jobs, openapi
 from app.api.keys import Key
 from app.artifacts import links, routes
 from app.extensions import limiter
-from app.jobs import DatabaseUnavailable, status
+from app.jobs import DatabaseUnavailable
+from app.jobs.operate import status_link
 
-LIMITED = (jobs.bp, job.bp, openapi.bp, status.bp, routes.bp, job_health.bp)
+LIMITED = (jobs.bp, job.bp, openapi.bp, status_link.bp, routes.bp, job_health.bp)
 
 
 def init_app(app: Flask) -> None:
@@ -57,7 +58,7 @@ def _is_admin() -> bool:
 def _link() -> str | None:
     """Name what the request has a good link for."""
     given = request.view_args or {}
-    if request.endpoint == "job_status.job_status" and status.has_link(str(given["job_id"])):
+    if request.endpoint == "job_status.job_status" and status_link.has_link(str(given["job_id"])):
         return f"job {given['job_id']}"
     if request.endpoint == "artifacts.download":
         artifact = links.opened(given["token"])

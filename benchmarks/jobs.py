@@ -42,8 +42,8 @@ from app.db import db  # noqa: E402
 from app.dev.ports import free_port  # noqa: E402
 from app.dev.postgres import Server  # noqa: E402
 from app.jobs import JobExecution, enqueue, enqueue_many  # noqa: E402
-from app.jobs.background import BackgroundPublisher  # noqa: E402
 from app.jobs.extension import _publisher  # noqa: E402
+from app.jobs.publish.background import BackgroundPublisher  # noqa: E402
 from tests.support import qstash as qstash_support  # noqa: E402
 from tests.support.qstash import claims_for, envelope, token  # noqa: E402
 

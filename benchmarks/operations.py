@@ -35,13 +35,14 @@ sys.path.insert(0, str(ROOT))
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
 from app.dev.postgres import Server  # noqa: E402
-from app.jobs import audit, health  # noqa: E402
 from app.jobs.cli.details import render  # noqa: E402
-from app.jobs.executions import get_job_execution_by_job_id  # noqa: E402
-from app.jobs.filters import Filter  # noqa: E402
-from app.jobs.listing import list_jobs  # noqa: E402
-from app.jobs.models import Status  # noqa: E402
-from app.jobs.stats import stats  # noqa: E402
+from app.jobs.operate import health  # noqa: E402
+from app.jobs.table import audit  # noqa: E402
+from app.jobs.table.filters import Filter  # noqa: E402
+from app.jobs.table.job_rows import get_job_execution_by_job_id  # noqa: E402
+from app.jobs.table.models import Status  # noqa: E402
+from app.jobs.table.pages import list_jobs  # noqa: E402
+from app.jobs.table.stats import stats  # noqa: E402
 
 FEW = 100_000
 CHUNK = 250_000

@@ -11,7 +11,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from app.jobs import adoption, owner_columns
+from app.jobs.table import adoption, owner_columns
 
 # Any number, the same for everybody: two starts that migrate at once take turns.
 LOCK = 7_203_114

@@ -16,7 +16,7 @@ from sqlalchemy import inspect, text
 
 from app import create_app
 from app.db import Base, db
-from app.jobs import executions
+from app.jobs.table import job_rows
 from tests.conftest import fresh_database, settings
 from tests.support.project import copy_project
 
@@ -113,7 +113,7 @@ def test_a_table_with_uuids_takes_ids_of_any_form_and_keeps_its_rows(empty_app: 
     with db.engine.begin() as connection:
         assert connection.execute(joined).scalars().all() == [given["id"]]
         other = {"job_id": "order:7", "job_type": "sample", "payload": {}}
-        executions.create_job_execution(connection, other)
+        job_rows.create_job_execution(connection, other)
     with pytest.raises(SystemExit, match="job 'order:7' has an id that is no UUID"):
         flask_migrate.downgrade("migrations", revision="0010")
     with db.engine.begin() as connection:

@@ -12,9 +12,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from app.jobs import enqueue, enqueue_many, republish
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.observers import observe
+from app.jobs import enqueue, enqueue_many
+from app.jobs.events import observe
+from app.jobs.publish import relay
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.testing import deliver
 from app.tracing.sdk import hide_links
 from app.tracing.spans import Spans
@@ -40,7 +41,7 @@ def test_every_publish_of_a_job_belongs_to_the_trace_that_enqueued_it(spans: End
     job_id = enqueue("sample", {"action": "none"})  # QStash is away
     enqueued = spans["enqueue sample"].context
     spans.clear()
-    republish.publish_job(job_id)  # as a sweep does, in another process
+    relay.publish_job(job_id)  # as a sweep does, in another process
 
     row = get_job_execution_by_job_id(job_id)
     assert row is not None

@@ -6,8 +6,8 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from app.admin.access import admin_only
-from app.jobs import health
-from app.jobs.health import Verdict
+from app.jobs.operate import health
+from app.jobs.operate.health import Verdict
 
 bp = Blueprint("job_health", __name__, url_prefix="/api/admin")
 

@@ -6,7 +6,7 @@ from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 
 from app.extensions import limiter
-from app.jobs import readiness
+from app.jobs.operate import readiness
 
 bp = Blueprint("probes", __name__)
 limiter.exempt(bp)

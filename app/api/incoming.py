@@ -7,8 +7,9 @@ from typing import Any
 from flask import abort, current_app, request
 from marshmallow import Schema, ValidationError
 
-from app.jobs import InvalidOption, jsonb
+from app.jobs import InvalidOption
 from app.jobs.schemas import camel_case
+from app.jobs.values import jsonb
 
 #: How deep a body may be nested.
 LEVELS = 50

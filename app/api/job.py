@@ -12,10 +12,13 @@ from app.api.access import authorise, has_key
 from app.api.documented import Operation, documented
 from app.api.keys import Key
 from app.db import db
-from app.jobs import JobExecution, actions, executions, show
-from app.jobs.actions import Done
-from app.jobs.filters import Filter
-from app.jobs.transactions import explained
+from app.jobs import JobExecution
+from app.jobs.cli import formatting
+from app.jobs.operate import actions
+from app.jobs.operate.actions import Done
+from app.jobs.table import job_rows
+from app.jobs.table.filters import Filter
+from app.jobs.table.transactions import explained
 
 bp = Blueprint("job_actions", __name__, url_prefix="/api/jobs/<job_id:job_id>")
 
@@ -81,7 +84,7 @@ def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, A
 
 def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> None:
     with explained():
-        state = show.state(_find(job_id, key))
+        state = formatting.state(_find(job_id, key))
         db.session.rollback()  # the action has transactions of its own
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
     if not action(wanted, by=key.actor).count:
@@ -90,7 +93,7 @@ def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> 
 
 def _find(job_id: str, key: Key) -> JobExecution:
     """Return a job; another organization's is as if there were none."""
-    row = executions.get_job_execution_by_job_id(job_id)
+    row = job_rows.get_job_execution_by_job_id(job_id)
     if row is None or key.organization_id not in {None, row.organization_id}:
         abort(HTTPStatus.NOT_FOUND, "There is no such job, or no longer.")
     return row

@@ -14,10 +14,10 @@ from app.api.incoming import InvalidRequest
 from app.api.keys import Key
 from app.errors import problem
 from app.jobs import InvalidOption, InvalidPayload, UnknownJobType, enqueue, status_url
-from app.jobs.filters import Filter
-from app.jobs.listing import is_recorded, list_jobs
 from app.jobs.registry import get_job_config, registry_of
-from app.jobs.transactions import explained
+from app.jobs.table.filters import Filter
+from app.jobs.table.pages import is_recorded, list_jobs
+from app.jobs.table.transactions import explained
 
 log = logging.getLogger(__name__)
 

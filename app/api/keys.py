@@ -14,8 +14,8 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import Connection, Table, func, or_, select, update
 
 from app.api.models import ApiKey
-from app.jobs.ids import OwnerId
-from app.jobs.transactions import in_transaction
+from app.jobs.table.transactions import in_transaction
+from app.jobs.values.ids import OwnerId
 
 Scope = Literal["read", "enqueue", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

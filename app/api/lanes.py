@@ -15,8 +15,8 @@ from flask import current_app
 
 from app.api.incoming import InvalidRequest
 from app.api.keys import Key
-from app.jobs.ids import OwnerId
 from app.jobs.registry import registry_of
+from app.jobs.values.ids import OwnerId
 
 #: Before the hash that stands for an id.
 HASHED = "x-"

@@ -14,9 +14,9 @@ from app.api.documented import Operation
 from app.api.elsewhere import ELSEWHERE
 from app.api.schemas import EnqueueSchema, ProblemSchema
 from app.jobs import PayloadSchema
-from app.jobs.ids import MAX_LENGTH, MAX_NUMBER, JobIdField, OwnerIdField, id_type
 from app.jobs.registry import registry_of
 from app.jobs.schemas import camel_case
+from app.jobs.values.ids import MAX_LENGTH, MAX_NUMBER, JobIdField, OwnerIdField, id_type
 
 if TYPE_CHECKING:
     from apispec import APISpec

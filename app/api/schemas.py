@@ -6,16 +6,10 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
-from app.jobs.drafts import MAX_KEY_LENGTH
-from app.jobs.ids import JobIdField, OwnerIdField, OwnerIdQueryField
-from app.jobs.options import (
-    LONGEST_NAME,
-    LONGEST_PERIOD,
-    LONGEST_URL,
-    MOST_RETRIES,
-    seconds,
-)
-from app.jobs.retry_delay import LONGEST as LONGEST_EXPRESSION
+from app.jobs.enqueue.prepare import MAX_KEY_LENGTH
+from app.jobs.values.ids import JobIdField, OwnerIdField, OwnerIdQueryField
+from app.jobs.values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, seconds
+from app.jobs.values.retry_delay import LONGEST as LONGEST_EXPRESSION
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 #: Seconds: more is beyond the calendar, forwards or backwards.

@@ -4,8 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from app.api.keys import Key
-from app.jobs import JobConfig, JobExecution, progress, show, status
-from app.jobs.hidden import hidden
+from app.jobs import JobConfig, JobExecution
+from app.jobs.cli import formatting
+from app.jobs.operate import status_link
+from app.jobs.payload.masking import hidden
+from app.jobs.table import progress
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
@@ -14,8 +17,8 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "jobId": row.job_id,
         "type": row.job_type,
         "status": row.status,
-        "final": show.is_final(row),
-        "error": status.error_class(row),
+        "final": formatting.is_final(row),
+        "error": status_link.error_class(row),
         "attempts": progress.attempts_made(row),
         "userId": row.user_id,
         "organizationId": row.organization_id,
@@ -27,7 +30,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
 
 def details(row: JobExecution, key: Key) -> dict[str, Any]:
     """Return a job by itself; what an error said is the operator's, as it may name our insides."""
-    whole = status.describe(row) | {
+    whole = status_link.describe(row) | {
         "payload": hidden(row.payload.get("payload")),
         "userId": row.user_id,
         "organizationId": row.organization_id,

@@ -124,15 +124,16 @@ def _enqueue(case: Case) -> str:
 
 
 def _line(case: Case, job_id: str) -> Line:
-    from app.jobs import executions, show  # noqa: PLC0415 - likewise
+    from app.jobs.cli import formatting  # noqa: PLC0415 - likewise
+    from app.jobs.table import job_rows  # noqa: PLC0415 - likewise
 
-    row = executions.get_job_execution_by_job_id(job_id)
+    row = job_rows.get_job_execution_by_job_id(job_id)
     if row is None:
         return Line(case.label, "send-email", "missing", 0, 0, as_expected=False)
     ended = row.completed_at or row.dead_at
     took = ((ended or datetime.now(UTC)) - row.created_at).total_seconds()
-    state = (show.state(row), len(row.attempts))
-    expected = state == (case.status, case.attempts) if show.is_final(row) else None
+    state = (formatting.state(row), len(row.attempts))
+    expected = state == (case.status, case.attempts) if formatting.is_final(row) else None
     return Line(case.label, row.job_type, *state, took, expected)
 
 

@@ -4,10 +4,10 @@ Enqueue, record, publish, deliver, verify, execute, record: `dispatcher` tells t
 job's way, `worker` the second.
 """
 
-from app.jobs.blueprint import JobBlueprint, JobType
-from app.jobs.context import Job
-from app.jobs.dispatcher import JobId, enqueue, enqueue_many, schedule
-from app.jobs.errors import (
+from .blueprint import JobBlueprint, JobType
+from .context import Job
+from .enqueue.enqueuer import JobId, enqueue, enqueue_many, schedule
+from .errors import (
     Continue,
     DatabaseUnavailable,
     IllegalTransition,
@@ -22,18 +22,18 @@ from app.jobs.errors import (
     UnknownJobType,
     UpdateRefused,
 )
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.extension import Jobs
-from app.jobs.job_types import JOB_TYPES
-from app.jobs.models import JobExecution, Status
-from app.jobs.options import Options
-from app.jobs.periodic import periodic
-from app.jobs.queries import create_job_execution, update_job_execution
-from app.jobs.registry import FlowControl, JobConfig, get_job_config
-from app.jobs.retention import FinishedJobs
-from app.jobs.schemas import PayloadSchema, WireSchema
-from app.jobs.signature import signed
-from app.jobs.status import register_links, register_viewer, status_url
+from .execute.signature import signed
+from .extension import Jobs
+from .job_types import JOB_TYPES
+from .operate.queries import create_job_execution, update_job_execution
+from .operate.status_link import register_links, register_viewer, status_url
+from .periodic import periodic
+from .registry import FlowControl, JobConfig, get_job_config
+from .schemas import PayloadSchema, WireSchema
+from .table.job_rows import get_job_execution_by_job_id
+from .table.models import JobExecution, Status
+from .table.retention import FinishedJobs
+from .values.options import Options
 
 __all__ = [
     "JOB_TYPES",

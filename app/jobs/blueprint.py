@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
-from app.jobs import backoff, dispatcher, sealing, versions
-from app.jobs.backoff import RetryDelay
-from app.jobs.context import Job
-from app.jobs.errors import DiscoveryError, InvalidOption
-from app.jobs.job_types import JOB_TYPES
-from app.jobs.options import normalise
-from app.jobs.registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
-from app.jobs.schemas import PayloadSchema
-from app.jobs.signature import signed
-from app.jobs.worker import deliver
+from .context import Job
+from .enqueue import enqueuer
+from .errors import DiscoveryError, InvalidOption
+from .execute.executor import deliver
+from .execute.signature import signed
+from .job_types import JOB_TYPES
+from .payload import sealing, versions
+from .registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
+from .schemas import PayloadSchema
+from .values import backoff
+from .values.backoff import RetryDelay
+from .values.options import normalise
 
 if TYPE_CHECKING:
-    from app.jobs.periodic import Periodic
+    from .periodic import Periodic
 
 P = TypeVar("P")
 Result = dict[str, Any] | None
@@ -69,17 +71,17 @@ class Enqueueable(Generic[P]):
     def __init__(self, job_type: str) -> None:
         self.type = job_type
 
-    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> dispatcher.JobId:
+    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> enqueuer.JobId:
         """`app.jobs.enqueue` for this type."""
-        return dispatcher.enqueue(self.type, payload, **options)
+        return enqueuer.enqueue(self.type, payload, **options)
 
     def enqueue_many(self, payloads: Iterable[P | Mapping[str, Any]], **options: Any) -> list[str]:
         """`app.jobs.enqueue_many` for this type."""
-        return dispatcher.enqueue_many(self.type, payloads, **options)
+        return enqueuer.enqueue_many(self.type, payloads, **options)
 
     def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
         """`app.jobs.schedule` for this type."""
-        return dispatcher.schedule(self.type, cron, payload, **options)
+        return enqueuer.schedule(self.type, cron, payload, **options)
 
     @property
     def config(self) -> JobConfig:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from app.jobs.ids import OwnerId, header_safe
+from .values.ids import OwnerId, header_safe
 
 Beat = Callable[[dict[str, Any] | None], None]
 

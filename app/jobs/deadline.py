@@ -23,9 +23,9 @@ from threading import Condition, Thread, get_ident, local
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from app.jobs import recycling
-from app.jobs.errors import HandlerSilent, Interruption, JobTimeout
-from app.jobs.interruptible import is_interruptible, is_swallowing
+from .errors import HandlerSilent, Interruption, JobTimeout
+from .execute import recycling
+from .interruptible import is_interruptible, is_swallowing
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -12,8 +12,8 @@ from types import ModuleType
 
 from flask import Blueprint, Flask
 
-from app.jobs.blueprint import JobBlueprint
-from app.jobs.errors import DiscoveryError
+from .blueprint import JobBlueprint
+from .errors import DiscoveryError
 
 
 def discover(app: Flask, package: str) -> None:

@@ -192,7 +192,7 @@ class RetryLater(HandlerError):
         Raises:
             InvalidOption: It is none of these, negative, or more than a year.
         """
-        from app.jobs import options  # noqa: PLC0415 - which imports this
+        from .values import options  # noqa: PLC0415 - which imports this
 
         self.delay = options.wait("RetryLater", delay)
         super().__init__(message or f"asked to run again in {self.delay:g} s")

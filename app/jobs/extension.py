@@ -5,29 +5,24 @@ from typing import Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
-from app.jobs import (
-    discovery,
-    dispatcher,
-    last_guard,
-    request_id,
-    routes,
-    sealing,
-    status,
-    timer,
-    unrouted,
-)
-from app.jobs.background import BackgroundPublisher
-from app.jobs.cli import jobs as commands
-from app.jobs.errors import JobsNotInitialised
-from app.jobs.external_types import ExternalOptions, ExternalType
-from app.jobs.figures import UNWATCHED
-from app.jobs.ids import ID_TYPES, JobIdConverter
-from app.jobs.observers import Observer
-from app.jobs.periodic import periodic
-from app.jobs.publisher import Publisher
-from app.jobs.registry import FlowControl, JobRegistry, registry_of
-from app.jobs.schemas import PayloadSchema
-from app.jobs.urls import ascii_url
+from . import discovery, request_id
+from .cli import jobs as commands
+from .enqueue import enqueuer
+from .errors import JobsNotInitialised
+from .events import Observer
+from .execute import last_guard, unrouted
+from .external_types import ExternalOptions, ExternalType
+from .operate import status_link
+from .payload import sealing
+from .periodic import periodic
+from .publish.background import BackgroundPublisher
+from .publish.qstash import Publisher
+from .recover import routes, sweep_timer
+from .registry import FlowControl, JobRegistry, registry_of
+from .schemas import PayloadSchema
+from .table.snapshot import UNWATCHED
+from .values.ids import ID_TYPES, JobIdConverter
+from .values.urls import ascii_url
 
 P = TypeVar("P")
 
@@ -79,13 +74,13 @@ class Jobs:
     def __init__(self) -> None:
         self._external: list[ExternalType[Any]] = []
 
-    enqueue = staticmethod(dispatcher.enqueue)
-    enqueue_many = staticmethod(dispatcher.enqueue_many)
-    schedule = staticmethod(dispatcher.schedule)
+    enqueue = staticmethod(enqueuer.enqueue)
+    enqueue_many = staticmethod(enqueuer.enqueue_many)
+    schedule = staticmethod(enqueuer.schedule)
     periodic = staticmethod(periodic)
-    status_url = staticmethod(status.status_url)
-    register_links = staticmethod(status.register_links)
-    register_viewer = staticmethod(status.register_viewer)
+    status_url = staticmethod(status_link.status_url)
+    register_links = staticmethod(status_link.register_links)
+    register_viewer = staticmethod(status_link.register_viewer)
 
     def external(
         self,
@@ -175,8 +170,8 @@ class Jobs:
         unrouted.init_app(app)
         app.cli.add_command(commands)
         app.register_blueprint(routes.bp)
-        app.register_blueprint(status.bp)
-        timer.init_app(app)
+        app.register_blueprint(status_link.bp)
+        sweep_timer.init_app(app)
         if families is not None:
             discovery.discover(app, families)
         for declared in self._external:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
-from app.jobs.blueprint import Enqueueable
-from app.jobs.context import Job
-from app.jobs.errors import DiscoveryError, PermanentError
-from app.jobs.registry import JobConfig
-from app.jobs.schemas import PayloadSchema
+from .blueprint import Enqueueable
+from .context import Job
+from .errors import DiscoveryError, PermanentError
+from .registry import JobConfig
+from .schemas import PayloadSchema
 
 P = TypeVar("P")
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
-from app.jobs import failures, jsonb
-from app.jobs.errors import (
+from .errors import (
     Continue,
     HandlerSilent,
     Interruption,
@@ -16,6 +15,8 @@ from app.jobs.errors import (
     RetryLater,
     ShuttingDown,
 )
+from .payload import failures
+from .values import jsonb
 
 MAX_RESULT_BYTES = 64 * 1024
 #: Seconds after which QStash should try again what could not be done just now.

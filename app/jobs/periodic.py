@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
-from app.jobs import cron as crons
-from app.jobs.options import Options
+from .values import cron as crons
+from .values.options import Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Any
 from flask import current_app
 from flask.sansio.app import App
 
-from app.jobs.backoff import RetryDelay
-from app.jobs.context import Job
-from app.jobs.errors import DiscoveryError, JobsNotInitialised, UnknownJobType
-from app.jobs.nearest import hint
-from app.jobs.schemas import PayloadSchema
-from app.jobs.urls import is_elsewhere
+from .context import Job
+from .errors import DiscoveryError, JobsNotInitialised, UnknownJobType
+from .schemas import PayloadSchema
+from .values.backoff import RetryDelay
+from .values.nearest import hint
+from .values.urls import is_elsewhere
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
 #: From a payload's wire form in one version to that in the next; may change what it is given.

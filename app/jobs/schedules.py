@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask import current_app
 
-from app.jobs import jsonb, outbox
-from app.jobs.blueprint import JobBlueprint, JobType
-from app.jobs.drafts import Owner, check_size, envelope
-from app.jobs.errors import InvalidOption, PublishRefused
-from app.jobs.options import normalise
-from app.jobs.periodic import Periodic
-from app.jobs.registry import registry_of
-from app.jobs.routes import MAINTENANCE
+from .blueprint import JobBlueprint, JobType
+from .enqueue.prepare import Owner, check_size, envelope
+from .errors import InvalidOption, PublishRefused
+from .periodic import Periodic
+from .publish import outbox
+from .recover.routes import MAINTENANCE
+from .registry import registry_of
+from .values import jsonb
+from .values.options import normalise
 
 if TYPE_CHECKING:
     from qstash.schedule import Schedule

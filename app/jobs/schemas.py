@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
-from app.jobs.ids import JobIdField, OwnerId, OwnerIdField
+from .values.ids import JobIdField, OwnerId, OwnerIdField
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.jobs.observers import observe
+from app.jobs.events import observe
 from app.metrics import counting, endpoint
 
 

@@ -14,11 +14,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from app.jobs import depth
-from app.jobs.depth import STATES, Depth
 from app.jobs.errors import DatabaseUnavailable
-from app.jobs.figures import CAP
 from app.jobs.registry import registry_of
+from app.jobs.table import queue_depth
+from app.jobs.table.queue_depth import STATES, Depth
+from app.jobs.table.snapshot import CAP
 from app.worker_metrics import undisturbed
 
 PACKAGE = "flask-qstash-jobs"
@@ -30,7 +30,7 @@ class QueueCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield `jobs_database_up`, and the depth if that is 1."""
         try:
-            found = depth.measure()
+            found = queue_depth.measure()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from flask import current_app
 
-from app.jobs.answers import OUTCOMES
-from app.jobs.observers import (
+from app.jobs.events import (
     Began,
     Delivered,
     Died,
@@ -18,7 +17,8 @@ from app.jobs.observers import (
     Unpublished,
     signers,
 )
-from app.jobs.publisher import Message
+from app.jobs.execute.responses import OUTCOMES
+from app.jobs.publish.qstash import Message
 from app.jobs.registry import registry_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ where traces go.
 from flask import Flask
 
 from app.config import ConfigError
-from app.jobs.observers import observe
+from app.jobs.events import observe
 
 SETTINGS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")
 

@@ -16,7 +16,7 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
-from app.jobs.observers import (
+from app.jobs.events import (
     Began,
     Delivered,
     Ended,
@@ -27,7 +27,7 @@ from app.jobs.observers import (
     Step,
     Written,
 )
-from app.jobs.publisher import Message
+from app.jobs.publish.qstash import Message
 
 if TYPE_CHECKING:
     from contextvars import Token

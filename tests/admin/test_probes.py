@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from qstash import QStash
 
 from app.db import db
-from app.jobs import drain
-from app.jobs.publisher import Publisher
+from app.jobs.execute import shutdown
+from app.jobs.publish.qstash import Publisher
 
 
 def parts(client: FlaskClient, query: str = "") -> tuple[int, dict[str, str]]:
@@ -84,7 +84,7 @@ def test_a_process_that_is_told_to_stop_takes_no_more(
 ) -> None:
     draining = Event()
     draining.set()
-    monkeypatch.setattr(drain, "_draining", draining)
+    monkeypatch.setattr(shutdown, "_draining", draining)
 
     assert parts(client, "?without=qstash") == (
         503,

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 
 from app.db import db
-from app.jobs import PublishRefused, audit, enqueue
-from app.jobs.publisher import Publisher
+from app.jobs import PublishRefused, enqueue
+from app.jobs.publish.qstash import Publisher
+from app.jobs.table import audit
 from tests.api.conftest import Call, make_key
 from tests.jobs.conftest import Rows, rows
 

@@ -32,8 +32,9 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
-from app.jobs import JobExecution, enqueue, enqueue_many, show
-from app.jobs.maintenance import sweep
+from app.jobs import JobExecution, enqueue, enqueue_many
+from app.jobs.cli import formatting
+from app.jobs.recover.sweep import sweep
 from tests.crash.points import CRASHED, CrashPoints
 from tests.support.ports import reserved_port
 from tests.support.sample_jobs import Effect, bp
@@ -176,7 +177,8 @@ def main() -> None:
 def unsettled() -> str:
     rows = db.session.scalars(select(JobExecution).where(JobExecution.status != "completed"))
     return "\n".join(
-        f"{row.job_id} {row.payload} {show.state(row)}: {row.error} {row.attempts}" for row in rows
+        f"{row.job_id} {row.payload} {formatting.state(row)}: {row.error} {row.attempts}"
+        for row in rows
     )
 
 

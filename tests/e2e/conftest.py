@@ -17,8 +17,8 @@ from app.db import db
 from app.dev.guardian import ROOT
 from app.dev.resend_server import ResendServer
 from app.jobs import JobExecution
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.show import is_final
+from app.jobs.cli.formatting import is_final
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.conftest import empty_tables, settings
 from tests.support.ports import reserved_port
 from tests.support.processes import answers

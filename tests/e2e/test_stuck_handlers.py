@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import JobExecution, enqueue
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.cli.formatting import is_final
 from app.jobs.extension import _publisher
-from app.jobs.show import is_final
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
 from tests.e2e.gunicorn import Server, gunicorn
 from tests.support.ill_behaved import bp

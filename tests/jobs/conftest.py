@@ -15,8 +15,8 @@ from werkzeug.serving import make_server
 
 from app.db import db
 from app.jobs import JobBlueprint, JobExecution
-from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import _publisher
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
 from tests.support.qstash import BASE_URL
 

@@ -11,11 +11,12 @@ from qstash import QStash
 from sqlalchemy import select, text
 
 from app.db import db
-from app.jobs import Status, actions, enqueue
-from app.jobs.audit import JobAudit
+from app.jobs import Status, enqueue
 from app.jobs.cli import group
 from app.jobs.errors import ActionRefused
-from app.jobs.filters import Filter
+from app.jobs.operate import actions
+from app.jobs.table.audit import JobAudit
+from app.jobs.table.filters import Filter
 from tests.jobs.conftest import Rows
 from tests.support.qstash import deliver, envelope
 

@@ -10,8 +10,8 @@ from sqlalchemy import event, select
 
 from app.db import db
 from app.jobs import JobExecution, enqueue
-from app.jobs.background import BackgroundPublisher
 from app.jobs.extension import _publisher
+from app.jobs.publish.background import BackgroundPublisher
 from app.local_qstash.testing import LocalQStash
 
 GOOD = {"action": "none"}

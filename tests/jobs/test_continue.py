@@ -11,10 +11,13 @@ from qstash import QStash
 from sqlalchemy import select, text
 
 from app.db import db
-from app.jobs import Continue, Job, JobBlueprint, Status, actions, enqueue, maintenance, outbox
+from app.jobs import Continue, Job, JobBlueprint, Status, enqueue
 from app.jobs.errors import PublishUnavailable
-from app.jobs.filters import Filter
-from app.jobs.publisher import Message
+from app.jobs.operate import actions
+from app.jobs.publish import outbox
+from app.jobs.publish.qstash import Message
+from app.jobs.recover import sweep
+from app.jobs.table.filters import Filter
 from app.jobs.testing import assert_idempotent, deliver, drain
 from app.jobs.testing.accepting import AcceptingPublisher
 from tests.jobs.conftest import Rows, wait_until
@@ -163,7 +166,7 @@ def test_the_sweep_publishes_a_leg_whose_message_has_no_retries_left(
     assert deliver(job_id).json == {"success": True, "continued": 1}
 
     set_publisher(app, AcceptingPublisher(base_url=app.config["BASE_URL"]))
-    assert maintenance.sweep(grace=0).published == 1
+    assert sweep.sweep(grace=0).published == 1
     assert rows[job_id].message_id == f"msg_{job_id}-0-1-0"
 
 
@@ -205,12 +208,12 @@ def test_a_lost_leg_is_rescued_from_its_checkpoint(published: list[Message], row
     lost = [{"number": 1, "leg": 1, "outcome": "lost"}] * 5
     rows.set(job_id, status="processing", lease_expires_at=text("now()"), attempts=lost)
 
-    report = maintenance.sweep(grace=0)
+    report = sweep.sweep(grace=0)
 
     assert (report.rescued, report.abandoned) == (0, 1)  # retries=0: one loss at this leg is enough
     rows.set(job_id, status="processing", dead_at=None, attempts=lost, max_retries=1)
     rows.set(job_id, lease_expires_at=text("now()"))
-    assert maintenance.sweep(grace=0).rescued == 1
+    assert sweep.sweep(grace=0).rescued == 1
     assert (rows[job_id].legs, rows[job_id].attempts[-1]["leg"]) == (1, 2)
 
 

@@ -11,9 +11,11 @@ from qstash import QStash
 
 from app.config import ConfigError, load
 from app.db import db
-from app.jobs import destinations, enqueue, republish, signed
-from app.jobs.destinations import check
+from app.jobs import enqueue, signed
 from app.jobs.errors import InvalidOption
+from app.jobs.publish import relay
+from app.jobs.values import callback_urls
+from app.jobs.values.callback_urls import check
 from tests.jobs.conftest import Rows
 
 PRIVATE = [
@@ -95,7 +97,7 @@ OUTAGES = [
 @pytest.fixture(params=OUTAGES, ids=repr)
 def outage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name servers are away: they refuse, or are silent."""
-    monkeypatch.setattr(destinations, "PATIENCE", 0.1)
+    monkeypatch.setattr(callback_urls, "PATIENCE", 0.1)
 
     def fail(*_: Any, **__: Any) -> Any:
         if request.param is None:
@@ -126,9 +128,9 @@ def test_fault_A14_D16_a_callback_is_checked_again_before_it_is_published(
 
     meaning.side_effect = None
     meaning.return_value = [(0, 0, 0, "", ("127.0.0.1", 0))]
-    republish.publish_job(rebound)
+    relay.publish_job(rebound)
     app.config["JOBS_CALLBACK_ALLOW"] = "127.0.0.1"
-    republish.publish_job(unknown)
+    relay.publish_job(unknown)
 
     assert rows[unknown].published_at is not None
     assert rows[rebound].dead_at is not None

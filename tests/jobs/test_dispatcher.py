@@ -26,16 +26,16 @@ from app.jobs import (
     UnknownJobType,
     enqueue,
     enqueue_many,
-    jsonb,
-    outbox,
     schedule,
 )
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.execute.executor import INTERRUPT_AFTER
 from app.jobs.extension import State, _publisher
-from app.jobs.maintenance import sweep
-from app.jobs.publisher import MARGIN
-from app.jobs.statements import LEASE_MARGIN
-from app.jobs.worker import INTERRUPT_AFTER
+from app.jobs.publish import outbox
+from app.jobs.publish.qstash import MARGIN
+from app.jobs.recover.sweep import sweep
+from app.jobs.table.attempt_sql import LEASE_MARGIN
+from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs.values import jsonb
 from tests.support.http_server import Canned, canned_server
 from tests.support.qstash import deliver
 from tests.support.sample_jobs import Sample, sample
@@ -359,13 +359,13 @@ def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
 ) -> None:
     """The database goes away between the publish and the note of it."""
     away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
-    noted = outbox.executions.note_published
+    noted = outbox.job_rows.note_published
 
     def vanish(connection: Connection, published: Any) -> None:
         with away.connect():
             noted(connection, published)
 
-    monkeypatch.setattr(outbox.executions, "note_published", vanish)
+    monkeypatch.setattr(outbox.job_rows, "note_published", vanish)
     job_id = enqueue("sample", GOOD)
     monkeypatch.undo()
 

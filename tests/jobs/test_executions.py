@@ -9,10 +9,7 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import JobExecution
-from app.jobs.executions import (
-    create_job_execution,
-    get_job_execution_by_job_id,
-)
+from app.jobs.table.job_rows import create_job_execution, get_job_execution_by_job_id
 
 
 def make(**values: Any) -> str:

@@ -18,11 +18,12 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from app.db import db
-from app.jobs import Status, enqueue, outbox
-from app.jobs.dead_letters import from_queue
-from app.jobs.delivery import firing_id
-from app.jobs.maintenance import sweep, take_over
-from app.jobs.publisher import Message
+from app.jobs import Status, enqueue
+from app.jobs.execute.delivery import firing_id
+from app.jobs.publish import outbox
+from app.jobs.publish.qstash import Message
+from app.jobs.recover.given_up import from_queue
+from app.jobs.recover.sweep import sweep, take_over
 from tests.jobs.conftest import Rows, wait_until
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 

@@ -12,16 +12,9 @@ from marshmallow import fields
 from sqlalchemy import select
 
 from app.db import db
-from app.jobs import (
-    Job,
-    JobBlueprint,
-    PayloadSchema,
-    enqueue,
-)
-from app.jobs.publisher import Message
-from app.jobs.testing import (
-    assert_idempotent,
-)
+from app.jobs import Job, JobBlueprint, PayloadSchema, enqueue
+from app.jobs.publish.qstash import Message
+from app.jobs.testing import assert_idempotent
 from tests.support.http_server import Canned, canned_server
 from tests.support.sample_jobs import Effect
 

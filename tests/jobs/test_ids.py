@@ -18,11 +18,12 @@ from app.artifacts.cleanup import remove_orphans
 from app.artifacts.files import create
 from app.db import db
 from app.families.exports.catalog import ENTITIES
-from app.jobs import InvalidOption, Job, JobExecution, enqueue, enqueue_many, executions, status_url
+from app.jobs import InvalidOption, Job, JobExecution, enqueue, enqueue_many, status_url
 from app.jobs.errors import DatabaseUnavailable, JobsNotInitialised
-from app.jobs.filters import Filter
-from app.jobs.listing import list_jobs
-from app.jobs.publisher import Message
+from app.jobs.publish.qstash import Message
+from app.jobs.table import job_rows
+from app.jobs.table.filters import Filter
+from app.jobs.table.pages import list_jobs
 from tests.conftest import fresh_database, settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import bp
@@ -54,7 +55,7 @@ def test_a_job_of_another_producer_keeps_its_id(client: FlaskClient, cli: Any, j
     again = deliver(client, body, message_id="msg_2")
     assert again.json == {"success": True, "skipped": "completed"}
 
-    row = executions.get_job_execution_by_job_id(job_id)
+    row = job_rows.get_job_execution_by_job_id(job_id)
     assert row is not None
     assert row.payload["jobId"] == job_id
     path = status_url(job_id).removeprefix("https://app.example.com")
@@ -87,7 +88,7 @@ def test_an_idempotency_key_is_one_that_a_header_takes(job_id: str) -> None:
 def test_a_file_of_such_a_job_is_kept_while_the_job_lives(app: Flask, job_id: str) -> None:
     row = {"job_id": job_id, "job_type": "sample", "payload": {"payload": {}}}
     with db.engine.begin() as connection:
-        executions.create_job_execution(connection, row)
+        job_rows.create_job_execution(connection, row)
     job = Job(id=job_id, type="sample", attempt=1, generation=0, expires_at=1e9)
     with create("a.txt", media_type="text/plain", job=job) as file:
         file.write(b"a")
@@ -95,7 +96,7 @@ def test_a_file_of_such_a_job_is_kept_while_the_job_lives(app: Flask, job_id: st
     no_age = type(file.artifact.expires_at - file.artifact.expires_at)(0)
     assert remove_orphans(no_age) == 0
     with db.engine.begin() as connection:
-        executions.mark_dead(connection, job_id, "over")
+        job_rows.mark_dead(connection, job_id, "over")
     assert remove_orphans(no_age) == 1
 
 
@@ -187,7 +188,7 @@ def test_exports_follow_the_kind(owned: Flask, kind: str) -> None:
         metadata={"organizationId": good},
     )  # fmt: skip
     answer = deliver(owned.test_client(), report, path="/api/jobs/report")
-    row = executions.get_job_execution_by_job_id(report["jobId"])
+    row = job_rows.get_job_execution_by_job_id(report["jobId"])
     assert answer.status_code == 489
     assert row is not None
     assert f"there is no organization {good} to report on" in str(row.error)
@@ -255,7 +256,7 @@ def test_uuids_are_taken_as_such(owned: Flask, kind: str) -> None:
         pytest.skip("of UUIDs")
     given = UUID(OWNERS["uuid"][0])
     job_id = enqueue("sample", {"action": "none"}, user_id=given)  # type: ignore[arg-type]
-    row = executions.get_job_execution_by_job_id(job_id)
+    row = job_rows.get_job_execution_by_job_id(job_id)
     assert row is not None
     assert row.user_id == str(given)
 

@@ -13,12 +13,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from app.db import db
-from app.jobs import JobExecution, Status, deadline, drain, enqueue, leases
-from app.jobs.delivery import parse
+from app.jobs import JobExecution, Status, deadline, enqueue
 from app.jobs.errors import ShuttingDown
-from app.jobs.executions import create_job_execution, get_job_execution_by_job_id
-from app.jobs.memory import Token
+from app.jobs.execute import shutdown
+from app.jobs.execute.delivery import parse
 from app.jobs.registry import get_job_config
+from app.jobs.table import attempts
+from app.jobs.table.job_rows import create_job_execution, get_job_execution_by_job_id
+from app.jobs.table.memory import Token
 from tests.dev.waiting import await_that
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import called_out, may_call_out
@@ -168,9 +170,9 @@ def test_a_draining_process_takes_no_new_delivery(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not by `drain.begin`: the end of its grace period would interrupt another test's handler.
-    draining = drain.Event()
+    draining = shutdown.Event()
     draining.set()
-    monkeypatch.setattr(drain, "_draining", draining)
+    monkeypatch.setattr(shutdown, "_draining", draining)
     job = envelope({"action": "none"})
 
     response = deliver(client, job)
@@ -181,9 +183,9 @@ def test_a_draining_process_takes_no_new_delivery(
 
 @pytest.fixture
 def draining(monkeypatch: pytest.MonkeyPatch) -> None:
-    event = drain.Event()
+    event = shutdown.Event()
     event.set()
-    monkeypatch.setattr(drain, "_draining", event)
+    monkeypatch.setattr(shutdown, "_draining", event)
 
 
 @pytest.mark.usefixtures("draining", "qstash")
@@ -275,7 +277,7 @@ def test_fault_R15_D7_a_flush_notices_a_lost_lease(app: Flask, threads: ThreadPo
 def test_fault_R15_a_handler_that_gives_no_sign_of_life_stops_when_its_lease_is_over(
     app: Flask, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.jobs.statements.LEASE_MARGIN", -4.5)  # of the local clock
+    monkeypatch.setattr("app.jobs.table.attempt_sql.LEASE_MARGIN", -4.5)  # of the local clock
     job = envelope({"action": "silent"}, job_type="beating")
 
     answer = deliver(app.test_client(), job, "/api/jobs/beating")
@@ -298,5 +300,5 @@ def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
 
     with db.engine.begin() as connection:
         create_job_execution(connection, delivery.row(config))
-        assert leases.claim(connection, delivery.claim(config))
+        assert attempts.claim(connection, delivery.claim(config))
         assert connection.scalar(text("SHOW synchronous_commit")) == mode

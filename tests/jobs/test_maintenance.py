@@ -23,22 +23,16 @@ from sqlalchemy.exc import IntegrityError
 
 from app.api import keys
 from app.db import db
-from app.jobs import (
-    PublishUnavailable,
-    Status,
-    dead_letters,
-    enqueue,
-    maintenance,
-    schedule,
-    timer,
-)
+from app.jobs import PublishUnavailable, Status, enqueue, schedule
 from app.jobs import testing as job_testing
-from app.jobs.dead_letters import DeadLetter, Verdict
-from app.jobs.delivery import firing_id
+from app.jobs.execute.delivery import firing_id
 from app.jobs.extension import _publisher
-from app.jobs.maintenance import Report, sweep
-from app.jobs.publisher import Message
-from app.jobs.retention import FinishedJobs
+from app.jobs.publish.qstash import Message
+from app.jobs.recover import given_up, sweep_timer
+from app.jobs.recover import sweep as maintenance
+from app.jobs.recover.given_up import DeadLetter, Verdict
+from app.jobs.recover.sweep import Report, sweep
+from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
 from app.jobs.testing.accepting import AcceptingPublisher
 from app.local_qstash.testing import LocalQStash
@@ -297,7 +291,7 @@ def test_no_database_is_answered_503(client: FlaskClient, no_database: None) -> 
 def test_the_timer_sweeps_from_the_first_request_on(app: Flask, rows: Rows, qstash: QStash) -> None:
     job_id = left_behind(rows)
     app.config["JOBS_SWEEP_EVERY"] = 0.02
-    timer.init_app(app)
+    sweep_timer.init_app(app)
     try:
         app.test_client().get("/")
         wait_until(lambda: rows[job_id].published_at, "the timer's sweep")
@@ -472,14 +466,14 @@ def test_fault_R3_a_dead_letter_that_cannot_be_recorded_stops_no_other(
 ) -> None:
     bad, good = [enqueue("sample", GOOD, retries=0) for _ in range(2)]
     wait_until(lambda: len(letters(qstash, "sample")) == 2, "the dead letters")
-    record = dead_letters.record
+    record = given_up.record
 
     def fail(connection: Connection, letter: DeadLetter) -> Verdict:
         if letter.job_id == bad:
             connection.execute(text("SELECT 1/0"))
         return record(connection, letter)
 
-    monkeypatch.setattr(dead_letters, "record", fail)
+    monkeypatch.setattr(given_up, "record", fail)
 
     report = sweep()
 

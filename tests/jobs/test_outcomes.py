@@ -20,8 +20,8 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import InvalidOption, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater
-from app.jobs.jsonb import MAX_TEXT_BYTES
-from app.jobs.observers import Began, Ended, Event, Executing, observe
+from app.jobs.events import Began, Ended, Event, Executing, observe
+from app.jobs.values.jsonb import MAX_TEXT_BYTES
 from tests.jobs.test_worker import row_of
 from tests.support.qstash import deliver, envelope
 

@@ -12,10 +12,11 @@ from flask import Flask
 from qstash import QStash
 
 from app.db import db
-from app.jobs import FlowControl, JobExecution, enqueue, outbox, schedule
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs import FlowControl, JobExecution, enqueue, schedule
 from app.jobs.extension import _publisher
-from app.jobs.publisher import Message
+from app.jobs.publish import outbox
+from app.jobs.publish.qstash import Message
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 
 GOOD = {"action": "none"}
 DESTINATION = "https://app.example.com/api/jobs/sample"

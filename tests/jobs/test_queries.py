@@ -20,10 +20,10 @@ from app.jobs import (
     enqueue,
     get_job_execution_by_job_id,
     update_job_execution,
-    upkeep,
 )
-from app.jobs.maintenance import sweep
-from app.jobs.models import TRANSITIONS
+from app.jobs.recover.sweep import sweep
+from app.jobs.table import sweep_sql
+from app.jobs.table.models import TRANSITIONS
 from tests.jobs.conftest import Rows, wait_until
 from tests.support.qstash import deliver
 
@@ -419,7 +419,7 @@ def test_no_sweep_reads_the_table_to_find_twins(app: Flask) -> None:
     )
     db.session.execute(text("ANALYZE job_executions"))
 
-    plan = db.session.scalars(text(f"EXPLAIN {upkeep.DONE_BY_TWIN.text}")).all()
+    plan = db.session.scalars(text(f"EXPLAIN {sweep_sql.DONE_BY_TWIN.text}")).all()
 
     assert "Seq Scan" not in "\n".join(plan)
 

@@ -10,7 +10,7 @@ from qstash import QStash
 from sqlalchemy import text
 
 from app.jobs import Status, enqueue
-from app.jobs.reconcile import differences
+from app.jobs.operate.reconcile import differences
 from app.jobs.schedules import own_id
 from tests.jobs.conftest import Rows, wait_until
 

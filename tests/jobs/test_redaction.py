@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.jobs.redaction import HIDDEN, RUN, hide, hide_in
+from app.jobs.payload.redaction import HIDDEN, RUN, hide, hide_in
 
 SECRET = 'https://acme.example/reset?a=1&token=5f1d 7a84"e0b9'
 

@@ -38,17 +38,17 @@ from app.jobs import (
     PermanentError,
     PublishUnavailable,
     RetryLater,
-    actions,
     enqueue,
 )
-from app.jobs.filters import Filter
-from app.jobs.leases import Lease, Timing
-from app.jobs.maintenance import sweep
-from app.jobs.models import JobExecution
+from app.jobs.execute.record import record
+from app.jobs.operate import actions
 from app.jobs.outcome import Failed, Outcome
-from app.jobs.publisher import Message
-from app.jobs.recorder import record
+from app.jobs.publish.qstash import Message
+from app.jobs.recover.sweep import sweep
 from app.jobs.registry import JobConfig
+from app.jobs.table.attempts import Lease, Timing
+from app.jobs.table.filters import Filter
+from app.jobs.table.models import JobExecution
 from app.jobs.testing import rows
 from app.jobs.testing.accepting import AcceptingPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
@@ -285,7 +285,7 @@ def mortal_process() -> Iterator[None]:
             raise Crash
         return record(config, lease, done, timing)
 
-    with patch("app.jobs.worker.record", unless_dead):
+    with patch("app.jobs.execute.executor.record", unless_dead):
         yield
 
 

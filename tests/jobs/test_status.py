@@ -11,9 +11,10 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from itsdangerous import URLSafeSerializer
 from sqlalchemy import text
 
-from app.jobs import JobExecution, enqueue, register_links, status, status_url
+from app.jobs import JobExecution, enqueue, register_links, status_url
 from app.jobs.errors import InvalidOption, JobsNotInitialised
-from app.jobs.publisher import Message
+from app.jobs.operate import status_link
+from app.jobs.publish.qstash import Message
 from app.jobs.testing import deliver, drain
 from tests.jobs.conftest import Rows
 from tests.support.qstash import BASE_URL
@@ -114,7 +115,9 @@ def forged(job_id: str) -> dict[str, str]:
     """Return requests that must learn nothing, by why."""
     url, _, token = path(job_id).partition("?token=")
     other = path(str(uuid4())).partition("?token=")[2]
-    salt = URLSafeSerializer("another secret", salt="app.jobs.status").dumps([job_id, 2**40])
+    salt = URLSafeSerializer("another secret", salt="app.jobs.operate.status_link").dumps(
+        [job_id, 2**40]
+    )
     return {
         "none": url,
         "empty": f"{url}?token=",
@@ -150,9 +153,9 @@ def test_a_link_expires(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) ->
     url = path(enqueue("sample", {"action": "none"}), expires_in=timedelta(hours=1))
     now = time()
 
-    monkeypatch.setattr(status, "time", lambda: now + 3590)
+    monkeypatch.setattr(status_link, "time", lambda: now + 3590)
     assert client.get(url).status_code == 200
-    monkeypatch.setattr(status, "time", lambda: now + 3610)
+    monkeypatch.setattr(status_link, "time", lambda: now + 3610)
     assert client.get(url).status_code == 403
 
 

@@ -14,15 +14,15 @@ from app.jobs import (
     RetryLater,
     Status,
     UnknownJobType,
-    actions,
     enqueue,
     enqueue_many,
-    maintenance,
-    outbox,
     schedule,
 )
-from app.jobs.filters import Filter
-from app.jobs.publisher import Message
+from app.jobs.operate import actions
+from app.jobs.publish import outbox
+from app.jobs.publish.qstash import Message
+from app.jobs.recover import sweep
+from app.jobs.table.filters import Filter
 from app.jobs.testing import (
     WAYS,
     FailingQStash,
@@ -243,7 +243,7 @@ def test_a_job_may_be_cancelled_and_jobs_be_swept(published: list[Message]) -> N
 
     actions.cancel(Filter(job_ids=(job_id,)), by="test")
 
-    assert maintenance.sweep() == maintenance.Report()
+    assert sweep.sweep() == sweep.Report()
     assert drain() == []
 
 
@@ -285,7 +285,7 @@ def test_each_way_to_fail_ends_as_it_does_in_production(
 
     assert failing_qstash.requests
     assert (rows[job_id].status, rows[job_id].published_at) == ("pending", None)
-    assert maintenance.sweep(grace=0).problem
+    assert sweep.sweep(grace=0).problem
 
 
 @each_way
@@ -305,10 +305,10 @@ def test_after_the_trouble_the_sweep_publishes(failing_qstash: FailingQStash, ro
         failing_qstash.way = "away"
     ids = [enqueue("sample", GOOD), *enqueue_many("sample", [GOOD, GOOD])]
 
-    assert maintenance.sweep(grace=0).published == 0
+    assert sweep.sweep(grace=0).published == 0
     failing_qstash.recover()
 
-    assert maintenance.sweep(grace=0).published == 3
+    assert sweep.sweep(grace=0).published == 3
     assert all(rows[job_id].published_at for job_id in ids)
     assert deliver(ids[0]).json == {"success": True, "jobId": ids[0], "result": None}
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.db import db
 from app.jobs import InvalidPayload, JobBlueprint, JobExecution, enqueue, enqueue_many
-from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.extension import _publisher
-from app.jobs.maintenance import sweep
+from app.jobs.recover.sweep import sweep
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.support.http_server import Canned, canned_server
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import SampleSchema

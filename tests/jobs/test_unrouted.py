@@ -5,8 +5,8 @@ from flask.testing import FlaskClient, FlaskCliRunner
 
 from app.db import db
 from app.jobs import enqueue
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.models import JobExecution
+from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs.table.models import JobExecution
 from tests.support.qstash import deliver, envelope
 
 pytestmark = pytest.mark.usefixtures("published")

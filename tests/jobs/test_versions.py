@@ -10,11 +10,12 @@ from marshmallow import fields
 from sqlalchemy import text
 
 from app.db import db
-from app.jobs import Job, JobBlueprint, PayloadSchema, Status, enqueue, queue_check
+from app.jobs import Job, JobBlueprint, PayloadSchema, Status, enqueue
 from app.jobs.errors import DiscoveryError
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.models import JobExecution
+from app.jobs.operate import queue_check
 from app.jobs.registry import Upgrade
+from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs.table.models import JobExecution
 from tests.support.qstash import deliver, envelope
 
 PATH = "/api/jobs/greet"

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from app.jobs import enqueue
 from app.jobs.cli import watch
 from app.jobs.cli.bar import Bar
-from app.jobs.models import JobExecution
-from app.jobs.publisher import Message
+from app.jobs.publish.qstash import Message
+from app.jobs.table.models import JobExecution
 from app.jobs.testing import drain
 from tests.jobs.conftest import Rows
 

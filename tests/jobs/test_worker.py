@@ -11,8 +11,8 @@ from sqlalchemy import event, func, select, text, update
 
 from app.db import db
 from app.jobs import JobExecution, Status, enqueue
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.publisher import Message
+from app.jobs.publish.qstash import Message
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 from tests.support.sample_jobs import Effect
 

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from app.jobs import enqueue
-from app.jobs.answers import OUTCOMES
+from app.jobs.execute.responses import OUTCOMES
 from app.jobs.registry import registry_of
 from app.jobs.testing import deliver
 from tests.dev.waiting import await_that

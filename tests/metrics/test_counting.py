@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from app.db import db
 from app.jobs import Options, enqueue, enqueue_many
-from app.jobs.observers import Event, observe
+from app.jobs.events import Event, observe
 from app.jobs.testing import deliver
 from tests.conftest import settings
 from tests.metrics.conftest import Samples, Scrape, gained
@@ -122,7 +122,7 @@ import sys
 from app import create_app
 app = create_app({settings(database_url)!r})
 with app.app_context():
-    from app.jobs.observers import Died, tell
+    from app.jobs.events import Died, tell
     tell(Died("sample"))
 sys.exit(int("prometheus_client" in sys.modules or "opentelemetry" in sys.modules))
 """

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from app.jobs import enqueue
-from app.jobs.answers import OUTCOMES
+from app.jobs.execute.responses import OUTCOMES
 from app.jobs.testing import deliver
 from tests.metrics.conftest import Scrape
 

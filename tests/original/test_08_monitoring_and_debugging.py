@@ -24,7 +24,7 @@ from app.jobs import (
     get_job_execution_by_job_id,
     update_job_execution,
 )
-from app.jobs.maintenance import sweep
+from app.jobs.recover.sweep import sweep
 from app.jobs.testing import make_job, wait_for
 from tests.original.conftest import PATIENCE, Stack, row_of
 from tests.support.qstash import envelope

@@ -7,8 +7,9 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
 from app.db import db
-from app.jobs import JOB_TYPES, enqueue, outbox, schedule
-from app.jobs.cron import explain
+from app.jobs import JOB_TYPES, enqueue, schedule
+from app.jobs.publish import outbox
+from app.jobs.values.cron import explain
 from tests.original.conftest import Stack
 
 WELCOME = {"template": "welcome", "to": "user@example.com", "data": {}}

@@ -19,10 +19,10 @@ from app.jobs import (
     enqueue,
     get_job_config,
     get_job_execution_by_job_id,
-    outbox,
     schedule,
     update_job_execution,
 )
+from app.jobs.publish import outbox
 from app.jobs.schemas import Metadata
 from tests.original.conftest import Stack, row_of
 from tests.original.send_sms import send_sms

@@ -14,9 +14,10 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import Base, db
-from app.jobs import actions, executions
-from app.jobs.adoption import COLUMNS
-from app.jobs.filters import Filter
+from app.jobs.operate import actions
+from app.jobs.table import job_rows
+from app.jobs.table.adoption import COLUMNS
+from app.jobs.table.filters import Filter
 from tests.starter.table import ROWS, TABLE
 from tests.test_migrations import empty_app
 from tests.test_migrations_under_load import connected
@@ -119,7 +120,7 @@ def test_what_is_adopted_goes_on(starter: Flask) -> None:
 
     made = {"job_id": str(uuid4()), "job_type": "sample", "payload": {"payload": {}}}
     with db.engine.begin() as connection:
-        executions.create_job_execution(connection, made)
+        job_rows.create_job_execution(connection, made)
         connection.execute(
             text(
                 "INSERT INTO job_executions (job_id, job_type, status, payload)"
@@ -131,7 +132,7 @@ def test_what_is_adopted_goes_on(starter: Flask) -> None:
     assert last["options"] == {}
     run("SELECT setval('job_executions_id_seq', 3000000000)")
     with db.engine.begin() as connection:
-        executions.create_job_execution(connection, made | {"job_id": "large"})
+        job_rows.create_job_execution(connection, made | {"job_id": "large"})
     assert rows()[-1]["id"] == 3_000_000_001
 
 
@@ -141,7 +142,7 @@ def test_what_failed_long_ago_is_dead_and_can_be_deleted(starter: Flask) -> None
     dead = {row["job_id"]: row["dead_at"] for row in rows()}
     assert dead == dict.fromkeys(dead) | {"job_01J9Z": datetime(2025, 1, 1, tzinfo=UTC)}
     assert actions.delete(Filter(job_ids=("job_01J9Z", "now-failed")), by="test").count == 1
-    assert executions.get_job_execution_by_job_id("job_01J9Z") is None
+    assert job_rows.get_job_execution_by_job_id("job_01J9Z") is None
 
 
 def test_an_adopted_database_is_upgraded_again_without_a_change(starter: Flask) -> None:

@@ -16,11 +16,13 @@ from marshmallow import fields
 from qstash import QStash
 from qstash.errors import QStashError
 
-from app.jobs import Jobs, PayloadSchema, actions, enqueue, maintenance, reconcile, schedule
+from app.jobs import Jobs, PayloadSchema, enqueue, schedule
 from app.jobs.errors import DiscoveryError, PermanentError
+from app.jobs.execute.run_now import run_handler
 from app.jobs.external_types import ExternalType
-from app.jobs.filters import Filter
-from app.jobs.trial import run_handler
+from app.jobs.operate import actions, reconcile
+from app.jobs.recover import sweep
+from app.jobs.table.filters import Filter
 from tests.jobs.conftest import Rows, live_qstash, rows, wait_until
 from tests.support.qstash import BASE_URL, deliver
 
@@ -93,7 +95,7 @@ def test_a_job_is_completed_by_the_callback(
     [got] = worker.got
     assert (got["jobId"], got["type"], got["payload"]) == (job_id, TYPE, {"title": "Hello"})
     assert got["metadata"].keys() == {"userId", "createdAt"}
-    assert maintenance.sweep(grace=0).published == 0
+    assert sweep.sweep(grace=0).published == 0
     assert [one for one in reconcile.differences(grace=0) if one.subject == job_id] == []
     assert len(worker.got) == 1
 
@@ -121,7 +123,7 @@ def test_what_failed_there_for_good_is_dead_here_and_can_be_retried(
     assert "QStash gave up after 2 attempts: the last was answered 500: no" in str(
         rows[job_id].error
     )
-    assert maintenance.sweep(grace=0).published == 0
+    assert sweep.sweep(grace=0).published == 0
 
     actions.retry(Filter(job_ids=(job_id,)), by="test")
     wait_until(lambda: rows[job_id].status == "completed", "the retry")

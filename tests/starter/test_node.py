@@ -16,7 +16,8 @@ from app.config import DEV_QSTASH
 from app.db import db
 from app.families.email.samples import SAMPLES
 from app.families.email.template import TEMPLATES
-from app.jobs import Jobs, enqueue, schedule, schedule_actions
+from app.jobs import Jobs, enqueue, schedule
+from app.jobs.operate import schedule_actions
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.conftest import Rows, live_qstash, rows, served_by, wait_until
 from tests.starter.test_external import NotificationSchema

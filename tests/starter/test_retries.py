@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from qstash import QStash
 
-from app.jobs import maintenance
+from app.jobs.recover import sweep
 from tests.jobs.conftest import Rows, live_qstash, rows, served_by, wait_until
 from tests.support.qstash import BASE_URL, deliver, envelope
 
@@ -33,7 +33,7 @@ def test_a_producers_retries_are_made_whatever_the_registry_says(
     assert [attempt["outcome"] for attempt in row.attempts] == ["failed"] * (retries + 1)
     assert (row.status, row.retry_count, row.dead_at) == ("failed", retries, None)
 
-    maintenance.sweep(grace=0)
+    sweep.sweep(grace=0)
     row = rows[body["jobId"]]
     assert row.dead_at is not None
     assert "QStash gave up: the last was answered 500" in str(row.error)

@@ -3,7 +3,7 @@
 from flask.blueprints import BlueprintSetupState
 
 from app.jobs import JobBlueprint
-from app.jobs.figures import UNWATCHED
+from app.jobs.table.snapshot import UNWATCHED
 
 bp = JobBlueprint("alerts", __name__)
 

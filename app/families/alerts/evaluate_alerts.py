@@ -9,7 +9,8 @@ from app.db import db
 from app.families.alerts import bp, state
 from app.families.alerts.channels import configured
 from app.families.alerts.send_alert import Alert, send_alert
-from app.jobs import Job, PayloadSchema, health, periodic
+from app.jobs import Job, PayloadSchema, periodic
+from app.jobs.operate import health
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.families.reports.generate_report import file_name
 from app.families.reports.period import Period, problems
 from app.jobs import PermanentError
 from app.jobs.cli.given_ids import Id
-from app.jobs.ids import OwnerId
+from app.jobs.values.ids import OwnerId
 
 #: What a report covers if nobody says: the last days before today.
 DEFAULT_DAYS = 30

@@ -13,8 +13,10 @@ from app.db import db
 from app.families.webhooks.incoming import Incoming
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
-from app.jobs import JobExecution, JobsError, enqueue, jsonb, sealing
-from app.jobs.transactions import explained
+from app.jobs import JobExecution, JobsError, enqueue
+from app.jobs.payload import sealing
+from app.jobs.table.transactions import explained
+from app.jobs.values import jsonb
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from flask import abort, current_app, request
 from app.families.webhooks.counters import count_failed_signature
 from app.families.webhooks.sources import Source
 from app.families.webhooks.verifiers import SignatureError
-from app.jobs import jsonb
-from app.jobs.observers import SignatureFailed, tell
+from app.jobs.events import SignatureFailed, tell
+from app.jobs.values import jsonb
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,9 @@ from marshmallow.validate import Length
 from app.families.webhooks import bp, inbox
 from app.families.webhooks.handlers import Webhook, handlers_of
 from app.families.webhooks.models import WebhookEvent
-from app.jobs import Job, PayloadSchema, PermanentError, jsonb, redaction, sealing
+from app.jobs import Job, PayloadSchema, PermanentError
+from app.jobs.payload import redaction, sealing
+from app.jobs.values import jsonb
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from flask_limiter.util import get_remote_address
 from app.extensions import limiter
 from app.families.webhooks import inbox, incoming, public, sources
 from app.families.webhooks.sources import SOURCES
-from app.jobs import observers
+from app.jobs import events
 
 
 def rate() -> str:
@@ -40,4 +40,4 @@ public.add_url_rule(
     "/stripe/webhook", "stripe", receive, methods=["POST"], defaults={"source": "stripe"}
 )
 public.record(lambda state: sources.check(state.app.config))
-public.record(lambda state: observers.add_signers(state.app, SOURCES))
+public.record(lambda state: events.add_signers(state.app, SOURCES))

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort
 
-from app.jobs import jsonb
+from app.jobs.values import jsonb
 
 # https://docs.stripe.com/api/events/object; `api_version` may be null.
 _FIELDS = {"created": (int, "a whole number"), "data": (dict, "an object")}

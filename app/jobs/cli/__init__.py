@@ -1,6 +1,6 @@
 """`flask jobs …`: a module per group of commands."""
 
-from app.jobs.cli import (
+from . import (
     act,
     check,
     details,
@@ -17,7 +17,7 @@ from app.jobs.cli import (
     statistics,
     watch,
 )
-from app.jobs.cli.group import jobs
+from .group import jobs
 
 __all__ = [
     "act",

@@ -8,12 +8,13 @@ from typing import Any
 import click
 from flask import json
 
-from app.jobs import actions, audit
-from app.jobs.actions import Action, Done
-from app.jobs.cli.filtering import filtered
-from app.jobs.cli.group import FAILED, as_json, confirm, jobs, yes
-from app.jobs.cli.job_id import JobId
-from app.jobs.filters import Filter
+from ..operate import actions
+from ..operate.actions import Action, Done
+from ..table import audit
+from ..table.filters import Filter
+from .filtering import filtered
+from .group import FAILED, as_json, confirm, jobs, yes
+from .job_id import JobId
 
 _OPTIONS = (
     click.argument("job_ids", metavar="[ID]...", nargs=-1, type=JobId()),

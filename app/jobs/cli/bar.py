@@ -1,8 +1,9 @@
 """A running job as one line of a terminal: bar, counts, time, pace and what is left."""
 
-from app.jobs import progress, show
-from app.jobs.models import JobExecution
-from app.jobs.progress import Progress
+from ..table import progress
+from ..table.models import JobExecution
+from ..table.progress import Progress
+from . import formatting
 
 CELLS = 20
 #: Columns below which the line has no room for a bar.
@@ -15,7 +16,7 @@ PLAIN_FULL, PLAIN_EMPTY = "#", "-"
 def line_of(row: JobExecution) -> str:
     """Say in a line how a job stands, for where nothing can be drawn anew."""
     found = progress.of(row)
-    parts = [f"{row.job_type}: {show.state(row)}", f"attempts {progress.attempts_made(row)}"]
+    parts = [f"{row.job_type}: {formatting.state(row)}", f"attempts {progress.attempts_made(row)}"]
     parts += [f"leg {row.legs + 1}"] if row.legs else []
     if found:
         parts += [] if found.percent is None else [f"{found.percent} %"]
@@ -42,7 +43,7 @@ class Bar:
             now: Seconds, on a clock that does not jump.
         """
         found, seconds = progress.of(row), progress.elapsed(row)
-        parts = [row.job_type, show.state(row), *_counted(row)]
+        parts = [row.job_type, formatting.state(row), *_counted(row)]
         if found:
             if found.percent is not None and columns >= NARROW:
                 parts.append(self._bar(found.percent))
@@ -50,9 +51,9 @@ class Bar:
             parts.append(found.counts)
         parts += [] if seconds is None else [_clock(seconds)]
         if found:
-            parts += [] if show.is_final(row) else self._pace(found, now)
+            parts += [] if formatting.is_final(row) else self._pace(found, now)
             parts += _note(found)
-        if row.error and not show.is_final(row):
+        if row.error and not formatting.is_final(row):
             parts.append(" ".join(row.error.split()))
         line = "  ".join(parts)
         return line if len(line) < columns else f"{line[: columns - 2]}…"

@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import click
 
-from app.jobs.cli.group import FAILED, as_json, jobs, print_json
-from app.jobs.queue_check import check_queued
-from app.jobs.show import table
+from ..operate.queue_check import check_queued
+from .formatting import table
+from .group import FAILED, as_json, jobs, print_json
 
 
 @jobs.command("check")

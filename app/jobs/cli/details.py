@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from app.jobs import audit, show
-from app.jobs.audit import JobAudit
-from app.jobs.cli.colours import painted
-from app.jobs.cli.group import as_json, find_job, jobs, print_json
-from app.jobs.cli.job_id import JobId
-from app.jobs.hidden import hidden
-from app.jobs.models import JobExecution
+from ..payload.masking import hidden
+from ..table import audit
+from ..table.audit import JobAudit
+from ..table.models import JobExecution
+from . import formatting
+from .colours import painted
+from .group import as_json, find_job, jobs, print_json
+from .job_id import JobId
 
 _FIELDS = {
     "message": "message_id",
@@ -46,7 +47,7 @@ def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
     row = find_job(job_id)
     actions = audit.entries_of(row.job_id)
     if as_json:
-        print_json({**show.as_json(row), "audit": [_action_as_json(one) for one in actions]})
+        print_json({**formatting.as_json(row), "audit": [_action_as_json(one) for one in actions]})
     else:
         click.echo(painted(render(row, actions, tracebacks=traceback)))
 
@@ -54,11 +55,11 @@ def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
 def render(row: JobExecution, actions: Sequence[JobAudit], *, tracebacks: bool = False) -> str:
     """Return a job as text, within the terminal's width."""
     values = {name: getattr(row, attribute) for name, attribute in _FIELDS.items()}
-    fields = {"job": row.job_id, "type": row.job_type, "status": show.state(row)}
+    fields = {"job": row.job_id, "type": row.job_type, "status": formatting.state(row)}
     fields |= {name: str(value) for name, value in values.items() if value}
     if row.error:
         fields["error"] = row.error
-    parts = [show.table(list(fields.items())), _timeline(row, actions)]
+    parts = [formatting.table(list(fields.items())), _timeline(row, actions)]
     parts.append(f"payload\n{_pretty(row.payload.get('payload'))}")
     for name, value in (("result", row.result), ("progress", row.progress)):
         if value is not None:
@@ -77,9 +78,11 @@ def _timeline(row: JobExecution, actions: Sequence[JobAudit]) -> str:
     lines, before = [("TIME", "AFTER", "WHAT HAPPENED")], events[0][0]
     for moment, what in events:
         passed = (moment - before).total_seconds()
-        lines.append((show.time(moment), f"+{show.duration(passed)}" if passed else "", what))
+        lines.append(
+            (formatting.time(moment), f"+{formatting.duration(passed)}" if passed else "", what)
+        )
         before = moment
-    return show.table(lines)
+    return formatting.table(lines)
 
 
 def _events(row: JobExecution, actions: Sequence[JobAudit]) -> Iterator[Event]:
@@ -92,7 +95,7 @@ def _events(row: JobExecution, actions: Sequence[JobAudit]) -> Iterator[Event]:
         if attempt.get("started_at"):
             yield datetime.fromisoformat(attempt["started_at"]), _attempt(attempt)
     if row.started_at and row.status == "processing":
-        yield row.started_at, f"attempt {show.attempts(row) + 1} started, and is running"
+        yield row.started_at, f"attempt {formatting.attempts(row) + 1} started, and is running"
     for action in actions:
         others = f", with {action.job_count - 1} others" if action.job_count > 1 else ""
         yield action.created_at, f"{action.action} by {action.actor}{others}"
@@ -106,10 +109,10 @@ def _attempt(attempt: dict[str, Any]) -> str:
     leg = f", leg {attempt['leg']}" if attempt.get("leg", 1) > 1 else ""
     parts = [f"attempt {attempt['number']}{leg}: {attempt['outcome']}"]
     if "duration_ms" in attempt:
-        parts.append(f"after {show.duration(attempt['duration_ms'] / 1000)}")
+        parts.append(f"after {formatting.duration(attempt['duration_ms'] / 1000)}")
     if "status" in attempt:
         parts.append(f"answered {attempt['status']}")
-    said = f": {show.short(attempt['error'], 200)}" if attempt.get("error") else ""
+    said = f": {formatting.short(attempt['error'], 200)}" if attempt.get("error") else ""
     return ", ".join(parts) + said
 
 

@@ -7,20 +7,11 @@ from typing import Any
 
 import click
 
-from app.jobs import dead_letter_queue, show
-from app.jobs.cli.group import (
-    FAILED,
-    CommandGroup,
-    Refused,
-    as_json,
-    confirm,
-    jobs,
-    limit,
-    print_json,
-    yes,
-)
-from app.jobs.cli.job_type import JobType
-from app.jobs.dead_letter_queue import Letter
+from ..operate import dlq
+from ..operate.dlq import Letter
+from . import formatting
+from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
+from .job_type import JobType
 
 group = CommandGroup("dlq", help="See, retry and delete the dead letters that QStash keeps.")
 jobs.add_command(group)
@@ -40,7 +31,7 @@ def list_letters(job_type: str | None, limit: int, as_json: bool) -> None:
     QStash keeps them for some days. The jobs' rows here are dead, and stay: `flask jobs list
     --dead` shows them, `flask jobs retry` brings them back without their letters.
     """
-    found = dead_letter_queue.letters(job_type=job_type, limit=limit + 1)
+    found = dlq.letters(job_type=job_type, limit=limit + 1)
     if as_json:
         print_json([_as_json(letter) for letter in found[:limit]])
         return
@@ -72,14 +63,14 @@ def retry_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
       flask jobs dlq retry 1725323658779-0
       flask jobs dlq retry --type send-email
     """
-    _act("retry", dead_letter_queue.retry, dlq_ids, **options)
+    _act("retry", dlq.retry, dlq_ids, **options)
 
 
 @group.command("delete")
 @_changing
 def delete_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
     """Have QStash forget dead letters; the jobs' rows stay."""
-    _act("delete", dead_letter_queue.delete, dlq_ids, **options)
+    _act("delete", dlq.delete, dlq_ids, **options)
 
 
 def _act(
@@ -97,7 +88,7 @@ def _act(
     if not named and job_type is None and not everything:
         raise Refused("say which letters: ids, --type or --all")
     if not named:
-        dlq_ids = [letter.dlq_id for letter in dead_letter_queue.letters(job_type=job_type)]
+        dlq_ids = [letter.dlq_id for letter in dlq.letters(job_type=job_type)]
     if dlq_ids and not yes and (not named or action == "delete"):
         confirm(f"{action.capitalize()} {_count(len(dlq_ids))}?")
     count = act(dlq_ids)
@@ -113,10 +104,17 @@ def _act(
 def _table(letters: Sequence[Letter]) -> str:
     head = ("ID", "TYPE", "AGE", "JOB")
     lines = [
-        (letter.dlq_id, letter.job_type or "-", show.age(letter.created_at), letter.job_id or "-")
+        (
+            letter.dlq_id,
+            letter.job_type or "-",
+            formatting.age(letter.created_at),
+            letter.job_id or "-",
+        )
         for letter in letters
     ]
-    return show.described([head, *lines], ["ERROR", *(one.error for one in letters)], shrink=(1,))
+    return formatting.described(
+        [head, *lines], ["ERROR", *(one.error for one in letters)], shrink=(1,)
+    )
 
 
 def _as_json(letter: Letter) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import click
 from flask import current_app
 
-from app.jobs.cli.group import Refused, as_json, jobs, print_json
-from app.jobs.doctor.checks import Check, checks_of
-from app.jobs.doctor.examination import Result, examine
-from app.jobs.doctor.finding import Level
+from ..doctor.checks import Check, checks_of
+from ..doctor.examination import Result, examine
+from ..doctor.finding import Level
+from .group import Refused, as_json, jobs, print_json
 
 COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red", Level.SKIP: "blue"}
 WARNED, FAILED = 1, 2

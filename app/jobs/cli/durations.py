@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from app.jobs.errors import InvalidOption
-from app.jobs.options import seconds
+from ..errors import InvalidOption
+from ..values.options import seconds
 
 _NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 

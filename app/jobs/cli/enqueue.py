@@ -9,12 +9,14 @@ import psycopg
 from flask import json
 from sqlalchemy.exc import OperationalError
 
-from app.jobs import dispatcher, failures, show
-from app.jobs.cli.group import as_json, find_job, jobs, print_json
-from app.jobs.cli.job_type import JobType
-from app.jobs.cli.publishing import Moment, given, publishing
-from app.jobs.errors import HandlerExited, InvalidPayload, UnknownJobType
-from app.jobs.trial import run_handler
+from ..enqueue import enqueuer
+from ..errors import HandlerExited, InvalidPayload, UnknownJobType
+from ..execute.run_now import run_handler
+from ..payload import failures
+from . import formatting
+from .group import as_json, find_job, jobs, print_json
+from .job_type import JobType
+from .publishing import Moment, given, publishing
 
 
 class Payload(click.ParamType[Any]):
@@ -55,9 +57,9 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
       flask jobs enqueue send-email '{"to": "ann@example.com", "template": "passwordChanged",
                                       "data": {"recipientName": "Ann"}}'
     """
-    job_id = dispatcher.enqueue(job_type, payload, **given(options))
+    job_id = enqueuer.enqueue(job_type, payload, **given(options))
     if as_json:
-        print_json(show.as_json(find_job(job_id)))
+        print_json(formatting.as_json(find_job(job_id)))
         return
     click.echo(job_id)
     click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)

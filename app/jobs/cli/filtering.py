@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import click
 
-from app.jobs.cli.durations import Duration
-from app.jobs.cli.given_ids import Id
-from app.jobs.cli.job_type import JobType
-from app.jobs.models import Status
+from ..table.models import Status
+from .durations import Duration
+from .given_ids import Id
+from .job_type import JobType
 
 _CONDITIONS = (
     # By their values: given an enum, click offers its members' names.

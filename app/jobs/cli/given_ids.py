@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from app.jobs.ids import OwnerId, id_type, parse_owner_id
+from ..values.ids import OwnerId, id_type, parse_owner_id
 
 
 class Id(click.ParamType[OwnerId]):

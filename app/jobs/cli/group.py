@@ -11,10 +11,10 @@ import click
 from flask import json
 from flask.cli import AppGroup
 
-from app.jobs import executions
-from app.jobs.errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
-from app.jobs.models import JobExecution
-from app.jobs.transactions import explained
+from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
+from ..table import job_rows
+from ..table.models import JobExecution
+from ..table.transactions import explained
 
 FAILED, WRONG = 1, 2
 
@@ -70,7 +70,7 @@ jobs = JobsGroup("jobs", help="Enqueue background jobs, look at them and act on 
 
 
 def find_job(job_id: str) -> JobExecution:
-    row = executions.get_job_execution_by_job_id(job_id)
+    row = job_rows.get_job_execution_by_job_id(job_id)
     if row is None:
         raise Refused(f"there is no job {job_id}; `flask jobs list` shows the newest")
     return row

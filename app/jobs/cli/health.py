@@ -4,10 +4,11 @@ import sys
 
 import click
 
-from app.jobs import health, show
-from app.jobs.cli.group import as_json, jobs, print_json
-from app.jobs.figures import CAP
-from app.jobs.health import Health, Verdict
+from ..operate import health
+from ..operate.health import Health, Verdict
+from ..table.snapshot import CAP
+from . import formatting
+from .group import as_json, jobs, print_json
 
 EXIT_CODES = {Verdict.HEALTHY: 0, Verdict.DEGRADED: 1, Verdict.UNHEALTHY: 2}
 
@@ -48,7 +49,7 @@ def _text(found: Health) -> str:
         ("dead", _number(figures.dead)),
     ]
     reasons = [f"  {reason.verdict}: {reason.message}" for reason in found.reasons]
-    return "\n".join([str(found.verdict), *reasons, "", show.table(lines)])
+    return "\n".join([str(found.verdict), *reasons, "", formatting.table(lines)])
 
 
 def _by_status(counts: dict[str, int]) -> str:

@@ -7,11 +7,12 @@ import click
 from sqlalchemy import select
 
 from app.db import db
-from app.jobs import show
-from app.jobs.cli.group import Refused
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.ids import MAX_LENGTH, is_job_id, is_uuid
-from app.jobs.models import JobExecution
+
+from ..table.job_rows import get_job_execution_by_job_id
+from ..table.models import JobExecution
+from ..values.ids import MAX_LENGTH, is_job_id, is_uuid
+from . import formatting
+from .group import Refused
 
 #: Fewer characters are only taken for a whole id: as a beginning they would fit by chance.
 SHORTEST = 4
@@ -47,7 +48,7 @@ def _only(given: str, found: list[JobExecution]) -> str:
         raise Refused(f"there is no job {given}; `flask jobs list` shows the newest")
     if len(found) > 1:
         named = ", ".join(
-            f"{row.job_id} ({row.job_type}, {show.age(row.created_at)} old)"
+            f"{row.job_id} ({row.job_type}, {formatting.age(row.created_at)} old)"
             for row in found[:NAMED]
         )
         more = " and more" if len(found) > NAMED else ""

@@ -7,9 +7,9 @@ from click.shell_completion import CompletionItem
 from flask import current_app
 from flask.cli import ScriptInfo
 
-from app.jobs.errors import UnknownJobType
-from app.jobs.listing import is_recorded
-from app.jobs.registry import registry_of
+from ..errors import UnknownJobType
+from ..registry import registry_of
+from ..table.pages import is_recorded
 
 
 class JobType(click.ParamType[str]):

@@ -2,10 +2,10 @@
 
 import click
 
-from app.jobs import status
-from app.jobs.cli.durations import Duration
-from app.jobs.cli.group import as_json, find_job, jobs, print_json
-from app.jobs.cli.job_id import JobId
+from ..operate import status_link
+from .durations import Duration
+from .group import as_json, find_job, jobs, print_json
+from .job_id import JobId
 
 
 @jobs.command("link")
@@ -21,5 +21,5 @@ def link_job(job_id: str, expires_in: int, as_json: bool) -> None:
     Example:
       curl "$(flask jobs link 5f0c… --expires-in 2h)"
     """
-    url = status.status_url(find_job(job_id).job_id, expires_in=expires_in)
+    url = status_link.status_url(find_job(job_id).job_id, expires_in=expires_in)
     print_json({"url": url, "expires_in": expires_in}) if as_json else click.echo(url)

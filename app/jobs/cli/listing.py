@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from app.jobs import show
-from app.jobs.cli.colours import painted
-from app.jobs.cli.filtering import filtered
-from app.jobs.cli.group import as_json, jobs, limit, print_json
-from app.jobs.filters import Filter
-from app.jobs.listing import SEARCHED, Page, list_jobs
-from app.jobs.models import JobExecution, Status
+from ..table.filters import Filter
+from ..table.models import JobExecution, Status
+from ..table.pages import SEARCHED, Page, list_jobs
+from . import formatting
+from .colours import painted
+from .filtering import filtered
+from .group import as_json, jobs, limit, print_json
 
 #: Columns of a terminal that has room for whole ids.
 ROOMY = 140
@@ -40,7 +40,7 @@ def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any
     """
     page = list_jobs(Filter(**conditions), after=after, limit=limit)
     if as_json:
-        print_json({"jobs": [show.as_json(row) for row in page.jobs], "after": page.after})
+        print_json({"jobs": [formatting.as_json(row) for row in page.jobs], "after": page.after})
         return
     click.echo(painted(_table(page.jobs)) if page.jobs else "No jobs.")
     if page.after:
@@ -53,8 +53,8 @@ def _table(rows: list[JobExecution]) -> str:
         "ID": _ids(rows),
         "TYPE": [row.job_type for row in rows],
         "STATUS": list(map(_state, rows)),
-        "TRY": [str(show.attempts(row)) for row in rows],
-        "AGE": [show.age(row.created_at) for row in rows],
+        "TRY": [str(formatting.attempts(row)) for row in rows],
+        "AGE": [formatting.age(row.created_at) for row in rows],
         "DUE": list(map(_due, rows)),
         "USER": [_text(row.user_id) for row in rows],
         "ORG": [_text(row.organization_id) for row in rows],
@@ -63,13 +63,13 @@ def _table(rows: list[JobExecution]) -> str:
     shown = {head: cells for head, cells in columns.items() if any(cells)}
     lines = [tuple(shown), *zip(*shown.values(), strict=True)]
     errors = ["ERROR", *(row.error or "" for row in rows)]
-    return show.described(lines, errors, shrink=(1,))
+    return formatting.described(lines, errors, shrink=(1,))
 
 
 def _ids(rows: list[JobExecution]) -> list[str]:
     """Return the ids; for a person, as much of each as the other commands need."""
     ids = [row.job_id for row in rows]
-    if not sys.stdout.isatty() or show.width() >= ROOMY:
+    if not sys.stdout.isatty() or formatting.width() >= ROOMY:
         return ids
     enough = next(n for n in range(SHORT, 256) if len({one[:n] for one in ids}) == len(ids))
     return [one[:enough] for one in ids]
@@ -78,10 +78,10 @@ def _ids(rows: list[JobExecution]) -> list[str]:
 def _due(row: JobExecution) -> str:
     """Say in how long a job that waits is due, where it has a time to wait for."""
     left = (row.available_at - datetime.now(UTC)).total_seconds() if row.available_at else 0
-    if left <= 0 or show.is_final(row):
+    if left <= 0 or formatting.is_final(row):
         return ""
     # Rounded up, as what is due in two hours has a little less left when it is looked at.
-    return f"in {show.in_one_unit(ceil(left / MINUTE) * MINUTE if left > MINUTE else left)}"
+    return f"in {formatting.in_one_unit(ceil(left / MINUTE) * MINUTE if left > MINUTE else left)}"
 
 
 def _text(value: object) -> str:
@@ -99,7 +99,7 @@ def _tell_of_more(page: Page) -> None:
     """Say how to go on, with the same conditions, where it does not disturb a pipe."""
     if page.searched_to:
         click.echo(
-            f"\nLooked at {SEARCHED:,} jobs with errors, back to {show.time(page.searched_to)}.",
+            f"\nLooked at {SEARCHED:,} jobs with errors, back to {formatting.time(page.searched_to)}.",
             err=True,
         )
     given = sys.argv[sys.argv.index("jobs") :] if "jobs" in sys.argv else ["jobs", "list"]

@@ -3,9 +3,9 @@
 import click
 from flask import current_app
 
-from app.jobs import show
-from app.jobs.cli.group import as_json, jobs, print_json
-from app.jobs.registry import registry_of
+from ..registry import registry_of
+from . import formatting
+from .group import as_json, jobs, print_json
 
 
 @jobs.command("types")
@@ -14,6 +14,6 @@ def list_types(as_json: bool) -> None:
     """List the job types that were found, and how each is run."""
     configs = list(registry_of(current_app))
     if as_json:
-        print_json([show.type_as_json(config) for config in configs])
+        print_json([formatting.type_as_json(config) for config in configs])
     else:
-        click.echo(show.types_table(configs))
+        click.echo(formatting.types_table(configs))

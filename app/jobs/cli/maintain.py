@@ -10,12 +10,13 @@ from typing import Any
 import click
 from flask import json
 
-from app.jobs import maintenance, reconcile
-from app.jobs.cli.durations import Duration
-from app.jobs.cli.group import FAILED, as_json, jobs, print_json
-from app.jobs.errors import DatabaseUnavailable
-from app.jobs.maintenance import GRACE, Report
-from app.jobs.reconcile import Difference
+from ..errors import DatabaseUnavailable
+from ..operate import reconcile
+from ..operate.reconcile import Difference
+from ..recover import sweep
+from ..recover.sweep import GRACE, Report
+from .durations import Duration
+from .group import FAILED, as_json, jobs, print_json
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
     if every is not None:
         _sweep_until_stopped(every, grace, as_json=as_json)
         return
-    report = maintenance.sweep(grace=grace)
+    report = sweep.sweep(grace=grace)
     _say(report, as_json=as_json)
     sys.exit(0 if report.is_clean else FAILED)
 
@@ -76,7 +77,7 @@ def _sweep_until_stopped(every: int, grace: int, *, as_json: bool) -> None:
         signal.signal(name, lambda *_: stopped.set())
     while not stopped.is_set():
         try:
-            _say(maintenance.sweep(grace=grace), as_json=as_json)
+            _say(sweep.sweep(grace=grace), as_json=as_json)
         except DatabaseUnavailable as error:
             click.echo(f"Error: {error}", err=True)
         except Exception as error:

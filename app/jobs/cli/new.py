@@ -6,11 +6,11 @@ from typing import Any
 import click
 from flask import current_app
 
-from app.jobs.cli.group import as_json, jobs, print_json
-from app.jobs.errors import ScaffoldRefused
-from app.jobs.scaffold.kinds import KINDS
-from app.jobs.scaffold.names import check_family, check_type, parse_fields
-from app.jobs.scaffold.write import NewJob, files, write
+from ..errors import ScaffoldRefused
+from ..scaffold.kinds import KINDS
+from ..scaffold.names import check_family, check_type, parse_fields
+from ..scaffold.write import NewJob, files, write
+from .group import as_json, jobs, print_json
 
 
 @jobs.command("new")

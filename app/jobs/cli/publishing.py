@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from app.jobs.cli.given_ids import Id
-from app.jobs.registry import FlowControl
+from ..registry import FlowControl
+from .given_ids import Id
 
 # Only these digits, and fewer than Python refuses to read.
 _NUMBER = re.compile("[0-9]{1,12}")

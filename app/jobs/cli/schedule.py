@@ -5,13 +5,16 @@ from typing import Any
 
 import click
 
-from app.jobs import cron as crons
-from app.jobs import dispatcher, schedule_actions, schedules, show
-from app.jobs.cli.enqueue import Payload
-from app.jobs.cli.group import CommandGroup, as_json, confirm, jobs, print_json, yes
-from app.jobs.cli.job_type import JobType
-from app.jobs.cli.publishing import given, publishing
-from app.jobs.schedules import Change
+from .. import schedules
+from ..enqueue import enqueuer
+from ..operate import schedule_actions
+from ..schedules import Change
+from ..values import cron as crons
+from . import formatting
+from .enqueue import Payload
+from .group import CommandGroup, as_json, confirm, jobs, print_json, yes
+from .job_type import JobType
+from .publishing import given, publishing
 
 #: How many firings are foretold.
 RUNS = 3
@@ -37,7 +40,7 @@ def list_schedules(as_json: bool) -> None:
         click.echo("No schedules. `flask jobs schedules sync` makes those that the code declares.")
         return
     head = ("ID", "STATE", "CRON")
-    lines = show.table([head, *((one["id"], one["state"], one["cron"]) for one in found)])
+    lines = formatting.table([head, *((one["id"], one["state"], one["cron"]) for one in found)])
     first, *rest = lines.split("\n")
     click.echo(first)
     for line, one in zip(rest, found, strict=True):
@@ -83,7 +86,7 @@ def create_schedule(
       flask jobs schedules create export-data '0 6 * * 1' @export.json --id weekly-export
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
     """
-    schedule_id = dispatcher.schedule(job_type, cron, payload, **given(options))
+    schedule_id = enqueuer.schedule(job_type, cron, payload, **given(options))
     found = _as_json(schedule_actions.find(schedule_id))
     if as_json:
         print_json(found)

@@ -5,12 +5,12 @@ from dataclasses import asdict
 
 import click
 
-from app.jobs import show
-from app.jobs.cli.colours import painted
-from app.jobs.cli.durations import Duration
-from app.jobs.cli.group import as_json, jobs, print_json
-from app.jobs.cli.job_type import JobType
-from app.jobs.stats import COUNTED, Statistic, stats
+from ..table.stats import COUNTED, Statistic, stats
+from . import formatting
+from .colours import painted
+from .durations import Duration
+from .group import as_json, jobs, print_json
+from .job_type import JobType
 
 HEAD = ("TYPE", "STATUS", "JOBS", "/MIN", "AVG", "P50", "P95", "WAIT", "W-P95")
 
@@ -45,10 +45,10 @@ def show_stats(since: int, job_type: str | None, as_json: bool) -> None:
         )
         return
     if not found.rows:
-        click.echo(f"No jobs in the last {show.duration(found.seconds)}.")
+        click.echo(f"No jobs in the last {formatting.duration(found.seconds)}.")
         return
     counted = f"the newest {COUNTED:,} jobs, of the last" if found.capped else "jobs of the last"
-    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {show.duration(found.seconds)}")
+    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {formatting.duration(found.seconds)}")
     click.echo("AVG, P50, P95: how long they ran; WAIT, W-P95: waited before, P50 and P95")
 
 
@@ -56,7 +56,7 @@ def _table(rows: Sequence[Statistic]) -> str:
     """Align texts on the left, numbers on the right."""
     lines = [HEAD, *map(_cells, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return show.table(
+    return formatting.table(
         [
             (
                 *line[:2],

@@ -10,12 +10,14 @@ import click
 from flask import json
 
 from app.db import db
-from app.jobs import show, status
-from app.jobs.cli.bar import Bar, line_of
-from app.jobs.cli.colours import painted
-from app.jobs.cli.group import FAILED, find_job, jobs
-from app.jobs.cli.job_id import JobId
-from app.jobs.models import JobExecution, Status
+
+from ..operate import status_link
+from ..table.models import JobExecution, Status
+from . import formatting
+from .bar import Bar, line_of
+from .colours import painted
+from .group import FAILED, find_job, jobs
+from .job_id import JobId
 
 POLL_SECONDS = 0.3
 CLEAR_LINE = "\r\x1b[K"
@@ -47,7 +49,7 @@ def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
     finally:
         if row is not None and _is_bar(as_json=as_json):
             click.echo()
-    if row is None or not show.is_final(row):
+    if row is None or not formatting.is_final(row):
         click.echo(f"gave up watching after {timeout:g} s: the job goes on", err=True)
     elif row.error and not as_json:
         click.echo(row.error, err=True)
@@ -61,7 +63,7 @@ def _seen(job_id: str, timeout: float | None) -> Iterator[JobExecution]:
         db.session.rollback()  # or the session would show what it saw before
         row = find_job(job_id)
         yield row
-        if show.is_final(row) or monotonic() >= give_up_at:
+        if formatting.is_final(row) or monotonic() >= give_up_at:
             return
         sleep(POLL_SECONDS)
 
@@ -92,4 +94,4 @@ def _print_change(
 
 
 def _as_json_line(row: JobExecution) -> str:
-    return json.dumps({**status.describe(row), "error": row.error})
+    return json.dumps({**status_link.describe(row), "error": row.error})

@@ -7,10 +7,10 @@ def sms_key() -> doctor.Finding:
     return doctor.passed("the provider takes the key")
 """
 
-from app.jobs.doctor import database, delivery, production, qstash, queue, settings
-from app.jobs.doctor.checks import Check, check, checks_of
-from app.jobs.doctor.examination import Result, examine
-from app.jobs.doctor.finding import Finding, Level, failure, passed, warning
+from . import database, delivery, production, qstash, queue, settings
+from .checks import Check, check, checks_of
+from .examination import Result, examine
+from .finding import Finding, Level, failure, passed, warning
 
 __all__ = [
     "Check",

@@ -7,7 +7,7 @@ from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
-from app.jobs.doctor.finding import Finding
+from .finding import Finding
 
 Run = Callable[[], Finding]
 

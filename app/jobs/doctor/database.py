@@ -8,11 +8,12 @@ from time import perf_counter
 from sqlalchemy import Connection, QueuePool, text
 
 from app.db import db
-from app.jobs import readiness
-from app.jobs.doctor.checks import own
-from app.jobs.doctor.finding import Finding, failure, passed, warning
-from app.jobs.errors import DatabaseUnavailable
-from app.jobs.transactions import in_transaction
+
+from ..errors import DatabaseUnavailable
+from ..operate import readiness
+from ..table.transactions import in_transaction
+from .checks import own
+from .finding import Finding, failure, passed, warning
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
 SLOW_MS = 20.0

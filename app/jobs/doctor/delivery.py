@@ -11,12 +11,14 @@ from uuid import uuid4
 from flask import current_app
 
 from app.db import db
-from app.jobs import outbox, own_test
-from app.jobs.doctor.checks import own
-from app.jobs.doctor.finding import Finding, failure, passed, warning
-from app.jobs.errors import JobsError
-from app.jobs.probe import CHANNEL, FORWARDED, PROBE
-from app.jobs.registry import registry_of
+
+from ..errors import JobsError
+from ..execute import own_test
+from ..publish import outbox
+from ..registry import registry_of
+from .checks import own
+from .finding import Finding, failure, passed, warning
+from .probe import CHANNEL, FORWARDED, PROBE
 
 if TYPE_CHECKING:
     from qstash import QStash

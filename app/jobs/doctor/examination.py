@@ -8,10 +8,10 @@ from time import monotonic
 
 from flask import Flask, current_app
 
-from app.jobs.doctor.checks import Check
-from app.jobs.doctor.finding import Finding, Level, failure
-from app.jobs.errors import JobsError
-from app.jobs.redaction import scrub
+from ..errors import JobsError
+from ..payload.redaction import scrub
+from .checks import Check
+from .finding import Finding, Level, failure
 
 #: Seconds that one check may take.
 LIMIT = 20.0

@@ -5,8 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 from flask import current_app
 
 from app.db import db
-from app.jobs.doctor.checks import own
-from app.jobs.doctor.finding import Finding, failure, passed, warning
+
+from .checks import own
+from .finding import Finding, failure, passed, warning
 
 MIN_SECRET = 32
 #: Fewer different characters than this are hardly random.

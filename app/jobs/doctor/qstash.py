@@ -5,11 +5,12 @@ from email.utils import parsedate_to_datetime
 
 from flask import current_app
 
-from app.jobs import outbox, schedules
-from app.jobs.doctor.checks import own
-from app.jobs.doctor.finding import Finding, failure, passed, warning
-from app.jobs.errors import PublishError
-from app.jobs.readiness import TOKEN_REFUSED
+from .. import schedules
+from ..errors import PublishError
+from ..operate.readiness import TOKEN_REFUSED
+from ..publish import outbox
+from .checks import own
+from .finding import Finding, failure, passed, warning
 
 ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
 #: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.

@@ -2,14 +2,16 @@
 
 from itertools import islice
 
-from app.jobs import figures, health, show
-from app.jobs.doctor.checks import own
-from app.jobs.doctor.finding import Finding, failure, passed, warning
-from app.jobs.figures import CAP
-from app.jobs.health import Reason, Verdict
-from app.jobs.queue_check import check_queued
-from app.jobs.transactions import in_transaction
-from app.jobs.upkeep import UNPUBLISHED
+from ..cli import formatting
+from ..operate import health
+from ..operate.health import Reason, Verdict
+from ..operate.queue_check import check_queued
+from ..table import snapshot
+from ..table.snapshot import CAP
+from ..table.sweep_sql import UNPUBLISHED
+from ..table.transactions import in_transaction
+from .checks import own
+from .finding import Finding, failure, passed, warning
 
 #: How many queued jobs are read at most.
 READ = 10_000
@@ -34,7 +36,7 @@ def outbox() -> Finding:
         return passed("no job waits to be published")
     number = f"{count}" if count < CAP else f"at least {CAP}"
     return failure(
-        f"{number} jobs wait to be published, the first for {show.duration(waited)}",
+        f"{number} jobs wait to be published, the first for {formatting.duration(waited)}",
         fix="the log's lines `[jobs] Job not published yet` say what QStash answers; see also "
         "`qstash`, `probe` and `sweep`; then `flask jobs sweep`",
     )
@@ -62,7 +64,7 @@ def firings() -> Finding:
 
 @own("dead-letters", "migrations")
 def dead_letters() -> Finding:
-    dead = figures.measure().dead
+    dead = snapshot.measure().dead
     if dead:
         number = f"{dead}" if dead < CAP else f"at least {CAP}"
         return warning(

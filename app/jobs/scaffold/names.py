@@ -4,10 +4,10 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from app.jobs.errors import ScaffoldRefused
-from app.jobs.nearest import hint
-from app.jobs.scaffold.kinds import KINDS, Kind
-from app.jobs.schemas import camel_case
+from ..errors import ScaffoldRefused
+from ..schemas import camel_case
+from ..values.nearest import hint
+from .kinds import KINDS, Kind
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

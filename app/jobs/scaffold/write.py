@@ -8,9 +8,9 @@ from pathlib import Path
 from flask import Flask
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from app.jobs.errors import ScaffoldRefused
-from app.jobs.registry import registry_of
-from app.jobs.scaffold.names import Field
+from ..errors import ScaffoldRefused
+from ..registry import registry_of
+from .names import Field
 
 _templates = Environment(
     loader=PackageLoader("app.jobs.scaffold"),

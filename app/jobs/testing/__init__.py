@@ -11,13 +11,13 @@ Ask for the fixtures in the root `conftest.py`:
     pytest_plugins = ["app.jobs.testing"]
 """
 
-from app.jobs.testing.deliveries import Delivered, deliver, drain
-from app.jobs.testing.direct import make_job, perform
-from app.jobs.testing.enqueued import assert_enqueued, refute_enqueued
-from app.jobs.testing.failing import WAYS, FailingQStash
-from app.jobs.testing.fixtures import failing_qstash, local_qstash, published
-from app.jobs.testing.idempotency import assert_idempotent
-from app.jobs.testing.rows import wait_for
+from .deliveries import Delivered, deliver, drain
+from .direct import make_job, perform
+from .enqueued import assert_enqueued, refute_enqueued
+from .failing import WAYS, FailingQStash
+from .fixtures import failing_qstash, local_qstash, published
+from .idempotency import assert_idempotent
+from .rows import wait_for
 
 __all__ = [
     "WAYS",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from app.jobs.errors import PublishUnavailable
-from app.jobs.publisher import Message, Publisher
+from ..errors import PublishUnavailable
+from ..publish.qstash import Message, Publisher
 
 # What the extension asks besides: to forget messages, and for dead letters. There are none.
 _ANSWERS = SimpleNamespace(

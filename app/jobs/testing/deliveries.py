@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from werkzeug.test import TestResponse
 
 from app.db import db
-from app.jobs.models import JobExecution, Status
-from app.jobs.testing import rows, wire
+
+from ..table.models import JobExecution, Status
+from . import rows, wire
 
 #: The answer that tells QStash not to try again.
 NEVER_AGAIN = 489

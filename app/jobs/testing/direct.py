@@ -6,9 +6,9 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from app.jobs import payloads
-from app.jobs.context import Job
-from app.jobs.registry import get_job_config
+from ..context import Job
+from ..payload import loading
+from ..registry import get_job_config
 
 
 def make_job(job_type: str = "test", *, seconds: float = 60, **values: Any) -> Job:
@@ -44,4 +44,4 @@ def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None
     if isinstance(given, Mapping):
         given = dict(given)
     values = {"seconds": config.timeout, **values}
-    return config.handler(payloads.load_given(config, given), make_job(job_type, **values))
+    return config.handler(loading.load_given(config, given), make_job(job_type, **values))

@@ -6,11 +6,11 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from app.jobs import sealing
-from app.jobs.models import JobExecution
-from app.jobs.registry import JobConfig, get_job_config
-from app.jobs.schemas import EnvelopeSchema
-from app.jobs.testing import rows
+from ..payload import sealing
+from ..registry import JobConfig, get_job_config
+from ..schemas import EnvelopeSchema
+from ..table.models import JobExecution
+from . import rows
 
 _envelopes = EnvelopeSchema()
 

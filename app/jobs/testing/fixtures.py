@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import Flask
 
-from app.jobs.publisher import Message, Publisher
-from app.jobs.testing.accepting import AcceptingPublisher
-from app.jobs.testing.failing import FailingQStash
+from ..publish.qstash import Message, Publisher
+from .accepting import AcceptingPublisher
+from .failing import FailingQStash
 
 if TYPE_CHECKING:
-    from app.local_qstash.testing import LocalQStash
+    from ...local_qstash.testing import LocalQStash
 
 # QStash's own wait before the first retry is 12 s: 0.12 s at this speed.
 _SPEED = 100.0
@@ -69,7 +69,7 @@ def local_qstash(request: pytest.FixtureRequest) -> Iterator["LocalQStash"]:
         def test_nothing_is_done_twice(local_qstash): ...
     """
     # Imported here, so that tests that do without it do not wait for aiohttp.
-    from app.local_qstash.testing import LocalQStash  # noqa: PLC0415
+    from ...local_qstash.testing import LocalQStash  # noqa: PLC0415
 
     with LocalQStash(**{"speed": _SPEED, **getattr(request, "param", {})}) as server:
         yield server

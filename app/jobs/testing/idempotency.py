@@ -13,14 +13,16 @@ from sqlalchemy import Connection, text
 from werkzeug.test import TestResponse
 
 from app.db import db
-from app.jobs import drafts, executions, leases
-from app.jobs.leases import Lease
-from app.jobs.models import Status
-from app.jobs.options import Options, normalise
-from app.jobs.registry import get_job_config
-from app.jobs.testing import calls, contents, rows, wire
-from app.jobs.testing.contents import Contents
-from app.jobs.transactions import in_transaction
+
+from ..enqueue import prepare
+from ..registry import get_job_config
+from ..table import attempts, job_rows
+from ..table.attempts import Lease
+from ..table.models import Status
+from ..table.transactions import in_transaction
+from ..values.options import Options, normalise
+from . import calls, contents, rows, wire
+from .contents import Contents
 
 #: Seconds that one of two simultaneous deliveries waits for the other's answer.
 PATIENCE = 30
@@ -68,8 +70,8 @@ def assert_idempotent(
     trial = _Trial(_record(job_type, payload, options), ignore)
     with (
         calls.recorded(but=current_app.config["QSTASH_URL"]) as trial.requests,
-        patch.object(leases, "complete", partial(trial.at_the_end, leases.complete)),
-        patch.object(leases, "hand_over", partial(trial.at_the_end, leases.hand_over)),
+        patch.object(attempts, "complete", partial(trial.at_the_end, attempts.complete)),
+        patch.object(attempts, "hand_over", partial(trial.at_the_end, attempts.hand_over)),
     ):
         while _crash_then_retry_twice_at_once(trial):
             pass  # another leg
@@ -120,8 +122,8 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = drafts.draft(config, payload, drafts.Owner(), normalise(config, options))
-    return in_transaction(lambda tx: executions.create_job_execution(tx, draft.row))
+    draft = prepare.draft(config, payload, prepare.Owner(), normalise(config, options))
+    return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
 
 
 def _crash_then_retry_twice_at_once(trial: _Trial) -> bool:

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.db import db
-from app.jobs.models import JobExecution, Status
-from app.jobs.nearest import hint
+
+from ..table.models import JobExecution, Status
+from ..values.nearest import hint
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
 

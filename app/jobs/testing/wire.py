@@ -14,10 +14,11 @@ import jwt
 from flask import Flask, current_app
 from werkzeug.test import TestResponse
 
-from app.jobs import jsonb, outbox
-from app.jobs.models import JobExecution, Status
-from app.jobs.registry import get_job_config
-from app.jobs.signature import HEADER
+from ..execute.signature import HEADER
+from ..publish import outbox
+from ..registry import get_job_config
+from ..table.models import JobExecution, Status
+from ..values import jsonb
 
 #: Seconds for which a signature is good.
 LIFETIME = 300

@@ -13,8 +13,9 @@ from app.dev.resend_server import ResendServer
 from app.families.alerts import doctor
 from app.families.alerts.posting import post
 from app.families.webhooks.verifiers import Standard
-from app.jobs import RetryLater, health
+from app.jobs import RetryLater
 from app.jobs.doctor import Level
+from app.jobs.operate import health
 from tests.families.alerts.conftest import SECRET, AddJobs
 from tests.support.http_server import Canned
 from tests.support.qstash import deliver, envelope

@@ -11,7 +11,7 @@ from app.db import db
 from app.dev.resend_server import INVALID, LOST, RATE_LIMITED, Answer, ResendServer
 from app.families.email.samples import SAMPLES
 from app.jobs import JobExecution, enqueue
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.support.qstash import deliver, envelope
 
 PATH = "/api/jobs/email"

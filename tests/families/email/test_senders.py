@@ -15,10 +15,11 @@ from app.families.email.catalog import FileReady
 from app.families.email.payload import SendEmailSchema
 from app.families.email.samples import SAMPLES
 from app.families.email.template import TEMPLATES
-from app.jobs import InvalidOption, InvalidPayload, JobExecution, Status, sealing
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs import InvalidOption, InvalidPayload, JobExecution, Status
+from app.jobs.execute.run_now import run_handler
+from app.jobs.payload import sealing
 from app.jobs.schemas import EnvelopeSchema
-from app.jobs.trial import run_handler
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 
 
 def functions(module: Any, suffix: str) -> dict[str, Callable[..., str]]:

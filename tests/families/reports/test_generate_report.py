@@ -21,8 +21,8 @@ from app.families.reports import monthly_analytics  # noqa: F401 - declares the 
 from app.families.reports.formats import get_format
 from app.families.reports.generate_report import GenerateReportSchema
 from app.jobs import Job, JobExecution
-from app.jobs.executions import get_job_execution_by_job_id
 from app.jobs.registry import get_job_config
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.testing import drain
 from tests.support.qstash import deliver, envelope
 

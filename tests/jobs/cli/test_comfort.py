@@ -22,7 +22,7 @@ from app.jobs import enqueue
 from app.jobs.cli import jobs
 from app.jobs.cli.colours import painted
 from app.jobs.errors import UnknownJobType
-from app.jobs.executions import get_job_execution_by_job_id
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.conftest import served_by
 from tests.jobs.health.conftest import AddJobs, add_jobs
@@ -202,7 +202,7 @@ def test_issue_11_enqueue_takes_every_option_that_the_python_call_takes(
 
 
 def test_issue_11_no_option_of_the_python_call_is_missing() -> None:
-    from app.jobs.options import Options  # noqa: PLC0415 - only this looks at it
+    from app.jobs.values.options import Options  # noqa: PLC0415 - only this looks at it
 
     for command in (jobs.commands["enqueue"], schedules_create()):
         known = {param.name for param in command.params}

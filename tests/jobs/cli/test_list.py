@@ -10,8 +10,9 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import insert
 
 from app.db import db
-from app.jobs import JobExecution, listing
+from app.jobs import JobExecution
 from app.jobs.cli import group
+from app.jobs.table import pages
 from tests.jobs.conftest import Rows
 
 NOW = datetime.now(UTC)
@@ -78,7 +79,7 @@ def test_pages_follow_each_other_without_a_gap(cli: FlaskCliRunner, option: list
 def test_an_error_is_looked_for_in_so_many_jobs_at_a_time(
     cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SEARCHED", 2)
+    monkeypatch.setattr(pages, "SEARCHED", 2)
     rare = recorded(error="deadlock")
     for _ in range(2):
         recorded(error="no")

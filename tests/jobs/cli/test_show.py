@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskCliRunner
 
-from app.jobs import actions, stats
-from app.jobs.filters import Filter
+from app.jobs.operate import actions
+from app.jobs.table import stats
+from app.jobs.table.filters import Filter
 from tests.jobs.cli.test_list import recorded
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

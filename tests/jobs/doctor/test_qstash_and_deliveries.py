@@ -10,9 +10,9 @@ from qstash import QStash
 
 from app.db import db
 from app.jobs.doctor import delivery
+from app.jobs.doctor.probe import PROBE
+from app.jobs.events import Event, SignatureFailed, observe
 from app.jobs.extension import _publisher
-from app.jobs.observers import Event, SignatureFailed, observe
-from app.jobs.probe import PROBE
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.doctor.conftest import Doctor

@@ -9,7 +9,8 @@ from flask.testing import FlaskCliRunner
 from qstash import QStash
 
 from app.db import db
-from app.jobs import firings, health, schedule
+from app.jobs import schedule
+from app.jobs.operate import firings, health
 from app.jobs.schedules import own_id
 from tests.jobs.conftest import live_qstash, qstash, wait_until
 from tests.jobs.health.conftest import AddJobs

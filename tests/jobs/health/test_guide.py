@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.jobs import health
+from app.jobs.operate import health
 from tests.jobs.health.conftest import AddJobs
 
 NOW, HOURS_AGO = "now()", "now() - interval '2 hours'"

@@ -7,8 +7,9 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from app.db import db
-from app.jobs import figures, health
-from app.jobs.health import Verdict
+from app.jobs.operate import health
+from app.jobs.operate.health import Verdict
+from app.jobs.table import snapshot
 from tests.jobs.health.conftest import AddJobs
 
 NOW, HOURS_AGO = "now()", "now() - interval '2 hours'"
@@ -61,7 +62,7 @@ def test_fault_R19_jobs_that_qstash_never_took_are_no_failures(
 
 
 def test_jobs_that_only_watch_the_others_do_not_count(app: Flask, add_jobs: AddJobs) -> None:
-    app.config[figures.UNWATCHED] = {"watcher"}
+    app.config[snapshot.UNWATCHED] = {"watcher"}
     add_jobs(3, "completed", completed_at=NOW, job_type="'watcher'")
     add_jobs(1, "pending", created_at=HOURS_AGO)
 
@@ -104,7 +105,7 @@ def test_thresholds_are_settings(app: Flask, add_jobs: AddJobs) -> None:
 def test_a_count_ends_at_the_cap(
     add_jobs: AddJobs, monkeypatch: pytest.MonkeyPatch, cli: FlaskCliRunner
 ) -> None:
-    monkeypatch.setattr(figures, "CAP", 3)
+    monkeypatch.setattr(snapshot, "CAP", 3)
     monkeypatch.setattr("app.jobs.cli.health.CAP", 3)
     add_jobs(5, "pending")
 
@@ -139,7 +140,7 @@ def test_no_part_of_it_scans_the_table(app: Flask) -> None:
     for avoided in ("enable_seqscan", "enable_sort"):
         db.session.execute(db.text(f"SET LOCAL {avoided} = off"))
     lines = db.session.scalars(
-        db.text(f"EXPLAIN {figures._statement(figures.CAP).text}"), bound
+        db.text(f"EXPLAIN {snapshot._statement(snapshot.CAP).text}"), bound
     ).all()
     plan = "\n".join(lines)
 

@@ -15,9 +15,9 @@ from app.db import db
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.shipped_sources import stripe
 from app.jobs import JobExecution
+from app.jobs.cli.formatting import is_final, state
 from app.jobs.errors import JobsError
-from app.jobs.executions import get_job_execution_by_job_id
-from app.jobs.show import is_final, state
+from app.jobs.table.job_rows import get_job_execution_by_job_id
 
 PATIENCE, POLL_SECONDS = 10, 0.2
 

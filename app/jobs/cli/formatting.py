@@ -1,0 +1,158 @@
+"""Jobs as people and machines read them on the command line."""
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ..payload.masking import hidden
+from ..registry import JobConfig
+from ..table.models import JobExecution, Status
+
+# Neither the table's own key nor the lease, which is a secret between a delivery and its row.
+_NOT_SHOWN = {"id", "lease_token"}
+
+GAP = "  "
+#: A column that would be narrower is left as wide as it is.
+NARROWEST = 10
+#: Texts that would be cut to less stand in lines of their own.
+TEXT_ROOM = 60
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def state(row: JobExecution) -> str:
+    """Say the status, and of a failed job whether it will be tried again."""
+    if row.status != Status.FAILED:
+        return row.status
+    return "failed, dead" if row.dead_at else "failed, will retry"
+
+
+def is_final(row: JobExecution) -> bool:
+    return row.dead_at is not None or row.status in {Status.COMPLETED, Status.CANCELLED}
+
+
+def as_json(row: JobExecution) -> dict[str, Any]:
+    """Return all of a job that may be shown."""
+    names = (column.key for column in JobExecution.__table__.columns)
+    values = {name: getattr(row, name) for name in names if name not in _NOT_SHOWN}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else hidden(value)
+        for name, value in values.items()
+    }
+
+
+def type_as_json(config: JobConfig) -> dict[str, Any]:
+    names = ("type", "endpoint", "retries", "timeout", "description", "queue", "version", "sealed")
+    return {name: getattr(config, name) for name in names}
+
+
+def types_table(configs: Sequence[JobConfig]) -> str:
+    head = ("TYPE", "ENDPOINT", "RETRIES", "TIMEOUT")
+    rows = [
+        (config.type, config.endpoint, str(config.retries), f"{config.timeout} s")
+        for config in configs
+    ]
+    return described([head, *rows], ["DESCRIPTION", *(config.description for config in configs)])
+
+
+def attempts(row: JobExecution) -> int:
+    return row.attempts[-1]["number"] if row.attempts else 0
+
+
+def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
+    """Align columns within the terminal's width.
+
+    Args:
+        rows: The head is the first of them.
+        shrink: Which columns may be cut, the first first. What is still too wide then is the last
+            column, which is wrapped.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for column in (*shrink, len(widths) - 1):
+        over = sum(widths) + len(GAP) * (len(widths) - 1) - width()
+        widths[column] -= max(0, min(over, widths[column] - NARROWEST))
+    return "\n".join(line for row in rows for line in _lines(row, widths))
+
+
+def described(
+    rows: Sequence[Sequence[str]], texts: Sequence[str], *, shrink: Sequence[int] = ()
+) -> str:
+    """Align columns, with a text to each row: behind it, or below where there is little room.
+
+    Args:
+        rows: As for `table`.
+        texts: One for each row; the first is their head. No column where the others are empty.
+        shrink: As for `table`.
+    """
+    lines = table(rows, shrink=shrink).split("\n")
+    wide = max(map(len, lines))
+    if not any(texts[1:]):
+        return "\n".join(lines)
+    room = width() - wide - len(GAP)
+    if room >= min(TEXT_ROOM, max(map(len, texts))):
+        texts = [short(text, room) for text in texts]
+        pairs = zip(lines, texts, strict=True)
+        return "\n".join(f"{line.ljust(wide)}{GAP}{text}".rstrip() for line, text in pairs)
+    texts = ["", *texts[1:]]
+    below = (f"\n    {short(text, width() - 4)}" if text else "" for text in texts)
+    return "\n".join(line + text for line, text in zip(lines, below, strict=True))
+
+
+def width() -> int:
+    """Return the terminal's columns; what goes into a pipe or a file is as wide as it is."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return sys.maxsize
+
+
+def time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def age(moment: datetime) -> str:
+    """Say how long ago it was, in one unit: `3m`."""
+    return in_one_unit((datetime.now(UTC) - moment).total_seconds())
+
+
+def in_one_unit(time: float) -> str:
+    seconds = max(0, int(time))
+    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
+        if seconds >= unit:
+            return f"{seconds // unit}{name}"
+    return f"{seconds}s"
+
+
+def duration(seconds: float | None) -> str:
+    """Say a time in the unit that suits it; none is a dash."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s"
+
+
+def short(text: str, width: int) -> str:
+    """Return a text in one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    *cells, last = row
+    front = "".join(
+        (cell if len(cell) <= room else short(cell, room)).ljust(room) + GAP
+        for cell, room in zip(cells, widths, strict=False)
+    )
+    wrapped = [last]
+    if len(last) > widths[-1]:
+        wrapped = textwrap.wrap(last, widths[-1], break_on_hyphens=False) or [""]
+    for number, part in enumerate(wrapped):
+        yield f"{front if number == 0 else ' ' * len(front)}{part}".rstrip()

@@ -1,0 +1,43 @@
+"""A message to ourselves: out through QStash, in through BASE_URL, and seen in our database.
+
+`flask jobs doctor` publishes it and listens to the database; the app that gets it, and finds the
+signature good, notifies. So nothing is stored anywhere.
+"""
+
+from flask import current_app, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import text
+
+from ..errors import DatabaseUnavailable
+from ..execute import responses
+from ..execute.signature import signed
+from ..recover.routes import bp
+from ..table.transactions import in_transaction
+from ..values import jsonb
+
+PROBE = "/api/jobs/probe"
+#: PostgreSQL's notification channel.
+CHANNEL = "jobs_probe"
+MAX_NONCE = 64
+#: Stands after the nonce where a proxy brought the probe, and the app trusts none.
+FORWARDED = " forwarded"
+
+_NOTIFY = text("SELECT pg_notify(:channel, :nonce)")
+
+
+@bp.post(PROBE)
+@signed
+def answer_probe() -> ResponseReturnValue:
+    """Tell whoever listens that this probe has arrived."""
+    nonce = jsonb.clean_text(request.get_data(as_text=True)[:MAX_NONCE])
+    said = nonce + (FORWARDED if _comes_by_an_unknown_proxy() else "")
+    try:
+        in_transaction(lambda tx: tx.execute(_NOTIFY, {"channel": CHANNEL, "nonce": said}))
+    except DatabaseUnavailable:
+        return responses.busy("the database is unavailable")
+    return {"success": True}
+
+
+def _comes_by_an_unknown_proxy() -> bool:
+    trusted = current_app.config.get("TRUSTED_PROXIES")
+    return trusted == 0 and "X-Forwarded-For" in request.headers

@@ -1,0 +1,163 @@
+"""What those are told who watch an app's jobs: the one seam for metrics and for traces.
+
+An observer is called with each event, in the thread and at the moment in which it happens. It
+cannot disturb a job: what it raises is logged.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from time import monotonic
+from typing import TypeVar
+
+from flask import Flask, current_app
+from flask.sansio.app import App
+
+from .errors import Interruption
+from .publish.qstash import Message
+from .table.attempts import Lease
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Step:
+    """Something that takes time: told when it begins, and when it ends.
+
+    Attributes:
+        seconds: How long it took.
+        error: The class of what it failed with.
+        exception: What it failed with, where that is an exception; with what is hidden from logs
+            (sealed fields, values in the database's messages) it is one that says the same
+            without it, of the class `JobFailed`.
+    """
+
+    seconds: float = field(default=0.0, init=False)
+    error: str | None = field(default=None, init=False)
+    exception: BaseException | None = field(default=None, init=False, repr=False)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Enqueueing(Step):
+    """Validating, recording and, without a caller's session, publishing."""
+
+    job_type: str
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Publishing(Step):
+    """One request to QStash."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Executing(Step):
+    """One run of a handler."""
+
+    job_type: str
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A job is written out; an observer may add to the headers that every message of it has."""
+
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """Jobs are committed, and about to be published for the first time."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """QStash did not take jobs: for now, or as `refused` says for good."""
+
+    messages: Sequence[Message]
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A verified delivery is answered; `outcome` is one of `answers.OUTCOMES`."""
+
+    job_type: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A job failed for good, in whatever way."""
+
+    job_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFailed:
+    """A request was not signed by whom it should be: "qstash", or a source of webhooks."""
+
+    source: str
+
+
+Event = Began | Ended | Written | Enqueued | Unpublished | Delivered | Died | SignatureFailed
+Observer = Callable[[Event], None]
+
+_SIGNERS = "jobs.signers"
+
+S = TypeVar("S", bound=Step)
+
+
+def observe(app: Flask, observer: Observer) -> None:
+    """Have an observer told of everything from now on."""
+    app.extensions["jobs"].observers.append(observer)
+
+
+def add_signers(app: App, names: Iterable[str]) -> None:
+    """Name others than QStash by whom requests are signed; `names` may grow later."""
+    app.extensions.setdefault(_SIGNERS, []).append(names)
+
+
+def signers(app: App) -> list[str]:
+    """Return each `source` that a `SignatureFailed` of this app may have."""
+    return ["qstash", *chain.from_iterable(app.extensions.get(_SIGNERS, []))]
+
+
+def tell(event: Event) -> None:
+    for observer in current_app.extensions["jobs"].observers:
+        try:
+            observer(event)
+        except Interruption:
+            raise  # of the handler that this happens in; no observer's own
+        except BaseException:
+            log.exception("[jobs] An observer failed")
+
+
+@contextmanager
+def observed(step: S) -> Iterator[S]:
+    """Tell of a step's beginning and end."""
+    start = monotonic()
+    tell(Began(step))
+    try:
+        yield step
+    except BaseException as error:
+        step.error, step.exception = type(error).__name__, error
+        raise
+    finally:
+        step.seconds = monotonic() - start
+        tell(Ended(step))

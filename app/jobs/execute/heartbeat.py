@@ -1,0 +1,67 @@
+"""What a long handler's sign of life does: progress is kept, the lease extended, a cancel heard."""
+
+from time import monotonic
+from typing import Any
+
+from ..deadline import beaten, raise_if_due
+from ..errors import JobCancelled, LeaseLost
+from ..table import attempt_sql, attempts
+from ..table.attempts import Lease
+from ..table.transactions import in_transaction
+
+#: Seconds between two signs of life that are written; the others cost nothing.
+EVERY = 1.0
+
+
+class Heartbeat:
+    """The `beat` of one job; writes in a transaction of its own, so that others see it at once.
+
+    Attributes:
+        unwritten: Progress that came too soon after the last to be written; kept with the outcome.
+    """
+
+    def __init__(self, lease: Lease, seconds: float) -> None:
+        self._lease = lease
+        self._seconds = seconds
+        self._next = 0.0
+        self._looked_at = monotonic()
+        self._told_the_end = False
+        self.unwritten: dict[str, Any] | None = None
+
+    def __call__(self, progress: dict[str, Any] | None) -> None:
+        raise_if_due()
+        self.unwritten = progress or self.unwritten
+        if not self._is_first_end(progress) and monotonic() < self._next:
+            return
+        progress, self.unwritten = self.unwritten, None
+        self._ask(progress)
+
+    def look(self) -> None:
+        """Ask now whether the lease is still ours, and keep it."""
+        raise_if_due()
+        self._ask(None)
+
+    def look_again(self) -> None:
+        """Do so unless the last time was just now: cheap enough for every flush."""
+        if monotonic() >= self._looked_at + EVERY:
+            self.look()
+
+    def _ask(self, progress: dict[str, Any] | None) -> None:
+        asked_at = monotonic()
+        cancelled = in_transaction(
+            lambda tx: attempts.beat(tx, self._lease, progress, self._seconds)
+        )
+        self._looked_at = monotonic()
+        self._next = self._looked_at + EVERY
+        if cancelled is None:
+            raise LeaseLost
+        if cancelled:
+            raise JobCancelled
+        beaten(asked_at + self._seconds + attempt_sql.LEASE_MARGIN)
+
+    def _is_first_end(self, progress: dict[str, Any] | None) -> bool:
+        """Tell whether all is done, once: what the handler does after that may take long."""
+        if self._told_the_end or progress is None or progress["done"] != progress["total"]:
+            return False
+        self._told_the_end = True
+        return True

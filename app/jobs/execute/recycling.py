@@ -1,0 +1,78 @@
+"""The end of a process that cannot be trusted any more, so that its server starts another.
+
+A handler that cannot be stopped, or a database that has fallen silent, holds a thread for ever,
+and perhaps locks that the others need. Nothing here takes such a lock but the line that is logged
+at the beginning, in a thread of its own: the rest has to work whatever hangs.
+"""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from threading import Thread
+from time import sleep
+
+log = logging.getLogger(__name__)
+
+#: The exit code; 3 and 4 would make gunicorn give up altogether.
+EXIT_CODE = 1
+#: Seconds after which the process ends, also where its server does not see to it.
+LAST_CALL = 60.0
+
+
+class _Recycling:
+    """What `at_sigterm` has allowed, and how far it is."""
+
+    def __init__(self) -> None:
+        self.is_possible = False
+        self.has_begun = False
+
+
+_state = _Recycling()
+
+
+def allow() -> None:
+    """Say that somebody starts another process when this one ends."""
+    _state.is_possible = True
+
+
+def begin(about: str, thread_id: int, *, seconds: float) -> None:
+    """Say loudly what hangs, and have the process stop as at a deployment.
+
+    Where nobody starts another process, it is only said.
+
+    Args:
+        about: What hangs.
+        thread_id: Its thread.
+        seconds: The time after which `end` is called if it hangs still.
+    """
+    if _state.has_begun:
+        return
+    _state.has_begun = _state.is_possible
+    Thread(target=_say, args=(about, thread_id, seconds), daemon=True).start()
+    if _state.is_possible:
+        Thread(target=_end_at_last, args=(about,), daemon=True).start()
+        from . import shutdown  # noqa: PLC0415 - which imports `deadline`, which imports this
+
+        shutdown.begin(seconds / 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end(about: str) -> None:
+    """End the process at once, if somebody starts another."""
+    if _state.is_possible:
+        os.write(2, f"[jobs] Process {os.getpid()} ended: {about} could not be stopped\n".encode())
+        os._exit(EXIT_CODE)
+
+
+def _end_at_last(about: str) -> None:
+    sleep(LAST_CALL)
+    end(about)
+
+
+def _say(about: str, thread_id: int, seconds: float) -> None:
+    frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - public in the docs
+    stack = "".join(traceback.format_stack(frame)) if frame else ""
+    then = f"the process stops, at the latest in {seconds:.0f} s" if _state.is_possible else ""
+    log.critical("[jobs] Cannot be stopped", extra={"what": about, "then": then, "stack": stack})

@@ -1,0 +1,77 @@
+"""A handler run by hand, without QStash and without a record."""
+
+from itertools import count
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from flask import current_app
+
+from app.db import db
+
+from .. import outcome
+from ..context import Job, current_job
+from ..deadline import time_limit
+from ..errors import HandlerExited, JobTimeout, PermanentError
+from ..outcome import Completed, Continued
+from ..payload import failures, loading, redaction, sealing
+from ..registry import JobConfig, get_job_config
+
+
+def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+    """Validate the payload, run the handler under its time limit and commit its work.
+
+    A handler that raises `Continue` is run on, each leg with a time limit and a commit of its own.
+
+    Raises:
+        UnknownJobType, InvalidPayload: As for `enqueue`.
+        PermanentError: The handler ran out of time, or went on for ever.
+        HandlerExited: It raised what is no `Exception`, such as `SystemExit`.
+        Exception: Whatever the handler raises.
+    """
+    config = get_job_config(job_type)
+    redaction.remember(sealing.clear_texts(config.sealed, payload))
+    try:
+        return _run_legs(config, payload)
+    except (Exception, KeyboardInterrupt):  # the latter is whoever sits at the terminal
+        raise
+    except BaseException as error:
+        raise HandlerExited(failures.tell(error).error) from error
+
+
+def _run_legs(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any] | None:
+    loaded = loading.load_given(config, payload)
+    job_id, state = str(uuid4()), None
+    for leg in count(1):
+        done = _run_leg(config, loaded, _job(config, job_id, leg, state))
+        if isinstance(done, Completed):
+            return done.result
+        if leg >= current_app.config["JOBS_MAX_LEGS"]:
+            raise PermanentError(outcome.too_many_legs(leg).error)
+        state = done.state
+    raise AssertionError("unreachable: legs are counted without end")
+
+
+def _job(config: JobConfig, job_id: str, leg: int, state: dict[str, Any] | None) -> Job:
+    return Job(
+        id=job_id,
+        type=config.type,
+        attempt=leg,
+        generation=0,
+        expires_at=monotonic() + config.timeout,
+        leg=leg,
+        state=state,
+    )
+
+
+def _run_leg(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:
+    running = current_job.set(job)
+    try:
+        with time_limit(job.expires_at):
+            done = outcome.of(lambda: config.handler(payload, job), after=job.state)
+            db.session.commit()
+    except JobTimeout as error:
+        raise PermanentError(outcome.timed_out(config.timeout).error) from error
+    finally:
+        current_job.reset(running)
+    return done

@@ -1,0 +1,96 @@
+"""QStash's queue of dead letters: what it has given up, to be delivered again or forgotten.
+
+Entries that are jobs of this app. The rows that they belong to are failed and dead; a letter that
+is retried brings its job back by a new message. The requests are those of
+https://upstash.com/docs/qstash/api/dlq/listMessages and its neighbours; the SDK knows no retry.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from ..errors import InvalidDelivery, PublishError
+from ..publish import outbox
+from ..recover import given_up, sweep
+
+if TYPE_CHECKING:
+    from qstash.dlq import DlqMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One entry; `job_id` and `job_type` are None where what it carries is no job."""
+
+    dlq_id: str
+    message_id: str
+    job_id: str | None
+    job_type: str | None
+    created_at: datetime
+    schedule_id: str | None
+    error: str
+
+
+def letters(*, job_type: str | None = None, limit: int | None = None) -> list[Letter]:
+    """Return the letters of this app, the oldest first.
+
+    Raises:
+        PublishUnavailable, PublishRefused: QStash does not tell.
+    """
+    return list(islice(_matching(job_type), limit))
+
+
+def retry(dlq_ids: Sequence[str]) -> int:
+    """Have QStash deliver letters again; return how many were there.
+
+    Raises:
+        PublishUnavailable, PublishRefused: Those before are retried.
+    """
+    return sum(_request("POST", "/v2/dlq/retry/", dlq_id) for dlq_id in dlq_ids)
+
+
+def delete(dlq_ids: Sequence[str]) -> int:
+    """Have QStash forget letters; return how many were there; raises as `retry` does."""
+    return sum(_request("DELETE", "/v2/dlq/", dlq_id) for dlq_id in dlq_ids)
+
+
+def _matching(job_type: str | None) -> Iterator[Letter]:
+    for page in sweep.dead_letter_pages():
+        for entry in page:
+            letter = _read(entry)
+            if job_type in {None, letter.job_type}:
+                yield letter
+
+
+def _read(entry: "DlqMessage") -> Letter:
+    known: dict[str, Any] = {
+        "dlq_id": entry.dlq_id,
+        "message_id": entry.message_id,
+        "created_at": datetime.fromtimestamp(entry.created_at / 1000, UTC),
+        "schedule_id": entry.schedule_id,
+    }
+    try:
+        letter = given_up.from_queue(entry)
+    except InvalidDelivery as error:
+        return Letter(**known, job_id=None, job_type=None, error=str(error))
+    job_type = letter.row["job_type"]
+    return Letter(**known, job_id=letter.job_id, job_type=job_type, error=letter.error)
+
+
+def _request(method: Literal["POST", "DELETE"], path: str, dlq_id: str) -> bool:
+    """Make a request about one letter; tell whether there is such a one."""
+    if not dlq_id.strip("./"):
+        return False  # Without an id the same request would be about all letters.
+    whole = path + quote(dlq_id, safe="")
+    try:
+        outbox.publisher().ask(
+            lambda qstash: qstash.http.request(path=whole, method=method, parse_response=False)
+        )
+    except PublishError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True

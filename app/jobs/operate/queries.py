@@ -1,0 +1,302 @@
+"""The table of jobs for your own code: make a row, read one, change one by hand.
+
+Fields are the table's columns, in snake_case or as the wire has them: `retry_count`, `retryCount`.
+Without a `session`, a change is committed when the call returns; with one it joins that session's
+transaction, as `enqueue` does.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, scoped_session
+
+from ..enqueue.prepare import Owner
+from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
+from ..publish import relay
+from ..schemas import camel_case
+from ..table import job_rows
+from ..table.models import TRANSITIONS, JobExecution, Status
+from ..table.transactions import in_transaction
+from ..values import ids, jsonb
+from ..values.nearest import hint
+
+log = logging.getLogger(__name__)
+
+AnySession = Session | scoped_session[Any]
+
+MAX_TYPE_LENGTH = 100
+MAX_COUNT = 2**31 - 1
+
+_table = cast("Table", JobExecution.__table__)
+# The transaction that holds the row may be the caller's own, which waits for this.
+_NOT_FOR_EVER = text("SET LOCAL lock_timeout = '3s'")
+_FOR_UPDATE = (
+    select(_table.c.status, _table.c.message_id, _table.c.dead_at)
+    .where(_table.c.job_id == bindparam("job_id"))
+    .with_for_update()
+)
+
+
+def create_job_execution(
+    data: Mapping[str, Any], *, session: AnySession | None = None
+) -> JobExecution:
+    """Record a job that you publish yourself; `enqueue` records and publishes.
+
+    Args:
+        data: `job_id`, `job_type` and `payload` (the envelope) at least. A `status` other than
+            `pending` brings along what belongs to it, as in `update_job_execution`.
+        session: Records in this session's transaction.
+
+    Raises:
+        UpdateRefused: A field is missing, unknown or of the wrong kind, or the id is taken.
+    """
+    values = _checked(data, known=(*_IDENTITY, *_CHANGEABLE))
+    missing = [name for name in (*_IDENTITY, "payload") if name not in values]
+    if missing:
+        raise UpdateRefused(f"a job needs {', '.join(missing)}")
+    status = values.get("status")
+    begun = {} if status == Status.PENDING else _with_status(status)
+    query = (
+        insert(_table).values(**begun | values).on_conflict_do_nothing(index_elements=["job_id"])
+    )
+    if not _in(session, lambda tx: tx.execute(query.returning(_table.c.id)).all()):
+        raise UpdateRefused(f"there is a job {values['job_id']} already")
+    made = job_rows.get_job_execution_by_job_id(values["job_id"])
+    return cast("JobExecution", made)
+
+
+def update_job_execution(
+    job_id: str, updates: Mapping[str, Any], *, session: AnySession | None = None
+) -> None:
+    """Change fields of a job by hand.
+
+    A `status` brings along what belongs to it, unless `updates` says otherwise: `failed` is dead,
+    what has ended has a `completed_at`. A job that becomes `pending` is put back: it starts afresh,
+    the message and the dead letter that it had at QStash count no more, and the next sweep
+    publishes it.
+
+    Args:
+        job_id: As `enqueue` returned it.
+        updates: The fields to change; the others stay.
+        session: Changes the row in this session's transaction.
+
+    Raises:
+        UpdateRefused: A field is unknown or of the wrong kind; nothing was changed.
+        IllegalTransition: There is no such job, or its status cannot become that; likewise.
+    """
+    values = _checked(updates, known=_CHANGEABLE)
+    old = (
+        _changed(job_id, values)
+        if session is None
+        else _update(session.connection(), job_id, values)
+    )
+    is_put_back = values.get("status") == Status.PENDING
+    # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
+    # comes claims the job like any other.
+    if is_put_back and session is None and old.message_id and old.dead_at is None:
+        _withdraw(job_id, old.message_id)
+
+
+def _changed(job_id: str, values: dict[str, Any]) -> Any:
+    """Change the row in a transaction of its own, and wait for no other for long."""
+
+    def work(connection: Connection) -> Any:
+        connection.execute(_NOT_FOR_EVER)
+        try:
+            return _update(connection, job_id, values)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            raise UpdateRefused(
+                f"job {job_id} is being changed by another transaction; if it is yours, "
+                "pass session="
+            ) from None
+
+    return in_transaction(work)
+
+
+def _update(connection: Connection, job_id: str, values: dict[str, Any]) -> Row[*tuple[Any, ...]]:
+    """Change the row, which nobody else changes meanwhile; return what it was."""
+    known = ids.is_job_id(job_id)
+    row = connection.execute(_FOR_UPDATE, {"job_id": job_id}).one_or_none() if known else None
+    if row is None:
+        raise IllegalTransition(f"there is no job {job_id}")
+    status = values.get("status")
+    if status is not None and status not in TRANSITIONS[Status(row.status)]:
+        raise IllegalTransition(f"job {job_id} is {row.status} and cannot become {status}")
+    changes = {"updated_at": func.now()} | _with_status(status) | values
+    connection.execute(update(_table).where(_table.c.job_id == job_id).values(**changes))
+    return row
+
+
+def _with_status(status: Status | None) -> dict[str, Any]:
+    """Return what else a change to `status` writes; whatever it is, it ends the lease."""
+    if status is None:
+        return {}
+    now = func.now()
+    no_lease = {"lease_token": None, "lease_expires_at": None}
+    match status:
+        case Status.PENDING:
+            return (
+                no_lease
+                | _PUT_BACK
+                | {
+                    "generation": _table.c.generation + 1,
+                    # Without one, a sweep would take the row for one that its producer publishes.
+                    "max_retries": func.coalesce(_table.c.max_retries, 3),
+                }
+            )
+        case Status.PROCESSING:
+            return no_lease | {"started_at": now, "dead_at": None, "completed_at": None}
+        case Status.COMPLETED:
+            return no_lease | {"completed_at": now, "error": None, "dead_at": None}
+        case Status.FAILED:
+            return no_lease | {"completed_at": now, "dead_at": now}
+        case Status.CANCELLED:
+            return no_lease | {"completed_at": now, "cancelled_at": now, "dead_at": None}
+
+
+_PUT_BACK: dict[str, Any] = {
+    "error": None,
+    # In JSON columns, None would be JSON's null.
+    "result": null(),
+    "progress": null(),
+    "retry_count": 0,
+    "reschedules": 0,
+    "legs": 0,
+    "checkpoint": null(),
+    "message_id": None,
+    "published_at": None,
+    "available_at": None,
+    "started_at": None,
+    "completed_at": None,
+    "dead_at": None,
+    "cancelled_at": None,
+}
+
+
+def _withdraw(job_id: str, message_id: str) -> None:
+    """Have QStash forget the message of a job that is put back, if it can be reached."""
+    try:
+        relay.withdraw([message_id])
+    except PublishError as error:
+        about = {"jobId": job_id, "error": str(error)}
+        log.warning("[jobs] Message not withdrawn from QStash", extra=about)
+
+
+def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
+    return in_transaction(work) if session is None else work(session.connection())
+
+
+def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
+    """Return the fields by column, each of its kind."""
+    if not isinstance(given, Mapping):
+        raise UpdateRefused(f"{type(given).__name__} is no mapping of a job's fields to values")
+    named = {camel_case(name): name for name in known} | {name: name for name in known}
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in named:
+            raise UpdateRefused(_unknown(name, known))
+        column = named[name]
+        if column in values:
+            raise UpdateRefused(f"{column} is given twice")
+        values[column] = _CHECKS[column](column, value)
+    return values
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    if name in _table.c or name in map(camel_case, _table.c.keys()):
+        return f"{name} cannot be written by hand; these can: {', '.join(known)}"
+    return f"a job has no field {name!r}; {hint(str(name), known)}"
+
+
+def _status(_: str, value: Any) -> Status:
+    try:
+        return Status(value)
+    except ValueError:
+        raise UpdateRefused(f"status: {value!r} is none of {', '.join(Status)}") from None
+
+
+def _id(name: str, value: Any) -> str:
+    if not ids.is_job_id(value):
+        raise UpdateRefused(
+            f"{name}: {value!r} is no job's id: a line of 1 to {ids.MAX_LENGTH} characters"
+        )
+    return str(value)
+
+
+def _type(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TYPE_LENGTH:
+        raise UpdateRefused(f"{name}: {value!r} is no text of 1 to {MAX_TYPE_LENGTH} characters")
+    return jsonb.clean_text(value)
+
+
+def _object(name: str, value: Any) -> dict[str, Any]:
+    try:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{type(value).__name__} is no object")  # noqa: TRY301, TRY004 - said like the others
+        jsonb.dumps(dict(value))
+    except ValueError as error:
+        raise UpdateRefused(f"{name}: {error}") from None
+    return dict(value)
+
+
+def _result(name: str, value: Any) -> Any:
+    return null() if value is None else _object(name, value)
+
+
+def _error(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise UpdateRefused(f"{name}: {value!r} is neither a text nor None")
+    return value and jsonb.clean_text(value)
+
+
+def _count(name: str, value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise UpdateRefused(f"{name}: {value!r} is not a whole number of 0 or more")
+    return value
+
+
+def _owner(name: str, value: Any) -> Any:
+    try:
+        return getattr(Owner(**{name: value}), name)
+    except InvalidOption as error:
+        raise UpdateRefused(str(error)) from None
+
+
+def _moment(name: str, value: Any) -> datetime | None:
+    if value is not None and not (isinstance(value, datetime) and value.tzinfo):
+        raise UpdateRefused(f"{name}: {value!r} is not an aware datetime; add a time zone")
+    return value
+
+
+def _known_moment(name: str, value: Any) -> datetime:
+    moment = _moment(name, value)
+    if moment is None:
+        raise UpdateRefused(f"{name}: every job has one")
+    return moment
+
+
+_IDENTITY = ("job_id", "job_type")
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "job_id": _id,
+    "job_type": _type,
+    "status": _status,
+    "payload": _object,
+    "result": _result,
+    "error": _error,
+    "retry_count": _count,
+    "user_id": _owner,
+    "organization_id": _owner,
+    "started_at": _moment,
+    "completed_at": _moment,
+    "created_at": _known_moment,
+    "updated_at": _known_moment,
+}
+_CHANGEABLE = tuple(name for name in _CHECKS if name not in _IDENTITY)

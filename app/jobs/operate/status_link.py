@@ -1,0 +1,161 @@
+"""How far a job has come, for whoever holds its link: `GET /api/jobs/<job_id>`.
+
+A link is for one job and expires. It tells what a user may see: neither the payload nor what an
+error said, only the error's class.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from time import time
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeSerializer
+
+from ..cli import formatting
+from ..errors import InvalidOption, JobsNotInitialised
+from ..table import job_rows, progress
+from ..table.models import JobExecution, Status
+from ..table.transactions import explained
+from ..values.ids import is_job_id
+
+DAY = 24 * 60 * 60
+
+#: From a job to links of its result, by name; called for completed jobs only.
+Links = Callable[[JobExecution], Mapping[str, str]]
+#: From a job's id to the answer for a caller without its link; None leaves that to the next.
+Viewer = Callable[[str], ResponseReturnValue | None]
+
+bp = Blueprint("job_status", __name__)
+
+_SALT = "app.jobs.operate.status_link"
+_LINKS = "jobs.links"
+_VIEWERS = "jobs.viewers"
+
+
+def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
+    """Return a link to a job's status, for users to poll.
+
+    Who has the link can look, so hand it to those who may; what it tells is in `describe`.
+
+    Args:
+        job_id: What `enqueue` returned.
+        expires_in: Seconds, or a timedelta.
+
+    Raises:
+        InvalidOption: `expires_in` is not above zero, or `job_id` is none that a URL can have:
+            a line of 1 to 255 characters without a slash.
+        JobsNotInitialised: The app has no SECRET_KEY.
+    """
+    seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
+    if not seconds > 0:
+        raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
+    if not is_job_id(job_id) or "/" in job_id:
+        raise InvalidOption(f"job_id: {job_id!r} is no job's id that can stand in a link")
+    token = _serializer().dumps([job_id, int(time() + seconds)])
+    return f"{current_app.config['BASE_URL']}/api/jobs/{quote(job_id, safe='')}?token={token}"
+
+
+def register_links(app: Flask, links: Links) -> None:
+    """Have the status of completed jobs name links to what they made, such as a download.
+
+    Args:
+        app: The app.
+        links: From a job (its `result`, say) to URLs by name; an empty mapping where it has none.
+    """
+    app.extensions.setdefault(_LINKS, []).append(links)
+
+
+def register_viewer(app: Flask, viewer: Viewer) -> None:
+    """Let others than who has its link see a job: those that have rights of another kind.
+
+    Args:
+        app: The app.
+        viewer: Answers a request for a job, or refuses it; None where it does not know the caller.
+    """
+    app.extensions.setdefault(_VIEWERS, []).append(viewer)
+
+
+@bp.get("/api/jobs/<job_id:job_id>")
+def job_status(job_id: str) -> ResponseReturnValue:
+    """Answer a job's status, or 403 that says nothing, not even whether there is such a job."""
+    if not has_link(job_id):
+        viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
+        answers = (viewer(job_id) for viewer in viewers)
+        answer = next((answer for answer in answers if answer is not None), None)
+        return answer or abort(403, "This link is not valid, or no longer: ask for a new one.")
+    with explained():
+        row = job_rows.get_job_execution_by_job_id(job_id)
+        if row is None:
+            abort(404, "There is no such job, or no longer.")
+        return describe(row)
+
+
+@bp.after_request
+def _keep_out_of_caches(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def describe(row: JobExecution) -> dict[str, Any]:
+    """Return what a user may see of a job, as JSON has it."""
+    found = progress.of(row)
+    return {
+        "jobId": row.job_id,
+        "type": row.job_type,
+        "status": row.status,
+        "final": formatting.is_final(row),
+        "progress": found and {name: getattr(found, name) for name in found.__slots__},
+        "result": row.result,
+        "error": error_class(row),
+        "attempts": progress.attempts_made(row),
+        "createdAt": _iso(row.created_at),
+        "startedAt": _iso(progress.began_at(row)),
+        "completedAt": _iso(row.completed_at),
+        "links": _links(row),
+    }
+
+
+def has_link(job_id: str) -> bool:
+    """Tell whether the current request has a token for this job."""
+    authorization = request.authorization
+    given = [request.args.get("token"), authorization.token if authorization else None]
+    return any(_is_for(job_id, token) for token in given if token)
+
+
+def _is_for(job_id: str, token: str) -> bool:
+    try:
+        subject, expires_at = _serializer().loads(token)
+    except BadData:
+        return False
+    return bool(subject == job_id and time() < expires_at)
+
+
+def _serializer() -> URLSafeSerializer:
+    config = current_app.config
+    if not config["SECRET_KEY"]:
+        raise JobsNotInitialised("set SECRET_KEY: it signs the links to the status of jobs")
+    keys = [*(config.get("SECRET_KEY_FALLBACKS") or ()), config["SECRET_KEY"]]
+    return URLSafeSerializer(keys, salt=_SALT)
+
+
+def error_class(row: JobExecution) -> str | None:
+    """Name what went wrong: the exception's class, or what kept the handler from ending."""
+    if row.status != Status.FAILED:
+        return None
+    last = row.attempts[-1] if row.attempts else {}
+    names = {"failed": last.get("kind", "Error"), "lost": "ProcessLost"}
+    return str(names.get(last.get("outcome", ""), "Undelivered"))
+
+
+def _links(row: JobExecution) -> dict[str, str]:
+    if row.status != Status.COMPLETED:
+        return {}
+    registered: list[Links] = current_app.extensions.get(_LINKS, [])
+    return {name: url for links in registered for name, url in links(row).items()}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

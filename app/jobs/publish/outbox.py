@@ -1,0 +1,229 @@
+"""Commit, then publish: recorded jobs on their way to QStash.
+
+A row that is pending and not published is the outbox; whatever is lost here (a crash, a full
+queue, QStash away) is published by the sweep.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
+from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
+from ..table import job_rows
+from ..table.transactions import in_transaction
+from .qstash import Message, Publisher
+
+log = logging.getLogger(__name__)
+
+#: After so many messages that QStash does not take for now it is not the messages.
+TROUBLE = 10
+
+_WAITING = "jobs.waiting"
+_COMMITTED = "jobs.committed"
+
+
+def publish(messages: Sequence[Message]) -> None:
+    """Publish jobs that are committed, at once or in the background, as JOBS_PUBLISH says.
+
+    Raises:
+        PublishRefused: It was a single job, and QStash will never take it; it is failed and dead.
+    """
+    tell(Enqueued(messages))
+    background = current_app.extensions["jobs"].background
+    if background is not None:
+        background.put(messages)
+    elif len(messages) == 1:
+        publish_one(messages[0])
+    else:
+        publish_batch(messages)
+
+
+def publish_one(message: Message) -> bool:
+    """Hand one job to QStash and note its message id.
+
+    Returns:
+        False if QStash does not take it at the moment: the row stays pending.
+
+    Raises:
+        PublishRefused: QStash will never take it; the job is failed and dead.
+    """
+    return _publish_alone(message) is None
+
+
+def _publish_alone(message: Message) -> PublishUnavailable | None:
+    """Hand one job to QStash; return why it stays pending, if it does. Raises as `publish_one`."""
+    try:
+        with observed(Publishing(messages=[message])):
+            message_id = publisher().publish(message)
+    except PublishUnavailable as error:
+        _leave([message], error)
+        return error
+    except PublishRefused as refusal:
+        _bury(message, str(refusal))
+        log.error("[jobs] Job refused by QStash", extra=_about(message, error=str(refusal)))  # noqa: TRY400 - the message says it all
+        raise
+    _note([(message, message_id)])
+    return None
+
+
+def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
+    """Hand jobs to QStash in order, in as few requests as it takes; never raises a refusal.
+
+    Returns:
+        Why it stopped before the last one, if it did; those that are left stay pending.
+    """
+    for start in range(0, len(messages), Publisher.BATCH):
+        chunk = messages[start : start + Publisher.BATCH]
+        try:
+            with observed(Publishing(messages=chunk)):
+                ids = publisher().publish_many(chunk)
+        except PublishUnavailable as error:
+            if error.is_outage or len(chunk) == 1:
+                _leave(messages[start:], error)
+                return error
+            ids = [None] * len(chunk)
+        except PublishRefused:
+            ids = [None] * len(chunk)
+        _note([(message, found) for message, found in zip(chunk, ids, strict=True) if found])
+        # QStash names no reason to act on in a batch: asked alone, it says which it is.
+        left = [message for message, found in zip(chunk, ids, strict=True) if not found]
+        if trouble := _publish_each(left):
+            _leave(messages[start + len(chunk) :], trouble)
+            return trouble
+    return None
+
+
+def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
+    """Hand jobs to QStash one by one, so that one that it does not take holds up no other.
+
+    Returns:
+        Why it stopped early: the outage, or the last of `TROUBLE` failures.
+    """
+    failures = 0
+    for index, message in enumerate(messages):
+        try:
+            trouble = _publish_alone(message)
+        except PublishRefused:
+            continue  # logged, and on the row
+        failures += trouble is not None
+        if trouble is not None and (trouble.is_outage or failures == TROUBLE):
+            _leave(messages[index + 1 :], trouble)
+            return trouble
+    return None
+
+
+def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
+    """Say that jobs stay in the outbox; loudly where no waiting mends what is wrong."""
+    if messages:
+        tell(Unpublished(messages, refused=False))
+    level = logging.ERROR if error.needs_a_person else logging.WARNING
+    for message in messages:
+        log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
+
+
+def publish_after_commit(session: Session, messages: Sequence[Message]) -> None:
+    """Publish when the session's outermost transaction has committed; a rollback forgets them."""
+    inner = session.get_nested_transaction() or session.get_transaction()
+    waiting = session.info.setdefault(_WAITING, [])
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
+    waiting.extend((inner, app, message) for message in messages)
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, previous: SessionTransaction) -> None:
+    """Drop what was enqueued in a savepoint, or in the whole transaction, that rolled back."""
+    if _WAITING in session.info:
+        kept = [one for one in session.info[_WAITING] if not _is_within(one[0], previous)]
+        session.info[_WAITING] = kept
+
+
+@event.listens_for(Session, "after_commit")
+def _remember_commit(session: Session) -> None:
+    # Releasing a savepoint counts as a commit to SQLAlchemy, but not to us.
+    if _WAITING in session.info and not session.in_nested_transaction():
+        session.info[_COMMITTED] = True
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _publish_committed(session: Session, transaction: SessionTransaction) -> None:
+    """Publish once the connection is back in its pool, so that QStash's time is not its time.
+
+    Only what is recorded: a savepoint that was rolled back past the Session's knowledge took the
+    row with it, and so did, or may yet, an outer transaction that the Session had joined.
+    """
+    if transaction.parent is not None or _WAITING not in session.info:
+        return
+    waiting: list[tuple[SessionTransaction, Flask, Message]] = session.info.pop(_WAITING)
+    if not session.info.pop(_COMMITTED, False) or not waiting:
+        return
+    with waiting[0][1].app_context():
+        try:
+            messages = _recorded([message for _, _, message in waiting])
+            if messages:
+                publish(messages)
+        except JobsError:
+            # The caller's commit is done and must not look as if it had failed. What was refused
+            # is dead and logged; what was not published is found by the sweep.
+            log.exception("[jobs] Jobs not published after commit")
+
+
+def _recorded(messages: Sequence[Message]) -> list[Message]:
+    """Return those whose rows others can see, and log the others."""
+    job_ids = [message.job_id for message in messages]
+    found = in_transaction(lambda tx: job_rows.existing(tx, job_ids))
+    for message in messages:
+        if message.job_id not in found:
+            log.info("[jobs] Job not published: not committed", extra=_about(message))
+    return [message for message in messages if message.job_id in found]
+
+
+def publisher() -> Publisher:
+    found: Publisher = current_app.extensions["jobs"].publisher
+    return found
+
+
+def _bury(message: Message, reason: str) -> None:
+    tell(Unpublished([message], refused=True))
+    try:
+        buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
+    except DatabaseUnavailable as error:
+        # The sweep publishes it again, and hears the same.
+        log.warning("[jobs] Refusal not recorded", extra=_about(message, error=str(error)))
+        return
+    if buried:
+        tell(Died(message.job_type))
+
+
+def _note(published: Sequence[tuple[Message, str]]) -> None:
+    """Note the message ids.
+
+    Without the database the jobs are recorded and published all the same: whoever enqueues must
+    not hear otherwise. The sweep publishes them again, which QStash drops, and notes it then.
+    """
+    if not published:
+        return
+    try:
+        in_transaction(lambda tx: job_rows.note_published(tx, published))
+    except DatabaseUnavailable as error:
+        for message, message_id in published:
+            about = _about(message, messageId=message_id, error=str(error))
+            log.warning("[jobs] Job published, but that could not be noted", extra=about)
+        return
+    for message, message_id in published:
+        log.info("[jobs] Job enqueued successfully", extra=_about(message, messageId=message_id))
+
+
+def _about(message: Message, **details: str) -> dict[str, Any]:
+    url = publisher().destination(message.endpoint)
+    return {"jobId": message.job_id, "type": message.job_type, "url": url, **details}
+
+
+def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
+    while inner is not None and inner is not outer:
+        inner = inner.parent
+    return inner is outer

@@ -1,0 +1,305 @@
+"""Jobs to QStash, through its SDK."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from math import ceil
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlencode
+
+from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
+from ..values import callback_urls
+from ..values.ids import header_safe
+from ..values.options import LONGEST_TIMEOUT
+from ..values.urls import is_elsewhere
+
+if TYPE_CHECKING:
+    from qstash import QStash
+    from qstash.schedule import Schedule
+
+T = TypeVar("T")
+
+# How the budget is shared out: httpx limits each phase alone, and counts connecting twice (TCP,
+# then TLS), so that the phases of a silent server add up to the whole.
+_PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
+
+#: What QStash answers where the message itself is wrong, so that no later try can help. Whatever
+#: else it answers, or a proxy before it, says nothing of the message: a token that was rotated, a
+#: quota, a firewall.
+REFUSALS = frozenset({400, 413, 422})
+RATE_LIMITED = 429
+
+#: Seconds that QStash waits beyond a job's timeout: at that the handler is stopped, and what it
+#: came to must still be recorded and answered. Less than a lease outlives the timeout.
+MARGIN = 10
+#: Of the hash that names an app where JOBS_NAMESPACE does not.
+OWN_DIGITS = 8
+
+#: Where QStash says that it has given up a message, and how often it tries to say so.
+FAILURE_CALLBACK = "/api/jobs/failure-callback"
+FAILURE_CALLBACK_RETRIES = 3
+#: Where it tells how an attempt ended that was not made here.
+CALLBACK = "/api/jobs/callback"
+#: Tells a delivery how often QStash tries again, as no header of its own does: for a firing of a
+#: schedule, which has no row before.
+RETRIES_HEADER = "Jobs-Retries"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One publish: a job's envelope on its way to the job's endpoint.
+
+    Attributes:
+        generation: With `legs` and `reschedules`, tells one publish of a job from another, so that
+            QStash drops a repetition of the same one.
+    """
+
+    job_id: str
+    job_type: str
+    endpoint: str
+    body: str
+    options: Mapping[str, Any]
+    generation: int = 0
+    legs: int = 0
+    reschedules: int = 0
+    available_at: datetime | None = None
+
+    @property
+    def deduplication_id(self) -> str:
+        return f"{header_safe(self.job_id)}-{self.generation}-{self.legs}-{self.reschedules}"
+
+
+class Publisher:
+    """A thread-safe client, made at the first use, so that a fork before it does not share it."""
+
+    def __init__(
+        self, *, url: str, token: str, base_url: str, budget: float, namespace: str = ""
+    ) -> None:
+        self._url = url
+        self._namespace = namespace or sha256(base_url.encode()).hexdigest()[:OWN_DIGITS]
+        self._token = token
+        self._base_url = base_url
+        self._budget = budget
+
+    #: How many messages one batch request carries.
+    BATCH = 250
+
+    def publish(self, message: Message) -> str:
+        """Hand a job to QStash and return the message id.
+
+        Raises:
+            PublishUnavailable: QStash could not be reached, or was busy or broken.
+            PublishRefused: QStash will not take this message, now or later.
+        """
+        _check_callbacks([message.options])
+        request = _written(lambda: self._message(message))
+        if "queue" in request:
+            return self._call(lambda: _message_id(self._client.message.enqueue(**request)))
+        return self._call(lambda: _message_id(self._client.message.publish(**request)))
+
+    def publish_many(self, messages: Sequence[Message]) -> list[str | None]:
+        """Hand jobs to QStash in one request; return the message ids, None where one was not taken.
+
+        Raises:
+            PublishUnavailable, PublishRefused: As for `publish`, for all of them.
+        """
+        _check_callbacks([message.options for message in messages])
+        body = _written(lambda: self._batch_body(messages))
+        answers = self._call(lambda: self._batch(body))
+        if not isinstance(answers, list) or len(answers) != len(messages):
+            raise PublishUnavailable(f"{self._url} did not answer like QStash: check QSTASH_URL")
+        return [answer.get("messageId") for answer in answers]
+
+    def schedule(
+        self, endpoint: str, cron: str, body: str, options: Mapping[str, Any], **details: Any
+    ) -> str:
+        """Create or replace a schedule and return its id; raises as `publish` does."""
+        _check_callbacks([options])
+        request = self._request(endpoint, options) | {
+            "destination": self.destination(endpoint),
+            "cron": cron,
+            "body": body,
+            "delay": options.get("delay"),
+            "queue": self.own(options["queue"]) if "queue" in options else None,
+            **details,
+        }
+        if "retries" in options:
+            request["headers"][RETRIES_HEADER] = str(options["retries"])
+        return self._call(lambda: self._client.schedule.create(**request))
+
+    def schedules(self) -> list["Schedule"]:
+        """Return the account's schedules, also those of other apps; raises as `publish` does."""
+        return self.ask(lambda qstash: qstash.schedule.list())
+
+    def is_called_by(self, schedule: "Schedule") -> bool:
+        """Tell whether a schedule calls this app."""
+        return schedule.destination.startswith(self.destination("/"))
+
+    def taken_by(self, schedule_id: str) -> str | None:
+        """Return which address a schedule of this id calls, if it is another app's."""
+        for schedule in self.schedules():
+            if schedule.schedule_id == schedule_id and not self.is_called_by(schedule):
+                return schedule.destination
+        return None
+
+    def ask(self, question: Callable[["QStash"], T]) -> T:
+        """Ask QStash's API anything else; raises as `publish` does."""
+        return self._call(lambda: question(self._client))
+
+    def own(self, name: str) -> str:
+        """Return the name of a queue, a limit, a schedule or a publish as QStash has it.
+
+        All apps of an account share these: without a name of its own in front, staging would have
+        production's, or, with a copy of its database, keep it from publishing.
+        """
+        return f"{self._namespace}.{name}"
+
+    def destination(self, endpoint: str) -> str:
+        """Return where QStash delivers: below BASE_URL, or where a worker is that is not ours."""
+        return endpoint if is_elsewhere(endpoint) else f"{self._base_url}{endpoint}"
+
+    def failure_callback(self, forward_to: str | None) -> str:
+        """Return our own failure callback; the caller's is in its query, which QStash signs."""
+        return self._told(FAILURE_CALLBACK, forward_to)
+
+    def close(self) -> None:
+        if "_client" in self.__dict__:
+            self._client.http._client.close()  # noqa: SLF001 - the SDK has no close of its own
+
+    @cached_property
+    def _client(self) -> "QStash":
+        import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
+        from qstash import QStash  # noqa: PLC0415 - likewise
+
+        client = QStash(self._token, retry=False, base_url=self._url)
+        limits = {phase: share * self._budget for phase, share in _PHASES.items()}
+        # The SDK has no setting for its ten minutes.
+        client.http._client.timeout = httpx.Timeout(**limits)  # noqa: SLF001
+        return client
+
+    def _told(self, path: str, forward_to: str | None) -> str:
+        query = f"?{urlencode({'forward': forward_to})}" if forward_to else ""
+        return self.destination(path) + query
+
+    def _message(self, message: Message) -> dict[str, Any]:
+        """Return the SDK's arguments for one message."""
+        request = self._request(message.endpoint, message.options) | {
+            "url": self.destination(message.endpoint),
+            "body": message.body,
+            "deduplication_id": self.own(message.deduplication_id),
+        }
+        if "queue" in message.options:
+            return request | {"queue": self.own(message.options["queue"])}
+        return request | _when(message)
+
+    def _batch_body(self, messages: Sequence[Message]) -> str:
+        from qstash.message import prepare_batch_message_body  # noqa: PLC0415 - slow to import
+
+        requests = [self._message(message) for message in messages]
+        body: str = prepare_batch_message_body(cast("Any", requests))
+        return body
+
+    def _batch(self, body: str) -> Any:
+        # The SDK writes the request, but reading the answer it would stop at a message that
+        # failed, and lose the ids of all the others.
+        return self._client.http.request(
+            path="/v2/batch",
+            method="POST",
+            headers={"Content-Type": "application/json"},
+            body=body,
+        )
+
+    def _request(self, endpoint: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("retries", "retry_delay", "callback", "label")
+        request = {name: options[name] for name in names if name in options}
+        if "timeout" in options:
+            request["timeout"] = min(options["timeout"] + MARGIN, LONGEST_TIMEOUT)
+        if is_elsewhere(endpoint):
+            # Its worker is elsewhere, and only QStash can tell how an attempt ended.
+            request["callback"] = self._told(CALLBACK, options.get("callback"))
+            request["callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
+        request["failure_callback"] = self.failure_callback(options.get("failure_callback"))
+        # Without a prefix the SDK takes a header for the callback's own configuration.
+        request["failure_callback_headers"] = {"Retries": str(FAILURE_CALLBACK_RETRIES)}
+        if "flow_control" in options:
+            limit = dict(options["flow_control"])
+            request["flow_control"] = limit | {"key": self.own(limit["key"])}
+        request["headers"] = dict(options.get("headers", {}))
+        request["content_type"] = "application/json"
+        return request
+
+    def _call(self, request: Callable[[], T]) -> T:
+        import httpx  # noqa: PLC0415 - loaded with the client
+        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - likewise
+
+        try:
+            try:
+                return request()
+            except httpx.RemoteProtocolError:
+                # The server closed an idle connection just as we used it. Deduplication makes the
+                # repetition harmless.
+                return request()
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise PublishUnavailable(
+                f"QStash at {self._url} cannot be reached: {reason}", is_outage=True
+            ) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PublishUnavailable(
+                f"{self._url} did not answer like QStash: check QSTASH_URL"
+            ) from error
+        except RateLimitExceededError as error:
+            limited = f"QStash limits the rate: {error}"
+            raise PublishUnavailable(limited, status=RATE_LIMITED, is_outage=True) from error
+        except QStashError as error:
+            raise _classified(error) from error
+
+
+def _written(write: Callable[[], T]) -> T:
+    """Write a request; what cannot even be written will never be taken."""
+    try:
+        return write()
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PublishRefused(f"the message cannot be written: {reason}") from error
+
+
+def _check_callbacks(options: Sequence[Mapping[str, Any]]) -> None:
+    """Look callbacks' hosts up again: at enqueue nobody may have known one, or it meant another."""
+    for url in {given["callback"] for given in options if "callback" in given}:
+        try:
+            callback_urls.check_again("callback", url)
+        except InvalidOption as error:
+            raise PublishRefused(str(error)) from None
+        except callback_urls.Unresolved as error:
+            raise PublishUnavailable(str(error)) from None
+
+
+def _message_id(answer: Any) -> str:
+    return str(answer.message_id)
+
+
+def _when(message: Message) -> dict[str, Any]:
+    """Return the option that delays: as it was asked, or what is left of it at a later publish."""
+    if message.available_at is None:
+        return {}
+    if "not_before" in message.options and not message.reschedules:
+        return {"not_before": ceil(message.available_at.timestamp())}
+    left = ceil((message.available_at - datetime.now(UTC)).total_seconds())
+    return {"delay": left} if left > 0 else {}
+
+
+def _classified(error: Exception) -> PublishError:
+    """Tell a refusal from trouble; the SDK gives the status only in the text."""
+    match = re.search(r"status: (\d+)", str(error))
+    status = int(match[1]) if match else None
+    if status in REFUSALS:
+        return PublishRefused(f"QStash refuses the message: {error}", status=status)
+    trouble = PublishUnavailable(f"QStash is in trouble: {error}", status=status)
+    if trouble.needs_a_person:
+        said = f"QStash turns this app away: {error}; check QSTASH_TOKEN, the plan and its quotas"
+        return PublishUnavailable(said, status=status)
+    return trouble

@@ -1,0 +1,136 @@
+"""Rows that QStash does not have, published: what a crash left behind, or a person put back."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ..errors import PublishUnavailable
+from ..events import Died, tell
+from ..registry import get_job_config, registry_of
+from ..table import job_rows
+from ..table.transactions import in_transaction
+from ..values import backoff, jsonb
+from . import outbox
+from .qstash import Message
+
+log = logging.getLogger(__name__)
+
+#: What a statement returns of a row that is to be published.
+COLUMNS = """
+    job.job_id, job.job_type, job.payload, job.options, job.max_retries, job.generation,
+    job.legs, job.reschedules, job.available_at, job.created_at, job.id
+"""
+
+_ONE_WAITING = text(
+    f"""
+    SELECT {COLUMNS} FROM job_executions AS job
+     WHERE job_id = :job_id AND status = 'pending' AND published_at IS NULL
+    """  # noqa: S608 - the only values in the text are this module's names
+).columns(payload=JSONB, options=JSONB)
+
+_OUTCOME = text(
+    """
+    SELECT count(*) FILTER (WHERE published_at IS NOT NULL),
+           count(*) FILTER (WHERE published_at IS NULL AND dead_at IS NOT NULL),
+           count(*) FILTER (WHERE published_at IS NULL AND status = 'pending')
+      FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS text[]))
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of some rows.
+
+    Attributes:
+        waiting: Those that QStash did not take for now.
+        trouble: Why it was not asked for all of them.
+    """
+
+    published: int = 0
+    refused: int = 0
+    waiting: int = 0
+    trouble: PublishUnavailable | None = None
+
+
+def known_types() -> list[str]:
+    """Name the job types of this app: only they have an endpoint to be published to."""
+    return [config.type for config in registry_of(current_app)]
+
+
+def publish(rows: Sequence[Row[Any]]) -> Published:
+    """Publish rows (with `COLUMNS`) in the order in which they were made; note what became of them.
+
+    Each goes with its own deduplication id, so that QStash drops what it has already, and with what
+    is left of its delay.
+    """
+    if not rows:
+        return Published()
+    ordered = sorted(rows, key=lambda row: (row.created_at, row.id))
+    messages = [message for row in ordered if (message := _message_or_dead(row))]
+    trouble = outbox.publish_batch(messages)
+    done = in_transaction(lambda tx: _outcome(tx, [row.job_id for row in rows]))
+    return replace(done, trouble=trouble)
+
+
+def publish_job(job_id: str) -> Published:
+    """Publish one job, if it waits for that."""
+    found = {"job_id": job_id}
+    return publish(in_transaction(lambda tx: tx.execute(_ONE_WAITING, found).all()))
+
+
+def withdraw(message_ids: Sequence[str]) -> None:
+    """Have QStash forget messages.
+
+    Raises:
+        PublishUnavailable: It cannot be reached; what it delivers meanwhile finds the row changed.
+    """
+    for start in range(0, len(message_ids), outbox.publisher().BATCH):
+        chunk = list(message_ids[start : start + outbox.publisher().BATCH])
+        # An empty list would mean all of them.
+        outbox.publisher().ask(lambda qstash, ids=chunk: qstash.message.cancel_many(ids))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+
+def _message_or_dead(row: Row[Any]) -> Message | None:
+    """Return a row's message; a row of which none can be made is dead, and holds up no other."""
+    try:
+        return _message(row)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = f"the row cannot be published: {type(error).__name__}: {error}"
+        if in_transaction(lambda tx: job_rows.mark_dead(tx, str(row.job_id), reason)):
+            tell(Died(row.job_type))
+        about = {"jobId": str(row.job_id), "type": row.job_type, "error": reason}
+        log.error("[jobs] Job refused", extra=about)  # noqa: TRY400 - the message says it all
+        return None
+
+
+def _message(row: Row[Any]) -> Message:
+    config = get_job_config(row.job_type)
+    # A row that arrived from elsewhere knows nothing of how it was published.
+    retries = config.retries if row.max_retries is None else row.max_retries
+    delay = (
+        {}
+        if config.retry_delay is None
+        else {"retry_delay": backoff.expression(config.retry_delay, retries)}
+    )
+    return Message(
+        job_id=str(row.job_id),
+        job_type=row.job_type,
+        endpoint=config.endpoint,
+        body=jsonb.dumps(row.payload),
+        options={"retries": retries, "timeout": config.timeout, **delay, **row.options},
+        generation=row.generation,
+        legs=row.legs,
+        reschedules=row.reschedules,
+        available_at=row.available_at,
+    )
+
+
+def _outcome(connection: Connection, job_ids: list[Any]) -> Published:
+    given = {"job_ids": [str(job_id) for job_id in job_ids]}
+    return Published(*connection.execute(_OUTCOME, given).one())

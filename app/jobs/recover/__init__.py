@@ -1,0 +1,1 @@
+"""What crashes, outages and messages that QStash has given up leave behind, put right."""

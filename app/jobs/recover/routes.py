@@ -1,0 +1,93 @@
+"""What QStash calls besides the jobs: its failure callback, and maintenance on a schedule."""
+
+import logging
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from ..errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
+from ..events import Died, tell
+from ..execute import responses
+from ..execute.signature import signed
+from ..publish.qstash import CALLBACK, FAILURE_CALLBACK
+from ..table.transactions import in_transaction
+from . import external_attempts, given_up, sweep
+from .forwarding import forward
+from .given_up import DeadLetter
+
+log = logging.getLogger(__name__)
+
+#: Where a schedule of QStash's asks for a sweep.
+MAINTENANCE = "/api/jobs/maintenance"
+
+bp = Blueprint("jobs", __name__)
+
+
+# It carries the body of the job's delivery in base64, which makes it a third longer.
+@bp.post(FAILURE_CALLBACK)
+@partial(signed, room=2)
+def failure_callback() -> ResponseReturnValue:
+    """Mark the job of a message that QStash has given up dead, and tell who asked to be told."""
+    try:
+        letter = given_up.from_callback(request.get_data(), request.args.get("forward"))
+        verdict = in_transaction(lambda tx: given_up.record(tx, letter))
+        if verdict.wait:
+            return responses.busy("the job's handler is still running", verdict.wait)
+        if verdict.dead:
+            forward(letter)
+    except InvalidDelivery as error:
+        log.warning("[jobs] Failure callback refused", extra={"error": str(error)})
+        return responses.refuse(str(error), errors=error.errors)
+    except (DatabaseUnavailable, PublishUnavailable) as error:
+        log.error("[jobs] Failure callback put off", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
+        return responses.busy("the database or QStash is unavailable")
+    if verdict.changed and verdict.dead:
+        tell(Died(letter.row["job_type"]))
+        log.error("[jobs] Job given up by QStash", extra=_about(letter))
+    if verdict.put_back:
+        log.warning("[jobs] Job given up without having been run: put back", extra=_about(letter))
+    return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
+
+
+@bp.post(CALLBACK)
+@signed
+def callback() -> ResponseReturnValue:
+    """Record how an attempt ended that a worker elsewhere made, and tell who asked to be told."""
+    try:
+        attempt = external_attempts.read(request.get_data(), request.args.get("forward"))
+        wait = in_transaction(lambda tx: external_attempts.record(tx, attempt))
+        if wait:
+            return responses.busy("the job is about to be noted as published", wait)
+        forward(attempt.letter, once=f"callback-{attempt.retried}")
+    except InvalidDelivery as error:
+        log.warning("[jobs] Callback refused", extra={"error": str(error)})
+        return responses.refuse(str(error), errors=error.errors)
+    except (DatabaseUnavailable, PublishUnavailable) as error:
+        log.error("[jobs] Callback put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        return responses.busy("the database or QStash is unavailable")
+    log.info("[jobs] Job answered elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
+    return {"success": True, "jobId": attempt.letter.job_id}
+
+
+@bp.post(MAINTENANCE)
+@signed
+def run_maintenance() -> ResponseReturnValue:
+    """Sweep, as the schedule that `flask jobs schedules sync` installs asks."""
+    try:
+        report = sweep.sweep()
+    except DatabaseUnavailable as error:
+        log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        return responses.busy("the database is unavailable")
+    return {"success": True, **asdict(report)}
+
+
+def _about(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "jobId": letter.job_id,
+        "type": letter.row["job_type"],
+        "messageId": letter.message_id,
+        "error": letter.error,
+    }

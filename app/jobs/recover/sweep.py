@@ -1,0 +1,308 @@
+"""What crashes and outages leave behind, put right: one routine, safe to run at any time.
+
+    rescue       processing, but its lease ran out      → pending and published anew, or dead
+    publish      pending, but QStash never got it       → published
+    take over    waiting, but QStash has given it up    → failed, dead
+
+Any number of sweeps may run at once on any number of machines: rows are taken with SKIP LOCKED, and
+every change looks for the state that it starts from.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from sqlalchemy import Connection, Row
+
+from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, PublishUnavailable
+from ..events import Died, tell
+from ..publish import outbox, relay
+from ..registry import registry_of
+from ..table import memory, sweep_sql
+from ..table.models import Status
+from ..table.sweep_sql import Upkeep
+from ..table.transactions import in_transaction
+from . import given_up
+from .forwarding import forward
+from .given_up import DeadLetter, Verdict
+
+if TYPE_CHECKING:
+    from qstash.dlq import DlqMessage
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a row is left alone: an enqueue may be publishing it, QStash may be about to retry.
+GRACE = 30.0
+BATCH = 100
+#: How many batches one sweep takes, so that it ends; the next goes on.
+MAX_BATCHES = 100
+#: How far back dead letters are read whose jobs were never recorded here.
+RECENT = timedelta(hours=1)
+#: How long QStash keeps dead letters on any plan.
+LONGEST_KEPT = timedelta(days=memory.REMEMBERED)
+#: After so many jobs that QStash does not take, a sweep leaves the rest to the next.
+PATIENCE = 30
+#: How many jobs that were set aside a report names in its line.
+NAMED = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What one sweep did, in jobs.
+
+    Attributes:
+        published: Handed to QStash.
+        refused: Failed and dead, as QStash will not take them.
+        rescued: Put back after their process died, and published anew.
+        abandoned: Dead, as their process died too often.
+        cancelled: Cancelled while they ran, which their process did not live to see.
+        dead_letters: Failed and dead, as QStash had given them up.
+        set_aside: The ids of jobs that could not be seen to, each for a reason of its own, which
+            the log says. They hold up no others, and the next sweep tries them again.
+        problem: What else went wrong; the next sweep goes on.
+    """
+
+    published: int = 0
+    refused: int = 0
+    rescued: int = 0
+    abandoned: int = 0
+    cancelled: int = 0
+    dead_letters: int = 0
+    set_aside: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything was seen to."""
+        return not self.set_aside and self.problem is None
+
+    def __str__(self) -> str:
+        values = asdict(self)
+        aside, problem = values.pop("set_aside"), values.pop("problem")
+        did = [f"{name.replace('_', ' ')} {count}" for name, count in values.items() if count]
+        if aside:
+            more = ", …" if len(aside) > NAMED else ""
+            did.append(f"set aside {len(aside)} ({', '.join(aside[:NAMED])}{more})")
+        return (
+            ", ".join(did + ([f"stopped early: {problem}"] if problem else [])) or "nothing to do"
+        )
+
+
+def sweep(*, grace: float = GRACE) -> Report:
+    """Rescue, publish and take over what needs it.
+
+    Each step is taken whatever became of the one before, and each row by itself where they cannot
+    be taken together: one that is broken holds up no other.
+
+    Args:
+        grace: Seconds for which a row is left alone since its last change or its lease's end.
+
+    Raises:
+        DatabaseUnavailable: Whatever was done until then is done.
+    """
+    report = Report()
+    steps: list[Callable[[], None]] = [
+        lambda: _rescue(report, grace),
+        _settle_twins,
+        lambda: _publish(report, grace),
+        lambda: _take_over_dead_letters(report),
+        lambda: in_transaction(memory.forget),
+    ]
+    for step in steps:
+        _take(step, report)
+    if report != Report():
+        level = logging.INFO if report.is_clean else logging.ERROR
+        log.log(level, "[jobs] Swept", extra={"did": str(report)})
+    return report
+
+
+def _take(step: Callable[[], None], report: Report) -> None:
+    try:
+        step()
+    except DatabaseUnavailable:
+        raise
+    except PublishError as error:
+        report.problem = report.problem or str(error)
+    except Exception as error:
+        log.exception("[jobs] A step of the sweep failed")
+        report.problem = report.problem or f"{type(error).__name__}; the log says more"
+
+
+def _rescue(report: Report, grace: float) -> None:
+    """Put jobs back whose lease ran out, and have QStash forget the messages that brought them."""
+    known = relay.known_types()
+    for rows in _batches(report, sweep_sql.RESCUE, grace=grace):
+        by_status = {
+            status: [row for row in rows if row.status == status] for status in set(Status)
+        }
+        report.rescued += len(by_status[Status.PENDING])
+        report.abandoned += len(by_status[Status.FAILED])
+        for row in by_status[Status.FAILED]:
+            tell(Died(row.job_type))
+        report.cancelled += len(by_status[Status.CANCELLED])
+        done = relay.publish([r for r in by_status[Status.PENDING] if r.job_type in known])
+        report.refused += done.refused
+        relay.withdraw([row.old_message_id for row in rows if row.old_message_id])
+
+
+def _settle_twins() -> None:
+    """Complete what a person put back and enqueued again as well, once that is completed."""
+    for row in in_transaction(lambda tx: tx.execute(sweep_sql.DONE_BY_TWIN).all()):
+        about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
+        log.info("[jobs] Done by the job that was enqueued anew", extra=about)
+
+
+def _publish(report: Report, grace: float) -> None:
+    """Publish what is in the outbox, until QStash takes no more."""
+    types = relay.known_types()
+    waiting = 0
+    for rows in _batches(report, sweep_sql.PUBLISH, grace=grace, types=types):
+        done = relay.publish(rows)
+        report.published += done.published
+        report.refused += done.refused
+        waiting += done.waiting
+        if done.trouble and (done.trouble.is_outage or waiting >= PATIENCE):
+            break
+    if waiting:
+        reason = f"jobs that could not be published: {waiting}; the log says why"
+        raise PublishUnavailable(reason)
+
+
+def _take_over_dead_letters(report: Report) -> None:
+    """Mark jobs dead that QStash has given up without our hearing of it."""
+    oldest = in_transaction(lambda tx: tx.execute(sweep_sql.OLDEST_WAITING).scalar())
+    now = datetime.now(UTC)
+    since = max(min(oldest or now, now - RECENT), now - LONGEST_KEPT)
+    for page in dead_letter_pages(since=since):
+        for letter in unsettled(page):
+            try:
+                report.dead_letters += take_over(letter)
+            except (DatabaseUnavailable, PublishUnavailable):
+                raise
+            except Exception:
+                log.exception("[jobs] Dead letter set aside", extra={"jobId": letter.job_id})
+                report.set_aside.append(letter.job_id)
+
+
+def dead_letter_pages(since: datetime | None = None) -> Iterator[Sequence["DlqMessage"]]:
+    """Yield QStash's dead letters of our endpoints, page by page.
+
+    Raises:
+        PublishUnavailable, PublishRefused: QStash does not tell.
+    """
+    publisher = outbox.publisher()
+    ours = {publisher.destination(config.endpoint) for config in registry_of(current_app)}
+    asked: dict[str, Any] = {"count": BATCH}
+    if since is not None:
+        asked["filter"] = {"from_time": int(since.timestamp() * 1000)}
+    while True:
+        page = publisher.ask(lambda qstash: qstash.dlq.list(**asked))
+        yield [letter for letter in page.messages if letter.url in ours]
+        if not page.cursor:
+            return
+        asked["cursor"] = page.cursor
+
+
+def unsettled(page: Sequence["DlqMessage"]) -> list[DeadLetter]:
+    """Return those dead letters whose jobs wait for just them, or were never recorded here.
+
+    All of a job's: of two of one job, either may be the one that the row waits for.
+    """
+    letters = list(_jobs(page))
+    job_ids = [letter.job_id for letter in letters]
+    rows = in_transaction(lambda tx: tx.execute(sweep_sql.STANDING, {"job_ids": job_ids}).all())
+    standing = {str(row.job_id): row for row in rows}
+    deleted = in_transaction(lambda tx: memory.deleted(tx, job_ids))
+    return [
+        letter
+        for letter in letters
+        if letter.job_id not in deleted and _concerns(letter, standing.get(letter.job_id))
+    ]
+
+
+def _jobs(page: Sequence["DlqMessage"]) -> Iterator[DeadLetter]:
+    for entry in page:
+        try:
+            yield given_up.from_queue(entry)
+        except InvalidDelivery:
+            continue  # Not a job; it stays where a person can see it, in QStash's queue.
+
+
+def _concerns(letter: DeadLetter, row: Row[Any] | None) -> bool:
+    if row is None:
+        return True
+    is_awaited = row.is_first if row.message_id is None else row.message_id == letter.message_id
+    return is_awaited and not row.is_final
+
+
+def take_over(letter: DeadLetter) -> bool:
+    """Mark the job dead and tell who asked to be told; tell whether that settled the letter."""
+
+    def work(tx: Connection) -> Verdict:
+        verdict = given_up.record(tx, letter)
+        if verdict.changed and verdict.dead:
+            # Before the commit: a crash in between tells twice, which QStash drops, not never.
+            forward(letter)
+        return verdict
+
+    verdict = in_transaction(work)
+    if verdict.changed and verdict.dead:
+        tell(Died(letter.row["job_type"]))
+    return verdict.changed or verdict.put_back
+
+
+def _batches(report: Report, kind: Upkeep, **given: Any) -> Iterator[Sequence[Row[Any]]]:
+    """Take rows, each batch in a transaction of its own, until there are no more."""
+    aside: list[int] = []
+    for _ in range(MAX_BATCHES):
+        batch = _Batch(kind, {**given, "aside": aside})
+        try:
+            found, rows = in_transaction(batch.take)
+        except DatabaseUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it is about one of them
+            found, rows, bad = batch.take_each()
+            aside += bad
+            report.set_aside += bad.values()
+        aside += [row.id for row in rows]  # once in a sweep, also where no grace is given
+        if rows:
+            yield rows
+        if found < BATCH:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The next rows of a kind."""
+
+    kind: Upkeep
+    given: dict[str, Any]
+
+    def take(self, connection: Connection) -> tuple[int, Sequence[Row[Any]]]:
+        """Return how many were found, and those that were taken."""
+        found = connection.execute(self.kind.find, {**self.given, "limit": BATCH}).all()
+        return len(found), self._take(connection, [row.id for row in found])
+
+    def take_each(self) -> tuple[int, list[Row[Any]], dict[int, str]]:
+        """Return likewise, each row taken by itself, and those that could not be, by id."""
+        given = {**self.given, "limit": BATCH}
+        found = in_transaction(lambda tx: tx.execute(self.kind.find, given).all())
+        taken: list[Row[Any]] = []
+        bad: dict[int, str] = {}
+        for row in found:
+            try:
+                taken += in_transaction(lambda tx, row=row: self._take(tx, [row.id]))  # type: ignore[misc]  # mypy cannot infer a default's type
+            except DatabaseUnavailable:
+                raise
+            except Exception:
+                log.exception("[jobs] Job set aside", extra={"jobId": str(row.job_id)})
+                bad[row.id] = str(row.job_id)
+        return len(found), taken, bad
+
+    def _take(self, connection: Connection, ids: list[int]) -> Sequence[Row[Any]]:
+        if not ids:
+            return []
+        return connection.execute(self.kind.take, {**self.given, "ids": ids}).all()

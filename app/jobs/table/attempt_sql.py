@@ -1,0 +1,208 @@
+"""The SQL of an attempt's state changes, each one statement, built once.
+
+Written out rather than built from columns: these are the statements on which "never twice" rests,
+and they are read more often than changed.
+"""
+
+from sqlalchemy import TextualSelect, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ..values.ids import OwnerIdColumn
+from ..values.options import LONGEST_DELAY
+from .memory import MESSAGE, UNDELIVERED
+
+KEPT_ATTEMPTS = 20
+
+#: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
+LEASE_MARGIN = 15
+
+#: How this message's part of the job ended, if the rest has a message of its own: its handler
+#: raised `Continue` or `RetryLater`, or its process had to let it go. Delivered again, it must not
+#: run what the newer one brings in its time and with all its retries.
+#: Beyond the attempts that are kept, `memory` knows.
+HANDED_OVER = f"""
+    coalesce(
+        (SELECT kept->>'outcome' FROM jsonb_array_elements(attempts) AS kept
+          WHERE kept->>'message_id' = CAST(:message_id AS text)
+            AND kept->>'outcome' IN ('continued', 'rescheduled', 'released') LIMIT 1),
+        (SELECT 'handed over' FROM spent_tokens WHERE digest = {MESSAGE}))
+"""  # noqa: S608 - the only values in the text are this package's
+
+#: Whether this delivery's token has brought an attempt by another message. The message's id comes
+#: by a header that nobody signs: whoever has seen a delivery could send it again as a new message.
+_FORGED = """
+    EXISTS (SELECT FROM jsonb_array_elements(attempts) AS kept
+             WHERE kept->>'delivered_by' = :delivered_by
+               AND kept->>'message_id' IS DISTINCT FROM CAST(:message_id AS text))
+"""
+
+#: A dead job is run again where a person has QStash redrive it: by a message that is unknown here,
+#: and by a token of after the job's death, as what came before was signed before.
+_REDRIVEN = """
+    CAST(:message_id AS text) <> coalesce(message_id, '')
+    AND NOT attempts @> jsonb_build_array(
+            jsonb_build_object('message_id', CAST(:message_id AS text)))
+    AND CAST(:issued_at AS float8) >= extract(epoch FROM date_trunc('second', dead_at))
+"""
+
+# The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
+# handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
+# a lazy commit, in RETURNING because that costs no statement of its own; but for a type that acts
+# outside, where a second handler could begin what the first has done.
+# A job that somebody else published has no `max_retries`: only QStash knows how often it will try,
+# so such a job is dead when QStash has given it up, and never before.
+# `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
+# transaction may be as old as the handler. A row that the TypeScript starter set to processing has
+# no lease: it counts as held for as long as one of ours would be.
+CLAIM = text(
+    f"""
+    UPDATE job_executions
+       SET status = 'processing', started_at = now(), updated_at = now(),
+           completed_at = NULL, dead_at = NULL,
+           lease_token = :token,
+           lease_expires_at = now() + make_interval(secs => {LEASE_MARGIN} +
+               least(coalesce((options->>'timeout')::float8, :timeout),
+                     CAST(:heartbeat AS float8))),
+           retry_count = least(:retried, coalesce(max_retries, :retried)),
+           message_id = coalesce(:message_id, message_id),
+           published_at = coalesce(published_at, now()),
+           attempts = CASE WHEN status <> 'processing' THEN attempts
+               ELSE CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
+                         ELSE attempts - 0 END
+                    || jsonb_build_object(
+                           'number', coalesce((attempts->-1->>'number')::int, 0) + 1,
+                           'leg', legs + 1,
+                           'message_id', message_id, 'started_at', started_at, 'outcome', 'lost',
+                           'error', 'the process died or was cut off, and its lease ran out') END
+     WHERE job_id = :job_id AND job_type = :job_type
+       AND (status = 'pending'
+            OR status = 'failed' AND dead_at IS NULL
+            OR status = 'failed' AND {_REDRIVEN}
+            OR status = 'processing' AND cancelled_at IS NULL
+               AND coalesce(lease_expires_at,
+                            started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
+                            '-infinity') < now())
+       AND {HANDED_OVER} IS NULL AND NOT {_FORGED}
+    RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
+              retry_count AS retried,
+              user_id, organization_id,
+              extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
+              coalesce((options->>'timeout')::float8, :timeout) AS timeout,
+              CASE WHEN CAST(:synchronous AS bool)
+                     OR set_config('synchronous_commit', 'off', true) = 'off'
+                   THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
+    """  # noqa: S608 - the only values in the text are this module's numbers
+).columns(user_id=OwnerIdColumn, organization_id=OwnerIdColumn)
+
+LOOK = text(
+    f"""
+    SELECT job_type, status, dead_at IS NOT NULL AS dead,
+           extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,
+           {HANDED_OVER} AS handed_over, max_retries
+      FROM job_executions WHERE job_id = :job_id
+    """  # noqa: S608 - likewise
+)
+
+_KEEP_ATTEMPT = f"""
+           attempts = CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
+                           ELSE attempts - 0 END || CAST(:attempt AS jsonb),
+           lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
+"""
+
+_KEEP_PROGRESS = "progress = coalesce(CAST(:progress AS jsonb), progress)"
+
+# A job that somebody cancelled while it ran is not tried again, however this attempt ended.
+_UNLESS_CANCELLED = "CASE WHEN cancelled_at IS NULL THEN '{}' ELSE 'cancelled' END"
+
+COMPLETE = text(
+    f"""
+    UPDATE job_executions
+       SET status = 'completed', result = CAST(:result AS jsonb), error = NULL,
+           cancelled_at = NULL, {_KEEP_PROGRESS},
+           completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    """  # noqa: S608 - likewise
+)
+
+FAIL = text(
+    f"""
+    UPDATE job_executions
+       SET status = {_UNLESS_CANCELLED.format("failed")}, error = :error,
+           dead_at = CASE WHEN cancelled_at IS NULL
+                           AND (:permanent OR retry_count >= max_retries)
+                          THEN clock_timestamp() END,
+           completed_at = CASE WHEN cancelled_at IS NOT NULL
+                                 OR :permanent OR retry_count >= max_retries
+                               THEN clock_timestamp() END, {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    """  # noqa: S608 - likewise
+)
+
+
+def _handing_over(update: str) -> TextualSelect:
+    """Return the statement that puts a job back, and notes that its present message is done."""
+    return text(
+        f"""
+        WITH put_back AS ({update}),
+        done AS (INSERT INTO spent_tokens (digest, job_id, expires_at)
+                 SELECT {MESSAGE}, CAST(:job_id AS text), now() + interval '{UNDELIVERED} days'
+                   FROM put_back WHERE CAST(:message_id AS text) IS NOT NULL
+                 ON CONFLICT (digest) DO NOTHING)
+        SELECT * FROM put_back
+        """  # noqa: S608 - likewise
+    ).columns(payload=JSONB, options=JSONB)
+
+
+RESCHEDULE = _handing_over(
+    f"""
+    UPDATE job_executions
+       SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
+           reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, :retries),
+           available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST_DELAY})),
+           completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
+           {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
+              available_at
+    """  # noqa: S608 - likewise
+)
+
+# The next leg starts afresh: with all retries, and without the delay that the job had at first.
+CONTINUE = _handing_over(
+    f"""
+    UPDATE job_executions
+       SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
+           checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
+           retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, :retries),
+           available_at = NULL,
+           completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
+           {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
+              available_at
+    """  # noqa: S608 - likewise
+)
+
+CANCEL = text(
+    f"""
+    UPDATE job_executions
+       SET status = 'cancelled', error = :error, completed_at = clock_timestamp(),
+           cancelled_at = coalesce(cancelled_at, clock_timestamp()), {_KEEP_ATTEMPT}
+     WHERE job_id = :job_id AND lease_token = :token
+    """  # noqa: S608 - likewise
+)
+
+# The lease never outlives the handler's own time limit.
+BEAT = text(
+    f"""
+    UPDATE job_executions
+       SET {_KEEP_PROGRESS}, updated_at = now(),
+           lease_expires_at = least(
+               now() + make_interval(secs => :heartbeat + {LEASE_MARGIN}),
+               started_at + make_interval(secs => :timeout + {LEASE_MARGIN}))
+     WHERE job_id = :job_id AND lease_token = :token
+    RETURNING cancelled_at IS NOT NULL AS cancelled
+    """  # noqa: S608 - likewise
+)

@@ -1,0 +1,98 @@
+"""Which jobs a list or a manual action is about."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table
+
+from ..errors import ActionRefused
+from ..values.ids import OwnerId
+from .models import JobExecution, Status
+
+_table = cast("Table", JobExecution.__table__)
+
+_EQUAL = ("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Conditions that must all hold.
+
+    Attributes:
+        job_ids: Just these.
+        dead: True for jobs that will not be tried again, False for failed ones that will.
+        message_id: QStash's id of the message that the job waits for, or last ran by.
+        schedule_id: QStash's id of the schedule whose firing the job is.
+        older_than: Seconds since the job was recorded, at least.
+        newer_than: Seconds since the job was recorded, at most.
+        error: A piece of the error's text, in any case.
+        everything: That no other condition is given is on purpose.
+    """
+
+    job_ids: tuple[str, ...] = ()
+    status: Status | None = None
+    job_type: str | None = None
+    dead: bool | None = None
+    older_than: float | None = None
+    newer_than: float | None = None
+    user_id: OwnerId | None = None
+    organization_id: OwnerId | None = None
+    message_id: str | None = None
+    schedule_id: str | None = None
+    error: str | None = None
+    everything: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = {name: value for name, value in values.items() if value is not None}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value != () and (name != "everything" or value)
+        }
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the filter as SQL, for an action.
+
+        Raises:
+            ActionRefused: It is empty, and nobody said that all jobs are meant.
+        """
+        if not self.as_json():
+            raise ActionRefused
+        return [*self.indexed(), *self.searched()]
+
+    def indexed(self) -> list[ColumnElement[bool]]:
+        """Return the conditions of which each has an index that gives the newest jobs first."""
+        column = _table.c
+        asked: list[ColumnElement[bool] | None] = [
+            column.job_id.in_(self.job_ids) if self.job_ids else None,
+            *(
+                column[name] == getattr(self, name)
+                for name in _EQUAL
+                if getattr(self, name) is not None
+            ),
+            None if self.dead is None else _dead(self.dead),
+            None if self.older_than is None else column.created_at <= _ago(self.older_than),
+            None if self.newer_than is None else column.created_at >= _ago(self.newer_than),
+        ]
+        return [condition for condition in asked if condition is not None]
+
+    def searched(self) -> list[ColumnElement[bool]]:
+        """Return the conditions that have to look into each row: a piece of the error's text."""
+        if self.error is None:
+            return []
+        return [_table.c.error.icontains(self.error, autoescape=True)]
+
+
+def _ago(seconds: float) -> datetime:
+    """Return the moment; one before the calendar begins is its beginning."""
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _dead(dead: bool) -> ColumnElement[bool]:  # noqa: FBT001 - the value of the field, not a mode
+    ended = _table.c.dead_at.is_not(None) if dead else _table.c.dead_at.is_(None)
+    return (_table.c.status == Status.FAILED) & ended

@@ -1,0 +1,153 @@
+"""How many jobs are where: one statement, in which an index bounds every part.
+
+So it costs the same with ten thousand rows and with ten million. Counts end at `CAP`; one that is
+there means "at least".
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from flask import current_app
+from sqlalchemy import TextClause, text
+
+from .models import Status
+from .transactions import in_transaction
+
+#: Where counting ends. The failure rate is that of the newest so many jobs.
+CAP = 2_000
+#: The key of `app.config` with the job types that say nothing of the others: those that watch them.
+UNWATCHED = "JOBS_HEALTH_UNWATCHED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Counts of jobs.
+
+    Attributes:
+        measured_at: The database's time.
+        last_hour: Those enqueued in the last hour, by status.
+        completed: Those completed in the last hour.
+        failed: Those that failed for good in the last hour, or failed in it and wait for a retry.
+            Not those that QStash never took: whoever asked for them was told, and nothing ran.
+        pending: Those that wait to be delivered, also delayed ones.
+        overdue: Those of them whose time came more than JOBS_HEALTH_OVERDUE seconds ago.
+        oldest_pending_seconds: For how long the first of them has been due; None where none is.
+        processing: Those that a handler is running for.
+        stuck: Those of them that began more than JOBS_HEALTH_PROCESSING seconds ago and whose
+            lease has run out: their process died, and no sweep has put them back.
+        retrying: Those whose last attempt failed and that QStash will deliver again.
+        dead: Those that failed for good, however long ago.
+        idle: Whether nothing was processed within JOBS_HEALTH_IDLE seconds.
+    """
+
+    measured_at: datetime
+    last_hour: dict[str, int]
+    completed: int
+    failed: int
+    pending: int
+    overdue: int
+    oldest_pending_seconds: float | None
+    processing: int
+    stuck: int
+    retrying: int
+    dead: int
+    idle: bool
+
+    @property
+    def failure_rate(self) -> float | None:
+        """`failed` in relation to it and `completed`, from 0 to 1; None where both are 0."""
+        finished = self.completed + self.failed
+        return self.failed / finished if finished else None
+
+
+def measure() -> Figures:
+    """Return the figures as of now.
+
+    Raises:
+        DatabaseUnavailable: There are none.
+    """
+    config = current_app.config
+    given = {
+        "overdue": config["JOBS_HEALTH_OVERDUE"],
+        "processing": config["JOBS_HEALTH_PROCESSING"],
+        "idle": config["JOBS_HEALTH_IDLE"],
+        "unwatched": sorted(config[UNWATCHED]),
+    }
+    row = in_transaction(lambda tx: tx.execute(_statement(CAP), given).one())
+    values = row._asdict()
+    last_hour = {str(status): values.pop(f"last_hour_{status}") for status in Status}
+    return Figures(last_hour=last_hour, **values)
+
+
+_HOUR_AGO = "now() - interval '1 hour'"
+_DUE = "coalesce(available_at, created_at)"
+_OVERDUE = "now() - make_interval(secs => :overdue)"
+# A row of another producer, which says nothing of its options, may have been published by that.
+_PUBLISHED = """(published_at IS NOT NULL OR started_at IS NOT NULL OR message_id IS NOT NULL
+    OR options = CAST('{}' AS jsonb))"""
+_WATCHED = "job_type <> ALL(CAST(:unwatched AS text[]))"
+
+
+@cache
+def _statement(cap: int) -> TextClause:
+    """Return the statement with the cap written into it: a plan for any cap is a worse one."""
+    return text(_FIGURES.replace(":cap", str(cap)))
+
+
+def _count(condition: str, order: str) -> str:
+    """Count up to the cap.
+
+    The order is that of an index: without it, the planner may think that it meets enough rows of
+    the kind soon enough by reading the table from its start, where the oldest are.
+    """
+    rows = f"SELECT FROM job_executions WHERE {condition} ORDER BY {order} LIMIT :cap"
+    return f"(SELECT count(*) FROM ({rows}) AS capped)"  # noqa: S608 - our own text
+
+
+_LAST_HOUR = ", ".join(
+    _count(f"status = '{status}' AND created_at > {_HOUR_AGO}", "created_at DESC")
+    + f" AS last_hour_{status}"
+    for status in Status
+)
+
+# An attempt that failed and is retried has not completed; its row changed last when it failed.
+_FIGURES = f"""
+    WITH finished AS (
+        SELECT status, published FROM (
+            SELECT status, job_type, {_PUBLISHED} AS published FROM job_executions
+             WHERE completed_at > {_HOUR_AGO}
+             ORDER BY completed_at DESC LIMIT :cap) AS newest
+         WHERE {_WATCHED}),
+    retrying AS (
+        SELECT updated_at, job_type FROM job_executions
+         WHERE status = 'failed' AND dead_at IS NULL ORDER BY created_at LIMIT :cap),
+    oldest AS (
+        SELECT min({_DUE}) AS due FROM job_executions WHERE status = 'pending'),
+    latest AS (
+        SELECT completed_at AS at FROM job_executions
+         WHERE completed_at > now() - make_interval(secs => :idle) AND {_WATCHED}
+         ORDER BY completed_at DESC LIMIT 1)
+    SELECT now() AS measured_at, {_LAST_HOUR},
+        (SELECT count(*) FROM finished WHERE status = 'completed') AS completed,
+        (SELECT count(*) FROM finished WHERE status = 'failed' AND published)
+        + (SELECT count(*) FROM retrying
+            WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
+        {_count("status = 'pending'", _DUE)} AS pending,
+        {_count(f"status = 'pending' AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
+        (SELECT CAST(extract(epoch FROM now() - due) AS float8) FROM oldest
+          WHERE due < now() AND isfinite(due)) AS oldest_pending_seconds,
+        {_count("status = 'processing'", "lease_expires_at")} AS processing,
+        (SELECT count(*) FROM job_executions
+          WHERE status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now()
+            AND coalesce(started_at, created_at) < now() - make_interval(secs => :processing)
+        ) AS stuck,
+        (SELECT count(*) FROM retrying) AS retrying,
+        {_count("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")} AS dead,
+        NOT EXISTS (SELECT FROM latest)
+        AND NOT EXISTS (SELECT FROM retrying
+                         WHERE updated_at > now() - make_interval(secs => :idle) AND {_WATCHED})
+        AND NOT EXISTS (SELECT FROM job_executions
+                         WHERE status = 'processing' AND lease_expires_at > now() AND {_WATCHED})
+            AS idle
+    """  # noqa: S608 - likewise

@@ -1,0 +1,123 @@
+"""Short transactions of our own, apart from the caller's session."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from psycopg.errors import DatatypeMismatch, UndefinedColumn, UndefinedTable
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.db import db
+
+from ..errors import DatabaseUnavailable
+from .connections import READ_ONLY, sqlstate
+
+T = TypeVar("T")
+
+#: Errors of PostgreSQL that are no fault of the statement: it stops or starts (57P…), has no
+#: connection left, or no room on its disk; or this one is a standby now, and only read from.
+_OUTAGES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "53100", READ_ONLY})
+#: How a column begins that `flask db upgrade` has not made yet what JOBS_ID_TYPE says.
+_OWNER_COLUMN = re.compile(r'^column "(user|organization)_id" is of type')
+#: The class of errors of the connection itself.
+_CONNECTION = "08"
+#: Two transactions were in each other's way: this one was undone, and may simply be done again.
+_COLLISIONS = frozenset({"40001", "40P01"})
+
+
+def in_transaction(work: Callable[[Connection], T]) -> T:
+    """Run `work` and commit.
+
+    A pooled connection may have died since its last use (PostgreSQL restarted), or lead to what
+    is only a standby now, which only its next statement shows. Nothing was committed then, so the
+    work is done once more on a new one: cheaper than asking every connection beforehand whether it
+    is alive. So it is after a deadlock.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be reached, or has no such table; `is_uncertain`
+            where only the answer to the commit was lost.
+    """
+    try:
+        try:
+            return _attempt(work)
+        except _Stale:
+            return _attempt(work)
+    except _Stale as stale:
+        _explain(stale.error)
+        raise stale.error from None
+    except _Unanswered as lost:
+        reason = str(lost.error.orig).strip().split("\n", 1)[0]
+        message = f"the database did not answer the commit, which may be done: {reason}"
+        raise DatabaseUnavailable(message, is_uncertain=True) from lost.error
+    except SQLAlchemyError as error:
+        _explain(error)
+        raise
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` where a query fails because of the database, not of itself."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _explain(error)
+        raise
+
+
+def _explain(error: SQLAlchemyError) -> None:
+    cause = getattr(error, "orig", None) or error
+    reason = str(cause).strip().split("\n", 1)[0]
+    if _is_outage(error):
+        raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
+    if isinstance(cause, UndefinedTable | UndefinedColumn):
+        message = f"the database is not migrated ({reason}); run `flask db upgrade`"
+        raise DatabaseUnavailable(message) from error
+    if isinstance(cause, DatatypeMismatch) and _OWNER_COLUMN.match(reason):
+        message = f"the columns are not what JOBS_ID_TYPE says ({reason}); run `flask db upgrade`"
+        raise DatabaseUnavailable(message) from error
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    """Tell whether the database is away, rather than at odds with the statement."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = sqlstate(error.orig)
+    if state is None:  # not the server's own words: it could not be reached, or is gone
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return state in _OUTAGES or state.startswith(_CONNECTION)
+
+
+class _Stale(Exception):
+    """The work changed nothing, for no fault of its own."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        self.error = error
+
+
+class _Unanswered(Exception):
+    """The connection broke while it committed: nobody knows whether that is done."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        self.error = error
+
+
+def _attempt(work: Callable[[Connection], T]) -> T:
+    with db.engine.connect() as connection:
+        try:
+            result = work(connection)
+        except DBAPIError as error:
+            if error.connection_invalidated or sqlstate(error.orig) in _COLLISIONS:
+                raise _Stale(error) from error
+            raise
+        try:
+            connection.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise _Unanswered(error) from error
+            raise
+    return result

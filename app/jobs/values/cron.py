@@ -1,0 +1,85 @@
+"""Cron expressions, checked before QStash sees them, and foretold as it will fire."""
+
+from datetime import UTC, datetime
+
+from ...cron import CronError, NeverFiresError, in_words, parse
+from ..errors import InvalidOption
+
+FIELDS = 5
+
+
+def checked(cron: str, timezone: str | None) -> str:
+    """Return the expression as QStash takes it, with its time zone as `CRON_TZ=…` in front.
+
+    Args:
+        cron: Five fields: minute, hour, day of month, month, day of week; or `@daily` and its like.
+        timezone: An IANA name such as "Europe/Berlin"; UTC where None.
+
+    Raises:
+        InvalidOption: The message names the bad field.
+    """
+    if timezone is None:
+        _check(cron, cron)
+        return cron
+    if cron.startswith(("CRON_TZ=", "TZ=")):
+        raise InvalidOption(f"timezone: {cron!r} names a time zone already; give one of the two")
+    zoned = f"CRON_TZ={timezone} {cron}"
+    if not timezone or timezone == "Local" or " " in timezone or not _is_zone(timezone):
+        raise InvalidOption(f'timezone: no zone is called {timezone!r}; try "UTC"')
+    _check(zoned, cron)
+    return zoned
+
+
+def explain(cron: str) -> str:
+    """Say in words when a schedule fires, as it is if it is none of ours: `At 03:00 every day`."""
+    try:
+        schedule = parse(cron)
+    except CronError:
+        return cron
+    words = in_words(schedule)
+    return words if schedule.zone is UTC else f"{words}, {schedule.zone}"
+
+
+def next_runs(cron: str, count: int, after: datetime | None = None) -> list[datetime]:
+    """Return when a schedule fires next, in its own time zone; none if it is none of ours."""
+    found = [after or datetime.now(UTC)]
+    try:
+        schedule = parse(cron)
+        while len(found) <= count:
+            found.append(schedule.next(found[-1]))
+    except CronError:  # it cannot be read, or does not fire again
+        pass
+    return found[1:]
+
+
+def next_after(cron: str, moment: datetime) -> datetime | None:
+    """Return when a schedule fires next after a moment; None if it is none of ours, or never."""
+    return next(iter(next_runs(cron, 1, moment)), None)
+
+
+def _check(cron: str, written: str) -> None:
+    count = len(written.split())
+    if count != FIELDS and not written.startswith(("@", "CRON_TZ=", "TZ=")):
+        raise InvalidOption(
+            f"cron: {written!r} has {count} fields; it takes five: minute, hour, day of month, "
+            "month, day of week"
+        )
+    try:
+        parse(cron).next(datetime.now(UTC))
+    except NeverFiresError as error:
+        raise InvalidOption(
+            f"cron: it never fires: {written!r} names no date within five years"
+        ) from error
+    except CronError as error:
+        reason = str(error)
+        raise InvalidOption(
+            f"cron: {reason[0].lower()}{reason[1:]} in {written!r}; ask `flask qstash next`"
+        ) from error
+
+
+def _is_zone(timezone: str) -> bool:
+    try:
+        parse(f"CRON_TZ={timezone} * * * * *")
+    except CronError:
+        return False
+    return True
