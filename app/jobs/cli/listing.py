@@ -99,7 +99,8 @@ def _tell_of_more(page: Page) -> None:
     """Say how to go on, with the same conditions, where it does not disturb a pipe."""
     if page.searched_to:
         click.echo(
-            f"\nLooked at {SEARCHED:,} jobs with errors, back to {formatting.time(page.searched_to)}.",
+            "\nLooked at "
+            f"{SEARCHED:,} jobs with errors, back to {formatting.time(page.searched_to)}.",
             err=True,
         )
     given = sys.argv[sys.argv.index("jobs") :] if "jobs" in sys.argv else ["jobs", "list"]
