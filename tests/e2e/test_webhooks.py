@@ -19,7 +19,7 @@ from app.families.webhooks.models import WebhookEvent
 from app.jobs import Status
 from tests.e2e.conftest import Stack
 
-EVENTS = sorted(Path(__file__).parent.parent.glob("families/webhooks/stripe_events/*[a-z].json"))
+EVENTS = sorted(Path(__file__).parent.parent.glob("families/stripe/events/*[a-z].json"))
 
 pytestmark = pytest.mark.usefixtures("producer")
 

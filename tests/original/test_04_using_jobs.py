@@ -214,7 +214,7 @@ def test_webhook_jobs_generic(
 
 def test_webhook_jobs_stripe(app: Flask, stack: Stack) -> None:
     """The event's object alone: what it is about is not known here, and the result says so."""
-    event = Path(__file__).parents[1] / "families/webhooks/stripe_events"
+    event = Path(__file__).parents[1] / "families/stripe/events"
     stripe_event = json.loads((event / "customer.subscription.updated.json").read_text())
 
     job_id = enqueue(

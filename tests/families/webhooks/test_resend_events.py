@@ -10,7 +10,7 @@ from app.db import db
 from app.families.email import suppressions
 from app.families.email.models import EmailSuppression
 from app.jobs.testing import drain
-from tests.families.webhooks.conftest import EVENTS, Post
+from tests.support.webhooks import EVENTS, Post
 
 
 def suppressed() -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.accounts.currencies import written
-from app.families.webhooks.stripe import money
+from app.families.stripe import money
 from app.jobs import PermanentError
 
 

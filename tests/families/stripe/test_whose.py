@@ -12,12 +12,12 @@ from sqlalchemy import select
 
 from app.accounts.models import Organization
 from app.db import db
-from app.families.webhooks.stripe import samples
+from app.families.stripe import samples
 from app.jobs import JobExecution, enqueue
 from app.jobs.testing import assert_enqueued, deliver
-from tests.families.webhooks.conftest import EVENTS, Post, signed, stored
-from tests.families.webhooks.stripe_support import NAMES, an_event, an_organization, handle, state
 from tests.support.http_server import canned_server
+from tests.support.stripe import NAMES, an_event, an_organization, handle, state
+from tests.support.webhooks import EVENTS, Post, signed, stored
 
 
 def processed(post: Post, event: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from app.families.webhooks import doctor
+from app.families.stripe import doctor
 from app.jobs.doctor import Level
 from tests.support.http_server import canned_server
 

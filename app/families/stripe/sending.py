@@ -12,8 +12,8 @@ from flask import current_app
 from sqlalchemy import select
 
 from app.db import db
+from app.families.stripe.source import stripe
 from app.families.webhooks.models import WebhookEvent
-from app.families.webhooks.shipped_sources import stripe
 from app.jobs import JobExecution
 from app.jobs.cli.formatting import is_final, state
 from app.jobs.errors import JobsError

@@ -13,10 +13,10 @@ from flask import Flask
 
 from app.accounts.models import Membership, User
 from app.db import db
-from app.families.webhooks.stripe.api import StripeKeyRefused, StripeUnavailable
+from app.families.stripe.api import StripeKeyRefused, StripeUnavailable
 from app.jobs import RetryLater
 from app.jobs.testing import assert_enqueued
-from tests.families.webhooks.stripe_support import (
+from tests.support.stripe import (
     CUSTOMER,
     SUBSCRIPTION,
     an_event,

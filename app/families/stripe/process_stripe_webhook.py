@@ -12,11 +12,11 @@ from flask import current_app
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length, Range
 
-from app.families.webhooks import bp
-from app.families.webhooks.stripe.api import Stripe
-from app.families.webhooks.stripe.effects import EFFECTS
-from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.reading import optional, required
+from app.families.stripe import bp
+from app.families.stripe.api import Stripe
+from app.families.stripe.effects import EFFECTS
+from app.families.stripe.event import Event
+from app.families.stripe.reading import optional, required
 from app.jobs import Job, PayloadSchema
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
-from app.families.webhooks.stripe.reading import optional, optional_count, optional_currency
+from app.families.stripe.reading import optional, optional_count, optional_currency
 from app.jobs import PermanentError
 
 # How many of each interval a month has, of a year of 365 days.

@@ -6,10 +6,10 @@ from typing import Any
 
 from app.accounts.facts import join, newest_snapshot
 from app.accounts.subscriptions import known_facts, organization_of
-from app.families.webhooks.stripe import shapes
-from app.families.webhooks.stripe.api import Stripe
-from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.reading import optional
+from app.families.stripe import shapes
+from app.families.stripe.api import Stripe
+from app.families.stripe.event import Event
+from app.families.stripe.reading import optional
 
 Facts = Mapping[str, Any]
 

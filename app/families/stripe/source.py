@@ -1,4 +1,4 @@
-"""From a Stripe event to the job that processes it."""
+"""Stripe as a source of webhooks: how its events are signed, and the job that processes them."""
 
 from http import HTTPStatus
 from math import isfinite
@@ -6,6 +6,9 @@ from typing import Any
 
 from flask import abort
 
+from app.families.stripe.signature import StripeSignature
+from app.families.webhooks import public, source
+from app.families.webhooks.receive import receive
 from app.jobs.values import jsonb
 
 # https://docs.stripe.com/api/events/object; `api_version` may be null.
@@ -53,3 +56,17 @@ def _refuse_endless(data: dict[str, Any]) -> None:
 
 def _refuse(why: str) -> None:
     abort(HTTPStatus.BAD_REQUEST, why)
+
+
+#: https://docs.stripe.com/webhooks; posts to `/api/stripe/webhook`.
+stripe = source(
+    "stripe",
+    StripeSignature(),
+    setting="STRIPE_WEBHOOK_SECRET",
+    event_field="type",
+    id_field="id",
+    job=("process-stripe-webhook", stripe_job),
+)
+public.add_url_rule(
+    "/stripe/webhook", "stripe", receive, methods=["POST"], defaults={"source": stripe.name}
+)

@@ -10,9 +10,9 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
-from app.families.webhooks.stripe.discounts import Part, discounted
-from app.families.webhooks.stripe.prices import Unknown, due, is_metered, price_of, times_a_month
-from app.families.webhooks.stripe.reading import (
+from app.families.stripe.discounts import Part, discounted
+from app.families.stripe.prices import Unknown, due, is_metered, price_of, times_a_month
+from app.families.stripe.reading import (
     LARGEST,
     optional,
     optional_count,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from app.families.webhooks.stripe.prices import Unknown, number
-from app.families.webhooks.stripe.reading import optional, optional_currency
+from app.families.stripe.prices import Unknown, number
+from app.families.stripe.reading import optional, optional_currency
 from app.jobs import PermanentError
 
 Thing = Mapping[str, Any]

@@ -7,9 +7,9 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from stripe import Webhook
 
-from app.families.webhooks.stripe import samples
-from tests.families.webhooks.stripe_support import an_organization, handle, state
+from app.families.stripe import samples
 from tests.support.http_server import canned_server
+from tests.support.stripe import an_organization, handle, state
 
 TRIGGER = ["stripe", "trigger", "invoice.payment_failed", "--wait", "0"]
 

@@ -8,11 +8,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.db import db
-from app.families.webhooks.stripe import samples
+from app.families.stripe import samples
 from app.jobs import JobExecution
 from app.jobs.testing import deliver
-from tests.families.webhooks.conftest import Post, signed, stored
-from tests.families.webhooks.stripe_support import an_organization, handle, state
+from tests.support.stripe import an_organization, handle, state
+from tests.support.webhooks import Post, signed, stored
 
 Event = dict[str, Any]
 TIME, CODE, COUNT = "not a time between 1970 and 9000", "not a code of three", "not between 0 and"

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from app.accounts.facts import join, state_of
 from app.accounts.models import Organization, StripeSubscription
 from app.db import db
-from app.families.webhooks.stripe.event import Event as StripeEvent
-from tests.families.webhooks.stripe_support import (
+from app.families.stripe.event import Event as StripeEvent
+from tests.support.stripe import (
     CUSTOMER,
     NAMES,
     SUBSCRIPTION,

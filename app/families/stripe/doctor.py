@@ -2,7 +2,7 @@
 
 from flask import current_app
 
-from app.families.webhooks import bp
+from app.families.stripe import bp
 from app.jobs import doctor
 from app.jobs.doctor import Finding
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from app.accounts.models import Organization
 from app.db import db
-from app.families.webhooks.process_stripe_webhook import StripeWebhook, process_stripe_webhook
+from app.families.stripe.process_stripe_webhook import StripeWebhook, process_stripe_webhook
 from app.jobs import Job
 
-EVENTS = Path(__file__).parent / "stripe_events"
+EVENTS = Path(__file__).parent.parent / "families/stripe/events"
 NAMES = (
     "checkout.session.completed",
     "invoice.payment_failed",

@@ -9,16 +9,12 @@ import click
 
 from app.accounts.models import Organization
 from app.db import db
-from app.families.webhooks import public
-from app.families.webhooks.stripe import samples
-from app.families.webhooks.stripe.sending import Sent, send
-from app.jobs.cli.group import FAILED, JobsGroup, Refused, as_json, print_json
+from app.families.stripe import bp, samples
+from app.families.stripe.sending import Sent, send
+from app.jobs.cli.group import FAILED, Refused, as_json, print_json
 
 VERSIONS = {"current": samples.CURRENT, "old": samples.OLD}
 Command = Callable[..., None]
-
-stripe = JobsGroup("stripe", help="Send Stripe's events to the running app, made up and signed.")
-public.record_once(lambda state: state.app.cli.add_command(stripe))
 
 
 def _about(command: Command) -> Command:
@@ -38,7 +34,7 @@ def _about(command: Command) -> Command:
     return command
 
 
-@stripe.command("trigger")
+@bp.cli.command("trigger")
 @click.argument("event", metavar="EVENT", type=click.Choice(list(samples.EVENTS)))
 @_about
 def trigger(event: str, *, wait: float, as_json: bool, **about: Any) -> None:
@@ -60,7 +56,7 @@ def trigger(event: str, *, wait: float, as_json: bool, **about: Any) -> None:
     )
 
 
-@stripe.command("simulate")
+@bp.cli.command("simulate")
 @click.argument("what", metavar="WHAT", type=click.Choice(["subscription-lifecycle"]))
 @_about
 def simulate(what: str, *, wait: float, as_json: bool, **about: Any) -> None:  # noqa: ARG001 - there is one

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.families.webhooks.stripe.money import monthly_amount, why_unknown
-from app.families.webhooks.stripe.reading import (
+from app.families.stripe.money import monthly_amount, why_unknown
+from app.families.stripe.reading import (
     optional,
     optional_currency,
     optional_time,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.accounts.facts import CREATED, DELETED, FETCHED, UPDATED
-from app.families.webhooks.stripe import shapes
+from app.families.stripe import shapes
 
 _KINDS = {
     "customer.subscription.created": CREATED,

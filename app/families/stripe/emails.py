@@ -13,14 +13,14 @@ from app.accounts.people import owner_of
 from app.accounts.subscriptions import Recorded
 from app.db import db
 from app.families.email.catalog import Email, PaymentFailed, SubscriptionCreated
-from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.reading import (
+from app.families.stripe.event import Event
+from app.families.stripe.reading import (
     optional,
     optional_count,
     optional_currency,
     required,
 )
-from app.families.webhooks.stripe.shapes import Person
+from app.families.stripe.shapes import Person
 from app.jobs import InvalidPayload
 
 NAME_LENGTH = 200

@@ -10,11 +10,11 @@ from typing import Any
 from app.accounts.activity import Activity, has_activity, record_activity
 from app.accounts.facts import join, newest_snapshot
 from app.accounts.subscriptions import Recorded, record_facts
-from app.families.webhooks.stripe import emails, shapes
-from app.families.webhooks.stripe.api import Stripe
-from app.families.webhooks.stripe.details import Missing
-from app.families.webhooks.stripe.event import Event
-from app.families.webhooks.stripe.reading import (
+from app.families.stripe import emails, shapes
+from app.families.stripe.api import Stripe
+from app.families.stripe.details import Missing
+from app.families.stripe.event import Event
+from app.families.stripe.reading import (
     optional,
     optional_currency,
     required,

@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 
 from app.accounts.models import ActivityLog, Organization, StripeSubscription
 from app.db import db
-from app.families.webhooks.process_stripe_webhook import StripeWebhookSchema, process_stripe_webhook
+from app.families.stripe.process_stripe_webhook import StripeWebhookSchema, process_stripe_webhook
 from app.jobs import InvalidPayload, JobExecution, PermanentError, Status
 from app.jobs.testing import assert_enqueued, deliver, refute_enqueued
-from tests.families.webhooks.stripe_support import (
+from tests.support.stripe import (
     CUSTOMER,
     IP,
     NAMES,
