@@ -30,7 +30,8 @@ Viewer = Callable[[str], ResponseReturnValue | None]
 
 bp = Blueprint("job_status", __name__)
 
-_SALT = "app.jobs.operate.status_link"
+#: Not a path: links that were given out before a module moved stay valid.
+_SALT = "app.jobs.status"
 _LINKS = "jobs.links"
 _VIEWERS = "jobs.viewers"
 
