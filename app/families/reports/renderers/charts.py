@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.accounts import currencies
-from app.families.reports import formatting
+from app.families.reports.renderers import formatting
 from app.families.reports.report import Chart, ChartKind, Series, Unit
 
 WIDTH, HEIGHT = 400, 184

@@ -11,10 +11,10 @@ from typing import Any
 import click
 from marshmallow import ValidationError
 
-from app.families.reports import catalog, public
-from app.families.reports.formats import FORMATS, get_format
+from app.families.reports import bp, catalog
 from app.families.reports.generate_report import file_name
 from app.families.reports.period import Period, problems
+from app.families.reports.renderers.formats import FORMATS, get_format
 from app.jobs import PermanentError
 from app.jobs.cli.given_ids import Id
 from app.jobs.values.ids import OwnerId
@@ -26,7 +26,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for m
 _day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-@public.cli.command("types")
+@bp.cli.command("types")
 @as_json
 def list_types(*, as_json: bool) -> None:
     """List the report types and the formats that there are."""
@@ -40,7 +40,7 @@ def list_types(*, as_json: bool) -> None:
     _print({format_.name: format_.description for format_ in FORMATS.values()})
 
 
-@public.cli.command("generate")
+@bp.cli.command("generate")
 @click.argument("report_type", metavar="TYPE")
 @click.option("--start", type=_day, help="First day, in UTC. [default: 30 days before the end]")
 @click.option("--end", type=_day, help="Last day, included. [default: yesterday]")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.families.reports import charts, formatting
+from app.families.reports.renderers import charts, formatting
 from app.families.reports.report import (
     Better,
     Chart,
