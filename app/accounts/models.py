@@ -13,12 +13,13 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     func,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
+from app.db import Base, db
 
 ROLES = ("owner", "admin", "member")
 
@@ -138,7 +139,7 @@ class StripeSubscription(Base):
 
     Attributes:
         organization_id: Whose it is, once that is known; an organization may have had several.
-        facts: What is newest of each kind; see `app.accounts.facts`.
+        facts: What is newest of each kind; see `app.accounts.subscription_facts`.
     """
 
     __tablename__ = "stripe_subscriptions"
@@ -174,3 +175,15 @@ class StripeCustomer(Base):
     named_at: Mapped[int] = mapped_column(BigInteger)
     named_by: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+
+
+def owner_of(organization_id: int) -> User | None:
+    """Return the organization's first owner, None if it has none."""
+    query = (
+        select(User)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.organization_id == organization_id, Membership.role == "owner")
+        .order_by(Membership.id)
+        .limit(1)
+    )
+    return db.session.scalar(query)

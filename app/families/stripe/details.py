@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.accounts.facts import join, newest_snapshot
+from app.accounts.subscription_facts import join, newest_snapshot
 from app.accounts.subscriptions import known_facts, organization_of
 from app.families.stripe import shapes
 from app.families.stripe.api import Stripe

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.accounts.activity import Activity, has_activity, record_activity
-from app.accounts.facts import join, newest_snapshot
+from app.accounts.subscription_facts import join, newest_snapshot
 from app.accounts.subscriptions import Recorded, record_facts
 from app.families.stripe import emails, shapes
 from app.families.stripe.api import Stripe

@@ -7,9 +7,9 @@ from typing import Any, Self
 from flask import current_app
 
 from app.accounts.currencies import written
-from app.accounts.facts import ENDED
 from app.accounts.ids import owner_id_of
-from app.accounts.people import owner_of
+from app.accounts.models import owner_of
+from app.accounts.subscription_facts import ENDED
 from app.accounts.subscriptions import Recorded
 from app.db import db
 from app.families.email.catalog import Email, PaymentFailed, SubscriptionCreated

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.accounts.facts import CREATED, DELETED, FETCHED, UPDATED
+from app.accounts.subscription_facts import CREATED, DELETED, FETCHED, UPDATED
 from app.families.stripe import shapes
 
 _KINDS = {
@@ -34,7 +34,7 @@ class Event:
         return {"at": self.created, "event": self.id, **told}
 
     def subscription_facts(self) -> dict[str, Any]:
-        """Return what an event about a subscription tells; see `app.accounts.facts`."""
+        """Return an event's facts on a subscription; see `app.accounts.subscription_facts`."""
         before = shapes.replaced(self.thing, self.previous)
         told = self.fact_of_state(self.thing, before=before, kind=_KINDS[self.type])
         return {**told, **self.organization_fact()}

@@ -36,7 +36,7 @@ class Person:
 
 
 def snapshot(subscription: Thing) -> dict[str, Any]:
-    """Return a subscription's state, as `app.accounts.facts` keeps it.
+    """Return a subscription's state, as `app.accounts.subscription_facts` keeps it.
 
     Raises:
         PermanentError: A field is missing, or is not what Stripe documents; it is named.

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.accounts.facts import join, state_of
 from app.accounts.models import Organization, StripeSubscription
+from app.accounts.subscription_facts import join, state_of
 from app.db import db
 from app.families.stripe.event import Event as StripeEvent
 from tests.support.stripe import (

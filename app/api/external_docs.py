@@ -31,7 +31,7 @@ _RECEIVED = Operation(
     problems=(400, 401, 404, 413, 415, 429, 503),
 )
 
-ELSEWHERE = {
+EXTERNAL = {
     "job_status.job_status": Operation(
         summary="Look at a job, by its link or with a key",
         scopes=("read",),

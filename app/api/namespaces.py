@@ -13,8 +13,8 @@ from typing import Any
 
 from flask import current_app
 
-from app.api.incoming import InvalidRequest
 from app.api.keys import Key
+from app.api.request_parsing import InvalidRequest
 from app.jobs.registry import registry_of
 from app.jobs.values.ids import OwnerId
 
@@ -24,7 +24,7 @@ _PLAIN = re.compile(f"(?!{HASHED})[A-Za-z0-9_-]{{1,48}}")
 
 
 def keep_apart(given: dict[str, Any], key: Key) -> None:
-    """Put a key's organization before the names of its lanes: `org-7.reports`.
+    """Put a key's organization before its queue and flow-control names: `org-7.reports`.
 
     Raises:
         InvalidRequest: The job's type has limits of its own, which hold for everybody, or a name

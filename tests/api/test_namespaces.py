@@ -1,4 +1,4 @@
-"""Names of lanes at QStash, whatever ids the app has."""
+"""Names of queues and flow-control keys at QStash, whatever ids the app has."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app.api.keys import Key
-from app.api.lanes import keep_apart
+from app.api.namespaces import keep_apart
 from app.jobs.values.options import LONGEST_NAME
 
 IDS = [7, -7, "7", "a", "a.b", "b", "a b", "\u00e4", "x-1", "a" * 255, "0" * 36]
