@@ -16,6 +16,7 @@ from app.families.webhooks.sources import SOURCES
 from app.jobs.errors import DiscoveryError
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
+from app.web import proxies
 from tests.conftest import settings
 from tests.support.webhooks import EVENTS, Post, refused, signed, stored
 
@@ -273,9 +274,7 @@ def test_behind_a_trusted_proxy_the_address_is_what_that_says(
 ) -> None:
     """And not what the client itself claimed."""
     app.config["TRUSTED_PROXIES"] = 1
-    from app.extensions import trust_proxies  # noqa: PLC0415 - beside its use
-
-    trust_proxies(app)
+    proxies.init_app(app)
     headers = {"X-GitHub-Event": "ping", "X-GitHub-Delivery": "1", **FORWARDED}
     headers |= {"Content-Type": "application/json", **signed(app, "github", b"{}")}
 
