@@ -45,7 +45,7 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     database.init_app(app)
     extensions.init_migrations(app, db)
     limits.init_app(app)
-    extensions.jobs.init_app(app, families="app.families")
+    extensions.jobs.init_app(app, db, families="app.families")
     accounts.init_app(app)
     artifacts.init_app(app)
     api.init_app(app)

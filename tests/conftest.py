@@ -14,10 +14,11 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import create_engine, make_url
 
 from app import create_app
-from app.db import Base, db
+from app.db import db
 from app.dev.postgres import temporary_server
 from app.extensions import limiter
 from tests.support.sample_jobs import bp
+from tests.support.tables import table_names
 
 pytest_plugins = ["app.jobs.testing"]
 
@@ -91,7 +92,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 
 def empty_tables() -> None:
     """Empty those tables that a test filled: truncating all would take longer than most tests."""
-    tables = [table.name for table in Base.metadata.sorted_tables]
+    tables = table_names()
     filled = " UNION ALL ".join(
         f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
         for table in tables
