@@ -33,6 +33,23 @@ def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
         return
     op.create_table(
         "job_executions",
+        *columns_of_the_starter(owner_id),
+        *more_columns(),
+        sa.CheckConstraint(
+            "status in ('pending', 'processing', 'completed', 'failed', 'cancelled')",
+            name="ck_job_executions_status",
+        ),
+        sa.CheckConstraint(
+            "available_at >= '1970-01-01 00:00:00+00' AND available_at < '9000-01-01 00:00:00+00'",
+            name="ck_job_executions_available_at",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_job_executions"),
+        sa.UniqueConstraint("job_id", name="uq_job_executions_job_id"),
+    )
+
+
+def columns_of_the_starter(owner_id: TypeEngine[Any]) -> list[sa.Column[Any]]:
+    return [
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("job_id", sa.String(255), nullable=False),
         sa.Column("job_type", sa.String(100), nullable=False),
@@ -47,6 +64,11 @@ def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
         sa.Column("completed_at", TIMESTAMP),
         sa.Column("created_at", TIMESTAMP, server_default=sa.func.now(), nullable=False),
         sa.Column("updated_at", TIMESTAMP, server_default=sa.func.now(), nullable=False),
+    ]
+
+
+def more_columns() -> list[sa.Column[Any]]:
+    return [
         sa.Column("message_id", sa.Text()),
         sa.Column("idempotency_key", sa.String(255)),
         sa.Column("schedule_id", sa.Text()),
@@ -65,17 +87,7 @@ def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
         sa.Column("checkpoint", JSONB()),
         sa.Column("dead_at", TIMESTAMP),
         sa.Column("cancelled_at", TIMESTAMP),
-        sa.CheckConstraint(
-            "status in ('pending', 'processing', 'completed', 'failed', 'cancelled')",
-            name="ck_job_executions_status",
-        ),
-        sa.CheckConstraint(
-            "available_at >= '1970-01-01 00:00:00+00' AND available_at < '9000-01-01 00:00:00+00'",
-            name="ck_job_executions_available_at",
-        ),
-        sa.PrimaryKeyConstraint("id", name="pk_job_executions"),
-        sa.UniqueConstraint("job_id", name="uq_job_executions_job_id"),
-    )
+    ]
 
 
 def create_others(op: Operations) -> None:
