@@ -3,6 +3,7 @@
 from . import (
     act,
     check,
+    db,
     details,
     dlq,
     doctor,
@@ -22,6 +23,7 @@ from .group import jobs
 __all__ = [
     "act",
     "check",
+    "db",
     "details",
     "dlq",
     "doctor",

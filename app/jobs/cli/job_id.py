@@ -6,8 +6,7 @@ from uuid import UUID
 import click
 from sqlalchemy import select
 
-from app.db import db
-
+from ..table.db import db
 from ..table.job_rows import get_job_execution_by_job_id
 from ..table.models import JobExecution
 from ..values.ids import MAX_LENGTH, is_job_id, is_uuid
