@@ -9,9 +9,9 @@ import click
 from app.families.webhooks import inbox, public
 from app.families.webhooks.inbox import Filter
 from app.families.webhooks.models import WebhookEvent
-from app.jobs.cli.durations import Duration
 from app.jobs.cli.formatting import state, table
 from app.jobs.cli.group import as_json, print_json
+from app.jobs.cli.params import Duration
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 
 _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")

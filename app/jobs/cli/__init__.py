@@ -1,39 +1,43 @@
-"""`flask jobs …`: a module per group of commands."""
+"""`flask jobs …`: a module per command; `actions` has `retry`, `cancel` and `delete`."""
 
 from . import (
-    act,
+    actions,
     check,
-    details,
     dlq,
     doctor,
     enqueue,
     health,
     link,
-    listing,
-    look,
-    maintain,
+    list,  # noqa: A004 - as its command
     new,
-    schedule,
-    statistics,
+    reconcile,
+    run,
+    schedules,
+    show,
+    stats,
+    sweep,
+    types,
     watch,
 )
 from .group import jobs
 
 __all__ = [
-    "act",
+    "actions",
     "check",
-    "details",
     "dlq",
     "doctor",
     "enqueue",
     "health",
     "jobs",
     "link",
-    "listing",
-    "look",
-    "maintain",
+    "list",
     "new",
-    "schedule",
-    "statistics",
+    "reconcile",
+    "run",
+    "schedules",
+    "show",
+    "stats",
+    "sweep",
+    "types",
     "watch",
 ]
