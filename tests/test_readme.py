@@ -1,22 +1,20 @@
-"""What README shows is true: its example is made and run, its tables are complete."""
+"""What the first pages show is true: the example is made and run, the tables are complete."""
 
 import re
 from pathlib import Path
 
+from tests.support.apps import names_in
 from tests.support.project import copy_project, run_python
-from tests.test_config import names_in
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+QUICK_START = (ROOT / "docs/quick-start.md").read_text()
+_FILE = re.compile(r"^`((?:app|tests)/\S+\.py)`\n\n```python\n(.*?)```", re.MULTILINE | re.DOTALL)
 
 
 def example_files() -> dict[str, str]:
-    """Return the files that README shows: a path on a line of its own, then the code."""
-    return dict(
-        re.findall(
-            r"^`((?:app|tests)/\S+\.py)`\n\n```python\n(.*?)```", README, re.MULTILINE | re.DOTALL
-        )
-    )
+    """Return the files that quick start shows: a path on a line of its own, then the code."""
+    return dict(_FILE.findall(QUICK_START))
 
 
 def test_the_example_of_a_job_type_works_as_it_stands(tmp_path: Path, database_server: str) -> None:
@@ -32,10 +30,28 @@ def test_the_example_of_a_job_type_works_as_it_stands(tmp_path: Path, database_s
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_every_setting_stands_in_the_table() -> None:
-    table = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", README, re.MULTILINE))
+def settings_of(text: str) -> dict[str, str]:
+    """Return the rows of a table of settings: names and defaults."""
+    return dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) ?\|", text, re.MULTILINE))
 
-    assert table == names_in((ROOT / ".env.example").read_text())
+
+def test_every_setting_has_a_row_on_its_page() -> None:
+    page = settings_of((ROOT / "docs/settings.md").read_text())
+
+    assert page.keys() == names_in((ROOT / ".env.example").read_text())
+
+
+def test_readme_shows_a_dozen_settings_with_the_defaults_of_the_page() -> None:
+    page = settings_of((ROOT / "docs/settings.md").read_text())
+    shown = settings_of(README)
+
+    assert len(shown) == 12
+    assert shown == {name: page[name] for name in shown}
+
+
+def test_readme_fits_two_screens() -> None:
+    assert len(README.splitlines()) <= 195
+    assert len(README.split()) <= 1500
 
 
 def test_fault_A24_the_makefile_names_no_host() -> None:

@@ -19,7 +19,7 @@ from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.testing import deliver
 from app.tracing.sdk import hide_links
 from app.tracing.spans import Spans
-from tests.conftest import settings
+from tests.support.apps import settings
 
 
 class Ended(InMemorySpanExporter):
@@ -100,4 +100,5 @@ except ConfigError as error:
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
 
-    assert "OTEL_TRACES_EXPORTER: needs the extra otel: pip install" in done.stdout
+    fix = "needs more packages: pip install -r requirements/otel.txt"
+    assert f"OTEL_TRACES_EXPORTER: {fix}" in done.stdout

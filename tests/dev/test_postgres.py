@@ -18,8 +18,9 @@ import pytest
 from app.dev import account, binaries
 from app.dev.account import Account
 from app.dev.binaries import find_binaries
-from app.dev.postgres import PostgresError, Server, ensure_running, temporary_server
-from tests.dev.waiting import await_that
+from app.dev.postgres import PostgresError, Server, ensure_running
+from app.dev.temporary_postgres import temporary_server
+from tests.support.waiting import wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
 
@@ -201,7 +202,7 @@ def test_a_temporary_server_leaves_nothing() -> None:
 
 def test_a_temporary_server_leaves_nothing_even_when_its_process_is_killed() -> None:
     code = """if True:
-        from app.dev.postgres import temporary_server
+        from app.dev.temporary_postgres import temporary_server
         with temporary_server() as server:
             print(server.home.parent, flush=True)
             input()
@@ -215,7 +216,7 @@ def test_a_temporary_server_leaves_nothing_even_when_its_process_is_killed() -> 
     command.kill()
     command.communicate()
 
-    await_that(lambda: not folder.exists(), "its removal")
+    wait_until(lambda: not folder.exists(), "its removal")
 
 
 def test_data_of_another_version_is_an_error_that_says_what_to_do(server: Server) -> None:

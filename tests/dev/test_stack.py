@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from app.config import DEV_QSTASH
-from app.dev import addresses, credentials
+from app.config import DEV_QSTASH, running
+from app.dev import credentials
 from app.dev.guardian import ROOT
 from app.dev.postgres import Server
 from app.dev.runner import RunnerError
-from tests.dev.waiting import await_that
+from tests.support.waiting import wait_until
 
 EMAIL = {"to": "ada@example.com", "template": "passwordChanged", "data": {"recipientName": "Ada"}}
 
@@ -39,9 +39,9 @@ class Dev:
             )
 
     def await_ready(self) -> dict[str, str]:
-        await_that(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
+        wait_until(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
         assert self.process.poll() is None, self.log.read_text()
-        return addresses.running(self.instance)
+        return running.settings(self.instance)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
@@ -92,7 +92,7 @@ def test_after_ctrl_c_nothing_runs_and_the_next_start_has_the_same_database(dev:
     before = dev.await_ready()
     dev.stop()
 
-    assert addresses.running(dev.instance) == {}
+    assert running.settings(dev.instance) == {}
     assert not Server(dev.instance / "postgres").is_running()
     again = Dev(dev.instance)
     assert again.await_ready()["DATABASE_URL"] == before["DATABASE_URL"]
@@ -105,7 +105,7 @@ def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev:
 
     assert second.process.wait(timeout=60) == 1
     assert f"runs already, at {settings['BASE_URL']}" in second.log.read_text()
-    assert addresses.running(dev.instance) == settings
+    assert running.settings(dev.instance) == settings
 
 
 def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
@@ -113,7 +113,7 @@ def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
     second = Dev(dev.instance)
 
     # Whichever came first.
-    await_that(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
+    wait_until(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
     loser, winner = (dev, second) if dev.process.poll() is not None else (second, dev)
     assert "It runs already, and is still starting; stop that one first." in loser.log.read_text()
     winner.await_ready()
@@ -177,4 +177,4 @@ def test_a_file_left_by_a_machine_that_lost_power_is_not_believed(tmp_path: Path
     dead.wait()
     (tmp_path / "dev.json").write_text(json.dumps({"pid": dead.pid, "BASE_URL": "x"}))
 
-    assert addresses.running(tmp_path) == {}
+    assert running.settings(tmp_path) == {}

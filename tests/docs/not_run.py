@@ -20,9 +20,9 @@ LOOKS_LIKE_CODE = re.compile(
 )
 
 DEMO = "tests/dev/test_demo.py runs it"
+THIS = "is what runs this"
 STACK = "tests/dev/test_stack.py and test_runner.py start it"
 SMS = "tests/test_readme.py writes these files and runs their tests"
-NEW = "tests/jobs/test_new.py runs it in a copy of the project"
 SERVER = "tests/local_qstash/test_cli.py starts servers with such options"
 CLIENT = "tests/docs/test_local_qstash_page.py runs it"
 TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file of tests"
@@ -30,13 +30,12 @@ TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file o
 #: By page, and by how a block begins.
 REASONS: dict[str, dict[str, str]] = {
     "README.md": {
+        "git clone": "takes the address of the reader's copy",
         "make demo": DEMO,
-        "flask jobs new": NEW,
-        "make test": "is what runs this",
+        "make check": THIS,
         "make dev": STACK,
-        '"""Text messages."""': SMS,
-        '"""The job `send-sms`': SMS,
     },
+    "CONTRIBUTING.md": {"make check": THIS, "make test": THIS},
     "docs/deploy.md": {
         "docker build": "wants a container engine; tests/deploy does by hand what the image does",
         "useradd": "changes the machine",
@@ -58,7 +57,12 @@ REASONS: dict[str, dict[str, str]] = {
         "flask qstash dev": SERVER,
         "QSTASH_DEV_TOKEN=": SERVER,
     },
-    "docs/quick-start.md": {"make demo": DEMO, "make dev": STACK},
+    "docs/quick-start.md": {
+        "make demo": DEMO,
+        "make dev": STACK,
+        '"""Text messages."""': SMS,
+        '"""The job `send-sms`': SMS,
+    },
     "docs/monitoring.md": {
         "flask jobs health": "has the verdict as its exit code",
         "flask jobs doctor\n": "has what it finds as its exit code",

@@ -16,8 +16,6 @@ from flask import Response, request
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db import db
-
 from ..context import Job, current_job
 from ..deadline import Limit, no_silence, time_limit
 from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
@@ -41,6 +39,7 @@ from ..publish.qstash import Message
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
+from ..table.db import connection_of, db
 from ..table.transactions import in_transaction
 from ..values import jsonb
 from . import raised, shutdown
@@ -292,7 +291,7 @@ def _write(attempt: Attempt, outcome: Outcome) -> Row[Any] | None:
     if not outcome.keeps_work:
         db.session.rollback()
     elif db.session().in_transaction():
-        row = outcome.record(db.session.connection(), attempt)
+        row = outcome.record(connection_of(db.session), attempt)
         if row is not None:
             db.session.commit()
         return row

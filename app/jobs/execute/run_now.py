@@ -7,14 +7,13 @@ from uuid import uuid4
 
 from flask import current_app
 
-from app.db import db
-
 from ..context import Job, current_job
 from ..deadline import time_limit
 from ..errors import HandlerExited, JobTimeout, PermanentError
 from ..outcome import Completed, Continued
 from ..payload import failures, loading, redaction, sealing
 from ..registry import JobConfig, get_job_config
+from ..table.db import db
 from .executor import call_handler
 from .raised import timed_out
 

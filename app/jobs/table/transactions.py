@@ -16,14 +16,12 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import Pool, PoolResetState
-
-from app.db import db
 
 from ..context import current_job
 from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable
+from .db import db
 
 T = TypeVar("T")
 
@@ -180,20 +178,3 @@ def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
             connection.execute(_FORGET, prepare=False)
         finally:
             connection.autocommit = False
-
-
-@event.listens_for(db.session, "after_begin")
-def _limit_statements(_: Session, __: SessionTransaction, connection: Connection) -> None:
-    """Give each of a handler's transactions the time that the handler has left."""
-    job = current_job.get()
-    if job is not None:
-        milliseconds = max(1, round(job.deadline * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
-
-
-@event.listens_for(db.session, "before_flush")
-def _notice_a_lost_lease(*_: object) -> None:
-    """Stop before more work goes to the database, if another delivery has the job by now."""
-    job = current_job.get()
-    if job is not None:
-        job.look_again()

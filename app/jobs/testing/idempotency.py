@@ -11,13 +11,12 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from werkzeug.test import TestResponse
 
-from app.db import db
-
 from ..enqueue import prepare
 from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
 from ..table.attempts import Attempt
+from ..table.db import db
 from ..table.models import Status
 from ..table.transactions import in_transaction
 from ..values.options import Options, normalise

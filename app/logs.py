@@ -1,0 +1,157 @@
+"""Log lines: JSON in production, readable in development, with the ids of what is under way."""
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+from flask import Flask
+from pythonjsonlogger.json import JsonFormatter
+
+from app.config import ConfigError
+from app.jobs.context import current_job
+from app.jobs.deadline import raise_if_due
+from app.jobs.request_id import request_id_if_any
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def init_app(app: Flask) -> None:
+    as_json = app.config["LOG_FORMAT"] == "json" or (
+        app.config["LOG_FORMAT"] == "auto" and app.config["APP_ENV"] == "production"
+    )
+    handlers = [handler(sys.stderr, as_json=as_json)]
+    if app.config["LOG_FILE"]:
+        handlers.append(_formatted(_file(app), as_json=as_json))
+    logging.basicConfig(level=app.config["LOG_LEVEL"], handlers=handlers, force=True)
+    # The first two log every request, headers and all at DEBUG; the last lists its own parts.
+    for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def handler(stream: TextIO, *, as_json: bool) -> logging.Handler:
+    """Return a handler that writes lines with the ids of what is under way."""
+    return _formatted(logging.StreamHandler(stream), as_json=as_json)
+
+
+def _file(app: Flask) -> logging.Handler:
+    """Open the log file, whose path may be relative to the folder of the app."""
+    file = Path(app.root_path).parent / app.config["LOG_FILE"]
+    try:
+        return DailyFile(file, days=app.config["LOG_FILE_DAYS"])
+    except OSError as error:
+        raise ConfigError({"LOG_FILE": [f"{file} cannot be written: {error.strerror}."]}) from error
+
+
+def _formatted(made: logging.Handler, *, as_json: bool) -> logging.Handler:
+    made.addFilter(_bind)
+    made.setFormatter(_json_formatter() if as_json else TextFormatter())
+    return made
+
+
+def _json_formatter() -> logging.Formatter:
+    return JsonFormatter(
+        "%(asctime)s %(levelname)s %(name)s %(message)s",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+    )
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00 INFO  [jobs] Processing job  jobId=… type=… attempt=1`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        fields = " ".join(f"{key}={_shown(value)}" for key, value in _extra(record).items())
+        return super().formatMessage(record) + (f"  {fields}" if fields else "")
+
+
+def _bind(record: logging.LogRecord) -> bool:
+    """Give every line the request's id and, inside a handler, its job's.
+
+    It is also where a handler that logs hears that its time is up, as no lock is held here.
+    """
+    raise_if_due()
+    request_id = request_id_if_any()
+    if request_id is not None:
+        record.requestId = request_id
+    job = current_job.get()
+    if job is not None:
+        ids = {"jobId": job.id, "type": job.type, "attempt": job.attempt}
+        owner = {"userId": job.user_id, "organizationId": job.organization_id}
+        known = {key: value for key, value in owner.items() if value is not None}
+        for key, value in (ids | known).items():
+            record.__dict__.setdefault(key, value)
+    return True
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return repr(text) if " " in text or "\n" in text else text
+
+
+class DailyFile(logging.Handler):
+    """Writes each line into today's file, and removes files that are too old.
+
+    `logs/application.log` becomes `logs/application-2026-11-28.log`. The day is in the name, so
+    nothing is ever renamed under one of the many processes that may write: each goes on to the
+    next file by itself. A line is one write to a file opened for appending, so that no two mix.
+
+    Args:
+        file: The path without a date.
+        days: How many days' files are kept, today's included.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, file: Path, *, days: int) -> None:
+        super().__init__()
+        self._file = file
+        self._days = days
+        self._day = date.min
+        self._number = -1
+        self._turn_to(date.today())  # noqa: DTZ011 - the day of the machine, as the lines' times
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            today = date.today()  # noqa: DTZ011 - likewise
+            if today != self._day:
+                self._turn_to(today)
+            os.write(self._number, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        except Exception:  # noqa: BLE001 - logging's own way with whatever goes wrong in a handler
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._number >= 0:
+            os.close(self._number)
+            self._number = -1
+        super().close()
+
+    def _turn_to(self, today: date) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        path = self._path(today)
+        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        if self._number >= 0:
+            os.close(self._number)
+        self._number, self._day = number, today
+        oldest = self._path(today - timedelta(days=self._days - 1)).name
+        for one in self._file.parent.glob(self._path_like("[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9]")):
+            if one.name < oldest:
+                with suppress(OSError):  # another process was quicker, or it is not ours
+                    one.unlink()
+
+    def _path(self, day: date) -> Path:
+        return self._file.with_name(self._path_like(day.isoformat()))
+
+    def _path_like(self, day: str) -> str:
+        return f"{self._file.stem}-{day}{self._file.suffix}"

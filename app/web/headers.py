@@ -1,0 +1,57 @@
+"""What every answer tells a browser, and in development, whom no answer is for."""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, request
+
+from app.config.security import is_loopback
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+#: A year; subdomains are not ours to speak for.
+HSTS = "max-age=31536000"
+
+
+def init_app(app: Flask) -> None:
+    app.after_request(_add)
+    if app.config["APP_ENV"] == "development" and not app.testing:
+        app.before_request(_refuse_other_names)
+
+
+def asks_home() -> bool:
+    """Tell whether the current request asks for this machine, or for BASE_URL's host."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(host) or host == urlsplit(current_app.config["BASE_URL"]).hostname
+
+
+def _refuse_other_names() -> None:
+    """Answer 400 where another name was asked for.
+
+    In development whoever asks from this machine may do much, and so might a web page whose name
+    was made to mean this machine's address. (Werkzeug's trusted hosts know no IPv6 addresses.)
+    """
+    if not asks_home():
+        abort(HTTPStatus.BAD_REQUEST, "In development only BASE_URL's host and localhost answer.")
+
+
+def _add(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if _is_https():
+        response.headers.setdefault("Strict-Transport-Security", HSTS)
+    if request.path.startswith("/api/") and response.is_json:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _is_https() -> bool:
+    """Go by the app's own address: a proxy in front speaks plain HTTP to us."""
+    config = current_app.config
+    return bool(config["APP_ENV"] == "production" and config["BASE_URL"].startswith("https://"))
