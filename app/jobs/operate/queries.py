@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
-from ..enqueue.prepare import Owner
+from ..enqueue.enqueuer import Owner
 from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
 from ..publish import relay
 from ..schemas import camel_case
