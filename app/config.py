@@ -1,4 +1,4 @@
-"""The settings: read here, nowhere else, and checked all at once before anything starts.
+"""The app's settings, read and checked all at once before anything starts.
 
 They come from the environment and, outside production, from `.env`. In development nothing has to
 be set: a running `make dev` leaves its addresses in `instance/dev.json`, and what is still missing

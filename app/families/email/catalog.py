@@ -1,8 +1,8 @@
-"""The emails that there are.
+"""The email templates.
 
-To add one: declare it at the end of this module, and write its two files in `templates/`, named
-like it, `.html` and `.txt`. Its fields are variables there, None where they are optional and were
-not given; nothing else has to know of it.
+To add one, declare it at the end of this module, and write its two files in `templates/`, with its
+name and `.html` and `.txt`. Its fields are variables there, None if they are optional and were not
+given. `samples` needs an example of it. For a function of its own, see `enqueue` and `senders`.
 """
 
 from collections.abc import Callable, Mapping
