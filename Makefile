@@ -17,7 +17,7 @@ READY := .venv/.ready
 TEST_READY := .venv/.ready-for-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check coverage apart lint types audit format bench chaos clean
+.PHONY: help demo dev test check coverage apart lint types audit dist format bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,13 @@ audit: $(READY) ## Look for known vulnerabilities in the locked packages; needs 
 		&& .venv/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit; }
 	@.venv/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/test.txt
 
+dist: $(READY) ## Build the extension alone, as wheel and source distribution, into dist/
+	@[ .venv/dist/.ready -nt requirements/dist.txt ] || { $(BIN)/python -m venv --clear .venv/dist \
+		&& .venv/dist/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements/dist.txt && touch .venv/dist/.ready; }
+	@rm -rf dist
+	@.venv/dist/bin/python -m build --no-isolation --outdir dist packages/flask_qstash_jobs
+
 format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -64,7 +71,7 @@ chaos: $(TEST_READY) ## Kill everything under load and count what was lost (CHAO
 
 clean: ## Remove all that the other targets made, the development database too
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m app.dev destroy; fi
-	@rm -rf .venv instance logs .coverage tests/local_qstash/js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv dist instance logs .coverage tests/local_qstash/js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.txt pyproject.toml

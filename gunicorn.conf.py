@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from app import worker_metrics
+from app.serving import worker_metrics
 
 _production = os.environ.get("APP_ENV") == "production"
 
@@ -19,7 +19,7 @@ wsgi_app = "wsgi:app"
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
 # A delivery waits for the database and for other services more than it computes.
-worker_class = "app.access_log.Worker"  # gthread
+worker_class = "app.serving.access_log.Worker"  # gthread
 workers = int(os.environ.get("WEB_CONCURRENCY", "2" if _production else "1"))
 threads = int(os.environ.get("GUNICORN_THREADS", "8"))
 
@@ -107,8 +107,8 @@ if _production:
             "gunicorn.access": _logger("access_fields"),
         },
         "filters": {
-            "access_fields": {"()": "app.access_log.AccessFields"},
-            "short_lines": {"()": "app.access_log.ShortLines"},
+            "access_fields": {"()": "app.serving.access_log.AccessFields"},
+            "short_lines": {"()": "app.serving.access_log.ShortLines"},
         },
         "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
         "formatters": {

@@ -2,11 +2,19 @@
 
 import sys
 
-from app import create_app
+from app import INSTANCE, create_app
 from app.config import ConfigError
 
+
+def embedded_database() -> str:
+    """Return the URL of development's own PostgreSQL, which is started if need be."""
+    from app.dev.postgres import ensure_running  # noqa: PLC0415 - development only
+
+    return ensure_running(INSTANCE)
+
+
 try:
-    app = create_app()
+    app = create_app(embedded=embedded_database)
 except ConfigError as error:
     sys.stderr.write(f"Error: {error.format_message()}\n")
     # 3 tells gunicorn that the worker cannot boot; with any other it would try for ever.

@@ -1,6 +1,6 @@
 """The application: `create_app` is its table of contents."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,18 @@ from flask import Flask
 INSTANCE = Path(__file__).parent.parent / "instance"
 
 
-def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = INSTANCE) -> Flask:
+def create_app(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    instance: Path = INSTANCE,
+    embedded: Callable[[], str] | None = None,
+) -> Flask:
     """Return a new app.
 
     Args:
         overrides: Settings that stand above the environment's, for tests.
         instance: Where this copy keeps what it writes.
+        embedded: Starts a database and returns its URL, for development without DATABASE_URL.
 
     Raises:
         ConfigError: Settings are missing or wrong.
@@ -27,22 +33,20 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
         api,
         artifacts,
         config,
-        database,
-        errors,
+        engine,
         extensions,
-        headers,
-        limits,
-        logging,
+        logs,
         metrics,
         tracing,
     )
     from app.db import db  # noqa: PLC0415
+    from app.web import headers, limits, problems, proxies  # noqa: PLC0415
 
     app = Flask(__name__, instance_path=str(instance))
     app.config.from_mapping(config.load(instance))
     app.config.from_mapping(overrides or {})
-    logging.init_app(app)
-    database.init_app(app)
+    logs.init_app(app)
+    engine.init_app(app, embedded or engine.none_embedded)
     extensions.init_migrations(app, db)
     limits.init_app(app)
     extensions.jobs.init_app(app, families="app.families")
@@ -52,7 +56,7 @@ def create_app(overrides: Mapping[str, Any] | None = None, *, instance: Path = I
     admin.init_app(app)
     metrics.init_app(app)
     tracing.init_app(app)
-    errors.init_app(app)
+    problems.init_app(app)
     headers.init_app(app)
-    extensions.trust_proxies(app)
+    proxies.init_app(app)
     return app

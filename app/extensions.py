@@ -9,7 +9,6 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.local import LocalProxy
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.jobs import Jobs
 
@@ -55,14 +54,3 @@ def init_migrations(app: Flask, db: SQLAlchemy) -> None:
 
     app.extensions["migrate"] = LocalProxy(load)
     app.cli.add_command(_MigrationCommands(app, load))
-
-
-def trust_proxies(app: Flask) -> None:
-    """Take the client's address from those TRUSTED_PROXIES that stand before the app.
-
-    The host and the scheme stay as they are: the app's own address is BASE_URL.
-    """
-    trusted = app.config["TRUSTED_PROXIES"]
-    if trusted:
-        proxied = ProxyFix(app.wsgi_app, x_for=trusted, x_proto=0, x_host=0)
-        app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask's documented way

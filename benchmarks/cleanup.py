@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
-from app.dev.postgres import temporary_server  # noqa: E402
+from app.dev.temporary_postgres import temporary_server  # noqa: E402
 from app.families.cleanup.batches import delete_in_batches  # noqa: E402
 from app.jobs import FinishedJobs, JobExecution  # noqa: E402
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
-from app.dev.postgres import temporary_server  # noqa: E402
+from app.dev.temporary_postgres import temporary_server  # noqa: E402
 
 #: Format → what part of the floor's speed it shall have.
 TARGETS = {"csv": 0.6, "jsonl": 0.4, "json": 0.4, "parquet": 0.4, "xlsx": 1.0}

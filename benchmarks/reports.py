@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
-from app.dev.postgres import temporary_server  # noqa: E402
+from app.dev.temporary_postgres import temporary_server  # noqa: E402
 from app.families.reports import catalog  # noqa: E402
 from app.families.reports.formats import FORMATS  # noqa: E402
 from app.families.reports.period import Period  # noqa: E402

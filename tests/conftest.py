@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url
 
 from app import create_app
 from app.db import Base, db
-from app.dev.postgres import temporary_server
+from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
 from tests.support.sample_jobs import bp
 

@@ -1,11 +1,15 @@
 """The architecture, held by tests."""
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from app.jobs.registry import registry_of
 
@@ -13,46 +17,128 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "app").rglob("*.py"))
 MAX_MODULE, MAX_FUNCTION = 350, 40
 
-# What each part may import of the app beside itself; `create_app` and its helpers may all.
-MAY_IMPORT = {
-    "db": set(),
-    "cron": set(),
-    "jobs": {"db", "cron"},
-    "local_qstash": {"cron"},
-    "accounts": {"db", "jobs"},
-    "artifacts": {"db", "jobs"},
-    "families": {"db", "jobs", "accounts", "artifacts", "extensions"},
-    "api": {"db", "jobs", "extensions", "errors"},
-    "metrics": {"jobs", "extensions", "worker_metrics"},
-    "tracing": {"jobs", "config"},
-    "admin": {"db", "jobs", "extensions", "api"},
+
+def ladder(*floors: str) -> dict[str, set[str]]:
+    """Let what stands on a floor import what is below it, and nothing beside it."""
+    below: set[str] = set()
+    rules = {}
+    for floor in floors:
+        rules |= {name: set(below) for name in floor.split()}
+        below |= set(floor.split())
+    return rules
+
+
+# What each part may import of the others beside itself, the lowest first: of the app, and of
+# packages whose own rooms are held likewise. `__init__` is what the package itself says.
+MAY_IMPORT: dict[str, dict[str, set[str]]] = {
+    "app": {
+        "db": set(),
+        "cron": set(),
+        "serving": set(),
+        "local_qstash": {"cron"},
+        "jobs": {"db", "cron"},
+        "config": {"jobs"},
+        "engine": {"db", "jobs", "config"},
+        "logs": {"jobs", "config"},
+        "extensions": {"jobs"},
+        "web": {"jobs", "config", "extensions"},
+        "accounts": {"db", "jobs"},
+        "artifacts": {"db", "jobs", "web"},
+        "families": {"db", "jobs", "extensions", "accounts", "artifacts"},
+        "api": {"db", "jobs", "web"},
+        "metrics": {"serving", "jobs", "config", "extensions"},
+        "tracing": {"jobs", "config"},
+        "admin": {"jobs", "config", "extensions", "web", "api"},
+        # `create_app`.
+        "__init__": {
+            *("db", "config", "engine", "logs", "extensions", "web", "accounts", "artifacts"),
+            *("api", "metrics", "tracing", "admin"),
+        },
+        # For the Makefile's commands: nothing may import it.
+        "dev": {"local_qstash", "jobs", "config", "families", "__init__"},
+    },
 }
+# What users import in their tests starts the local server for them.
+EXCEPTIONS = {("app.jobs.testing", "local_qstash")}
 
 
 def name_of(module: Path) -> str:
     return str(module.relative_to(ROOT))
 
 
-def parts_imported(module: Path) -> Iterator[str]:
-    """Name the parts of `app` that a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(module.read_text())):
-        names: list[str] = []
+def imported(module: Path, text: str) -> Iterator[str]:
+    """Name what a module imports, wherever in it, also by relative imports."""
+    package = module.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
-            source = node.module or ""
-            names = [f"{source}.{alias.name}" for alias in node.names]
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            source = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        yield from (name.split(".")[1] for name in names if name.startswith("app."))
+            yield from (alias.name for alias in node.names)
+
+
+def part_of(dotted: str, package: str) -> str | None:
+    """Name the part of a package to which a module, or a name in one, belongs."""
+    if not dotted.startswith(f"{package}."):
+        return None
+    name = dotted.removeprefix(f"{package}.").split(".")[0]
+    return name if name in MAY_IMPORT[package] else "__init__"
+
+
+def wrong_imports(module: Path, text: str) -> set[tuple[str, str]]:
+    """Return the imports that point the wrong way, each with the part that it is in."""
+    dotted = ".".join(module.relative_to(ROOT).with_suffix("").parts)
+    wrong = set()
+    for package, rules in MAY_IMPORT.items():
+        here = part_of(dotted, package)
+        for name in imported(module, text) if here else ():
+            part = part_of(name, package)
+            allowed = {None, here, *rules[here]} if here else set()
+            is_excepted = any(
+                dotted.startswith(prefix) and part == other for prefix, other in EXCEPTIONS
+            )
+            if part not in allowed and not is_excepted:
+                wrong.add((f"{package}.{here}", name))
+    return wrong
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_imports_point_one_way(module: Path) -> None:
-    part = module.relative_to(ROOT / "app").parts[0].removesuffix(".py")
-    if part not in MAY_IMPORT:
-        return
-    # What users import in their tests starts the local server for them.
-    extra = {"local_qstash"} if "testing" in module.parts or module.stem == "testing" else set()
-    assert set(parts_imported(module)) <= MAY_IMPORT[part] | {part} | extra
+    assert wrong_imports(module, module.read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("app/config/__init__.py", "from app.dev.addresses import running"),
+        ("app/config/__init__.py", "from ..dev.addresses import running"),
+        ("app/config/checks.py", "def late():\n    from .. import dev"),
+        ("app/engine.py", "def late():\n    import app.dev.postgres"),
+        ("app/engine.py", "from app import create_app"),
+        ("app/jobs/cli/list.py", "from ...dev import ports"),
+        ("app/jobs/cli/list.py", "from app.local_qstash.testing import LocalQStash"),
+    ],
+)
+def test_an_import_that_points_the_wrong_way_is_found(module: str, text: str) -> None:
+    assert len(wrong_imports(ROOT / module, text)) == 1
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
+    folder = ROOT / package.replace(".", "/")
+    found = {path.stem for path in folder.glob("*.py")} | {
+        path.name for path in folder.iterdir() if any(path.rglob("*.py"))
+    }
+    listed = list(MAY_IMPORT[package])
+
+    assert found == set(listed)
+    for number, part in enumerate(listed):
+        assert MAY_IMPORT[package][part] <= set(listed[:number]), part
+
+
+def test_no_part_has_the_name_of_a_module_of_python() -> None:
+    assert not MAY_IMPORT["app"].keys() & sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
@@ -81,6 +167,28 @@ def test_every_job_route_is_signed(app: Flask) -> None:
 
     assert views.keys() == endpoints
     assert all(getattr(view, "is_signed", False) for view in views.values())
+
+
+def test_every_route_that_strangers_reach_is_limited(app: Flask) -> None:
+    """By one limit in common, but for the probes, and the webhooks, which have their own."""
+    # With the token, who asks from this machine is a stranger, too.
+    app.config.update(API_RATE_LIMIT="1/hour", ADMIN_TOKEN="t" * 32)
+    client = app.test_client()
+    rules = [rule for rule in app.url_map.iter_rules() if not is_signed(app, rule)]
+
+    assert client.get("/api/openapi.json").status_code == 200
+    unlimited = {rule.endpoint for rule in rules if ask(client, rule) != 429}
+    probes = {"probes.healthz", "probes.readyz", "metrics.metrics"}
+    assert unlimited == {"static", "inbox.receive", "inbox.stripe", *probes}
+
+
+def ask(client: FlaskClient, rule: Rule) -> int:
+    method = next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+    return client.open(re.sub(r"<[^>]+>", "x", rule.rule), method=method).status_code
+
+
+def is_signed(app: Flask, rule: Rule) -> bool:
+    return getattr(app.view_functions[rule.endpoint], "is_signed", False)
 
 
 def test_every_job_has_a_module_and_a_test_of_its_name() -> None:

@@ -15,13 +15,13 @@ from flask import Flask
 from app import create_app
 from app.config import ConfigError
 from app.dev.guardian import ROOT
-from app.log_file import DailyFile
+from app.logs import DailyFile
 from tests.conftest import settings
 
 WRITER = """
 import logging, sys
 from pathlib import Path
-from app.log_file import DailyFile
+from app.logs import DailyFile
 
 log = logging.getLogger("writer")
 log.addHandler(DailyFile(Path(sys.argv[1]), days=2))

@@ -25,7 +25,7 @@ from app.jobs import enqueue, status_url
 from app.jobs.errors import InvalidPayload, PublishRefused
 from app.jobs.extension import _publisher
 from app.jobs.testing import deliver
-from app.logging import handler
+from app.logs import handler
 from tests.conftest import settings
 from tests.support import sealed_jobs
 from tests.support.http_server import canned_server

@@ -100,4 +100,5 @@ except ConfigError as error:
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
 
-    assert "OTEL_TRACES_EXPORTER: needs the extra otel: pip install" in done.stdout
+    fix = "needs more packages: pip install -r requirements/otel.txt"
+    assert f"OTEL_TRACES_EXPORTER: {fix}" in done.stdout

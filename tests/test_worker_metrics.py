@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from app import worker_metrics
 from app.dev.guardian import ROOT
+from app.serving import worker_metrics
 from tests.dev.waiting import await_that
 from tests.metrics.conftest import parsed
 from tests.support.ports import reserved_port

@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from app.admin import job_health, probes
+from app.admin import views
 
 
 def init_app(app: Flask) -> None:
-    app.register_blueprint(probes.bp)
-    app.register_blueprint(job_health.bp)
+    app.register_blueprint(views.probes_bp)
+    app.register_blueprint(views.health_bp)

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from functools import wraps
 from hmac import compare_digest
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-from app.api.access import caller
+from app.api.access import caller, caller_name
+from app.config.security import is_loopback
+from app.web.headers import asks_home
 
 
 def admin_only(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
@@ -36,6 +36,11 @@ def is_allowed() -> bool:
     return any(allows() for allows in WAYS)
 
 
+def known_as() -> str | None:
+    """Name whom a request counts for."""
+    return caller_name() or ("an operator" if is_allowed() else None)
+
+
 def _has_token() -> bool:
     """Without ADMIN_TOKEN no token is right, not even an empty one."""
     wanted = current_app.config["ADMIN_TOKEN"]
@@ -56,23 +61,7 @@ def _is_at_home() -> bool:
     if config["APP_ENV"] != "development" or config["ADMIN_TOKEN"]:
         return False
     is_proxied = any(name.lower().startswith(_OF_PROXIES) for name, _ in request.headers)
-    return not is_proxied and asks_home() and _is_loopback(request.remote_addr)
-
-
-def asks_home() -> bool:
-    """Tell whether the current request asks for this machine, or for BASE_URL's host."""
-    try:
-        host = urlsplit(f"//{request.host}").hostname or ""
-    except ValueError:
-        return False
-    return _is_loopback(host) or host == urlsplit(current_app.config["BASE_URL"]).hostname
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return host == "localhost" or (host or "").endswith(".localhost")
+    return not is_proxied and asks_home() and is_loopback(request.remote_addr or "")
 
 
 #: How names of headers begin by which proxies and tunnels say for whom they ask.

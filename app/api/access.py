@@ -57,6 +57,12 @@ def caller() -> Key | None:
     return found
 
 
+def caller_name() -> str | None:
+    """Name the key that a request counts for, which has one."""
+    key = caller()
+    return None if key is None else f"key {key.id}"
+
+
 def has_key() -> bool:
     """Tell whether the request claims to come with an API key, good or not."""
     given = request.authorization

@@ -4,25 +4,38 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, abort
+from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
 from app.api import schemas, views
-from app.api.access import authorise, has_key
+from app.api.access import authorise, caller_name, has_key
 from app.api.documented import Operation, documented
 from app.api.keys import Key
 from app.db import db
 from app.jobs import JobExecution
 from app.jobs.cli import formatting
-from app.jobs.operate import actions
+from app.jobs.operate import actions, status_link
 from app.jobs.operate.actions import Done
 from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.transactions import explained
+from app.web.limits import limited
 
-bp = Blueprint("job_actions", __name__, url_prefix="/api/jobs/<job_id:job_id>")
+bp = limited(
+    Blueprint("job_actions", __name__, url_prefix="/api/jobs/<job_id:job_id>"),
+    known_as=caller_name,
+)
 
 _PROBLEMS = (401, 403, 404, 409, 429, 503)
+
+
+def _known_by_key_or_link() -> str | None:
+    job_id = str((request.view_args or {}).get("job_id"))
+    return caller_name() or (f"job {job_id}" if status_link.has_link(job_id) else None)
+
+
+# The extension makes it, and leaves it to the app how often strangers may ask.
+limited(status_link.bp, known_as=_known_by_key_or_link)
 
 
 def seen_by_key(job_id: str) -> dict[str, Any] | None:

@@ -8,20 +8,21 @@ from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from app.api import incoming, lanes, schemas, views
-from app.api.access import authorise, forbid, requires
+from app.api.access import authorise, caller_name, forbid, requires
 from app.api.documented import Operation, documented
 from app.api.incoming import InvalidRequest
 from app.api.keys import Key
-from app.errors import problem
 from app.jobs import InvalidOption, InvalidPayload, UnknownJobType, enqueue, status_url
 from app.jobs.registry import get_job_config, registry_of
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import is_recorded, list_jobs
 from app.jobs.table.transactions import explained
+from app.web.limits import limited
+from app.web.problems import problem
 
 log = logging.getLogger(__name__)
 
-bp = Blueprint("job_api", __name__, url_prefix="/api")
+bp = limited(Blueprint("job_api", __name__, url_prefix="/api"), known_as=caller_name)
 
 
 @bp.post("/jobs")

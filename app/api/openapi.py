@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
+from app.api.access import caller_name
 from app.api.documented import Operation
 from app.api.elsewhere import ELSEWHERE
 from app.api.schemas import EnqueueSchema, ProblemSchema
@@ -17,6 +18,7 @@ from app.jobs import PayloadSchema
 from app.jobs.registry import registry_of
 from app.jobs.schemas import camel_case
 from app.jobs.values.ids import MAX_LENGTH, MAX_NUMBER, JobIdField, OwnerIdField, id_type
+from app.web.limits import limited
 
 if TYPE_CHECKING:
     from apispec import APISpec
@@ -43,7 +45,7 @@ _SECURITY: dict[str, dict[str, Any]] = {
     "statusLink": {"type": "apiKey", "in": "query", "name": "token"},
 }
 
-bp = Blueprint("openapi", __name__)
+bp = limited(Blueprint("openapi", __name__), known_as=caller_name)
 
 
 @bp.get("/api/openapi.json")

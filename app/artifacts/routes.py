@@ -3,13 +3,20 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, abort
+from flask import Blueprint, abort, request
 from werkzeug import Response
 
-from app.artifacts.links import PATH, BadLink, DeadLink, follow
+from app.artifacts.links import PATH, BadLink, DeadLink, follow, opened
 from app.artifacts.stores import current_store
+from app.web.limits import limited
 
-bp = Blueprint("artifacts", __name__)
+
+def _known_by_link() -> str | None:
+    artifact = opened((request.view_args or {}).get("token", ""))
+    return None if artifact is None else f"file {artifact}"
+
+
+bp = limited(Blueprint("artifacts", __name__), known_as=_known_by_link)
 
 
 @bp.get(f"{PATH}<token>")

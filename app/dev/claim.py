@@ -6,7 +6,7 @@ from typing import IO
 
 from click import ClickException
 
-from app.dev import addresses
+from app.config import running
 
 
 class InUse(ClickException):
@@ -29,7 +29,7 @@ def claim(instance: Path, instead: str) -> IO[str]:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         held.close()
-        url = addresses.running(instance).get("BASE_URL")
+        url = running.settings(instance).get("BASE_URL")
         where = f"at {url}" if url else "and is still starting"
         raise InUse(f"It runs already, {where}; {instead}.") from None
     return held

@@ -2,13 +2,12 @@
 
 `ensure_running` is what a `flask` command in development uses when DATABASE_URL is not set.
 The server it starts keeps running in the background until `python -m app.dev stop`; `make dev`
-and `make demo` stop what they started themselves. Tests use `temporary_server`.
+and `make demo` stop what they started themselves. Tests use `temporary_postgres`.
 """
 
 import fcntl
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,9 +20,8 @@ from psycopg import sql
 from app.dev.account import Account
 from app.dev.binaries import PostgresError
 from app.dev.cluster import SUPERUSER, Cluster
-from app.dev.guardian import Guardian
 
-__all__ = ["PostgresError", "Server", "ensure_running", "temporary_server"]
+__all__ = ["PostgresError", "Server", "ensure_running"]
 
 DEVELOPMENT_DATABASE = "app"
 ANSWER_SECONDS = 30
@@ -57,19 +55,6 @@ def ensure_running(instance: Path) -> str:
             " stop it with: python -m app.dev stop\n"
         )
     return server.create_database(DEVELOPMENT_DATABASE)
-
-
-@contextmanager
-def temporary_server() -> Iterator["Server"]:
-    """Run a fast, forgetful server for a test run and leave nothing of it, even after `kill -9`."""
-    with Guardian() as guardian:
-        folder = Path(tempfile.mkdtemp(prefix="flask-qstash-jobs-"))
-        guardian.tell(f"folder {folder}")
-        folder.chmod(0o711)  # as root, PostgreSQL's account has to pass through
-        server = Server(folder / "postgres", durable=False)
-        guardian.tell(f"postgres {folder / 'postgres'}")
-        server.start()
-        yield server
 
 
 class Server:

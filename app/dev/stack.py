@@ -9,7 +9,8 @@ from pathlib import Path
 from socket import socket
 
 from app import config
-from app.dev import addresses, credentials
+from app.config import running
+from app.dev import credentials
 from app.dev.claim import claim
 from app.dev.ports import listen
 from app.dev.postgres import DEVELOPMENT_DATABASE, Server
@@ -74,8 +75,8 @@ def start(runner: Runner, plan: Plan) -> Stack:
     started = _start_web(plan, Web(runner, env, web))
     if queue is not None:
         _start_queue(runner, plan, env, queue)
-    runner.delete_at_exit(addresses.path(plan.instance))
-    addresses.publish(plan.instance, settings)
+    runner.delete_at_exit(running.path(plan.instance))
+    running.publish(plan.instance, settings)
     return Stack(settings, started)
 
 

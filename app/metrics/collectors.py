@@ -1,4 +1,4 @@
-"""What is looked up at each scrape: the queue, the processes, and which version runs."""
+"""All metrics as text: what was counted, and what is looked up at each scrape."""
 
 import os
 from collections.abc import Iterator
@@ -8,20 +8,39 @@ from pathlib import Path
 from platform import python_version
 
 from flask import current_app
+from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from app.config import process
 from app.jobs.errors import DatabaseUnavailable
 from app.jobs.registry import registry_of
 from app.jobs.table import queue_depth
 from app.jobs.table.queue_depth import STATES, Depth
 from app.jobs.table.snapshot import CAP
-from app.worker_metrics import undisturbed
+from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
+from app.serving.worker_metrics import undisturbed
 
-PACKAGE = "flask-qstash-jobs"
+PACKAGE = "flask-qstash-jobs-app"
+
+
+def scrape(accept: str) -> tuple[bytes, str]:
+    """Return all metrics as text and its content type, in the format that the scraper asks for."""
+    registry = CollectorRegistry()
+    for collector in (*_counted(), QueueCollector(), BuildCollector()):
+        registry.register(collector)
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+def _counted() -> list[Collector]:
+    """Return what was counted here, or under gunicorn in all its workers."""
+    folder = process.metrics_folder()
+    return [REGISTRY] if folder is None else [CountsCollector(folder), WorkersCollector(folder)]
 
 
 class QueueCollector(Collector):
@@ -79,8 +98,8 @@ class WorkersCollector(Collector):
         """Yield the usual `process_…`, each with the label `pid`."""
         merged: dict[str, Metric] = {}
         for pid in self._pids():
-            process = ProcessCollector(pid=lambda pid=pid: pid, registry=CollectorRegistry())  # type: ignore[misc]  # mypy cannot infer a default's type
-            for metric in process.collect():
+            looked_at = ProcessCollector(pid=lambda pid=pid: pid, registry=CollectorRegistry())  # type: ignore[misc]  # mypy cannot infer a default's type
+            for metric in looked_at.collect():
                 kept = merged.setdefault(metric.name, metric)
                 found = [one._replace(labels={"pid": pid}) for one in metric.samples]
                 kept.samples = found if kept is metric else kept.samples + found

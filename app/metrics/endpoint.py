@@ -20,7 +20,7 @@ def metrics() -> Response:
             "Send `Authorization: Bearer …` with the METRICS_TOKEN of this app.",
             www_authenticate=WWWAuthenticate("bearer"),
         )
-    from app.metrics.scrape import scrape  # noqa: PLC0415 - prometheus-client is slow to import
+    from app.metrics.collectors import scrape  # noqa: PLC0415 - prometheus-client is slow to import
 
     body, content_type = scrape(request.headers.get("Accept", ""))
     return Response(body, content_type=content_type, headers={"Cache-Control": "no-store"})

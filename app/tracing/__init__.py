@@ -24,7 +24,7 @@ def init_app(app: Flask) -> None:
     try:
         from app.tracing import sdk, spans  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
-        needs = f"needs the extra otel: pip install '.[otel]' ({error})."
+        needs = f"needs more packages: pip install -r requirements/otel.txt ({error})."
         raise ConfigError({wanted[0]: [needs]}) from error
     observe(app, spans.Spans(sdk.init_app(app)))
     spans.add_to_log_lines()

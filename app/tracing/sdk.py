@@ -3,7 +3,6 @@
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 """
 
-import os
 from typing import Any
 
 from flask import Flask, request
@@ -20,6 +19,8 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
 )
 
+from app.config import process
+
 #: Probes and scrapes come every few seconds and say nothing.
 UNTRACED = "healthz,readyz,metrics"
 
@@ -30,7 +31,7 @@ def init_app(app: Flask) -> trace.Tracer:
         provider = TracerProvider(resource=Resource.create(_named(app)))
         provider.add_span_processor(WithinTraces(_processor(app)))
         trace.set_tracer_provider(provider)
-    untraced = os.environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS", UNTRACED)
+    untraced = process.untraced_urls(UNTRACED)
     instrument: Any = FlaskInstrumentor.instrument_app  # has no annotations
     instrument(app, excluded_urls=untraced, response_hook=hide_links, enable_commenter=False)
     # SQLAlchemy's own instrumentation does not know version 2.1; beneath it is psycopg.
@@ -55,10 +56,7 @@ def hide_links(span: Any, _status: str, _headers: Any) -> None:
 
 def _named(app: Flask) -> dict[str, str]:
     """Return the service's name, unless the environment has one: that would not count then."""
-    given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    if "OTEL_SERVICE_NAME" in os.environ or "service.name" in given:
-        return {}
-    return {"service.name": app.config["APP_NAME"]}
+    return {} if process.has_service_name() else {"service.name": app.config["APP_NAME"]}
 
 
 def _processor(app: Flask) -> SpanProcessor:

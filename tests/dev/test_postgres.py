@@ -18,7 +18,8 @@ import pytest
 from app.dev import account, binaries
 from app.dev.account import Account
 from app.dev.binaries import find_binaries
-from app.dev.postgres import PostgresError, Server, ensure_running, temporary_server
+from app.dev.postgres import PostgresError, Server, ensure_running
+from app.dev.temporary_postgres import temporary_server
 from tests.dev.waiting import await_that
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
@@ -201,7 +202,7 @@ def test_a_temporary_server_leaves_nothing() -> None:
 
 def test_a_temporary_server_leaves_nothing_even_when_its_process_is_killed() -> None:
     code = """if True:
-        from app.dev.postgres import temporary_server
+        from app.dev.temporary_postgres import temporary_server
         with temporary_server() as server:
             print(server.home.parent, flush=True)
             input()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import DEV_QSTASH
-from app.dev import addresses, credentials
+from app.config import DEV_QSTASH, running
+from app.dev import credentials
 from app.dev.guardian import ROOT
 from app.dev.postgres import Server
 from app.dev.runner import RunnerError
@@ -41,7 +41,7 @@ class Dev:
     def await_ready(self) -> dict[str, str]:
         await_that(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
         assert self.process.poll() is None, self.log.read_text()
-        return addresses.running(self.instance)
+        return running.settings(self.instance)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
@@ -92,7 +92,7 @@ def test_after_ctrl_c_nothing_runs_and_the_next_start_has_the_same_database(dev:
     before = dev.await_ready()
     dev.stop()
 
-    assert addresses.running(dev.instance) == {}
+    assert running.settings(dev.instance) == {}
     assert not Server(dev.instance / "postgres").is_running()
     again = Dev(dev.instance)
     assert again.await_ready()["DATABASE_URL"] == before["DATABASE_URL"]
@@ -105,7 +105,7 @@ def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev:
 
     assert second.process.wait(timeout=60) == 1
     assert f"runs already, at {settings['BASE_URL']}" in second.log.read_text()
-    assert addresses.running(dev.instance) == settings
+    assert running.settings(dev.instance) == settings
 
 
 def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
@@ -177,4 +177,4 @@ def test_a_file_left_by_a_machine_that_lost_power_is_not_believed(tmp_path: Path
     dead.wait()
     (tmp_path / "dev.json").write_text(json.dumps({"pid": dead.pid, "BASE_URL": "x"}))
 
-    assert addresses.running(tmp_path) == {}
+    assert running.settings(tmp_path) == {}

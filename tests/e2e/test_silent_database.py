@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from app.database import LIMITS
 from app.db import db
+from app.engine import LIMITS
 from tests.e2e.gunicorn import Server, gunicorn
 from tests.e2e.test_stuck_handlers import row
 from tests.support.silent_proxy import SilentProxy

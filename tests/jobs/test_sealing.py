@@ -20,7 +20,7 @@ from app.db import db
 from app.jobs import InvalidPayload, JobBlueprint, enqueue, schedule
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
 from app.jobs.registry import registry_of
-from app.logging import handler
+from app.logs import handler
 from tests.conftest import settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sealed_jobs import Letter, LetterSchema, bp, seen, send_letter

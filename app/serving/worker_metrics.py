@@ -1,7 +1,4 @@
-"""What gunicorn's workers counted, in files that one process writes and all of them read.
-
-Called by gunicorn's own process (`gunicorn.conf.py`) as well, so it imports nothing of the app.
-"""
+"""What gunicorn's workers counted, in files that one process writes and all of them read."""
 
 import fcntl
 import os

@@ -20,10 +20,10 @@ def publish(instance: Path, settings: Mapping[str, str]) -> None:
     partial.replace(path(instance))
 
 
-def running(instance: Path) -> dict[str, str]:
+def settings(instance: Path) -> dict[str, str]:
     """Return the settings of the stack that runs, nothing when none does."""
     with suppress(OSError, ValueError):
-        settings = json.loads(path(instance).read_text())
-        os.kill(settings.pop("pid"), 0)
-        return dict(settings)
+        found = json.loads(path(instance).read_text())
+        os.kill(found.pop("pid"), 0)
+        return dict(found)
     return {}

@@ -1,7 +1,7 @@
-"""The engine: which database, and how it is pooled."""
+"""The engine: which database, how connections to it are made and how they are pooled."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,6 +10,7 @@ from psycopg.abc import Buffer
 from psycopg.types.datetime import TimestamptzLoader
 from sqlalchemy import event
 
+from app.config import ConfigError
 from app.db import db
 from app.jobs.values import jsonb
 
@@ -33,11 +34,27 @@ FIRST_MOMENT = datetime(1, 1, 2, tzinfo=UTC)
 LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
 
-def init_app(app: Flask) -> None:
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app)
+#: Returns the URL of a database that it starts where it does not run.
+Embedded = Callable[[], str]
+
+
+def init_app(app: Flask, embedded: Embedded) -> None:
+    """Bind `db` to the app.
+
+    Args:
+        app: The app.
+        embedded: The database of an app that has no DATABASE_URL. It is started by the first
+            connection, so that a command that needs no database does not wait for one.
+    """
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app, embedded)
     db.init_app(app)
     with app.app_context():
         event.listen(db.engine, "connect", _read_any_moment)
+
+
+def none_embedded() -> str:
+    """Stand for the database that an app starts, where it starts none."""
+    raise ConfigError({"DATABASE_URL": ["is empty, and this program starts no database."]})
 
 
 class _Moments(TimestamptzLoader):
@@ -59,7 +76,7 @@ def _read_any_moment(connection: psycopg.Connection[Any], _: object) -> None:
     connection.adapters.register_loader("timestamptz", _Moments)
 
 
-def _options(app: Flask) -> dict[str, Any]:
+def _options(app: Flask, embedded: Embedded) -> dict[str, Any]:
     # All of them are kept once opened: one more connection costs more than one that idles.
     options: dict[str, Any] = {
         "pool_size": app.config["DATABASE_POOL_SIZE"],
@@ -72,10 +89,8 @@ def _options(app: Flask) -> dict[str, Any]:
     }
     if app.config["SQLALCHEMY_DATABASE_URI"]:
         return {**options, "connect_args": _connect_args(app)}
-    # Only development comes here. The server is started by the first connection, so that a
-    # command that needs no database does not wait for one.
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
-    return {**options, "creator": lambda: _connect_embedded(Path(app.instance_path))}
+    return {**options, "creator": lambda: _connect(embedded())}
 
 
 def _connect_args(app: Flask) -> dict[str, Any]:
@@ -87,9 +102,6 @@ def _connect_args(app: Flask) -> dict[str, Any]:
     return given
 
 
-def _connect_embedded(instance: Path) -> psycopg.Connection[Any]:
-    from app.dev.postgres import ensure_running  # noqa: PLC0415 - development only
-
+def _connect(url: str) -> psycopg.Connection[Any]:
     limits: dict[str, Any] = dict(LIMITS)
-    url = ensure_running(instance).replace("postgresql+psycopg://", "postgresql://")
-    return psycopg.connect(url, **limits)
+    return psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"), **limits)

@@ -6,29 +6,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env
-from marshmallow.validate import OneOf
 
-from app.config_checks import are_destinations, is_rate
+from app.config.checks import is_rate
+from app.config.jobs import UNSEALED
 
 #: Where the app's own keys travel to.
 TRUSTED = ("QSTASH_URL", "RESEND_API_URL", "STRIPE_API_URL")
 AT_HOME = ("localhost", "127.0.0.1", "::1")
 #: Seconds by which clocks may differ; a signature is good for five minutes.
 MAX_LEEWAY = 300
-#: What JOBS_SEAL must be where production shall not seal.
-UNSEALED = "false-in-production"
-
-_SEAL = OneOf(("true", "false", UNSEALED), error="{input} is none of {choices}.")
 
 
-def read(env: Env, environment: str) -> dict[str, Any]:
-    at_home = "" if environment == "production" else "localhost,127.0.0.0/8,::1"
+def read(env: Env) -> dict[str, Any]:
     return {
         "API_RATE_LIMIT": env.str("API_RATE_LIMIT", "600/minute", validate=is_rate),
         "API_FAILURE_LIMIT": env.str("API_FAILURE_LIMIT", "30/minute", validate=is_rate),
-        "JOBS_CALLBACK_ALLOW": env.str("JOBS_CALLBACK_ALLOW", at_home, validate=are_destinations),
-        "JOBS_SEAL": env.str("JOBS_SEAL", "true", validate=_SEAL),
-        "JOBS_UNSEALED": env.str("JOBS_UNSEALED", ""),
     }
 
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.jobs import enqueue
-from app.logging import TextFormatter, handler
+from app.logs import TextFormatter, handler
 from tests.support.qstash import deliver, envelope
 
 

@@ -1,10 +1,11 @@
 """What every answer tells a browser, and in development, whom no answer is for."""
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, request
 
-from app.admin.access import asks_home
+from app.config.security import is_loopback
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -19,6 +20,15 @@ def init_app(app: Flask) -> None:
     app.after_request(_add)
     if app.config["APP_ENV"] == "development" and not app.testing:
         app.before_request(_refuse_other_names)
+
+
+def asks_home() -> bool:
+    """Tell whether the current request asks for this machine, or for BASE_URL's host."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(host) or host == urlsplit(current_app.config["BASE_URL"]).hostname
 
 
 def _refuse_other_names() -> None:

@@ -8,15 +8,13 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
 
-from app.config_checks import is_address_or_empty, is_url_or_empty
+from app.config.checks import is_address_or_empty, is_url_or_empty
 
 #: Bytes of a Standard Webhooks key (https://www.standardwebhooks.com).
 WEBHOOK_KEY_BYTES = range(24, 65)
 MIN_TOKEN = 32
 
 _EXPORTER = OneOf(("", "otlp", "console", "none"), error="{input} is not otlp, console or none.")
-_RATE = Range(0, 1)
-_SECONDS = Range(min=0, min_inclusive=False)
 
 
 def read(env: Env) -> dict[str, Any]:
@@ -27,11 +25,6 @@ def read(env: Env) -> dict[str, Any]:
         # The SDK of OpenTelemetry reads its environment by itself; these say whether to load it.
         "OTEL_TRACES_EXPORTER": env.str("OTEL_TRACES_EXPORTER", "", validate=_EXPORTER),
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
-        "JOBS_HEALTH_FAILURE_RATE": env.float("JOBS_HEALTH_FAILURE_RATE", 0.05, validate=_RATE),
-        "JOBS_HEALTH_UNHEALTHY_RATE": env.float("JOBS_HEALTH_UNHEALTHY_RATE", 0.5, validate=_RATE),
-        "JOBS_HEALTH_PROCESSING": env.float("JOBS_HEALTH_PROCESSING", 600.0, validate=_SECONDS),
-        "JOBS_HEALTH_OVERDUE": env.float("JOBS_HEALTH_OVERDUE", 600.0, validate=_SECONDS),
-        "JOBS_HEALTH_IDLE": env.float("JOBS_HEALTH_IDLE", 3600.0, validate=_SECONDS),
         "ALERT_EMAIL": env.str("ALERT_EMAIL", "", validate=is_address_or_empty),
         "ALERT_SLACK_URL": env.str("ALERT_SLACK_URL", "", validate=is_url_or_empty),
         "ALERT_WEBHOOK_URL": env.str("ALERT_WEBHOOK_URL", "", validate=is_url_or_empty),

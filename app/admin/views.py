@@ -1,20 +1,25 @@
-"""`GET /healthz` and `GET /readyz`, open to everybody: they say what is missing, and no secrets."""
+"""What machines ask of a running app: the probes, open to everybody, and how the jobs are."""
 
 from http import HTTPStatus
 
 from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 
+from app.admin.access import admin_only, known_as
 from app.extensions import limiter
-from app.jobs.operate import readiness
+from app.jobs.operate import health, readiness
+from app.jobs.operate.health import Verdict
+from app.web.limits import limited
 
-bp = Blueprint("probes", __name__)
-limiter.exempt(bp)
+#: They say what is missing, and no secrets.
+probes_bp = Blueprint("probes", __name__)
+limiter.exempt(probes_bp)
+health_bp = limited(Blueprint("job_health", __name__, url_prefix="/api/admin"), known_as=known_as)
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-@bp.get("/healthz")
+@probes_bp.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Say that this process answers; one that does not should be started again.
 
@@ -25,7 +30,7 @@ def healthz() -> ResponseReturnValue:
     return said, HTTPStatus.OK, _NOT_KEPT
 
 
-@bp.get("/readyz")
+@probes_bp.get("/readyz")
 def readyz() -> ResponseReturnValue:
     """Say whether requests should be sent here: 503 names each part that is missing.
 
@@ -39,3 +44,13 @@ def readyz() -> ResponseReturnValue:
         "parts": {part.name: part.problem or "ok" for part in parts},
     }
     return body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, _NOT_KEPT
+
+
+@health_bp.get("/job-health")
+@admin_only
+def job_health() -> ResponseReturnValue:
+    """Answer 503 for unhealthy, so that a monitor needs to read no JSON, and 200 otherwise."""
+    found = health.check()
+    is_bad = found.verdict == Verdict.UNHEALTHY
+    status = HTTPStatus.SERVICE_UNAVAILABLE if is_bad else HTTPStatus.OK
+    return health.as_json(found), status, {"Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""The app's settings, read and checked all at once before anything starts.
+"""The settings: read in this package, nowhere else, and checked all at once before anything starts.
 
 They come from the environment and, outside production, from `.env`. In development nothing has to
 be set: a running `make dev` leaves its addresses in `instance/dev.json`, and what is still missing
@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import click
 from environs import Env, EnvValidationError
-from marshmallow.validate import Length, OneOf, Range, Regexp
+from marshmallow.validate import Length, OneOf, Range
 
-from app import config_operations, config_security
-from app.config_checks import (
+from app.config import jobs, operations, process, running, security
+from app.config.checks import (
     are_keys,
     is_address,
     is_address_or_empty,
@@ -27,7 +27,7 @@ from app.config_checks import (
     is_url,
     is_url_or_empty,
 )
-from app.dev.addresses import running
+from app.jobs.extension import DEFAULTS
 
 ENVIRONMENTS = ("development", "test", "production")
 
@@ -64,20 +64,15 @@ PUBLISHED = {
     **PUBLISHED_SECRETS,
     **{name: DEVELOPMENT[name] for name in DEVELOPMENT if name.endswith("_SIGNING_KEY")},
 }
-PRODUCTION = {"QSTASH_URL": "https://qstash.upstash.io"}
+PRODUCTION = {"QSTASH_URL": DEFAULTS["QSTASH_URL"]}
 MIN_SECRET = 32
-FAMILIES = Path(__file__).parent / "families"
+FAMILIES = Path(__file__).parent.parent / "families"
 
 _SOURCE_SECRET = re.compile(r"WEBHOOK_[A-Z0-9_]+_SECRET")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_PUBLISH = ("inline", "background")
 _FORMATS = ("auto", "json", "text")
 _ONE_OF = "{input} is none of {choices}."
-_NAMESPACE = Regexp(
-    r"[A-Za-z0-9_-]{0,40}$", error="may have only letters, digits, '-' and '_', 40 at most."
-)
 _NOT_EMPTY = Length(min=1, error="is empty.")
-_ID_TYPE = OneOf(("integer", "text", "uuid"), error=_ONE_OF)
 
 
 class ConfigError(click.ClickException):
@@ -106,9 +101,7 @@ def load(instance: Path) -> dict[str, Any]:
         env.read_env(str(instance.parent / ".env"), recurse=False)
     defaults: dict[str, Any] = dict(PRODUCTION)
     if name != "production":
-        defaults = {**DEVELOPMENT, **running(instance)}
-    # Elsewhere a sweep is set up once for all processes; in development nobody would.
-    defaults["JOBS_SWEEP_EVERY"] = 10.0 if name == "development" else 0.0
+        defaults = {**DEVELOPMENT, **running.settings(instance)}
     settings = {
         "APP_ENV": name,
         "PUBLISHED_SECRETS": PUBLISHED_SECRETS,
@@ -117,25 +110,36 @@ def load(instance: Path) -> dict[str, Any]:
         **_app(env, defaults),
         **_services(env, defaults),
         **_webhooks(env, defaults),
-        **_jobs(env, defaults),
+        **jobs.read(env, _jobs_defaults(name)),
         **_artifacts(env),
-        **config_operations.read(env),
-        **config_security.read(env, name),
+        **process.gunicorn(env, name),
+        **operations.read(env),
+        **security.read(env),
     }
-    problems = {**config_operations.contradictions(settings), **_problems(env)}
+    problems = {**operations.contradictions(settings), **_problems(env)}
     if name == "development":
-        problems = {**config_security.published(settings, PUBLISHED), **problems}
+        problems = {**security.published(settings, PUBLISHED), **problems}
     if name == "production":
-        unsafe = {**config_operations.unsafe(settings), **config_security.unsafe(settings)}
+        unsafe = {**operations.unsafe(settings), **security.unsafe(settings)}
         problems = {**_unsafe(settings), **unsafe, **problems}
     if problems:
         raise ConfigError(problems)
     return settings
 
 
+def _jobs_defaults(environment: str) -> dict[str, Any]:
+    """Return those that differ from the extension's own."""
+    if environment == "production":
+        return {}
+    at_home = {"JOBS_CALLBACK_ALLOW": "localhost,127.0.0.0/8,::1"}
+    # Elsewhere a sweep is set up once for all processes; in development nobody would.
+    return at_home | ({"JOBS_SWEEP_EVERY": 10.0} if environment == "development" else {})
+
+
 def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "SECRET_KEY": _given(env, "SECRET_KEY", defaults),
+        "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, are_keys),
         "BASE_URL": _given(env, "BASE_URL", defaults, is_url).rstrip("/"),
         "SQLALCHEMY_DATABASE_URI": _database(env, defaults),
         "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 16, validate=Range(min=1)),
@@ -186,24 +190,6 @@ def _webhooks(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "WEBHOOK_RESEND_SECRET": env.str("WEBHOOK_RESEND_SECRET", resend),
         "WEBHOOK_MAX_BODY": env.int("WEBHOOK_MAX_BODY", 512 * 1024, validate=above_zero),
         "WEBHOOK_RATE_LIMIT": env.str("WEBHOOK_RATE_LIMIT", "600/minute", validate=is_rate),
-    }
-
-
-def _jobs(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    above_zero = Range(min=0, min_inclusive=False)
-    sweep_every = defaults["JOBS_SWEEP_EVERY"]
-    return {
-        "JOBS_PUBLISH": env.str("JOBS_PUBLISH", "inline", validate=OneOf(_PUBLISH, error=_ONE_OF)),
-        "JOBS_NAMESPACE": env.str("JOBS_NAMESPACE", "", validate=_NAMESPACE),
-        "JOBS_GRACE": env.float("JOBS_GRACE", 20.0, validate=above_zero),
-        "JOBS_PUBLISH_TIMEOUT": env.float("JOBS_PUBLISH_TIMEOUT", 5.0, validate=above_zero),
-        "JOBS_MAX_BODY": env.int("JOBS_MAX_BODY", 1024 * 1024, validate=above_zero),
-        "JOBS_MAX_RESCHEDULES": env.int("JOBS_MAX_RESCHEDULES", 100, validate=Range(min=0)),
-        "JOBS_MAX_LEGS": env.int("JOBS_MAX_LEGS", 1000, validate=Range(min=1)),
-        "JOBS_SIGNATURE_LEEWAY": env.float("JOBS_SIGNATURE_LEEWAY", 5.0, validate=Range(min=0)),
-        "JOBS_SWEEP_EVERY": env.float("JOBS_SWEEP_EVERY", sweep_every, validate=Range(min=0)),
-        "JOBS_ID_TYPE": env.str("JOBS_ID_TYPE", "integer", validate=_ID_TYPE),
-        "JOBS_ENCRYPTION_KEYS": _given(env, "JOBS_ENCRYPTION_KEYS", defaults, are_keys),
     }
 
 

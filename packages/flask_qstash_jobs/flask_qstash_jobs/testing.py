@@ -1,0 +1,3 @@
+"""What the tests of an app with jobs import; `pytest_plugins = ["flask_qstash_jobs.testing"]`."""
+
+from .jobs.testing import *  # noqa: F403 - the face is listed once, in its `__all__`
