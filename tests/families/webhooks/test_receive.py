@@ -17,8 +17,9 @@ from app.families.webhooks.sources import SOURCES
 from app.jobs.errors import DiscoveryError
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
-from tests.conftest import settings
+from app.web import proxies
 from tests.families.webhooks.conftest import EVENTS, Post, refused, signed, stored
+from tests.support.apps import settings
 
 SENDERS = pytest.mark.parametrize("name", EVENTS)
 GITHUB = json.dumps(EVENTS["github"]).encode()
@@ -277,9 +278,7 @@ def test_behind_a_trusted_proxy_the_address_is_what_that_says(
 ) -> None:
     """And not what the client itself claimed."""
     app.config["TRUSTED_PROXIES"] = 1
-    from app.extensions import trust_proxies  # noqa: PLC0415 - beside its use
-
-    trust_proxies(app)
+    proxies.init_app(app)
     headers = {"X-GitHub-Event": "ping", "X-GitHub-Delivery": "1", **FORWARDED}
     headers |= {"Content-Type": "application/json", **signed(app, "github", b"{}")}
 
