@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
     "app": {
         "db": set(),
         "cron": set(),
+        "commands": set(),
         "serving": set(),
         "local_qstash": {"cron"},
         "jobs": {"db", "cron"},
@@ -201,3 +203,14 @@ def test_every_job_has_a_module_and_a_test_of_its_name() -> None:
 
     assert jobs
     assert {f"test_{module.name}" for module in jobs} <= tests
+
+
+def test_the_extension_loads_no_client_of_a_service_and_no_server() -> None:
+    code = "import sys, app.jobs, app.jobs.testing; print(*sys.modules)"
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stdout.split())
+    assert "app.jobs" in loaded
+    assert not loaded & {"stripe", "resend", "qstash", "httpx", "aiohttp", "app.local_qstash"}
