@@ -139,6 +139,25 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
         assert MAY_IMPORT[package][part] <= set(listed[:number]), part
 
 
+#: What terminals say of themselves is no setting of the app.
+OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
+
+
+def test_settings_alone_are_read_from_the_environment() -> None:
+    """`app.dev` starts processes, for which it makes an environment."""
+    readers = {
+        name_of(module)
+        for module in MODULES
+        if "config" not in module.parts
+        and "dev" not in module.relative_to(ROOT).parts
+        and re.search(r"\bos\.environ|\bgetenv|from os import.*environ", module.read_text())
+    }
+    assert readers == OF_TERMINALS.keys()
+    for name, variable in OF_TERMINALS.items():
+        found = re.findall(r"os\.environ[^\n]*", (ROOT / name).read_text())
+        assert [variable in line for line in found] == [True], name
+
+
 def test_no_part_has_the_name_of_a_module_of_python() -> None:
     assert not MAY_IMPORT["app"].keys() & sys.stdlib_module_names
 
