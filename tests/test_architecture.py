@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "commands": set(),
         "serving": set(),
         "local_qstash": {"cron"},
-        "jobs": {"db", "cron"},
+        "jobs": {"cron"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
         "logs": {"jobs", "config"},

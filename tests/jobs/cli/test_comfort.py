@@ -20,14 +20,12 @@ from flask.testing import FlaskCliRunner
 from app.dev.guardian import ROOT
 from app.jobs import enqueue
 from app.jobs.cli import jobs
-from app.jobs.cli.colours import painted
+from app.jobs.cli.formatting import painted
 from app.jobs.errors import UnknownJobType
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.conftest import served_by
-from tests.jobs.health.conftest import AddJobs, add_jobs
-
-__all__ = ["add_jobs"]
+from tests.support.publishing import served_by
+from tests.support.rows import AddJobs
 
 pytestmark = pytest.mark.usefixtures("published")
 
