@@ -18,6 +18,7 @@ COMMANDS = {
     "cancel": "Call jobs off; those that run are asked to stop",
     "check": "List the queued jobs whose payload this code would refuse; exit code 1 if there are "
     "any",
+    "db": "Make and change the tables of jobs, unless the app's own migrations do",
     "delete": "Delete completed, cancelled or dead jobs, and with them the knowledge that they ran",
     "dlq": "See, retry and delete the dead letters that QStash keeps",
     "doctor": "Look for what may be wrong, and say how to mend it",
