@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "cron": set(),
         "serving": set(),
         "local_qstash": {"cron"},
-        "jobs": {"db", "cron"},
+        "jobs": {"cron"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
         "logs": {"jobs", "config"},

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
 HOOKS = ROOT / ".pre-commit-config.yaml"
 CALLERS = [WORKFLOW, HOOKS, ROOT / ".ci/run", ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+_CALL = re.compile(r"(?:^|entry: |run: |exec |`)make ([a-z]+)", re.MULTILINE)
 
 
 def parsed(path: Path) -> Any:

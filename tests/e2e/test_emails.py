@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.api import keys
 from app.db import db
 from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
-from app.families.email.enqueue import send_password_changed_email_async
+from app.families.email.senders import send_password_changed_email_async
 from app.jobs import Status
 from tests.e2e.conftest import Stack
 from tests.support.rows import row_of

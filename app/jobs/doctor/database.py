@@ -7,10 +7,9 @@ from time import perf_counter
 
 from sqlalchemy import Connection, QueuePool, text
 
-from app.db import db
-
 from ..errors import DatabaseUnavailable
 from ..operate import readiness
+from ..table.db import db
 from ..table.transactions import in_transaction
 from .checks import own
 from .finding import Finding, failure, passed, warning

@@ -13,10 +13,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from flask import request
-from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session, SessionTransaction
-
-from app.db import db
+from sqlalchemy import Connection
 
 from .. import outcome
 from ..context import Job, current_job
@@ -29,6 +26,7 @@ from ..publish import relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Lease, Timing
+from ..table.db import db
 from ..table.transactions import in_transaction
 from ..values import jsonb
 from . import responses
@@ -260,20 +258,3 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Answer:
         if in_transaction(lambda tx: job_rows.mark_dead(tx, job_id, reason)):
             tell(Died(config.type))
     return responses.refuse(str(error), errors=error.errors)
-
-
-@event.listens_for(db.session, "after_begin")
-def _limit_statements(_: Session, __: SessionTransaction, connection: Connection) -> None:
-    """Give each of a handler's transactions the time that the handler has left."""
-    job = current_job.get()
-    if job is not None:
-        milliseconds = max(1, round(job.deadline * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
-
-
-@event.listens_for(db.session, "before_flush")
-def _notice_a_lost_lease(*_: object) -> None:
-    """Stop before more work goes to the database, if another delivery has the job by now."""
-    job = current_job.get()
-    if job is not None:
-        job.look_again()

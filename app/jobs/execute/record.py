@@ -13,8 +13,6 @@ from flask import current_app
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db import db
-
 from .. import outcome
 from ..events import Died, tell
 from ..outcome import Cancelled, Completed, Continued, Failed, Lost, Outcome, Rescheduled
@@ -22,6 +20,7 @@ from ..publish import outbox
 from ..registry import JobConfig
 from ..table import attempts
 from ..table.attempts import Lease, Timing
+from ..table.db import connection_of, db
 from ..table.transactions import in_transaction
 
 log = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ def _commit(change: Callable[[Connection], T]) -> T:
     if not db.session().in_transaction():
         # The handler left nothing there to commit, so a connection does, without a session's cost.
         return in_transaction(change)
-    changed = change(db.session.connection())
+    changed = change(connection_of(db.session))
     if changed:
         db.session.commit()
     return changed

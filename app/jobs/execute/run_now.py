@@ -7,8 +7,6 @@ from uuid import uuid4
 
 from flask import current_app
 
-from app.db import db
-
 from .. import outcome
 from ..context import Job, current_job
 from ..deadline import time_limit
@@ -16,6 +14,7 @@ from ..errors import HandlerExited, JobTimeout, PermanentError
 from ..outcome import Completed, Continued
 from ..payload import failures, loading, redaction, sealing
 from ..registry import JobConfig, get_job_config
+from ..table.db import db
 
 
 def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,10 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.db import db
-
 from ..errors import DatabaseUnavailable
 from .connections import READ_ONLY, sqlstate
+from .db import db
 
 T = TypeVar("T")
 

@@ -12,12 +12,11 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from werkzeug.test import TestResponse
 
-from app.db import db
-
 from ..enqueue import prepare
 from ..registry import get_job_config
 from ..table import attempts, job_rows
 from ..table.attempts import Lease
+from ..table.db import db
 from ..table.models import Status
 from ..table.transactions import in_transaction
 from ..values.options import Options, normalise

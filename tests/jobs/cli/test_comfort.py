@@ -20,7 +20,7 @@ from flask.testing import FlaskCliRunner
 from app.dev.guardian import ROOT
 from app.jobs import enqueue
 from app.jobs.cli import jobs
-from app.jobs.cli.colours import painted
+from app.jobs.cli.formatting import painted
 from app.jobs.errors import UnknownJobType
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
