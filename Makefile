@@ -17,7 +17,7 @@ READY := .venv/.ready
 TEST_READY := .venv/.ready-for-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check coverage apart lint types audit dist format bench chaos screenshots clean
+.PHONY: help demo dev test check coverage apart lint types audit lock dist format bench chaos screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,11 @@ audit: $(READY) ## Look for known vulnerabilities in the locked packages; needs 
 	@[ -x .venv/audit/bin/pip-audit ] || { $(BIN)/python -m venv .venv/audit \
 		&& .venv/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit; }
 	@.venv/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/test.txt
+
+lock: $(READY) ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+	@[ -x .venv/lock/bin/uv ] || { $(BIN)/python -m venv .venv/lock \
+		&& .venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv; }
+	@$(BIN)/python requirements/lock.py $(LOCK_ARGS)
 
 dist: $(READY) ## Build the extension alone, as wheel and source distribution, into dist/
 	@[ .venv/dist/.ready -nt requirements/dist.txt ] || { $(BIN)/python -m venv --clear .venv/dist \
