@@ -24,8 +24,7 @@ from ..publish import outbox
 from ..publish.qstash import Message
 from ..registry import JobConfig, get_job_config
 from ..table import job_rows
-from ..table.db import connection_of
-from ..table.transactions import in_transaction
+from ..table.db import connection_of, in_transaction
 from ..values import jsonb
 from ..values.ids import OwnerId, check_owner_id
 from ..values.options import Options, available_at, normalise

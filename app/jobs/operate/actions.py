@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ..errors import PublishError
 from ..publish import relay
 from ..table import audit
+from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
-from ..table.transactions import in_transaction
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,8 @@ from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefus
 from ..publish import relay
 from ..schemas import camel_case
 from ..table import job_rows
-from ..table.db import connection_of
+from ..table.db import connection_of, in_transaction
 from ..table.models import TRANSITIONS, JobExecution, Status
-from ..table.transactions import in_transaction
 from ..values import ids, jsonb
 from ..values.nearest import hint
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
 from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from .qstash import Message, Publisher
 
 log = logging.getLogger(__name__)

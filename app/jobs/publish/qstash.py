@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
+from ..registry import is_elsewhere
 from ..values import callback_urls
 from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
-from ..values.urls import is_elsewhere
 
 if TYPE_CHECKING:
     from qstash import QStash

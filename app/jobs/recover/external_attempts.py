@@ -18,8 +18,8 @@ from ..publish import outbox
 from ..registry import registry_of
 from ..table import job_rows
 from ..table.attempt_sql import KEPT_ATTEMPTS
+from ..table.db import in_transaction
 from ..table.models import Status
-from ..table.transactions import in_transaction
 from ..values import jsonb
 from . import given_up
 from .given_up import DeadLetter

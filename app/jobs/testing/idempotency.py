@@ -16,9 +16,8 @@ from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
 from ..table.attempts import Attempt
-from ..table.db import db
+from ..table.db import db, in_transaction
 from ..table.models import Status
-from ..table.transactions import in_transaction
 from ..values.options import Options, normalise
 from . import calls, contents, rows, wire
 from .contents import Contents
