@@ -28,12 +28,12 @@ from .job_types import JOB_TYPES
 from .operate.queries import create_job_execution, update_job_execution
 from .operate.status_link import register_links, register_viewer, status_url
 from .periodic import periodic
-from .registry import FlowControl, JobConfig, get_job_config
+from .registry import JobConfig, get_job_config
 from .schemas import PayloadSchema, WireSchema
 from .table.job_rows import get_job_execution_by_job_id
 from .table.models import JobExecution, Status
 from .table.retention import FinishedJobs
-from .values.options import Options
+from .values.options import FlowControl, Options
 
 __all__ = [
     "JOB_TYPES",

@@ -18,7 +18,7 @@ from app.jobs.events import (
     signers,
 )
 from app.jobs.execute.responses import OUTCOMES
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.registry import registry_of
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from qstash import QStash
 from app.db import db
 from app.jobs import FlowControl, JobExecution, enqueue, schedule
 from app.jobs.extension import _publisher
+from app.jobs.message import Message
 from app.jobs.publish import outbox
-from app.jobs.publish.qstash import Message
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 
 GOOD = {"action": "none"}

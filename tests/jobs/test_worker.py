@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, text, update
 
 from app.db import db
 from app.jobs import JobExecution, Status, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 from tests.support.sample_jobs import Effect

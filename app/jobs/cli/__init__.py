@@ -1,4 +1,7 @@
-"""`flask jobs …`: a module per group of commands."""
+"""`flask jobs …`: a module per group of commands.
+
+It reads arguments and prints; what a command does is in the rooms below, and nothing imports it.
+"""
 
 from . import (
     act,

@@ -85,7 +85,7 @@ def enqueue(
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        job = draft(config, payload, owner, normalise(config, options))
+        job = draft(config, payload, owner, normalise(config.options, options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": job.message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
@@ -115,7 +115,7 @@ def enqueue_many(
     owner = Owner(user_id=user_id, organization_id=organization_id)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        jobs = draft_many(config, payloads, owner, normalise(config, options))
+        jobs = draft_many(config, payloads, owner, normalise(config.options, options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"type": job_type, "count": len(jobs), "url": url}
         log.info("[jobs] Enqueueing jobs", extra=about)
@@ -170,7 +170,7 @@ def schedule(
         config.endpoint,
         expression,
         body,
-        normalise(config, options),
+        normalise(config.options, options),
         schedule_id=schedule_id,
     )
     log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})

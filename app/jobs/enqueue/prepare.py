@@ -11,8 +11,8 @@ from flask import current_app
 from .. import request_id
 from ..errors import InvalidOption, InvalidPayload
 from ..events import Written, tell
+from ..message import Message
 from ..payload import loading, sealing, versions
-from ..publish.qstash import Message
 from ..registry import JobConfig
 from ..values import jsonb
 from ..values.ids import OwnerId, check_owner_id

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ..errors import PublishError
 from ..publish import relay
-from ..table import audit
+from ..table import audit, job_rows
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
 from ..table.transactions import in_transaction
@@ -43,7 +43,7 @@ _RETRY = text(
            available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,
            cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now()
       FROM taken WHERE job.id = taken_id
-    RETURNING {relay.COLUMNS}, old_status, old_message_id
+    RETURNING {job_rows.TO_PUBLISH}, old_status, old_message_id
     """  # noqa: S608 - the only values in the text are this package's constants
 ).columns(payload=JSONB, options=JSONB)
 

@@ -29,6 +29,7 @@ from ..recover import external_attempts, given_up, sweep
 from ..recover.given_up import DeadLetter
 from ..registry import get_job_config
 from ..schedules import Change
+from ..table import job_rows
 from ..table.transactions import in_transaction
 
 PAGE = 500
@@ -67,7 +68,7 @@ _PUT_BACK = text(
        SET status = 'pending', message_id = NULL, published_at = NULL, updated_at = now(),
            reschedules = reschedules + 1, max_retries = coalesce(max_retries, 3)
      WHERE job_id = :job_id AND message_id = :message_id AND updated_at = :updated_at
-    RETURNING {relay.COLUMNS}
+    RETURNING {job_rows.TO_PUBLISH}
     """  # noqa: S608 - the only values in the text are this package's constants
 ).columns(payload=JSONB, options=JSONB)
 

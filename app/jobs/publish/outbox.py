@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
 from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
+from ..message import Message
 from ..table import job_rows
 from ..table.transactions import in_transaction
-from .qstash import Message, Publisher
+from .qstash import Publisher
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
+from ..message import Message
 from ..outcome import Cancelled, Completed, Continued, Failed, Rescheduled
-from ..publish.qstash import Message
 from ..values import jsonb
 from ..values.ids import OwnerId
 from . import attempt_sql

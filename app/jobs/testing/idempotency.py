@@ -122,7 +122,7 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = prepare.draft(config, payload, prepare.Owner(), normalise(config, options))
+    draft = prepare.draft(config, payload, prepare.Owner(), normalise(config.options, options))
     return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
 
 

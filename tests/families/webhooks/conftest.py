@@ -14,7 +14,7 @@ from app.db import db
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 
 Post = Callable[..., TestResponse]
 

@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from app.db import db
 from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import drain
 from tests.families.webhooks.conftest import EVENTS, Post, stored
 from tests.families.webhooks.test_process_webhook import leave_effect, notes

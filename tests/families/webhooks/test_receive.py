@@ -15,7 +15,7 @@ from app.families import webhooks
 from app.families.webhooks import counters
 from app.families.webhooks.sources import SOURCES
 from app.jobs.errors import DiscoveryError
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
 from tests.conftest import settings
 from tests.families.webhooks.conftest import EVENTS, Post, refused, signed, stored
