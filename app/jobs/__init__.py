@@ -1,7 +1,7 @@
 """Background jobs for Flask over QStash.
 
-Enqueue, record, publish, deliver, verify, execute, record: `dispatcher` tells the first half of a
-job's way, `worker` the second.
+Enqueue, record, publish, deliver, verify, execute, record: `enqueue.enqueuer` tells the first half
+of a job's way, `execute.executor` the second.
 """
 
 from .blueprint import JobBlueprint, JobType
@@ -30,6 +30,7 @@ from .operate.status_link import register_links, register_viewer, status_url
 from .periodic import periodic
 from .registry import JobConfig, get_job_config
 from .schemas import PayloadSchema, WireSchema
+from .table.after_commit import after_commit
 from .table.job_rows import get_job_execution_by_job_id
 from .table.models import JobExecution, Status
 from .table.retention import FinishedJobs
@@ -63,6 +64,7 @@ __all__ = [
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
+    "after_commit",
     "create_job_execution",
     "enqueue",
     "enqueue_many",

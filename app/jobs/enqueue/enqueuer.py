@@ -2,7 +2,7 @@
 
     enqueue ── validate ── record (INSERT, pending) ── commit ── publish ──▶ QStash
 
-The second half, on the other side of QStash, is `worker`.
+The second half, on the other side of QStash, is `execute.executor`.
 """
 
 import logging
@@ -17,6 +17,7 @@ from ..events import Enqueueing, observed
 from ..publish import outbox
 from ..registry import get_job_config
 from ..table import job_rows
+from ..table.after_commit import after_commit
 from ..table.transactions import in_transaction
 from ..values import cron as crons
 from ..values import jsonb
@@ -224,6 +225,4 @@ def _publish(jobs: Sequence[Draft], session: AnySession | None) -> None:
     if session is None:
         outbox.publish(messages)
     else:
-        outbox.publish_after_commit(
-            session() if isinstance(session, scoped_session) else session, messages
-        )
+        after_commit(session, outbox.publish_committed, messages)
