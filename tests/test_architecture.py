@@ -171,6 +171,19 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
         assert MAY_IMPORT[package][part] <= set(listed[:number]), part
 
 
+def test_a_job_s_status_is_written_by_sql_of_one_room_only() -> None:
+    """But for `update_job_execution`, which is the guide's, and writes what it is told to."""
+    statement = re.compile(r"(UPDATE|INTO) job_executions\b[^;]*?\bstatus\b *=", re.DOTALL)
+    writers = {
+        module.relative_to(ROOT / "app/jobs").parts[0]
+        for module in (ROOT / "app/jobs").rglob("*.py")
+        for literal in re.findall(r'"""(.*?)"""', module.read_text(), re.DOTALL)
+        if statement.search(literal.split("WHERE")[0])
+    }
+
+    assert writers == {"table"}
+
+
 def test_no_part_has_the_name_of_a_module_of_python() -> None:
     assert not MAY_IMPORT["app"].keys() & sys.stdlib_module_names
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from .attempt_sql import KEPT_ATTEMPTS
+from .attempt_sql import KEPT_ATTEMPTS, LOST_ATTEMPT, LOST_COUNT
 from .job_rows import TO_PUBLISH
-from .lost_attempts import LOST_ATTEMPT, LOST_COUNT
 
 # Whether `twin` is the job `put_back`, enqueued once more since a person put that back: the guide
 # of the TypeScript starter does both. The work is then the twin's, so that it is not done twice.
