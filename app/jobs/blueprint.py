@@ -14,11 +14,11 @@ from .execute.delivery import signed
 from .execute.executor import deliver
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
-from .registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
+from .registry import JobConfig, Upgrade, get_job_config, registry_of
 from .schemas import PayloadSchema
 from .values import backoff
 from .values.backoff import RetryDelay
-from .values.options import normalise
+from .values.options import FlowControl, normalise
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -157,7 +157,7 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     loading.check_upgrades(config)
     backoff.check(config.type, config.retry_delay, config.retries)
     try:
-        normalise(config, {})
+        normalise(config.options, {})
     except InvalidOption as error:
         raise DiscoveryError(f"job type {config.type!r}: {error}") from None
     sealing.check(config, state.app.config)

@@ -18,11 +18,12 @@ from .periodic import periodic
 from .publish.background import BackgroundPublisher
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
-from .registry import FlowControl, JobRegistry, registry_of
+from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
 from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
+from .values.options import FlowControl
 from .values.urls import ascii_url
 
 if TYPE_CHECKING:

@@ -215,7 +215,7 @@ def _maintenance() -> Declared:
 
 def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     config = job_type.config
-    options = normalise(config, schedule.options)
+    options = normalise(config.options, schedule.options)
     body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
     check_size(config, body)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.

@@ -20,7 +20,7 @@ from app.db import db
 from app.families.exports.catalog import ENTITIES
 from app.jobs import InvalidOption, Job, JobExecution, enqueue, enqueue_many, status_url
 from app.jobs.errors import DatabaseUnavailable, JobsNotInitialised
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import list_jobs

@@ -2,7 +2,7 @@
 
     enqueue ── validate ── record (INSERT, pending) ── commit ── publish ──▶ QStash
 
-The second half, on the other side of QStash, is `executor`.
+The second half, on the other side of QStash, is `execute.executor`.
 """
 
 import logging
@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session, scoped_session
 from .. import request_id
 from ..errors import DatabaseUnavailable, InvalidOption, InvalidPayload
 from ..events import Enqueueing, Written, observed, tell
+from ..message import Message
 from ..payload import loading, sealing
 from ..publish import outbox
-from ..publish.qstash import Message
 from ..registry import JobConfig, get_job_config
 from ..table import job_rows
+from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_transaction
 from ..values import jsonb
 from ..values.ids import OwnerId, check_owner_id
@@ -137,7 +138,7 @@ def enqueue(
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        job = draft(config, payload, owner, normalise(config, options))
+        job = draft(config, payload, owner, normalise(config.options, options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": job.message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
@@ -167,7 +168,7 @@ def enqueue_many(
     owner = Owner(user_id=user_id, organization_id=organization_id)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        jobs = draft_many(config, payloads, owner, normalise(config, options))
+        jobs = draft_many(config, payloads, owner, normalise(config.options, options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"type": job_type, "count": len(jobs), "url": url}
         log.info("[jobs] Enqueueing jobs", extra=about)
@@ -323,6 +324,4 @@ def _publish(jobs: Sequence[Draft], session: AnySession | None) -> None:
     if session is None:
         outbox.publish(messages)
     else:
-        outbox.publish_after_commit(
-            session() if isinstance(session, scoped_session) else session, messages
-        )
+        after_commit(session, outbox.publish_committed, messages)

@@ -60,7 +60,7 @@ def schedule(
         config.endpoint,
         expression,
         body,
-        normalise(config, options),
+        normalise(config.options, options),
         schedule_id=schedule_id,
     )
     log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})

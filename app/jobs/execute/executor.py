@@ -20,6 +20,7 @@ from ..context import Job, current_job
 from ..deadline import Limit, no_silence, time_limit
 from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
 from ..events import Delivered, Died, Executing, observed, tell
+from ..message import Message
 from ..outcome import (
     NOT_PUBLISHED,
     Busy,
@@ -35,7 +36,6 @@ from ..outcome import (
 )
 from ..payload import loading
 from ..publish import outbox, relay
-from ..publish.qstash import Message
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery

@@ -123,7 +123,7 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = enqueuer.draft(config, payload, enqueuer.Owner(), normalise(config, options))
+    draft = enqueuer.draft(config, payload, enqueuer.Owner(), normalise(config.options, options))
     return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
 
 

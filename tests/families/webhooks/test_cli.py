@@ -11,7 +11,7 @@ from flask.testing import FlaskCliRunner
 from app.db import db
 from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import drain
 from tests.families.webhooks.test_process_webhook import leave_effect, notes
 from tests.support.http_server import serving

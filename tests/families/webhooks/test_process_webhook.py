@@ -14,7 +14,7 @@ from app.families import webhooks
 from app.families.webhooks import Webhook
 from app.families.webhooks.inbox import CARRIED
 from app.jobs import Job, JobExecution, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_idempotent, deliver, drain
 from tests.support.qstash import deliver as qstash_delivers
 from tests.support.qstash import envelope

@@ -14,7 +14,7 @@ from app import create_app
 from app.families import webhooks
 from app.families.webhooks.sources import SOURCES
 from app.jobs.errors import DiscoveryError
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
 from app.web import proxies
 from tests.support.apps import settings

@@ -202,7 +202,7 @@ def test_fault_R13_jobs_that_qstash_does_not_take_are_told(doctor: Doctor, app: 
 
     found = doctor("outbox").findings["outbox"]
     assert found["level"] == "fail"
-    assert found["said"].startswith("1 jobs wait to be published, the first for 11")
+    assert found["said"].startswith("1 jobs wait to be published, the oldest for 11")
 
 
 def test_fault_A22_secrets_that_the_source_code_shows_fail_the_checklist(
