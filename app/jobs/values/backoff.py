@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import pairwise
 from math import isfinite
 
-from ..errors import DiscoveryError, InvalidOption, quoted
+from ..errors import InvalidOption, quoted
 from . import retry_delay
 
 RetryDelay = str | Callable[[int], float | timedelta]
@@ -19,15 +19,6 @@ RetryDelay = str | Callable[[int], float | timedelta]
 LONGEST = 24 * 60 * 60 * 1000
 #: The characters that an expression may have.
 MAX_LENGTH = retry_delay.LONGEST
-
-
-def check(job_type: str, given: RetryDelay | None, retries: int) -> None:
-    """Check at the start what a job type declares; raises `DiscoveryError`."""
-    try:
-        if given is not None:
-            expression(given, retries)
-    except InvalidOption as error:
-        raise DiscoveryError(f"job type {job_type!r}: {error}") from None
 
 
 def expression(given: RetryDelay, retries: int) -> str:
