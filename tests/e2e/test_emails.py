@@ -14,21 +14,11 @@ from sqlalchemy import text
 from app.api import keys
 from app.db import db
 from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
-from app.families.email.enqueue import send_password_changed_email_async
 from app.jobs import Status
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
 from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("producer")
-
-
-def enqueue_to(address: str, **options: object) -> str:
-    retry_fast = {"retry_delay": "100"}
-    return send_password_changed_email_async(
-        address,
-        recipient_name="Ann",
-        **(retry_fast | options),  # type: ignore[arg-type]
-    )
 
 
 def sent_to(resend: ResendServer, address: str) -> int:
@@ -197,14 +187,6 @@ def insert_as_the_original(job_id: str, envelope: dict[str, object]) -> None:
         {"id": job_id, "payload": json.dumps(envelope)},
     )
     db.session.commit()
-
-
-def in_dead_letters(producer: Flask, message_id: str | None) -> bool:
-    config = producer.config
-    client = QStash(config["QSTASH_TOKEN"], base_url=config["QSTASH_URL"])
-    letters = client.dlq.list().messages
-    client.http._client.close()
-    return message_id in {letter.message_id for letter in letters}
 
 
 def test_a_job_enqueued_over_http_is_executed_and_its_link_tells(

@@ -19,7 +19,7 @@ from app.db import db
 from app.dev.guardian import ROOT
 from app.dev.resend_server import Answer, ResendServer
 from app.families.email.enqueue import send_password_changed_email_async
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 from tests.support.qstash import claims_for, envelope, token
 
 pytestmark = pytest.mark.usefixtures("producer")

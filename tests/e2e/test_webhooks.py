@@ -17,7 +17,7 @@ from app.db import db
 from app.dev.guardian import ROOT
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import Status
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 
 EVENTS = sorted(Path(__file__).parent.parent.glob("families/webhooks/stripe_events/*[a-z].json"))
 

@@ -7,7 +7,7 @@ from app.families.email.enqueue import send_team_invitation_email_async, send_we
 from app.families.email.senders import send_team_invitation_email, send_welcome_email
 from app.jobs import JOB_TYPES, Status
 from app.jobs.testing import perform
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 from tests.support.rows import row_of
 
 

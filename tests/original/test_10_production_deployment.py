@@ -10,7 +10,7 @@ from app.db import db
 from app.jobs import JOB_TYPES, enqueue, schedule
 from app.jobs.publish import outbox
 from app.jobs.values.cron import explain
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 
 WELCOME = {"template": "welcome", "to": "user@example.com", "data": {}}
 

@@ -19,7 +19,7 @@ from app.families.reports.report import Figure, Money, Report, Table
 from app.families.webhooks.stripe import samples
 from app.jobs import JobExecution
 from app.jobs.testing import assert_enqueued
-from tests.families.reports.conftest import at, compute, figures, organization
+from tests.families.reports.world import at, compute, figures, organization
 from tests.families.webhooks.stripe_support import handle
 
 FORMATS = ("csv", "html", "xlsx", "pdf", "json")

@@ -13,8 +13,7 @@ from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import drain
-from tests.families.webhooks.conftest import EVENTS, Post, stored
-from tests.families.webhooks.test_process_webhook import leave_effect, notes
+from tests.families.webhooks.senders import EVENTS, Post, leave_effect, notes, stored
 from tests.support.http_server import serving
 
 

@@ -18,7 +18,7 @@ from app.jobs.errors import DiscoveryError
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
 from app.web import proxies
-from tests.families.webhooks.conftest import EVENTS, Post, refused, signed, stored
+from tests.families.webhooks.senders import EVENTS, Post, refused, signed, stored
 from tests.support.apps import settings
 
 SENDERS = pytest.mark.parametrize("name", EVENTS)

@@ -10,7 +10,7 @@ from app.accounts.models import EmailSuppression
 from app.db import db
 from app.families.email import suppressions
 from app.jobs.testing import drain
-from tests.families.webhooks.conftest import EVENTS, Post
+from tests.families.webhooks.senders import EVENTS, Post
 
 
 def suppressed() -> dict[str, str]:

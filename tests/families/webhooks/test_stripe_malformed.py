@@ -11,7 +11,7 @@ from app.db import db
 from app.families.webhooks.stripe import samples
 from app.jobs import JobExecution
 from app.jobs.testing import deliver
-from tests.families.webhooks.conftest import Post, signed, stored
+from tests.families.webhooks.senders import Post, signed, stored
 from tests.families.webhooks.stripe_support import an_organization, handle, state
 
 Event = dict[str, Any]

@@ -15,7 +15,7 @@ from app.db import db
 from app.families.webhooks.stripe import samples
 from app.jobs import JobExecution, enqueue
 from app.jobs.testing import assert_enqueued, deliver
-from tests.families.webhooks.conftest import EVENTS, Post, signed, stored
+from tests.families.webhooks.senders import EVENTS, Post, signed, stored
 from tests.families.webhooks.stripe_support import NAMES, an_event, an_organization, handle, state
 from tests.support.http_server import HttpServer
 

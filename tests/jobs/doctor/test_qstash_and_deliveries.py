@@ -13,7 +13,7 @@ from app.jobs.doctor.probe import PROBE
 from app.jobs.events import Event, SignatureFailed, observe
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.doctor.said import Doctor
 from tests.support.http_server import HttpServer, Reply
 from tests.support.publishing import NOBODY, connect, publishing
 

@@ -12,7 +12,7 @@ from app.db import db
 from app.jobs import doctor as doctors
 from app.jobs import enqueue
 from app.jobs.doctor import Finding, database, examination
-from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.doctor.said import Doctor
 from tests.support.rows import AddJobs
 
 HOURS_AGO = "now() - interval '2 hours'"
