@@ -73,7 +73,7 @@ def test_an_exception_set_on_the_way_out_neither_arrives_later_nor_leaves_anythi
                 spin(0.001 + step * 1e-6)
             spin(0.0005)
 
-    assert not deadline._running
+    assert not deadline.running
 
 
 def test_fault_R1_a_limit_that_a_destructor_swallows_comes_again() -> None:

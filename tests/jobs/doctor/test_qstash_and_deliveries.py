@@ -175,7 +175,7 @@ def test_wrong_keys_in_the_app_are_what_qstash_is_answered(
 
 
 def test_a_probe_without_a_signature_notifies_nobody(app: Flask) -> None:
-    with delivery._listening() as arrived:
+    with delivery.listening() as arrived:
         response = app.test_client().post(PROBE, data="forged")
         assert response.status_code == 401
         assert not arrived("forged")

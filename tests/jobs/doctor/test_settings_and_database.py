@@ -143,7 +143,7 @@ def test_the_connection_to_a_far_database_should_be_encrypted(
 ) -> None:
     for query, level in (("", "warn"), ("?sslmode=verify-full", "pass")):
         engine = create_engine(f"postgresql+psycopg://u:p@db.example.com/app{query}")
-        monkeypatch.setitem(db._app_engines[app], None, engine)
+        monkeypatch.setitem(db.engines, None, engine)
         assert doctor("database-encryption").levels() == {"database-encryption": level}
 
 
