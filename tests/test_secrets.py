@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 from app import create_app
 from app.api import keys
 from app.config import ConfigError, load
-from app.db import Base, db
+from app.db import db
 from app.jobs import enqueue, status_url
 from app.jobs.errors import InvalidPayload, PublishRefused
 from app.jobs.testing import deliver
@@ -27,6 +27,7 @@ from tests.support import sealed_jobs
 from tests.support.apps import settings
 from tests.support.http_server import HttpServer, Reply
 from tests.support.publishing import publishing
+from tests.support.tables import table_names
 
 FERNET = Fernet.generate_key().decode()
 SECRETS = {
@@ -64,7 +65,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     with app.app_context():
         yield app
         db.session.rollback()
-        names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        names = ", ".join(table_names())
         db.session.execute(db.text(f"TRUNCATE {names} CASCADE"))
         db.session.commit()
         db.session.remove()
@@ -189,7 +190,7 @@ def wrong_settings(monkeypatch: pytest.MonkeyPatch, instance: Path) -> str:
 def rows() -> str:
     """Return all that the database has in clear."""
     db.session.rollback()
-    names = [table.name for table in Base.metadata.sorted_tables]
+    names = table_names()
     query = " UNION ALL ".join(
         f"SELECT to_jsonb({name})::text FROM {name}"  # noqa: S608 - our own names
         for name in names

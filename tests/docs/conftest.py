@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import create_app
 from app.db import db
-from app.families.email.catalog import TEMPLATES
+from app.families.email.template import TEMPLATES
 from app.families.reports.catalog import TYPES
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.families.webhooks.sources import SOURCES

@@ -6,18 +6,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from app.families.email.enqueue import send_password_changed_email_async
 from flask import Flask
-from qstash import QStash
 
 from app.config import DEV_QSTASH
 from app.dev.guardian import ROOT
 from app.dev.resend_server import ResendServer
-from app.families.email.enqueue import send_password_changed_email_async
 from app.jobs import JobExecution
 from app.jobs.cli.formatting import is_final
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
+from tests.support.publishing import connect
 from tests.support.rows import row_of
 from tests.support.waiting import wait_until
 
@@ -97,17 +98,10 @@ class Stack:
 
 
 def enqueue_to(address: str, **options: object) -> str:
-    retry_fast = {"retry_delay": "100"}
-    return send_password_changed_email_async(
-        address,
-        recipient_name="Ann",
-        **(retry_fast | options),  # type: ignore[arg-type]
-    )
+    given: Any = {"retry_delay": "100", **options}
+    return send_password_changed_email_async(address, recipient_name="Ann", **given)
 
 
 def in_dead_letters(producer: Flask, message_id: str | None) -> bool:
-    config = producer.config
-    client = QStash(config["QSTASH_TOKEN"], base_url=config["QSTASH_URL"])
-    letters = client.dlq.list().messages
-    client.http._client.close()
-    return message_id in {letter.message_id for letter in letters}
+    with connect(producer.config["QSTASH_URL"]) as client:
+        return message_id in {letter.message_id for letter in client.dlq.list().messages}

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from qstash import QStash
 from sqlalchemy import text
 
 from app.api import keys
@@ -16,6 +15,7 @@ from app.db import db
 from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
 from app.jobs import Status
 from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
+from tests.support.publishing import connect
 from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("producer")
@@ -168,9 +168,9 @@ def test_a_job_of_the_typescript_starter_is_executed_and_recorded(
     if with_row:
         insert_as_the_original(job_id, envelope)
 
-    client = QStash(producer.config["QSTASH_TOKEN"], base_url=stack.qstash_url)
-    client.message.publish_json(url=f"{stack.base_url}/api/jobs/email", body=envelope, retries=3)
-    client.http._client.close()
+    with connect(stack.qstash_url) as client:
+        url = f"{stack.base_url}/api/jobs/email"
+        client.message.publish_json(url=url, body=envelope, retries=3)
 
     stack.await_that(lambda: sent_to(resend, address), "the email")
     row = stack.final(job_id)

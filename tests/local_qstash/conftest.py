@@ -26,7 +26,7 @@ def server() -> Iterator[LocalQStash]:
 
 @pytest.fixture
 def client(server: LocalQStash) -> Iterator[QStash]:
-    with connect(server) as connected:
+    with connect(server.url) as connected:
         yield connected
 
 

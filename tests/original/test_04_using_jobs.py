@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app.artifacts import Artifact
 from app.db import db
 from app.families import webhooks
-from app.families.email.enqueue import (
+from app.families.email.senders import (
     send_password_reset_email_async,
     send_payment_failed_email_async,
     send_subscription_created_email_async,
@@ -215,7 +215,7 @@ def test_webhook_jobs_generic(
 
 def test_webhook_jobs_stripe(app: Flask, stack: Stack) -> None:
     """The event's object alone: what it is about is not known here, and the result says so."""
-    event = Path(__file__).parents[1] / "families/webhooks/stripe_events"
+    event = Path(__file__).parents[1] / "families/stripe/events"
     stripe_event = json.loads((event / "customer.subscription.updated.json").read_text())
 
     job_id = enqueue(

@@ -3,8 +3,12 @@
 import pytest
 from flask import Flask
 
-from app.families.email.enqueue import send_team_invitation_email_async, send_welcome_email_async
-from app.families.email.senders import send_team_invitation_email, send_welcome_email
+from app.families.email.senders import (
+    send_team_invitation_email,
+    send_team_invitation_email_async,
+    send_welcome_email,
+    send_welcome_email_async,
+)
 from app.jobs import JOB_TYPES, Status
 from app.jobs.testing import perform
 from tests.original.stack import Stack

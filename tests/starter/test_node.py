@@ -14,8 +14,8 @@ from qstash import QStash
 from app.accounts.models import Organization, User
 from app.config import DEV_QSTASH
 from app.db import db
-from app.families.email.catalog import TEMPLATES
 from app.families.email.samples import SAMPLES
+from app.families.email.template import TEMPLATES
 from app.jobs import Jobs, enqueue, schedule
 from app.jobs.operate import schedule_actions
 from app.local_qstash.testing import LocalQStash

@@ -9,7 +9,8 @@ import psycopg
 from flask import current_app
 from sqlalchemy import make_url
 
-from app.db import Base, db
+from app.db import db
+from tests.support.tables import table_names
 
 #: What a production must be given.
 PRODUCTION = {
@@ -70,10 +71,9 @@ def connected() -> Iterator[psycopg.Connection[Any]]:
 
 def empty_tables() -> None:
     """Empty those tables that a test filled: truncating all would take longer than most tests."""
-    tables = [table.name for table in Base.metadata.sorted_tables]
     filled = " UNION ALL ".join(
         f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
-        for table in tables
+        for table in table_names()
     )
     if found := db.session.scalars(db.text(filled)).all():
         db.session.execute(db.text(f"TRUNCATE {', '.join(found)} CASCADE"))

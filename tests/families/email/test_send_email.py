@@ -8,10 +8,11 @@ import pytest
 from marshmallow import ValidationError
 
 from app.dev.resend_server import INVALID, SILENT, ResendServer
-from app.families.email.catalog import TEMPLATES
+from app.families.email.payload import SendEmailSchema
 from app.families.email.resend_client import SendError
 from app.families.email.samples import SAMPLES
-from app.families.email.send_email import SendEmailSchema, resend_rate, send_email
+from app.families.email.send_email import resend_rate, send_email
+from app.families.email.template import TEMPLATES
 from app.jobs import FlowControl, Job, PermanentError
 from tests.support.waiting import wait_until
 

@@ -13,8 +13,8 @@ from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import drain
-from tests.families.webhooks.senders import EVENTS, Post, leave_effect, notes, stored
 from tests.support.http_server import serving
+from tests.support.webhooks import EVENTS, Post, leave_effect, notes, stored
 
 
 @pytest.fixture

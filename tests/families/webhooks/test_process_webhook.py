@@ -16,9 +16,9 @@ from app.families.webhooks.inbox import CARRIED
 from app.jobs import Job, JobExecution, enqueue
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_idempotent, deliver, drain
-from tests.families.webhooks.senders import EVENTS, Post, leave_effect, notes, signed, stored
 from tests.support.qstash import deliver as qstash_delivers
 from tests.support.qstash import envelope
+from tests.support.webhooks import EVENTS, Post, leave_effect, notes, signed, stored
 
 PUSH = {"source": "github", "event": "push", "data": {"ref": "refs/heads/main"}}
 
@@ -39,7 +39,7 @@ def test_a_handler_is_told_what_came_and_when_and_from_where(post: Post) -> None
     post("github")
     (row,) = stored()
 
-    assert result_of(row.job_id) == {"handlers": {"senders.greet": {"note": "greet"}}}
+    assert result_of(row.job_id) == {"handlers": {"webhooks.greet": {"note": "greet"}}}
     assert seen == [
         Webhook(
             source="github",

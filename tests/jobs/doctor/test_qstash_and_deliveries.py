@@ -23,7 +23,7 @@ SIG_A, SIG_B = f"sig_{'a' * 32}", f"sig_{'b' * 32}"
 @pytest.fixture
 def console(local: LocalQStash) -> Iterator[QStash]:
     """What a person does at QStash."""
-    with connect(local) as client:
+    with connect(local.url) as client:
         yield client
 
 
