@@ -59,6 +59,18 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         # For the Makefile's commands: nothing may import it.
         "dev": {"local_qstash", "jobs", "config", "families", "__init__"},
     },
+    "app.local_qstash": ladder(
+        "__init__ errors clock",
+        "protocol store",
+        "faults",
+        "settings",
+        "browsers engine",
+        "services",
+        "api",
+        "page",
+        "server",
+        "cli testing",
+    ),
 }
 # What users import in their tests starts the local server for them.
 EXCEPTIONS = {("app.jobs.testing", "local_qstash")}
