@@ -27,7 +27,8 @@ def test_the_example_of_a_job_type_works_as_it_stands(tmp_path: Path, database_s
 
     done = run_python(tmp_path, database_server, "-m", "pytest", "-q", "tests/families/sms")
 
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^4 passed", done.stdout, re.MULTILINE), done.stdout
 
 
 def settings_of(text: str) -> dict[str, str]:
