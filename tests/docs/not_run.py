@@ -45,7 +45,7 @@ REASONS: dict[str, dict[str, str]] = {
         "MEMBERSHIPS = Entity(": "is a part of a file",
     },
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
-    "docs/job-types.md": {"from app.jobs import Jobs": "is the outline of another app"},
+    "docs/job-types.md": {"from flask_qstash_jobs": "is the outline of another app"},
     "docs/local-qstash.md": {
         "import os": CLIENT,
         "curl -X POST": CLIENT,
