@@ -65,7 +65,7 @@ class Rows:
     def __getitem__(self, job_id: str) -> JobExecution:
         db.session.rollback()
         row = get_job_execution_by_job_id(job_id)
-        assert row is not None, f"there is no job {job_id}"
+        assert row is not None, f"no job has the id {job_id}"
         return row
 
     def __contains__(self, job_id: str) -> bool:
