@@ -3,6 +3,7 @@
 from . import (
     actions,
     check,
+    db,
     dlq,
     doctor,
     enqueue,
@@ -24,6 +25,7 @@ from .group import jobs
 __all__ = [
     "actions",
     "check",
+    "db",
     "dlq",
     "doctor",
     "enqueue",

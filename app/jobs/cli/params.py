@@ -13,11 +13,10 @@ from flask import current_app, json
 from flask.cli import ScriptInfo
 from sqlalchemy import select
 
-from app.db import db
-
 from ..errors import InvalidOption, UnknownJobType
 from ..recover.sweep import GRACE
 from ..registry import registry_of
+from ..table.db import db
 from ..table.job_rows import get_job_execution_by_job_id
 from ..table.models import JobExecution, Status
 from ..table.pages import is_recorded
@@ -137,9 +136,7 @@ class JobId(click.ParamType[str]):
 
 def _only(given: str, found: list[JobExecution]) -> str:
     if not found and len(given) < SHORTEST:
-        raise Refused(
-            f"{given} is too short: give at least {SHORTEST} characters of the id"
-        )
+        raise Refused(f"{given} is too short: give at least {SHORTEST} characters of the id")
     if not found:
         raise Refused(f"no job has the id {given}; `flask jobs list` shows the newest jobs")
     if len(found) > 1:

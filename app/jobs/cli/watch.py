@@ -9,9 +9,8 @@ from time import monotonic, sleep
 import click
 from flask import json
 
-from app.db import db
-
 from ..operate import status_link
+from ..table.db import db
 from ..table.models import JobExecution, Status
 from . import formatting
 from .bar import Bar, line_of
