@@ -158,7 +158,7 @@ def test_an_unknown_check_is_refused_with_those_that_there_are(cli: FlaskCliRunn
     result = cli.invoke(args=["jobs", "doctor", "--only", "everything"])
 
     assert result.exit_code == 2
-    assert "there is no check 'everything'; there are: base-url, credentials" in result.stderr
+    assert "unknown check 'everything'; known: base-url, credentials" in result.stderr
 
 
 def test_a_family_adds_checks_and_a_broken_or_silent_one_is_a_failure(
