@@ -88,5 +88,5 @@ def _subject(organization_id: OwnerId | None) -> Subject | None:
     key = key_of(organization_id)
     organization = None if key is None else db.session.get(Organization, key)
     if organization is None:
-        raise PermanentError(f"there is no organization {organization_id} to report on")
+        raise PermanentError(f"no organization {organization_id} to report on")
     return Subject(organization.id, organization.name)

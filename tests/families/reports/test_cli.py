@@ -66,7 +66,7 @@ def test_without_days_it_covers_the_30_before_today(cli: FlaskCliRunner, world: 
         ),
         (["job-performance", "--start", "2020-01-01", "--end", "2026-10-01"], "at most 366"),
         (["job-performance", "--start", "soon"], "Invalid value for '--start'"),
-        (["job-performance", "--organization-id", "404"], "there is no organization 404"),
+        (["job-performance", "--organization-id", "404"], "no organization 404"),
         (["job-performance", "--output", "/no/such/folder/a.pdf"], "make it first"),
     ],
 )

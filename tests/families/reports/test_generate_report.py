@@ -125,7 +125,7 @@ def test_an_organization_that_is_gone_fails_the_job_for_good(client: FlaskClient
     row = delivered(client, organization=404)
 
     assert row.dead_at is not None
-    assert row.error == "PermanentError: there is no organization 404 to report on"
+    assert row.error == "PermanentError: no organization 404 to report on"
     assert not db.session.scalars(select(Artifact)).all()
 
 
