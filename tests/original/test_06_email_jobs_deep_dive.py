@@ -11,7 +11,8 @@ from app.families.email.senders import (
 )
 from app.jobs import JOB_TYPES, Status
 from app.jobs.testing import perform
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import Stack
+from tests.support.rows import row_of
 
 
 def test_synchronous(app: Flask, stack: Stack) -> None:

@@ -1,11 +1,7 @@
 """What an event does not tell is asked of Stripe: by its SDK, of a server on this machine."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,6 +12,7 @@ from app.db import db
 from app.families.stripe.api import StripeKeyRefused, StripeUnavailable
 from app.jobs import RetryLater
 from app.jobs.testing import assert_enqueued
+from tests.support.http_server import HttpServer, Received, Reply
 from tests.support.stripe import (
     CUSTOMER,
     SUBSCRIPTION,
@@ -29,46 +26,25 @@ PRODUCT = "prod_TMjD5rLcVbN8xZ"
 ASKED = f"/v1/subscriptions/{SUBSCRIPTION}"
 
 
-@dataclass
-class FakeStripe:
-    """Objects by path, and what was asked for; `status` stands for all that goes wrong."""
+class FakeStripe(HttpServer):
+    """Objects by path; any other `reply` stands for all that goes wrong."""
 
-    objects: dict[str, Any]
-    url: str = ""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    def __init__(self, objects: dict[str, Any]) -> None:
+        super().__init__()
+        self.objects = objects
 
+    @property
+    def asked(self) -> list[str]:
+        return [path.partition("?")[0] for path in self.paths]
 
-@contextmanager
-def serving(fake: FakeStripe) -> Iterator[FakeStripe]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            fake.asked.append(path)
-            found = fake.objects.get(path)
-            error = {"error": {"message": "No such thing", "type": "invalid_request_error"}}
-            status = fake.status if fake.status != 200 or found else 404
-            body = json.dumps(found if status == 200 else error).encode()
-            self.send_response(status)
-            for name, value in {**fake.headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    def reply_to(self, received: Received) -> Reply:
+        if self.reply.status == 200 and (
+            found := self.objects.get(received.path.partition("?")[0])
+        ):
+            return Reply(body=json.dumps(found))
+        error = {"error": {"message": "No such thing", "type": "invalid_request_error"}}
+        status = 404 if self.reply.status == 200 else self.reply.status
+        return Reply(status, json.dumps(error), self.reply.headers)
 
 
 @pytest.fixture
@@ -83,7 +59,7 @@ def stripe(app: Flask) -> Iterator[FakeStripe]:
         },
         ASKED: an_event("customer.subscription.updated")["data"]["object"],
     }
-    with serving(FakeStripe(objects)) as fake:
+    with FakeStripe(objects) as fake:
         app.config.update(STRIPE_API_URL=fake.url, STRIPE_SECRET_KEY="sk_test_1")
         yield fake
 
@@ -174,7 +150,7 @@ def test_a_failure_of_stripe_s_is_told_apart_and_changes_nothing(
     stripe: FakeStripe, status: int, error: type[Exception], said: str
 ) -> None:
     organization = an_organization()
-    stripe.status = status
+    stripe.reply = Reply(status)
 
     with pytest.raises(error, match=said):
         handle(an_event("customer.subscription.updated"))
@@ -183,7 +159,7 @@ def test_a_failure_of_stripe_s_is_told_apart_and_changes_nothing(
 
 def test_a_rate_limit_is_waited_for_as_long_as_stripe_says(stripe: FakeStripe) -> None:
     an_organization()
-    stripe.status, stripe.headers = 429, {"Retry-After": "17"}
+    stripe.reply = Reply(429, headers={"Retry-After": "17"})
 
     with pytest.raises(RetryLater) as raised:
         handle(an_event("customer.subscription.updated"))

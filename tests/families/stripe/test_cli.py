@@ -8,7 +8,7 @@ from flask.testing import FlaskCliRunner
 from stripe import Webhook
 
 from app.families.stripe import samples
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer, Reply
 from tests.support.stripe import an_organization, handle, state
 
 TRIGGER = ["stripe", "trigger", "invoice.payment_failed", "--wait", "0"]
@@ -34,8 +34,7 @@ def test_no_secret_is_told_by_its_setting(app: Flask, cli: FlaskCliRunner) -> No
 
 
 def test_what_the_app_refuses_is_printed_and_fails(app: Flask, cli: FlaskCliRunner) -> None:
-    with canned_server() as server:
-        server.status, server.body = 400, '{"error": "Invalid signature"}'
+    with HttpServer(Reply(400, '{"error": "Invalid signature"}')) as server:
         app.config["BASE_URL"] = server.url
 
         result = cli.invoke(args=TRIGGER)

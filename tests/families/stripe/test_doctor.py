@@ -5,7 +5,7 @@ from flask import Flask
 
 from app.families.stripe import doctor
 from app.jobs.doctor import Level
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer, Reply
 
 KEY = "sk_test_1"
 REFUSED = '{"error": {"type": "invalid_request_error", "message": "Invalid API Key provided"}}'
@@ -21,8 +21,7 @@ REFUSED = '{"error": {"type": "invalid_request_error", "message": "Invalid API K
     ],
 )
 def test_stripes_answer_is_the_finding(app: Flask, status: int, body: str, level: str) -> None:
-    with canned_server() as stripe:
-        stripe.status, stripe.body = status, body
+    with HttpServer(Reply(status, body)) as stripe:
         app.config.update(STRIPE_SECRET_KEY=KEY, STRIPE_API_URL=stripe.url)
 
         found = doctor.stripe_key()

@@ -15,7 +15,7 @@ from app.db import db
 from app.families.stripe import samples
 from app.jobs import JobExecution, enqueue
 from app.jobs.testing import assert_enqueued, deliver
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer
 from tests.support.stripe import NAMES, an_event, an_organization, handle, state
 from tests.support.webhooks import EVENTS, Post, signed, stored
 
@@ -219,7 +219,7 @@ def test_fault_D15_R17_github_replayed_under_another_name_does_nothing(
 def test_fault_A21_nothing_that_is_sent_lies_in_the_future(
     app: Flask, cli: FlaskCliRunner, command: list[str]
 ) -> None:
-    with canned_server() as server:
+    with HttpServer() as server:
         app.config["BASE_URL"] = server.url
         cli.invoke(args=["stripe", *command, "--wait", "0"])
 

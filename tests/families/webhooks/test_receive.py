@@ -17,7 +17,7 @@ from app.jobs.errors import DiscoveryError
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
 from app.web import proxies
-from tests.conftest import settings
+from tests.support.apps import settings
 from tests.support.webhooks import EVENTS, Post, refused, signed, stored
 
 SENDERS = pytest.mark.parametrize("name", EVENTS)
