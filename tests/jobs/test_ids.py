@@ -192,7 +192,7 @@ def test_exports_follow_the_kind(owned: Flask, kind: str) -> None:
     row = job_rows.get_job_execution_by_job_id(report["jobId"])
     assert answer.status_code == 489
     assert row is not None
-    assert f"there is no organization {good} to report on" in str(row.error)
+    assert f"no organization {good} to report on" in str(row.error)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_a_webhook_that_was_deleted_before_its_job_ran_fails_for_good(post: Post
     db.session.commit()
 
     assert deliver(job_id).status_code == 489
-    assert "resend delivery-1 is not in the inbox any more" in str(job(job_id).error)
+    assert "resend delivery-1 is no longer in the inbox" in str(job(job_id).error)
 
 
 def test_two_hundred_repeats_from_sixteen_threads_have_one_effect(
