@@ -84,6 +84,18 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "__init__",
         "testing",
     ),
+    "app.local_qstash": ladder(
+        "__init__ errors clock",
+        "protocol store",
+        "faults",
+        "settings",
+        "browsers engine",
+        "services",
+        "api",
+        "page",
+        "server",
+        "cli testing",
+    ),
 }
 # What users import in their tests starts the local server for them.
 EXCEPTIONS = {

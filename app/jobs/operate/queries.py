@@ -126,7 +126,7 @@ def _update(connection: Connection, job_id: str, values: dict[str, Any]) -> Row[
     known = ids.is_job_id(job_id)
     row = connection.execute(_FOR_UPDATE, {"job_id": job_id}).one_or_none() if known else None
     if row is None:
-        raise IllegalTransition(f"there is no job {job_id}")
+        raise IllegalTransition(f"no job has the id {job_id}")
     status = values.get("status")
     if status is not None and status not in TRANSITIONS[Status(row.status)]:
         raise IllegalTransition(f"job {job_id} is {row.status} and cannot become {status}")
