@@ -49,7 +49,7 @@ def create_app(
     engine.init_app(app, embedded or engine.none_embedded)
     extensions.init_migrations(app, db)
     limits.init_app(app)
-    extensions.jobs.init_app(app, families="app.families")
+    extensions.jobs.init_app(app, db, families="app.families")
     accounts.init_app(app)
     artifacts.init_app(app)
     api.init_app(app)

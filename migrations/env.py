@@ -6,11 +6,13 @@ from time import sleep
 from typing import Any
 
 from alembic import context
+from alembic.migration import MigrationContext
 from flask import current_app
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from app.jobs import migrations
 from app.jobs.table import adoption, owner_columns
 
 # Any number, the same for everybody: two starts that migrate at once take turns.
@@ -18,6 +20,7 @@ LOCK = 7_203_114
 POLL_SECONDS = 0.2
 
 db = current_app.extensions["migrate"].db
+TABLES = [*migrations.metadata.sorted_tables, *db.metadata.sorted_tables]
 # How long a migration may wait for a table, with everybody who wants the table next behind it.
 SET_LOCK_TIMEOUT = text("SET lock_timeout = '2s'")
 
@@ -34,6 +37,7 @@ def write_none_without_changes(_context: Any, _revision: Any, directives: list[A
 options = {
     **current_app.extensions["migrate"].configure_args,
     "target_metadata": db.metadata,
+    "include_object": migrations.include_object,
     # So that none holds its locks while the next runs, and none waits long for them.
     "transaction_per_migration": True,
     "process_revision_directives": write_none_without_changes,
@@ -58,13 +62,15 @@ def run_online() -> None:
             with context.begin_transaction():
                 context.run_migrations()
             connection.execute(SET_LOCK_TIMEOUT)
-            owner_columns.follow(connection)
+            owner_columns.follow(connection, TABLES)
             connection.commit()
 
 
 def refuse_what_does_not_fit(connection: Connection) -> None:
     """Say what stands against an upgrade of the database as it is, before anything is changed."""
-    found = [*adoption.problems(connection), *owner_columns.problems(connection)]
+    found = owner_columns.problems(connection, TABLES)
+    if MigrationContext.configure(connection).get_current_revision() is None:
+        found = [*adoption.problems(connection, TABLES), *found]
     connection.rollback()
     if found:
         said = "".join(f"\n  {problem}" for problem in found)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,9 +35,10 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
     "app": {
         "db": set(),
         "cron": set(),
+        "commands": set(),
         "serving": set(),
         "local_qstash": {"cron"},
-        "jobs": {"db", "cron"},
+        "jobs": {"cron"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
         "logs": {"jobs", "config"},
@@ -64,7 +66,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "context schemas job_types message request_id interruptible recycling",
         "registry deadline",
         "table",
-        "payload",
+        "migrations payload",
         "outcome",
         "events",
         "publish",
@@ -86,8 +88,6 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
 # What users import in their tests starts the local server for them.
 EXCEPTIONS = {
     ("app.jobs.testing", "local_qstash"),
-    # Until each outcome names its own statement.
-    ("app.jobs.table.attempts", "outcome"),
 }
 
 
@@ -184,6 +184,25 @@ def test_a_job_s_status_is_written_by_sql_of_one_room_only() -> None:
     assert writers == {"table"}
 
 
+#: What terminals say of themselves is no setting of the app.
+OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
+
+
+def test_settings_alone_are_read_from_the_environment() -> None:
+    """`app.dev` starts processes, for which it makes an environment."""
+    readers = {
+        name_of(module)
+        for module in MODULES
+        if "config" not in module.parts
+        and "dev" not in module.relative_to(ROOT).parts
+        and re.search(r"\bos\.environ|\bgetenv|from os import.*environ", module.read_text())
+    }
+    assert readers == OF_TERMINALS.keys()
+    for name, variable in OF_TERMINALS.items():
+        found = re.findall(r"os\.environ[^\n]*", (ROOT / name).read_text())
+        assert [variable in line for line in found] == [True], name
+
+
 def test_no_part_has_the_name_of_a_module_of_python() -> None:
     assert not MAY_IMPORT["app"].keys() & sys.stdlib_module_names
 
@@ -248,3 +267,14 @@ def test_every_job_has_a_module_and_a_test_of_its_name() -> None:
 
     assert jobs
     assert {f"test_{module.name}" for module in jobs} <= tests
+
+
+def test_the_extension_loads_no_client_of_a_service_and_no_server() -> None:
+    code = "import sys, app.jobs, app.jobs.testing; print(*sys.modules)"
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stdout.split())
+    assert "app.jobs" in loaded
+    assert not loaded & {"stripe", "resend", "qstash", "httpx", "aiohttp", "app.local_qstash"}

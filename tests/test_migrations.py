@@ -3,41 +3,24 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import flask_migrate
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import inspect, text
 
-from app import create_app
-from app.db import Base, db
+from app.db import db
 from app.jobs.table import job_rows
-from tests.conftest import fresh_database, settings
 from tests.support.project import copy_project
-
-
-@pytest.fixture
-def empty_app(database_server: str, tmp_path: Path) -> Iterator[Flask]:
-    """An app on a database without tables."""
-    with fresh_database(database_server, f"migrations_{tmp_path.name}") as url:
-        app = create_app(settings(url), instance=tmp_path)
-        with app.app_context():
-            yield app
-            db.session.remove()
-            db.engine.dispose()
+from tests.support.tables import differences
 
 
 def test_the_migrations_make_what_the_models_say(empty_app: Flask) -> None:
     flask_migrate.upgrade("migrations")
 
-    with db.engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert [d for d in differences if "effects" not in str(d)] == []
+    assert differences() == []
 
 
 def test_every_migration_can_be_taken_back(empty_app: Flask) -> None:

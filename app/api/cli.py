@@ -7,11 +7,9 @@ import click
 
 from app.api import keys
 from app.api.models import ApiKey
-from app.jobs.cli.durations import Duration
 from app.jobs.cli.formatting import age, table
-from app.jobs.cli.given_ids import Id
 from app.jobs.cli.group import JobsGroup, Refused, as_json, confirm, jobs, print_json, yes
-from app.jobs.cli.job_type import JobType
+from app.jobs.cli.params import Duration, Id, JobType
 from app.jobs.values.ids import OwnerId
 from app.jobs.values.nearest import hint
 

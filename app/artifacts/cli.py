@@ -13,9 +13,8 @@ from app.artifacts.links import link
 from app.artifacts.models import Artifact
 from app.db import db
 from app.jobs.cli import formatting
-from app.jobs.cli.given_ids import Id
 from app.jobs.cli.group import JobsGroup, Refused, as_json, print_json
-from app.jobs.cli.job_id import JobId
+from app.jobs.cli.params import Id, JobId
 from app.jobs.values.ids import OwnerId
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")

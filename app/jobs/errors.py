@@ -16,6 +16,7 @@ JobsError
 ├── UpdateRefused             a row that cannot be written by hand as asked for
 │   └── IllegalTransition     a state change that the state machine does not know
 ├── ActionRefused             a manual action on all jobs that nobody asked for
+├── MigrationRefused          a database that has something in the way
 ├── ScaffoldRefused           a new job type that cannot be written
 ├── HandlerExited             run by hand, it raised what is no `Exception`
 ├── DatabaseUnavailable       nothing was recorded, or perhaps: see `job_ids`
@@ -147,6 +148,10 @@ class IllegalTransition(UpdateRefused):
 
 class ActionRefused(JobsError):
     """No filter was given: say which jobs, or that all of them are meant."""
+
+
+class MigrationRefused(JobsError):
+    """The tables of jobs cannot be made or changed in this database; nothing was."""
 
 
 class ScaffoldRefused(JobsError):

@@ -17,7 +17,7 @@ from flask.sansio.app import App
 
 from .errors import Interruption
 from .message import Message
-from .table.attempts import Lease
+from .table.attempts import Attempt
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,7 @@ class Publishing(Step):
 class Executing(Step):
     """One run of a handler."""
 
-    job_type: str
-    lease: Lease
+    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A verified delivery is answered; `outcome` is one of `answers.OUTCOMES`."""
+    """A verified delivery is answered; `outcome` is one of `outcome.LABELS`."""
 
     job_type: str
     outcome: str

@@ -1,7 +1,7 @@
 """`Jobs`: what binds the extension to an app."""
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
@@ -10,7 +10,7 @@ from .cli import jobs as commands
 from .enqueue import enqueuer
 from .errors import JobsNotInitialised
 from .events import Observer
-from .execute import last_guard, unrouted
+from .execute import last_guard, session, unrouted
 from .external_types import ExternalOptions, ExternalType
 from .operate import status_link
 from .payload import sealing
@@ -20,10 +20,14 @@ from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
+from .table import db as database
 from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
 from .values.options import FlowControl
 from .values.urls import ascii_url
+
+if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
 
 P = TypeVar("P")
 
@@ -46,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_SWEEP_EVERY": 0.0,
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
+    "JOBS_BIND_KEY": "",
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",
     "JOBS_CALLBACK_ALLOW": "",
@@ -72,8 +77,16 @@ class State:
 class Jobs:
     """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        db: "SQLAlchemy | None" = None,
+        *,
+        families: str | None = None,
+    ) -> None:
         self._external: list[ExternalType[Any]] = []
+        if app is not None:
+            self.init_app(app, db, families=families)
 
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(enqueuer.enqueue_many)
@@ -113,7 +126,9 @@ class Jobs:
             self._external.append(made)
         return made
 
-    def init_app(self, app: Flask, *, families: str | None = None) -> None:
+    def init_app(
+        self, app: Flask, db: "SQLAlchemy | None" = None, *, families: str | None = None
+    ) -> None:
         """Bind to an app.
 
         Reads from `app.config`:
@@ -134,6 +149,9 @@ class Jobs:
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
             JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
             JOBS_UNSEALED: Job types of which no field is, commas between.
+            JOBS_BIND_KEY: Which of SQLALCHEMY_BINDS has the tables of jobs; by default the app's
+                own database. In another, a handler's work and its job's completion commit one
+                after the other.
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
@@ -144,11 +162,12 @@ class Jobs:
 
         Args:
             app: The app.
+            db: The app's Flask-SQLAlchemy, which `db.init_app(app)` bound to it before.
             families: A package whose subpackages are job families, such as "app.families".
 
         Raises:
             JobsNotInitialised: A required key is missing, also one to seal with where a job type
-                has sealed fields, or the app has the extension already.
+                has sealed fields; or the app has the extension already, or no database yet.
             DiscoveryError: A family is broken.
         """
         if "jobs" in app.extensions:
@@ -160,12 +179,14 @@ class Jobs:
             raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
         if app.config["JOBS_ID_TYPE"] not in ID_TYPES:
             raise JobsNotInitialised(f"JOBS_ID_TYPE must be one of: {', '.join(ID_TYPES)}")
+        database.init_app(app, db)
         app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
         _refuse_other_letters(app.config)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
-            JobRegistry(), _publisher(app.config), _background(app), families
+            JobRegistry(), new_publisher(app.config), _background(app), families
         )
+        session.init_app(app)
         last_guard.init_app(app)
         request_id.init_app(app)
         unrouted.init_app(app)
@@ -191,7 +212,7 @@ def _refuse_other_letters(config: dict[str, Any]) -> None:
             raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
 
 
-def _publisher(config: dict[str, Any]) -> Publisher:
+def new_publisher(config: dict[str, Any]) -> Publisher:
     return Publisher(
         url=config["QSTASH_URL"],
         token=config["QSTASH_TOKEN"],

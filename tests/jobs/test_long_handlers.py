@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from app.db import db
-from app.jobs import JobExecution, Status, deadline, enqueue
+from app.jobs import Status, deadline, enqueue
 from app.jobs.errors import ShuttingDown
 from app.jobs.execute import shutdown
 from app.jobs.execute.delivery import parse
@@ -21,18 +21,12 @@ from app.jobs.registry import get_job_config
 from app.jobs.table import attempts
 from app.jobs.table.job_rows import create_job_execution, get_job_execution_by_job_id
 from app.jobs.table.memory import Token
-from tests.dev.waiting import await_that
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import row_of
 from tests.support.sample_jobs import called_out, may_call_out
+from tests.support.waiting import wait_until
 
 CANCEL = "UPDATE job_executions SET cancelled_at = now() WHERE job_id = :id"
-
-
-def row_of(job: dict[str, Any]) -> JobExecution:
-    db.session.rollback()
-    row = get_job_execution_by_job_id(job["jobId"])
-    assert row is not None
-    return row
 
 
 def is_processing(job: dict[str, Any]) -> bool:
@@ -56,7 +50,7 @@ def started(app: Flask, threads: ThreadPoolExecutor, job: dict[str, Any]) -> Fut
     """Deliver in another thread and wait until the handler runs."""
     path = "/api/jobs/beating" if job["type"] == "beating" else "/api/jobs/sample"
     running = threads.submit(deliver, app.test_client(), job, path)
-    await_that(lambda: is_processing(job), "the claim")
+    wait_until(lambda: is_processing(job), "the claim")
     return running
 
 
@@ -138,7 +132,7 @@ def test_a_type_with_a_heartbeat_has_a_short_lease_that_is_extended(
 
     assert lease_left(job) < 60
     execute("UPDATE job_executions SET lease_expires_at = now() WHERE job_id = :id", job)
-    await_that(lambda: lease_left(job) > 10, "the lease's extension")
+    wait_until(lambda: lease_left(job) > 10, "the lease's extension")
 
     execute(CANCEL, job)
     running.result()
@@ -172,7 +166,7 @@ def test_a_draining_process_takes_no_new_delivery(
     # Not by `drain.begin`: the end of its grace period would interrupt another test's handler.
     draining = shutdown.Event()
     draining.set()
-    monkeypatch.setattr(shutdown, "_draining", draining)
+    monkeypatch.setattr(shutdown, "draining", draining)
     job = envelope({"action": "none"})
 
     response = deliver(client, job)
@@ -185,7 +179,7 @@ def test_a_draining_process_takes_no_new_delivery(
 def draining(monkeypatch: pytest.MonkeyPatch) -> None:
     event = shutdown.Event()
     event.set()
-    monkeypatch.setattr(shutdown, "_draining", event)
+    monkeypatch.setattr(shutdown, "draining", event)
 
 
 @pytest.mark.usefixtures("draining", "qstash")
@@ -296,9 +290,10 @@ def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
     raw = json.dumps(envelope({"action": "none"}, job_type="noop"))
     with app.test_request_context("/api/jobs/noop", method="POST", data=raw):
         g.jobs_token = Token(digest="0" * 64, issued_at=None, expires_at=datetime.now(UTC))
-        delivery = parse(config)
+        attempt = attempts.Attempt(config)
+        attempt.delivery = parse(config)
 
     with db.engine.begin() as connection:
-        create_job_execution(connection, delivery.row(config))
-        assert attempts.claim(connection, delivery.claim(config))
+        create_job_execution(connection, attempt.row)
+        assert attempts.claim(connection, attempt)
         assert connection.scalar(text("SHOW synchronous_commit")) == mode

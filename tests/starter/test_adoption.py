@@ -8,21 +8,17 @@ from uuid import uuid4
 import flask_migrate
 import psycopg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import text
 
-from app.db import Base, db
+from app.db import db
 from app.jobs.operate import actions
 from app.jobs.table import job_rows
 from app.jobs.table.adoption import COLUMNS
 from app.jobs.table.filters import Filter
 from tests.starter.table import ROWS, TABLE
-from tests.test_migrations import empty_app
-from tests.test_migrations_under_load import connected
-
-__all__ = ["empty_app"]
+from tests.support.apps import connected
+from tests.support.tables import differences
 
 NAIVE = "timestamp without time zone"
 AWARE = "timestamp with time zone"
@@ -86,13 +82,6 @@ def snapshot() -> dict[str, Any]:
     with db.engine.connect() as connection:
         named = [tuple(row) for row in connection.execute(query)]
     return {"rows": rows(), "types": types(), "named": named}
-
-
-def differences() -> list[Any]:
-    """Return where the database is not what the models say."""
-    with db.engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    return [one for one in found if "'effects'" not in str(one)]
 
 
 def test_the_table_is_adopted_column_by_column_with_its_rows(starter: Flask) -> None:

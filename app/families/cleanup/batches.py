@@ -1,39 +1,69 @@
-"""Deleting much without being in anybody's way: in transactions that are short by construction."""
+"""Delete many rows without getting in anyone's way: the transactions are short by construction."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
 from psycopg.errors import QueryCanceled
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from app.db import db
 
-#: Ids in the first batch; after that, as many as take `AIM`, which may be many where few are old.
+#: Ids in the first batch; later ones have as many as take `AIM`, many if few rows are old.
 FIRST = 500
-#: Seconds that a batch should take, and after which PostgreSQL stops it. With its commit it holds
-#: no lock longer than a tenth of a second.
+#: Seconds that a batch should take, and after which PostgreSQL cancels it. With its commit, it
+#: holds no lock for longer than a tenth of a second.
 AIM, LIMIT = 0.01, 0.08
-#: Seconds that a single row may take, which somebody else may have locked.
+#: Seconds for a single row, which another transaction may have locked.
 LIMIT_OF_ONE = 5.0
 
 
 class Rows(Protocol):
-    """What can be deleted piece by piece."""
+    """Rows that can be deleted in batches."""
 
     def count(self, connection: Connection) -> int:
         """Return how many there are."""
 
     def bounds(self, connection: Connection) -> tuple[int, int]:
-        """Return ids between which they all lie, both included; cheap, so not the narrowest."""
+        """Return a range of ids that includes all of them; cheap rather than narrow."""
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
-        """Delete those of a range of ids, both included, and return how many."""
+        """Delete those in a range of ids, both ends included, and return how many."""
+
+
+class OldRows:
+    """The rows of `table` whose indexed `column` is before a moment.
+
+    Args:
+        table: Like `column` and `unless`, this comes from our code, never from a payload.
+        unless: An SQL condition under which a row is kept.
+    """
+
+    def __init__(self, table: str, column: str, before: datetime, *, unless: str = "false") -> None:
+        old = f"FROM {table} WHERE {column} < :before AND NOT ({unless})"
+        self._count = text(f"SELECT count(*) {old}")
+        self._bounds = text(f"SELECT min(id), max(id) FROM {table}")  # noqa: S608 - see above
+        self._delete = text(f"DELETE {old} AND id >= :first AND id <= :last")
+        self._before = before
+
+    def count(self, connection: Connection) -> int:
+        return int(connection.execute(self._count, {"before": self._before}).scalar_one())
+
+    def bounds(self, connection: Connection) -> tuple[int, int]:
+        """Return the lowest and the highest id of the table; both 0 where it is empty."""
+        first, last = connection.execute(self._bounds).one()
+        return first or 0, last or 0
+
+    def delete(self, connection: Connection, first: int, last: int) -> int:
+        """Delete those in a range of ids, and return how many."""
+        given = {"before": self._before, "first": first, "last": last}
+        return connection.execute(self._delete, given).rowcount
 
 
 def delete_in_batches(rows: Rows) -> Iterator[int]:
-    """Delete all, each batch in a transaction of its own, and yield how many each deleted.
+    """Delete all, each batch in its own transaction, and yield how many each deleted.
 
     Raises:
         OperationalError: A single row took longer than `LIMIT_OF_ONE`.
@@ -63,5 +93,5 @@ def _delete(rows: Rows, first: int, last: int) -> int:
 
 
 def _next_size(size: int, seconds: float) -> int:
-    """Come nearer to `AIM`, by at most twice at a time: one fast batch proves little."""
+    """Approach `AIM`, at most doubling: one fast batch proves little."""
     return max(1, min(round(size * AIM / max(seconds, 0.001)), 2 * size))

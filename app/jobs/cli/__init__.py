@@ -1,42 +1,48 @@
-"""`flask jobs …`: a module per group of commands.
+"""`flask jobs …`: a module per command; `actions` has `retry`, `cancel` and `delete`.
 
 It reads arguments and prints; what a command does is in the rooms below, and nothing imports it.
 """
 
 from . import (
-    act,
+    actions,
     check,
-    details,
+    db,
     dlq,
     doctor,
     enqueue,
     health,
     link,
-    listing,
-    look,
-    maintain,
+    list,  # noqa: A004 - as its command
     new,
-    schedule,
-    statistics,
+    reconcile,
+    run,
+    schedules,
+    show,
+    stats,
+    sweep,
+    types,
     watch,
 )
 from .group import jobs
 
 __all__ = [
-    "act",
+    "actions",
     "check",
-    "details",
+    "db",
     "dlq",
     "doctor",
     "enqueue",
     "health",
     "jobs",
     "link",
-    "listing",
-    "look",
-    "maintain",
+    "list",
     "new",
-    "schedule",
-    "statistics",
+    "reconcile",
+    "run",
+    "schedules",
+    "show",
+    "stats",
+    "sweep",
+    "types",
     "watch",
 ]

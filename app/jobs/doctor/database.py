@@ -1,16 +1,15 @@
 """The database: there, migrated, quick, with connections to spare, and with the same clock."""
 
-import os
 from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 
+from flask import current_app
 from sqlalchemy import Connection, QueuePool, text
-
-from app.db import db
 
 from ..errors import DatabaseUnavailable
 from ..operate import readiness
+from ..table.db import db
 from ..table.transactions import in_transaction
 from .checks import own
 from .finding import Finding, failure, passed, warning
@@ -110,12 +109,12 @@ def _round_trip(tx: Connection) -> float:
 
 
 def _workers() -> int:
-    """Return what gunicorn.conf.py would take from this environment."""
-    return int(os.environ.get("WEB_CONCURRENCY") or 1)
+    """Return how many processes gunicorn starts, where the app knows it."""
+    return int(current_app.config.get("WEB_CONCURRENCY", 1))
 
 
 def _threads() -> int:
-    return int(os.environ.get("GUNICORN_THREADS") or 8)
+    return int(current_app.config.get("GUNICORN_THREADS", 8))
 
 
 def _pool() -> int:

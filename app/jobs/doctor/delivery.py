@@ -10,12 +10,11 @@ from uuid import uuid4
 
 from flask import current_app
 
-from app.db import db
-
 from ..errors import JobsError
 from ..execute import own_test
 from ..publish import outbox
 from ..registry import registry_of
+from ..table.db import db
 from .checks import own
 from .finding import Finding, failure, passed, warning
 from .probe import CHANNEL, FORWARDED, PROBE

@@ -4,8 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from flask import current_app
 
-from app.db import db
-
+from ..table.db import db
 from .checks import own
 from .finding import Finding, failure, passed, warning
 

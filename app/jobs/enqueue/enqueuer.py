@@ -18,6 +18,7 @@ from ..publish import outbox
 from ..registry import get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
+from ..table.db import connection_of
 from ..table.transactions import in_transaction
 from ..values import cron as crons
 from ..values import jsonb
@@ -189,14 +190,14 @@ def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: s
 def _record(job: Draft, session: AnySession | None) -> str:
     """Insert the job and return its id, or that of the job which had its key first."""
     if session is not None:
-        return job_rows.create_job_execution(session.connection(), job.row)
+        return job_rows.create_job_execution(connection_of(session), job.row)
     return _certainly(lambda tx: job_rows.create_job_execution(tx, job.row), [job])
 
 
 def _record_many(jobs: Sequence[Draft], session: AnySession | None) -> None:
     rows = [job.row for job in jobs]
     if session is not None:
-        job_rows.create_job_executions(session.connection(), rows)
+        job_rows.create_job_executions(connection_of(session), rows)
     else:
         _certainly(lambda tx: job_rows.create_job_executions(tx, rows), jobs)
 

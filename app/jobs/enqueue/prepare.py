@@ -12,7 +12,7 @@ from .. import request_id
 from ..errors import InvalidOption, InvalidPayload
 from ..events import Written, tell
 from ..message import Message
-from ..payload import loading, sealing, versions
+from ..payload import loading, sealing
 from ..registry import JobConfig
 from ..values import jsonb
 from ..values.ids import OwnerId, check_owner_id
@@ -150,7 +150,13 @@ def envelope(
     known = {key: value for key, value in metadata.items() if value is not None}
     sealed = sealing.seal(config, _validated(config, payload), job_id)
     named = {"jobId": str(uuid4())} if job_id is None else {}
-    return {**named, "type": config.type, **versions.member(config), **sealed, "metadata": known}
+    return {
+        **named,
+        "type": config.type,
+        **loading.version_member(config),
+        **sealed,
+        "metadata": known,
+    }
 
 
 def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:

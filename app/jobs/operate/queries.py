@@ -21,6 +21,7 @@ from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefus
 from ..publish import relay
 from ..schemas import camel_case
 from ..table import job_rows
+from ..table.db import connection_of
 from ..table.models import TRANSITIONS, JobExecution, Status
 from ..table.transactions import in_transaction
 from ..values import ids, jsonb
@@ -94,7 +95,7 @@ def update_job_execution(
     old = (
         _changed(job_id, values)
         if session is None
-        else _update(session.connection(), job_id, values)
+        else _update(connection_of(session), job_id, values)
     )
     is_put_back = values.get("status") == Status.PENDING
     # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
@@ -191,7 +192,7 @@ def _withdraw(job_id: str, message_id: str) -> None:
 
 
 def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
-    return in_transaction(work) if session is None else work(session.connection())
+    return in_transaction(work) if session is None else work(connection_of(session))
 
 
 def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:

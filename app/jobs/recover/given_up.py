@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from ..errors import InvalidDelivery
 from ..execute.delivery import QSTASH_ID, firing_id
-from ..execute.responses import BUSY, NOT_RUN
+from ..outcome import BUSY, NOT_RUN
 from ..schemas import EnvelopeSchema
 from ..table import attempts, job_rows, memory, message_sql
 from ..table.models import Status

@@ -4,14 +4,13 @@ The first migration adopts the table where it would create one. Whatever stands 
 before anything is changed; the way there is one statement, in the migration's transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DataError
 
-from app.db import Base
-
+from .db import Base
 from .models import Status
 
 TABLE = "job_executions"
@@ -81,10 +80,23 @@ ADDED = {
     "dead_at": "timestamptz",
     "cancelled_at": "timestamptz",
 }
+#: What `complete` does to an adopted table; in an app's history, later migrations do.
+_COMPLETED = (
+    *(
+        f"DROP INDEX IF EXISTS idx_{TABLE}_{name}"
+        for name in ("created_at", "organization_id", "status", "status_created", "user_id")
+    ),
+    f"""
+    ALTER TABLE {TABLE}
+      ADD COLUMN legs integer DEFAULT 0 NOT NULL,
+      ADD COLUMN checkpoint jsonb,
+      ADD CONSTRAINT ck_{TABLE}_available_at CHECK (
+        available_at >= '1970-01-01 00:00:00+00' AND available_at < '9000-01-01 00:00:00+00')
+    """,
+)
 _STATUSES = ", ".join(f"'{status}'" for status in Status)
 
 _FOUND = text("SELECT to_regclass(:name) IS NOT NULL")
-_IS_MIGRATED = text("SELECT EXISTS (SELECT FROM alembic_version)")
 _PRESENT = text(
     f"""
     SELECT attname AS name, attnotnull AS required,
@@ -140,12 +152,9 @@ def is_there(connection: Connection) -> bool:
     return bool(connection.execute(_FOUND, {"name": TABLE}).scalar())
 
 
-def problems(connection: Connection) -> list[str]:
-    """Say what keeps this database from becoming ours; nothing, where it is already."""
-    versions = connection.execute(_FOUND, {"name": "alembic_version"}).scalar()
-    if versions and connection.execute(_IS_MIGRATED).scalar():
-        return []
-    found = [*_taken_names(connection)]
+def problems(connection: Connection, tables: Iterable[Table]) -> list[str]:
+    """Say what keeps a database that has no tables of ours yet from getting them."""
+    found = [*_taken_names(connection, tables)]
     return found + list(_unadoptable(connection)) if is_there(connection) else found
 
 
@@ -163,10 +172,16 @@ def adopt(connection: Connection) -> None:
     connection.execute(_BURY)
 
 
-def _taken_names(connection: Connection) -> Iterator[str]:
+def complete(connection: Connection) -> None:
+    """Turn an adopted table into what the migrations that the extension ships go on from."""
+    for statement in _COMPLETED:
+        connection.execute(text(statement))
+
+
+def _taken_names(connection: Connection, tables: Iterable[Table]) -> Iterator[str]:
     """Yield the tables that the migrations would create, and that are there already."""
     here = "quote_ident(current_schema()) || '.' || quote_ident(:name)"
-    for table in Base.metadata.sorted_tables:
+    for table in tables:
         found = connection.execute(text(f"SELECT to_regclass({here})"), {"name": table.name})
         if table.name != TABLE and found.scalar() is not None:
             yield (

@@ -21,9 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, db
-
 from ..values import jsonb
+from .db import Base, db
 
 #: How many ids of one action are kept.
 KEPT_IDS = 100

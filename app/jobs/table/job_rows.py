@@ -1,4 +1,4 @@
-"""The table of jobs, read and written; together with `leases` all that touches it.
+"""The table of jobs: rows are recorded, published and read here; `attempts` has their states.
 
 Nothing here commits but what says so: the caller's transaction decides.
 """
@@ -10,11 +10,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, Table, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db import db
-
 from ..message import Message
 from ..values import jsonb
 from ..values.ids import is_job_id
+from .db import db
 from .models import JobExecution, Status
 
 _table = cast("Table", JobExecution.__table__)

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, DateTime, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
+from .db import Base
 
 _TIMESTAMP = DateTime(timezone=True)
 

@@ -1,4 +1,4 @@
-"""SQL for what QStash says of a job's message, other than by delivering it: given up, lost, done."""
+"""SQL for what QStash says of a job's message, other than by delivering it: given up, lost."""
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -71,8 +71,8 @@ END_ELSEWHERE = text(
     """  # noqa: S608 - the only values in the text are this package's numbers
 )
 
-# Locks the row: noted between this and `END_ELSEWHERE`, an attempt would be neither recorded nor put
-# off.
+# Locks the row: noted between this and `END_ELSEWHERE`, an attempt would be neither recorded nor
+# put off.
 IS_ABOUT_TO_BE_NOTED = text(
     """
     SELECT status = 'pending' AND message_id IS NULL FROM job_executions

@@ -20,9 +20,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.db import Base
-
 from ..values.ids import MAX_LENGTH, OwnerId, OwnerIdColumn
+from .db import Base
 
 
 class Status(StrEnum):

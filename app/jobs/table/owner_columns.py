@@ -4,12 +4,10 @@
 setting. Whatever an id of another kind would lose is said before anything is changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
-
-from app.db import Base
+from sqlalchemy import Connection, Table, text
 
 from ..values.ids import MAX_LENGTH, OwnerIdColumn, id_type
 
@@ -40,26 +38,26 @@ class OwnerColumn:
     name: str
 
 
-def problems(connection: Connection) -> list[str]:
+def problems(connection: Connection, tables: Iterable[Table]) -> list[str]:
     """Say which ids cannot become what JOBS_ID_TYPE says."""
-    said = (_problem(connection, column) for column in _differing(connection))
+    said = (_problem(connection, column) for column in _differing(connection, tables))
     return [problem for problem in said if problem]
 
 
-def follow(connection: Connection) -> None:
+def follow(connection: Connection, tables: Iterable[Table]) -> None:
     """Make the columns what JOBS_ID_TYPE says, each table in one pass; then nothing is to do."""
     wanted, _, _ = _TARGETS[id_type()]
     changes: dict[str, list[str]] = {}
-    for column in _differing(connection):
+    for column in _differing(connection, tables):
         change = f"ALTER {column.name} TYPE {wanted} USING {column.name}::text::{wanted}"
         changes.setdefault(column.table, []).append(change)
     for table, made in changes.items():
         connection.execute(text(f"ALTER TABLE {table} {', '.join(made)}"))
 
 
-def _differing(connection: Connection) -> Iterator[OwnerColumn]:
+def _differing(connection: Connection, tables: Iterable[Table]) -> Iterator[OwnerColumn]:
     wanted, _, _ = _TARGETS[id_type()]
-    for table in Base.metadata.sorted_tables:
+    for table in tables:
         for column in table.columns:
             if isinstance(column.type, OwnerIdColumn):
                 asked = {"table": table.name, "column": column.name}

@@ -11,9 +11,8 @@ from typing import cast
 
 from sqlalchemy import ColumnElement, Table, select, tuple_
 
-from app.db import db
-
 from ..errors import InvalidOption
+from .db import db
 from .filters import Filter
 from .models import JobExecution
 

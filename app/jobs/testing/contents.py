@@ -4,16 +4,17 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, text
 
-from app.db import Base
+from ..migrations import VERSION_TABLE
+from ..table.db import Base
 
 #: The name under which the jobs that a job enqueues are compared.
 ENQUEUED = "jobs enqueued"
 
-_OWN_TABLES = ("alembic_version",)
+_OWN_TABLES = ("alembic_version", VERSION_TABLE)
 
 _TABLES = text(
     """
@@ -74,16 +75,11 @@ class Layout:
 
 def read(connection: Connection, job_id: str) -> Contents:
     """Return the rows of all tables as this transaction sees them, but for the job's own."""
-    jobs_own = {
-        str(cast("Table", mapper.local_table).name)
-        for mapper in Base.registry.mappers
-        if mapper.class_.__module__.startswith("app.jobs.")
-    }
     names = connection.execute(_TABLES).scalars().all()
     contents: Contents = {
         name: list(connection.execute(text(f"SELECT to_jsonb(t) FROM {name} AS t")).scalars())  # noqa: S608 - names of tables, quoted by PostgreSQL
         for name in names
-        if name not in jobs_own and name not in _OWN_TABLES
+        if name not in Base.metadata.tables and name not in _OWN_TABLES
     }
     contents[ENQUEUED] = list(connection.execute(_ENQUEUED, {"job_id": job_id}).scalars())
     return contents

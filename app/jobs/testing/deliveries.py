@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from werkzeug.test import TestResponse
 
-from app.db import db
-
+from ..table.db import db
 from ..table.models import JobExecution, Status
 from . import rows, wire
 

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from app.db import db
-
+from ..table.db import db
 from ..table.models import JobExecution, Status
 from ..values.nearest import hint
 

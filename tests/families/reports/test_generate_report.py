@@ -17,9 +17,9 @@ from app import jobs
 from app.artifacts import Artifact
 from app.artifacts.stores import current_store
 from app.db import db
-from app.families.reports import monthly_analytics  # noqa: F401 - declares the type
-from app.families.reports.formats import get_format
 from app.families.reports.generate_report import GenerateReportSchema
+from app.families.reports.renderers.formats import get_format
+from app.families.reports.types import monthly_analytics  # noqa: F401 - declares the type
 from app.jobs import Job, JobExecution
 from app.jobs.registry import get_job_config
 from app.jobs.table.job_rows import get_job_execution_by_job_id
@@ -172,7 +172,7 @@ def test_each_recipient_gets_an_email_with_a_link_that_downloads_the_file(
 @pytest.mark.parametrize(
     ("people", "said"),
     [
-        (["ann@example.com", "Ann@example.com"], "Named more than once: ann@example.com."),
+        (["ann@example.com", "Ann@example.com"], "Listed more than once: ann@example.com."),
         (["ann"], "Not a valid email address."),
         ([f"a{n}@example.com" for n in range(21)], "Longer than maximum length 20."),
         ("ann@example.com", "Not a valid list."),

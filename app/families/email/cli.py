@@ -1,0 +1,44 @@
+"""`flask email suppressions …`: list the addresses that bounced or complained, and release them."""
+
+import click
+from flask import json
+
+from app.families.email import bp, suppressions
+from app.jobs.cli.formatting import table
+from app.jobs.cli.group import JobsGroup, Refused, as_json
+
+group = JobsGroup("suppressions", help="Addresses that receive only critical email.")
+bp.cli.help = "Manage the emails that this app sends."
+bp.cli.add_command(group)
+
+
+@group.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@as_json
+def list_suppressions(limit: int, *, as_json: bool) -> None:
+    """List suppressed addresses, newest first."""
+    rows = suppressions.newest(limit=limit)
+    if as_json:
+        members = ("address", "reason", "details")
+        click.echo(json.dumps([{name: getattr(row, name) for name in members} for row in rows]))
+    elif rows:
+        lines = [(row.address, row.reason, f"{row.created_at:%Y-%m-%d %H:%M}") for row in rows]
+        click.echo(table([("ADDRESS", "REASON", "SINCE"), *lines]))
+    else:
+        click.echo("No suppressed addresses.")
+
+
+@group.command("remove")
+@click.argument("address")
+def remove_suppression(address: str) -> None:
+    r"""Let an address receive all emails again.
+
+    \b
+    Example:
+      flask email suppressions remove ann@example.com
+    """
+    if not suppressions.remove(address):
+        raise Refused(
+            f"{address} is not suppressed; `flask email suppressions list` shows those that are"
+        )
+    click.echo(f"{address} receives all emails again.")

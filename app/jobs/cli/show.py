@@ -1,0 +1,130 @@
+"""`flask jobs show`: one job, from its recording to its end."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from .. import durations
+from ..payload.masking import hidden
+from ..table import audit
+from ..table.audit import JobAudit
+from ..table.models import JobExecution
+from . import formatting
+from .formatting import painted
+from .group import as_json, find_job, jobs, print_json
+from .params import JobId
+
+_FIELDS = {
+    "message": "message_id",
+    "schedule": "schedule_id",
+    "queue": "queue",
+    "user": "user_id",
+    "organization": "organization_id",
+    "key": "idempotency_key",
+    "generation": "generation",
+}
+
+#: When, and what happened then.
+Event = tuple[datetime, str]
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID", type=JobId())
+@click.option("--traceback", is_flag=True, help="Also print where each failed attempt raised.")
+@as_json
+def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
+    r"""Show one job: what happened to it and when, its attempts, payload and result.
+
+    What is sealed, and what a payload calls a password, token or the like, is not shown.
+
+    \b
+    Examples:
+      flask jobs show 5f0c --traceback
+      flask jobs show 5f0c2e9a-2a77-4f0e-9d0c-0f8f3f0d8c11 --json | jq .attempts
+    """
+    row = find_job(job_id)
+    actions = audit.entries_of(row.job_id)
+    if as_json:
+        print_json({**formatting.as_json(row), "audit": [_action_as_json(one) for one in actions]})
+    else:
+        click.echo(painted(render(row, actions, tracebacks=traceback)))
+
+
+def render(row: JobExecution, actions: Sequence[JobAudit], *, tracebacks: bool = False) -> str:
+    """Return a job as text, within the terminal's width."""
+    values = {name: getattr(row, attribute) for name, attribute in _FIELDS.items()}
+    fields = {"job": row.job_id, "type": row.job_type, "status": formatting.state(row)}
+    fields |= {name: str(value) for name, value in values.items() if value}
+    if row.error:
+        fields["error"] = row.error
+    parts = [formatting.table(list(fields.items())), _timeline(row, actions)]
+    parts.append(f"payload\n{_pretty(row.payload.get('payload'))}")
+    for name, value in (("result", row.result), ("progress", row.progress)):
+        if value is not None:
+            parts.append(f"{name}\n{_pretty(value)}")
+    if tracebacks:
+        parts += [
+            f"traceback of attempt {attempt['number']}\n{attempt['traceback'].rstrip()}"
+            for attempt in row.attempts
+            if attempt.get("traceback")
+        ]
+    return "\n\n".join(parts)
+
+
+def _timeline(row: JobExecution, actions: Sequence[JobAudit]) -> str:
+    events = sorted(_events(row, actions), key=lambda event: event[0])
+    lines, before = [("TIME", "AFTER", "WHAT HAPPENED")], events[0][0]
+    for moment, what in events:
+        passed = (moment - before).total_seconds()
+        lines.append(
+            (formatting.time(moment), f"+{durations.in_words(passed)}" if passed else "", what)
+        )
+        before = moment
+    return formatting.table(lines)
+
+
+def _events(row: JobExecution, actions: Sequence[JobAudit]) -> Iterator[Event]:
+    yield row.created_at, "created"
+    if row.available_at:
+        yield row.available_at, "due"
+    if row.published_at:
+        yield row.published_at, "published"
+    for attempt in row.attempts:
+        if attempt.get("started_at"):
+            yield datetime.fromisoformat(attempt["started_at"]), _attempt(attempt)
+    if row.started_at and row.status == "processing":
+        yield row.started_at, f"attempt {formatting.attempts(row) + 1} started, and is running"
+    for action in actions:
+        others = f", with {action.job_count - 1} others" if action.job_count > 1 else ""
+        yield action.created_at, f"{action.action} by {action.actor}{others}"
+    if row.cancelled_at:
+        yield row.cancelled_at, "cancelled"
+    if row.completed_at and not row.cancelled_at:
+        yield row.completed_at, "failed for good" if row.dead_at else row.status
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    leg = f", leg {attempt['leg']}" if attempt.get("leg", 1) > 1 else ""
+    parts = [f"attempt {attempt['number']}{leg}: {attempt['outcome']}"]
+    if "duration_ms" in attempt:
+        parts.append(f"after {durations.in_words(attempt['duration_ms'] / 1000)}")
+    if "status" in attempt:
+        parts.append(f"answered {attempt['status']}")
+    said = f": {formatting.short(attempt['error'], 200)}" if attempt.get("error") else ""
+    return ", ".join(parts) + said
+
+
+def _action_as_json(action: JobAudit) -> dict[str, Any]:
+    return {
+        "at": action.created_at.isoformat(),
+        "actor": action.actor,
+        "action": action.action,
+        "job_count": action.job_count,
+    }
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(hidden(value), indent=2, ensure_ascii=False)
