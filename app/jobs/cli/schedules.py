@@ -51,7 +51,7 @@ def list_schedules(as_json: bool) -> None:
 @click.option("--take-over", is_flag=True, help="Also those of this app that call elsewhere.")
 @as_json
 def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
-    """Make QStash match the code: `@jobs.periodic` and the schedule for maintenance.
+    """Make QStash match the code: `@jobs.periodic` and the schedule of the sweep.
 
     Says what it will change before it does. Schedules from elsewhere are left alone.
     """
@@ -103,7 +103,7 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": schedule_id, "job_id": job_id})
     elif job_id is None:
-        click.echo("The maintenance is done.")
+        click.echo("The sweep is done.")
     else:
         click.echo(job_id)
         click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)

@@ -1,17 +1,19 @@
-"""What somebody may have meant by a name that there is not."""
+"""What somebody may have meant by a name that does not exist."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def hint(name: str, known: Iterable[str]) -> str:
-    """Name the known ones that begin like this one or resemble it; where none does, all there are.
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that begin like this one or, where none does, resemble it."""
+    typed, choices = name.lower(), {choice.lower(): choice for choice in known}
+    begun = [choice for folded, choice in choices.items() if typed and folded.startswith(typed)]
+    return begun or [choices[folded] for folded in get_close_matches(typed, choices)]
 
-    Only what is near is asked for as what was meant.
-    """
-    choices, typed = list(known), name.lower()
-    near = [choice for choice in choices if typed and choice.startswith(typed)]
-    near = near or get_close_matches(typed, choices)
-    if near:
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest known names were meant; where none is near, say which there are."""
+    choices = list(known)
+    if near := nearest(name, choices):
         return f"did you mean: {', '.join(near)}?"
     return f"there are: {', '.join(choices) or 'none'}"
