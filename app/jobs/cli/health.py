@@ -5,12 +5,12 @@ import sys
 import click
 
 from ..operate import health
-from ..operate.health import Health, Verdict
+from ..operate.health import Health, HealthStatus
 from ..table.snapshot import CAP
 from . import formatting
 from .group import as_json, jobs, print_json
 
-EXIT_CODES = {Verdict.HEALTHY: 0, Verdict.DEGRADED: 1, Verdict.UNHEALTHY: 2}
+EXIT_CODES = {HealthStatus.HEALTHY: 0, HealthStatus.DEGRADED: 1, HealthStatus.UNHEALTHY: 2}
 
 
 @jobs.command("health")

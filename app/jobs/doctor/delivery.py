@@ -15,8 +15,7 @@ from ..execute import own_test
 from ..publish import outbox
 from ..registry import registry_of
 from ..table.db import db
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 from .probe import CHANNEL, FORWARDED, PROBE
 
 if TYPE_CHECKING:

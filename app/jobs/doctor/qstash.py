@@ -9,8 +9,7 @@ from .. import schedules
 from ..errors import PublishError
 from ..operate.readiness import TOKEN_REFUSED
 from ..publish import outbox
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
 #: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.
@@ -117,8 +116,8 @@ def sweep() -> Finding:
     """Without it, what a crash or an outage leaves behind stays behind."""
     if current_app.config["JOBS_SWEEP_EVERY"]:
         return passed("each process sweeps by itself")
-    maintenance = schedules.own_id(schedules.MAINTENANCE_NAME)
-    if any(one.schedule_id == maintenance for one in schedules.installed()):
+    sweep = schedules.own_id(schedules.SWEEP_NAME)
+    if any(one.schedule_id == sweep for one in schedules.installed()):
         return passed("QStash asks for a sweep every five minutes")
     return failure(
         "nobody sweeps",

@@ -17,7 +17,7 @@ from .firings import Stopped, stopped
 _GUIDES_LIMIT = 0.05
 
 
-class Verdict(StrEnum):
+class HealthStatus(StrEnum):
     """What to think of the jobs."""
 
     HEALTHY = "healthy"
@@ -32,7 +32,7 @@ class Reason:
     """Why the verdict is not "healthy"; `code` is for machines."""
 
     code: str
-    verdict: Verdict
+    verdict: HealthStatus
     message: str
 
 
@@ -44,11 +44,11 @@ class Health:
     reasons: tuple[Reason, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> HealthStatus:
         """The worst that a reason says."""
         found = {reason.verdict for reason in self.reasons}
-        worst_first = (Verdict.UNHEALTHY, Verdict.DEGRADED)
-        return next((verdict for verdict in worst_first if verdict in found), Verdict.HEALTHY)
+        worst_first = (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED)
+        return next((verdict for verdict in worst_first if verdict in found), HealthStatus.HEALTHY)
 
 
 def check() -> Health:
@@ -96,7 +96,7 @@ def _as_the_guide(figures: Figures) -> dict[str, Any]:
         "stats": [{"status": status, "count": count} for status, count in counts.items()],
         "failureRate": failed,
         "totalJobs": total,
-        "health": Verdict.HEALTHY if is_healthy else Verdict.UNHEALTHY,
+        "health": HealthStatus.HEALTHY if is_healthy else HealthStatus.UNHEALTHY,
     }
 
 
@@ -105,7 +105,7 @@ def _silent(schedule: Stopped) -> Reason:
         f"schedule {schedule.schedule_id} has not fired since {_minute(schedule.fired_at)}; "
         f"its next job was due at {_minute(schedule.due_at)}"
     )
-    return Reason("schedule", Verdict.DEGRADED, said)
+    return Reason("schedule", HealthStatus.DEGRADED, said)
 
 
 def _minute(moment: datetime) -> str:
@@ -117,14 +117,14 @@ def _reasons(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
     if figures.idle and oldest > config["JOBS_HEALTH_IDLE"]:
         idle = durations.in_words(config["JOBS_HEALTH_IDLE"])
         said = f"nothing was processed for {idle}, though jobs are due"
-        yield Reason("idle", Verdict.UNHEALTHY, said)
+        yield Reason("idle", HealthStatus.UNHEALTHY, said)
     yield from _failing(figures, config)
     if figures.stuck:
         said = f"{_jobs(figures.stuck)} stuck in processing: no sign of life from the process"
-        yield Reason("stuck", Verdict.DEGRADED, said)
+        yield Reason("stuck", HealthStatus.DEGRADED, said)
     if figures.overdue:
         said = f"{_jobs(figures.overdue)} overdue, the oldest by {durations.in_words(oldest)}"
-        yield Reason("overdue", Verdict.DEGRADED, said)
+        yield Reason("overdue", HealthStatus.DEGRADED, said)
 
 
 def _failing(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
@@ -134,7 +134,7 @@ def _failing(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
     most = rate > config["JOBS_HEALTH_UNHEALTHY_RATE"]
     finished = figures.completed + figures.failed
     said = f"{figures.failed} of {_jobs(finished)} of the last hour failed ({rate:.1%})"
-    yield Reason("failureRate", Verdict.UNHEALTHY if most else Verdict.DEGRADED, said)
+    yield Reason("failureRate", HealthStatus.UNHEALTHY if most else HealthStatus.DEGRADED, said)
 
 
 def _jobs(number: int) -> str:

@@ -8,7 +8,7 @@ from flask.testing import FlaskCliRunner
 
 from app.db import db
 from app.jobs.operate import health
-from app.jobs.operate.health import Verdict
+from app.jobs.operate.health import HealthStatus
 from app.jobs.table import snapshot
 from tests.support.rows import AddJobs
 
@@ -22,16 +22,17 @@ def codes() -> list[str]:
 def test_no_jobs_at_all_are_healthy_and_have_no_failure_rate(app: Flask) -> None:
     found = health.check()
 
-    assert found.verdict == Verdict.HEALTHY
+    assert found.verdict == HealthStatus.HEALTHY
     assert found.figures.failure_rate is None
     assert found.figures.oldest_pending_seconds is None
 
 
 @pytest.mark.parametrize(
-    ("failed", "verdict"), [(1, Verdict.HEALTHY), (2, Verdict.DEGRADED), (20, Verdict.UNHEALTHY)]
+    ("failed", "verdict"),
+    [(1, HealthStatus.HEALTHY), (2, HealthStatus.DEGRADED), (20, HealthStatus.UNHEALTHY)],
 )
 def test_the_failure_rate_makes_the_verdict(
-    add_jobs: AddJobs, failed: int, verdict: Verdict
+    add_jobs: AddJobs, failed: int, verdict: HealthStatus
 ) -> None:
     add_jobs(19, "completed", completed_at=NOW)
     add_jobs(failed, "failed", completed_at=NOW, dead_at=NOW)
@@ -54,7 +55,7 @@ def test_fault_R19_jobs_that_qstash_never_took_are_no_failures(
     refused = {"completed_at": NOW, "dead_at": NOW, "options": """'{"retries": 3}'"""}
     add_jobs(4, "failed", **refused)
     assert health.check().figures.failed == 0
-    assert health.check().verdict == Verdict.HEALTHY
+    assert health.check().verdict == HealthStatus.HEALTHY
 
     add_jobs(1, "failed", **refused, published_at=NOW)
     add_jobs(1, "failed", **refused, started_at=NOW)
@@ -72,7 +73,7 @@ def test_jobs_that_only_watch_the_others_do_not_count(app: Flask, add_jobs: AddJ
 
 def test_nothing_processed_though_due_is_unhealthy(add_jobs: AddJobs) -> None:
     add_jobs(1, "pending", created_at=HOURS_AGO)
-    assert health.check().verdict == Verdict.UNHEALTHY
+    assert health.check().verdict == HealthStatus.UNHEALTHY
 
     add_jobs(1, "processing", lease_expires_at="now() + interval '1 minute'")
     assert codes() == ["overdue"]
@@ -81,7 +82,7 @@ def test_nothing_processed_though_due_is_unhealthy(add_jobs: AddJobs) -> None:
 def test_a_delayed_job_is_not_overdue(add_jobs: AddJobs) -> None:
     add_jobs(1, "pending", created_at=HOURS_AGO, available_at="now() + interval '1 hour'")
 
-    assert health.check().verdict == Verdict.HEALTHY
+    assert health.check().verdict == HealthStatus.HEALTHY
     assert health.check().figures.pending == 1
 
 
