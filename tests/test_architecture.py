@@ -84,6 +84,18 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "__init__",
         "testing",
     ),
+    "app.local_qstash": ladder(
+        "__init__ errors clock",
+        "protocol store",
+        "faults",
+        "settings",
+        "browsers engine",
+        "services",
+        "api",
+        "page",
+        "server",
+        "cli testing",
+    ),
 }
 # What users import in their tests starts the local server for them.
 EXCEPTIONS = {
@@ -171,19 +183,6 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
         assert MAY_IMPORT[package][part] <= set(listed[:number]), part
 
 
-def test_a_job_s_status_is_written_by_sql_of_one_room_only() -> None:
-    """But for `update_job_execution`, which is the guide's, and writes what it is told to."""
-    statement = re.compile(r"(UPDATE|INTO) job_executions\b[^;]*?\bstatus\b *=", re.DOTALL)
-    writers = {
-        module.relative_to(ROOT / "app/jobs").parts[0]
-        for module in (ROOT / "app/jobs").rglob("*.py")
-        for literal in re.findall(r'"""(.*?)"""', module.read_text(), re.DOTALL)
-        if statement.search(literal.split("WHERE")[0])
-    }
-
-    assert writers == {"table"}
-
-
 #: What terminals say of themselves is no setting of the app.
 OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
 
@@ -201,6 +200,19 @@ def test_settings_alone_are_read_from_the_environment() -> None:
     for name, variable in OF_TERMINALS.items():
         found = re.findall(r"os\.environ[^\n]*", (ROOT / name).read_text())
         assert [variable in line for line in found] == [True], name
+
+
+def test_a_job_s_status_is_written_by_sql_of_one_room_only() -> None:
+    """But for `update_job_execution`, which is the guide's, and writes what it is told to."""
+    statement = re.compile(r"(UPDATE|INTO) job_executions\b[^;]*?\bstatus\b *=", re.DOTALL)
+    writers = {
+        module.relative_to(ROOT / "app/jobs").parts[0]
+        for module in (ROOT / "app/jobs").rglob("*.py")
+        for literal in re.findall(r'"""(.*?)"""', module.read_text(), re.DOTALL)
+        if statement.search(literal.split("WHERE")[0])
+    }
+
+    assert writers == {"table"}
 
 
 def test_no_part_has_the_name_of_a_module_of_python() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
-from app.jobs.enqueue.prepare import MAX_KEY_LENGTH
+from app.jobs.enqueue.enqueuer import MAX_KEY_LENGTH
 from app.jobs.values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
 from app.jobs.values.ids import JobIdField, OwnerIdField, OwnerIdQueryField
 from app.jobs.values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, seconds

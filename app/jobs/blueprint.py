@@ -8,7 +8,7 @@ from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
 from .context import Job
-from .enqueue import enqueuer
+from .enqueue import enqueuer, scheduling
 from .errors import DiscoveryError, InvalidOption
 from .execute.delivery import signed
 from .execute.executor import deliver
@@ -81,7 +81,7 @@ class Enqueueable(Generic[P]):
 
     def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
         """`app.jobs.schedule` for this type."""
-        return enqueuer.schedule(self.type, cron, payload, **options)
+        return scheduling.schedule(self.type, cron, payload, **options)
 
     @property
     def config(self) -> JobConfig:

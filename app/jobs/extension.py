@@ -7,7 +7,7 @@ from flask import Flask, current_app, has_app_context
 
 from . import discovery, request_id
 from .cli import jobs as commands
-from .enqueue import enqueuer
+from .enqueue import enqueuer, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -90,7 +90,7 @@ class Jobs:
 
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(enqueuer.enqueue_many)
-    schedule = staticmethod(enqueuer.schedule)
+    schedule = staticmethod(scheduling.schedule)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     register_links = staticmethod(status_link.register_links)

@@ -13,7 +13,6 @@ from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
 from .values.nearest import hint
 from .values.options import FlowControl
-from .values.urls import is_elsewhere
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
 #: From a payload's wire form in one version to that in the next; may change what it is given.
@@ -112,6 +111,11 @@ def registry_of(app: App) -> JobRegistry:
 def get_job_config(job_type: str) -> JobConfig:
     """Return the current app's configuration of a job type; raises `UnknownJobType`."""
     return registry_of(current_app).get(job_type)
+
+
+def is_elsewhere(endpoint: str) -> bool:
+    """Tell whether an endpoint is no path of this app's, but the URL of another worker."""
+    return "://" in endpoint
 
 
 def _where(config: JobConfig) -> str:

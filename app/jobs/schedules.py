@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
-from .enqueue.prepare import Owner, check_size, envelope
+from .enqueue.enqueuer import Owner, check_size, envelope
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox

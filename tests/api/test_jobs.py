@@ -12,7 +12,7 @@ from flask import Flask
 from app.jobs import PublishRefused, enqueue
 from app.jobs.publish.qstash import Publisher
 from app.jobs.table import audit
-from tests.api.conftest import Call, make_key
+from tests.api.calling import Call, make_key
 from tests.support.rows import Rows, count_rows
 
 GOOD: dict[str, Any] = {"type": "sample", "payload": {"action": "none"}}

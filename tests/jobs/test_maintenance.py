@@ -35,8 +35,8 @@ from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
 from app.jobs.testing.accepting import AcceptingPublisher
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.test_failure_callback import PATH as CALLBACK
-from tests.jobs.test_failure_callback import report as report_of
+from tests.support.failure_callback import PATH as CALLBACK
+from tests.support.failure_callback import report as report_of
 from tests.support.http_server import HttpServer, Reply
 from tests.support.metrics import Scrape
 from tests.support.publishing import NOBODY, publishing, served_by

@@ -51,7 +51,7 @@ from app.jobs.table.models import JobExecution
 from app.jobs.testing import rows
 from app.jobs.testing.accepting import AcceptingPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
-from tests.jobs.test_failure_callback import PATH, report
+from tests.support.failure_callback import PATH, report
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import Effect, SampleSchema
 

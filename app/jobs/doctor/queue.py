@@ -7,9 +7,9 @@ from ..operate import health
 from ..operate.health import HealthStatus, Reason
 from ..operate.queue_check import check_queued
 from ..table import snapshot
+from ..table.db import in_transaction
 from ..table.snapshot import CAP
 from ..table.sweep_sql import UNPUBLISHED
-from ..table.transactions import in_transaction
 from .checks import Finding, failure, own, passed, warning
 
 #: How many queued jobs are read at most.

@@ -39,8 +39,7 @@ from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import connection_of, db
-from ..table.transactions import in_transaction
+from ..table.db import connection_of, db, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .delivery import as_firing, parse, retried

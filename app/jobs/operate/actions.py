@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 from ..errors import PublishError
 from ..publish import relay
 from ..table import action_sql, audit
+from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
-from ..table.transactions import in_transaction
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from ..payload.redaction import scrub
 from ..registry import registry_of
 from ..schemas import load_envelope
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 
 BATCH = 500
 

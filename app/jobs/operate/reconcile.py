@@ -29,7 +29,7 @@ from ..recover.given_up import DeadLetter
 from ..registry import get_job_config
 from ..schedules import Change
 from ..table import message_sql
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 
 PAGE = 500
 

@@ -16,8 +16,8 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from ..errors import InvalidOption, JobsNotInitialised
 from ..table import job_rows, progress
+from ..table.db import explained
 from ..table.models import JobExecution, Status
-from ..table.transactions import explained
 from ..values.ids import is_job_id
 
 DAY = 24 * 60 * 60

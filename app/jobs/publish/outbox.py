@@ -14,7 +14,7 @@ from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnav
 from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
 from ..message import Message
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from .qstash import Publisher
 
 log = logging.getLogger(__name__)

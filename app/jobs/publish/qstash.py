@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
 from ..message import Message
+from ..registry import is_elsewhere
 from ..values import callback_urls
 from ..values.options import LONGEST_TIMEOUT
-from ..values.urls import is_elsewhere
 
 if TYPE_CHECKING:
     from qstash import QStash

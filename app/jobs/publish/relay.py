@@ -14,7 +14,7 @@ from ..events import Died, tell
 from ..message import Message
 from ..registry import get_job_config, registry_of
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from ..values import backoff, jsonb
 from . import outbox
 

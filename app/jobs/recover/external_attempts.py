@@ -17,8 +17,8 @@ from ..payload.loading import checked_result
 from ..publish import outbox
 from ..registry import registry_of
 from ..table import job_rows, message_sql
+from ..table.db import in_transaction
 from ..table.models import Status
-from ..table.transactions import in_transaction
 from ..values import jsonb
 from . import given_up
 from .given_up import DeadLetter

@@ -1,4 +1,4 @@
-"""SQL for what QStash says of a job's message, other than by delivering it: given up, lost."""
+"""SQL for what QStash says of a job's message other than by delivering it: given up, lost, done."""
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB

@@ -16,4 +16,4 @@ def hint(name: str, known: Iterable[str]) -> str:
     choices = list(known)
     if near := nearest(name, choices):
         return f"did you mean: {', '.join(near)}?"
-    return f"there are: {', '.join(choices) or 'none'}"
+    return f"known: {', '.join(choices) or 'none'}"
