@@ -39,6 +39,7 @@ class JobOptions(TypedDict, total=False):
             `job.check()`. The lease is then that long, and extended up to the timeout.
         acts_outside: The handler has effects that no transaction takes back and no idempotency key
             guards: each claim is on the database's disk before it starts, at the price of a wait.
+        unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
@@ -55,6 +56,7 @@ class JobOptions(TypedDict, total=False):
     timeout: int
     heartbeat: int
     acts_outside: bool
+    unwatched: bool
     description: str
     queue: str
     sealed: tuple[str, ...]

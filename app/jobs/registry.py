@@ -40,6 +40,7 @@ class JobConfig:
     description: str = ""
     heartbeat: int | None = None
     acts_outside: bool = False
+    unwatched: bool = False
     queue: str | None = None
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()

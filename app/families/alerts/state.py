@@ -36,7 +36,7 @@ def locked() -> AlertState:
 
 def observe(state: AlertState, found: Health, config: Mapping[str, Any]) -> Kind | None:
     """Record what was found, and return why an alert is due, if one is."""
-    now = found.figures.measured_at
+    now = found.snapshot.measured_at
     _note(state, found, now)
     if state.silenced_until is not None and now < state.silenced_until:
         return None

@@ -1,4 +1,4 @@
-"""How the jobs are: a verdict on the figures, with its reasons."""
+"""How the jobs are: a verdict on a snapshot of them, with its reasons."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from flask import current_app
 
 from .. import durations
 from ..table.models import Status
-from ..table.snapshot import CAP, Figures, measure
+from ..table.snapshot import CAP, Snapshot, measure
 from .firings import Stopped, stopped
 
 #: The share of failed jobs from which on the original's `health` is unhealthy.
@@ -38,9 +38,9 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The figures, and what is wrong with them."""
+    """The counts, and what is wrong with them."""
 
-    figures: Figures
+    snapshot: Snapshot
     reasons: tuple[Reason, ...]
 
     @property
@@ -55,41 +55,41 @@ def check() -> Health:
     """Measure and judge.
 
     Raises:
-        DatabaseUnavailable: There are no figures.
+        DatabaseUnavailable: Nothing can be counted.
     """
-    figures = measure()
-    reasons = [*_reasons(figures, current_app.config), *map(_silent, stopped())]
-    return Health(figures, tuple(reasons))
+    snapshot = measure()
+    reasons = [*_reasons(snapshot, current_app.config), *map(_silent, stopped())]
+    return Health(snapshot, tuple(reasons))
 
 
 def as_json(health: Health) -> dict[str, Any]:
     """Return what `GET /api/admin/job-health` answers."""
-    figures = health.figures
-    return _as_the_guide(figures) | {
+    snapshot = health.snapshot
+    return _as_the_guide(snapshot) | {
         "verdict": health.verdict,
         "reasons": [
             {"code": reason.code, "verdict": reason.verdict, "message": reason.message}
             for reason in health.reasons
         ],
-        "lastHour": figures.last_hour,
-        "completed": figures.completed,
-        "failed": figures.failed,
-        "failureShare": figures.failure_rate,
-        "pending": figures.pending,
-        "overdue": figures.overdue,
-        "oldestPendingSeconds": figures.oldest_pending_seconds,
-        "processing": figures.processing,
-        "stuck": figures.stuck,
-        "retrying": figures.retrying,
-        "dead": figures.dead,
+        "lastHour": snapshot.last_hour,
+        "completed": snapshot.completed,
+        "failed": snapshot.failed,
+        "failureShare": snapshot.failure_rate,
+        "pending": snapshot.pending,
+        "overdue": snapshot.overdue,
+        "oldestPendingSeconds": snapshot.oldest_pending_seconds,
+        "processing": snapshot.processing,
+        "stuck": snapshot.stuck,
+        "retrying": snapshot.retrying,
+        "dead": snapshot.dead,
         "countsEndAt": CAP,
-        "measuredAt": figures.measured_at.isoformat(),
+        "measuredAt": snapshot.measured_at.isoformat(),
     }
 
 
-def _as_the_guide(figures: Figures) -> dict[str, Any]:
+def _as_the_guide(snapshot: Snapshot) -> dict[str, Any]:
     """Return what the original's monitoring endpoint answers: the jobs of the last hour."""
-    counts = {status: count for status, count in figures.last_hour.items() if count}
+    counts = {status: count for status, count in snapshot.last_hour.items() if count}
     failed, total = counts.get(Status.FAILED, 0), sum(counts.values())
     is_healthy = failed < _GUIDES_LIMIT * total or not failed
     return {
@@ -112,28 +112,28 @@ def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _reasons(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
-    oldest = figures.oldest_pending_seconds or 0
-    if figures.idle and oldest > config["JOBS_HEALTH_IDLE"]:
+def _reasons(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
+    oldest = snapshot.oldest_pending_seconds or 0
+    if snapshot.idle and oldest > config["JOBS_HEALTH_IDLE"]:
         idle = durations.in_words(config["JOBS_HEALTH_IDLE"])
         said = f"nothing was processed for {idle}, though jobs are due"
         yield Reason("idle", HealthStatus.UNHEALTHY, said)
-    yield from _failing(figures, config)
-    if figures.stuck:
-        said = f"{_jobs(figures.stuck)} stuck in processing: no sign of life from the process"
+    yield from _failing(snapshot, config)
+    if snapshot.stuck:
+        said = f"{_jobs(snapshot.stuck)} stuck in processing: no sign of life from the process"
         yield Reason("stuck", HealthStatus.DEGRADED, said)
-    if figures.overdue:
-        said = f"{_jobs(figures.overdue)} overdue, the oldest by {durations.in_words(oldest)}"
+    if snapshot.overdue:
+        said = f"{_jobs(snapshot.overdue)} overdue, the oldest by {durations.in_words(oldest)}"
         yield Reason("overdue", HealthStatus.DEGRADED, said)
 
 
-def _failing(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
-    rate = figures.failure_rate
+def _failing(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
+    rate = snapshot.failure_rate
     if rate is None or rate <= config["JOBS_HEALTH_FAILURE_RATE"]:
         return
     most = rate > config["JOBS_HEALTH_UNHEALTHY_RATE"]
-    finished = figures.completed + figures.failed
-    said = f"{figures.failed} of {_jobs(finished)} of the last hour failed ({rate:.1%})"
+    finished = snapshot.completed + snapshot.failed
+    said = f"{snapshot.failed} of {_jobs(finished)} of the last hour failed ({rate:.1%})"
     yield Reason("failureRate", HealthStatus.UNHEALTHY if most else HealthStatus.DEGRADED, said)
 
 

@@ -45,8 +45,9 @@ def check_switches(app: App) -> None:
     known = {config.type for config in registry_of(app)}
     for name in _unsealed(app.config):
         if name not in known:
-            said = f"unknown job type {name!r}; {hint(name, sorted(known))}"
-            raise JobsNotInitialised(f"JOBS_UNSEALED: {said}")
+            raise JobsNotInitialised(
+                f"JOBS_UNSEALED: unknown job type {name!r}; {hint(name, sorted(known))}"
+            )
 
 
 def check(config: JobConfig, settings: Mapping[str, Any]) -> None:
