@@ -70,7 +70,7 @@ def test_a_job_of_another_producer_keeps_its_id(client: FlaskClient, cli: Any, j
 
 
 def test_a_published_id_is_one_that_qstash_takes() -> None:
-    given = {"job_type": "sample", "endpoint": "/", "body": "", "options": {}}
+    given: dict[str, Any] = {"job_type": "sample", "endpoint": "/", "body": "", "options": {}}
     ours = str(uuid4())
     assert Message(job_id=ours, **given).deduplication_id == f"{ours}-0-0-0"
     made = {Message(job_id=job_id, **given).deduplication_id for job_id in FOREIGN[:-1]}
