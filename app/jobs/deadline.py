@@ -23,8 +23,8 @@ from threading import Condition, Thread, get_ident, local
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from . import recycling
 from .errors import HandlerSilent, Interruption, JobTimeout
-from .execute import recycling
 from .interruptible import is_interruptible, is_swallowing
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ BURST = 0.05
 #: Seconds that an interrupted handler gets to clean up before it is interrupted again.
 REPEAT_AFTER = 1.0
 #: Seconds after which a process is ended in which a handler could not be stopped; less than
-#: `statements.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
+#: `attempt_sql.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
 END_AFTER = 11.0
 #: Likewise where the database is silent, so that nothing but the process can be stopped.
 SILENCE_END_AFTER = 10.0

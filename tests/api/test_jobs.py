@@ -64,7 +64,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"userId": "7"}, "userId", "Not a valid integer"),
     ({"userId": 2**63}, "userId", "9223372036854775807"),
     ({"idempotencyKey": ""}, "idempotencyKey", "between 1 and 255"),
-    ({"delay": "soon"}, "delay", "is no duration"),
+    ({"delay": "soon"}, "delay", "is not a duration"),
     ({"delay": 1e300}, "delay", "no more than a thousand years"),
     ({"delay": 5, "notBefore": "2030-01-01T00:00:00Z"}, "notBefore", "give one of them"),
     ({"notBefore": "2030-01-01T00:00:00"}, "notBefore", "Not a valid aware datetime"),

@@ -11,7 +11,7 @@ from qstash import QStash
 from app.jobs import InvalidOption, JobBlueprint, enqueue, get_job_config
 from app.jobs.errors import DiscoveryError
 from app.jobs.values.backoff import RetryDelay, expression
-from app.local_qstash.expressions import retry_delay_ms
+from app.local_qstash.protocol.expressions import retry_delay_ms
 from tests.support.rows import Rows
 from tests.support.sample_jobs import SampleSchema
 

@@ -19,8 +19,8 @@ from sqlalchemy import text
 from app.db import db
 from app.jobs import Status, enqueue
 from app.jobs.execute.delivery import firing_id
+from app.jobs.message import Message
 from app.jobs.publish import outbox
-from app.jobs.publish.qstash import Message
 from app.jobs.recover.given_up import from_queue
 from app.jobs.recover.sweep import sweep, take_over
 from tests.support.failure_callback import PATH, call_back, encoded, report

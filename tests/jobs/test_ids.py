@@ -20,7 +20,7 @@ from app.db import db
 from app.families.exports.catalog import ENTITIES
 from app.jobs import InvalidOption, JobExecution, enqueue, enqueue_many, status_url
 from app.jobs.errors import DatabaseUnavailable, JobsNotInitialised
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import list_jobs
@@ -192,7 +192,7 @@ def test_exports_follow_the_kind(owned: Flask, kind: str) -> None:
     row = job_rows.get_job_execution_by_job_id(report["jobId"])
     assert answer.status_code == 489
     assert row is not None
-    assert f"there is no organization {good} to report on" in str(row.error)
+    assert f"no organization {good} to report on" in str(row.error)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db import db
 from app.jobs import enqueue
 from app.jobs.errors import DatabaseUnavailable
-from app.jobs.table.transactions import explained, in_transaction
+from app.jobs.table.db import explained, in_transaction
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import row_of
 

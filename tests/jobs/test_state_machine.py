@@ -41,9 +41,9 @@ from app.jobs import (
     enqueue,
 )
 from app.jobs.execute.executor import record
+from app.jobs.message import Message
 from app.jobs.operate import actions
 from app.jobs.outcome import Failed, Outcome
-from app.jobs.publish.qstash import Message
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
 from app.jobs.table.filters import Filter

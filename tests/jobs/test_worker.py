@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, text
 
 from app.db import db
 from app.jobs import JobExecution, Status, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 from tests.support.rows import change_row, row_of
 from tests.support.sample_jobs import Effect

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from .. import schedules
 from ..errors import PublishError
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from ..values.cron import next_after
 
 #: How many schedules are looked at, so that what this costs has an end.

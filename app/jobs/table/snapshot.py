@@ -11,8 +11,8 @@ from functools import cache
 from flask import current_app
 from sqlalchemy import TextClause, text
 
+from .db import in_transaction
 from .models import Status
-from .transactions import in_transaction
 
 #: Where counting ends. The failure rate is that of the newest so many jobs.
 CAP = 2_000

@@ -121,7 +121,7 @@ def test_the_channels_can_be_tried_by_hand(
     [
         (["test"], "no channel is configured"),
         (["acknowledge"], "nothing to acknowledge"),
-        (["silence", "soon"], "'soon' is no duration"),
+        (["silence", "soon"], "'soon' is not a duration"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(cli: FlaskCliRunner, args: list[str], said: str) -> None:

@@ -14,7 +14,7 @@ from app.families import webhooks
 from app.families.webhooks import Webhook
 from app.families.webhooks.inbox import CARRIED
 from app.jobs import Job, JobExecution, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_idempotent, deliver, drain
 from tests.support.qstash import deliver as qstash_delivers
 from tests.support.qstash import envelope
@@ -153,7 +153,7 @@ def test_a_webhook_that_was_deleted_before_its_job_ran_fails_for_good(post: Post
     db.session.commit()
 
     assert deliver(job_id).status_code == 489
-    assert "resend delivery-1 is not in the inbox any more" in str(job(job_id).error)
+    assert "resend delivery-1 is no longer in the inbox" in str(job(job_id).error)
 
 
 def test_two_hundred_repeats_from_sixteen_threads_have_one_effect(

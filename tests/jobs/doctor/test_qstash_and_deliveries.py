@@ -55,7 +55,7 @@ def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> N
         found = doctor("qstash").findings["qstash"]
 
     assert found["level"] == "fail"
-    assert found["said"].endswith("refuses the token")
+    assert found["said"].endswith("rejected the token")
 
 
 @pytest.mark.parametrize(
