@@ -71,7 +71,7 @@ def test_a_job_of_another_producer_keeps_its_id(client: FlaskClient, cli: Any, j
 
 
 def test_a_published_id_is_one_that_qstash_takes() -> None:
-    given = {"job_type": "sample", "endpoint": "/", "body": "", "options": {}}
+    given: dict[str, Any] = {"job_type": "sample", "endpoint": "/", "body": "", "options": {}}
     ours = str(uuid4())
     assert deduplication_id(Message(job_id=ours, **given)) == f"{ours}-0-0-0"
     made = {deduplication_id(Message(job_id=job_id, **given)) for job_id in FOREIGN[:-1]}
