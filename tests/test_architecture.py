@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "context schemas job_types message request_id interruptible recycling",
         "registry deadline",
         "table",
+        "migrations",
         "payload",
         "outcome",
         "events",
