@@ -268,7 +268,7 @@ def test_a_named_job_that_cannot_be_changed_is_exit_code_1(cli: FlaskCliRunner, 
         (["retry"], "No filter was given"),
         (["cancel", "--yes"], "No filter was given"),
         (["delete", "x" * 256], "is not one line of 1 to 255 characters"),
-        (["delete", "--older-than", "long"], "'long' is no duration"),
+        (["delete", "--older-than", "long"], "'long' is not a duration"),
         (["retry", "--status", "done"], "'done' is not one of"),
     ],
 )

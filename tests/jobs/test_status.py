@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from app.jobs import JobExecution, enqueue, register_links, status_url
 from app.jobs.errors import InvalidOption, JobsNotInitialised
+from app.jobs.message import Message
 from app.jobs.operate import status_link
-from app.jobs.publish.qstash import Message
 from app.jobs.testing import deliver, drain
 from tests.support.qstash import BASE_URL
 from tests.support.rows import Rows

@@ -51,9 +51,9 @@ class Bar:
             parts.append(found.counts)
         parts += [] if seconds is None else [_clock(seconds)]
         if found:
-            parts += [] if formatting.is_final(row) else self._pace(found, now)
+            parts += [] if row.is_final else self._pace(found, now)
             parts += _note(found)
-        if row.error and not formatting.is_final(row):
+        if row.error and not row.is_final:
             parts.append(" ".join(row.error.split()))
         line = "  ".join(parts)
         return line if len(line) < columns else f"{line[: columns - 2]}…"

@@ -49,10 +49,6 @@ def state(row: JobExecution) -> str:
     return "failed, dead" if row.dead_at else "failed, will retry"
 
 
-def is_final(row: JobExecution) -> bool:
-    return row.dead_at is not None or row.status in {Status.COMPLETED, Status.CANCELLED}
-
-
 def as_json(row: JobExecution) -> dict[str, Any]:
     """Return everything about a job that may be shown."""
     names = (column.key for column in JobExecution.__table__.columns)
@@ -142,19 +138,6 @@ def in_one_unit(time: float) -> str:
         if seconds >= unit:
             return f"{seconds // unit}{name}"
     return f"{seconds}s"
-
-
-def duration(seconds: float | None) -> str:
-    """Format a time in the unit that suits it, or a dash for none."""
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    hours, minutes = divmod(minutes, _MINUTE)
-    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s"
 
 
 def short(text: str, width: int) -> str:

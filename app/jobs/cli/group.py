@@ -13,8 +13,8 @@ from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from ..table import job_rows
+from ..table.db import explained
 from ..table.models import JobExecution
-from ..table.transactions import explained
 
 FAILED, WRONG = 1, 2
 

@@ -80,7 +80,7 @@ def _ids(rows: list[JobExecution]) -> list[str]:
 def _due(row: JobExecution) -> str:
     """Say in how long a job that waits is due, where it has a time to wait for."""
     left = (row.available_at - datetime.now(UTC)).total_seconds() if row.available_at else 0
-    if left <= 0 or formatting.is_final(row):
+    if left <= 0 or row.is_final:
         return ""
     # Rounded up, as what is due in two hours has a little less left when it is looked at.
     return f"in {formatting.in_one_unit(ceil(left / MINUTE) * MINUTE if left > MINUTE else left)}"

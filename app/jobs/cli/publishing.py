@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..registry import FlowControl
+from ..values.options import FlowControl
 from .params import Id
 
 # Only these digits, and fewer than Python refuses to read.

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from .. import schedules
-from ..enqueue import enqueuer
+from ..enqueue import scheduling
 from ..operate import schedule_actions
 from ..schedules import Change
 from ..values import cron as crons
@@ -99,7 +99,7 @@ def create_schedule(
       flask jobs schedules create export-data '0 6 * * 1' @export.json --id weekly-export
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
     """
-    schedule_id = enqueuer.schedule(job_type, cron, payload, **given(options))
+    schedule_id = scheduling.schedule(job_type, cron, payload, **given(options))
     found = _as_json(schedule_actions.find(schedule_id))
     if as_json:
         print_json(found)

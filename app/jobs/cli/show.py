@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .. import durations
 from ..payload.masking import hidden
 from ..table import audit
 from ..table.audit import JobAudit
@@ -79,7 +80,7 @@ def _timeline(row: JobExecution, actions: Sequence[JobAudit]) -> str:
     for moment, what in events:
         passed = (moment - before).total_seconds()
         lines.append(
-            (formatting.time(moment), f"+{formatting.duration(passed)}" if passed else "", what)
+            (formatting.time(moment), f"+{durations.in_words(passed)}" if passed else "", what)
         )
         before = moment
     return formatting.table(lines)
@@ -109,7 +110,7 @@ def _attempt(attempt: dict[str, Any]) -> str:
     leg = f", leg {attempt['leg']}" if attempt.get("leg", 1) > 1 else ""
     parts = [f"attempt {attempt['number']}{leg}: {attempt['outcome']}"]
     if "duration_ms" in attempt:
-        parts.append(f"after {formatting.duration(attempt['duration_ms'] / 1000)}")
+        parts.append(f"after {durations.in_words(attempt['duration_ms'] / 1000)}")
     if "status" in attempt:
         parts.append(f"HTTP {attempt['status']}")
     error = f": {formatting.short(attempt['error'], 200)}" if attempt.get("error") else ""

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from .. import durations
 from ..table.stats import COUNTED, Statistic, stats
 from . import formatting
 from .formatting import painted
@@ -46,10 +47,10 @@ def show_stats(since: int, job_type: str | None, as_json: bool) -> None:
         )
         return
     if not found.rows:
-        click.echo(f"No jobs in the last {formatting.duration(found.seconds)}.")
+        click.echo(f"No jobs in the last {durations.in_words(found.seconds)}.")
         return
     counted = f"Newest {COUNTED:,} jobs of the last" if found.capped else "Jobs of the last"
-    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {formatting.duration(found.seconds)}")
+    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {durations.in_words(found.seconds)}")
     click.echo("AVG, P50, P95: run time; WAIT, W-P95: wait time before that (P50 and P95)")
 
 

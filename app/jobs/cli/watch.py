@@ -12,7 +12,6 @@ from flask import json
 from ..operate import status_link
 from ..table.db import db
 from ..table.models import JobExecution, Status
-from . import formatting
 from .bar import Bar, line_of
 from .formatting import painted
 from .group import FAILED, find_job, jobs
@@ -48,7 +47,7 @@ def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
     finally:
         if row is not None and _is_bar(as_json=as_json):
             click.echo()
-    if row is None or not formatting.is_final(row):
+    if row is None or not row.is_final:
         click.echo(f"stopped watching after {timeout:g} s; the job continues", err=True)
     elif row.error and not as_json:
         click.echo(row.error, err=True)
@@ -62,7 +61,7 @@ def _seen(job_id: str, timeout: float | None) -> Iterator[JobExecution]:
         db.session.rollback()  # or the session would show what it saw before
         row = find_job(job_id)
         yield row
-        if formatting.is_final(row) or monotonic() >= give_up_at:
+        if row.is_final or monotonic() >= give_up_at:
             return
         sleep(POLL_SECONDS)
 

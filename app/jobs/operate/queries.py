@@ -16,14 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
-from ..enqueue.prepare import Owner
+from ..enqueue.enqueuer import Owner
 from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
 from ..publish import relay
 from ..schemas import camel_case
 from ..table import job_rows
-from ..table.db import connection_of
+from ..table.db import connection_of, in_transaction
 from ..table.models import TRANSITIONS, JobExecution, Status
-from ..table.transactions import in_transaction
 from ..values import ids, jsonb
 from ..values.nearest import hint
 

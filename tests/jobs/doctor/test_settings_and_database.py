@@ -12,7 +12,7 @@ from app.db import db
 from app.jobs import doctor as doctors
 from app.jobs import enqueue
 from app.jobs.doctor import Finding, database, examination
-from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.doctor.said import Doctor
 from tests.support.rows import AddJobs
 
 HOURS_AGO = "now() - interval '2 hours'"
@@ -141,7 +141,7 @@ def test_the_connection_to_a_far_database_should_be_encrypted(
 ) -> None:
     for query, level in (("", "warn"), ("?sslmode=verify-full", "pass")):
         engine = create_engine(f"postgresql+psycopg://u:p@db.example.com/app{query}")
-        monkeypatch.setitem(db._app_engines[app], None, engine)
+        monkeypatch.setitem(db.engines, None, engine)
         assert doctor("database-encryption").levels() == {"database-encryption": level}
 
 
