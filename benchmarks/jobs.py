@@ -42,7 +42,7 @@ from app.db import db  # noqa: E402
 from app.dev.ports import free_port  # noqa: E402
 from app.dev.postgres import Server  # noqa: E402
 from app.jobs import JobExecution, enqueue, enqueue_many  # noqa: E402
-from app.jobs.extension import _publisher  # noqa: E402
+from app.jobs.extension import new_publisher  # noqa: E402
 from app.jobs.publish.background import BackgroundPublisher  # noqa: E402
 from tests.support import qstash as qstash_support  # noqa: E402
 from tests.support.qstash import claims_for, envelope, token  # noqa: E402
@@ -118,7 +118,7 @@ def measure_enqueue(app: Flask, count: int) -> None:
     counted("enqueue in a session", enqueue_in_session)
     with qstash() as url:
         app.config.update(QSTASH_URL=url)
-        state = replace(app.extensions["jobs"], publisher=_publisher(app.config))
+        state = replace(app.extensions["jobs"], publisher=new_publisher(app.config))
         app.extensions["jobs"] = state
         inline = timed(count, enqueue_alone)
         report("enqueue alone, inline", inline, insert_row)

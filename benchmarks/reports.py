@@ -28,8 +28,8 @@ from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
 from app.dev.temporary_postgres import temporary_server  # noqa: E402
 from app.families.reports import catalog  # noqa: E402
-from app.families.reports.formats import FORMATS  # noqa: E402
 from app.families.reports.period import Period  # noqa: E402
+from app.families.reports.renderers.formats import FORMATS  # noqa: E402
 
 OCTOBER = Period(date(2026, 10, 1), date(2026, 10, 31))
 ROUNDS = 5

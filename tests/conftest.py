@@ -7,20 +7,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine
 
 from app import create_app
 from app.db import db
 from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
+from tests.support.apps import close_connections, empty_tables, fresh_database, settings
 from tests.support.sample_jobs import bp
-from tests.support.tables import table_names
 
-pytest_plugins = ["app.jobs.testing"]
+pytest_plugins = [
+    "app.jobs.testing",
+    "tests.support.metrics",
+    "tests.support.node_sdk",
+    "tests.support.publishing",
+    "tests.support.rows",
+]
 
 SERVER = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
@@ -70,9 +75,18 @@ def database_url(database_server: str, worker_id: str) -> Iterator[str]:
 
             flask_migrate.upgrade("migrations")
             db.create_all()  # the samples' own table
-            db.session.remove()
-            db.engine.dispose()
+            close_connections()
         yield url
+
+
+@pytest.fixture
+def empty_app(database_server: str, tmp_path: Path) -> Iterator[Flask]:
+    """An app on a database without tables."""
+    with fresh_database(database_server, f"empty_{tmp_path.name}") as url:
+        app = create_app(settings(url), instance=tmp_path)
+        with app.app_context():
+            yield app
+            close_connections()
 
 
 @pytest.fixture
@@ -85,21 +99,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
         yield app
         db.session.rollback()
         empty_tables()
-        db.session.remove()
-        db.engine.dispose()
-        app.extensions["jobs"].publisher.close()
-
-
-def empty_tables() -> None:
-    """Empty those tables that a test filled: truncating all would take longer than most tests."""
-    tables = table_names()
-    filled = " UNION ALL ".join(
-        f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
-        for table in tables
-    )
-    if found := db.session.scalars(db.text(filled)).all():
-        db.session.execute(db.text(f"TRUNCATE {', '.join(found)} CASCADE"))
-    db.session.commit()
+        close_connections()
 
 
 @pytest.fixture
@@ -118,35 +118,3 @@ def client(app: Flask) -> FlaskClient:
 def cli(app: Flask) -> FlaskCliRunner:
     # xdist sets a width, by which tables would be wrapped.
     return app.test_cli_runner(env={"COLUMNS": ""})
-
-
-class fresh_database:  # noqa: N801 - used like a function
-    """Create an empty database and drop it at the end."""
-
-    def __init__(self, server: str, name: str) -> None:
-        self.server = make_url(server).set(drivername="postgresql")
-        self.name = name
-
-    def __enter__(self) -> str:
-        self._run(f'CREATE DATABASE "{self.name}"')
-        url = self.server.set(drivername="postgresql+psycopg", database=self.name)
-        return url.render_as_string(hide_password=False)
-
-    def __exit__(self, *_: object) -> None:
-        self._run(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
-
-    def _run(self, statement: str) -> None:
-        url = self.server.render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(statement.encode())
-
-
-def settings(database_url: str) -> dict[str, Any]:
-    return {
-        "TESTING": True,
-        "SQLALCHEMY_DATABASE_URI": database_url,
-        "BASE_URL": "https://app.example.com",
-        "QSTASH_URL": "http://127.0.0.1:9",  # the discard port: refused at once
-        "RESEND_API_KEY": "",
-        "JOBS_SWEEP_EVERY": 0,
-    }

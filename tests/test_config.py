@@ -1,7 +1,6 @@
 """Settings: all problems at once, and never a secret's value."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +11,9 @@ import pytest
 from app import config
 from app.config import DEV_QSTASH, DEVELOPMENT, ConfigError, checks, load
 from app.config.running import publish
+from tests.support.apps import PRODUCTION, names_in
 
 ROOT = Path(__file__).parent.parent
-PRODUCTION = {
-    "APP_ENV": "production",
-    "SECRET_KEY": "s" * 32,
-    "BASE_URL": "https://app.example.com/",
-    "DATABASE_URL": "postgres://u:p%40ss@db.example.com/app?sslmode=require",
-    "QSTASH_TOKEN": "token",
-    "QSTASH_CURRENT_SIGNING_KEY": "sig_current",
-    "QSTASH_NEXT_SIGNING_KEY": "sig_next",
-    "RESEND_API_KEY": "re_1",
-    "RESEND_FROM_EMAIL": "Acme <mail@example.com>",
-    "JOBS_ENCRYPTION_KEYS": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -268,10 +256,6 @@ def test_a_wrong_start_is_a_list_and_no_traceback() -> None:
     assert "SECRET_KEY: must have at least 32 characters." in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
-
-
-def names_in(text: str) -> set[str]:
-    return set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
 
 
 #: Not settings of people's, or gunicorn's own, or under the name that an extension has for it.

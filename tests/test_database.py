@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app import create_app
 from app.db import db
-from tests.conftest import settings
+from tests.support.apps import settings
 
 
 @contextmanager

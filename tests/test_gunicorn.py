@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from app.dev.guardian import ROOT
-from tests.dev.waiting import await_that
 from tests.support.ports import reserved_port
+from tests.support.waiting import wait_until
 
 APP = """
 def app(environ, start_response):
@@ -43,10 +43,10 @@ def log(tmp_path: Path, port: int) -> Iterator[Path]:
             stdout=file,
             stderr=file,
         )
-    await_that(lambda: log.read_text().count("Booting worker") == 2, "the start of two workers")
+    wait_until(lambda: log.read_text().count("Booting worker") == 2, "the start of two workers")
     # Workers answer before the master has done all its setting up; this comes after that.
     server.send_signal(signal.SIGTTIN)
-    await_that(lambda: log.read_text().count("Booting worker") == 3, "a third worker")
+    wait_until(lambda: log.read_text().count("Booting worker") == 3, "a third worker")
     yield log
     server.terminate()
     server.wait()
@@ -67,10 +67,10 @@ def test_what_a_request_says_of_its_origin_is_not_believed(port: int) -> None:
 
 def test_the_log_is_json_and_holds_no_query(log: Path, port: int) -> None:
     get(port, "/download?token=secret")
-    await_that(lambda: "/download" in log.read_text(), "the request's line")
+    wait_until(lambda: "/download" in log.read_text(), "the request's line")
 
     get(port, "/api/artifacts/secret")
-    await_that(lambda: "/api/artifacts/" in log.read_text(), "the next request's line")
+    wait_until(lambda: "/api/artifacts/" in log.read_text(), "the next request's line")
 
     assert "secret" not in log.read_text()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -110,7 +110,7 @@ def test_fault_D8_what_gunicorn_refuses_has_an_access_line(
     log: Path, port: int, head: bytes, status: int, path: str
 ) -> None:
     assert send(port, head).startswith(f"HTTP/1.1 {status} ".encode())
-    await_that(lambda: accesses(log), "the request's line")
+    wait_until(lambda: accesses(log), "the request's line")
 
     [line] = accesses(log)
     assert line["status"] == status
@@ -130,7 +130,7 @@ def test_fault_D9_no_form_of_a_path_shows_a_token(log: Path, port: int) -> None:
     ]  # fmt: skip
     for path in paths:
         send(port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    await_that(lambda: len(accesses(log)) == len(paths), "a line for each request")
+    wait_until(lambda: len(accesses(log)) == len(paths), "a line for each request")
 
     assert "s3cret" not in log.read_text()
 

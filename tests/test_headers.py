@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from tests.conftest import settings
+from tests.support.apps import settings
 
 PATHS = ["/", "/healthz", "/api/jobs", "/api/openapi.json", "/api/jobs/email"]
 

@@ -16,7 +16,7 @@ from app import create_app
 from app.config import ConfigError
 from app.dev.guardian import ROOT
 from app.logs import DailyFile
-from tests.conftest import settings
+from tests.support.apps import settings
 
 WRITER = """
 import logging, sys

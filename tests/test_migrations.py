@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,23 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import inspect, text
 
-from app import create_app
 from app.db import db
 from app.jobs.table import job_rows
-from tests.conftest import fresh_database, settings
 from tests.support.project import copy_project
 from tests.support.tables import differences
-
-
-@pytest.fixture
-def empty_app(database_server: str, tmp_path: Path) -> Iterator[Flask]:
-    """An app on a database without tables."""
-    with fresh_database(database_server, f"migrations_{tmp_path.name}") as url:
-        app = create_app(settings(url), instance=tmp_path)
-        with app.app_context():
-            yield app
-            db.session.remove()
-            db.engine.dispose()
 
 
 def test_the_migrations_make_what_the_models_say(empty_app: Flask) -> None:

@@ -1,8 +1,6 @@
 """The migrations of a table in use: jobs go on while they run, and a broken-off run is repeated."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +11,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import db
-from tests.test_migrations import empty_app
-
-__all__ = ["empty_app"]
+from tests.support.apps import connected
 
 INSERT = "INSERT INTO job_executions (job_id, job_type, payload) VALUES (%s, 'sample', '{}')"
 
@@ -81,13 +77,6 @@ def upgrade(app: Flask) -> None:
     with app.app_context():
         flask_migrate.upgrade("migrations")
         db.session.remove()
-
-
-@contextmanager
-def connected() -> Iterator[psycopg.Connection[Any]]:
-    url = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(url) as connection:
-        yield connection
 
 
 def insert(connection: psycopg.Connection[Any]) -> None:

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from tests.support.apps import names_in
 from tests.support.project import copy_project, run_python
-from tests.test_config import names_in
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

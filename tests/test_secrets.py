@@ -7,8 +7,6 @@ as JSON, stdout and stderr, the answers to requests, the output of commands, and
 import base64
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -23,12 +21,12 @@ from app.config import ConfigError, load
 from app.db import db
 from app.jobs import enqueue, status_url
 from app.jobs.errors import InvalidPayload, PublishRefused
-from app.jobs.extension import _publisher
 from app.jobs.testing import deliver
 from app.logs import handler
-from tests.conftest import settings
 from tests.support import sealed_jobs
-from tests.support.http_server import canned_server
+from tests.support.apps import settings
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import publishing
 from tests.support.tables import table_names
 
 FERNET = Fernet.generate_key().decode()
@@ -128,22 +126,11 @@ def jobs_that_fail(app: Flask) -> str:
         answers.append(deliver(job_id).text)
     with pytest.raises(InvalidPayload) as caught:
         enqueue("send-letter", {"to": "x", "link": f"{LINK}&bad"})
-    with canned_server() as qstash, refusing(app, qstash.url):
-        qstash.status = 400
+    with HttpServer() as qstash, publishing(app, QSTASH_URL=qstash.url):
+        qstash.reply = Reply(400)
         with pytest.raises(PublishRefused) as refused:
             enqueue("send-letter", {"to": "x", "link": LINK})
     return "".join([*answers, str(caught.value), str(refused.value)])
-
-
-@contextmanager
-def refusing(app: Flask, url: str) -> Iterator[None]:
-    """Publish to another QStash for a while."""
-    state = app.extensions["jobs"]
-    app.config["QSTASH_URL"] = url
-    app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
-    yield
-    app.extensions["jobs"].publisher.close()
-    app.extensions["jobs"] = state
 
 
 def strangers(app: Flask, api_key: str) -> str:

@@ -19,7 +19,7 @@ from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.testing import deliver
 from app.tracing.sdk import hide_links
 from app.tracing.spans import Spans
-from tests.conftest import settings
+from tests.support.apps import settings
 
 
 class Ended(InMemorySpanExporter):

@@ -13,9 +13,9 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from app.dev.guardian import ROOT
 from app.serving import worker_metrics
-from tests.dev.waiting import await_that
-from tests.metrics.conftest import parsed
+from tests.support.metrics import parsed
 from tests.support.ports import reserved_port
+from tests.support.waiting import wait_until
 
 # Counts requests as the app does, and tells the sum.
 APP = """
@@ -57,7 +57,7 @@ def url(tmp_path: Path, folder: Path) -> Iterator[str]:
         server = subprocess.Popen(  # noqa: S603 - our own command
             [*command, "--max-requests", "4"], cwd=tmp_path, env=env, stdout=log, stderr=log
         )
-    await_that(lambda: "Booting worker" in (tmp_path / "log").read_text(), "a start")
+    wait_until(lambda: "Booting worker" in (tmp_path / "log").read_text(), "a start")
     yield f"http://127.0.0.1:{port}"
     server.send_signal(signal.SIGTERM)
     server.wait(60)
@@ -72,7 +72,7 @@ def test_fault_K21_what_dead_workers_counted_stays_in_one_file(url: str, folder:
     for _ in range(24):
         get(url)
     # Six or so have come and gone; the last may be about to.
-    await_that(lambda: len(list(folder.glob("counter_*.db"))) <= 3, "the merging")
+    wait_until(lambda: len(list(folder.glob("counter_*.db"))) <= 3, "the merging")
     names = {path.name for path in folder.glob("*.db")}
     found = parsed(get(f"{url}/metrics"))
 

@@ -13,12 +13,13 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     func,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
+from app.db import Base, db
 
 ROLES = ("owner", "admin", "member")
 
@@ -138,7 +139,7 @@ class StripeSubscription(Base):
 
     Attributes:
         organization_id: Whose it is, once that is known; an organization may have had several.
-        facts: What is newest of each kind; see `app.accounts.facts`.
+        facts: What is newest of each kind; see `app.accounts.subscription_facts`.
     """
 
     __tablename__ = "stripe_subscriptions"
@@ -176,17 +177,13 @@ class StripeCustomer(Base):
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
 
 
-class EmailSuppression(Base):
-    """An address that bounced or complained: it gets no email that it can do without.
-
-    Attributes:
-        address: In lower case.
-        reason: `bounced` or `complained`.
-    """
-
-    __tablename__ = "email_suppressions"
-
-    address: Mapped[str] = mapped_column(String(254), primary_key=True)
-    reason: Mapped[str] = mapped_column(String(30))
-    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
+def owner_of(organization_id: int) -> User | None:
+    """Return the organization's first owner, None if it has none."""
+    query = (
+        select(User)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.organization_id == organization_id, Membership.role == "owner")
+        .order_by(Membership.id)
+        .limit(1)
+    )
+    return db.session.scalar(query)

@@ -17,8 +17,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.customers import Claim, Customer, remember, shown_customer
-from app.accounts.facts import ADOPTED, Facts, State, join, state_of
 from app.accounts.models import Organization, StripeSubscription
+from app.accounts.subscription_facts import ADOPTED, Facts, State, join, state_of
 from app.db import db
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
-from app.api import incoming, lanes, schemas, views
+from app.api import namespaces, request_parsing, schemas, views
 from app.api.access import authorise, caller_name, forbid, requires
 from app.api.documented import Operation, documented
-from app.api.incoming import InvalidRequest
 from app.api.keys import Key
+from app.api.request_parsing import InvalidRequest
 from app.jobs import InvalidOption, InvalidPayload, UnknownJobType, enqueue, status_url
 from app.jobs.registry import get_job_config, registry_of
 from app.jobs.table.filters import Filter
@@ -39,10 +39,10 @@ bp = limited(Blueprint("job_api", __name__, url_prefix="/api"), known_as=caller_
 def enqueue_job() -> ResponseReturnValue:
     """Answer 202 when the job is recorded, or 200 where its idempotency key has one already."""
     key = authorise("enqueue")
-    given = incoming.body(schemas.EnqueueSchema)
+    given = request_parsing.body(schemas.EnqueueSchema)
     _take_header(given)
     _bind(given, key)
-    lanes.keep_apart(given, key)
+    namespaces.keep_apart(given, key)
     try:
         job_id = enqueue(given.pop("type"), given.pop("payload"), **given)
     except UnknownJobType as error:
@@ -72,7 +72,7 @@ def enqueue_job() -> ResponseReturnValue:
 def list_page() -> ResponseReturnValue:
     """Answer a page; `after` of one asks for the next."""
     key = authorise("read")
-    given = incoming.query(schemas.FilterSchema)
+    given = request_parsing.query(schemas.FilterSchema)
     _bind(given, key)
     if key.organization_id is not None and "error" in given:
         forbid("error: a key of one organization cannot search what errors said.")

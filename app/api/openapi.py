@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 
 from app.api.access import caller_name
 from app.api.documented import Operation
-from app.api.elsewhere import ELSEWHERE
+from app.api.external_docs import EXTERNAL
 from app.api.schemas import EnqueueSchema, ProblemSchema
 from app.jobs import PayloadSchema
 from app.jobs.registry import registry_of
@@ -58,7 +58,7 @@ def document() -> ResponseReturnValue:
 
 
 def build(app: Flask) -> dict[str, Any]:
-    """Describe every view that is `documented`, or named in `elsewhere`."""
+    """Describe every view that is `documented`, or named in `external_docs`."""
     # Slow to import, and only this needs them.
     from apispec import APISpec  # noqa: PLC0415
     from apispec.ext.marshmallow import MarshmallowPlugin  # noqa: PLC0415
@@ -79,7 +79,7 @@ def build(app: Flask) -> dict[str, Any]:
     _add_enqueue(spec, app)
     for rule in app.url_map.iter_rules():
         operation = getattr(app.view_functions[rule.endpoint], "operation", None)
-        operation = operation or ELSEWHERE.get(rule.endpoint)
+        operation = operation or EXTERNAL.get(rule.endpoint)
         if operation is not None:
             _add(spec, rule, operation)
     return spec.to_dict()

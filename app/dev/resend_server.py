@@ -17,6 +17,7 @@ https://resend.com/docs/dashboard/emails/idempotency-keys
 import itertools
 import json
 import math
+import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from app.dev.mail_files import write_mail
+from app.families.email import mailbox
 
 
 @dataclass(frozen=True)
@@ -159,13 +160,17 @@ class ResendServer:
         return conflict, _refusal(conflict)
 
     def _accept(self, params: dict[str, Any], key: str | None) -> str:
-        request = Request(params, key, 200, email_id=str(uuid.uuid4()))
+        email_id = str(uuid.uuid4())
+        request = Request(params, key, 200, email_id)
         self.requests.append(request)
         if key:
             self._accepted[key] = request
         if self._folder:
-            write_mail(self._folder, params, number=len(self.sent))
-        return str(request.email_id)
+            slug = re.sub(r"[^a-z0-9]+", "-", str(params["subject"]).lower()).strip("-")[:50]
+            file = self._folder / f"{len(self.sent):02d}-{slug}.eml"
+            self._folder.mkdir(parents=True, exist_ok=True)
+            mailbox.write(file, params, message_id=email_id)
+        return email_id
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -183,7 +183,7 @@ class Jobs:
         _refuse_other_letters(app.config)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
-            JobRegistry(), _publisher(app.config), _background(app), families
+            JobRegistry(), new_publisher(app.config), _background(app), families
         )
         session.init_app(app)
         last_guard.init_app(app)
@@ -211,7 +211,7 @@ def _refuse_other_letters(config: dict[str, Any]) -> None:
             raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
 
 
-def _publisher(config: dict[str, Any]) -> Publisher:
+def new_publisher(config: dict[str, Any]) -> Publisher:
     return Publisher(
         url=config["QSTASH_URL"],
         token=config["QSTASH_TOKEN"],

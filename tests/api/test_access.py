@@ -11,7 +11,9 @@ from app.api import keys
 from app.db import db
 from app.jobs import enqueue, status_url
 from tests.api.conftest import Call, make_key
-from tests.api.test_jobs import GOOD, count
+from tests.support.rows import count_rows
+
+GOOD = {"type": "sample", "payload": {"action": "none"}}
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 A_FILE = artifacts.Artifact(id=NOBODY, expires_at=datetime.now(UTC) + timedelta(days=1))
@@ -96,7 +98,7 @@ def test_an_organizations_key_makes_its_jobs_alone(call: Call) -> None:
     assert found is not None
     assert found["organizationId"] == 3
     assert (refused.status_code, "organization 3 alone" in refused.text) == (403, True)
-    assert count() == 1
+    assert count_rows() == 1
 
 
 def test_another_organizations_job_is_not_there(call: Call) -> None:
@@ -199,7 +201,7 @@ def test_a_body_that_is_none_is_a_problem(call: Call, request_: Any, status: int
     answer = call("POST", "/api/jobs", make_key(), **request_)
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
-    assert count() == 0
+    assert count_rows() == 0
 
 
 @pytest.mark.parametrize(

@@ -9,21 +9,13 @@ from unittest.mock import Mock
 import pytest
 from flask import Flask
 
-from app.db import db
 from app.jobs import PublishRefused, enqueue
 from app.jobs.publish.qstash import Publisher
 from app.jobs.table import audit
 from tests.api.conftest import Call, make_key
-from tests.jobs.conftest import Rows, rows
-
-__all__ = ["rows"]
+from tests.support.rows import Rows, count_rows
 
 GOOD: dict[str, Any] = {"type": "sample", "payload": {"action": "none"}}
-
-
-def count() -> int:
-    db.session.rollback()
-    return int(db.session.scalar(db.text("SELECT count(*) FROM job_executions")))
 
 
 def errors_of(answer: Any) -> dict[str, Any]:
@@ -61,7 +53,7 @@ def test_the_same_idempotency_key_answers_the_first_job(call: Call, where: str) 
     assert second.json is not None
     assert second.json["existed"]
     assert second.json["jobId"] == first.json["jobId"]
-    assert count() == 1
+    assert count_rows() == 1
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
@@ -93,7 +85,7 @@ def test_a_wrong_field_is_named_and_nothing_recorded(
     errors = errors_of(call("POST", "/api/jobs", make_key(), json={**GOOD, **changes}))
 
     assert said in str(errors[field])
-    assert count() == 0
+    assert count_rows() == 0
 
 
 DIGITS = "9" * 5000
@@ -128,7 +120,7 @@ def test_fault_D18_R19_what_qstash_would_refuse_is_refused_before_it_is_recorded
     errors = errors_of(call("POST", "/api/jobs", make_key(), json={**GOOD, **changes}))
 
     assert len(str(errors[field])) < 300
-    assert count() == 0
+    assert count_rows() == 0
 
 
 def test_fault_A23_not_before_may_be_seconds_since_1970(call: Call, rows: Rows) -> None:
@@ -207,7 +199,7 @@ def test_fault_R9_D17_the_apps_own_lanes_are_nobodys_else(call: Call) -> None:
     errors = errors_of(call("POST", "/api/jobs", make_key(), json={**GOOD, **lane}))
 
     assert "is the app's own" in str(errors["flowControl"])
-    assert count() == 0
+    assert count_rows() == 0
 
 
 @pytest.mark.parametrize(
@@ -323,7 +315,7 @@ def test_jobs_are_cancelled_retried_and_deleted_on_record(call: Call) -> None:
     call("POST", f"{url}/cancel", key)
     assert call("DELETE", url, key).status_code == 204
 
-    assert count() == 0
+    assert count_rows() == 0
     by = {entry.actor for entry in audit.entries_of(job_id)}
     assert [name.startswith("API key test (jobkey_") for name in by] == [True]
 
@@ -362,4 +354,4 @@ def test_fault_D14_R3_a_moment_at_the_edge_of_the_calendar_is_refused(
 
     assert answer.status_code == 422
     assert "notBefore" in answer.json["errors"]  # type: ignore[index]
-    assert count() == 0
+    assert count_rows() == 0

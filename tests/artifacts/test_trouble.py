@@ -19,7 +19,7 @@ from app.artifacts.stores.s3 import S3Store
 from app.artifacts.stores.s3_client import Bucket, make_client
 from app.db import db
 from tests.artifacts.conftest import held, s3_server, s3_settings
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer, Reply
 
 MB = 1024 * 1024
 
@@ -134,14 +134,13 @@ def open_paths() -> str:
 
 
 def test_fault_A17_deleting_sends_the_digest_that_other_stores_demand(app: Flask) -> None:
-    with canned_server() as strict:
-        strict.body = "<DeleteResult></DeleteResult>"
+    with HttpServer(Reply(body="<DeleteResult></DeleteResult>")) as strict:
         client = make_client(s3_settings(strict.url, "any"))
         S3Store(Bucket(client, "files", "any/")).delete(["a", "b"])
         client.close()
 
-    [body], [headers] = strict.bodies, strict.headers
-    sent = {name.lower(): value for name, value in headers.items()}
+    [received] = strict.received
+    body, sent = received.body, received.headers
     assert b"<Key>any/a</Key>" in body
     assert b64decode(sent["content-md5"]) == hashlib.md5(body, usedforsecurity=False).digest()
     assert "content-md5" in sent["authorization"]  # so it is signed

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.local_qstash.testing import LocalQStash
-from tests.local_qstash.destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 from .chromium import chromium, complaints_of
 
@@ -23,8 +24,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def destination() -> Iterator[Destination]:
-    with Destination() as running:
+def destination() -> Iterator[HttpServer]:
+    with HttpServer() as running:
         yield running
 
 
@@ -58,15 +59,15 @@ def publish(http: httpx.Client, url: str, **headers: str) -> str:
     return str(answer.raise_for_status().json()["messageId"])
 
 
-def fail(http: httpx.Client, destination: Destination) -> str:
+def fail(http: httpx.Client, destination: HttpServer) -> str:
     """Make a dead letter; return its message's id."""
     destination.replies["/down"] = Reply(503, b"down")
     message = publish(http, f"{destination.url}/down", retries="0", label="billing")
-    eventually(lambda: http.get("/v2/dlq").json()["messages"])
+    wait_until(lambda: http.get("/v2/dlq").json()["messages"])
     return message
 
 
-def fill(http: httpx.Client, destination: Destination) -> str:
+def fill(http: httpx.Client, destination: HttpServer) -> str:
     """Put something long into every section; return a message with a long chain of states."""
     long = "/a/path/that/is/much/longer/than/a/telephone/is/wide?and=a-query-without-a-break" * 2
     publish(http, f"{destination.url}{long}", delay="1d", label="a-label-that-is-rather-long")
@@ -86,7 +87,7 @@ def requests_of(page: Page) -> list[str]:
 
 
 def test_a_message_appears_and_moves_on_without_reloading(
-    page: Page, http: httpx.Client, destination: Destination
+    page: Page, http: httpx.Client, destination: HttpServer
 ) -> None:
     page.goto("/")
     page.evaluate("window.notReloaded = true")
@@ -101,7 +102,7 @@ def test_a_message_appears_and_moves_on_without_reloading(
 
 
 def test_updates_leave_what_the_reader_is_doing_alone(
-    page: Page, http: httpx.Client, destination: Destination
+    page: Page, http: httpx.Client, destination: HttpServer
 ) -> None:
     first = fail(http, destination)
     page.goto("/dead-letters")
@@ -119,7 +120,7 @@ def test_updates_leave_what_the_reader_is_doing_alone(
 
 
 def test_a_dead_letter_is_retried_with_its_button(
-    page: Page, http: httpx.Client, destination: Destination
+    page: Page, http: httpx.Client, destination: HttpServer
 ) -> None:
     fail(http, destination)
     destination.replies.clear()
@@ -134,7 +135,7 @@ def test_a_dead_letter_is_retried_with_its_button(
 
 
 def test_deleting_asks_first_and_can_be_called_off(
-    page: Page, http: httpx.Client, destination: Destination
+    page: Page, http: httpx.Client, destination: HttpServer
 ) -> None:
     fail(http, destination)
     page.goto("/dead-letters")
@@ -150,7 +151,7 @@ def test_deleting_asks_first_and_can_be_called_off(
 
 
 def test_every_button_works_without_javascript(
-    browser: Browser, server: LocalQStash, http: httpx.Client, destination: Destination
+    browser: Browser, server: LocalQStash, http: httpx.Client, destination: HttpServer
 ) -> None:
     fail(http, destination)
     destination.replies.clear()
@@ -164,7 +165,7 @@ def test_every_button_works_without_javascript(
 
 
 def test_a_lost_connection_is_said_and_found_again(
-    browser: Browser, destination: Destination
+    browser: Browser, destination: HttpServer
 ) -> None:
     with LocalQStash() as first:
         page = browser.new_context().new_page()
@@ -184,7 +185,7 @@ def test_a_lost_connection_is_said_and_found_again(
     page.context.close()
 
 
-def test_updates_can_be_stopped(page: Page, http: httpx.Client, destination: Destination) -> None:
+def test_updates_can_be_stopped(page: Page, http: httpx.Client, destination: HttpServer) -> None:
     page.goto("/")
     page.locator("#live").click()
     polls = requests_of(page)
@@ -227,7 +228,7 @@ def test_it_follows_the_system_in_light_and_dark(
 
 
 def test_a_telephone_needs_no_sideways_scrolling(
-    page: Page, http: httpx.Client, destination: Destination
+    page: Page, http: httpx.Client, destination: HttpServer
 ) -> None:
     message = fill(http, destination)
     page.set_viewport_size({"width": 360, "height": 740})

@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -14,6 +12,7 @@ from app.config import DEV_QSTASH
 from app.dev.postgres import Server
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 FAULTS = (
@@ -65,7 +64,7 @@ class Processes:
 
     def start_web(self) -> None:
         self._start("web", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "tests.chaos.wsgi:app")
-        await_that(lambda: answers(self.web_url))
+        wait_until(lambda: answers(self.web_url), "a process that starts again", 60)
 
     def start_queue(self) -> None:
         state = ["--state", str(self.folder / "qstash.sqlite3")]
@@ -73,7 +72,7 @@ class Processes:
         port = self.queue_url.rpartition(":")[2]
         seed = ["--fault-seed", str(self.seed)]
         self._start("queue", "flask", "qstash", "dev", "--port", port, *state, *faults, *seed)
-        await_that(lambda: answers(f"{self.queue_url}/healthz"))
+        wait_until(lambda: answers(f"{self.queue_url}/healthz"), "a process that starts again", 60)
 
     def kill_web(self) -> None:
         """Kill the master and all its workers at once."""
@@ -100,7 +99,7 @@ class Processes:
     def kill_postgres(self) -> None:
         pid = (self.postgres.home / "cluster" / "postmaster.pid").read_text().split()[0]
         os.kill(int(pid), signal.SIGKILL)
-        await_that(lambda: not Path(f"/proc/{pid}").exists())
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "a process that starts again", 60)
         self.postgres.start()
 
     def cut_connections(self) -> None:
@@ -136,11 +135,3 @@ class Processes:
         process = self._running.pop(name)
         process.send_signal(how)
         process.wait(60)
-
-
-def await_that(condition: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > give_up_at:
-            raise SystemExit("chaos: a process did not start again")
-        time.sleep(0.05)

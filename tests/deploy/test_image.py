@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.dockerfile import ROOT, in_context, instructions
-from tests.dev.waiting import await_that
+from tests.support.apps import PRODUCTION
 from tests.support.ports import reserved_port
-from tests.test_config import PRODUCTION
+from tests.support.waiting import wait_until
 
 # root may write everywhere, unless it gives that up.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
@@ -61,7 +61,7 @@ def test_the_image_serves_and_its_health_check_passes(
         subprocess.Popen(serve, cwd=tree, env=environment, stdout=file, stderr=file) as server,  # noqa: S603 - ours
     ):
         try:
-            await_that(is_healthy, "a healthy image")
+            wait_until(is_healthy, "a healthy image")
         finally:
             server.terminate()
     assert "Traceback" not in log.read_text()

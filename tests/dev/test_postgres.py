@@ -20,7 +20,7 @@ from app.dev.account import Account
 from app.dev.binaries import find_binaries
 from app.dev.postgres import PostgresError, Server, ensure_running
 from app.dev.temporary_postgres import temporary_server
-from tests.dev.waiting import await_that
+from tests.support.waiting import wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
 
@@ -216,7 +216,7 @@ def test_a_temporary_server_leaves_nothing_even_when_its_process_is_killed() -> 
     command.kill()
     command.communicate()
 
-    await_that(lambda: not folder.exists(), "its removal")
+    wait_until(lambda: not folder.exists(), "its removal")
 
 
 def test_data_of_another_version_is_an_error_that_says_what_to_do(server: Server) -> None:

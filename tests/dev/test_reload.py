@@ -14,8 +14,8 @@ import pytest
 from app.dev.guardian import ROOT
 from app.dev.postgres import Server
 from app.dev.web import Watcher
-from tests.dev.waiting import await_that
 from tests.support.project import copy_project
+from tests.support.waiting import wait_until
 
 Flask = Callable[..., str]
 
@@ -41,7 +41,7 @@ def log(project: Path) -> Iterator[Path]:
             stderr=file,
             start_new_session=True,
         )
-    await_that(
+    wait_until(
         lambda: "Ctrl-C stops" in log.read_text() or process.poll() is not None, "a start", 120
     )
     yield log
@@ -71,7 +71,7 @@ def test_fault_K19_A5_a_new_family_is_loaded_and_a_broken_module_is_waited_for(
     project: Path, log: Path, flask: Flask
 ) -> None:
     def loads(number: int) -> None:
-        await_that(lambda: log.read_text().count("Booting worker") >= number, "a reload", 60)
+        wait_until(lambda: log.read_text().count("Booting worker") >= number, "a reload", 60)
 
     flask("jobs", "new", "sms", "send-sms", "--field", "to:str")
     loads(2)
@@ -80,7 +80,7 @@ def test_fault_K19_A5_a_new_family_is_loaded_and_a_broken_module_is_waited_for(
 
     broken = project / "app/families/sms/half_written.py"
     broken.write_text("from nowhere import nothing\n")
-    await_that(lambda: "cannot start like this" in log.read_text(), "the app's end", 60)
+    wait_until(lambda: "cannot start like this" in log.read_text(), "the app's end", 60)
     broken.unlink()
     started = log.read_text().count("Booting worker")
     loads(started + 1)

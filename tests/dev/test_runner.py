@@ -16,8 +16,8 @@ import pytest
 from app.dev.console import Console
 from app.dev.guardian import ROOT
 from app.dev.runner import Runner, RunnerError, answers, says
-from tests.dev.waiting import await_that
 from tests.support.ports import reserved_port
+from tests.support.waiting import wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [*SLEEPER[:2], f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER[2]}"]
@@ -207,4 +207,4 @@ def test_nothing_is_left_even_when_the_runner_is_killed() -> None:
     script.kill()
     script.communicate()
 
-    await_that(lambda: not any(map(alive, pids)), "the end of all processes")
+    wait_until(lambda: not any(map(alive, pids)), "the end of all processes")

@@ -18,7 +18,7 @@ from app.dev import credentials
 from app.dev.guardian import ROOT
 from app.dev.postgres import Server
 from app.dev.runner import RunnerError
-from tests.dev.waiting import await_that
+from tests.support.waiting import wait_until
 
 EMAIL = {"to": "ada@example.com", "template": "passwordChanged", "data": {"recipientName": "Ada"}}
 
@@ -39,7 +39,7 @@ class Dev:
             )
 
     def await_ready(self) -> dict[str, str]:
-        await_that(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
+        wait_until(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
         assert self.process.poll() is None, self.log.read_text()
         return running.settings(self.instance)
 
@@ -113,7 +113,7 @@ def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
     second = Dev(dev.instance)
 
     # Whichever came first.
-    await_that(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
+    wait_until(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
     loser, winner = (dev, second) if dev.process.poll() is not None else (second, dev)
     assert "It runs already, and is still starting; stop that one first." in loser.log.read_text()
     winner.await_ready()

@@ -1,24 +1,23 @@
 """The app as `make dev` runs it, within this process: HTTP, QStash and PostgreSQL are real."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from app import create_app
 from app.db import db
-from app.families.email.catalog import TEMPLATES
+from app.families.email.template import TEMPLATES
 from app.families.reports.catalog import TYPES
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.families.webhooks.sources import SOURCES
 from app.local_qstash.testing import LocalQStash
-from tests.conftest import empty_tables, settings
 from tests.docs.pages import ROOT
 from tests.docs.terminal import Terminal, terminal
+from tests.support.apps import close_connections, empty_tables, settings
+from tests.support.http_server import serving
 from tests.support.ports import reserved_port
 
 DECLARED: tuple[dict[str, Any], ...] = (TEMPLATES, TYPES, SOURCES)
@@ -49,20 +48,12 @@ def served(database_url: str, tmp_path: Path) -> Iterator[Flask]:
             },
             instance=tmp_path / "instance",
         )
-        server = make_server("127.0.0.1", port, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        with app.app_context():
+        with serving(app, port), app.app_context():
             yield app
             db.session.rollback()
-    server.shutdown()
-    thread.join()
-    server.server_close()
     with app.app_context():
         empty_tables()
-        db.session.remove()
-        db.engine.dispose()
-        app.extensions["jobs"].publisher.close()
+        close_connections()
 
 
 @pytest.fixture

@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-from tests.dev.waiting import await_that
 from tests.docs.pages import blocks
-from tests.support.node_sdk import MODULES, node
+from tests.support.node_sdk import MODULES
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
-
-__all__ = ["node"]
+from tests.support.waiting import wait_until
 
 PAGE = blocks("docs/local-qstash.md")
 
@@ -56,7 +54,7 @@ class Trial:
 
     def await_hello(self, who: str) -> None:
         log = self.folder / "log"
-        await_that(lambda: f"{{'hello': '{who}'}}" in log.read_text(), f"the message of {who}")
+        wait_until(lambda: f"{{'hello': '{who}'}}" in log.read_text(), f"the message of {who}")
 
 
 @pytest.fixture
@@ -69,7 +67,7 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
             [*serve, str(trial.port)], cwd=tmp_path, env=trial.env, stdout=log, stderr=log
         )
         try:
-            await_that(lambda: answers(f"http://127.0.0.1:{trial.port}/"), "the destination")
+            wait_until(lambda: answers(f"http://127.0.0.1:{trial.port}/"), "the destination")
             yield trial
         finally:
             server.terminate()

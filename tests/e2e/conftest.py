@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,15 +12,15 @@ from flask import Flask
 
 from app import create_app
 from app.config import DEV_QSTASH
-from app.db import db
 from app.dev.guardian import ROOT
 from app.dev.resend_server import ResendServer
 from app.jobs import JobExecution
 from app.jobs.cli.formatting import is_final
-from app.jobs.table.job_rows import get_job_execution_by_job_id
-from tests.conftest import empty_tables, settings
+from tests.support.apps import close_connections, empty_tables, settings
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
+from tests.support.rows import row_of
+from tests.support.waiting import wait_until
 
 PATIENCE = 30
 
@@ -77,20 +76,11 @@ class Stack:
 
     def final(self, job_id: str) -> JobExecution:
         """Wait until the job is in a final state and return it."""
-        self.await_that(lambda: is_final(self.row(job_id)), f"the end of job {job_id}")
-        return self.row(job_id)
-
-    def row(self, job_id: str) -> JobExecution:
-        db.session.rollback()
-        row = get_job_execution_by_job_id(job_id)
-        assert row is not None
-        return row
+        self.await_that(lambda: is_final(row_of(job_id)), f"the end of job {job_id}")
+        return row_of(job_id)
 
     def await_that(self, condition: Callable[[], object], what: str) -> None:
-        give_up_at = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < give_up_at, f"waited in vain for {what}:\n{self.log()}"
-            time.sleep(0.03)
+        wait_until(condition, lambda: f"{what}:\n{self.log()}", PATIENCE)
 
     def log(self) -> str:
         return "\n".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
@@ -126,8 +116,7 @@ def stack(
         stack.stop()
         with create_app(settings(database_url)).app_context():
             empty_tables()
-            db.session.remove()
-            db.engine.dispose()
+            close_connections()
 
 
 @pytest.fixture
@@ -138,6 +127,4 @@ def producer(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     app = create_app(instance=stack.folder)
     with app.app_context():
         yield app
-        db.session.remove()
-        db.engine.dispose()
-        app.extensions["jobs"].publisher.close()
+        close_connections()

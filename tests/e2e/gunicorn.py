@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from app.dev.guardian import ROOT
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
 from tests.support.qstash import claims_for, envelope, token
+from tests.support.waiting import wait_until
 
 PATIENCE = 60
 
@@ -66,10 +66,7 @@ class Server:
         return self.do("nothing", 8)[1] == [200] * 8
 
     def await_that(self, condition: Callable[[], object], what: str) -> None:
-        give_up_at = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < give_up_at, f"waited in vain for {what}:\n{self.log[-9000:]}"
-            time.sleep(0.05)
+        wait_until(condition, lambda: f"{what}:\n{self.log[-9000:]}", PATIENCE)
 
 
 @contextmanager

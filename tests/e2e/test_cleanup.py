@@ -7,6 +7,7 @@ from app.db import db
 from app.families.cleanup.cleanup_old_data import cleanup_old_data
 from app.jobs import JobExecution, Status
 from tests.e2e.conftest import Stack
+from tests.support.rows import row_of
 
 ROWS = 2_000
 FILL = text(
@@ -39,7 +40,7 @@ def test_a_cleanup_that_is_killed_in_the_middle_is_retried_and_leaves_what_is_op
         stack.await_that(lambda: count(Status.COMPLETED) < ROWS // 2, "the first batch")
         stack.kill("web")
         somebody.rollback()
-    assert stack.row(job_id).status == Status.PROCESSING
+    assert row_of(job_id).status == Status.PROCESSING
     assert 0 < count(Status.COMPLETED) < ROWS // 2
     expired = update(JobExecution).where(JobExecution.job_id == job_id)
     db.session.execute(expired.values(lease_expires_at=text("now()")))

@@ -14,9 +14,10 @@ from sqlalchemy import text
 from app.api import keys
 from app.db import db
 from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
-from app.families.email.enqueue import send_password_changed_email_async
+from app.families.email.senders import send_password_changed_email_async
 from app.jobs import Status
 from tests.e2e.conftest import Stack
+from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("producer")
 
@@ -35,7 +36,7 @@ def sent_to(resend: ResendServer, address: str) -> int:
 
 
 def outcomes(stack: Stack, job_id: str) -> list[str]:
-    return [attempt["outcome"] for attempt in stack.row(job_id).attempts]
+    return [attempt["outcome"] for attempt in row_of(job_id).attempts]
 
 
 def test_an_email_is_sent_and_its_job_completed(stack: Stack, resend: ResendServer) -> None:
@@ -132,11 +133,11 @@ def test_the_app_may_be_away_when_a_job_is_delivered(stack: Stack, resend: Resen
 def test_a_stop_lets_a_running_job_finish(stack: Stack, resend: ResendServer) -> None:
     resend.answer("slow@example.com", Answer(after=1))
     job_id = enqueue_to("slow@example.com")
-    stack.await_that(lambda: stack.row(job_id).status == Status.PROCESSING, "the claim")
+    stack.await_that(lambda: row_of(job_id).status == Status.PROCESSING, "the claim")
 
     stack.kill("web", signal.SIGTERM)
 
-    row = stack.row(job_id)
+    row = row_of(job_id)
     assert (row.status, outcomes(stack, job_id)) == (Status.COMPLETED, ["completed"])
     stack.start_web()
 
@@ -150,7 +151,7 @@ def test_a_job_that_outlives_the_grace_period_is_run_again(
     stack.start_web()
     resend.answer("slower@example.com", Answer(after=6))
     job_id = enqueue_to("slower@example.com", retries=50, retry_delay="2000")
-    stack.await_that(lambda: stack.row(job_id).status == Status.PROCESSING, "the claim")
+    stack.await_that(lambda: row_of(job_id).status == Status.PROCESSING, "the claim")
 
     stack.kill("web", signal.SIGTERM)
     stack.start_web()

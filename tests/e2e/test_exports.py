@@ -15,6 +15,7 @@ from app.db import db
 from app.families.exports.export_data import export_data
 from app.jobs import JobExecution, Status
 from tests.e2e.conftest import Stack
+from tests.support.rows import row_of
 
 ROWS = 200_000
 FILL = text(
@@ -43,10 +44,10 @@ def test_an_export_that_is_killed_in_the_middle_is_retried_and_whole(
         # Somebody keeps files from being recorded, so that the export cannot come to its end.
         somebody.execute(text("LOCK TABLE artifacts IN SHARE MODE"))
         job_id = export_data.enqueue(payload, retries=50, retry_delay="2000")
-        stack.await_that(lambda: stack.row(job_id).progress, "progress")
+        stack.await_that(lambda: row_of(job_id).progress, "progress")
         stack.kill("web")
         somebody.rollback()
-    assert stack.row(job_id).status == Status.PROCESSING
+    assert row_of(job_id).status == Status.PROCESSING
     let_the_lease_expire(job_id)
     stack.start_web()
 

@@ -13,6 +13,7 @@ from app.dev.guardian import ROOT
 from app.jobs import Status
 from tests.e2e.conftest import Stack
 from tests.e2e.test_emails import enqueue_to, in_dead_letters
+from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("producer")
 
@@ -22,7 +23,7 @@ def given_up(stack: Stack, producer: Flask, request: pytest.FixtureRequest) -> I
     """A job that QStash gave up, and an app that is still away."""
     stack.kill("web", signal.SIGTERM)  # SIGKILL would leave its workers behind for a moment
     job_id = enqueue_to(f"{request.node.name}@example.com", retries=1)
-    message_id = stack.row(job_id).message_id
+    message_id = row_of(job_id).message_id
     stack.await_that(lambda: in_dead_letters(producer, message_id), "the dead letter")
     yield job_id
     if "web" not in stack._processes:
@@ -32,7 +33,7 @@ def given_up(stack: Stack, producer: Flask, request: pytest.FixtureRequest) -> I
 def test_the_failure_callback_marks_it_dead_when_the_app_is_back(
     stack: Stack, given_up: str
 ) -> None:
-    assert stack.row(given_up).status == Status.PENDING
+    assert row_of(given_up).status == Status.PENDING
 
     stack.start_web()
 
@@ -49,5 +50,5 @@ def test_a_sweep_marks_it_dead_while_the_app_is_away(stack: Stack, given_up: str
     )
 
     assert json.loads(done.stdout)["dead_letters"] == 1
-    row = stack.row(given_up)
+    row = row_of(given_up)
     assert (row.status, row.dead_at is not None) == (Status.FAILED, True)

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from app.db import db
 from app.dev.guardian import ROOT
 from app.dev.resend_server import Answer, ResendServer
-from app.families.email.enqueue import send_password_changed_email_async
+from app.families.email.senders import send_password_changed_email_async
 from tests.e2e.conftest import Stack
 from tests.support.qstash import claims_for, envelope, token
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("producer")
 
 ENQUEUE = """
 from app import create_app
-from app.families.email.enqueue import send_password_changed_email_async
+from app.families.email.senders import send_password_changed_email_async
 with create_app().app_context():
     for _ in range(10):
         print(send_password_changed_email_async(

@@ -12,7 +12,7 @@ from flask import Flask
 from app.db import db
 from app.engine import LIMITS
 from tests.e2e.gunicorn import Server, gunicorn
-from tests.e2e.test_stuck_handlers import row
+from tests.support.rows import row_of
 from tests.support.silent_proxy import SilentProxy
 
 
@@ -64,8 +64,8 @@ def test_fault_R2_a_handler_that_waits_for_it_ends_by_its_time_limit(
         [job], _ = running.result()
 
     server.await_that(server.is_well, "its answers")
-    assert row(job).status == "processing"
-    assert row(job).lease_expires_at is not None
+    assert row_of(job).status == "processing"
+    assert row_of(job).lease_expires_at is not None
 
 
 def test_fault_R2_a_stop_of_the_process_takes_its_grace_and_no_more(

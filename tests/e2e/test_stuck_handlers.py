@@ -3,7 +3,6 @@
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,13 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import db
-from app.jobs import JobExecution, enqueue
+from app.jobs import enqueue
 from app.jobs.cli.formatting import is_final
-from app.jobs.extension import _publisher
-from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
 from tests.e2e.gunicorn import Server, gunicorn
 from tests.support.ill_behaved import bp
-
-
-def row(job_id: str) -> JobExecution:
-    db.session.rollback()
-    found = get_job_execution_by_job_id(job_id)
-    assert found is not None
-    return found
+from tests.support.publishing import publishing
+from tests.support.rows import row_of
 
 
 @pytest.fixture
@@ -44,8 +36,8 @@ def test_fault_R1_D1_a_time_limit_leaves_no_lock_taken_and_no_connection_lost(
         server.await_that(server.is_well, "all threads")
 
     assert len(server.workers) == 1
-    assert {row(job).status for job in jobs} == {"failed"}
-    assert "JobTimeout" in (row(jobs[0]).attempts[0]["kind"])
+    assert {row_of(job).status for job in jobs} == {"failed"}
+    assert "JobTimeout" in (row_of(jobs[0]).attempts[0]["kind"])
 
 
 @pytest.mark.parametrize("deed", ["queue", "connect", "delete"])
@@ -86,8 +78,8 @@ def test_fault_K1_R6_no_exit_of_a_handler_or_validator_ends_a_process(
 ) -> None:
     [job], [answer] = lasting_server.do(**payload)
 
-    assert (answer, row(job).status) == (500, "failed")
-    assert (row(job).error or "").startswith("SystemExit: ")
+    assert (answer, row_of(job).status) == (500, "failed")
+    assert (row_of(job).error or "").startswith("SystemExit: ")
     assert lasting_server.is_well()
     assert (lasting_server.process.poll(), len(lasting_server.workers)) == (None, 1)
 
@@ -104,10 +96,10 @@ def test_fault_R12_a_reload_kills_no_job_without_tries_left(
     """Deliveries on kept connections go on while the old workers stop."""
     with LocalQStash() as qstash:
         given = {"QSTASH_URL": qstash.url, "QSTASH_TOKEN": qstash.token}
-        with gunicorn(tmp_path, database_url, **given) as server:
-            app.config.update(**given, BASE_URL=server.url)
-            state = app.extensions["jobs"]
-            app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+        with (
+            gunicorn(tmp_path, database_url, **given) as server,
+            publishing(app, **given, BASE_URL=server.url),
+        ):
             app.register_blueprint(bp)
             quick = {"action": "nothing", "code": 0}
             jobs = []
@@ -115,8 +107,7 @@ def test_fault_R12_a_reload_kills_no_job_without_tries_left(
                 if reload:
                     server.process.send_signal(signal.SIGHUP)
                 jobs += [enqueue("patient", quick, retries=0) for _ in range(40)]
-            server.await_that(lambda: all(is_final(row(job)) for job in jobs), "all jobs")
-            app.extensions["jobs"].publisher.close()
+            server.await_that(lambda: all(is_final(row_of(job)) for job in jobs), "all jobs")
 
-    ends = Counter((row(job).status, row(job).error) for job in jobs)
+    ends = Counter((row_of(job).status, row_of(job).error) for job in jobs)
     assert ends == {("completed", None): 120}

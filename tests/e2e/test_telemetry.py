@@ -19,8 +19,8 @@ from app.dev.resend_server import ResendServer
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES
 from tests.e2e.conftest import Stack
-from tests.metrics.conftest import Samples, parsed
-from tests.support.http_server import Canned, canned_server
+from tests.support.http_server import HttpServer
+from tests.support.metrics import Samples, parsed
 
 TOKEN = "m" * 32
 SPANS = {
@@ -33,10 +33,9 @@ SPANS = {
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Canned]:
+def collector() -> Iterator[HttpServer]:
     """Take what the exporter sends, as a collector of OpenTelemetry does."""
-    with canned_server() as server:
-        server.body = ""
+    with HttpServer() as server:
         yield server
 
 
@@ -45,7 +44,7 @@ def watched(
     tmp_path_factory: pytest.TempPathFactory,
     database_url: str,
     resend: ResendServer,
-    collector: Canned,
+    collector: HttpServer,
 ) -> Iterator[Stack]:
     """Run the stack with two workers, metrics and traces."""
     stack = Stack(tmp_path_factory.mktemp("watched"), database_url, resend)
@@ -128,14 +127,14 @@ class Trace:
         return [span for span in self.spans if span.parent_span_id == parent.span_id]
 
 
-def exported(collector: Canned) -> list[Span]:
+def exported(collector: HttpServer) -> list[Span]:
     requests = [ExportTraceServiceRequest.FromString(body) for body in collector.bodies]
     resources = [resource for request in requests for resource in request.resource_spans]
     return [span for one in resources for scope in one.scope_spans for span in scope.spans]
 
 
 def test_one_trace_runs_from_the_request_through_qstash_to_the_sql(
-    watched: Stack, collector: Canned
+    watched: Stack, collector: HttpServer
 ) -> None:
     since = time.time_ns()
     send_webhook(watched)

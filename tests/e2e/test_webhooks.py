@@ -12,14 +12,14 @@ from flask import Flask
 from sqlalchemy import select
 from stripe import WebhookSignature
 
-from app.accounts.models import EmailSuppression
 from app.db import db
 from app.dev.guardian import ROOT
+from app.families.email.models import EmailSuppression
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import Status
 from tests.e2e.conftest import Stack
 
-EVENTS = sorted(Path(__file__).parent.parent.glob("families/webhooks/stripe_events/*[a-z].json"))
+EVENTS = sorted(Path(__file__).parent.parent.glob("families/stripe/events/*[a-z].json"))
 
 pytestmark = pytest.mark.usefixtures("producer")
 

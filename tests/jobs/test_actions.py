@@ -17,8 +17,8 @@ from app.jobs.errors import ActionRefused
 from app.jobs.operate import actions
 from app.jobs.table.audit import JobAudit
 from app.jobs.table.filters import Filter
-from tests.jobs.conftest import Rows
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import Rows
 
 DEAD = {"status": "failed", "dead_at": text("now()"), "error": "ValueError: a 100% bad day"}
 GOOD = {"action": "none"}

@@ -10,24 +10,20 @@ from sqlalchemy import event, select
 
 from app.db import db
 from app.jobs import JobExecution, enqueue
-from app.jobs.extension import _publisher
 from app.jobs.publish.background import BackgroundPublisher
 from app.local_qstash.testing import LocalQStash
+from tests.support.publishing import NOBODY, publishing, served_by
 
 GOOD = {"action": "none"}
 
 
 @pytest.fixture
 def background(app: Flask) -> Iterator[BackgroundPublisher]:
-    with LocalQStash() as server:
-        app.config.update(QSTASH_URL=server.url, QSTASH_TOKEN=server.token)
+    with served_by(app, LocalQStash()):
         made = BackgroundPublisher(app, grace=10)
-        app.extensions["jobs"] = replace(
-            app.extensions["jobs"], publisher=_publisher(app.config), background=made
-        )
+        app.extensions["jobs"] = replace(app.extensions["jobs"], background=made)
         yield made
         made.close()
-        app.extensions["jobs"].publisher.close()
 
 
 def message_ids() -> list[str | None]:
@@ -70,10 +66,8 @@ def test_it_starts_again_after_it_was_closed(background: BackgroundPublisher) ->
 def test_without_qstash_the_job_stays_for_the_sweep(
     app: Flask, background: BackgroundPublisher
 ) -> None:
-    app.config["QSTASH_URL"] = "http://127.0.0.1:9"
-    app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=_publisher(app.config))
-
-    enqueue("sample", GOOD)
-    background.close()
+    with publishing(app, QSTASH_URL=NOBODY):
+        enqueue("sample", GOOD)
+        background.close()
 
     assert message_ids() == [None]

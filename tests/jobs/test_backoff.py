@@ -12,7 +12,7 @@ from app.jobs import InvalidOption, JobBlueprint, enqueue, get_job_config
 from app.jobs.errors import DiscoveryError
 from app.jobs.values.backoff import RetryDelay, expression
 from app.local_qstash.expressions import retry_delay_ms
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows
 from tests.support.sample_jobs import SampleSchema
 
 

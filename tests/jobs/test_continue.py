@@ -1,7 +1,6 @@
 """A job that takes more than one delivery: each leg's work once, and nothing between two lost."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,17 +11,16 @@ from sqlalchemy import select, text
 
 from app.db import db
 from app.jobs import Continue, Job, JobBlueprint, Status, enqueue
-from app.jobs.errors import PublishUnavailable
 from app.jobs.operate import actions
-from app.jobs.publish import outbox
 from app.jobs.publish.qstash import Message
 from app.jobs.recover import sweep
 from app.jobs.table.filters import Filter
 from app.jobs.testing import assert_idempotent, deliver, drain
-from app.jobs.testing.accepting import AcceptingPublisher
-from tests.jobs.conftest import Rows, wait_until
 from tests.jobs.test_failure_callback import call_back, report
+from tests.support.publishing import NOBODY, publishing
+from tests.support.rows import Rows
 from tests.support.sample_jobs import Effect, SampleSchema
+from tests.support.waiting import wait_until
 
 LEGS = {"action": "legs", "count": 3}
 
@@ -51,20 +49,6 @@ def going_on(state: Any) -> Callable[[Job], Any]:
         raise Continue(state)
 
     return step
-
-
-class Away(AcceptingPublisher):
-    """A QStash that cannot be reached."""
-
-    def publish(self, _: Message) -> str:
-        raise PublishUnavailable
-
-    def publish_many(self, _: Any) -> list[str | None]:
-        raise PublishUnavailable
-
-
-def set_publisher(app: Flask, publisher: AcceptingPublisher) -> None:
-    app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=publisher)
 
 
 def test_a_leg_commits_its_work_with_the_checkpoint_and_publishes_the_next(
@@ -139,15 +123,14 @@ def test_a_leg_that_cannot_be_published_is_when_its_message_comes_again(
     app: Flask, published: list[Message], rows: Rows
 ) -> None:
     job_id = enqueue("sample", LEGS)
-    first, qstash = rows[job_id].message_id, outbox.publisher()
-    set_publisher(app, Away(base_url=app.config["BASE_URL"]))
+    first = rows[job_id].message_id
 
-    answers = [deliver(job_id, message_id=first, retried=n) for n in (0, 1)]
+    with publishing(app, QSTASH_URL=NOBODY):
+        answers = [deliver(job_id, message_id=first, retried=n) for n in (0, 1)]
 
     assert [answer.status_code for answer in answers] == [500, 503]
     assert [answer.headers["Retry-After"] for answer in answers] == ["5", "6"]
     assert rows[job_id].published_at is None
-    set_publisher(app, qstash)  # type: ignore[arg-type]  # the fixture's
     assert deliver(job_id, message_id=first, retried=2).json == {
         "success": True,
         "skipped": "continued",
@@ -161,11 +144,9 @@ def test_the_sweep_publishes_a_leg_whose_message_has_no_retries_left(
 ) -> None:
     """Asked for another retry, QStash would take the message for a failed one."""
     job_id = enqueue("sample", LEGS, retries=0)
-    set_publisher(app, Away(base_url=app.config["BASE_URL"]))
+    with publishing(app, QSTASH_URL=NOBODY):
+        assert deliver(job_id).json == {"success": True, "continued": 1}
 
-    assert deliver(job_id).json == {"success": True, "continued": 1}
-
-    set_publisher(app, AcceptingPublisher(base_url=app.config["BASE_URL"]))
     assert sweep.sweep(grace=0).published == 1
     assert rows[job_id].message_id == f"msg_{job_id}-0-1-0"
 

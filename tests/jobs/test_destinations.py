@@ -16,7 +16,7 @@ from app.jobs.errors import InvalidOption
 from app.jobs.publish import relay
 from app.jobs.values import callback_urls
 from app.jobs.values.callback_urls import check
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows
 
 PRIVATE = [
     "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0/",

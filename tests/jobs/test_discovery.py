@@ -14,8 +14,8 @@ from flask import Flask
 from app.jobs import Jobs, get_job_config
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
 from app.jobs.registry import registry_of
+from tests.support.apps import PRODUCTION
 from tests.support.qstash import CURRENT, NEXT
-from tests.test_config import PRODUCTION
 
 JOB = """
 from dataclasses import dataclass

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -29,15 +29,16 @@ from app.jobs import (
     schedule,
 )
 from app.jobs.execute.executor import INTERRUPT_AFTER
-from app.jobs.extension import State, _publisher
 from app.jobs.publish import outbox
 from app.jobs.publish.qstash import MARGIN
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempt_sql import LEASE_MARGIN
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.values import jsonb
-from tests.support.http_server import Canned, canned_server
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import publishing
 from tests.support.qstash import deliver
+from tests.support.rows import count_rows, row_of
 from tests.support.sample_jobs import Sample, sample
 
 GOOD = {"action": "none"}
@@ -45,30 +46,16 @@ PUBLISHED = '{"messageId": "msg_7", "url": "https://app.example.com/api/jobs/sam
 
 
 @pytest.fixture
-def qstash(app: Flask) -> Iterator[Canned]:
+def qstash(app: Flask) -> Iterator[HttpServer]:
     """Answers every publish as the test says."""
-    with canned_server() as server:
-        server.body = PUBLISHED
-        app.config.update(QSTASH_URL=server.url, JOBS_PUBLISH_TIMEOUT=0.5)
-        state: State = app.extensions["jobs"]
-        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+    with (
+        HttpServer(Reply(body=PUBLISHED)) as server,
+        publishing(app, QSTASH_URL=server.url, JOBS_PUBLISH_TIMEOUT=0.5),
+    ):
         yield server
-        app.extensions["jobs"].publisher.close()
 
 
-def row_of(job_id: str) -> JobExecution:
-    db.session.rollback()
-    row = get_job_execution_by_job_id(job_id)
-    assert row is not None
-    return row
-
-
-def recorded() -> int:
-    db.session.rollback()
-    return db.session.scalar(select(func.count()).select_from(JobExecution)) or 0
-
-
-def test_a_job_is_recorded_and_published(qstash: Canned) -> None:
+def test_a_job_is_recorded_and_published(qstash: HttpServer) -> None:
     job_id = enqueue("sample", GOOD, user_id=7, organization_id=8)
 
     row = row_of(job_id)
@@ -84,7 +71,7 @@ def test_a_job_is_recorded_and_published(qstash: Canned) -> None:
     assert qstash.paths == ["/v2/publish/https://app.example.com/api/jobs/sample"]
 
 
-def test_the_decorated_handler_enqueues_itself(qstash: Canned) -> None:
+def test_the_decorated_handler_enqueues_itself(qstash: HttpServer) -> None:
     """Its payload may be the dataclass as well as the wire's JSON."""
     job_id = sample.enqueue(Sample(action="none", count=3))
 
@@ -92,7 +79,7 @@ def test_the_decorated_handler_enqueues_itself(qstash: Canned) -> None:
     assert sample.config.timeout == 2
 
 
-def test_an_enqueue_costs_an_insert_a_publish_and_an_update(qstash: Canned) -> None:
+def test_an_enqueue_costs_an_insert_a_publish_and_an_update(qstash: HttpServer) -> None:
     statements: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
 
@@ -127,7 +114,7 @@ def test_a_bad_payload_is_refused_field_by_field(
         enqueue("sample", payload)
 
     assert caught.value.errors == errors
-    assert recorded() == 0
+    assert count_rows() == 0
 
 
 @pytest.mark.parametrize(
@@ -167,10 +154,10 @@ def test_a_bad_option_is_refused_with_the_reason(
         enqueue("sample", GOOD, **options)
 
     assert said in str(caught.value)
-    assert recorded() == 0
+    assert count_rows() == 0
 
 
-def test_a_repeated_key_makes_one_job(qstash: Canned) -> None:
+def test_a_repeated_key_makes_one_job(qstash: HttpServer) -> None:
     first = enqueue("sample", GOOD, idempotency_key="order-1")
 
     assert enqueue("sample", GOOD, idempotency_key="order-1") == first
@@ -178,7 +165,7 @@ def test_a_repeated_key_makes_one_job(qstash: Canned) -> None:
     assert len(qstash.paths) == 2
 
 
-def test_a_key_used_by_many_at_once_makes_one_job(app: Flask, qstash: Canned) -> None:
+def test_a_key_used_by_many_at_once_makes_one_job(app: Flask, qstash: HttpServer) -> None:
     def race(_: int) -> str:
         with app.app_context():
             return enqueue("sample", GOOD, idempotency_key="race")
@@ -186,7 +173,7 @@ def test_a_key_used_by_many_at_once_makes_one_job(app: Flask, qstash: Canned) ->
     with ThreadPoolExecutor(14) as threads:
         ids = set(threads.map(race, range(100)))
 
-    assert len(ids) == recorded() == len(qstash.paths) == 1
+    assert len(ids) == count_rows() == len(qstash.paths) == 1
 
 
 def test_qstash_unreachable_leaves_the_job_pending(app: Flask) -> None:
@@ -196,28 +183,28 @@ def test_qstash_unreachable_leaves_the_job_pending(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_qstash_in_trouble_leaves_the_job_pending(qstash: Canned, status: int) -> None:
-    qstash.status = status
+def test_qstash_in_trouble_leaves_the_job_pending(qstash: HttpServer, status: int) -> None:
+    qstash.reply = Reply(status)
 
     assert row_of(enqueue("sample", GOOD)).published_at is None
 
 
-def test_a_silent_qstash_leaves_the_job_pending(qstash: Canned) -> None:
-    qstash.silent = True
+def test_a_silent_qstash_leaves_the_job_pending(qstash: HttpServer) -> None:
+    qstash.reply = Reply(hold=Event())
 
     assert row_of(enqueue("sample", GOOD)).published_at is None
 
 
 @pytest.mark.parametrize("body", ["<html>", "{}", "[]", '"x"'])
-def test_a_server_that_is_not_qstash_leaves_the_job_pending(qstash: Canned, body: str) -> None:
-    qstash.body = body
+def test_a_server_that_is_not_qstash_leaves_the_job_pending(qstash: HttpServer, body: str) -> None:
+    qstash.reply = Reply(body=body)
 
     assert row_of(enqueue("sample", GOOD)).published_at is None
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_refusal_makes_the_job_dead_and_is_raised(qstash: Canned, status: int) -> None:
-    qstash.status, qstash.body = status, '{"error": "unable to authenticate: invalid token"}'
+def test_a_refusal_makes_the_job_dead_and_is_raised(qstash: HttpServer, status: int) -> None:
+    qstash.reply = Reply(status, '{"error": "unable to authenticate: invalid token"}')
 
     with pytest.raises(PublishRefused, match="invalid token"):
         enqueue("sample", GOOD, idempotency_key="refused")
@@ -227,7 +214,7 @@ def test_a_refusal_makes_the_job_dead_and_is_raised(qstash: Canned, status: int)
     assert "invalid token" in (row.error or "")
 
 
-def test_no_database_means_nothing_is_enqueued(qstash: Canned, no_database: None) -> None:
+def test_no_database_means_nothing_is_enqueued(qstash: HttpServer, no_database: None) -> None:
     with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
         enqueue("sample", GOOD)
 
@@ -271,30 +258,30 @@ def test_a_schedule_takes_no_not_before(app: Flask) -> None:
         datetime.now(UTC) + timedelta(days=3651),
     ],
 )
-def test_fault_R3_a_moment_out_of_bounds_is_refused(qstash: Canned, moment: datetime) -> None:
+def test_fault_R3_a_moment_out_of_bounds_is_refused(qstash: HttpServer, moment: datetime) -> None:
     with pytest.raises(InvalidOption, match="more than a year a"):
         enqueue("sample", GOOD, not_before=moment)
 
-    assert (recorded(), qstash.paths) == (0, [])
+    assert (count_rows(), qstash.paths) == (0, [])
 
 
 @pytest.mark.parametrize("days", [-364, 364])
-def test_fault_R3_a_moment_within_bounds_is_taken(qstash: Canned, days: int) -> None:
+def test_fault_R3_a_moment_within_bounds_is_taken(qstash: HttpServer, days: int) -> None:
     assert enqueue("sample", GOOD, not_before=datetime.now(UTC) + timedelta(days=days))
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 409, 412, 421, 423, 425, 451, 499])
 def test_fault_R13_what_says_nothing_of_the_message_leaves_the_job_pending(
-    qstash: Canned, status: int, caplog: pytest.LogCaptureFixture
+    qstash: HttpServer, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    qstash.status, qstash.body = status, '{"error": "no"}'
+    qstash.reply = Reply(status, '{"error": "no"}')
 
     row = row_of(enqueue("sample", GOOD))
 
     assert (row.status, row.published_at, row.dead_at) == (Status.PENDING, None, None)
     said = next(one for one in caplog.records if one.message == "[jobs] Job not published yet")
     assert said.levelname == ("WARNING" if status in {408, 425} else "ERROR")
-    qstash.status, qstash.body = 200, f"[{PUBLISHED}]"
+    qstash.reply = Reply(200, f"[{PUBLISHED}]")
     assert sweep(grace=0).published == 1
 
 
@@ -324,25 +311,25 @@ def lost_answers(app: Flask) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("key", [None, "k"])
 def test_fault_R10_a_commit_whose_answer_is_lost_is_one_job(
-    qstash: Canned, lost_answers: list[int], key: str | None
+    qstash: HttpServer, lost_answers: list[int], key: str | None
 ) -> None:
     lost_answers.append(1)
 
     job_id = enqueue("sample", GOOD, idempotency_key=key)
 
-    assert (job_id.existed, recorded()) == (False, 1)
+    assert (job_id.existed, count_rows()) == (False, 1)
     assert row_of(job_id).message_id == "msg_7"
 
 
-def test_fault_R10_many_likewise(qstash: Canned, lost_answers: list[int]) -> None:
+def test_fault_R10_many_likewise(qstash: HttpServer, lost_answers: list[int]) -> None:
     lost_answers.append(1)
-    qstash.body = f"[{PUBLISHED}, {PUBLISHED}]"
+    qstash.reply = Reply(body=f"[{PUBLISHED}, {PUBLISHED}]")
 
-    assert len(enqueue_many("sample", [GOOD, GOOD])) == recorded() == 2
+    assert len(enqueue_many("sample", [GOOD, GOOD])) == count_rows() == 2
 
 
 def test_fault_R10_where_nobody_knows_the_error_says_so_and_names_the_job(
-    qstash: Canned, lost_answers: list[int]
+    qstash: HttpServer, lost_answers: list[int]
 ) -> None:
     lost_answers += [1, 1]
 
@@ -355,7 +342,7 @@ def test_fault_R10_where_nobody_knows_the_error_says_so_and_names_the_job(
 
 
 def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
-    qstash: Canned, monkeypatch: pytest.MonkeyPatch
+    qstash: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database goes away between the publish and the note of it."""
     away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
@@ -370,15 +357,15 @@ def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
     monkeypatch.undo()
 
     assert len(qstash.paths) == 1
-    qstash.body = f"[{PUBLISHED}]"
+    qstash.reply = Reply(body=f"[{PUBLISHED}]")
     assert sweep(grace=0).published == 1
     assert row_of(job_id).message_id == "msg_7"
 
 
-def test_fault_A4_qstash_waits_longer_than_the_handler_may_take(qstash: Canned) -> None:
+def test_fault_A4_qstash_waits_longer_than_the_handler_may_take(qstash: HttpServer) -> None:
     enqueue("sample", GOOD, timeout=30)
 
-    assert qstash.headers[0]["Upstash-Timeout"] == "40s"
+    assert qstash.received[0].headers["upstash-timeout"] == "40s"
     assert LEASE_MARGIN > MARGIN > INTERRUPT_AFTER
 
 

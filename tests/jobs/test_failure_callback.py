@@ -24,8 +24,9 @@ from app.jobs.publish import outbox
 from app.jobs.publish.qstash import Message
 from app.jobs.recover.given_up import from_queue
 from app.jobs.recover.sweep import sweep, take_over
-from tests.jobs.conftest import Rows, wait_until
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 PATH = "/api/jobs/failure-callback"
 

@@ -15,7 +15,7 @@ from app.db import db
 from app.jobs import Job, JobBlueprint, PayloadSchema, enqueue
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_idempotent
-from tests.support.http_server import Canned, canned_server
+from tests.support.http_server import HttpServer
 from tests.support.sample_jobs import Effect
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -81,8 +81,8 @@ def trials(app: Flask) -> None:
 
 
 @pytest.fixture
-def provider(app: Flask) -> Iterator[Canned]:
-    with canned_server() as server:
+def provider(app: Flask) -> Iterator[HttpServer]:
+    with HttpServer() as server:
         app.config["PROVIDER"] = server.url
         yield server
 
@@ -100,7 +100,7 @@ def test_good_handlers_pass(trials: None, published: list[Message], how: str) ->
 
 
 @pytest.mark.parametrize("how", ["httpx-with-key", "requests-with-key"])
-def test_requests_with_the_jobs_key_pass(trials: None, provider: Canned, how: str) -> None:
+def test_requests_with_the_jobs_key_pass(trials: None, provider: HttpServer, how: str) -> None:
     assert_idempotent("trial", {"how": how})
     assert len(provider.paths) == 2
 
@@ -137,7 +137,7 @@ def test_a_column_that_differs_may_be_ignored(trials: None) -> None:
     ],
 )
 def test_requests_that_do_something_twice_are_found(
-    trials: None, provider: Canned, how: str, difference: str
+    trials: None, provider: HttpServer, how: str, difference: str
 ) -> None:
     with pytest.raises(AssertionError) as error:
         assert_idempotent("trial", {"how": how})

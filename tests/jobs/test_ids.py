@@ -24,7 +24,7 @@ from app.jobs.publish.qstash import Message
 from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import list_jobs
-from tests.conftest import fresh_database, settings
+from tests.support.apps import fresh_database, settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import bp
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from app.db import db
-from app.jobs import JobExecution, Status, deadline, enqueue
+from app.jobs import Status, deadline, enqueue
 from app.jobs.errors import ShuttingDown
 from app.jobs.execute import shutdown
 from app.jobs.execute.delivery import parse
@@ -21,18 +21,12 @@ from app.jobs.registry import get_job_config
 from app.jobs.table import attempts
 from app.jobs.table.job_rows import create_job_execution, get_job_execution_by_job_id
 from app.jobs.table.memory import Token
-from tests.dev.waiting import await_that
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import row_of
 from tests.support.sample_jobs import called_out, may_call_out
+from tests.support.waiting import wait_until
 
 CANCEL = "UPDATE job_executions SET cancelled_at = now() WHERE job_id = :id"
-
-
-def row_of(job: dict[str, Any]) -> JobExecution:
-    db.session.rollback()
-    row = get_job_execution_by_job_id(job["jobId"])
-    assert row is not None
-    return row
 
 
 def is_processing(job: dict[str, Any]) -> bool:
@@ -56,7 +50,7 @@ def started(app: Flask, threads: ThreadPoolExecutor, job: dict[str, Any]) -> Fut
     """Deliver in another thread and wait until the handler runs."""
     path = "/api/jobs/beating" if job["type"] == "beating" else "/api/jobs/sample"
     running = threads.submit(deliver, app.test_client(), job, path)
-    await_that(lambda: is_processing(job), "the claim")
+    wait_until(lambda: is_processing(job), "the claim")
     return running
 
 
@@ -138,7 +132,7 @@ def test_a_type_with_a_heartbeat_has_a_short_lease_that_is_extended(
 
     assert lease_left(job) < 60
     execute("UPDATE job_executions SET lease_expires_at = now() WHERE job_id = :id", job)
-    await_that(lambda: lease_left(job) > 10, "the lease's extension")
+    wait_until(lambda: lease_left(job) > 10, "the lease's extension")
 
     execute(CANCEL, job)
     running.result()

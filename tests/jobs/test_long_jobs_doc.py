@@ -16,8 +16,8 @@ from app.db import db
 from app.jobs import JobExecution, enqueue
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import drain
-from tests.jobs.conftest import Rows
 from tests.support.qstash import BASE_URL, deliver
+from tests.support.rows import Rows
 
 DOC = (Path(__file__).parents[2] / "docs/long-jobs.md").read_text()
 

@@ -26,7 +26,6 @@ from app.db import db
 from app.jobs import PublishUnavailable, Status, enqueue, schedule
 from app.jobs import testing as job_testing
 from app.jobs.execute.delivery import firing_id
-from app.jobs.extension import _publisher
 from app.jobs.publish.qstash import Message
 from app.jobs.recover import given_up, sweep_timer
 from app.jobs.recover import sweep as maintenance
@@ -36,14 +35,14 @@ from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
 from app.jobs.testing.accepting import AcceptingPublisher
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.conftest import Rows, served_by, wait_until
 from tests.jobs.test_failure_callback import PATH as CALLBACK
 from tests.jobs.test_failure_callback import report as report_of
-from tests.metrics.conftest import Scrape, scrape
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer, Reply
+from tests.support.metrics import Scrape
+from tests.support.publishing import NOBODY, publishing, served_by
 from tests.support.qstash import BASE_URL, deliver, envelope
-
-__all__ = ["scrape"]
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 GOOD = {"action": "none"}
 LONG_AGO = text("now() - interval '1 hour'")
@@ -52,14 +51,8 @@ ROOT = Path(__file__).parents[2]
 
 def left_behind(rows: Rows, **options: Any) -> str:
     """Return a job that was recorded an hour ago, while QStash was away."""
-    state = current_app.extensions["jobs"]
-    away = _publisher({**current_app.config, "QSTASH_URL": "http://127.0.0.1:9"})
-    current_app.extensions["jobs"] = replace(state, publisher=away)
-    try:
+    with publishing(current_app, QSTASH_URL=NOBODY):
         job_id = enqueue("sample", GOOD, **options)
-    finally:
-        current_app.extensions["jobs"] = state
-        away.close()
     rows.set(job_id, updated_at=LONG_AGO)
     return job_id
 
@@ -146,10 +139,8 @@ def test_qstash_away_ends_the_sweep_and_loses_nothing(rows: Rows, cli: FlaskCliR
 
 def test_a_refusal_is_dead(app: Flask, rows: Rows) -> None:
     job_id = left_behind(rows)
-    with canned_server() as server:
-        server.status, server.body = 413, '{"error": "quota exceeded"}'
-        away = _publisher({**app.config, "QSTASH_URL": server.url})
-        app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=away)
+    refusal = Reply(413, '{"error": "quota exceeded"}')
+    with HttpServer(refusal) as server, publishing(app, QSTASH_URL=server.url):
         report = sweep()
 
     assert report.refused == 1

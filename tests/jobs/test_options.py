@@ -12,7 +12,7 @@ from app.jobs import FlowControl, enqueue
 from app.jobs.errors import InvalidOption
 from app.local_qstash.errors import ApiError
 from app.local_qstash.expressions import compile_retry_delay
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows
 
 NOTHING = {"action": "none"}
 HUGE = 10**5000

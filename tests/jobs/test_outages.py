@@ -15,8 +15,8 @@ from app.db import db
 from app.jobs import enqueue
 from app.jobs.errors import DatabaseUnavailable
 from app.jobs.table.transactions import explained, in_transaction
-from tests.jobs.test_worker import row_of
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import row_of
 
 
 @contextmanager

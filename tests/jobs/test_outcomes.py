@@ -22,8 +22,8 @@ from app.db import db
 from app.jobs import InvalidOption, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater
 from app.jobs.events import Began, Ended, Event, Executing, observe
 from app.jobs.values.jsonb import MAX_TEXT_BYTES
-from tests.jobs.test_worker import row_of
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import row_of
 
 bp = JobBlueprint("mistaken", __name__)
 scripts: list[Callable[[], Any]] = []

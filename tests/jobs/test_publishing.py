@@ -11,22 +11,14 @@ import pytest
 from flask import Flask
 from qstash import QStash
 
-from app.db import db
 from app.jobs import FlowControl, JobExecution, enqueue, schedule
-from app.jobs.extension import _publisher
+from app.jobs.extension import new_publisher
 from app.jobs.publish import outbox
 from app.jobs.publish.qstash import Message
-from app.jobs.table.job_rows import get_job_execution_by_job_id
+from tests.support.rows import row_of
 
 GOOD = {"action": "none"}
 DESTINATION = "https://app.example.com/api/jobs/sample"
-
-
-def row_of(job_id: str) -> JobExecution:
-    db.session.rollback()
-    row = get_job_execution_by_job_id(job_id)
-    assert row is not None
-    return row
 
 
 def published(qstash: QStash, **options: Any) -> tuple[JobExecution, Any]:
@@ -176,8 +168,8 @@ def test_fault_A2_queues_and_flow_control_keys_are_the_apps_own(
     app: Flask, qstash: QStash, namespace: str
 ) -> None:
     app.config["JOBS_NAMESPACE"] = namespace
-    ours = _publisher(app.config)
-    theirs = _publisher({**app.config, "BASE_URL": "https://other.example.com"})
+    ours = new_publisher(app.config)
+    theirs = new_publisher({**app.config, "BASE_URL": "https://other.example.com"})
 
     assert (ours.own("resend") == theirs.own("resend")) == bool(namespace)
     assert ours.own("resend") == (
@@ -205,7 +197,7 @@ def test_fault_A2_a_copy_of_the_database_keeps_nobody_from_publishing(
     job = Message(
         job_id="j", job_type="sample", endpoint="/api/jobs/sample", body="{}", options={"delay": 60}
     )
-    theirs = _publisher({**app.config, "BASE_URL": "https://staging.example.com"})
+    theirs = new_publisher({**app.config, "BASE_URL": "https://staging.example.com"})
     first = theirs.publish(job)
     theirs.close()
 

@@ -24,8 +24,9 @@ from app.jobs import (
 from app.jobs.recover.sweep import sweep
 from app.jobs.table import sweep_sql
 from app.jobs.table.models import TRANSITIONS
-from tests.jobs.conftest import Rows, wait_until
 from tests.support.qstash import deliver
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

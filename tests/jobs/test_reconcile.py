@@ -12,7 +12,8 @@ from sqlalchemy import text
 from app.jobs import Status, enqueue
 from app.jobs.operate.reconcile import differences
 from app.jobs.schedules import own_id
-from tests.jobs.conftest import Rows, wait_until
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 GOOD = {"action": "none"}
 LONG_AGO = text("now() - interval '1 hour'")

@@ -1,7 +1,8 @@
 """Schedules declared in code: QStash is made to match, and what others made is left alone."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -14,10 +15,10 @@ from qstash import QStash
 
 from app.extensions import jobs
 from app.jobs import InvalidOption, JobBlueprint, schedule
-from app.jobs.extension import _publisher
-from tests.jobs.conftest import wait_until
+from tests.support.publishing import publishing
 from tests.support.qstash import BASE_URL
 from tests.support.sample_jobs import Sample, SampleSchema
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("only_maintenance")
 
@@ -166,17 +167,16 @@ def test_the_installed_schedule_sweeps(cli: FlaskCliRunner, live_qstash: QStash)
 
 
 @pytest.fixture
-def elsewhere(app: Flask, qstash: QStash) -> Callable[..., FlaskCliRunner]:
+def elsewhere(app: Flask, qstash: QStash) -> Iterator[Callable[..., FlaskCliRunner]]:
     """Another app on the same account: the same code at another address."""
+    opened = ExitStack()
 
     def made(base_url: str = "https://staging.example.com", namespace: str = "") -> FlaskCliRunner:
-        app.config.update(BASE_URL=base_url, JOBS_NAMESPACE=namespace)
-        state = app.extensions["jobs"]
-        state.publisher.close()
-        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+        opened.enter_context(publishing(app, BASE_URL=base_url, JOBS_NAMESPACE=namespace))
         return app.test_cli_runner()
 
-    return made
+    with opened:
+        yield made
 
 
 def test_fault_A2_two_apps_of_one_account_have_schedules_of_their_own(

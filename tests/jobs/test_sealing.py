@@ -21,7 +21,7 @@ from app.jobs import InvalidPayload, JobBlueprint, enqueue, schedule
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
 from app.jobs.registry import registry_of
 from app.logs import handler
-from tests.conftest import settings
+from tests.support.apps import settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sealed_jobs import Letter, LetterSchema, bp, seen, send_letter
 

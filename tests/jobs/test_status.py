@@ -16,8 +16,8 @@ from app.jobs.errors import InvalidOption, JobsNotInitialised
 from app.jobs.operate import status_link
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import deliver, drain
-from tests.jobs.conftest import Rows
 from tests.support.qstash import BASE_URL
+from tests.support.rows import Rows
 
 RESULT = {"rows": 3, "artifact": {"id": 7}}
 

@@ -36,7 +36,7 @@ from app.jobs.testing import (
     wire,
 )
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows
 from tests.support.sample_jobs import Effect, Sample
 from tests.support.sealed_jobs import bp as sealed_bp
 

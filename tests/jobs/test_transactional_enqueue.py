@@ -1,6 +1,7 @@
 """With a session, a job exists if and only if the caller's transaction commits."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from sqlalchemy.orm import Session
 
 from app.db import db
 from app.jobs import InvalidPayload, JobBlueprint, JobExecution, enqueue, enqueue_many
-from app.jobs.extension import _publisher
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.job_rows import get_job_execution_by_job_id
-from tests.support.http_server import Canned, canned_server
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import publishing
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import count_rows
 from tests.support.sample_jobs import SampleSchema
 
 GOOD = {"action": "none"}
@@ -50,10 +52,6 @@ def within(session: Any = None, **options: Any) -> str:
     return enqueue("sample", GOOD, session=session or db.session, delay=3600, **options)
 
 
-def recorded() -> int:
-    return db.session.scalar(select(func.count()).select_from(JobExecution)) or 0
-
-
 def test_nothing_is_published_before_the_commit(published: Published) -> None:
     job_id = within()
     with db.engine.connect() as other:
@@ -71,7 +69,7 @@ def test_a_rollback_leaves_no_trace(published: Published) -> None:
     db.session.commit()
 
     assert published.ids() == [kept]
-    assert recorded() == 1
+    assert count_rows() == 1
 
 
 def test_a_rolled_back_savepoint_takes_only_its_own(published: Published) -> None:
@@ -87,7 +85,7 @@ def test_a_rolled_back_savepoint_takes_only_its_own(published: Published) -> Non
     db.session.commit()
 
     assert published.ids() == [before, inside, after]
-    assert recorded() == 3
+    assert count_rows() == 3
 
 
 def test_a_released_savepoint_waits_for_the_whole(published: Published) -> None:
@@ -104,7 +102,7 @@ def test_closing_the_session_without_a_commit_leaves_no_trace(published: Publish
         within(session)
 
     assert published.ids() == []
-    assert recorded() == 0
+    assert count_rows() == 0
 
 
 def test_any_session_will_do(published: Published) -> None:
@@ -114,10 +112,17 @@ def test_any_session_will_do(published: Published) -> None:
     assert published.ids() == [job_id]
 
 
+@contextmanager
+def batches(app: Flask, reply: Reply) -> Iterator[HttpServer]:
+    """A QStash that answers every request alike."""
+    with HttpServer(reply) as server, publishing(app, QSTASH_URL=server.url):
+        yield server
+
+
 def test_many_jobs_of_one_transaction_go_in_one_request_and_in_order(app: Flask) -> None:
-    with canned_server() as server:
-        server.body = '[{"messageId": "m1"}, {"messageId": "m2"}, {"messageId": "m3"}]'
-        use(app, server)
+    with batches(
+        app, Reply(body='[{"messageId": "m1"}, {"messageId": "m2"}, {"messageId": "m3"}]')
+    ) as server:
         ids = [within(), *enqueue_many("sample", [GOOD, GOOD], session=db.session)]
         db.session.commit()
 
@@ -127,9 +132,7 @@ def test_many_jobs_of_one_transaction_go_in_one_request_and_in_order(app: Flask)
 
 
 def test_a_message_that_fails_in_a_batch_is_asked_for_alone(app: Flask) -> None:
-    with canned_server() as server:
-        server.body = '[{"messageId": "m1"}, {"error": "quota exceeded"}]'
-        use(app, server)
+    with batches(app, Reply(body='[{"messageId": "m1"}, {"error": "quota exceeded"}]')) as server:
         ids = enqueue_many("sample", [GOOD, GOOD])
 
         assert server.paths[0] == "/v2/batch"
@@ -139,9 +142,7 @@ def test_a_message_that_fails_in_a_batch_is_asked_for_alone(app: Flask) -> None:
 
 
 def test_a_refusal_after_the_commit_does_not_break_it(app: Flask) -> None:
-    with canned_server() as server:
-        server.status, server.body = 400, '{"error": "invalid token"}'
-        use(app, server)
+    with batches(app, Reply(400, '{"error": "invalid token"}')):
         job_id = within()
         db.session.commit()
 
@@ -170,7 +171,7 @@ def test_enqueue_many_is_all_or_nothing(app: Flask) -> None:
         1: {"action": ["Missing data for required field."]},
         2: {"action": ["Not a valid string."]},
     }
-    assert recorded() == 0
+    assert count_rows() == 0
 
 
 def test_enqueue_many_of_nothing_is_nothing(app: Flask) -> None:
@@ -204,13 +205,7 @@ def test_the_enqueue_of_a_handler_that_fails_leaves_no_trace(
     deliver(client, envelope({"action": "bad-parent"}))
 
     assert published.ids() == []
-    assert recorded() == 1
-
-
-def use(app: Flask, server: Canned) -> None:
-    app.config.update(QSTASH_URL=server.url, JOBS_PUBLISH_TIMEOUT=0.5)
-    state = app.extensions["jobs"]
-    app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
+    assert count_rows() == 1
 
 
 @pytest.mark.parametrize("raw", [True, False])
@@ -230,7 +225,7 @@ def test_fault_R8_what_a_savepoint_of_the_connection_took_back_is_not_published(
     db.session.commit()
 
     assert published.ids() == [kept]
-    assert recorded() == 1
+    assert count_rows() == 1
 
 
 @pytest.mark.parametrize("mode", ["conditional_savepoint", "rollback_only", "create_savepoint"])
@@ -266,7 +261,7 @@ def test_fault_R8_a_handlers_enqueue_within_a_raw_savepoint_leaves_no_trace(
     answer = deliver(client, envelope(GOOD, "raw"), "/api/jobs/raw")
 
     assert answer.status_code == 200
-    assert (created(published), recorded()) == (0, 1)
+    assert (created(published), count_rows()) == (0, 1)
 
 
 def created(published: Published) -> int:

@@ -3,23 +3,14 @@
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
-from app.db import db
 from app.jobs import enqueue
-from app.jobs.table.job_rows import get_job_execution_by_job_id
-from app.jobs.table.models import JobExecution
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("published")
 
 PATH = "/api/jobs/not-there-yet"
 HINT = "Is it older than the code?"
-
-
-def row(job_id: str) -> JobExecution:
-    db.session.rollback()
-    found = get_job_execution_by_job_id(job_id)
-    assert found is not None
-    return found
 
 
 def test_fault_K19_A5_the_log_and_the_row_say_where_a_404_comes_from(
@@ -30,7 +21,7 @@ def test_fault_K19_A5_the_log_and_the_row_say_where_a_404_comes_from(
 
     assert answer.status_code == 405
     assert HINT in caplog.text
-    found = row(job_id)
+    found = row_of(job_id)
     assert (found.status, found.dead_at) == ("pending", None)
     assert found.error is not None
     assert PATH in found.error
@@ -44,7 +35,7 @@ def test_a_later_delivery_that_arrives_forgets_it(client: FlaskClient) -> None:
     deliver(client, envelope({"action": "none"}, jobId=job_id), PATH)
     deliver(client, envelope({"action": "none"}, jobId=job_id))
 
-    found = row(job_id)
+    found = row_of(job_id)
     assert (found.status, found.error) == ("completed", None)
 
 
@@ -56,7 +47,7 @@ def test_nobody_but_qstash_can_write_it(
     answer = deliver(client, envelope({}, jobId=job_id), PATH, signature=signature)
 
     assert answer.status_code == 405
-    assert row(job_id).error is None
+    assert row_of(job_id).error is None
     assert HINT not in caplog.text
 
 

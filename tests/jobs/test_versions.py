@@ -14,9 +14,9 @@ from app.jobs import Job, JobBlueprint, PayloadSchema, Status, enqueue
 from app.jobs.errors import DiscoveryError
 from app.jobs.operate import queue_check
 from app.jobs.registry import Upgrade
-from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.table.models import JobExecution
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import count_rows, row_of
 
 PATH = "/api/jobs/greet"
 given: list[Any] = []
@@ -72,11 +72,6 @@ def greeting(payload: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 NEW = {"firstName": "Ada", "lastName": "Lovelace", "address": {"city": "London"}}
 LOADED = {"first_name": "Ada", "last_name": "Lovelace", "address": {"city": "London"}}
-
-
-def row_of(job_id: str) -> JobExecution | None:
-    db.session.rollback()
-    return get_job_execution_by_job_id(job_id)
 
 
 def insert(job: dict[str, Any], **columns: Any) -> None:
@@ -145,7 +140,7 @@ def test_a_newer_payload_without_a_row_leaves_none(client: FlaskClient) -> None:
     job = greeting({}, version=4)
 
     assert deliver(client, job, PATH).status_code == 503
-    assert row_of(job["jobId"]) is None
+    assert count_rows() == 0
 
 
 @pytest.mark.parametrize("version", [0, -1, "2", None, 1.5])

@@ -20,7 +20,7 @@ from app.jobs.cli.bar import Bar
 from app.jobs.publish.qstash import Message
 from app.jobs.table.models import JobExecution
 from app.jobs.testing import drain
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows
 
 
 def running(done: int, total: int | None = 1000, **columns: Any) -> JobExecution:

@@ -7,34 +7,20 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import event, func, select, text
 
 from app.db import db
 from app.jobs import JobExecution, Status, enqueue
 from app.jobs.publish.qstash import Message
-from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
+from tests.support.rows import change_row, row_of
 from tests.support.sample_jobs import Effect
 
 LOST = "the process died or was cut off, and its lease ran out"
 
 
-def row_of(job: dict[str, Any]) -> JobExecution:
-    db.session.rollback()
-    row = get_job_execution_by_job_id(job["jobId"])
-    assert row is not None
-    return row
-
-
 def effects(job: dict[str, Any]) -> list[str]:
     return list(db.session.scalars(select(Effect.note).where(Effect.job_id == job["jobId"])))
-
-
-def change(job: dict[str, Any], **values: Any) -> None:
-    db.session.execute(
-        update(JobExecution).where(JobExecution.job_id == job["jobId"]).values(**values)
-    )
-    db.session.commit()
 
 
 def test_success_commits_the_work_and_its_completion_together(client: FlaskClient) -> None:
@@ -209,7 +195,7 @@ def test_a_query_that_runs_too_long_is_stopped(client: FlaskClient) -> None:
 def test_a_delivery_waits_while_another_holds_the_lease(client: FlaskClient) -> None:
     job = envelope({"action": "fail"})
     deliver(client, job)
-    change(
+    change_row(
         job,
         status="processing",
         lease_token=job["jobId"],
@@ -227,7 +213,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_lost_attempt_is_kept(
 ) -> None:
     job = envelope({"action": "fail"})
     deliver(client, job)
-    change(job, status="processing", lease_expires_at=text("now() - interval '1 second'"))
+    change_row(job, status="processing", lease_expires_at=text("now() - interval '1 second'"))
 
     assert deliver(client, job).status_code == 500
 
@@ -376,7 +362,7 @@ def test_a_connection_that_died_in_the_pool_is_replaced(client: FlaskClient) -> 
 def test_a_no_op_delivery_costs_two_statements_in_two_transactions(client: FlaskClient) -> None:
     job = envelope({"action": "none"}, job_type="noop")
     deliver(client, job, path="/api/jobs/noop")
-    change(job, status="pending")
+    change_row(job, status="pending")
     statements, commits = [], []
     event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     event.listen(db.engine, "commit", commits.append)
@@ -547,7 +533,7 @@ def test_fault_R7_a_duplicate_of_a_released_job_does_not_run_it(
     job = envelope({"action": "later"})
     deliver(client, job)
     row = row_of(job)
-    change(job, attempts=[{**row.attempts[0], "outcome": "released"}])
+    change_row(job, attempts=[{**row.attempts[0], "outcome": "released"}])
 
     assert deliver(client, job).json == {"success": True, "skipped": "released"}
 
@@ -559,7 +545,7 @@ def test_fault_R7_a_duplicate_publishes_what_was_put_off_but_not_published(
     job = envelope({"action": "later"})
     deliver(client, job)
     published.clear()
-    change(job, message_id=None, published_at=None)
+    change_row(job, message_id=None, published_at=None)
 
     assert deliver(client, job).json == {"success": True, "skipped": "rescheduled"}
 

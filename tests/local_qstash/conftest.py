@@ -1,7 +1,6 @@
 import asyncio
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -10,21 +9,13 @@ import pytest
 from qstash import AsyncQStash, QStash
 
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination
-
-
-@contextmanager
-def connect(server: LocalQStash) -> Iterator[QStash]:
-    """Yield an official client; the SDK has no way to close its connections itself."""
-    client = QStash(server.token, base_url=server.url, retry=False)
-    with client.http._client:
-        yield client
+from tests.support.http_server import HttpServer
+from tests.support.publishing import connect
 
 
 @pytest.fixture
-def destination() -> Iterator[Destination]:
-    with Destination() as running:
+def destination() -> Iterator[HttpServer]:
+    with HttpServer() as running:
         yield running
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from app.local_qstash.settings import Credentials
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination
+from tests.support.http_server import HttpServer
 
 CALLS = [
     ("POST", "/v2/publish/http://127.0.0.1:1/hook"),
@@ -96,7 +95,7 @@ class ExposedQStash(LocalQStash):
         self._settings = replace(self._settings, host="0.0.0.0", credentials=secret)  # noqa: S104 - what is tested
 
 
-def test_fault_R5_beyond_loopback_a_secret_token_is_what_counts(destination: Destination) -> None:
+def test_fault_R5_beyond_loopback_a_secret_token_is_what_counts(destination: HttpServer) -> None:
     """In a container the server has a name that it does not know."""
     with ExposedQStash() as server:
         url = server.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - see above

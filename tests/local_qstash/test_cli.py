@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .destination import Destination
+from tests.support.http_server import HttpServer
 
 FLASK = Path(sys.executable).with_name("flask")
 
@@ -71,7 +71,7 @@ def _get(told: dict[str, str], path: str) -> dict[str, str]:
 
 
 def test_it_keeps_its_state_in_the_instance_folder_over_an_interrupt(
-    tmp_path: Path, destination: Destination
+    tmp_path: Path, destination: HttpServer
 ) -> None:
     with started(cwd=tmp_path) as process:
         told = announced(process)

@@ -20,6 +20,7 @@ from qstash import AsyncQStash, QStash
 from qstash.log import LogState
 
 from app.local_qstash.settings import DEVELOPMENT
+from tests.support.http_server import HttpServer, Reply
 
 from .crash_run import (
     LINE,
@@ -34,7 +35,6 @@ from .crash_run import (
     order,
     requests,
 )
-from .destination import Destination, Reply
 from .test_cli import announced, started
 
 SEEDS = int(os.environ.get("CRASH_SEEDS", "2"))
@@ -71,7 +71,7 @@ def test_nothing_that_was_accepted_is_lost(seed: int, tmp_path: Path) -> None:
 
 
 def test_a_queue_that_was_killed_repeats_its_head_but_never_goes_back(
-    tmp_path: Path, destination: Destination
+    tmp_path: Path, destination: HttpServer
 ) -> None:
     held = threading.Event()
     destination.replies["/2"] = [Reply(hold=held)]

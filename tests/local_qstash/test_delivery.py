@@ -9,13 +9,13 @@ import pytest
 from qstash import QStash, Receiver
 
 from app.local_qstash.testing import LocalQStash
-
-from .conftest import connect
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import connect
+from tests.support.waiting import wait_until
 
 
 def test_a_delivery_is_signed_so_that_the_official_receiver_accepts_it(
-    server: LocalQStash, client: QStash, destination: Destination
+    server: LocalQStash, client: QStash, destination: HttpServer
 ) -> None:
     url = f"{destination.url}/a%2Fb?x=1&y=%20"
     client.message.publish_json(url=url, body={"name": "Zoë"})
@@ -26,7 +26,7 @@ def test_a_delivery_is_signed_so_that_the_official_receiver_accepts_it(
 
 
 def test_a_delivery_carries_the_body_the_forwarded_headers_and_qstashs_own(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     sent = client.message.publish(
         url=f"{destination.url}/hook", body="raw", content_type="text/x", headers={"X-A": "b"}
@@ -47,14 +47,14 @@ def test_a_delivery_carries_the_body_the_forwarded_headers_and_qstashs_own(
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_the_method_is_the_one_asked_for(
-    client: QStash, destination: Destination, method: str
+    client: QStash, destination: HttpServer, method: str
 ) -> None:
     client.message.publish(url=destination.url, method=method)  # type: ignore[arg-type]
     assert destination.wait()[0].method == method
 
 
 def test_a_body_that_is_no_text_arrives_byte_for_byte(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     body = bytes(range(256)) * 300
     http.post(f"/v2/publish/{destination.url}", content=body)
@@ -62,7 +62,7 @@ def test_a_body_that_is_no_text_arrives_byte_for_byte(
 
 
 def test_header_forward_passes_on_every_header_but_credentials(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     headers = {"Upstash-Header-Forward": "true", "X-Plain": "1"}
     http.post(f"/v2/publish/{destination.url}", headers=headers)
@@ -72,7 +72,7 @@ def test_header_forward_passes_on_every_header_but_credentials(
 
 
 def test_headers_that_belong_to_the_delivery_cannot_be_forwarded(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     own = ("Host", "Content-Length", "Transfer-Encoding", "Upstash-Signature", "Upstash-Retried")
     headers = {f"Upstash-Forward-{name}": "77" for name in own}
@@ -82,7 +82,7 @@ def test_headers_that_belong_to_the_delivery_cannot_be_forwarded(
     assert got.body == b"body"
 
 
-def test_an_empty_body_is_delivered_as_one(http: httpx.Client, destination: Destination) -> None:
+def test_an_empty_body_is_delivered_as_one(http: httpx.Client, destination: HttpServer) -> None:
     http.post(f"/v2/publish/{destination.url}")
     [got] = destination.wait()
     assert (got.body, got.headers["content-length"]) == (b"", "0")
@@ -91,7 +91,7 @@ def test_an_empty_body_is_delivered_as_one(http: httpx.Client, destination: Dest
 
 @pytest.mark.parametrize("status", [301, 307, 400, 404, 500, 503])
 def test_any_status_but_2xx_is_tried_again_also_a_redirect(
-    client: QStash, destination: Destination, status: int
+    client: QStash, destination: HttpServer, status: int
 ) -> None:
     destination.replies["/"] = [Reply(status, headers={"Location": f"{destination.url}/x"})]
     client.message.publish(url=f"{destination.url}/")
@@ -101,11 +101,11 @@ def test_any_status_but_2xx_is_tried_again_also_a_redirect(
 
 
 def test_a_message_that_fails_every_attempt_becomes_a_dead_letter(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     destination.replies["/"] = Reply(500, b"no", {"X-Why": "broken"})
     sent = client.message.publish(url=f"{destination.url}/", body="b", retries=2, retry_delay="1")
-    [letter] = eventually(lambda: client.dlq.list().messages)
+    [letter] = wait_until(lambda: client.dlq.list().messages)
     assert len(destination.received) == 3
     assert letter.message_id == sent.message_id  # type: ignore[union-attr]
     assert (letter.response_status, letter.response_body, letter.body) == (500, "no", "b")
@@ -114,28 +114,28 @@ def test_a_message_that_fails_every_attempt_becomes_a_dead_letter(
 
 
 def test_failures_are_logged_in_a_line_without_the_query(
-    client: QStash, destination: Destination, caplog: pytest.LogCaptureFixture
+    client: QStash, destination: HttpServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "app.local_qstash")
     destination.replies["/"] = Reply(500)
     client.message.publish(url=f"{destination.url}/?secret=x", retries=1, retry_delay="1")
-    eventually(lambda: client.dlq.list().messages)
+    wait_until(lambda: client.dlq.list().messages)
     first, last = [record.getMessage() for record in caplog.records]
     assert "failed (destination answered 500), attempt 1; next in" in first
     assert "failed for good (destination answered 500) after attempt 2" in last
     assert "secret" not in first + last
 
 
-def test_489_with_its_header_stops_at_once(client: QStash, destination: Destination) -> None:
+def test_489_with_its_header_stops_at_once(client: QStash, destination: HttpServer) -> None:
     stop = {"Upstash-NonRetryable-Error": "true"}
     destination.replies["/"] = Reply(489, headers=stop)
     client.message.publish(url=f"{destination.url}/")
-    eventually(lambda: client.dlq.list().messages)
+    wait_until(lambda: client.dlq.list().messages)
     assert len(destination.received) == 1
 
 
 def test_489_without_its_header_is_an_ordinary_failure(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     destination.replies["/"] = [Reply(489)]
     client.message.publish(url=f"{destination.url}/")
@@ -147,7 +147,7 @@ def test_489_without_its_header_is_an_ordinary_failure(
     [{"Retry-After": "0"}, {"X-RateLimit-Reset": "10ms"}, {"X-RateLimit-Reset-Tokens": "0s"}],
 )
 def test_the_destination_says_when_to_come_back(
-    destination: Destination, headers: dict[str, str]
+    destination: HttpServer, headers: dict[str, str]
 ) -> None:
     destination.replies["/"] = [Reply(429, headers=headers)]
     # By the expression it would wait ten minutes.
@@ -157,12 +157,12 @@ def test_the_destination_says_when_to_come_back(
 
 
 def test_a_destination_that_does_not_answer_in_time_has_failed(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     held = threading.Event()
     destination.replies["/"] = Reply(hold=held)
     client.message.publish(url=f"{destination.url}/", timeout=1, retries=0)
-    [letter] = eventually(lambda: client.dlq.list().messages)
+    [letter] = wait_until(lambda: client.dlq.list().messages)
     held.set()
     [error] = [log.error for log in client.log.list().logs if log.state.value == "ERROR"]
     assert letter.response_status == 0
@@ -172,12 +172,12 @@ def test_a_destination_that_does_not_answer_in_time_has_failed(
 
 def test_a_destination_that_is_not_there_has_failed(client: QStash) -> None:
     client.message.publish(url="http://127.0.0.1:1/", retries=0)
-    [letter] = eventually(lambda: client.dlq.list().messages)
+    [letter] = wait_until(lambda: client.dlq.list().messages)
     assert letter.response_status == 0
 
 
 def test_a_callback_reports_every_attempt_and_is_signed(
-    server: LocalQStash, client: QStash, destination: Destination
+    server: LocalQStash, client: QStash, destination: HttpServer
 ) -> None:
     destination.replies["/work"] = [Reply(500, b"first"), Reply(201, b"second")]
     callback = f"{destination.url}/callback"
@@ -199,7 +199,7 @@ def test_a_callback_reports_every_attempt_and_is_signed(
 
 
 def test_a_failure_callback_comes_once_and_names_the_dead_letter(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     destination.replies["/work"] = Reply(500)
     client.message.publish(
@@ -214,10 +214,10 @@ def test_a_failure_callback_comes_once_and_names_the_dead_letter(
 
 
 def test_a_hanging_destination_does_not_hold_up_another(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     held = threading.Event()
-    with Destination() as hanging:
+    with HttpServer() as hanging:
         hanging.replies["/"] = Reply(hold=held)
         for _ in range(5):
             client.message.publish(url=f"{hanging.url}/", retries=0)
@@ -227,7 +227,7 @@ def test_a_hanging_destination_does_not_hold_up_another(
         held.set()
 
 
-def test_a_mapped_origin_is_called_elsewhere_under_its_own_name(destination: Destination) -> None:
+def test_a_mapped_origin_is_called_elsewhere_under_its_own_name(destination: HttpServer) -> None:
     url = "https://staging.example.com/hook?x=1"
     origins = {"https://staging.example.com": destination.url}
     with LocalQStash(origins=origins) as server, connect(server) as client:

@@ -13,9 +13,9 @@ from qstash import QStash
 from app.local_qstash.errors import StateFileError
 from app.local_qstash.settings import Limits
 from app.local_qstash.testing import LocalQStash
-
-from .conftest import connect
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import connect
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def running(state: Path, *, speed: float = 1, limits: Limits | None = None) -> I
 
 
 def test_a_delayed_message_is_delivered_after_a_restart(
-    state: Path, destination: Destination
+    state: Path, destination: HttpServer
 ) -> None:
     body = "x" * 100_000
     with running(state) as client:
@@ -44,14 +44,14 @@ def test_a_delayed_message_is_delivered_after_a_restart(
     assert got.headers["upstash-message-id"] == sent.message_id  # type: ignore[union-attr]
 
 
-def test_a_retry_keeps_its_count_over_a_restart(state: Path, destination: Destination) -> None:
+def test_a_retry_keeps_its_count_over_a_restart(state: Path, destination: HttpServer) -> None:
     destination.replies["/"] = Reply(500)
     with running(state) as client:
         sent = client.message.publish(url=f"{destination.url}/", retries=1, retry_delay="1000")
         wanted = {"message_id": sent.message_id}  # type: ignore[union-attr]
-        eventually(lambda: len(client.log.list(filter=wanted).logs) == 4)  # type: ignore[arg-type]
+        wait_until(lambda: len(client.log.list(filter=wanted).logs) == 4)  # type: ignore[arg-type]
     with running(state) as client:
-        eventually(lambda: client.dlq.list().messages)
+        wait_until(lambda: client.dlq.list().messages)
     assert [got.headers["upstash-retried"] for got in destination.received] == ["0", "1"]
 
 
@@ -83,7 +83,7 @@ def _shown(client: QStash) -> list[object]:
     ]
 
 
-def test_a_queue_keeps_its_order_over_a_restart(state: Path, destination: Destination) -> None:
+def test_a_queue_keeps_its_order_over_a_restart(state: Path, destination: HttpServer) -> None:
     destination.replies["/0"] = [Reply(500)]
     with running(state) as client:
         for number in range(4):
@@ -94,7 +94,7 @@ def test_a_queue_keeps_its_order_over_a_restart(state: Path, destination: Destin
     assert [one.path for one in got] == ["/0", "/0", "/1", "/2", "/3"]
 
 
-def test_stopping_lets_an_attempt_in_flight_end(state: Path, destination: Destination) -> None:
+def test_stopping_lets_an_attempt_in_flight_end(state: Path, destination: HttpServer) -> None:
     held = threading.Event()
     destination.replies["/"] = Reply(hold=held)
     with running(state) as client:
@@ -106,14 +106,14 @@ def test_stopping_lets_an_attempt_in_flight_end(state: Path, destination: Destin
     assert len(destination.received) == 1
 
 
-def test_what_was_cancelled_stays_cancelled(state: Path, destination: Destination) -> None:
+def test_what_was_cancelled_stays_cancelled(state: Path, destination: HttpServer) -> None:
     with running(state) as client:
         client.message.publish(url=f"{destination.url}/cancelled", delay="1s")
         client.message.cancel_all()
         client.message.publish(url=f"{destination.url}/kept", delay="1s")
     with running(state) as client:
         destination.wait(1, "/kept")
-        eventually(lambda: "CANCELED" in [log.state.value for log in client.log.list().logs])
+        wait_until(lambda: "CANCELED" in [log.state.value for log in client.log.list().logs])
     assert not destination.at("/cancelled")
 
 
@@ -183,7 +183,7 @@ def test_a_file_in_use_by_another_server_is_refused(state: Path) -> None:
     [Limits(retained_messages=3), Limits(retention_seconds=0), Limits(retained_bytes=0)],
 )
 def test_finished_messages_are_pruned_by_count_age_and_size_but_never_waiting_ones(
-    state: Path, destination: Destination, limits: Limits
+    state: Path, destination: HttpServer, limits: Limits
 ) -> None:
     kept = 3 if limits.retained_messages == 3 else 0
     with ExitStack() as stack:
@@ -192,7 +192,7 @@ def test_finished_messages_are_pruned_by_count_age_and_size_but_never_waiting_on
         waiting = client.message.publish(url=destination.url, delay="1d")
         for _ in range(10):
             client.message.publish(url=destination.url)
-        eventually(lambda: _count(client, "DELIVERED") == 10)
+        wait_until(lambda: _count(client, "DELIVERED") == 10)
         _prune(server)
         assert _count(client, "DELIVERED") == kept
         assert client.message.get(waiting.message_id)  # type: ignore[union-attr]

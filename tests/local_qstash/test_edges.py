@@ -16,8 +16,8 @@ from app.local_qstash.engine.timers import Timers
 from app.local_qstash.settings import Limits
 from app.local_qstash.store.batch import Batch
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 NEVER = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 SERIAL = {"Upstash-Flow-Control-Key": "k", "Upstash-Flow-Control-Value": "parallelism=1"}
@@ -38,18 +38,18 @@ def _idle(http: httpx.Client) -> bool:
 )
 @pytest.mark.parametrize("name", ["Retry-After", "X-RateLimit-Reset"])
 def test_fault_F2_a_wait_that_cannot_be_read_is_ignored(
-    http: httpx.Client, destination: Destination, name: str, value: str
+    http: httpx.Client, destination: HttpServer, name: str, value: str
 ) -> None:
     value = value.encode("utf-8", "surrogateescape").decode("latin-1")
     destination.replies["/"] = [Reply(503, headers={name: value})]
     http.post(f"/v2/enqueue/q/{destination.url}/", headers=SERIAL)
 
     destination.wait(2)  # by the default backoff
-    eventually(lambda: _get(http, "/v2/queues/q")["lag"] == 0)
+    wait_until(lambda: _get(http, "/v2/queues/q")["lag"] == 0)
     assert _get(http, "/v2/flowControl/k")["parallelismCount"] == 0
 
 
-def test_fault_F2_such_answers_leave_an_origin_its_connections(destination: Destination) -> None:
+def test_fault_F2_such_answers_leave_an_origin_its_connections(destination: HttpServer) -> None:
     destination.replies["/bad"] = Reply(503, headers={"Retry-After": NEVER})
     headers = {"Authorization": f"Bearer {LocalQStash.token}", "Upstash-Retries": "0"}
     with LocalQStash(limits=Limits(parallelism_per_origin=3)) as server:
@@ -63,7 +63,7 @@ def test_fault_F2_such_answers_leave_an_origin_its_connections(destination: Dest
 @pytest.mark.parametrize("status", [200, 500])
 def test_fault_F2_whatever_an_outcome_raises_its_slots_are_given_back(
     http: httpx.Client,
-    destination: Destination,
+    destination: HttpServer,
     monkeypatch: pytest.MonkeyPatch,
     error: type[Exception],
     status: int,
@@ -85,16 +85,16 @@ def test_fault_F2_whatever_an_outcome_raises_its_slots_are_given_back(
 
     destination.wait(1, "/two")
     assert len(destination.at("/one")) == (1 if status == 200 else 2)
-    eventually(lambda: _get(http, "/v2/queues/q")["lag"] == 0)
+    wait_until(lambda: _get(http, "/v2/queues/q")["lag"] == 0)
     assert _get(http, "/v2/flowControl/k")["parallelismCount"] == 0
-    eventually(lambda: _idle(http))
+    wait_until(lambda: _idle(http))
 
 
 @pytest.mark.parametrize("error", [OverflowError, UnicodeError])
 def test_fault_F2_an_outcome_that_cannot_be_written_gives_its_place_back(
     server: LocalQStash,
     http: httpx.Client,
-    destination: Destination,
+    destination: HttpServer,
     monkeypatch: pytest.MonkeyPatch,
     error: type[Exception],
 ) -> None:
@@ -121,7 +121,7 @@ def test_fault_F2_a_log_entry_that_cannot_be_written_holds_up_no_other(
 
     server._loop.call_soon_threadsafe(spoil)
     http.post("/v2/publish/http://127.0.0.1:1", headers={"Upstash-Retries": "0"})
-    eventually(lambda: _get(http, "/v2/events?state=FAILED")["events"])
+    wait_until(lambda: _get(http, "/v2/events?state=FAILED")["events"])
 
 
 def test_fault_F2_a_timer_that_fails_or_comes_at_once_stops_no_other() -> None:
@@ -168,7 +168,7 @@ REDACTED = {"Upstash-Redact-Fields": "body, header[X-K]", "Upstash-Forward-X-K":
 
 @pytest.mark.parametrize("kind", ["Callback", "Failure-Callback"])
 def test_fault_F6_what_is_redacted_is_hidden_in_callbacks_and_delivered_all_the_same(
-    http: httpx.Client, destination: Destination, kind: str
+    http: httpx.Client, destination: HttpServer, kind: str
 ) -> None:
     destination.replies["/"] = Reply(500)
     destination.replies["/told"] = Reply(500)
@@ -179,7 +179,7 @@ def test_fault_F6_what_is_redacted_is_hidden_in_callbacks_and_delivered_all_the_
     secret = b64encode(b"SECRET-B")
     assert secret in report.body
     assert b"SECRET-H" in report.body
-    eventually(lambda: len(_get(http, "/v2/dlq")["messages"]) == 2)
+    wait_until(lambda: len(_get(http, "/v2/dlq")["messages"]) == 2)
     for path in ("/v2/events", "/v2/logs", "/v2/dlq", "/dead-letters", "/messages"):
         shown = http.get(path).text
         assert secret.decode() not in shown, path
@@ -221,7 +221,7 @@ def test_fault_F7_a_page_of_large_bodies_ends_early(http: httpx.Client, path: st
             "headers": {"Upstash-Retries": "0"}}  # fmt: skip
     for _ in range(6):
         http.post("/v2/batch", json=[item])
-    eventually(lambda: _get(http, "/v2/events?state=FAILED&trimBody=true&count=6")["events"][5:])
+    wait_until(lambda: _get(http, "/v2/events?state=FAILED&trimBody=true&count=6")["events"][5:])
     key, seen, cursor = ("events" if path == "events" else "messages"), 0, ""
     while True:
         answer = http.get(f"/v2/{path}?count=100{'&state=CREATED' * (path == 'events')}{cursor}")
@@ -235,7 +235,7 @@ def test_fault_F7_a_page_of_large_bodies_ends_early(http: httpx.Client, path: st
 
 @pytest.mark.parametrize("lane", ["queue", "flow", "origin"])
 def test_fault_F7_a_body_that_waits_for_its_turn_is_not_kept_in_memory(
-    destination: Destination, lane: str
+    destination: HttpServer, lane: str
 ) -> None:
     destination.replies["/"] = Reply(hold=threading.Event())
     headers = {"flow": SERIAL}.get(lane, {})
@@ -280,17 +280,17 @@ def test_fault_F8_a_queue_exists_although_its_first_enqueue_failed(
 
 @pytest.mark.parametrize("size", [8_300, 60_000])
 def test_fault_F10_an_answer_with_long_or_many_headers_is_a_delivery(
-    http: httpx.Client, destination: Destination, size: int
+    http: httpx.Client, destination: HttpServer, size: int
 ) -> None:
     many = {f"X-{n}": "v" for n in range(300)}
     destination.replies["/"] = [Reply(200, headers={"Content-Security-Policy": "x" * size} | many)]
     http.post(f"/v2/publish/{destination.url}/")
-    eventually(lambda: _get(http, "/v2/events?state=DELIVERED")["events"])
+    wait_until(lambda: _get(http, "/v2/events?state=DELIVERED")["events"])
     assert len(destination.received) == 1
 
 
 def test_fault_F14_the_group_and_its_endpoint_are_two_destinations(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     headers = {"Upstash-Content-Based-Deduplication": "true"}
     http.post("/v2/topics/g/endpoints", json={"endpoints": [{"url": destination.url}]})
@@ -302,7 +302,7 @@ def test_fault_F14_the_group_and_its_endpoint_are_two_destinations(
 
 
 def test_fault_F14_the_order_of_headers_does_not_count_but_that_of_one_name_does(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     def publish(*forwarded: tuple[str, str]) -> int:
         headers = [("Upstash-Content-Based-Deduplication", "true")]
@@ -337,7 +337,7 @@ def test_fault_F17_a_language_model_is_refused_with_the_reason(
 
 
 def test_fault_A15_a_destination_that_is_away_costs_no_retries_of_a_fast_clock(
-    destination: Destination,
+    destination: HttpServer,
 ) -> None:
     """As when a worker died: its lease of two seconds runs in real time, the clock does not."""
     free = time.monotonic() + 2
@@ -347,7 +347,7 @@ def test_fault_A15_a_destination_that_is_away_costs_no_retries_of_a_fast_clock(
             f"{server.url}/v2/publish/{destination.url}/",
             headers={"Authorization": f"Bearer {server.token}", "Upstash-Retries": "1"},
         )
-        last = eventually(lambda: next(iter(_statuses(server, "DELIVERED,FAILED")), None))
+        last = wait_until(lambda: next(iter(_statuses(server, "DELIVERED,FAILED")), None))
     assert last == "DELIVERED"
     assert {one.headers["upstash-retried"] for one in destination.received} == {"0", "1"}
 
@@ -381,11 +381,11 @@ def _statuses(server: LocalQStash, states: str) -> list[str]:
 
 
 def test_fault_A15_at_the_usual_speed_every_answer_costs_a_retry(
-    destination: Destination, http: httpx.Client
+    destination: HttpServer, http: httpx.Client
 ) -> None:
     destination.replies["/"] = Reply(503, headers={"Retry-After": "0"})
     http.post(f"/v2/publish/{destination.url}/", headers={"Upstash-Retries": "2"})
-    eventually(lambda: _get(http, "/v2/dlq")["messages"])
+    wait_until(lambda: _get(http, "/v2/dlq")["messages"])
     assert len(destination.received) == 3
 
 
@@ -401,7 +401,7 @@ def test_a_cron_on_a_publish_is_refused_rather_than_ignored(http: httpx.Client, 
 
 
 def test_a_duplicate_of_what_cannot_be_written_is_answered_as_well(
-    server: LocalQStash, monkeypatch: pytest.MonkeyPatch, destination: Destination
+    server: LocalQStash, monkeypatch: pytest.MonkeyPatch, destination: HttpServer
 ) -> None:
     real_commit, waiting, go = Batch.commit, threading.Event(), threading.Event()
 
@@ -423,14 +423,14 @@ def test_a_duplicate_of_what_cannot_be_written_is_answered_as_well(
     threads[0].start()
     assert waiting.wait(10)
     threads[1].start()
-    eventually(lambda: len(server.server.services.intake.deduplication._entries) == 1)
+    wait_until(lambda: len(server.server.services.intake.deduplication._entries) == 1)
     go.set()
     for thread in threads:
         thread.join(20)
     assert statuses == [500, 500]
 
 
-def test_many_headers_are_taken(http: httpx.Client, destination: Destination) -> None:
+def test_many_headers_are_taken(http: httpx.Client, destination: HttpServer) -> None:
     headers = {f"Upstash-Forward-X-{n}": "v" for n in range(60)}  # http.server takes 100
     headers |= {f"X-Other-{n}": "v" for n in range(300)}
     assert http.post(f"/v2/publish/{destination.url}", headers=headers).status_code == 200
@@ -438,17 +438,17 @@ def test_many_headers_are_taken(http: httpx.Client, destination: Destination) ->
 
 
 def test_the_page_says_that_a_failing_callback_holds_a_queue(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/told"] = Reply(500, headers={"Retry-After": "3600"})
     headers = {"Upstash-Callback": f"{destination.url}/told"}
     http.post(f"/v2/enqueue/q/{destination.url}/one", headers=headers)
     destination.wait(1, "/told")
-    eventually(lambda: "held by a failing callback" in http.get("/queues").text)
+    wait_until(lambda: "held by a failing callback" in http.get("/queues").text)
 
 
 def test_fault_F2_the_longest_timeout_of_a_callback_reaches_it(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     """It is spelled anew when the callback is made, after the attempt."""
     headers = {

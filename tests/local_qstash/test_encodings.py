@@ -10,8 +10,8 @@ import pytest
 
 from app.local_qstash.destinations import wire_url
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 JOSE = b"Jos\xe9"  # as fetch in Node sends it
 
@@ -29,7 +29,7 @@ def _events(http: httpx.Client, query: str = "") -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("value", [JOSE, "José".encode()], ids=["latin-1", "utf-8"])
 def test_fault_F1_a_header_in_either_encoding_is_the_same_text(
-    http: httpx.Client, destination: Destination, value: bytes
+    http: httpx.Client, destination: HttpServer, value: bytes
 ) -> None:
     answer = _send(
         http,
@@ -43,12 +43,12 @@ def test_fault_F1_a_header_in_either_encoding_is_the_same_text(
     # The standard library's server reads headers as Latin-1.
     assert received.headers["x-name"].encode("latin-1").decode() == "José"
     assert http.get("/v2/flowControl/José").json()["flowControlKey"] == "José"
-    assert eventually(lambda: _events(http, "label=José&state=DELIVERED"))[0]["label"] == "José"
+    assert wait_until(lambda: _events(http, "label=José&state=DELIVERED"))[0]["label"] == "José"
 
 
 @pytest.mark.parametrize("kind", ["Callback", "Failure-Callback"])
 def test_fault_F1_a_callback_in_latin_1_neither_stops_its_queue_nor_is_lost(
-    http: httpx.Client, destination: Destination, kind: str
+    http: httpx.Client, destination: HttpServer, kind: str
 ) -> None:
     destination.replies["/one"] = Reply(200 if kind == "Callback" else 489)
     path = f"{destination.url}/fertig-für-dich".encode("latin-1")
@@ -58,7 +58,7 @@ def test_fault_F1_a_callback_in_latin_1_neither_stops_its_queue_nor_is_lost(
 
     destination.wait(1, "/two")
     destination.wait(1, "/fertig-f%C3%BCr-dich")
-    eventually(lambda: http.get("/v2/queues/q").json()["lag"] == 0)
+    wait_until(lambda: http.get("/v2/queues/q").json()["lag"] == 0)
 
 
 @pytest.mark.parametrize("fields", [b"header", b"body, header[X-Name]"])
@@ -67,7 +67,7 @@ def test_fault_F1_lists_answer_whatever_is_in_them(http: httpx.Client, fields: b
     dead = {"Upstash-Retries": b"0"}
     _send(http, "/v2/publish/http://127.0.0.1:1", headers | dead)
     _send(http, "/v2/schedules/http://127.0.0.1:1", headers | {"Upstash-Cron": b"0 0 1 1 *"})
-    eventually(lambda: http.get("/v2/dlq").json()["messages"])
+    wait_until(lambda: http.get("/v2/dlq").json()["messages"])
 
     for path in ("events", "logs", "dlq", "schedules"):
         answer = http.get(f"/v2/{path}")
@@ -76,11 +76,11 @@ def test_fault_F1_lists_answer_whatever_is_in_them(http: httpx.Client, fields: b
 
 
 def test_fault_F1_what_a_destination_answers_in_latin_1_is_kept_as_text(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/"] = Reply(500, headers={"X-Why": "schön"})  # sent as Latin-1
     http.post(f"/v2/publish/{destination.url}/", headers={"Upstash-Retries": "0"})
-    [letter] = eventually(lambda: http.get("/v2/dlq").json()["messages"])
+    [letter] = wait_until(lambda: http.get("/v2/dlq").json()["messages"])
     assert letter["responseHeader"]["X-Why"] == ["schön"]
 
 
@@ -104,7 +104,7 @@ def test_fault_F1_a_url_that_is_not_ascii_is_refused_in_json_and_one_line(
 
 @pytest.mark.parametrize("kept", ["body", "label", "url"])
 def test_fault_F1_half_an_emoji_in_json_is_replaced_as_go_does(
-    http: httpx.Client, destination: Destination, kept: str
+    http: httpx.Client, destination: HttpServer, kept: str
 ) -> None:
     text = "half \ud83d!"
     item = {
@@ -116,7 +116,7 @@ def test_fault_F1_half_an_emoji_in_json_is_replaced_as_go_does(
     assert "messageId" in answer.json()[0]
     [received] = destination.wait()
     assert received.body.decode() == ("half \ufffd!" if kept == "body" else "")
-    eventually(lambda: _events(http, "state=DELIVERED"))
+    wait_until(lambda: _events(http, "state=DELIVERED"))
 
 
 @pytest.mark.parametrize("value", ["a\x01b", "a\x7f", "a\nb", "a\0b"])
@@ -128,17 +128,17 @@ def test_fault_F1_a_control_character_in_a_header_is_refused(
 
 
 def test_fault_F1_a_query_parameter_that_is_not_utf_8_is_read_as_latin_1(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     query = "upstash-label=M%FCller&upstash-forward-x-name=Jos%C3%A9"
     assert http.post(f"/v2/publish/{destination.url}?{query}").status_code == 200
     [received] = destination.wait()
     assert received.headers["x-name"].encode("latin-1").decode() == "José"
-    assert eventually(lambda: _events(http, "label=Müller"))
+    assert wait_until(lambda: _events(http, "label=Müller"))
 
 
 def test_fault_F3_a_compressed_body_goes_on_as_it_came(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     for number, body in enumerate([b"\x1f\x8b no gzip at all", b"\x1f\x8b\x08" + b"\0" * 30], 1):
         answer = http.post(
@@ -154,7 +154,7 @@ def test_fault_F3_a_compressed_body_goes_on_as_it_came(
 
 @pytest.mark.parametrize("entry", ["batch", "group", "callback"])
 def test_fault_F5_a_url_is_sent_in_ascii_and_shown_as_published(
-    http: httpx.Client, destination: Destination, entry: str
+    http: httpx.Client, destination: HttpServer, entry: str
 ) -> None:
     url = f"{destination.url}/ü?q=ß&kept=%2F"
     if entry == "batch":
@@ -165,7 +165,7 @@ def test_fault_F5_a_url_is_sent_in_ascii_and_shown_as_published(
     else:
         _send(http, f"/v2/publish/{destination.url}/x", {"Upstash-Callback": url.encode()})
     destination.wait(1, "/%C3%BC?q=%C3%9F&kept=%2F")
-    eventually(lambda: url in {event["url"] for event in _events(http, "state=DELIVERED")})
+    wait_until(lambda: url in {event["url"] for event in _events(http, "state=DELIVERED")})
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_fault_F13_numbers_elsewhere_too(
 
 
 def test_fault_F19_a_callback_is_written_as_javascript_writes_json(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     """Receivers that verify what they parsed write it anew first."""
     destination.replies["/"] = Reply(200, "ä".encode(), {"X-A": "ü"})

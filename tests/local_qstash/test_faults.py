@@ -8,9 +8,9 @@ from qstash.errors import QStashError
 from app.local_qstash.errors import InvalidFaultError
 from app.local_qstash.faults import DELIVERY, Faults, parse_fault, parse_faults
 from app.local_qstash.testing import LocalQStash
-
-from .conftest import connect
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import connect
+from tests.support.waiting import wait_until
 
 SOON = "0"  # a retry delay
 
@@ -24,81 +24,81 @@ def _delivered(client: QStash) -> bool:
 
 
 def test_a_dropped_delivery_never_arrives_and_counts_as_a_failed_attempt(
-    destination: Destination,
+    destination: HttpServer,
 ) -> None:
     with LocalQStash(faults=["drop=1"]) as server, connect(server) as client:
         client.message.publish(url=destination.url, retries=1, retry_delay=SOON)
-        [letter] = eventually(lambda: client.dlq.list().messages)
+        [letter] = wait_until(lambda: client.dlq.list().messages)
         assert letter.response_status == 0
         assert _errors(client) == ["fault injected: drop, the request was not sent"] * 2
         assert server.faults.injected == {"drop": 2}
     assert destination.received == []
 
 
-def test_a_delivery_whose_answer_is_lost_arrives_and_is_retried(destination: Destination) -> None:
+def test_a_delivery_whose_answer_is_lost_arrives_and_is_retried(destination: HttpServer) -> None:
     with LocalQStash(faults=["lose-answer=1"]) as server, connect(server) as client:
         client.message.publish(url=destination.url, retries=50, retry_delay="100")
         destination.wait()
         server.faults.clear()
-        eventually(lambda: _delivered(client))
+        wait_until(lambda: _delivered(client))
     assert len(destination.received) >= 2
     assert len({got.headers["upstash-message-id"] for got in destination.received}) == 1
 
 
-def test_a_failed_delivery_shows_its_status_without_a_call(destination: Destination) -> None:
+def test_a_failed_delivery_shows_its_status_without_a_call(destination: HttpServer) -> None:
     with LocalQStash(faults=["fail=1:418"]) as server, connect(server) as client:
         client.message.publish(url=destination.url, retries=0)
-        [letter] = eventually(lambda: client.dlq.list().messages)
+        [letter] = wait_until(lambda: client.dlq.list().messages)
     assert letter.response_status == 418
     assert destination.received == []
 
 
-def test_a_duplicate_is_the_same_message_twice_at_a_time(destination: Destination) -> None:
+def test_a_duplicate_is_the_same_message_twice_at_a_time(destination: HttpServer) -> None:
     destination.replies["/"] = [Reply(200), Reply(500)]
     with LocalQStash(faults=["duplicate=1"]) as server, connect(server) as client:
         sent = client.message.publish(url=f"{destination.url}/")
         both = destination.wait(2)
-        eventually(lambda: _delivered(client))
+        wait_until(lambda: _delivered(client))
     ids = {got.headers["upstash-message-id"] for got in both}
     assert ids == {sent.message_id}  # type: ignore[union-attr]
     assert [got.headers["upstash-retried"] for got in both] == ["0", "0"]
 
 
-def test_a_delayed_delivery_is_overtaken(destination: Destination) -> None:
+def test_a_delayed_delivery_is_overtaken(destination: HttpServer) -> None:
     with LocalQStash(faults=["delay=1:400ms"]) as server, connect(server) as client:
         client.message.publish(url=f"{destination.url}/late")
-        eventually(lambda: server.faults.injected["delay:400ms"])
+        wait_until(lambda: server.faults.injected["delay:400ms"])
         server.faults.clear()
         client.message.publish(url=f"{destination.url}/soon")
         assert [got.path for got in destination.wait(2)] == ["/soon", "/late"]
 
 
-def test_a_reordered_delivery_comes_behind_the_next(destination: Destination) -> None:
+def test_a_reordered_delivery_comes_behind_the_next(destination: HttpServer) -> None:
     with LocalQStash(faults=["reorder=1"]) as server, connect(server) as client:
         client.message.publish(url=f"{destination.url}/first")
-        eventually(lambda: server.faults.injected["reorder"])
+        wait_until(lambda: server.faults.injected["reorder"])
         server.faults.clear()
         client.message.publish(url=f"{destination.url}/second")
         assert [got.path for got in destination.wait(2)] == ["/second", "/first"]
 
 
-def test_a_reordered_delivery_goes_although_no_other_comes(destination: Destination) -> None:
+def test_a_reordered_delivery_goes_although_no_other_comes(destination: HttpServer) -> None:
     with LocalQStash(faults=["reorder=1"]) as server, connect(server) as client:
         client.message.enqueue(queue="fifo", url=f"{destination.url}/1")
         client.message.enqueue(queue="fifo", url=f"{destination.url}/2")
         assert [got.path for got in destination.wait(2)] == ["/1", "/2"]
 
 
-def test_several_faults_of_one_delivery_add_up(destination: Destination) -> None:
+def test_several_faults_of_one_delivery_add_up(destination: HttpServer) -> None:
     faults = ["duplicate=1", "lose-answer=1", "delay=1:1ms"]
     with LocalQStash(faults=faults) as server, connect(server) as client:
         client.message.publish(url=destination.url, retries=0)
-        eventually(lambda: client.dlq.list().messages)
+        wait_until(lambda: client.dlq.list().messages)
         assert server.faults.injected == {"delay:1ms": 1, "lose-answer": 1, "duplicate": 1}
     assert len(destination.received) == 2
 
 
-def test_a_failed_publish_stores_nothing(destination: Destination) -> None:
+def test_a_failed_publish_stores_nothing(destination: HttpServer) -> None:
     with LocalQStash(faults=["publish-fail=1:503"]) as server, connect(server) as client:
         for publish in (
             lambda: client.message.publish(url=destination.url),
@@ -113,7 +113,7 @@ def test_a_failed_publish_stores_nothing(destination: Destination) -> None:
 
 
 def test_a_dropped_publish_is_stored_and_delivered_but_never_answered(
-    destination: Destination,
+    destination: HttpServer,
 ) -> None:
     with LocalQStash(faults=["publish-drop=1"]) as server, connect(server) as client:
         with pytest.raises(httpx.TransportError):
@@ -122,7 +122,7 @@ def test_a_dropped_publish_is_stored_and_delivered_but_never_answered(
 
 
 def test_publishing_again_after_a_cut_is_made_harmless_by_deduplication(
-    destination: Destination,
+    destination: HttpServer,
 ) -> None:
     with LocalQStash(faults=["publish-drop=0.5"], seed=1) as server:
         client = QStash(
@@ -146,7 +146,7 @@ def test_what_is_refused_as_wrong_is_not_counted_as_cut() -> None:
         assert server.faults.injected == {"publish-drop": 0}
 
 
-def test_the_same_seed_strikes_the_same_publishes(destination: Destination) -> None:
+def test_the_same_seed_strikes_the_same_publishes(destination: HttpServer) -> None:
     def struck(seed: int) -> list[int]:
         faults = ["publish-fail=0.3"]
         with LocalQStash(faults=faults, seed=seed) as server, connect(server) as client:
@@ -164,7 +164,7 @@ def _accepted(client: QStash, url: str) -> bool:
 
 
 def test_the_endpoint_sets_shows_and_clears_faults(
-    server: LocalQStash, client: QStash, http: httpx.Client, destination: Destination
+    server: LocalQStash, client: QStash, http: httpx.Client, destination: HttpServer
 ) -> None:
     wanted = {"faults": ["fail=1:500", "publish-drop=0"], "seed": 7}
     assert http.put("/local/faults", json=wanted).json()["injected"] == {
@@ -172,7 +172,7 @@ def test_the_endpoint_sets_shows_and_clears_faults(
         "publish-drop": 0,
     }
     client.message.publish(url=destination.url, retries=0)
-    eventually(lambda: client.dlq.list().messages)
+    wait_until(lambda: client.dlq.list().messages)
     assert http.get("/local/faults").json() == {
         **wanted,
         "injected": {"fail:500": 1, "publish-drop": 0},

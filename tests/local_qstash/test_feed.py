@@ -6,8 +6,7 @@ import httpx
 
 from app.local_qstash.feed import Change
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination, Reply
+from tests.support.http_server import HttpServer, Reply
 
 
 async def _until_delivered(server: LocalQStash, http: httpx.Client, url: str) -> list[Change]:
@@ -20,7 +19,7 @@ async def _until_delivered(server: LocalQStash, http: httpx.Client, url: str) ->
 
 
 def test_a_subscriber_sees_every_state_of_a_message(
-    server: LocalQStash, http: httpx.Client, destination: Destination
+    server: LocalQStash, http: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/"] = [Reply(500)]
     watching = _until_delivered(server, http, f"{destination.url}/")

@@ -5,7 +5,8 @@ import functools
 import httpx
 import pytest
 
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 ONE = [
     "messageId={id}",
@@ -34,7 +35,7 @@ HEADERS = {
 }
 
 
-def _fail_two(http: httpx.Client, destination: Destination) -> dict[str, str]:
+def _fail_two(http: httpx.Client, destination: HttpServer) -> dict[str, str]:
     """Give up messages that have everything and one that has nothing; return the first's names."""
     destination.replies |= {"/one": Reply(500), "/two": Reply(404)}
     endpoint = {"url": f"{destination.url}/one"}
@@ -42,13 +43,13 @@ def _fail_two(http: httpx.Client, destination: Destination) -> dict[str, str]:
     http.post("/v2/schedules/group", headers=HEADERS)
     http.post(f"/v2/publish/{destination.url}/two", headers={"Upstash-Retries": "0"})
     # The schedule may well fire again before it is deleted.
-    one, _ = eventually(lambda: _letters(http, destination, "/one", "/two"))
+    one, _ = wait_until(lambda: _letters(http, destination, "/one", "/two"))
     http.delete("/v2/schedules/schedule")
     host = destination.url.removeprefix("http://")
     return {"id": one["messageId"], "letter": one["dlqId"], "url": destination.url, "host": host}
 
 
-def _letters(http: httpx.Client, destination: Destination, *paths: str) -> list[dict[str, str]]:
+def _letters(http: httpx.Client, destination: HttpServer, *paths: str) -> list[dict[str, str]]:
     """Return the first dead letter of each path, or nothing until all of them have one."""
     letters = http.get("/v2/dlq").json()["messages"]
     found = {letter["url"]: letter for letter in reversed(letters)}
@@ -56,7 +57,7 @@ def _letters(http: httpx.Client, destination: Destination, *paths: str) -> list[
     return [found[url] for url in urls] if found.keys() >= set(urls) else []
 
 
-def test_every_filter_selects_log_entries(http: httpx.Client, destination: Destination) -> None:
+def test_every_filter_selects_log_entries(http: httpx.Client, destination: HttpServer) -> None:
     names = _fail_two(http, destination)
     for query in (one.format(**names) for one in LOGS):
         found = http.get(f"/v2/events?{query}").json()["events"]
@@ -65,7 +66,7 @@ def test_every_filter_selects_log_entries(http: httpx.Client, destination: Desti
         assert http.get(f"/v2/logs?{query}").json()["logs"] == [], query
 
 
-def test_every_filter_selects_dead_letters(http: httpx.Client, destination: Destination) -> None:
+def test_every_filter_selects_dead_letters(http: httpx.Client, destination: HttpServer) -> None:
     names = _fail_two(http, destination)
     for query in (one.format(**names) for one in LETTERS):
         found = http.get(f"/v2/dlq?{query}").json()["messages"]
@@ -76,12 +77,12 @@ def test_every_filter_selects_dead_letters(http: httpx.Client, destination: Dest
 
 @pytest.mark.parametrize(("noun", "entries"), [("dlq", "messages"), ("events", "events")])
 def test_lists_run_in_the_order_that_is_asked_for(
-    http: httpx.Client, destination: Destination, noun: str, entries: str
+    http: httpx.Client, destination: HttpServer, noun: str, entries: str
 ) -> None:
     destination.replies |= {"/one": Reply(500), "/two": Reply(500)}
     for path in ("/one", "/two"):
         http.post(f"/v2/publish/{destination.url}{path}", headers={"Upstash-Retries": "0"})
-        eventually(functools.partial(_letters, http, destination, path))
+        wait_until(functools.partial(_letters, http, destination, path))
     early, late = (
         [one["messageId"] for one in http.get(f"/v2/{noun}?order={order}").json()[entries]]
         for order in ("earliestFirst", "latestFirst")

@@ -8,15 +8,14 @@ import pytest
 from qstash import QStash
 from qstash.log import LogState
 
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from qstash.message import FlowControl
 
 
-def test_parallelism_is_shared_across_destinations(
-    client: QStash, destination: Destination
-) -> None:
+def test_parallelism_is_shared_across_destinations(client: QStash, destination: HttpServer) -> None:
     held = threading.Event()
     flow: FlowControl = {"key": "k", "parallelism": 2}
     for number in range(5):
@@ -28,10 +27,10 @@ def test_parallelism_is_shared_across_destinations(
     assert len(destination.received) == 2
     held.set()
     destination.wait(5)
-    eventually(lambda: client.flow_control.get("k").parallelism_count == 0)
+    wait_until(lambda: client.flow_control.get("k").parallelism_count == 0)
 
 
-def test_rate_bounds_the_starts_of_a_period(client: QStash, destination: Destination) -> None:
+def test_rate_bounds_the_starts_of_a_period(client: QStash, destination: HttpServer) -> None:
     flow: FlowControl = {"key": "k", "rate": 2, "period": 1}
     for _ in range(5):
         client.message.publish(url=destination.url, flow_control=flow)
@@ -43,7 +42,7 @@ def test_rate_bounds_the_starts_of_a_period(client: QStash, destination: Destina
     assert started[4] - started[0] >= 1900
 
 
-def test_the_newest_messages_limits_win(client: QStash, destination: Destination) -> None:
+def test_the_newest_messages_limits_win(client: QStash, destination: HttpServer) -> None:
     client.flow_control.pause("k")
     client.message.publish(url=destination.url, flow_control={"key": "k", "rate": 1, "period": 60})
     client.message.publish(url=destination.url, flow_control={"key": "k", "rate": 9, "period": 60})
@@ -52,7 +51,7 @@ def test_the_newest_messages_limits_win(client: QStash, destination: Destination
 
 
 def test_a_cancelled_message_gives_its_place_to_the_next(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     flow: FlowControl = {"key": "k", "parallelism": 1}
     client.flow_control.pause("k")
@@ -61,7 +60,7 @@ def test_a_cancelled_message_gives_its_place_to_the_next(
     client.message.cancel(doomed.message_id)  # type: ignore[union-attr]
     client.flow_control.resume("k")
     assert destination.wait()[0].path == "/next"
-    eventually(lambda: client.flow_control.get("k").parallelism_count == 0)
+    wait_until(lambda: client.flow_control.get("k").parallelism_count == 0)
 
 
 def test_keys_can_be_listed_and_searched(http: httpx.Client) -> None:
@@ -74,7 +73,7 @@ def test_keys_can_be_listed_and_searched(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("verb", ["reset", "resetRate"])
 def test_a_rate_is_reset_under_both_names(
-    client: QStash, http: httpx.Client, destination: Destination, verb: str
+    client: QStash, http: httpx.Client, destination: HttpServer, verb: str
 ) -> None:
     for _ in range(2):
         flow: FlowControl = {"key": "k", "rate": 1, "period": "1d"}

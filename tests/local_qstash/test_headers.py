@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 NOWHERE = "http://127.0.0.1:1"
 CALLBACKS = pytest.mark.parametrize("kind", ["Upstash-Callback", "Upstash-Failure-Callback"])
@@ -29,7 +29,7 @@ def test_not_before_is_a_unix_time_in_seconds_and_overrides_the_delay() -> None:
     assert abs(got["notBefore"] - moment * 1000) < 1000
 
 
-def test_a_time_that_is_past_is_now(http: httpx.Client, destination: Destination) -> None:
+def test_a_time_that_is_past_is_now(http: httpx.Client, destination: HttpServer) -> None:
     headers = {"Upstash-Not-Before": "1700000000", "Upstash-Delay": "2d"}
     http.post(f"/v2/publish/{destination.url}", headers=headers)
     destination.wait()
@@ -43,7 +43,7 @@ def test_header_names_are_read_in_any_case(http: httpx.Client) -> None:
 
 
 def test_telemetry_is_neither_kept_nor_delivered(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     headers = {"Upstash-Telemetry-Sdk": "some-sdk", "Upstash-Telemetry-Runtime": "some-runtime"}
     headers["Upstash-Header-Forward"] = "true"
@@ -53,7 +53,7 @@ def test_telemetry_is_neither_kept_nor_delivered(
     assert "some-sdk" not in http.get("/v2/events").text
 
 
-def _fail(http: httpx.Client, destination: Destination, kind: str, **options: str) -> None:
+def _fail(http: httpx.Client, destination: HttpServer, kind: str, **options: str) -> None:
     """Publish what fails at its only attempt, with a callback to /callback and its options."""
     destination.replies["/"] = Reply(500)
     headers = {"Upstash-Retries": "0", kind: f"{destination.url}/callback"}
@@ -63,7 +63,7 @@ def _fail(http: httpx.Client, destination: Destination, kind: str, **options: st
 
 @CALLBACKS
 def test_a_callback_has_a_method_and_headers_of_its_own(
-    http: httpx.Client, destination: Destination, kind: str
+    http: httpx.Client, destination: HttpServer, kind: str
 ) -> None:
     _fail(http, destination, kind, Method="PUT", Forward_X_Mine="1")
     [call] = destination.wait(1, "/callback")
@@ -74,14 +74,14 @@ def test_a_callback_has_a_method_and_headers_of_its_own(
 
 @CALLBACKS
 def test_a_callback_has_retries_and_a_retry_delay_of_its_own(
-    destination: Destination, kind: str
+    destination: HttpServer, kind: str
 ) -> None:
     destination.replies["/callback"] = Reply(503)
     with LocalQStash() as unhurried:  # whose default backoff would take twelve seconds
         headers = {"Authorization": f"Bearer {unhurried.token}"}
         with httpx.Client(base_url=unhurried.url, headers=headers) as http:
             _fail(http, destination, kind, Retries="1", Retry_Delay="1")
-            [letter] = eventually(lambda: _letters(http, f"{destination.url}/callback"))
+            [letter] = wait_until(lambda: _letters(http, f"{destination.url}/callback"))
     calls = destination.at("/callback")
     assert [call.headers["upstash-retried"] for call in calls] == ["0", "1"]
     assert (letter["maxRetries"], letter["retryDelayExpression"]) == (1, "1")
@@ -89,22 +89,22 @@ def test_a_callback_has_retries_and_a_retry_delay_of_its_own(
 
 @CALLBACKS
 def test_a_callback_without_retries_of_its_own_has_those_of_its_original(
-    http: httpx.Client, destination: Destination, kind: str
+    http: httpx.Client, destination: HttpServer, kind: str
 ) -> None:
     destination.replies["/callback"] = Reply(503)
     _fail(http, destination, kind)
-    [letter] = eventually(lambda: _letters(http, f"{destination.url}/callback"))
+    [letter] = wait_until(lambda: _letters(http, f"{destination.url}/callback"))
     assert letter["maxRetries"] == 0
 
 
 @CALLBACKS
 def test_a_callback_has_a_timeout_of_its_own(
-    http: httpx.Client, destination: Destination, kind: str
+    http: httpx.Client, destination: HttpServer, kind: str
 ) -> None:
     held = threading.Event()
     destination.replies["/callback"] = Reply(hold=held)
     _fail(http, destination, kind, Timeout="1s")
-    eventually(lambda: _letters(http, f"{destination.url}/callback"))
+    wait_until(lambda: _letters(http, f"{destination.url}/callback"))
     held.set()
     [error] = http.get(f"/v2/events?state=ERROR&url={destination.url}/callback").json()["events"]
     assert "limit 1s" in error["error"]

@@ -6,9 +6,7 @@ import subprocess
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-from tests.support.node_sdk import SUITE, node
-
-__all__ = ["node"]
+from tests.support.node_sdk import SUITE
 
 _SECONDS = 60  # for the tests of one noun, which take about one
 

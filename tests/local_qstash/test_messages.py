@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 URL = "http://127.0.0.1:1"
 
@@ -53,12 +54,12 @@ def test_a_cancelled_message_is_logged_now_and_when_it_would_have_gone(
     message_id = _publish(http, URL, Delay="50s")  # half a second at this speed
     http.delete(f"/v2/messages/{message_id}")
     assert _states(http, message_id) == ["CANCEL_REQUESTED", "CREATED"]
-    eventually(lambda: _states(http, message_id)[0] == "CANCELED")
+    wait_until(lambda: _states(http, message_id)[0] == "CANCELED")
     assert [log["state"] for log in _logs(http, "state=CANCELLED")] == ["CANCELED"]
 
 
 def test_an_attempt_in_flight_is_not_called_back_but_nothing_follows_it(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     held = threading.Event()
     destination.replies["/"] = Reply(500, hold=held)
@@ -66,13 +67,13 @@ def test_an_attempt_in_flight_is_not_called_back_but_nothing_follows_it(
     destination.wait()
     http.delete(f"/v2/messages/{message_id}")
     held.set()
-    eventually(lambda: _states(http, message_id)[0] == "CANCELED")
+    wait_until(lambda: _states(http, message_id)[0] == "CANCELED")
     assert len(destination.received) == 1
     assert http.get("/v2/dlq").json()["messages"] == []
 
 
 def test_a_delayed_message_can_be_delivered_now(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     message_id = _publish(http, destination.url, Delay="1d")
     assert http.post(f"/v2/messages/{message_id}/retry").status_code == 200
@@ -86,12 +87,12 @@ def test_a_message_in_a_queue_cannot_be_delivered_out_of_order(http: httpx.Clien
 
 
 def test_a_dead_letter_is_retried_as_a_new_message_with_overrides(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/"] = [Reply(500)]
     headers = {"Upstash-Retries": "0", "Upstash-Redact-Fields": "body", "Content-Type": "text/x"}
     http.post(f"/v2/publish/{destination.url}/", headers=headers, content=b"secret")
-    [letter] = eventually(lambda: http.get("/v2/dlq").json()["messages"])
+    [letter] = wait_until(lambda: http.get("/v2/dlq").json()["messages"])
     answer = http.post(f"/v2/dlq/retry/{letter['dlqId']}", headers={"Upstash-Retries": "9"})
     assert answer.status_code == 201
     second = destination.wait(2)[1]
@@ -103,12 +104,12 @@ def test_a_dead_letter_is_retried_as_a_new_message_with_overrides(
 
 
 def test_dead_letters_are_retried_and_deleted_in_bulk_by_filter(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     for status in (500, 501, 502):
         destination.replies[f"/{status}"] = [Reply(status)]
         _publish(http, f"{destination.url}/{status}", Retries="0")
-    eventually(lambda: len(http.get("/v2/dlq").json()["messages"]) == 3)
+    wait_until(lambda: len(http.get("/v2/dlq").json()["messages"]) == 3)
     answer = http.post("/v2/dlq/retry?responseStatus=501").json()
     assert [one["url"] for one in answer["responses"]] == [f"{destination.url}/501"]
     assert http.delete(f"/v2/dlq?url={destination.url}/500").json() == {"deleted": 1}
@@ -116,11 +117,11 @@ def test_dead_letters_are_retried_and_deleted_in_bulk_by_filter(
 
 
 def test_logs_tell_every_state_with_the_response_of_a_failure(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/"] = [Reply(500, b"oops", {"X-Why": "w"})]
     message_id = _publish(http, f"{destination.url}/", Retry_Delay="1")
-    eventually(lambda: "DELIVERED" in _states(http, message_id))
+    wait_until(lambda: "DELIVERED" in _states(http, message_id))
     logs = _logs(http, f"messageId={message_id}&order=earliestFirst")
     states = ["CREATED", "ACTIVE", "ERROR", "RETRY", "ACTIVE", "DELIVERED"]
     assert [log["state"] for log in logs] == states
@@ -132,11 +133,11 @@ def test_logs_tell_every_state_with_the_response_of_a_failure(
 
 
 def test_a_state_that_stands_for_several_finds_them_all(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/"] = [Reply(500)]
     message_id = _publish(http, f"{destination.url}/", Retry_Delay="1")
-    eventually(lambda: "DELIVERED" in _states(http, message_id))
+    wait_until(lambda: "DELIVERED" in _states(http, message_id))
     assert {log["state"] for log in _logs(http, "state=IN_PROGRESS")} == {
         "ACTIVE",
         "ERROR",
@@ -146,7 +147,7 @@ def test_a_state_that_stands_for_several_finds_them_all(
 
 @pytest.mark.parametrize("fields", ["body, header[X-Secret]", "body,headers[x-secret]"])
 def test_redacted_fields_are_hidden_from_outputs_and_delivered_all_the_same(
-    http: httpx.Client, destination: Destination, fields: str
+    http: httpx.Client, destination: HttpServer, fields: str
 ) -> None:
     headers = {
         "Upstash-Redact-Fields": fields,

@@ -9,8 +9,7 @@ import pytest
 from qstash import QStash
 
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination
+from tests.support.http_server import HttpServer
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(server: Loca
 
 
 def test_options_may_come_as_query_parameters_and_leave_the_destination_alone(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     query = "a=1&upstash-retries=7&upstash-delay=1d&b=%2F&upstash-label=x"
     sent = http.post(f"/v2/publish/{destination.url}/p?{query}").json()
@@ -63,7 +62,7 @@ def test_options_may_come_as_query_parameters_and_leave_the_destination_alone(
 
 
 def test_the_token_may_come_as_a_query_parameter_and_goes_no_further(
-    server: LocalQStash, destination: Destination
+    server: LocalQStash, destination: HttpServer
 ) -> None:
     url = f"{server.url}/v2/publish/{destination.url}/p?x=1&qstash_token={server.token}"
     assert httpx.post(url, verify=False).json()["url"] == f"{destination.url}/p?x=1"  # noqa: S501
@@ -71,7 +70,7 @@ def test_the_token_may_come_as_a_query_parameter_and_goes_no_further(
 
 
 def test_a_duplicate_gets_the_first_ones_id_and_is_not_delivered(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     headers = {"Upstash-Deduplication-Id": "once"}
     first, again = (
@@ -87,7 +86,7 @@ def test_a_duplicate_gets_the_first_ones_id_and_is_not_delivered(
 
 
 def test_a_hundred_duplicates_at_once_make_one_message(
-    server: LocalQStash, destination: Destination
+    server: LocalQStash, destination: HttpServer
 ) -> None:
     headers = {"Authorization": f"Bearer {server.token}", "Upstash-Deduplication-Id": "once"}
     with (
@@ -122,7 +121,7 @@ def test_content_based_deduplication_looks_at_url_body_and_headers(client: QStas
 
 
 def test_a_group_gets_a_message_for_each_endpoint_and_its_default_headers(
-    client: QStash, http: httpx.Client, destination: Destination
+    client: QStash, http: httpx.Client, destination: HttpServer
 ) -> None:
     endpoints = [{"url": f"{destination.url}/a", "name": "first"}, {"url": f"{destination.url}/b"}]
     client.url_group.upsert_endpoints("g", endpoints)  # type: ignore[arg-type]
@@ -133,7 +132,7 @@ def test_a_group_gets_a_message_for_each_endpoint_and_its_default_headers(
     assert client.message.get(sent[0]["messageId"]).endpoint == "first"
 
 
-def test_a_group_can_be_enqueued_to(http: httpx.Client, destination: Destination) -> None:
+def test_a_group_can_be_enqueued_to(http: httpx.Client, destination: HttpServer) -> None:
     endpoints = [{"url": f"{destination.url}/{name}"} for name in "ab"]
     http.post("/v2/topics/g/endpoints", json={"endpoints": endpoints})
     sent = http.post("/v2/enqueue/q/g", content=b"body").json()
@@ -152,7 +151,7 @@ def test_a_group_decides_on_duplicates_per_endpoint(client: QStash) -> None:
 
 
 def test_a_full_disk_refuses_and_keeps_nothing(
-    http: httpx.Client, server: LocalQStash, destination: Destination
+    http: httpx.Client, server: LocalQStash, destination: HttpServer
 ) -> None:
     headers = {"Upstash-Deduplication-Id": "x"}
     connection = server.server.services.store._connection

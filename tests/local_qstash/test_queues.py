@@ -5,7 +5,8 @@ import threading
 import httpx
 from qstash import QStash
 
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 
 def _enqueue(client: QStash, url: str, *bodies: str, **options: object) -> None:
@@ -14,7 +15,7 @@ def _enqueue(client: QStash, url: str, *bodies: str, **options: object) -> None:
 
 
 def test_messages_are_delivered_in_the_order_of_their_acceptance(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     bodies = [str(number) for number in range(20)]
     _enqueue(client, destination.url, *bodies)
@@ -22,7 +23,7 @@ def test_messages_are_delivered_in_the_order_of_their_acceptance(
 
 
 def test_the_head_blocks_until_its_retries_and_callbacks_are_over(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     destination.replies["/first"] = Reply(500)
     destination.replies["/callback"] = [Reply(500)]
@@ -37,9 +38,7 @@ def test_the_head_blocks_until_its_retries_and_callbacks_are_over(
     assert sorted(between) == ["/callback"] * 3 + ["/first"]
 
 
-def test_parallelism_bounds_how_many_are_worked_on(
-    client: QStash, destination: Destination
-) -> None:
+def test_parallelism_bounds_how_many_are_worked_on(client: QStash, destination: HttpServer) -> None:
     held = threading.Event()
     destination.replies["/"] = Reply(hold=held)
     client.queue.upsert("q", parallelism=3)
@@ -49,12 +48,10 @@ def test_parallelism_bounds_how_many_are_worked_on(
     assert len(destination.received) == 3
     held.set()
     destination.wait(5)
-    eventually(lambda: client.queue.get("q").lag == 0)
+    wait_until(lambda: client.queue.get("q").lag == 0)
 
 
-def test_a_paused_queue_accepts_but_starts_nothing(
-    client: QStash, destination: Destination
-) -> None:
+def test_a_paused_queue_accepts_but_starts_nothing(client: QStash, destination: HttpServer) -> None:
     client.queue.upsert("q", paused=True)
     _enqueue(client, destination.url, "a", "b")
     client.message.publish(url=destination.url, body="elsewhere")
@@ -65,7 +62,7 @@ def test_a_paused_queue_accepts_but_starts_nothing(
 
 
 def test_cancelling_a_waiting_message_lets_the_next_one_go(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     client.queue.upsert("q", paused=True)
     doomed = client.message.enqueue(queue="q", url=destination.url, body="doomed")
@@ -75,9 +72,7 @@ def test_cancelling_a_waiting_message_lets_the_next_one_go(
     assert destination.wait()[0].body == b"next"
 
 
-def test_deleting_a_queue_cancels_what_waits_in_it(
-    client: QStash, destination: Destination
-) -> None:
+def test_deleting_a_queue_cancels_what_waits_in_it(client: QStash, destination: HttpServer) -> None:
     client.queue.upsert("q", paused=True)
     _enqueue(client, f"{destination.url}/old", "")
     client.queue.delete("q")

@@ -13,8 +13,8 @@ from qstash import QStash
 
 from app.local_qstash.cron import next_fire
 from app.local_qstash.testing import LocalQStash
-
-from .destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 EVERY_MINUTE = "* * * * *"
 
@@ -25,7 +25,7 @@ def server() -> Iterator[LocalQStash]:
         yield running
 
 
-def test_every_firing_is_a_message_of_its_own(client: QStash, destination: Destination) -> None:
+def test_every_firing_is_a_message_of_its_own(client: QStash, destination: HttpServer) -> None:
     schedule_id = client.schedule.create(
         destination=destination.url, cron=EVERY_MINUTE, body="tick", headers={"X-A": "1"}
     )
@@ -36,12 +36,12 @@ def test_every_firing_is_a_message_of_its_own(client: QStash, destination: Desti
     assert first.headers["upstash-message-id"] != second.headers["upstash-message-id"]
 
 
-def test_the_state_of_the_last_firing_is_shown(client: QStash, destination: Destination) -> None:
+def test_the_state_of_the_last_firing_is_shown(client: QStash, destination: HttpServer) -> None:
     destination.replies["/"] = Reply(500)
     schedule_id = client.schedule.create(
         destination=f"{destination.url}/", cron=EVERY_MINUTE, retries=0
     )
-    eventually(lambda: _last_states(client, schedule_id) == {"FAIL"})
+    wait_until(lambda: _last_states(client, schedule_id) == {"FAIL"})
     assert client.schedule.get(schedule_id).last_schedule_time
 
 
@@ -51,11 +51,11 @@ def _last_states(client: QStash, schedule_id: str) -> set[str]:
 
 
 def test_a_paused_schedule_skips_its_firings(
-    server: LocalQStash, client: QStash, destination: Destination
+    server: LocalQStash, client: QStash, destination: HttpServer
 ) -> None:
     paused = client.schedule.create(destination=f"{destination.url}/paused", cron=EVERY_MINUTE)
     client.schedule.pause(paused)
-    eventually(lambda: server.server.services.engine.messages == {})  # one that came before
+    wait_until(lambda: server.server.services.engine.messages == {})  # one that came before
     before = len(destination.at("/paused"))
     client.schedule.create(destination=f"{destination.url}/running", cron=EVERY_MINUTE)
     destination.wait(3, "/running")
@@ -65,7 +65,7 @@ def test_a_paused_schedule_skips_its_firings(
 
 
 def test_a_schedule_delivers_to_a_group_through_a_queue(
-    client: QStash, destination: Destination
+    client: QStash, destination: HttpServer
 ) -> None:
     client.queue.upsert("q", parallelism=4)
     client.url_group.upsert_endpoints("g", [{"url": f"{destination.url}/{n}"} for n in "ab"])
@@ -76,12 +76,12 @@ def test_a_schedule_delivers_to_a_group_through_a_queue(
 
 
 def test_a_schedule_whose_group_is_gone_says_so(
-    client: QStash, http: httpx.Client, destination: Destination
+    client: QStash, http: httpx.Client, destination: HttpServer
 ) -> None:
     client.url_group.upsert_endpoints("g", [{"url": destination.url}])
     schedule_id = client.schedule.create(destination="g", cron=EVERY_MINUTE)
     client.url_group.delete("g")
-    shown = eventually(lambda: http.get(f"/v2/schedules/{schedule_id}").json().get("error"))
+    shown = wait_until(lambda: http.get(f"/v2/schedules/{schedule_id}").json().get("error"))
     assert "invalid destination url" in shown
 
 
@@ -133,7 +133,7 @@ def test_fault_A7_in_the_hour_that_comes_twice_a_schedule_fires_ahead() -> None:
 
 
 def test_fault_A7_a_server_started_in_that_hour_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: Destination
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: HttpServer
 ) -> None:
     state = tmp_path / "state.sqlite3"
     headers = {"Authorization": f"Bearer {LocalQStash.token}", "Upstash-Schedule-Id": "it"}
@@ -160,7 +160,7 @@ def test_fault_A8_what_never_fires_is_refused(http: httpx.Client, cron: str) -> 
 
 
 def test_fault_A8_every_so_often_counts_from_the_firing_before(
-    http: httpx.Client, destination: Destination
+    http: httpx.Client, destination: HttpServer
 ) -> None:
     headers = {"Upstash-Cron": "@every 30s", "Upstash-Schedule-Id": "it"}
     assert http.post(f"/v2/schedules/{destination.url}", headers=headers).status_code == 200

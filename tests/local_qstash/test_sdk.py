@@ -7,13 +7,15 @@ from qstash.errors import QStashError
 from qstash.log import LogState
 from qstash.message import BatchResponse, PublishResponse
 
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
+
 from .conftest import Sdk
-from .destination import Destination, Reply, eventually
 
 LATER = {"delay": "1d"}
 
 
-def test_publish_and_get(sdk: Sdk, destination: Destination) -> None:
+def test_publish_and_get(sdk: Sdk, destination: HttpServer) -> None:
     sent = sdk(
         "message.publish",
         url=destination.url,
@@ -36,20 +38,20 @@ def test_publish_and_get(sdk: Sdk, destination: Destination) -> None:
     assert got.flow_control.parallelism is None
 
 
-def test_publish_json(sdk: Sdk, destination: Destination) -> None:
+def test_publish_json(sdk: Sdk, destination: HttpServer) -> None:
     sdk("message.publish_json", url=destination.url, body={"a": [1]})
     [got] = destination.wait()
     assert (got.body, got.headers["content-type"]) == (b'{"a": [1]}', "application/json")
 
 
-def test_enqueue_and_enqueue_json(sdk: Sdk, destination: Destination) -> None:
+def test_enqueue_and_enqueue_json(sdk: Sdk, destination: HttpServer) -> None:
     sdk("message.enqueue", queue="q", url=destination.url, body="1")
     sdk("message.enqueue_json", queue="q", url=destination.url, body=2)
     assert [got.body for got in destination.wait(2)] == [b"1", b"2"]
 
 
 def test_batch_mixes_urls_queues_and_groups_with_headers_of_their_own(
-    sdk: Sdk, destination: Destination
+    sdk: Sdk, destination: HttpServer
 ) -> None:
     endpoints = [{"url": f"{destination.url}/g{n}"} for n in (1, 2)]
     sdk("url_group.upsert_endpoints", "group", endpoints)
@@ -69,13 +71,13 @@ def test_batch_mixes_urls_queues_and_groups_with_headers_of_their_own(
     assert came["/g1"].headers["upstash-topic-name"] == "group"
 
 
-def test_batch_json(sdk: Sdk, destination: Destination) -> None:
+def test_batch_json(sdk: Sdk, destination: HttpServer) -> None:
     [sent] = sdk("message.batch_json", [{"url": destination.url, "body": {"a": 1}}])
     [got] = destination.wait()
     assert (got.body, got.headers["upstash-message-id"]) == (b'{"a": 1}', sent.message_id)
 
 
-def test_cancel(sdk: Sdk, destination: Destination) -> None:
+def test_cancel(sdk: Sdk, destination: HttpServer) -> None:
     sent = sdk("message.publish", url=destination.url, **LATER)
     sdk("message.cancel", sent.message_id)
     with pytest.raises(QStashError, match="404"):
@@ -84,7 +86,7 @@ def test_cancel(sdk: Sdk, destination: Destination) -> None:
         sdk("message.cancel", sent.message_id)
 
 
-def test_cancel_many_and_all(sdk: Sdk, destination: Destination) -> None:
+def test_cancel_many_and_all(sdk: Sdk, destination: HttpServer) -> None:
     ids = [sdk("message.publish", url=destination.url, **LATER).message_id for _ in range(5)]
     assert sdk("message.cancel_many", ids[:2]) == 2
     assert sdk("message.cancel_all") == 3
@@ -92,7 +94,7 @@ def test_cancel_many_and_all(sdk: Sdk, destination: Destination) -> None:
 
 
 def test_an_empty_list_to_cancel_is_refused_rather_than_everything_cancelled(
-    sdk: Sdk, destination: Destination
+    sdk: Sdk, destination: HttpServer
 ) -> None:
     kept = sdk("message.publish", url=destination.url, **LATER)
     with pytest.raises(QStashError, match="400"):
@@ -166,11 +168,11 @@ def test_url_group_verbs(sdk: Sdk) -> None:
     sdk("url_group.delete", "g")
 
 
-def test_dlq_verbs(sdk: Sdk, destination: Destination) -> None:
+def test_dlq_verbs(sdk: Sdk, destination: HttpServer) -> None:
     destination.replies["/"] = Reply(500)
     for label in ("a", "b", "c"):
         sdk("message.publish", url=f"{destination.url}/", retries=0, label=label)
-    letters = eventually(lambda: _three(sdk))
+    letters = wait_until(lambda: _three(sdk))
     assert [one.label for one in sdk("dlq.list", filter={"label": "b"}).messages] == ["b"]
     first = sdk("dlq.list", count=2)
     rest = sdk("dlq.list", count=2, cursor=first.cursor)
@@ -187,10 +189,10 @@ def _three(sdk: Sdk) -> list[DlqMessage]:
     return letters if len(letters) == 3 else []
 
 
-def test_log_verb(sdk: Sdk, destination: Destination) -> None:
+def test_log_verb(sdk: Sdk, destination: HttpServer) -> None:
     sent = sdk("message.publish", url=destination.url, body="b", label="x")
     mine = {"message_id": sent.message_id}
-    states = eventually(lambda: _until(sdk, mine, LogState.DELIVERED))
+    states = wait_until(lambda: _until(sdk, mine, LogState.DELIVERED))
     assert states == [LogState.DELIVERED, LogState.ACTIVE, LogState.CREATED]
     page = sdk("log.list", count=2, filter=mine)
     rest = sdk("log.list", count=2, cursor=page.cursor, filter=mine)
@@ -214,7 +216,7 @@ def test_signing_key_verbs(sdk: Sdk) -> None:
     assert sdk("signing_key.get") == after
 
 
-def test_flow_control_verbs(sdk: Sdk, destination: Destination) -> None:
+def test_flow_control_verbs(sdk: Sdk, destination: HttpServer) -> None:
     sdk("flow_control.pause", "k")
     limits = {"key": "k", "parallelism": 2, "rate": 10, "period": 60}
     sdk("message.publish", url=destination.url, flow_control=limits)
@@ -235,7 +237,7 @@ def test_flow_control_verbs(sdk: Sdk, destination: Destination) -> None:
 
 
 def test_a_provider_of_language_models_is_an_ordinary_publish(
-    sdk: Sdk, destination: Destination
+    sdk: Sdk, destination: HttpServer
 ) -> None:
     api = {"name": "llm", "provider": custom(destination.url, "secret")}
     sdk("message.publish_json", api=api, body={"model": "m"}, headers={}, callback="http://c.test")

@@ -11,8 +11,8 @@ from app.db import db
 from app.jobs import Options, enqueue, enqueue_many
 from app.jobs.events import Event, observe
 from app.jobs.testing import deliver
-from tests.conftest import settings
-from tests.metrics.conftest import Samples, Scrape, gained
+from tests.support.apps import settings
+from tests.support.metrics import Samples, Scrape, gained
 
 pytestmark = pytest.mark.usefixtures("published")
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from app.db import db
 from app.jobs import enqueue
 from app.jobs.recover.sweep import sweep
-from tests.metrics.conftest import Scrape, gained
+from tests.support.metrics import Scrape, gained
 from tests.support.qstash import deliver, envelope
 
 pytestmark = pytest.mark.usefixtures("published")

@@ -11,7 +11,7 @@ import yaml
 from app.jobs import enqueue
 from app.jobs.execute.responses import OUTCOMES
 from app.jobs.testing import deliver
-from tests.metrics.conftest import Scrape
+from tests.support.metrics import Scrape
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 NAME = re.compile(r"\b(?:jobs|app|process)_[a-z_]+\b")

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from app.db import db
 from app.jobs import enqueue
-from tests.metrics.conftest import TOKEN, Scrape
+from tests.support.metrics import TOKEN, Scrape
 
 
 @pytest.mark.parametrize(

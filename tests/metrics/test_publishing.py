@@ -1,14 +1,12 @@
 """Publish failures, which need a QStash that fails."""
 
-from dataclasses import replace
-
 import pytest
 from flask import Flask
 
 from app.jobs import PublishRefused, enqueue
-from app.jobs.extension import _publisher
-from tests.metrics.conftest import Scrape, gained
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer, Reply
+from tests.support.metrics import Scrape, gained
+from tests.support.publishing import publishing
 
 
 def test_a_qstash_that_is_away_is_counted_and_kills_no_job(scrape: Scrape) -> None:
@@ -23,14 +21,12 @@ def test_a_qstash_that_is_away_is_counted_and_kills_no_job(scrape: Scrape) -> No
 
 def test_what_qstash_refuses_is_counted_and_dead(app: Flask, scrape: Scrape) -> None:
     before = scrape()
-    with canned_server() as qstash:
-        qstash.status, qstash.body = 400, '{"error": "invalid"}'
-        app.config["QSTASH_URL"] = qstash.url
-        state = app.extensions["jobs"]
-        app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
-        with pytest.raises(PublishRefused):
-            enqueue("sample", {"action": "none"})
-        app.extensions["jobs"].publisher.close()
+    with (
+        HttpServer(Reply(400, '{"error": "invalid"}')) as qstash,
+        publishing(app, QSTASH_URL=qstash.url),
+        pytest.raises(PublishRefused),
+    ):
+        enqueue("sample", {"action": "none"})
 
     found = gained(before, scrape())
     assert found["jobs_publish_failures_total", "refused", "sample"] == 1

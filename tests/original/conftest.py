@@ -3,27 +3,25 @@
 Time passes a thousand times faster at the QStash server.
 """
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from app import create_app
 from app.accounts.models import Membership, Organization, User
 from app.db import db
 from app.dev.resend_server import Request, ResendServer
-from app.jobs import JobExecution, get_job_execution_by_job_id
+from app.jobs import JobExecution
 from app.jobs.testing import wait_for
 from app.local_qstash.testing import LocalQStash
-from tests.conftest import empty_tables, settings
 from tests.original.send_sms import bp as sms
-from tests.support.http_server import Canned, canned_server
+from tests.support.apps import close_connections, empty_tables, settings
+from tests.support.http_server import HttpServer, serving
 from tests.support.ports import reserved_port
+from tests.support.waiting import wait_until
 
 PATIENCE = 40
 
@@ -38,7 +36,7 @@ class Stack:
 
     app: Flask
     resend: ResendServer
-    elsewhere: Canned
+    elsewhere: HttpServer
 
     def completed(self, job_id: str) -> JobExecution:
         """Wait until QStash has delivered the job, and it has completed."""
@@ -50,10 +48,7 @@ class Stack:
         return self._sent(result["messageId"]).params
 
     def await_that(self, condition: Callable[[], object]) -> None:
-        give_up_at = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < give_up_at, "waited in vain"
-            time.sleep(0.02)
+        wait_until(condition, seconds=PATIENCE)
 
     def _sent(self, message_id: str) -> Request:
         [sent] = [one for one in self.resend.sent if one.email_id == message_id]
@@ -62,12 +57,12 @@ class Stack:
 
 @pytest.fixture(scope="package")
 def stack(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    base_url = f"http://127.0.0.1:{reserved_port()}"
-    with canned_server() as elsewhere, ResendServer() as resend:
+    port = reserved_port()
+    with HttpServer() as elsewhere, ResendServer() as resend:
         origins = {"https://example.com": elsewhere.url}
         with LocalQStash(speed=1000, origins=origins) as qstash:
             given = settings(database_url) | {
-                "BASE_URL": base_url,
+                "BASE_URL": f"http://127.0.0.1:{port}",
                 "QSTASH_URL": qstash.url,
                 "QSTASH_TOKEN": qstash.token,
                 "RESEND_API_KEY": "re_local",
@@ -77,32 +72,11 @@ def stack(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             }
             app = create_app(given, instance=tmp_path_factory.mktemp("original"))
             app.register_blueprint(sms)
-            with serving(app, base_url):
+            with serving(app, port):
                 yield Stack(app, resend, elsewhere)
             with app.app_context():
                 empty_tables()
-                db.session.remove()
-                db.engine.dispose()
-                app.extensions["jobs"].publisher.close()
-
-
-class serving:  # noqa: N801 - used like a function
-    """The app behind HTTP, in threads of this process."""
-
-    def __init__(self, app: Flask, base_url: str) -> None:
-        port = int(base_url.rpartition(":")[2])
-        self.server = make_server("127.0.0.1", port, app, threaded=True)
-        self.thread = threading.Thread(
-            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}
-        )
-
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+                close_connections()
 
 
 @pytest.fixture
@@ -124,9 +98,3 @@ def acme(app: Flask) -> None:
         db.session.flush()
         db.session.add(Membership(user_id=123, organization_id=456, role="owner"))
         db.session.commit()
-
-
-def row_of(job_id: str) -> JobExecution:
-    row = get_job_execution_by_job_id(job_id)
-    assert row is not None
-    return row

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app.artifacts import Artifact
 from app.db import db
 from app.families import webhooks
-from app.families.email.enqueue import (
+from app.families.email.senders import (
     send_password_reset_email_async,
     send_payment_failed_email_async,
     send_subscription_created_email_async,
@@ -22,7 +22,8 @@ from app.families.webhooks import Webhook
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.jobs import JOB_TYPES, Job, enqueue, schedule
 from app.jobs.publish import outbox
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import Stack
+from tests.support.rows import row_of
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}
 
@@ -214,7 +215,7 @@ def test_webhook_jobs_generic(
 
 def test_webhook_jobs_stripe(app: Flask, stack: Stack) -> None:
     """The event's object alone: what it is about is not known here, and the result says so."""
-    event = Path(__file__).parents[1] / "families/webhooks/stripe_events"
+    event = Path(__file__).parents[1] / "families/stripe/events"
     stripe_event = json.loads((event / "customer.subscription.updated.json").read_text())
 
     job_id = enqueue(

@@ -3,11 +3,16 @@
 import pytest
 from flask import Flask
 
-from app.families.email.enqueue import send_team_invitation_email_async, send_welcome_email_async
-from app.families.email.senders import send_team_invitation_email, send_welcome_email
+from app.families.email.senders import (
+    send_team_invitation_email,
+    send_team_invitation_email_async,
+    send_welcome_email,
+    send_welcome_email_async,
+)
 from app.jobs import JOB_TYPES, Status
 from app.jobs.testing import perform
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import Stack
+from tests.support.rows import row_of
 
 
 def test_synchronous(app: Flask, stack: Stack) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from stripe import WebhookSignature
 
 from app.db import db
-from app.families.webhooks.stripe.effects import EFFECTS
+from app.families.stripe.effects import EFFECTS
 from app.jobs import JOB_TYPES, JobExecution, enqueue, get_job_config
 from tests.original.conftest import Stack
 

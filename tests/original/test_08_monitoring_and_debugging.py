@@ -26,8 +26,9 @@ from app.jobs import (
 )
 from app.jobs.recover.sweep import sweep
 from app.jobs.testing import make_job, wait_for
-from tests.original.conftest import PATIENCE, Stack, row_of
+from tests.original.conftest import PATIENCE, Stack
 from tests.support.qstash import envelope
+from tests.support.rows import row_of
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}
 RECENT = """

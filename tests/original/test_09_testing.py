@@ -19,7 +19,7 @@ from app.jobs.testing import (
     wait_for,
     wire,
 )
-from tests.original.conftest import row_of
+from tests.support.rows import row_of
 
 __all__ = ["failing_qstash", "published"]
 

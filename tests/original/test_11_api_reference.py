@@ -24,8 +24,9 @@ from app.jobs import (
 )
 from app.jobs.publish import outbox
 from app.jobs.schemas import Metadata
-from tests.original.conftest import Stack, row_of
+from tests.original.conftest import Stack
 from tests.original.send_sms import send_sms
+from tests.support.rows import row_of
 
 
 def test_enqueue(app: Flask, stack: Stack) -> None:

@@ -17,11 +17,8 @@ from app.jobs.table import job_rows
 from app.jobs.table.adoption import COLUMNS
 from app.jobs.table.filters import Filter
 from tests.starter.table import ROWS, TABLE
+from tests.support.apps import connected
 from tests.support.tables import differences
-from tests.test_migrations import empty_app
-from tests.test_migrations_under_load import connected
-
-__all__ = ["empty_app"]
 
 NAIVE = "timestamp without time zone"
 AWARE = "timestamp with time zone"

@@ -1,11 +1,9 @@
 """Job types whose worker is elsewhere: it takes QStash's deliveries, and its end comes back."""
 
 import json
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +21,14 @@ from app.jobs.external_types import ExternalType
 from app.jobs.operate import actions, reconcile
 from app.jobs.recover import sweep
 from app.jobs.table.filters import Filter
-from tests.jobs.conftest import Rows, live_qstash, rows, wait_until
+from tests.support.http_server import HttpServer, Reply
 from tests.support.qstash import BASE_URL, deliver
-
-__all__ = ["live_qstash", "rows"]
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 TYPE = "create-notification"
 CALLBACK = "/api/jobs/callback"
+WORK = "/api/jobs/notifications"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,65 +44,38 @@ class NotificationSchema(PayloadSchema[Notification]):
     body = fields.String(allow_none=True)
 
 
-@dataclass
-class Worker:
-    """A worker elsewhere: what it got, and what it answers."""
-
-    url: str = ""
-    answers: list[tuple[int, bytes]] = field(default_factory=list)
-    got: list[dict[str, Any]] = field(default_factory=list)
+@pytest.fixture
+def worker() -> Iterator[HttpServer]:
+    """A worker elsewhere."""
+    with HttpServer(Reply(body='{"success": true}')) as running:
+        yield running
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    found = Worker()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            found.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            status, body = found.answers.pop(0) if found.answers else (200, b'{"success": true}')
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}/api/jobs/notifications"
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def notify(app: Flask, worker: Worker) -> ExternalType[Notification]:
-    return Jobs().external(TYPE, url=worker.url, schema=NotificationSchema, retries=2)
+def notify(app: Flask, worker: HttpServer) -> ExternalType[Notification]:
+    return Jobs().external(TYPE, url=f"{worker.url}{WORK}", schema=NotificationSchema, retries=2)
 
 
 def test_a_job_is_completed_by_the_callback(
-    live_qstash: QStash, rows: Rows, worker: Worker, notify: ExternalType[Notification]
+    live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
     job_id = notify.enqueue({"title": "Hello"}, user_id=1)
     wait_until(lambda: rows[job_id].status == "completed", "the callback")
 
     row = rows[job_id]
     assert (row.result, row.retry_count, row.error) == ({"success": True}, 0, None)
-    [got] = worker.got
+    [got] = [one.json for one in worker.received]
     assert (got["jobId"], got["type"], got["payload"]) == (job_id, TYPE, {"title": "Hello"})
     assert got["metadata"].keys() == {"userId", "createdAt"}
     assert sweep.sweep(grace=0).published == 0
     assert [one for one in reconcile.differences(grace=0) if one.subject == job_id] == []
-    assert len(worker.got) == 1
+    assert len(worker.received) == 1
 
 
 def test_it_is_retried_and_every_attempt_is_kept(
-    live_qstash: QStash, rows: Rows, worker: Worker, notify: ExternalType[Notification]
+    live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
-    worker.answers = [(500, b"no"), (503, b"{}")]
+    worker.replies[WORK] = [Reply(500, "no"), Reply(503, "{}")]
     job_id = enqueue(TYPE, {"title": "Hello"}, retry_delay="1")
     wait_until(lambda: rows[job_id].status == "completed", "the third attempt")
     wait_until(lambda: len(rows[job_id].attempts) in {1, 2, 3}, "the attempts")
@@ -111,13 +83,13 @@ def test_it_is_retried_and_every_attempt_is_kept(
     row = rows[job_id]
     assert row.retry_count == 2
     assert row.attempts[-1]["outcome"] == "completed"
-    assert [one["jobId"] for one in worker.got] == [job_id] * 3
+    assert [one.json["jobId"] for one in worker.received] == [job_id] * 3
 
 
 def test_what_failed_there_for_good_is_dead_here_and_can_be_retried(
-    live_qstash: QStash, rows: Rows, worker: Worker, notify: ExternalType[Notification]
+    live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
-    worker.answers = [(500, b"no")] * 2
+    worker.replies[WORK] = [Reply(500, "no")] * 2
     job_id = enqueue(TYPE, {"title": "Hello"}, retries=1, retry_delay="1")
     wait_until(lambda: rows[job_id].dead_at is not None, "the failure callback")
     assert "QStash gave up after 2 attempts: the last was answered 500: no" in str(
@@ -127,11 +99,11 @@ def test_what_failed_there_for_good_is_dead_here_and_can_be_retried(
 
     actions.retry(Filter(job_ids=(job_id,)), by="test")
     wait_until(lambda: rows[job_id].status == "completed", "the retry")
-    assert len(worker.got) == 3
+    assert len(worker.received) == 3
 
 
 def test_a_lost_callback_is_made_good_by_reconcile_and_never_published_anew(
-    live_qstash: QStash, rows: Rows, worker: Worker, notify: ExternalType[Notification]
+    live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
     job_id = notify.enqueue({"title": "Hello"})
     wait_until(lambda: rows[job_id].status == "completed", "the callback")
@@ -148,7 +120,7 @@ def test_a_lost_callback_is_made_good_by_reconcile_and_never_published_anew(
     rows.set(job_id, status="pending", completed_at=None, message_id="msg_unknown")
     [found] = [one for one in reconcile.differences(grace=0) if one.subject == job_id]
     assert (found.kind, found.mend) == ("unanswered", None)
-    assert len(worker.got) == 1
+    assert len(worker.received) == 1
 
 
 def _has(qstash: QStash, message_id: str) -> bool:
@@ -160,20 +132,24 @@ def _has(qstash: QStash, message_id: str) -> bool:
 
 
 def test_the_callers_own_callback_is_told_too(
-    live_qstash: QStash, rows: Rows, worker: Worker, notify: ExternalType[Notification]
+    live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
     callback = f"{worker.url}/told"
     job_id = enqueue(TYPE, {"title": "Hello"}, callback=callback)
-    wait_until(lambda: len(worker.got) == 2, "the caller's callback")
-    assert worker.got[1]["sourceMessageId"] == rows[job_id].message_id
+    wait_until(lambda: len(worker.received) == 2, "the caller's callback")
+    assert worker.received[1].json["sourceMessageId"] == rows[job_id].message_id
 
 
 def test_a_schedules_firings_are_recorded(
-    live_qstash: QStash, rows: Rows, worker: Worker, notify: ExternalType[Notification], app: Flask
+    live_qstash: QStash,
+    rows: Rows,
+    worker: HttpServer,
+    notify: ExternalType[Notification],
+    app: Flask,
 ) -> None:
     scheduled = schedule(TYPE, "0 2 * * *", {"title": "Daily"}, schedule_id="daily")
     [found] = [one for one in live_qstash.schedule.list() if one.schedule_id == scheduled]
-    assert found.destination == worker.url
+    assert found.destination == f"{worker.url}{WORK}"
     body = json.loads(str(found.body))
     assert body.keys() == {"jobId", "type", "payload", "metadata"}
     assert "createdAt" in body["metadata"]

@@ -14,17 +14,17 @@ from qstash import QStash
 from app.accounts.models import Organization, User
 from app.config import DEV_QSTASH
 from app.db import db
-from app.families.email.catalog import TEMPLATES
 from app.families.email.samples import SAMPLES
+from app.families.email.template import TEMPLATES
 from app.jobs import Jobs, enqueue, schedule
 from app.jobs.operate import schedule_actions
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.conftest import Rows, live_qstash, rows, served_by, wait_until
 from tests.starter.test_external import NotificationSchema
 from tests.support.node_sdk import node_with
+from tests.support.publishing import served_by
 from tests.support.qstash import BASE_URL
-
-__all__ = ["live_qstash", "rows"]
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 FOLDER = Path(__file__).parent / "js"
 #: What the guide enqueues, by the names that `producer.mjs` has for it.

@@ -7,10 +7,9 @@ from flask.testing import FlaskClient
 from qstash import QStash
 
 from app.jobs.recover import sweep
-from tests.jobs.conftest import Rows, live_qstash, rows, served_by, wait_until
 from tests.support.qstash import BASE_URL, deliver, envelope
-
-__all__ = ["live_qstash", "rows", "served_by"]
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 
 def publish(qstash: QStash, body: dict[str, Any], **options: Any) -> str:

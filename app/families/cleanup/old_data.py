@@ -11,8 +11,7 @@ from sqlalchemy import Connection, func, select
 from app import artifacts
 from app.artifacts import Artifact
 from app.db import db
-from app.families.cleanup.batches import Rows, delete_in_batches
-from app.families.cleanup.old_rows import OldRows
+from app.families.cleanup.batches import OldRows, Rows, delete_in_batches
 from app.jobs import FinishedJobs
 
 #: Artifacts whose files are removed in one go.

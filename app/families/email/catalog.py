@@ -1,95 +1,109 @@
-"""The emails that there are.
+"""The emails of this app.
 
-To add one: declare it at the end of this module, and write its two files in `templates/`, named
-like it, `.html` and `.txt`. Its fields are variables there, None where they are optional and were
-not given; nothing else has to know of it.
+To add one, declare it at the end of this module, write its two files in `templates/`, named after
+it (`.html` and `.txt`), and add a sample to `samples.py`, which the tests render. Its fields are
+variables in the files, None where they are optional and were not given. Nothing else has to know
+of it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar, Unpack, dataclass_transform
 
-from marshmallow import ValidationError, fields, post_dump, post_load
+from marshmallow import ValidationError
+from sqlalchemy.orm import Session, scoped_session
 
-from app.families.email.fields import address, line, link
-from app.jobs import PayloadSchema
-from app.jobs.values.nearest import hint
+from app.families.email import transport
+from app.families.email.fields import Address, Line, Link
+from app.families.email.payload import SendEmail, SendEmailSchema
+from app.families.email.rendering import render
+from app.families.email.suppressions import suppressed
+from app.families.email.template import TEMPLATES, Subject, Template, data_schema
+from app.jobs import InvalidPayload, JobId, Options, PermanentError, enqueue
+from app.jobs.values.ids import OwnerId
 
-Subject = str | Callable[[Mapping[str, Any]], str]
+JOB = "send-email"
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """One kind of email.
+class EnqueueOptions(Options, total=False):
+    """Who the job is for, and how to deliver it."""
 
-    Attributes:
-        name: As it stands in a payload, and as the template's files are named.
-        subject: With fields of the data, and `app_name`, in braces; or a function from the data to
-            such a text, where it depends on what was given.
-        schema: Loads the data from camelCase JSON to what the template's files use.
-        critical: Whether it is sent also to an address that bounced or complained: without it
-            somebody could lose an account.
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
+    idempotency_key: str | None
+    session: Session | scoped_session[Any] | None
+
+
+@dataclass(frozen=True)
+class Email:
+    """An email to an address: `send()` it now, or `enqueue()` it."""
+
+    template: ClassVar[str]
+
+    to: str
+
+    def send(self) -> str:
+        """Send it in this thread and return Resend's message id.
+
+        Use it where the caller has to know that it worked; `enqueue` answers at once and outlasts
+        an outage of Resend.
+
+        Raises:
+            InvalidPayload: A field does not fit; `errors` maps fields to messages.
+            PermanentError: The address is suppressed, as it bounced or complained.
+            PermanentError, RetryLater, SendError: See `transport.send`.
+        """
+        email = self._checked()
+        reason = suppressed(email.to, email.template)
+        if reason is not None:
+            raise PermanentError(f"the address is suppressed: it {reason}; nothing was sent")
+        return transport.send(render(email.template, email.data), to=email.to)
+
+    def enqueue(self, **options: Unpack[EnqueueOptions]) -> JobId:
+        """Have the job `send-email` send it: recorded, retried, rate-limited.
+
+        Takes the options of `app.jobs.enqueue` and raises its errors: an invalid field fails here,
+        not in the job. Returns the job's id.
+        """
+        return enqueue(JOB, self._payload(), **options)
+
+    def _payload(self) -> SendEmail:
+        names = [field.name for field in fields(self) if field.name != "to"]
+        return SendEmail(self.to, self.template, {name: getattr(self, name) for name in names})
+
+    def _checked(self) -> SendEmail:
+        """Return the email as the job would get it."""
+        schema = SendEmailSchema()
+        try:
+            loaded: SendEmail = schema.load(schema.dump(self._payload()))
+        except ValidationError as error:
+            raise InvalidPayload(JOB, error.messages_dict) from error
+        return loaded
+
+
+E = TypeVar("E", bound=Email)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def email(
+    template: str,
+    *,
+    subject: Subject,
+    critical: bool = False,
+    aliases: Mapping[str, str] | None = None,
+) -> Callable[[type[E]], type[E]]:
+    """Declare an email: makes the class a frozen dataclass, and registers it.
+
+    The arguments are those of `Template`.
     """
 
-    name: str
-    subject: Subject
-    schema: "TemplateSchema"
-    critical: bool = False
-
-    def subject_for(self, values: Mapping[str, Any]) -> str:
-        """Return the subject with its fields filled in."""
-        subject = self.subject(values) if callable(self.subject) else self.subject
-        return subject.format(**values)
-
-
-class TemplateSchema(PayloadSchema[dict[str, Any]]):
-    """What one template has to be told; what is optional and was not given is None.
-
-    Attributes:
-        aliases: From what other producers call a field to what it is called on our wire.
-    """
-
-    model = dict
-    aliases: ClassVar[Mapping[str, str]] = {}
-
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return dict.fromkeys(self.fields) | data
-
-    @post_dump
-    def leave_out_what_was_not_given(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value is not None}
-
-
-TEMPLATES: dict[str, Template] = {}
-
-
-def get_template(name: str) -> Template:
-    """Return a template.
-
-    Raises:
-        ValidationError: There is none of this name; the message names the nearest.
-    """
-    if name not in TEMPLATES:
-        raise ValidationError(f"Unknown template {name!r}; {hint(name, TEMPLATES)}")
-    return TEMPLATES[name]
-
-
-def links() -> list[str]:
-    """Return the fields of any template's data that are links, by their names on the wire."""
-    schemas = [template.schema for template in TEMPLATES.values()]
-    found = [field for schema in schemas for field in schema.fields.values()]
-    return sorted({str(field.data_key) for field in found if isinstance(field, fields.Url)})
-
-
-def template(
-    name: str, *, subject: Subject, critical: bool = False
-) -> Callable[[type[TemplateSchema]], type[TemplateSchema]]:
-    """Declare an email, whose data the decorated schema checks."""
-
-    def declare(schema: type[TemplateSchema]) -> type[TemplateSchema]:
-        TEMPLATES[name] = Template(name, subject, schema(), critical)
-        return schema
+    def declare(cls: type[E]) -> type[E]:
+        made = dataclass(frozen=True, kw_only=True)(cls)
+        made.template = template
+        TEMPLATES[template] = Template(
+            template, subject, data_schema(made), critical, aliases or {}
+        )
+        return made
 
     return declare
 
@@ -98,23 +112,27 @@ def _welcome_subject(data: Mapping[str, Any]) -> str:
     return "Welcome to {app_name}" + (", {recipient_name}" if data["recipient_name"] else "")
 
 
-@template("welcome", subject=_welcome_subject)
-class Welcome(TemplateSchema):
-    """The dashboard is at BASE_URL where no other address is given."""
+@email("welcome", subject=_welcome_subject)
+class Welcome(Email):
+    """Greets someone who signed up; the dashboard's default address is BASE_URL."""
 
-    recipient_name = line(required=False)
-    dashboard_url = link(required=False)
-
-
-@template("passwordReset", subject="Reset your {app_name} password", critical=True)
-class PasswordReset(TemplateSchema):
-    recipient_name = line(required=False)
-    reset_url = link()
+    recipient_name: Line | None = None
+    dashboard_url: Link | None = None
 
 
-@template("passwordChanged", subject="Your {app_name} password was changed", critical=True)
-class PasswordChanged(TemplateSchema):
-    recipient_name = line(required=False)
+@email("passwordReset", subject="Reset your {app_name} password", critical=True)
+class PasswordReset(Email):
+    """The link for setting a new password."""
+
+    reset_url: Link
+    recipient_name: Line | None = None
+
+
+@email("passwordChanged", subject="Your {app_name} password was changed", critical=True)
+class PasswordChanged(Email):
+    """Confirms that a password was changed."""
+
+    recipient_name: Line | None = None
 
 
 def _email_change_subject(data: Mapping[str, Any]) -> str:
@@ -123,57 +141,60 @@ def _email_change_subject(data: Mapping[str, Any]) -> str:
     return "Your {app_name} email address was changed"
 
 
-@template("emailChange", subject=_email_change_subject, critical=True)
-class EmailChange(TemplateSchema):
-    """Goes to the old address: whoever is losing an account can still read it there.
+@email("emailChange", subject=_email_change_subject, critical=True)
+class EmailChange(Email):
+    """Goes to the old address, which someone losing an account can still read.
 
     With a `confirmation_url` nothing has changed yet: the email asks for a click there.
     """
 
-    recipient_name = line(required=False)
-    new_email = address()
-    confirmation_url = link(required=False)
+    new_email: Address
+    recipient_name: Line | None = None
+    confirmation_url: Link | None = None
 
 
-@template("teamInvitation", subject="{inviter_name} invited you to {organization_name}")
-class TeamInvitation(TemplateSchema):
-    """Needs no recipient's name: who is invited may not have an account yet."""
+@email(
+    "teamInvitation",
+    subject="{inviter_name} invited you to {organization_name}",
+    aliases={"teamName": "organizationName", "inviteUrl": "invitationUrl"},
+)
+class TeamInvitation(Email):
+    """Invites someone, who may not have an account yet, to an organization."""
 
-    aliases: ClassVar[Mapping[str, str]] = {
-        "teamName": "organizationName",
-        "inviteUrl": "invitationUrl",
-    }
-
-    recipient_name = line(required=False)
-    inviter_name = line()
-    organization_name = line()
-    invitation_url = link()
+    inviter_name: Line
+    organization_name: Line
+    invitation_url: Link
+    recipient_name: Line | None = None
 
 
-@template("subscriptionCreated", subject="Your {plan_name} plan is active")
-class SubscriptionCreated(TemplateSchema):
-    """`amount` is printed as it comes: format it with its currency, such as "$29.00 per month".
+@email("subscriptionCreated", subject="Your {plan_name} plan is active")
+class SubscriptionCreated(Email):
+    """Confirms a subscription; the dashboard's default address is BASE_URL.
 
-    The dashboard is at BASE_URL where no other address is given.
+    `amount` is printed as it is: format it with its currency, such as "$29.00 per month".
     """
 
-    recipient_name = line(required=False)
-    plan_name = line()
-    amount = line()
-    dashboard_url = link(required=False)
+    plan_name: Line
+    amount: Line
+    recipient_name: Line | None = None
+    dashboard_url: Link | None = None
 
 
-@template("paymentFailed", subject="Your payment of {amount_due} did not go through")
-class PaymentFailed(TemplateSchema):
-    recipient_name = line(required=False)
-    plan_name = line(required=False)
-    amount_due = line()
-    payment_details_url = link()
+@email("paymentFailed", subject="Your payment of {amount_due} did not go through")
+class PaymentFailed(Email):
+    """Asks for other payment details; `amount_due` is formatted, such as "$29.00"."""
+
+    amount_due: Line
+    payment_details_url: Link
+    recipient_name: Line | None = None
+    plan_name: Line | None = None
 
 
-@template("fileReady", subject="{what} is ready")
-class FileReady(TemplateSchema):
-    what = line()
-    file_name = line()
-    download_url = link()
-    available_until = line()
+@email("fileReady", subject="{what} is ready")
+class FileReady(Email):
+    """The link to a file; `what` describes it, and `available_until` is formatted."""
+
+    what: Line
+    file_name: Line
+    download_url: Link
+    available_until: Line

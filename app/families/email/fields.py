@@ -1,6 +1,7 @@
 """The kinds of text that an email may carry: checked before a job is enqueued, not on rendering."""
 
 import re
+from typing import Annotated
 from unicodedata import normalize
 
 from marshmallow import ValidationError, fields
@@ -37,9 +38,19 @@ def link(*, required: bool = True) -> fields.Url:
     )
 
 
-def address() -> fields.Email:
+def address(*, required: bool = True) -> fields.Email:
     """Take a bare email address, of at most the 254 characters that RFC 5321 leaves for one."""
-    return fields.Email(required=True, validate=[Length(max=LONGEST_ADDRESS), _has_a_domain])
+    return fields.Email(
+        required=required,
+        allow_none=not required,
+        validate=[Length(max=LONGEST_ADDRESS), _has_a_domain],
+    )
+
+
+#: The types of an email's fields: `Line | None = None` is an optional one.
+Line = Annotated[str, line]
+Link = Annotated[str, link]
+Address = Annotated[str, address]
 
 
 def sendable(address: str) -> str:

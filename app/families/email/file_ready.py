@@ -13,8 +13,8 @@ from marshmallow.validate import Length
 from app import artifacts
 from app.artifacts import Artifact
 from app.db import db
+from app.families.email.catalog import FileReady
 from app.families.email.fields import address
-from app.families.email.send_email import SendEmail, send_email
 from app.jobs import Job
 
 MOST_RECIPIENTS = 20
@@ -40,19 +40,15 @@ def tell_recipients(addresses: Sequence[str], artifact: Artifact, job: Job, *, w
     """
     lifetime = timedelta(seconds=current_app.config["ARTIFACTS_LINK_EXPIRES"])
     ends = min(datetime.now(UTC) + lifetime, artifact.expires_at)
-    data = {
-        "what": what,
-        "file_name": artifact.name,
-        "download_url": artifacts.link(artifact),
-        "available_until": f"{ends.day} {ends:%b %Y, %H:%M} UTC",
-    }
+    link = artifacts.link(artifact)
     for to in addresses:
-        send_email.enqueue(
-            SendEmail(to, "fileReady", data),
-            user_id=job.user_id,
-            organization_id=job.organization_id,
-            session=db.session,
-        )
+        FileReady(
+            to,
+            what=what,
+            file_name=artifact.name,
+            download_url=link,
+            available_until=f"{ends.day} {ends:%b %Y, %H:%M} UTC",
+        ).enqueue(user_id=job.user_id, organization_id=job.organization_id, session=db.session)
 
 
 def _each_once(addresses: list[str]) -> None:

@@ -10,7 +10,7 @@ from css_inline import CSSInliner
 from flask import current_app
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from app.families.email.catalog import get_template
+from app.families.email.template import get_template
 
 _RIGHT_TO_LEFT = {"R", "AL"}
 

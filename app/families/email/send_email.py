@@ -1,72 +1,44 @@
-"""The job `send-email`: payload, schema, handler."""
+"""The job `send-email`."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import fields
-
 from app.families.email import bp, transport
-from app.families.email.catalog import TEMPLATES, get_template, links
-from app.families.email.fields import address, line
+from app.families.email.catalog import JOB
+from app.families.email.payload import SendEmail, SendEmailSchema
 from app.families.email.rendering import render
 from app.families.email.suppressions import suppressed
-from app.families.email.template_data import TemplateData
-from app.jobs import FlowControl, Job, PayloadSchema
+from app.families.email.template import TEMPLATES, links
+from app.jobs import FlowControl, Job
 
 log = logging.getLogger(__name__)
 
 #: Seconds of the job's time that are not spent waiting for Resend, but kept to report its silence.
 RESERVE = 1.0
 
-
-@dataclass(frozen=True, slots=True)
-class SendEmail:
-    """One email to send.
-
-    Attributes:
-        data: What the template needs, in Python's names (`reset_url`); `resetUrl` on the wire.
-        subject: Instead of the template's own.
-    """
-
-    to: str
-    template: str
-    data: dict[str, Any]
-    subject: str | None = None
-
-
-class SendEmailSchema(PayloadSchema[SendEmail]):
-    model = SendEmail
-
-    to = address()
-    template = fields.String(required=True, validate=get_template)
-    data = TemplateData(required=True)
-    subject = line(required=False)
-
-
 _KNOWN = tuple(SendEmailSchema().fields)
 
 
 def resend_rate(config: Mapping[str, Any]) -> FlowControl | None:
-    """Have QStash deliver no faster than Resend accepts; all emails share its limit."""
+    """Have QStash deliver no faster than Resend accepts; all emails share this limit."""
     rate = config["RESEND_RATE_PER_SECOND"]
     return FlowControl(key="resend", rate=rate, period=1) if rate else None
 
 
 def adapt(payload: dict[str, Any]) -> dict[str, Any]:
-    """Take another producer's email to ours: its names for what we know, and nothing else.
+    """Translate another producer's email: rename known fields, drop unknown ones.
 
-    Nobody is to go without an email because its producer says more than our templates use.
+    An email must not be lost because its producer sends more than our templates use.
     """
     template = TEMPLATES.get(str(payload.get("template")))
     data = payload.get("data")
     if template is None or not isinstance(data, dict):
         return payload
     schema = template.schema
-    renamed = {schema.aliases.get(name, name): value for name, value in data.items()}
+    renamed = {template.aliases.get(name, name): value for name, value in data.items()}
     required = {str(field.data_key): field.required for field in schema.fields.values()}
-    # An empty text stands for nothing in many a program; ours say nothing, or null.
+    # Many programs send an empty text for a missing value; ours omit it or send null.
     kept = {
         name: value
         for name, value in renamed.items()
@@ -80,22 +52,22 @@ def adapt(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.job(
-    "send-email",
+    JOB,
     "/email",
     payload=SendEmailSchema,
     retries=3,
     timeout=30,
     description="Send transactional emails via Resend",
     flow_control=resend_rate,
-    # Who has the link of a password reset or an invitation, has the account.
+    # Whoever has the link of a password reset or an invitation has the account.
     sealed=tuple(f"data.{name}" for name in links()),
     adapt=adapt,
 )
 def send_email(payload: SendEmail, job: Job) -> dict[str, Any]:
-    """Render an email and send it: once, over all retries of the day that Resend keeps keys.
+    """Render an email and send it once, however often it is retried: Resend keeps keys for a day.
 
-    To an address that bounced or complained only what is critical is sent. The result names no
-    recipient: results are kept and shown longer than emails are.
+    An address that bounced or complained gets only critical emails. The result names no recipient,
+    because results are kept and shown for longer than emails.
     """
     reason = suppressed(payload.to, payload.template)
     if reason is not None:

@@ -1,155 +1,66 @@
-"""Emails sent now, in the caller's thread: for where the caller wants to know that it worked.
+"""One function per email: `send_…_email` sends it now, `send_…_email_async` enqueues it.
 
-Everywhere else the twins in `enqueue`, which take the same arguments, are better: they answer at
-once and outlast an outage of Resend. All return Resend's message id, and raise:
-
-- `InvalidPayload`: an argument does not fit; `errors` maps fields to messages.
-- `PermanentError`: the address is suppressed, as it bounced or complained.
-- `PermanentError`, `RetryLater`, `SendError`: see `transport.send`.
+They take the arguments of the emails in `catalog`. The second kind also takes the options of
+`app.jobs.enqueue`, which only `Email.enqueue` can show to a type checker.
 """
 
-from marshmallow import ValidationError
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, ParamSpec, Unpack
 
-from app.families.email import transport
-from app.families.email.rendering import render
-from app.families.email.send_email import SendEmail, SendEmailSchema
-from app.families.email.suppressions import suppressed
-from app.jobs import InvalidPayload, PermanentError
+from app.families.email.catalog import (
+    Email,
+    EmailChange,
+    EnqueueOptions,
+    PasswordChanged,
+    PasswordReset,
+    PaymentFailed,
+    SubscriptionCreated,
+    TeamInvitation,
+    Welcome,
+)
+from app.jobs import JobId
 
-
-def send_welcome_email(
-    to: str,
-    *,
-    recipient_name: str | None = None,
-    dashboard_url: str | None = None,
-) -> str:
-    """Greet somebody who signed up."""
-    data = {"recipient_name": recipient_name, "dashboard_url": dashboard_url}
-    return _send(SendEmail(to, "welcome", data))
-
-
-def send_password_reset_email(
-    to: str,
-    *,
-    reset_url: str,
-    recipient_name: str | None = None,
-) -> str:
-    """Send the link with which somebody sets a new password."""
-    data = {"recipient_name": recipient_name, "reset_url": reset_url}
-    return _send(SendEmail(to, "passwordReset", data))
+P = ParamSpec("P")
 
 
-def send_password_changed_email(
-    to: str,
-    *,
-    recipient_name: str | None = None,
-) -> str:
-    """Tell somebody that their password was changed."""
-    data = {"recipient_name": recipient_name}
-    return _send(SendEmail(to, "passwordChanged", data))
+def _now(email: Callable[P, Email]) -> Callable[P, str]:
+    @wraps(email)
+    def send(*args: P.args, **values: P.kwargs) -> str:
+        return email(*args, **values).send()
+
+    return send
 
 
-def send_email_change_email(
-    to: str,
-    *,
-    new_email: str,
-    recipient_name: str | None = None,
-    confirmation_url: str | None = None,
-) -> str:
-    """Tell the old address that the account now has another, or have that confirmed first."""
-    data = {
-        "recipient_name": recipient_name,
-        "new_email": new_email,
-        "confirmation_url": confirmation_url,
-    }
-    return _send(SendEmail(to, "emailChange", data))
+def _later(email: type[Email]) -> Callable[..., JobId]:
+    names = {field.name for field in fields(email)}
+
+    @wraps(email)
+    def send(*args: Any, **given: Any) -> JobId:
+        options: Any = {name: given.pop(name) for name in given.keys() - names}
+        return email(*args, **given).enqueue(**options)
+
+    shown = signature(email)
+    options = Parameter("options", Parameter.VAR_KEYWORD, annotation=Unpack[EnqueueOptions])
+    send.__signature__ = shown.replace(  # type: ignore[attr-defined] # what `signature` looks for
+        parameters=[*shown.parameters.values(), options], return_annotation=JobId
+    )
+    return send
 
 
-def send_team_invitation_email(
-    to: str,
-    *,
-    inviter_name: str,
-    organization_name: str,
-    invitation_url: str,
-    recipient_name: str | None = None,
-) -> str:
-    """Invite somebody, with or without an account, into an organization."""
-    data = {
-        "recipient_name": recipient_name,
-        "inviter_name": inviter_name,
-        "organization_name": organization_name,
-        "invitation_url": invitation_url,
-    }
-    return _send(SendEmail(to, "teamInvitation", data))
-
-
-def send_subscription_created_email(
-    to: str,
-    *,
-    plan_name: str,
-    amount: str,
-    recipient_name: str | None = None,
-    dashboard_url: str | None = None,
-) -> str:
-    """Confirm a subscription; `amount` is formatted, such as "$29.00 per month"."""
-    data = {
-        "recipient_name": recipient_name,
-        "plan_name": plan_name,
-        "amount": amount,
-        "dashboard_url": dashboard_url,
-    }
-    return _send(SendEmail(to, "subscriptionCreated", data))
-
-
-def send_payment_failed_email(
-    to: str,
-    *,
-    amount_due: str,
-    payment_details_url: str,
-    recipient_name: str | None = None,
-    plan_name: str | None = None,
-) -> str:
-    """Ask for other payment details; `amount_due` is formatted, such as "$29.00"."""
-    data = {
-        "recipient_name": recipient_name,
-        "plan_name": plan_name,
-        "amount_due": amount_due,
-        "payment_details_url": payment_details_url,
-    }
-    return _send(SendEmail(to, "paymentFailed", data))
-
-
-def send_file_ready_email(
-    to: str,
-    *,
-    what: str,
-    file_name: str,
-    download_url: str,
-    available_until: str,
-) -> str:
-    """Hand over the link to a file; `available_until` is formatted, and so is `what` it is."""
-    data = {
-        "what": what,
-        "file_name": file_name,
-        "download_url": download_url,
-        "available_until": available_until,
-    }
-    return _send(SendEmail(to, "fileReady", data))
-
-
-def _send(email: SendEmail) -> str:
-    checked = _checked(email)
-    reason = suppressed(checked.to, checked.template)
-    if reason is not None:
-        raise PermanentError(f"the address is suppressed: it {reason}; nothing was sent")
-    return transport.send(render(checked.template, checked.data), to=checked.to)
-
-
-def _checked(email: SendEmail) -> SendEmail:
-    """Return the email as the job would get it."""
-    schema = SendEmailSchema()
-    try:
-        loaded: SendEmail = schema.load(schema.dump(email))
-    except ValidationError as error:
-        raise InvalidPayload("send-email", error.messages_dict) from error
-    return loaded
+send_welcome_email = _now(Welcome)
+send_welcome_email_async = _later(Welcome)
+send_password_reset_email = _now(PasswordReset)
+send_password_reset_email_async = _later(PasswordReset)
+send_password_changed_email = _now(PasswordChanged)
+send_password_changed_email_async = _later(PasswordChanged)
+send_email_change_email = _now(EmailChange)
+send_email_change_email_async = _later(EmailChange)
+send_team_invitation_email = _now(TeamInvitation)
+send_team_invitation_email_async = _later(TeamInvitation)
+send_subscription_created_email = _now(SubscriptionCreated)
+send_subscription_created_email_async = _later(SubscriptionCreated)
+send_payment_failed_email = _now(PaymentFailed)
+send_payment_failed_email_async = _later(PaymentFailed)

@@ -6,10 +6,10 @@ from contextlib import suppress
 import idna
 from sqlalchemy import delete, select
 
-from app.accounts.models import EmailSuppression
 from app.db import db
-from app.families.email.catalog import get_template
 from app.families.email.fields import comparable
+from app.families.email.models import EmailSuppression
+from app.families.email.template import get_template
 from app.jobs.table.transactions import in_transaction
 
 

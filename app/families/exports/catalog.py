@@ -5,9 +5,9 @@ Secrets and bulk stay out: payloads, results and attempts of jobs, bodies and he
 
 from sqlalchemy import exists
 
-from app.accounts.facts import STATUSES
 from app.accounts.ids import is_owner
 from app.accounts.models import ROLES, ActivityLog, Membership, Organization, User
+from app.accounts.subscription_facts import STATUSES
 from app.families.exports.entity import Entity, Filter, columns, nearest
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import JobExecution, Status

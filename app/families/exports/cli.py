@@ -5,14 +5,14 @@ from typing import Any
 import click
 from flask import json
 
-from app.families.exports import public
+from app.families.exports import bp
 from app.families.exports.catalog import ENTITIES
 from app.families.exports.entity import Entity
 from app.families.exports.filters import COMMON
 from app.families.exports.writers import WRITERS
 
 
-@public.cli.command("entities")
+@bp.cli.command("entities")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def list_entities(as_json: bool) -> None:
     """List what can be exported: each entity's columns and filters.

@@ -8,9 +8,10 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from app import artifacts
 from app.families.email import file_ready
-from app.families.reports import bp, catalog, formatting
-from app.families.reports.formats import get_format
+from app.families.reports import bp, catalog
 from app.families.reports.period import Period, problems
+from app.families.reports.renderers import formatting
+from app.families.reports.renderers.formats import get_format
 from app.jobs import Job, PayloadSchema
 
 _DAY: dict[str, Any] = {"invalid": 'Not a day: write it as "2026-10-31".'}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from app.accounts.facts import NEVER_BEGAN, WITHOUT_REVENUE
+from app.accounts.subscription_facts import NEVER_BEGAN, WITHOUT_REVENUE
 from app.families.reports.report import Money
 from app.families.reports.scope import PREVIOUS, Scope, Tally
 

@@ -31,6 +31,6 @@ __all__ = [
 ]
 
 bp = JobBlueprint("webhooks", __name__)
-#: What senders call, and `flask webhooks …`.
-public = Blueprint("inbox", __name__, url_prefix="/api", cli_group="webhooks")
-public.cli = JobsGroup(help="Look at webhooks that came in, replay them, and send some.")
+bp.cli = JobsGroup(help="Inspect received webhooks, replay them, and send samples.")
+#: What senders call.
+public = Blueprint("inbox", __name__, url_prefix="/api")

@@ -36,8 +36,5 @@ def receive(source: str) -> ResponseReturnValue:
     return {"received": True}
 
 
-public.add_url_rule(
-    "/stripe/webhook", "stripe", receive, methods=["POST"], defaults={"source": "stripe"}
-)
 public.record(lambda state: sources.check(state.app.config))
 public.record(lambda state: events.add_signers(state.app, SOURCES))

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
 
-from app.accounts.models import EmailSuppression
 from app.db import db
 from app.families.email.fields import LONGEST_ADDRESS, comparable
+from app.families.email.models import EmailSuppression
 from app.families.webhooks.handlers import Webhook, on
 from app.jobs import Job
 

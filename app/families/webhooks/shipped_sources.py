@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 from app.families.webhooks.sources import source
-from app.families.webhooks.stripe_intake import stripe_job
-from app.families.webhooks.stripe_signature import StripeSignature
 from app.families.webhooks.verifiers import Hmac, Standard
 
 #: https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
@@ -25,13 +23,4 @@ resend = source(
     id_headers=("webhook-id", "svix-id"),
     keep=("webhook-timestamp", "svix-timestamp"),
     sealed=True,
-)
-#: https://docs.stripe.com/webhooks; posts to `/api/stripe/webhook`.
-stripe = source(
-    "stripe",
-    StripeSignature(),
-    setting="STRIPE_WEBHOOK_SECRET",
-    event_field="type",
-    id_field="id",
-    job=("process-stripe-webhook", stripe_job),
 )

@@ -6,24 +6,21 @@ import pytest
 from flask import Flask
 
 from app.dev.resend_server import ResendServer
-from tests.jobs.health.conftest import AddJobs, add_jobs
-from tests.support.http_server import Canned, canned_server
-
-__all__ = ["AddJobs", "add_jobs"]
+from tests.support.http_server import HttpServer
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture
-def slack(app: Flask) -> Iterator[Canned]:
-    with canned_server() as server:
+def slack(app: Flask) -> Iterator[HttpServer]:
+    with HttpServer() as server:
         app.config["ALERT_SLACK_URL"] = f"{server.url}/services/T0/B0/secret"
         yield server
 
 
 @pytest.fixture
-def webhook(app: Flask) -> Iterator[Canned]:
-    with canned_server() as server:
+def webhook(app: Flask) -> Iterator[HttpServer]:
+    with HttpServer() as server:
         app.config.update(ALERT_WEBHOOK_URL=f"{server.url}/alerts", ALERT_WEBHOOK_SECRET=SECRET)
         yield server
 

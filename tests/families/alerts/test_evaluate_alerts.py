@@ -12,15 +12,15 @@ from sqlalchemy import delete, update
 from app.db import db
 from app.families.alerts.models import AlertState
 from app.jobs import JobExecution
-from tests.families.alerts.conftest import AddJobs
-from tests.support.http_server import Canned
+from tests.support.http_server import HttpServer
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import AddJobs
 
 Evaluate = Callable[[], str | None]
 
 
 @pytest.fixture
-def evaluate(client: FlaskClient, slack: Canned) -> Evaluate:
+def evaluate(client: FlaskClient, slack: HttpServer) -> Evaluate:
     """Evaluate once; return what people are told, None where nothing is."""
 
     def run() -> str | None:
@@ -147,7 +147,7 @@ def test_each_channel_has_a_job_of_its_own(
 
 
 def test_a_repeated_delivery_tells_nobody_twice(
-    client: FlaskClient, app: Flask, slack: Canned, trouble: Callable[[], None]
+    client: FlaskClient, app: Flask, slack: HttpServer, trouble: Callable[[], None]
 ) -> None:
     app.config["ALERT_CONFIRMATIONS"] = 1
     trouble()

@@ -16,9 +16,10 @@ from app.families.webhooks.verifiers import Standard
 from app.jobs import RetryLater
 from app.jobs.doctor import Level
 from app.jobs.operate import health
-from tests.families.alerts.conftest import SECRET, AddJobs
-from tests.support.http_server import Canned
+from tests.families.alerts.conftest import SECRET
+from tests.support.http_server import HttpServer, Reply
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import AddJobs
 
 
 def a_job(channel: str, kind: str = "changed") -> dict[str, Any]:
@@ -54,7 +55,7 @@ def test_an_email_says_what_is_wrong_and_what_to_do(
 
 
 def test_slack_gets_a_text_without_markup_of_others(
-    client: FlaskClient, slack: Canned, app: Flask
+    client: FlaskClient, slack: HttpServer, app: Flask
 ) -> None:
     app.config["APP_NAME"] = "<!channel> & Co"
 
@@ -65,25 +66,25 @@ def test_slack_gets_a_text_without_markup_of_others(
 
 
 def test_a_webhook_is_signed_and_its_id_is_the_same_at_every_attempt(
-    client: FlaskClient, webhook: Canned
+    client: FlaskClient, webhook: HttpServer
 ) -> None:
     job = a_job("webhook")
-    for webhook.status, answered in ((500, 500), (200, 200)):
+    for status, answered in ((500, 500), (200, 200)):
+        webhook.reply = Reply(status)
         assert deliver(client, job, "/api/jobs/alert").status_code == answered
 
-    first, second = webhook.headers
-    assert first["webhook-id"] == second["webhook-id"]
-    body = webhook.bodies[1]
-    Standard().verify(Headers(second), body, [SECRET])
-    event = json.loads(body)
+    first, second = webhook.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    Standard().verify(Headers(second.headers), second.body, [SECRET])
+    event = second.json
     assert (event["type"], event["data"]["verdict"]) == ("job_health.changed", "unhealthy")
 
 
 @pytest.mark.parametrize(("status", "answered"), [(500, 500), (404, 489), (410, 489)])
 def test_trouble_is_tried_again_and_a_refusal_is_not(
-    client: FlaskClient, slack: Canned, status: int, answered: int
+    client: FlaskClient, slack: HttpServer, status: int, answered: int
 ) -> None:
-    slack.status = status
+    slack.reply = Reply(status)
 
     response = send(client, "slack")
 
@@ -91,8 +92,8 @@ def test_trouble_is_tried_again_and_a_refusal_is_not(
     assert "secret" not in response.text
 
 
-def test_a_rate_limit_is_waited_out(slack: Canned) -> None:
-    slack.status = 429
+def test_a_rate_limit_is_waited_out(slack: HttpServer) -> None:
+    slack.reply = Reply(429)
 
     with pytest.raises(RetryLater, match="Slack answered 429"):
         post("Slack", slack.url, b"{}", patience=60)
@@ -106,12 +107,12 @@ def test_a_channel_that_is_gone_by_now_is_left_out(client: FlaskClient) -> None:
 
 
 def test_the_channels_can_be_tried_by_hand(
-    cli: FlaskCliRunner, slack: Canned, resend: ResendServer, app: Flask
+    cli: FlaskCliRunner, slack: HttpServer, resend: ResendServer, app: Flask
 ) -> None:
     assert cli.invoke(args=["jobs", "alerts", "test"]).stdout == "email: sent\nslack: sent\n"
     assert "A test: jobs are unhealthy" in resend.sent[0].params["subject"]
 
-    slack.status = 404
+    slack.reply = Reply(404)
     result = cli.invoke(args=["jobs", "alerts", "test"])
     assert (result.exit_code, result.stderr) == (1, "slack: Slack answered 404\n")
 

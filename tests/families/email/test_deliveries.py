@@ -11,8 +11,8 @@ from app.db import db
 from app.dev.resend_server import INVALID, LOST, RATE_LIMITED, Answer, ResendServer
 from app.families.email.samples import SAMPLES
 from app.jobs import JobExecution, enqueue
-from app.jobs.table.job_rows import get_job_execution_by_job_id
 from tests.support.qstash import deliver, envelope
+from tests.support.rows import row_of
 
 PATH = "/api/jobs/email"
 
@@ -27,13 +27,6 @@ def resend(app: Flask) -> Iterator[ResendServer]:
 @pytest.fixture
 def job() -> dict[str, Any]:
     return envelope(SAMPLES[0], job_type="send-email")
-
-
-def row_of(job: dict[str, Any]) -> JobExecution:
-    db.session.rollback()
-    row = get_job_execution_by_job_id(job["jobId"])
-    assert row is not None
-    return row
 
 
 def test_an_email_is_sent_under_the_jobs_id_and_its_id_recorded(

@@ -1,6 +1,6 @@
-from app.families.email.catalog import TEMPLATES
+from app.families.email.payload import SendEmailSchema
 from app.families.email.samples import SAMPLES
-from app.families.email.send_email import SendEmailSchema
+from app.families.email.template import TEMPLATES
 
 
 def test_there_is_one_sample_of_each_template() -> None:

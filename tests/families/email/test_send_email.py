@@ -6,13 +6,14 @@ import pytest
 from marshmallow import ValidationError
 
 from app.dev.resend_server import INVALID, SILENT, ResendServer
-from app.families.email.catalog import TEMPLATES
+from app.families.email.payload import SendEmailSchema
 from app.families.email.resend_client import SendError
 from app.families.email.samples import SAMPLES
-from app.families.email.send_email import SendEmailSchema, resend_rate, send_email
+from app.families.email.send_email import resend_rate, send_email
+from app.families.email.template import TEMPLATES
 from app.jobs import FlowControl, Job, PermanentError
-from tests.dev.waiting import await_that
 from tests.families.email.conftest import a_job
+from tests.support.waiting import wait_until
 
 RESET = next(sample for sample in SAMPLES if sample["template"] == "passwordReset")
 
@@ -200,7 +201,7 @@ def test_a_silent_resend_ends_with_the_jobs_time_and_is_not_sent_twice(
 
     with pytest.raises(SendError, match="no answer within"):
         send_email(SendEmailSchema().load(RESET), a_job(seconds=1.5))
-    await_that(lambda: resend.requests, "the request that was given up")
+    wait_until(lambda: resend.requests, "the request that was given up")
     send_email(SendEmailSchema().load(RESET), job)
 
     assert len(resend.sent) == 1

@@ -8,11 +8,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from app.accounts.models import EmailSuppression
 from app.db import db
 from app.families.email import senders, suppressions
-from app.families.email.catalog import TEMPLATES
+from app.families.email.models import EmailSuppression
 from app.families.email.samples import SAMPLES
+from app.families.email.template import TEMPLATES
 from app.jobs import InvalidPayload, PermanentError, enqueue
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import deliver

@@ -12,8 +12,8 @@ from sqlalchemy import func, select, text
 from app.accounts.models import User
 from app.db import db
 from app.families.exports import copying
-from tests.dev.waiting import await_that
 from tests.families.exports.conftest import MOMENT, Export
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_rows_that_nobody_reads_on_are_not_sent_for_ever(app: Flask) -> None:
     ):
         copying.copy(source, endless, give_up, options="FORMAT csv", timeout=60)
 
-    await_that(lambda: not copies(), "the server's noticing")
+    wait_until(lambda: not copies(), "the server's noticing")
 
 
 def copies() -> int:

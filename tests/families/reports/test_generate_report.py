@@ -17,9 +17,9 @@ from app import jobs
 from app.artifacts import Artifact
 from app.artifacts.stores import current_store
 from app.db import db
-from app.families.reports import monthly_analytics  # noqa: F401 - declares the type
-from app.families.reports.formats import get_format
 from app.families.reports.generate_report import GenerateReportSchema
+from app.families.reports.renderers.formats import get_format
+from app.families.reports.types import monthly_analytics  # noqa: F401 - declares the type
 from app.jobs import Job, JobExecution
 from app.jobs.registry import get_job_config
 from app.jobs.table.job_rows import get_job_execution_by_job_id

@@ -12,15 +12,16 @@ from flask import Flask
 from app.accounts import currencies
 from app.accounts.models import Organization
 from app.db import db
-from app.families.reports import catalog, formatting
-from app.families.reports.formats import get_format
+from app.families.reports import catalog
 from app.families.reports.period import Period
+from app.families.reports.renderers import formatting
+from app.families.reports.renderers.formats import get_format
 from app.families.reports.report import Figure, Money, Report, Table
-from app.families.webhooks.stripe import samples
+from app.families.stripe import samples
 from app.jobs import JobExecution
 from app.jobs.testing import assert_enqueued
 from tests.families.reports.conftest import at, compute, figures, organization
-from tests.families.webhooks.stripe_support import handle
+from tests.support.stripe import handle
 
 FORMATS = ("csv", "html", "xlsx", "pdf", "json")
 ALL_REPORTS = ("monthly-analytics", "subscription-summary")

@@ -11,8 +11,7 @@ import pytest
 from marshmallow import ValidationError
 from pdfplumber.pdf import PDF
 
-from app.families.reports import formats
-from app.families.reports.renderers import pdf
+from app.families.reports.renderers import formats, pdf
 from app.families.reports.report import ChartKind, Contents, Series, Subject, Table
 from tests.families.reports.conftest import NASTY
 from tests.families.reports.sample import EMPTY, FULL, LONG
@@ -21,7 +20,7 @@ from tests.families.reports.sample import EMPTY, FULL, LONG
 @pytest.fixture(scope="module")
 def opened() -> Iterator[PDF]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.families.reports.pages.MOST_ROWS", 40)  # fewer are read faster
+        patch.setattr("app.families.reports.renderers.pages.MOST_ROWS", 40)  # fewer are read faster
         content = pdf.render(FULL)
     with pdfplumber.open(io.BytesIO(content)) as document:
         yield document

@@ -1,35 +1,28 @@
 """`flask webhooks …`: looking at what came in, replaying it, sending some."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from werkzeug.serving import make_server
 
 from app.db import db
 from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import drain
-from tests.families.webhooks.conftest import EVENTS, Post, stored
 from tests.families.webhooks.test_process_webhook import leave_effect, notes
+from tests.support.http_server import serving
+from tests.support.webhooks import EVENTS, Post, stored
 
 
 @pytest.fixture
 def served(app: Flask, published: list[Message]) -> Iterator[Flask]:
     """The app answers at its BASE_URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    app.config["BASE_URL"] = f"http://127.0.0.1:{server.server_port}"
-    yield app
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as app.config["BASE_URL"]:
+        yield app
 
 
 def refused(cli: FlaskCliRunner, *args: str) -> str:

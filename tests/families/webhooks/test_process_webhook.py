@@ -16,10 +16,10 @@ from app.families.webhooks.inbox import CARRIED
 from app.jobs import Job, JobExecution, enqueue
 from app.jobs.publish.qstash import Message
 from app.jobs.testing import assert_idempotent, deliver, drain
-from tests.families.webhooks.conftest import EVENTS, Post, signed, stored
 from tests.support.qstash import deliver as qstash_delivers
 from tests.support.qstash import envelope
 from tests.support.sample_jobs import Effect
+from tests.support.webhooks import EVENTS, Post, signed, stored
 
 PUSH = {"source": "github", "event": "push", "data": {"ref": "refs/heads/main"}}
 

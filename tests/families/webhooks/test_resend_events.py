@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.accounts.models import EmailSuppression
 from app.db import db
 from app.families.email import suppressions
+from app.families.email.models import EmailSuppression
 from app.jobs.testing import drain
-from tests.families.webhooks.conftest import EVENTS, Post
+from tests.support.webhooks import EVENTS, Post
 
 
 def suppressed() -> dict[str, str]:

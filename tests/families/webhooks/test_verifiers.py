@@ -9,8 +9,8 @@ import time_machine
 from stripe import WebhookSignature
 from werkzeug.datastructures import Headers
 
+from app.families.stripe.signature import StripeSignature
 from app.families.webhooks.shipped_sources import github
-from app.families.webhooks.stripe_signature import StripeSignature
 from app.families.webhooks.verifiers import Hmac, SignatureError, Standard, Verifier
 
 BODY = b'{"test": 2432232314}'

@@ -24,10 +24,8 @@ from app.jobs.cli.colours import painted
 from app.jobs.errors import UnknownJobType
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.conftest import served_by
-from tests.jobs.health.conftest import AddJobs, add_jobs
-
-__all__ = ["add_jobs"]
+from tests.support.publishing import served_by
+from tests.support.rows import AddJobs
 
 pytestmark = pytest.mark.usefixtures("published")
 

@@ -3,27 +3,16 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskCliRunner
-from sqlalchemy import insert
 
-from app.db import db
-from app.jobs import JobExecution
 from app.jobs.cli import group
 from app.jobs.table import pages
-from tests.jobs.conftest import Rows
+from tests.support.rows import Rows, add_row
 
 NOW = datetime.now(UTC)
 DEAD = {"status": "failed", "dead_at": NOW, "error": "ResendError: Rate limit\nexceeded"}
-
-
-def recorded(**values: Any) -> str:
-    given = {"job_id": str(uuid4()), "job_type": "sample", "payload": {"payload": {}}, **values}
-    db.session.execute(insert(JobExecution).values(**given))
-    db.session.commit()
-    return str(given["job_id"])
 
 
 def listed(cli: FlaskCliRunner, *args: str) -> list[str]:
@@ -54,8 +43,8 @@ def listed(cli: FlaskCliRunner, *args: str) -> list[str]:
 def test_a_filter_finds_what_it_says(
     cli: FlaskCliRunner, option: list[str], found: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    wanted = recorded(**found)
-    recorded(**other)
+    wanted = add_row(**found)
+    add_row(**other)
 
     assert listed(cli, *option) == [wanted]
 
@@ -63,13 +52,13 @@ def test_a_filter_finds_what_it_says(
 @pytest.mark.parametrize("option", [[], ["--error", "no"]])
 def test_pages_follow_each_other_without_a_gap(cli: FlaskCliRunner, option: list[str]) -> None:
     """Also where jobs were recorded at the same moment, as `enqueue_many` does."""
-    made = [recorded(created_at=NOW, error="no") for _ in range(5)]
+    made = [add_row(created_at=NOW, error="no") for _ in range(5)]
     seen, after = [], []
     for _ in range(3):
         result = cli.invoke(args=["jobs", "list", "--json", "--limit", "2", *option, *after])
         page = json.loads(result.stdout)
         seen += [job["job_id"] for job in page["jobs"]]
-        recorded()  # what comes meanwhile moves no page
+        add_row()  # what comes meanwhile moves no page
         after = ["--after", page["after"]]
 
     assert seen == made[::-1]
@@ -80,9 +69,9 @@ def test_an_error_is_looked_for_in_so_many_jobs_at_a_time(
     cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "SEARCHED", 2)
-    rare = recorded(error="deadlock")
+    rare = add_row(error="deadlock")
     for _ in range(2):
-        recorded(error="no")
+        add_row(error="no")
 
     first = json.loads(cli.invoke(args=["jobs", "list", "--json", "--error", "dead"]).stdout)
     assert first["jobs"] == []
@@ -91,7 +80,7 @@ def test_an_error_is_looked_for_in_so_many_jobs_at_a_time(
 
 def test_a_person_is_told_how_to_see_more(cli: FlaskCliRunner) -> None:
     for _ in range(2):
-        recorded()
+        add_row()
 
     result = cli.invoke(args=["jobs", "list", "--limit", "1"])
 
@@ -102,7 +91,7 @@ def test_a_person_is_told_how_to_see_more(cli: FlaskCliRunner) -> None:
 
 @pytest.mark.parametrize("columns", [80, 120, 200])
 def test_the_table_fits_the_terminal(cli: FlaskCliRunner, columns: int) -> None:
-    recorded(job_type="process-stripe-webhook", **DEAD | {"error": "ValueError: " + "no " * 99})
+    add_row(job_type="process-stripe-webhook", **DEAD | {"error": "ValueError: " + "no " * 99})
 
     result = cli.invoke(args=["jobs", "list"], env={"COLUMNS": str(columns)})
 
@@ -112,13 +101,13 @@ def test_the_table_fits_the_terminal(cli: FlaskCliRunner, columns: int) -> None:
 
 
 def test_a_pipe_gets_whole_lines(cli: FlaskCliRunner) -> None:
-    recorded(**DEAD | {"error": "ValueError: " + "no " * 99 + "end"})
+    add_row(**DEAD | {"error": "ValueError: " + "no " * 99 + "end"})
 
     assert cli.invoke(args=["jobs", "list"], env={"COLUMNS": None}).stdout.endswith("no end\n")
 
 
 def test_nobody_to_ask_is_a_refusal_that_names_yes(cli: FlaskCliRunner, rows: Rows) -> None:
-    job_id = recorded(**DEAD)
+    job_id = add_row(**DEAD)
 
     result = cli.invoke(args=["jobs", "delete", "--dead"])
 

@@ -4,7 +4,6 @@ The commands are found in the tree, so a new one is tested by being there.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 from uuid import uuid4
@@ -19,7 +18,7 @@ from qstash import QStash
 from app.db import db
 from app.jobs import JobExecution
 from app.jobs.cli import jobs
-from app.jobs.extension import _publisher
+from tests.support.publishing import publishing
 
 #: What a required argument is given, by name.
 ARGUMENTS = {
@@ -104,11 +103,8 @@ def test_nothing_to_be_reached_is_one_line(
 @pytest.fixture
 def refusing_qstash(app: Flask, qstash: QStash) -> Iterator[None]:
     """A QStash that does not know our token."""
-    app.config["QSTASH_TOKEN"] = "of-another"
-    state = app.extensions["jobs"]
-    app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
-    yield
-    app.extensions["jobs"].publisher.close()
+    with publishing(app, QSTASH_TOKEN="of-another"):
+        yield
 
 
 @pytest.mark.parametrize("name", COMMANDS)

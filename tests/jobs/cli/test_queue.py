@@ -8,7 +8,8 @@ from flask.testing import FlaskCliRunner
 from qstash import QStash
 
 from app.jobs import enqueue, schedule
-from tests.jobs.conftest import Rows, wait_until
+from tests.support.rows import Rows
+from tests.support.waiting import wait_until
 
 NIGHTLY = "nightly"
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskCliRunner
 from app.jobs.operate import actions
 from app.jobs.table import stats
 from app.jobs.table.filters import Filter
-from tests.jobs.cli.test_list import recorded
+from tests.support.rows import add_row
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ATTEMPTS = [
@@ -31,7 +31,7 @@ def failed(**values: Any) -> str:
     times = {"created_at": NOW, "published_at": NOW + timedelta(seconds=1)}
     ended = {"completed_at": NOW + timedelta(minutes=3), "dead_at": NOW + timedelta(minutes=3)}
     given = {"status": "failed", "attempts": ATTEMPTS, "error": "ValueError: no", **values}
-    return recorded(**times, **ended, **given)
+    return add_row(**times, **ended, **given)
 
 
 def test_show_tells_what_happened_in_its_order(cli: FlaskCliRunner) -> None:
@@ -57,7 +57,7 @@ def test_a_traceback_is_shown_when_asked_for(cli: FlaskCliRunner) -> None:
 def test_what_is_named_a_secret_is_not_shown(cli: FlaskCliRunner, machine: list[str]) -> None:
     payload = {"apiKey": "hunter2", "deep": [{"resetToken": ["hunter2"]}], "tokens": 3, "pin": None}
     options = {"headers": {"Authorization": "Bearer hunter2"}}
-    job_id = recorded(payload={"payload": payload}, options=options, result={"password": "hunter2"})
+    job_id = add_row(payload={"payload": payload}, options=options, result={"password": "hunter2"})
 
     for command in (["show", job_id], ["list"]):
         out = cli.invoke(args=["jobs", *command, *machine]).output
@@ -89,13 +89,13 @@ def ran(seconds: float, **values: Any) -> None:
     started = created + timedelta(seconds=2)
     ended = started + timedelta(seconds=seconds)
     given = {"created_at": created, "started_at": started, "completed_at": ended}
-    recorded(**{"status": "completed", **given, **values})
+    add_row(**{"status": "completed", **given, **values})
 
 
 def test_stats_count_by_type_and_status_with_times(cli: FlaskCliRunner) -> None:
     for seconds in (1, 2, 6):
         ran(seconds)
-    recorded(job_type="noop", status="failed", dead_at=NOW)
+    add_row(job_type="noop", status="failed", dead_at=NOW)
     ran(9, created_at=datetime.now(UTC) - timedelta(hours=2))
 
     found = json.loads(cli.invoke(args=["jobs", "stats", "--json"]).output)["stats"]
@@ -115,7 +115,7 @@ def test_stats_of_too_many_jobs_are_those_of_the_newest(
 ) -> None:
     monkeypatch.setattr(stats, "COUNTED", 2)
     for minutes in (1, 2, 30):
-        recorded(created_at=datetime.now(UTC) - timedelta(minutes=minutes))
+        add_row(created_at=datetime.now(UTC) - timedelta(minutes=minutes))
 
     found = json.loads(cli.invoke(args=["jobs", "stats", "--json"]).output)
 

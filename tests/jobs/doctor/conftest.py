@@ -1,7 +1,6 @@
 """The doctor on the command line, and an app that QStash reaches at a real address."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from werkzeug.serving import make_server
 
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.conftest import served_by
+from tests.support.http_server import serving
+from tests.support.publishing import served_by
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,6 @@ def doctor(cli: FlaskCliRunner) -> Doctor:
 @pytest.fixture
 def local(app: Flask) -> Iterator[LocalQStash]:
     """A local QStash server that the app publishes to, and that reaches it at BASE_URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    app.config["BASE_URL"] = f"http://127.0.0.1:{server.server_port}"
     qstash = LocalQStash(speed=100)
-    try:
-        with served_by(app, qstash):
-            yield qstash
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(app) as app.config["BASE_URL"], served_by(app, qstash):
+        yield qstash

@@ -1,7 +1,6 @@
 """Whether QStash and this app understand each other: each trouble provoked at a real server."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +11,11 @@ from app.db import db
 from app.jobs.doctor import delivery
 from app.jobs.doctor.probe import PROBE
 from app.jobs.events import Event, SignatureFailed, observe
-from app.jobs.extension import _publisher
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
 from tests.jobs.doctor.conftest import Doctor
-from tests.support.http_server import canned_server
+from tests.support.http_server import HttpServer, Reply
+from tests.support.publishing import NOBODY, connect, publishing
 
 SIG_A, SIG_B = f"sig_{'a' * 32}", f"sig_{'b' * 32}"
 
@@ -24,9 +23,8 @@ SIG_A, SIG_B = f"sig_{'a' * 32}", f"sig_{'b' * 32}"
 @pytest.fixture
 def console(local: LocalQStash) -> Iterator[QStash]:
     """What a person does at QStash."""
-    client = QStash(local.token, base_url=local.url)
-    yield client
-    client.http._client.close()
+    with connect(local) as client:
+        yield client
 
 
 def test_where_all_is_well_a_message_comes_back(
@@ -53,9 +51,7 @@ def test_a_qstash_that_is_away_is_one_failure_and_the_rest_is_skipped(doctor: Do
 
 
 def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> None:
-    with LocalQStash() as local, canned_server() as canned:
-        canned.status, canned.body = 401, '{"error": "unable to authenticate: invalid token"}'
-        _publish_to(app, local.url, token="wrong")
+    with LocalQStash() as local, publishing(app, QSTASH_URL=local.url, QSTASH_TOKEN="wrong"):
         found = doctor("qstash").findings["qstash"]
 
     assert found["level"] == "fail"
@@ -139,10 +135,7 @@ def test_fault_R18_a_proxy_that_the_app_was_not_told_of_is_told(
 def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
     doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
 ) -> None:
-    with canned_server() as other:
-        other.status = 404
-        app.config["BASE_URL"] = other.url
-        _publish_to(app, local.url, token=local.token)
+    with HttpServer(Reply(404)) as other, publishing(app, BASE_URL=other.url):
         said = doctor("signature", "probe").findings
 
     assert "answers 404, where this app would answer 401" in said["signature"]["said"]
@@ -154,9 +147,7 @@ def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
 def test_an_app_that_takes_anything_is_a_failure(
     doctor: Doctor, app: Flask, local: LocalQStash
 ) -> None:
-    with canned_server() as other:
-        app.config["BASE_URL"] = other.url
-        _publish_to(app, local.url, token=local.token)
+    with HttpServer() as other, publishing(app, BASE_URL=other.url):
         said = doctor("signature", "probe").findings
 
     assert "accepts a request without a signature" in said["signature"]["said"]
@@ -165,10 +156,8 @@ def test_an_app_that_takes_anything_is_a_failure(
 
 
 def test_nobody_at_base_url_is_told(doctor: Doctor, app: Flask, local: LocalQStash) -> None:
-    app.config["BASE_URL"] = "http://127.0.0.1:9"
-    _publish_to(app, local.url, token=local.token)
-
-    said = doctor("signature", "probe")
+    with publishing(app, BASE_URL=NOBODY):
+        said = doctor("signature", "probe")
 
     assert set(said.levels().values()) == {"fail"}
     assert said.findings["probe"]["said"].endswith("got no answer")
@@ -191,13 +180,6 @@ def test_a_probe_without_a_signature_notifies_nobody(app: Flask) -> None:
         assert response.status_code == 401
         assert not arrived("forged")
     db.session.rollback()
-
-
-def _publish_to(app: Flask, url: str, *, token: str) -> None:
-    app.config.update(QSTASH_URL=url, QSTASH_TOKEN=token)
-    app.extensions["jobs"].publisher.close()
-    state = app.extensions["jobs"]
-    app.extensions["jobs"] = replace(state, publisher=_publisher(app.config))
 
 
 def test_fault_K19_A5_a_process_that_is_older_than_the_code_is_found(

@@ -13,9 +13,7 @@ from app.jobs import doctor as doctors
 from app.jobs import enqueue
 from app.jobs.doctor import Finding, database, examination
 from tests.jobs.doctor.conftest import Doctor
-from tests.jobs.health.conftest import AddJobs, add_jobs
-
-__all__ = ["add_jobs"]
+from tests.support.rows import AddJobs
 
 HOURS_AGO = "now() - interval '2 hours'"
 

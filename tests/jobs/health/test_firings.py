@@ -12,10 +12,8 @@ from app.db import db
 from app.jobs import schedule
 from app.jobs.operate import firings, health
 from app.jobs.schedules import own_id
-from tests.jobs.conftest import live_qstash, qstash, wait_until
-from tests.jobs.health.conftest import AddJobs
-
-__all__ = ["live_qstash", "qstash"]
+from tests.support.rows import AddJobs
+from tests.support.waiting import wait_until
 
 
 def cron_due(minutes_ago: int) -> str:

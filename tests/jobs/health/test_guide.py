@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app.jobs.operate import health
-from tests.jobs.health.conftest import AddJobs
+from tests.support.rows import AddJobs
 
 NOW, HOURS_AGO = "now()", "now() - interval '2 hours'"
 

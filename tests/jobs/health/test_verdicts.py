@@ -10,7 +10,7 @@ from app.db import db
 from app.jobs.operate import health
 from app.jobs.operate.health import Verdict
 from app.jobs.table import snapshot
-from tests.jobs.health.conftest import AddJobs
+from tests.support.rows import AddJobs
 
 NOW, HOURS_AGO = "now()", "now() - interval '2 hours'"
 

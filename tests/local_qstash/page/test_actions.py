@@ -5,13 +5,14 @@ import re
 import httpx
 import pytest
 
-from tests.local_qstash.destination import Destination, eventually
+from tests.support.http_server import HttpServer
+from tests.support.waiting import wait_until
 
 from .visitor import NOWHERE, dead_letter, letters, press, publish
 
 
 def test_a_dead_letter_is_retried_and_its_filters_are_kept(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     dead_letter(http, destination)
     destination.replies.clear()
@@ -26,7 +27,7 @@ def test_a_dead_letter_is_retried_and_its_filters_are_kept(
 
 
 def test_all_dead_letters_that_fit_the_filters_are_retried(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     for number in range(3):
         dead_letter(http, destination, f"/down{number}")
@@ -37,12 +38,12 @@ def test_all_dead_letters_that_fit_the_filters_are_retried(
     )
 
     assert "of=3" in answer.headers["location"]
-    eventually(lambda: len(letters(http)) == 4)  # they failed again, with new ids
+    wait_until(lambda: len(letters(http)) == 4)  # they failed again, with new ids
     assert other in {letter["messageId"] for letter in letters(http)}
 
 
 def test_dead_letters_are_deleted_one_or_all(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     for number in range(3):
         dead_letter(http, destination, f"/down{number}")
@@ -54,7 +55,7 @@ def test_dead_letters_are_deleted_one_or_all(
 
 
 def test_a_message_is_cancelled_or_delivered_now(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     kept = publish(http, f"{destination.url}/now", delay="1d")
     dropped = publish(http, f"{destination.url}/never", delay="1d")

@@ -7,7 +7,8 @@ from html import unescape
 import httpx
 import pytest
 
-from tests.local_qstash.destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 from .visitor import NOWHERE, dead_letter, ids_on, letters, publish
 
@@ -41,7 +42,7 @@ def test_the_newest_message_comes_first(http: httpx.Client, page: httpx.Client) 
 
 
 def test_each_state_lists_its_own_messages(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     failed = dead_letter(http, destination)
     delivered = publish(http, f"{destination.url}/fine")
@@ -50,22 +51,22 @@ def test_each_state_lists_its_own_messages(
     http.delete(f"/v2/messages/{cancelled}")
     destination.wait(1, "/fine")
 
-    eventually(lambda: ids_on(page, "/?state=delivered") == [delivered])
+    wait_until(lambda: ids_on(page, "/?state=delivered") == [delivered])
     assert ids_on(page, "/?state=failed") == [failed]
     assert ids_on(page, "/?state=pending") == [waiting]
     assert ids_on(page, "/?state=cancelling") == [cancelled]
 
 
 def test_a_message_in_flight_is_active_and_one_that_failed_is_to_be_retried(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     hold = threading.Event()
     destination.replies = {"/slow": Reply(hold=hold), "/down": Reply(500)}
     slow = publish(http, f"{destination.url}/slow")
     down = publish(http, f"{destination.url}/down", retry_delay="86400000")
 
-    eventually(lambda: ids_on(page, "/?state=retrying") == [down])
-    eventually(lambda: ids_on(page, "/?state=active") == [slow])
+    wait_until(lambda: ids_on(page, "/?state=retrying") == [down])
+    wait_until(lambda: ids_on(page, "/?state=active") == [slow])
     assert "in flight for" in page.get(f"/messages/{slow}").text
     hold.set()
 
@@ -101,12 +102,12 @@ def test_paging_shows_every_message_once(
 
 
 def test_a_message_shows_its_attempts_with_their_answers(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/flaky"] = [Reply(500, b"first", {"X-Try": "one"}), Reply(502, b"second")]
     message = publish(http, f"{destination.url}/flaky", b'{"id": 12345678901234567890.10}')
 
-    eventually(lambda: "the destination answered 2xx" in page.get(f"/messages/{message}").text)
+    wait_until(lambda: "the destination answered 2xx" in page.get(f"/messages/{message}").text)
     shown = page.get(f"/messages/{message}").text
     for words in ("Attempt 1", "500", "first", "X-Try", "Attempt 2", "second", "Attempt 3"):
         assert words in shown
@@ -121,7 +122,7 @@ def test_a_message_that_waits_says_for_what(http: httpx.Client, page: httpx.Clie
 
 
 def test_untrusted_text_is_escaped(
-    http: httpx.Client, page: httpx.Client, destination: Destination
+    http: httpx.Client, page: httpx.Client, destination: HttpServer
 ) -> None:
     destination.replies["/x"] = Reply(500, NASTY.encode(), {"X-Nasty": NASTY})
     http.post("/v2/topics/group/endpoints", json={"endpoints": [{"name": NASTY, "url": NOWHERE}]})
@@ -135,7 +136,7 @@ def test_untrusted_text_is_escaped(
         flow_control_key=NASTY,
         flow_control_value="rate=100",
     )
-    eventually(lambda: letters(http))
+    wait_until(lambda: letters(http))
 
     for path in ("/", f"/messages/{message}", "/dead-letters", "/flow-control", "/url-groups"):
         shown = page.get(path).text

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from tests.local_qstash.destination import Destination, Reply, eventually
+from tests.support.http_server import HttpServer, Reply
+from tests.support.waiting import wait_until
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -17,11 +18,11 @@ def publish(http: httpx.Client, url: str, body: bytes = b"", **headers: str) -> 
     return str(answer.raise_for_status().json()["messageId"])
 
 
-def dead_letter(http: httpx.Client, destination: Destination, path: str = "/down") -> str:
+def dead_letter(http: httpx.Client, destination: HttpServer, path: str = "/down") -> str:
     """Let a message fail for good; return its id."""
     destination.replies[path] = Reply(503, b'{"reason": "<down>"}', {"X-Why": "<b>"})
     message = publish(http, f"{destination.url}{path}", retries="0", label="dead")
-    eventually(lambda: http.get("/v2/dlq", params={"messageId": message}).json()["messages"])
+    wait_until(lambda: http.get("/v2/dlq", params={"messageId": message}).json()["messages"])
     return message
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.families.reports.pages import page
+from app.families.reports.renderers.pages import page
 from app.families.reports.report import Report
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 _files = Environment(
     loader=FileSystemLoader(_TEMPLATES),
     autoescape=True,

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from app.families.reports.pages import page
+from app.families.reports.renderers.pages import page
 from app.families.reports.report import Report
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(report: Report) -> bytes:

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from app.accounts import currencies
-from app.families.reports import formatting
+from app.families.reports.renderers import formatting
 from app.families.reports.renderers.csv_file import decimal
 from app.families.reports.report import (
     Chart,

@@ -1,0 +1,81 @@
+"""Queues and flow-control keys of callers with a key, apart from the app's own and each other's.
+
+What is delivered through one queue, or under one flow-control key, waits for each other, and QStash
+takes the limits of a key from the newest message that names it. So who may name any could hold up
+everybody's emails.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from flask import current_app
+
+from app.api.keys import Key
+from app.api.request_parsing import InvalidRequest
+from app.jobs.registry import registry_of
+from app.jobs.values.ids import OwnerId
+
+#: Before the hash that stands for an id.
+HASHED = "x-"
+_PLAIN = re.compile(f"(?!{HASHED})[A-Za-z0-9_-]{{1,48}}")
+
+
+def keep_apart(given: dict[str, Any], key: Key) -> None:
+    """Put a key's organization before its queue and flow-control names: `org-7.reports`.
+
+    Raises:
+        InvalidRequest: The job's type has limits of its own, which hold for everybody, or a name
+            is one that a job type has.
+    """
+    _refuse_other_limits(given)
+    if key.organization_id is not None:
+        space = f"org-{_name(key.organization_id)}."
+        if "queue" in given:
+            given["queue"] = space + given["queue"]
+        if "flow_control" in given:
+            flow = given["flow_control"]
+            given["flow_control"] = replace(flow, key=space + flow.key)
+    _refuse_the_apps_own(given)
+
+
+def _name(organization_id: OwnerId) -> str:
+    """Return an organization's id as a part of a name; no two of them, with what follows, agree.
+
+    An id that is a text may hold what a name may not, or the full stop that ends it here.
+    """
+    written = str(organization_id)
+    if _PLAIN.fullmatch(written):
+        return written
+    return f"{HASHED}{sha256(written.encode()).hexdigest()[:32]}"
+
+
+def _refuse_other_limits(given: dict[str, Any]) -> None:
+    """Refuse to have a job of a type with a lane overtake the others by another."""
+    config = next((one for one in registry_of(current_app) if one.type == given["type"]), None)
+    if config is None or (config.flow_control is None and config.queue is None):
+        return
+    for name, field in (("queue", "queue"), ("flow_control", "flowControl")):
+        if name in given:
+            said = f"Jobs of the type {config.type} have limits of their own; leave it out."
+            raise InvalidRequest({field: [said]})
+
+
+def _refuse_the_apps_own(given: dict[str, Any]) -> None:
+    queue, flow = given.get("queue"), given.get("flow_control")
+    said = "is the app's own; take another name."
+    if queue is not None and queue in _queues():
+        raise InvalidRequest({"queue": [f"{queue} {said}"]})
+    if flow is not None and flow.key in _keys():
+        raise InvalidRequest({"flowControl": {"key": [f"{flow.key} {said}"]}})
+
+
+def _queues() -> Iterator[str]:
+    return (config.queue for config in registry_of(current_app) if config.queue is not None)
+
+
+def _keys() -> Iterator[str]:
+    found = (config.flow_control for config in registry_of(current_app))
+    return (flow.key for flow in found if flow is not None)

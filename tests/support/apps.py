@@ -1,0 +1,87 @@
+"""Apps for tests: their settings, their databases, their end."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from flask import current_app
+from sqlalchemy import make_url
+
+from app.db import db
+from tests.support.tables import table_names
+
+#: What a production must be given.
+PRODUCTION = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "s" * 32,
+    "BASE_URL": "https://app.example.com/",
+    "DATABASE_URL": "postgres://u:p%40ss@db.example.com/app?sslmode=require",
+    "QSTASH_TOKEN": "token",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_current",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_next",
+    "RESEND_API_KEY": "re_1",
+    "RESEND_FROM_EMAIL": "Acme <mail@example.com>",
+    "JOBS_ENCRYPTION_KEYS": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+}
+
+
+def settings(database_url: str) -> dict[str, Any]:
+    return {
+        "TESTING": True,
+        "SQLALCHEMY_DATABASE_URI": database_url,
+        "BASE_URL": "https://app.example.com",
+        "QSTASH_URL": "http://127.0.0.1:9",  # the discard port: refused at once
+        "RESEND_API_KEY": "",
+        "JOBS_SWEEP_EVERY": 0,
+    }
+
+
+def names_in(env: str) -> set[str]:
+    """Return which settings the text of an .env file names."""
+    return set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", env, re.MULTILINE))
+
+
+@contextmanager
+def fresh_database(server: str, name: str) -> Iterator[str]:
+    """Create an empty database, yield its URL, and drop it at the end."""
+    url = make_url(server).set(drivername="postgresql")
+    execute(url.render_as_string(hide_password=False), f'CREATE DATABASE "{name}"')
+    try:
+        its = url.set(drivername="postgresql+psycopg", database=name)
+        yield its.render_as_string(hide_password=False)
+    finally:
+        drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+        execute(url.render_as_string(hide_password=False), drop)
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@contextmanager
+def connected() -> Iterator[psycopg.Connection[Any]]:
+    """Connect to the current app's database, past its pool."""
+    url = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        yield connection
+
+
+def empty_tables() -> None:
+    """Empty those tables that a test filled: truncating all would take longer than most tests."""
+    filled = " UNION ALL ".join(
+        f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})"  # noqa: S608 - our own names
+        for table in table_names()
+    )
+    if found := db.session.scalars(db.text(filled)).all():
+        db.session.execute(db.text(f"TRUNCATE {', '.join(found)} CASCADE"))
+    db.session.commit()
+
+
+def close_connections() -> None:
+    """Close the current app's connections, to its database and to QStash."""
+    db.session.remove()
+    db.engine.dispose()
+    current_app.extensions["jobs"].publisher.close()
