@@ -12,9 +12,7 @@ from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
 
 from app.config import ConfigError
-from app.jobs.context import current_job
-from app.jobs.deadline import raise_if_due
-from app.jobs.request_id import request_id_if_any
+from app.jobs.kit import current_job, raise_if_due, request_id_if_any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

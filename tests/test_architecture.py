@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "api": {"db", "jobs", "web"},
         "metrics": {"serving", "jobs", "config", "extensions"},
         "tracing": {"jobs", "config"},
-        "admin": {"jobs", "config", "extensions", "web", "api"},
+        "admin": {"db", "jobs", "config", "extensions", "web", "api"},
         # `create_app`.
         "__init__": {
             *("db", "config", "engine", "logs", "extensions", "web", "accounts", "artifacts"),

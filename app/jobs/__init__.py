@@ -10,6 +10,7 @@ from .enqueue.enqueuer import JobId, enqueue, enqueue_many, schedule
 from .errors import (
     Continue,
     DatabaseUnavailable,
+    DiscoveryError,
     IllegalTransition,
     InvalidOption,
     InvalidPayload,
@@ -39,6 +40,7 @@ __all__ = [
     "JOB_TYPES",
     "Continue",
     "DatabaseUnavailable",
+    "DiscoveryError",
     "FinishedJobs",
     "FlowControl",
     "IllegalTransition",

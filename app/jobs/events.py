@@ -19,6 +19,28 @@ from .errors import Interruption
 from .publish.qstash import Message
 from .table.attempts import Lease
 
+__all__ = [
+    "Began",
+    "Delivered",
+    "Died",
+    "Ended",
+    "Enqueued",
+    "Enqueueing",
+    "Event",
+    "Executing",
+    "Message",
+    "Observer",
+    "Publishing",
+    "SignatureFailed",
+    "Step",
+    "Unpublished",
+    "Written",
+    "add_signers",
+    "observe",
+    "signers",
+    "tell",
+]
+
 log = logging.getLogger(__name__)
 
 

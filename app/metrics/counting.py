@@ -13,13 +13,12 @@ from app.jobs.events import (
     Enqueued,
     Event,
     Executing,
+    Message,
     SignatureFailed,
     Unpublished,
     signers,
 )
-from app.jobs.execute.responses import OUTCOMES
-from app.jobs.publish.qstash import Message
-from app.jobs.registry import registry_of
+from app.jobs.kit import OUTCOMES, registry_of
 
 if TYPE_CHECKING:
     from prometheus_client import Counter

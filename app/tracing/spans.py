@@ -23,11 +23,11 @@ from app.jobs.events import (
     Enqueueing,
     Event,
     Executing,
+    Message,
     Publishing,
     Step,
     Written,
 )
-from app.jobs.publish.qstash import Message
 
 if TYPE_CHECKING:
     from contextvars import Token

@@ -3,7 +3,7 @@
 from flask.blueprints import BlueprintSetupState
 
 from app.jobs import JobBlueprint
-from app.jobs.table.snapshot import UNWATCHED
+from app.jobs.operate import unwatch
 
 bp = JobBlueprint("alerts", __name__)
 
@@ -11,5 +11,4 @@ bp = JobBlueprint("alerts", __name__)
 @bp.record
 def _stay_out_of_the_figures(state: BlueprintSetupState) -> None:
     """That alerts run well says nothing of the jobs that they are about."""
-    config = state.app.config
-    config[UNWATCHED] = config[UNWATCHED] | {job_type.type for job_type in bp.job_types}
+    unwatch(state.app, (job_type.type for job_type in bp.job_types))

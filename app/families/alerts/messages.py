@@ -6,7 +6,7 @@ from typing import Any
 from flask import current_app
 
 from app.families.alerts.state import Kind
-from app.jobs.operate.health import Verdict
+from app.jobs.operate import Verdict
 
 
 @dataclass(frozen=True, slots=True)

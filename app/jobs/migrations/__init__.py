@@ -30,7 +30,17 @@ from ..values.ids import ID_TYPES, id_type
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
 
-__all__ = ["HEAD", "current", "include_object", "metadata", "sql", "upgrade"]
+__all__ = [
+    "HEAD",
+    "VERSION_TABLE",
+    "adoption",
+    "current",
+    "include_object",
+    "metadata",
+    "owner_columns",
+    "sql",
+    "upgrade",
+]
 
 VERSION_TABLE = "jobs_alembic_version"
 MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken)

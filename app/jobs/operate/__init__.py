@@ -1,1 +1,37 @@
-"""What people do to jobs, schedules and dead letters by hand, and how they see that all is well."""
+"""What people do to jobs, schedules and dead letters by hand, and how they see that all is well.
+
+What is listed here is public: admin pages, APIs and alerts are built from it.
+"""
+
+from ..recover.sweep import sweep
+from ..table import audit, queue_depth
+from ..table.filters import Filter
+from ..table.pages import is_recorded, list_jobs
+from ..table.progress import attempts_made, began_at
+from ..table.queue_depth import STATES, Depth
+from ..table.snapshot import CAP
+from . import actions, health, readiness, status_link
+from .actions import Done
+from .health import Health, Verdict, unwatch
+
+__all__ = [
+    "CAP",
+    "STATES",
+    "Depth",
+    "Done",
+    "Filter",
+    "Health",
+    "Verdict",
+    "actions",
+    "attempts_made",
+    "audit",
+    "began_at",
+    "health",
+    "is_recorded",
+    "list_jobs",
+    "queue_depth",
+    "readiness",
+    "status_link",
+    "sweep",
+    "unwatch",
+]

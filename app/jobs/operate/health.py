@@ -1,15 +1,16 @@
 """How the jobs are: a verdict on the figures, with its reasons."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from flask import current_app
+from flask.sansio.app import App
 
 from ..table.models import Status
-from ..table.snapshot import CAP, Figures, measure
+from ..table.snapshot import CAP, UNWATCHED, Figures, measure
 from .firings import Stopped, stopped
 
 _HOUR_IN_MINUTES = 60
@@ -49,6 +50,11 @@ class Health:
         found = {reason.verdict for reason in self.reasons}
         worst_first = (Verdict.UNHEALTHY, Verdict.DEGRADED)
         return next((verdict for verdict in worst_first if verdict in found), Verdict.HEALTHY)
+
+
+def unwatch(app: App, job_types: Iterable[str]) -> None:
+    """Have job types say nothing of the others' health: those that watch over it."""
+    app.config[UNWATCHED] |= frozenset(job_types)
 
 
 def check() -> Health:

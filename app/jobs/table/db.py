@@ -55,6 +55,11 @@ def connection_of(session: "scoped_session[Any] | Session") -> Connection:
     return session.connection(bind_arguments={"clause": Base.metadata.tables["job_executions"]})
 
 
+def upgrade_command() -> str:
+    """Name the command that makes and changes the tables: the app's own, where it has one."""
+    return "flask db upgrade" if "migrate" in current_app.extensions else "flask jobs db upgrade"
+
+
 def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
     """See that the app has its database, and the tables their engine.
 

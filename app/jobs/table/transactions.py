@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import DatabaseUnavailable
 from .connections import READ_ONLY, sqlstate
-from .db import db
+from .db import db, upgrade_command
 
 T = TypeVar("T")
 
@@ -72,10 +72,12 @@ def _explain(error: SQLAlchemyError) -> None:
     if _is_outage(error):
         raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
     if isinstance(cause, UndefinedTable | UndefinedColumn):
-        message = f"the database is not migrated ({reason}); run `flask db upgrade`"
+        message = f"the database is not migrated ({reason}); run `{upgrade_command()}`"
         raise DatabaseUnavailable(message) from error
     if isinstance(cause, DatatypeMismatch) and _OWNER_COLUMN.match(reason):
-        message = f"the columns are not what JOBS_ID_TYPE says ({reason}); run `flask db upgrade`"
+        message = (
+            f"the columns are not what JOBS_ID_TYPE says ({reason}); run `{upgrade_command()}`"
+        )
         raise DatabaseUnavailable(message) from error
 
 

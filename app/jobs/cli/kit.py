@@ -1,0 +1,39 @@
+"""What an app's own commands are made of: groups, errors in one line, `--json`, tables."""
+
+from .durations import Duration
+from .formatting import age, is_final, state, table, time
+from .given_ids import Id
+from .group import (
+    FAILED,
+    CommandGroup,
+    JobsGroup,
+    Refused,
+    as_json,
+    confirm,
+    jobs,
+    print_json,
+    yes,
+)
+from .job_id import JobId
+from .job_type import JobType
+
+__all__ = [
+    "FAILED",
+    "CommandGroup",
+    "Duration",
+    "Id",
+    "JobId",
+    "JobType",
+    "JobsGroup",
+    "Refused",
+    "age",
+    "as_json",
+    "confirm",
+    "is_final",
+    "jobs",
+    "print_json",
+    "state",
+    "table",
+    "time",
+    "yes",
+]
