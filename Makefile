@@ -17,10 +17,10 @@ READY := .venv/.ready
 TEST_READY := .venv/.ready-for-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check coverage apart lint types audit dist format bench chaos clean
+.PHONY: help demo dev test check coverage apart lint types audit lock dist format bench chaos screenshots clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## See jobs go through: nothing to install, no account, stops by itself
 	@$(BIN)/python -m app.dev demo
@@ -52,6 +52,11 @@ audit: $(READY) ## Look for known vulnerabilities in the locked packages; needs 
 		&& .venv/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit; }
 	@.venv/audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/test.txt
 
+lock: $(READY) ## Write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+	@[ -x .venv/lock/bin/uv ] || { $(BIN)/python -m venv .venv/lock \
+		&& .venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv; }
+	@$(BIN)/python requirements/lock.py $(LOCK_ARGS)
+
 dist: $(READY) ## Build the extension alone, as wheel and source distribution, into dist/
 	@[ .venv/dist/.ready -nt requirements/dist.txt ] || { $(BIN)/python -m venv --clear .venv/dist \
 		&& .venv/dist/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
@@ -68,6 +73,9 @@ bench: $(TEST_READY) ## Measure speed against floors taken in the same run
 
 chaos: $(TEST_READY) ## Kill everything under load and count what was lost (CHAOS_ARGS="--jobs 1000")
 	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
+
+screenshots: $(TEST_READY) ## Take the pictures that the docs show (needs Chromium)
+	@$(BIN)/python -m tests.browser.screenshots
 
 clean: ## Remove all that the other targets made, the development database too
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m app.dev destroy; fi

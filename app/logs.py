@@ -24,7 +24,7 @@ def init_app(app: Flask) -> None:
     handlers = [handler(sys.stderr, as_json=as_json)]
     if app.config["LOG_FILE"]:
         handlers.append(_formatted(_file(app), as_json=as_json))
-    logging.basicConfig(level=app.config["LOG_LEVEL"], handlers=handlers, force=True)
+    logging.basicConfig(level=app.config["LOG_LEVEL"] or "INFO", handlers=handlers, force=True)
     # The first two log every request, headers and all at DEBUG; the last lists its own parts.
     for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

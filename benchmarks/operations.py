@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
 from app.dev.postgres import Server  # noqa: E402
-from app.jobs.cli.details import render  # noqa: E402
+from app.jobs.cli.show import render  # noqa: E402
 from app.jobs.operate import health  # noqa: E402
 from app.jobs.table import audit  # noqa: E402
 from app.jobs.table.filters import Filter  # noqa: E402

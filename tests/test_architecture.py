@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
     "app": {
         "db": set(),
         "cron": set(),
+        "commands": set(),
         "serving": set(),
         "local_qstash": {"cron"},
         "jobs": {"cron"},
@@ -137,6 +139,25 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
         assert MAY_IMPORT[package][part] <= set(listed[:number]), part
 
 
+#: What terminals say of themselves is no setting of the app.
+OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
+
+
+def test_settings_alone_are_read_from_the_environment() -> None:
+    """`app.dev` starts processes, for which it makes an environment."""
+    readers = {
+        name_of(module)
+        for module in MODULES
+        if "config" not in module.parts
+        and "dev" not in module.relative_to(ROOT).parts
+        and re.search(r"\bos\.environ|\bgetenv|from os import.*environ", module.read_text())
+    }
+    assert readers == OF_TERMINALS.keys()
+    for name, variable in OF_TERMINALS.items():
+        found = re.findall(r"os\.environ[^\n]*", (ROOT / name).read_text())
+        assert [variable in line for line in found] == [True], name
+
+
 def test_no_part_has_the_name_of_a_module_of_python() -> None:
     assert not MAY_IMPORT["app"].keys() & sys.stdlib_module_names
 
@@ -201,3 +222,14 @@ def test_every_job_has_a_module_and_a_test_of_its_name() -> None:
 
     assert jobs
     assert {f"test_{module.name}" for module in jobs} <= tests
+
+
+def test_the_extension_loads_no_client_of_a_service_and_no_server() -> None:
+    code = "import sys, app.jobs, app.jobs.testing; print(*sys.modules)"
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(done.stdout.split())
+    assert "app.jobs" in loaded
+    assert not loaded & {"stripe", "resend", "qstash", "httpx", "aiohttp", "app.local_qstash"}

@@ -1,7 +1,5 @@
 """What `flask jobs doctor` asks of this app beside the jobs: its settings, and gunicorn's."""
 
-import os
-
 from flask import Blueprint, current_app
 from sqlalchemy import QueuePool, text
 
@@ -126,11 +124,11 @@ def _is_known(name: str) -> bool:
 
 def _workers() -> int:
     """Return what gunicorn.conf.py would take from this environment."""
-    return int(os.environ.get("WEB_CONCURRENCY") or 1)
+    return int(current_app.config.get("WEB_CONCURRENCY", 1))
 
 
 def _threads() -> int:
-    return int(os.environ.get("GUNICORN_THREADS") or 8)
+    return int(current_app.config.get("GUNICORN_THREADS", 8))
 
 
 def _pool() -> int:

@@ -149,7 +149,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", "", validate=is_address_or_empty),
         "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
         "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://", validate=is_storage),
-        "LOG_LEVEL": env.str("LOG_LEVEL", "INFO", validate=OneOf(_LEVELS, error=_ONE_OF)),
+        "LOG_LEVEL": env.str("LOG_LEVEL", "", validate=OneOf(("", *_LEVELS), error=_ONE_OF)),
         "LOG_FILE": env.str("LOG_FILE", ""),
         "LOG_FILE_DAYS": env.int("LOG_FILE_DAYS", 14, validate=Range(min=1)),
         "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),

@@ -23,7 +23,7 @@ from .errors import (
     UnknownJobType,
     UpdateRefused,
 )
-from .execute.signature import signed
+from .execute.delivery import signed
 from .extension import Jobs
 from .job_types import JOB_TYPES
 from .operate.queries import create_job_execution, update_job_execution

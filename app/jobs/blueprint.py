@@ -10,10 +10,10 @@ from flask.blueprints import BlueprintSetupState
 from .context import Job
 from .enqueue import enqueuer
 from .errors import DiscoveryError, InvalidOption
+from .execute.delivery import signed
 from .execute.executor import deliver
-from .execute.signature import signed
 from .job_types import JOB_TYPES
-from .payload import sealing, versions
+from .payload import loading, sealing
 from .registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
 from .schemas import PayloadSchema
 from .values import backoff
@@ -154,7 +154,7 @@ def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowC
 
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
-    versions.check(config)
+    loading.check_upgrades(config)
     backoff.check(config.type, config.retry_delay, config.retries)
     try:
         normalise(config, {})

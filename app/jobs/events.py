@@ -16,10 +16,13 @@ from flask import Flask, current_app
 from flask.sansio.app import App
 
 from .errors import Interruption
+from .outcome import LABELS
 from .publish.qstash import Message
-from .table.attempts import Lease
+from .table.attempts import Attempt
 
 __all__ = [
+    "LABELS",
+    "Attempt",
     "Began",
     "Delivered",
     "Died",
@@ -79,8 +82,7 @@ class Publishing(Step):
 class Executing(Step):
     """One run of a handler."""
 
-    job_type: str
-    lease: Lease
+    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A verified delivery is answered; `outcome` is one of `answers.OUTCOMES`."""
+    """A verified delivery is answered; `outcome` is one of `outcome.LABELS`."""
 
     job_type: str
     outcome: str

@@ -24,12 +24,13 @@ _CRITICAL = (
     "_weakrefset",
 )
 #: Ours, likewise.
-_OURS = tuple(
+OURS = tuple(
     f"{__package__}.{name}"
-    for name in ("background", "deadline", "dispatcher", "executions", "heartbeat", "leases",
-                 "outbox", "publisher", "recorder", "transactions")
+    for name in ("deadline", "enqueue.enqueuer", "execute.heartbeat",
+                 "publish.background", "publish.outbox", "publish.qstash", "table.attempts",
+                 "table.job_rows", "table.transactions")
 )  # fmt: skip
-_ALL = frozenset({*_CRITICAL, *_OURS})
+_ALL = frozenset({*_CRITICAL, *OURS})
 _ROOTS = tuple(f"{name}." for name in sorted(_ALL))
 
 #: What is interrupted just here would never begin, or end, the block it stands for.

@@ -6,7 +6,6 @@ Commands have a kit of their own, `app.jobs.cli.kit`.
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.prepare import MAX_KEY_LENGTH
-from .execute.responses import OUTCOMES
 from .execute.shutdown import at_sigterm
 from .extension import DEFAULTS
 from .payload import sealing
@@ -43,7 +42,6 @@ __all__ = [
     "MAX_LENGTH",
     "MAX_NUMBER",
     "MOST_RETRIES",
-    "OUTCOMES",
     "JobIdField",
     "OwnerId",
     "OwnerIdColumn",

@@ -1,230 +1,337 @@
-"""What a handler's return or exception means, as a value; `answers` tells QStash."""
+"""What a delivery can come to: a class each, which names all that follows from it.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, is_dataclass
-from typing import Any
+That is the one statement that records it, its log line, its answer to QStash and its label in the
+metrics. By QStash's protocol 2xx ends a message, 489 with `Upstash-NonRetryable-Error` sends it to
+the dead-letter queue at once, and anything else is retried
+(https://upstash.com/docs/qstash/features/retry).
+"""
 
-from .errors import (
-    Continue,
-    HandlerSilent,
-    Interruption,
-    JobCancelled,
-    JobTimeout,
-    LeaseLost,
-    PermanentError,
-    RetryLater,
-    ShuttingDown,
-)
-from .payload import failures
-from .values import jsonb
+import logging
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
 
-MAX_RESULT_BYTES = 64 * 1024
+from flask import Response, current_app
+from sqlalchemy import Connection, Row, TextClause, TextualSelect
+
+from .errors import Continue, RetryLater
+from .table import attempt_sql
+from .table.attempts import Attempt, encoded
+from .table.models import Status
+
 #: Seconds after which QStash should try again what could not be done just now.
 RETRY_SOON = 5
-#: Seconds after which a job that its process had to let go is delivered again.
-RELEASE_DELAY = 5
+
+NOT_PUBLISHED = "the next leg is not published yet"
+
+NEVER_AGAIN = 489
+NON_RETRYABLE = {"Upstash-NonRetryable-Error": "true"}
+BUSY = 503
+#: A header of answers that say that the handler was not called.
+NOT_RUN = "Jobs-Not-Run"
+
+#: The labels of all outcomes there are.
+LABELS: dict[str, None] = {}
+
+
+class Answer(NamedTuple):
+    """What QStash is told."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """The handler returned; `result` is JSON-able and small enough to be stored.
+class Outcome:
+    """What a delivery came to.
 
     Attributes:
-        progress: What the handler last reported, where that is not on the row yet.
+        label: What metrics and traces call it.
+        event: Its log line, if it has one, with what the attributes in `logged` say.
+        statement: What records it, with its attributes; it returns the row if the lease is still
+            ours.
+        kept: The attributes that the attempt on the row keeps.
+        kept_as: What it is called there, if not by its label.
+        keeps_work: The statement commits together with what the handler did in `db.session`, which
+            is rolled back otherwise.
+        puts_back: The job is pending again, and the row tells the message to publish.
+        names_job: The answer says which job it was.
     """
 
-    result: dict[str, Any] | None
-    progress: dict[str, Any] | None = None
+    label: ClassVar[str]
+    event: ClassVar[str | None] = None
+    level: ClassVar[int] = logging.INFO
+    logged: ClassVar[tuple[str, ...]] = ()
+    statement: ClassVar[TextClause | TextualSelect | None] = None
+    kept: ClassVar[tuple[str, ...]] = ()
+    kept_as: ClassVar[str | None] = None
+    keeps_work: ClassVar[bool] = False
+    puts_back: ClassVar[bool] = False
+    names_job: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        LABELS[cls.label] = None
+
+    def answer(self) -> Answer:
+        raise NotImplementedError
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.logged}
+
+    def allowed(self, attempt: Attempt) -> "Outcome":  # noqa: ARG002 - for those that override it
+        """Return this, or what it comes to where it has happened too often."""
+        return self
+
+    def record(self, connection: Connection, attempt: Attempt) -> Row[Any] | None:
+        """Write it to the job's row and return that; None if the lease is no longer ours."""
+        if self.statement is None:
+            return None
+        given = {
+            "job_id": attempt.job_id,
+            "token": attempt.lease.token,
+            "message_id": attempt.delivery.message_id,
+            "retries": attempt.config.retries,
+            "progress": encoded(attempt.progress),
+            "attempt": attempt.kept(
+                self.kept_as or self.label,
+                self.answer().status,
+                {name: getattr(self, name) for name in self.kept},
+            ),
+        }
+        for one in fields(self):
+            value = getattr(self, one.name)
+            given[one.name] = encoded(value) if isinstance(value, dict) else value
+        return connection.execute(self.statement, given).one_or_none()
+
+    def recorded(self, row: Row[Any]) -> "Outcome":
+        """Return what it came to, by the row as it is now."""
+        return Cancelled() if self.puts_back and row.status == Status.CANCELLED else self
+
+    def unpublished(self, attempt: Attempt) -> "Outcome":
+        """Return what it is where QStash does not take the message that puts the job back."""
+        raise NotImplementedError
+
+    def response(self, attempt: Attempt | None = None) -> Response:
+        status, body, headers = self.answer()
+        if attempt is not None and self.names_job:
+            body["jobId"] = attempt.job_id
+        text = current_app.json.dumps(body, separators=(",", ":"))
+        return Response(text, status, headers, mimetype="application/json")
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Completed(Outcome):
+    """The handler returned; `result` is JSON-able and small enough to be stored."""
+
+    label = "completed"
+    event = "[jobs] Job processed successfully"
+    statement = attempt_sql.COMPLETE
+    keeps_work = True
+    names_job = True
+
+    result: dict[str, Any] | None
+
+    def answer(self) -> Answer:
+        return Answer(200, {"success": True, "result": self.result})
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Outcome):
     """The handler raised.
 
     Attributes:
         kind: The exception's class; all that QStash is told.
         permanent: No further attempt can help.
         retry_after: Seconds after which QStash should try again, where the error knows.
-        dead: No attempt will follow, also where another could have helped.
         exception: What was raised, for logs and error trackers; see `failures.tell`.
     """
 
+    label = "failed"
+    event = "[jobs] Job processing failed"
+    level = logging.WARNING
+    statement = attempt_sql.FAIL
+    kept = ("kind", "error", "traceback")
+    names_job = True
+
     kind: str
     error: str
-    traceback: str
-    permanent: bool
+    traceback: str = ""
+    permanent: bool = False
     retry_after: float | None = None
-    dead: bool = False
     exception: BaseException | None = field(default=None, repr=False, compare=False)
+
+    def answer(self) -> Answer:
+        body = {"error": self.kind}
+        if self.permanent:
+            return Answer(NEVER_AGAIN, body, NON_RETRYABLE)
+        if self.retry_after is None:
+            return Answer(500, body)
+        return Answer(500, body, {"Retry-After": str(max(0, round(self.retry_after)))})
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        return {"error": self.error, "dead": isinstance(self, Dead)}
+
+    def recorded(self, row: Row[Any]) -> Outcome:
+        if not row.was_last:
+            return self
+        return Dead(self.kind, self.error, self.traceback, self.permanent, None, self.exception)
 
 
 @dataclass(frozen=True, slots=True)
-class Rescheduled:
+class Dead(Failed):
+    """The handler raised, and no attempt will follow: it was the last, or none can help."""
+
+    label = "dead"
+    level = logging.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Continued(Outcome):
+    """The handler did a part, and goes on from `state` in another delivery."""
+
+    label = "continued"
+    event = "[jobs] Job continues"
+    logged = ("legs",)
+    statement = attempt_sql.CONTINUE
+    keeps_work = puts_back = True
+
+    state: dict[str, Any]
+    legs: int
+
+    def answer(self) -> Answer:
+        return Answer(200, {"success": True, "continued": self.legs})
+
+    def allowed(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - as its base has it
+        return self if self.legs < current_app.config["JOBS_MAX_LEGS"] else self.too_many()
+
+    def too_many(self) -> Failed:
+        said = f"asked to continue after leg {self.legs}, and JOBS_MAX_LEGS allows no more"
+        return Failed(Continue.__name__, said, permanent=True)
+
+    def unpublished(self, attempt: Attempt) -> Outcome:
+        # This message is done, so its retries are free to try the publishing again.
+        if attempt.lease.is_last:
+            return self
+        return Failed(Continue.__name__, NOT_PUBLISHED, retry_after=RETRY_SOON)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled(Outcome):
     """The handler asked to run again after `delay` seconds."""
+
+    label = "rescheduled"
+    event = "[jobs] Job rescheduled"
+    statement = attempt_sql.RESCHEDULE
+    kept = ("error",)
+    puts_back = True
 
     delay: float
     error: str
-    kind: str = "rescheduled"
+
+    def answer(self) -> Answer:
+        return Answer(200, {"success": True, "rescheduled": self.delay})
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        return {"delay": self.delay, "reason": self.error}
+
+    def allowed(self, attempt: Attempt) -> Outcome:
+        """Stop a job that asks for it for ever."""
+        times = attempt.lease.reschedules
+        if times < current_app.config["JOBS_MAX_RESCHEDULES"]:
+            return self
+        said = f"asked to run later for the {times + 1}th time, which is too often: {self.error}"
+        return Failed(RetryLater.__name__, said, permanent=True)
+
+    def unpublished(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - as its base has it
+        return Failed(RetryLater.__name__, self.error, retry_after=self.delay)
 
 
 @dataclass(frozen=True, slots=True)
-class Continued:
-    """The handler did a part, and goes on from `state` in another delivery; else as `Completed`."""
+class Released(Rescheduled):
+    """The process had to let the job go, at no cost of its retries."""
 
-    state: dict[str, Any]
-    progress: dict[str, Any] | None = None
-    legs: int = 0
+    kept_as = "released"
+
+    delay: float = RETRY_SOON
+    error: str = "the process was told to stop before the handler was called"
+
+    def allowed(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - likewise
+        return self
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
-    """The handler stopped because somebody had cancelled its job."""
+class Cancelled(Outcome):
+    """Somebody had cancelled the job, and so its handler stopped."""
+
+    label = "cancelled"
+    event = "[jobs] Job cancelled"
+    statement = attempt_sql.CANCEL
+    kept = ("error",)
 
     error: str = "cancelled while it ran"
 
+    def answer(self) -> Answer:
+        return Answer(200, {"success": True, "skipped": "cancelled"})
+
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Skipped(Outcome):
+    """There is nothing to execute, as its status or the message's tells."""
+
+    label = "skipped"
+    event = "[jobs] Delivery skipped"
+    logged = ("status",)
+
+    status: str
+
+    def answer(self) -> Answer:
+        return Answer(200, {"success": True, "skipped": self.status})
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Outcome):
+    """The delivery can never be executed, so that no retry can help."""
+
+    label = "refused"
+
+    error: str
+    errors: Any = None
+
+    def answer(self) -> Answer:
+        errors = {} if self.errors is None else {"errors": self.errors}
+        return Answer(NEVER_AGAIN, {"error": self.error, **errors}, NON_RETRYABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(Outcome):
+    """It could not be executed just now: QStash tries again in `retry_after` seconds.
+
+    Nothing was done, so it is no attempt of the job's: should QStash give up on that, the job is
+    published anew, unless it `counts`.
+    """
+
+    label = "busy"
+
+    reason: str
+    retry_after: float = RETRY_SOON
+    counts: bool = False
+
+    def answer(self) -> Answer:
+        not_run = {} if self.counts else {NOT_RUN: "true"}
+        headers = {**not_run, "Retry-After": str(max(1, round(self.retry_after + 0.5)))}
+        return Answer(BUSY, {"error": self.reason}, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Busy):
     """Another delivery took the job over; whatever the handler did is thrown away."""
 
+    label = "lost"
+    event = "[jobs] Lease lost, result thrown away"
+    level = logging.WARNING
 
-Outcome = Completed | Continued | Failed | Rescheduled | Cancelled | Lost
-
-
-def of(handle: Callable[[], Any], *, after: dict[str, Any] | None) -> Completed | Continued:
-    """Call a handler that goes on from `after`, and read how it ended.
-
-    Raises:
-        PermanentError: What it returned, or wants to go on from, cannot be stored.
-        Exception: Whatever it raises but `Continue`.
-    """
-    try:
-        return completed(handle())
-    except Continue as asked:
-        return continued(asked, after=after)
-
-
-def completed(result: Any) -> Completed:
-    """Check a handler's result, and say in JSON what has a usual form there.
-
-    Raises:
-        PermanentError: It is not a dict of values that can be said in JSON, or None.
-    """
-    if result is None:
-        return Completed(None)
-    if is_dataclass(result) and not isinstance(result, type):
-        result = jsonb.said(result)
-    if not isinstance(result, dict):
-        raise PermanentError(f"a handler returns a dict or None, not {type(result).__name__}")
-    try:
-        encoded = jsonb.dumps(result, default=jsonb.said)
-    except ValueError as error:
-        raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
-    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
-        return Completed({"truncated": True, "bytes": size})
-    return Completed(jsonb.loads(encoded))
-
-
-def continued(asked: Continue, *, after: dict[str, Any] | None) -> Continued:
-    """Check what a handler wants to go on from.
-
-    Raises:
-        PermanentError: It is not a dict of JSON values, too large, or what this leg began with.
-    """
-    if not isinstance(asked.state, dict):
-        found = type(asked.state).__name__
-        raise PermanentError(f"Continue takes a dict of JSON values, not {found}")
-    try:
-        encoded = jsonb.dumps(asked.state)
-    except ValueError as error:
-        raise PermanentError(f"Continue's state cannot be stored as JSON: {error}") from error
-    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
-        limit = f"more than {MAX_RESULT_BYTES}: keep what is large elsewhere, and its place here"
-        raise PermanentError(f"Continue's state has {size} bytes, {limit}")
-    state = jsonb.loads(encoded)
-    if state == after:
-        raise PermanentError(
-            "Continue was raised with the state that this leg began with, so the job would never "
-            "end: let the state tell how far it has come"
-        )
-    return Continued(state)
-
-
-def failed(error: BaseException) -> Failed | Rescheduled:
-    """Read what a handler raised."""
-    if isinstance(error, RetryLater):
-        return Rescheduled(delay=error.delay, error=failures.message(error))
-    return failure(error)
-
-
-def failure(error: BaseException) -> Failed:
-    told = failures.tell(error)
-    return Failed(
-        kind=type(error).__name__,
-        error=told.error,
-        traceback=told.traceback,
-        permanent=isinstance(error, PermanentError),
-        retry_after=failures.retry_after(error),
-        exception=told.exception,
-    )
-
-
-def interrupted(why: Interruption, timeout: float) -> Outcome:
-    """Read why a handler was made to stop."""
-    match why:
-        case JobCancelled():
-            return Cancelled()
-        case HandlerSilent():
-            return silent(why)
-        case LeaseLost():
-            return Lost()
-        case ShuttingDown():
-            return released("the process was told to stop before the handler had finished")
-        case _:
-            return timed_out(timeout, why)
-
-
-def released(
-    why: str = "the process was told to stop before the handler was called",
-) -> Rescheduled:
-    """Put the job back at no cost of its retries."""
-    return Rescheduled(delay=RELEASE_DELAY, error=why, kind="released")
-
-
-def timed_out(seconds: float, why: BaseException | None = None) -> Failed:
-    """Say that the time was up, and where in the handler that was."""
-    message = f"the handler was stopped after its timeout of {seconds:g} s"
-    where = failures.tell(why).traceback if why else ""
-    return Failed(JobTimeout.__name__, message, where, permanent=False, exception=why)
-
-
-def silent(why: HandlerSilent) -> Failed:
-    message = (
-        "the handler gave no sign of life for longer than its heartbeat, so another delivery could "
-        "have begun beside it: call job.progress() or job.check() more often"
-    )
-    where = failures.tell(why).traceback
-    return Failed(HandlerSilent.__name__, message, where, permanent=False, exception=why)
-
-
-def gave_up(asked: Rescheduled, times: int) -> Failed:
-    message = f"asked to run later for the {times + 1}th time, which is too often: {asked.error}"
-    return Failed(RetryLater.__name__, message, traceback="", permanent=True)
-
-
-def too_many_legs(legs: int) -> Failed:
-    message = f"asked to continue after leg {legs}, and JOBS_MAX_LEGS allows no more"
-    return Failed(Continue.__name__, message, traceback="", permanent=True)
-
-
-def unpublished(asked: Rescheduled) -> Failed:
-    """Return the answer to give when the job could not be published anew: QStash retries."""
-    return Failed(
-        RetryLater.__name__, asked.error, traceback="", permanent=False, retry_after=asked.delay
-    )
-
-
-def not_handed_over() -> Failed:
-    """Return the answer to give when the next leg could not be published: QStash retries."""
-    message = "the next leg is not published yet"
-    return Failed(Continue.__name__, message, traceback="", permanent=False, retry_after=RETRY_SOON)
+    reason: str = "another delivery took this job over"
+    counts: bool = True

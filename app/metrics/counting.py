@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flask import current_app
 
 from app.jobs.events import (
+    LABELS,
     Began,
     Delivered,
     Died,
@@ -18,7 +19,7 @@ from app.jobs.events import (
     Unpublished,
     signers,
 )
-from app.jobs.kit import OUTCOMES, registry_of
+from app.jobs.kit import registry_of
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -53,7 +54,7 @@ def _begin_at_zero() -> None:
     for config in registry_of(current_app):
         for metric in instruments.BY_TYPE:
             metric.labels(config.type)
-        for outcome in OUTCOMES:
+        for outcome in LABELS:
             instruments.DELIVERIES.labels(config.type, outcome)
         for reason in (REFUSED, UNAVAILABLE):
             instruments.PUBLISH_FAILURES.labels(config.type, reason)
@@ -86,15 +87,16 @@ def count(event: Event) -> None:
 def _count_execution(step: Executing, *, has_ended: bool) -> None:
     from app.metrics import instruments  # noqa: PLC0415 - likewise
 
-    instruments.IN_FLIGHT.labels(step.job_type).inc(-1 if has_ended else 1)
+    job_type, lease = step.attempt.config.type, step.attempt.lease
+    instruments.IN_FLIGHT.labels(job_type).inc(-1 if has_ended else 1)
     if not has_ended:
         return
-    instruments.EXECUTION_DURATION.labels(step.job_type).observe(step.seconds)
-    if step.lease.retried:
-        instruments.RETRIES.labels(step.job_type).inc()
+    instruments.EXECUTION_DURATION.labels(job_type).observe(step.seconds)
+    if lease.retried:
+        instruments.RETRIES.labels(job_type).inc()
     # A job that was recorded by its own delivery, as a schedule's are, did not wait here.
-    if step.lease.attempt == 1 and step.lease.waited:
-        instruments.WAITING_TIME.labels(step.job_type).observe(max(0.0, step.lease.waited))
+    if lease.attempt == 1 and lease.waited:
+        instruments.WAITING_TIME.labels(job_type).observe(max(0.0, lease.waited))
 
 
 def _count_each(counter: "Counter", messages: Sequence[Message], *labels: str) -> None:

@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
 from app.jobs.events import (
+    Attempt,
     Began,
     Delivered,
     Ended,
@@ -59,11 +60,12 @@ class Spans:
                 return self._tracer.start_span(
                     f"enqueue {job_type}", kind=SpanKind.PRODUCER, attributes=about
                 )
-            case Executing(job_type=job_type):
+            case Executing(attempt=attempt):
+                job_type = attempt.config.type
                 return self._tracer.start_span(
                     f"process {job_type}",
                     kind=SpanKind.CONSUMER,
-                    attributes=_about(job_type, "process") | _about_attempt(step),
+                    attributes=_about(job_type, "process") | _about_attempt(attempt),
                 )
             case Publishing(messages=messages):
                 return self._start_publishing(messages)
@@ -120,8 +122,8 @@ def _about(job_type: str, operation: str) -> dict[str, str | int]:
     }
 
 
-def _about_attempt(step: Executing) -> dict[str, str | int]:
-    found: dict[str, str | int] = {"job.id": step.lease.job_id, "job.attempt": step.lease.attempt}
-    if step.lease.message_id is not None:
-        found["messaging.message.id"] = step.lease.message_id
+def _about_attempt(attempt: Attempt) -> dict[str, str | int]:
+    found: dict[str, str | int] = {"job.id": attempt.job_id, "job.attempt": attempt.lease.attempt}
+    if attempt.delivery.message_id is not None:
+        found["messaging.message.id"] = attempt.delivery.message_id
     return found

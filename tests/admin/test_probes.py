@@ -84,7 +84,7 @@ def test_a_process_that_is_told_to_stop_takes_no_more(
 ) -> None:
     draining = Event()
     draining.set()
-    monkeypatch.setattr(shutdown, "_draining", draining)
+    monkeypatch.setattr(shutdown, "draining", draining)
 
     assert parts(client, "?without=qstash") == (
         503,

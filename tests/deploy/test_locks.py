@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import requires
@@ -22,7 +23,10 @@ def pins(lock: str) -> dict[str, str]:
     """Return each package's lines: its version, and the hashes of its files."""
     text = (ROOT / f"requirements/{lock}.txt").read_text()
     blocks = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
-    return {canonicalize_name(re.split(r"[\[= ]", block)[0]): block for block in blocks}
+    found: dict[str, str] = defaultdict(str)
+    for block in blocks:  # several of one name where Pythons need different versions
+        found[canonicalize_name(re.split(r"[\[= ]", block)[0])] += block
+    return found
 
 
 def needed(requirements: list[str], extra: str = "") -> Iterator[str]:
@@ -44,7 +48,7 @@ def elsewhere(lock: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_an_extras_lock_has_what_it_needs_beside_the_runtime_and_no_more(extra: str) -> None:
-    """After a change of the locks, copy the blocks that this names from requirements/test.txt."""
+    """`make lock` writes them so, after a change of pyproject.toml."""
     names = {*needed(EXTRAS[extra]), *elsewhere(extra)} - pins("runtime").keys()
 
     assert pins(extra) == {name: pins("test")[name] for name in sorted(names)}

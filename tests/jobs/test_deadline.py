@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from threading import Event, Thread
 from typing import Any
 
@@ -21,6 +22,7 @@ from flask import Flask
 from app.db import db
 from app.jobs import JobTimeout, deadline
 from app.jobs.deadline import time_limit
+from app.jobs.interruptible import OURS
 from tests.support.sample_jobs import Effect
 
 
@@ -74,6 +76,13 @@ def test_an_exception_set_on_the_way_out_neither_arrives_later_nor_leaves_anythi
             spin(0.0005)
 
     assert not deadline._running
+
+
+@pytest.mark.parametrize("module", OURS)
+def test_a_module_that_is_never_interrupted_bears_the_name_by_which_it_is_known(
+    module: str,
+) -> None:
+    assert find_spec(module) is not None
 
 
 def test_fault_R1_a_limit_that_a_destructor_swallows_comes_again() -> None:

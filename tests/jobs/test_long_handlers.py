@@ -166,7 +166,7 @@ def test_a_draining_process_takes_no_new_delivery(
     # Not by `drain.begin`: the end of its grace period would interrupt another test's handler.
     draining = shutdown.Event()
     draining.set()
-    monkeypatch.setattr(shutdown, "_draining", draining)
+    monkeypatch.setattr(shutdown, "draining", draining)
     job = envelope({"action": "none"})
 
     response = deliver(client, job)
@@ -179,7 +179,7 @@ def test_a_draining_process_takes_no_new_delivery(
 def draining(monkeypatch: pytest.MonkeyPatch) -> None:
     event = shutdown.Event()
     event.set()
-    monkeypatch.setattr(shutdown, "_draining", event)
+    monkeypatch.setattr(shutdown, "draining", event)
 
 
 @pytest.mark.usefixtures("draining", "qstash")
@@ -290,9 +290,10 @@ def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
     raw = json.dumps(envelope({"action": "none"}, job_type="noop"))
     with app.test_request_context("/api/jobs/noop", method="POST", data=raw):
         g.jobs_token = Token(digest="0" * 64, issued_at=None, expires_at=datetime.now(UTC))
-        delivery = parse(config)
+        attempt = attempts.Attempt(config)
+        attempt.delivery = parse(config)
 
     with db.engine.begin() as connection:
-        create_job_execution(connection, delivery.row(config))
-        assert attempts.claim(connection, delivery.claim(config))
+        create_job_execution(connection, attempt.row)
+        assert attempts.claim(connection, attempt)
         assert connection.scalar(text("SHOW synchronous_commit")) == mode

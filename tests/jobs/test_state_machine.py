@@ -40,13 +40,12 @@ from app.jobs import (
     RetryLater,
     enqueue,
 )
-from app.jobs.execute.record import record
+from app.jobs.execute.executor import record
 from app.jobs.operate import actions
 from app.jobs.outcome import Failed, Outcome
 from app.jobs.publish.qstash import Message
 from app.jobs.recover.sweep import sweep
-from app.jobs.registry import JobConfig
-from app.jobs.table.attempts import Lease, Timing
+from app.jobs.table.attempts import Attempt
 from app.jobs.table.filters import Filter
 from app.jobs.table.models import JobExecution
 from app.jobs.testing import rows
@@ -280,10 +279,10 @@ class Machine(RuleBasedStateMachine):
 def mortal_process() -> Iterator[None]:
     """Let a handler's `Crash` end the delivery before anything is recorded, as a death would."""
 
-    def unless_dead(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome:
-        if isinstance(done, Failed) and done.kind == Crash.__name__:
+    def unless_dead(attempt: Attempt, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Failed) and outcome.kind == Crash.__name__:
             raise Crash
-        return record(config, lease, done, timing)
+        return record(attempt, outcome)
 
     with patch("app.jobs.execute.executor.record", unless_dead):
         yield

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.jobs import enqueue
-from app.jobs.execute.responses import OUTCOMES
+from app.jobs.outcome import LABELS
 from app.jobs.registry import registry_of
 from app.jobs.testing import deliver
 from tests.support.http_server import serving
@@ -175,7 +175,7 @@ def test_fault_K14_every_series_is_there_with_0_before_anything_happens(
         assert ("jobs_in_flight", config.type) in found
         assert ("jobs_waiting_seconds_count", config.type) in found
         assert ("jobs_execution_duration_seconds_bucket", "+Inf", config.type) in found
-        for outcome in OUTCOMES:
+        for outcome in LABELS:
             assert ("jobs_deliveries_total", outcome, config.type) in found
         for reason in ("refused", "unavailable"):
             assert ("jobs_publish_failures_total", reason, config.type) in found

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from app.jobs import enqueue
-from app.jobs.execute.responses import OUTCOMES
+from app.jobs.outcome import LABELS
 from app.jobs.testing import deliver
 from tests.support.metrics import Scrape
 
@@ -67,7 +67,7 @@ def test_every_metric_of_ours_is_on_the_page(scrape: Scrape, published: object) 
 def test_outcomes_that_are_asked_for_exist() -> None:
     asked = re.findall(r'outcome=~?"([^"]+)"', " ".join(expressions()))
 
-    assert {one for group in asked for one in group.split("|")} <= set(OUTCOMES)
+    assert {one for group in asked for one in group.split("|")} <= set(LABELS)
 
 
 def test_alert_rules_have_the_shape_that_prometheus_loads() -> None:

@@ -1,4 +1,4 @@
-"""Telling people when jobs stop being well, and when they are again."""
+"""Alerts when job health changes for the worse, and when it recovers."""
 
 from flask.blueprints import BlueprintSetupState
 
@@ -10,5 +10,5 @@ bp = JobBlueprint("alerts", __name__)
 
 @bp.record
 def _stay_out_of_the_figures(state: BlueprintSetupState) -> None:
-    """That alerts run well says nothing of the jobs that they are about."""
+    """Keep the alert jobs themselves from counting as healthy or unhealthy jobs."""
     unwatch(state.app, (job_type.type for job_type in bp.job_types))

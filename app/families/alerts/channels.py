@@ -1,4 +1,4 @@
-"""The ways to people: which are set up, and how a message goes each."""
+"""The channels: which are configured, and how each sends a message."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,14 +13,14 @@ from app.families.email import transport
 from app.families.email.rendering import Rendered
 from app.families.webhooks.verifiers import Standard
 
-#: Seconds that the other side gets, if the job has that many left.
+#: Seconds to wait for the recipient, if the job has that many left.
 PATIENCE = 15.0
 
 Settings = Mapping[str, Any]
 
 
 def configured(config: Settings) -> list[str]:
-    """Name the channels that have a setting."""
+    """Return the names of the channels whose setting is not empty."""
     return [name for name, (setting, _) in CHANNELS.items() if config[setting]]
 
 
@@ -29,13 +29,13 @@ def deliver(channel: str, message: Message, *, key: str, patience: float) -> Non
 
     Args:
         channel: One of `configured`.
-        message: What to say.
-        key: Two messages under one key are one, where the other side can tell.
-        patience: Seconds that are left.
+        message: The message.
+        key: The same key sends one message, if the recipient recognises keys.
+        patience: Seconds left.
 
     Raises:
-        PermanentError, RetryLater: What the other side answered means that.
-        Exception: Anything else is worth another try.
+        PermanentError, RetryLater: As the recipient's answer implies.
+        Exception: Anything else is worth a retry.
     """
     _, send = CHANNELS[channel]
     send(message, key, min(PATIENCE, patience))
@@ -49,9 +49,9 @@ def _email(message: Message, key: str, patience: float) -> None:
 
 
 def _slack(message: Message, _: str, patience: float) -> None:
-    """Send as https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks has it."""
+    """Send as in https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks ."""
     said = f"*{message.subject}*\n{message.text}"
-    # What looks like markup in a message must not become any.
+    # Text that looks like markup must not become markup.
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         said = said.replace(sign, written)
     post("Slack", current_app.config["ALERT_SLACK_URL"], _json({"text": said}), patience=patience)
@@ -68,7 +68,7 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode()
 
 
-#: Each with the setting that it needs.
+#: By name, each with the setting that it needs.
 CHANNELS: dict[str, tuple[str, Callable[[Message, str, float], None]]] = {
     "email": ("ALERT_EMAIL", _email),
     "slack": ("ALERT_SLACK_URL", _slack),

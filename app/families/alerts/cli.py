@@ -1,4 +1,4 @@
-"""`flask jobs alerts`: what people were told, and taking care of it."""
+"""`flask jobs alerts …`: list, silence, acknowledge and test health alerts."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -28,14 +28,14 @@ from app.jobs.operate import Verdict, audit, health
 
 PATIENCE = 10.0
 
-group = CommandGroup("alerts", help="See what people were told of the jobs' health, and take care.")
+group = CommandGroup("alerts", help="List, silence and acknowledge health alerts.")
 jobs.add_command(group)
 
 
 @group.command("list")
 @as_json
 def list_alerts(*, as_json: bool) -> None:
-    """Show the verdict, what people know of it, and who takes care."""
+    """Show the current verdict, the last alert, and who acknowledged it."""
     shown = _as_json(state.locked())
     db.session.commit()
     if as_json:
@@ -47,12 +47,12 @@ def list_alerts(*, as_json: bool) -> None:
 @group.command("silence")
 @click.argument("duration", type=Duration())
 def silence_alerts(duration: int) -> None:
-    r"""Tell nobody anything for so long; what has changed by then is told after it.
+    r"""Send no alerts for this long; changes in the meantime are reported afterwards.
 
     \b
     Examples:
       flask jobs alerts silence 2h
-      flask jobs alerts silence 0     (no longer)
+      flask jobs alerts silence 0     (end the silence)
     """
     row = state.locked()
     row.silenced_until = datetime.now(UTC) + timedelta(seconds=duration) if duration else None
@@ -62,25 +62,27 @@ def silence_alerts(duration: int) -> None:
 
 
 @group.command("acknowledge")
-@click.option("--by", default=None, help="Who takes care; your account if not given.")
+@click.option("--by", default=None, help="Your name. [default: your account]")
 def acknowledge_alert(by: str | None) -> None:
-    """Say that somebody takes care: no more reminders until the verdict changes."""
+    """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
     if row.told == Verdict.HEALTHY:
         db.session.rollback()
-        raise Refused("there is nothing to acknowledge: nobody was told of any trouble")
+        raise Refused("nothing to acknowledge: no alert was sent")
     row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()
-    said = f"{row.acknowledged_by} takes care; the jobs are {row.told}."
+    said = f"Acknowledged by {row.acknowledged_by}; the jobs are {row.told}."
     db.session.commit()
     click.echo(said)
 
 
 @group.command("test")
 def test_channels() -> None:
-    """Send a test through every channel, here and now; exit code 1 if one fails."""
+    """Send a test through every channel now; exit code 1 if one fails."""
     channels = configured(current_app.config)
     if not channels:
-        raise Refused("no channel is set up: set ALERT_EMAIL, ALERT_SLACK_URL or ALERT_WEBHOOK_URL")
+        raise Refused(
+            "no channel is configured: set ALERT_EMAIL, ALERT_SLACK_URL or ALERT_WEBHOOK_URL"
+        )
     found = health.as_json(health.check())
     message = compose(Kind.TEST, previous=found["verdict"], since=None, health=found)
     failed = False

@@ -1,4 +1,4 @@
-"""What `flask jobs doctor` asks of a production's alerts."""
+"""Checks of the alert settings for `flask jobs doctor`."""
 
 from flask import current_app
 
@@ -14,7 +14,7 @@ def alerts() -> Finding:
     if not channels:
         settings = ", ".join(setting for setting, _ in CHANNELS.values())
         return doctor.warning(
-            "nobody is told when jobs stop being well",
+            "nobody is alerted when jobs become unhealthy",
             fix=f"set any of {settings}; then `flask jobs alerts test`",
         )
-    return doctor.passed(f"people are told by {', '.join(channels)}")
+    return doctor.passed(f"alerts go to {', '.join(channels)}")

@@ -1,4 +1,4 @@
-"""The job `evaluate-alerts`: looks how the jobs are, and has people told."""
+"""The job `evaluate-alerts`: evaluates job health and enqueues alerts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from app.jobs.operate import health
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Nothing has to be said."""
+    """The payload: empty."""
 
 
 class EvaluateSchema(PayloadSchema[Evaluate]):
@@ -29,13 +29,13 @@ class EvaluateSchema(PayloadSchema[Evaluate]):
     payload=EvaluateSchema,
     retries=1,
     timeout=30,
-    description="Tell people when the health of the jobs changes",
+    description="Send alerts when job health changes",
 )
 def evaluate_alerts(payload: Evaluate, job: Job) -> dict[str, Any]:  # noqa: ARG001 - every handler's arguments
-    """Evaluate, and enqueue a message to each channel if people should be told.
+    """Evaluate job health, and enqueue a message to each channel if an alert is due.
 
-    What people know, the messages and this job's completion are one transaction: whatever crashes
-    when, a change is told to each channel by one job.
+    The alert's state, the messages and this job's completion are one transaction: whatever crashes,
+    each channel gets one job per change.
     """
     found = health.check()
     row = state.locked()

@@ -1,4 +1,4 @@
-"""What people, and their programs, are told."""
+"""The text of an alert, for people and for programs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from app.jobs.operate import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One piece of news; `event` is for programs."""
+    """One alert; `event` is for programs."""
 
     subject: str
     text: str
@@ -19,7 +19,7 @@ class Message:
 
 
 def compose(kind: str, *, previous: str, since: str | None, health: dict[str, Any]) -> Message:
-    """Put an alert into words; `health` is what `GET /api/admin/job-health` answers."""
+    """Write an alert; `health` is what `GET /api/admin/job-health` answers."""
     return Message(
         subject=f"[{current_app.config['APP_NAME']}] {_headline(kind, health['verdict'])}",
         text="\n".join(_lines(health, previous, since)),

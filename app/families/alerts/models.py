@@ -1,4 +1,4 @@
-"""What people were told of the jobs' health, and who did something about it."""
+"""The state of the health alert: what was sent, and who acknowledged it."""
 
 from datetime import datetime
 from typing import Any
@@ -13,17 +13,17 @@ _TIMESTAMP = DateTime(timezone=True)
 
 
 class AlertState(Base):
-    """One row for each thing that is watched; there is one: the health of the jobs.
+    """One row per thing that is watched; the only one is job health.
 
     Attributes:
         verdict: As of the last evaluation.
         reasons: Its reasons, in words.
-        told: The verdict that people know of.
-        streak: How many evaluations in a row found another.
-        since: When the verdict that people know of was first found.
-        told_at: When they were last told, also again.
-        silenced_until: Until then nobody is told anything.
-        acknowledged_at, acknowledged_by: Who takes care; no reminders until the next change.
+        told: The verdict of the last alert.
+        streak: How many evaluations in a row found a different one.
+        since: When that verdict was first found.
+        told_at: When the last alert or reminder was sent.
+        silenced_until: No alerts until then.
+        acknowledged_at, acknowledged_by: Who acknowledged it; no reminders until the next change.
     """
 
     __tablename__ = "alert_states"

@@ -1,17 +1,17 @@
-"""Posting JSON to somebody's URL, and what the answer means."""
+"""Post JSON to a URL, and interpret the answer."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from app.jobs import PermanentError, RetryLater
 
-#: Answers after which another try may help; so may a server's error.
+#: Answers worth a retry, besides server errors.
 FOR_NOW = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 MAX_WAIT = 24 * 60 * 60
 
 
 class NotTaken(Exception):
-    """The other side did not take it this time."""
+    """The recipient did not accept it this time."""
 
 
 def post(
@@ -20,16 +20,16 @@ def post(
     """Post JSON.
 
     Args:
-        name: Of the other side, for errors: the URL may be a secret.
+        name: The recipient's name, for errors: the URL may be a secret.
         url: Redirects are not followed.
         body: JSON.
         patience: Seconds.
-        headers: Besides the content's type.
+        headers: Besides Content-Type.
 
     Raises:
-        PermanentError: It is refused.
-        RetryLater: The other side says when.
-        NotTaken: It was not reached, or is in trouble.
+        PermanentError: The recipient rejects it.
+        RetryLater: The recipient says when to retry.
+        NotTaken: The recipient is unreachable, or has a server error.
     """
     import httpx  # noqa: PLC0415 - slow to import, and only sending needs it
 

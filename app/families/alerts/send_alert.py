@@ -12,7 +12,7 @@ from app.families.alerts.channels import CHANNELS, configured, deliver
 from app.families.alerts.messages import compose
 from app.jobs import Job, PayloadSchema
 
-#: Seconds of the job's time that are kept to report the other side's silence.
+#: Seconds of the job's time reserved for recording that the recipient did not answer.
 RESERVE = 1.0
 
 
@@ -48,15 +48,15 @@ class AlertSchema(PayloadSchema[Alert]):
     payload=AlertSchema,
     retries=5,
     timeout=30,
-    description="Tell people through one channel how the jobs are",
+    description="Send an alert through one channel",
 )
 def send_alert(payload: Alert, job: Job) -> dict[str, Any]:
-    """Send a message, once where the other side knows its key again.
+    """Send a message, once if the recipient recognises its key.
 
-    Resend and receivers of Standard Webhooks do; Slack may show one twice after a crash.
+    Resend and receivers of Standard Webhooks do; Slack may show a message twice after a crash.
     """
     if payload.channel not in configured(current_app.config):
-        return {"skipped": f"{payload.channel} is not set up any more"}
+        return {"skipped": f"{payload.channel} is no longer configured"}
     message = compose(
         payload.kind,
         previous=payload.previous,

@@ -1,4 +1,4 @@
-"""When to tell people: once per change that lasts, and again while nobody takes care."""
+"""When to alert: once per lasting change, then reminders until someone acknowledges it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,18 +16,18 @@ JOBS = "jobs"
 
 
 class Kind(StrEnum):
-    """Why people are told."""
+    """Why an alert is sent."""
 
-    #: The verdict is another, and has been for ALERT_CONFIRMATIONS evaluations.
+    #: The verdict has changed, for ALERT_CONFIRMATIONS evaluations in a row.
     CHANGED = "changed"
-    #: It is still as bad, and nobody has acknowledged it.
+    #: It is still bad, and nobody has acknowledged it.
     REMINDER = "reminder"
-    #: Somebody tries out the channels.
+    #: Someone is testing the channels.
     TEST = "test"
 
 
 def locked() -> AlertState:
-    """Return the row as the current session may change it: one evaluation at a time."""
+    """Return the row, locked: one evaluation at a time."""
     db.session.execute(insert(AlertState).values(name=JOBS).on_conflict_do_nothing())
     return db.session.scalars(
         select(AlertState).where(AlertState.name == JOBS).with_for_update()
@@ -35,7 +35,7 @@ def locked() -> AlertState:
 
 
 def observe(state: AlertState, found: Health, config: Mapping[str, Any]) -> Kind | None:
-    """Note what was found, and return why people should be told, if they should."""
+    """Record what was found, and return why an alert is due, if one is."""
     now = found.figures.measured_at
     _note(state, found, now)
     if state.silenced_until is not None and now < state.silenced_until:
@@ -50,8 +50,8 @@ def observe(state: AlertState, found: Health, config: Mapping[str, Any]) -> Kind
 
 
 def _note(state: AlertState, found: Health, now: datetime) -> None:
-    # Counted against what people know, not against the evaluation before: what flaps between two
-    # bad verdicts is bad. One good evaluation begins anew.
+    # Compared with the last alert, not with the last evaluation: flapping between two bad
+    # verdicts is bad. One good evaluation resets the streak.
     state.streak = state.streak + 1 if found.verdict != state.told else 0
     if state.streak == 1:
         state.since = now

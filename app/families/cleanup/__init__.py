@@ -1,4 +1,4 @@
-"""Cleanup: what nobody needs any more."""
+"""Cleanup: deletes data that is past its retention."""
 
 from app.jobs import JobBlueprint
 

@@ -11,35 +11,34 @@ from sqlalchemy.exc import OperationalError
 
 from app.db import db
 
-#: Ids in the first batch; after that, as many as take `AIM`, which may be many where few are old.
+#: Ids in the first batch; later ones have as many as take `AIM`, many if few rows are old.
 FIRST = 500
-#: Seconds that a batch should take, and after which PostgreSQL stops it. With its commit it holds
-#: no lock longer than a tenth of a second.
+#: Seconds that a batch should take, and after which PostgreSQL cancels it. With its commit, it
+#: holds no lock for longer than a tenth of a second.
 AIM, LIMIT = 0.01, 0.08
-#: Seconds that a single row may take, which somebody else may have locked.
+#: Seconds for a single row, which another transaction may have locked.
 LIMIT_OF_ONE = 5.0
 
 
 class Rows(Protocol):
-    """What can be deleted piece by piece."""
+    """Rows that can be deleted in batches."""
 
     def count(self, connection: Connection) -> int:
         """Return how many there are."""
 
     def bounds(self, connection: Connection) -> tuple[int, int]:
-        """Return ids between which they all lie, both included; cheap, so not the narrowest."""
+        """Return a range of ids that includes all of them; cheap rather than narrow."""
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
-        """Delete those of a range of ids, both included, and return how many."""
+        """Delete those in a range of ids, both ends included, and return how many."""
 
 
 class OldRows:
-    """The rows of `table` whose indexed `column` lies before a moment.
+    """The rows of `table` whose indexed `column` is before a moment.
 
     Args:
-        table: Its name, and those of `column` and in `unless`, come from our code, never from a
-            payload.
-        unless: A condition in SQL under which a row is kept all the same.
+        table: Like `column` and `unless`, this comes from our code, never from a payload.
+        unless: An SQL condition under which a row is kept.
     """
 
     def __init__(self, table: str, column: str, before: datetime, *, unless: str = "false") -> None:
@@ -58,13 +57,13 @@ class OldRows:
         return first or 0, last or 0
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
-        """Delete those of a range of ids, and return how many."""
+        """Delete those in a range of ids, and return how many."""
         given = {"before": self._before, "first": first, "last": last}
         return connection.execute(self._delete, given).rowcount
 
 
 def delete_in_batches(rows: Rows) -> Iterator[int]:
-    """Delete all, each batch in a transaction of its own, and yield how many each deleted.
+    """Delete all, each batch in its own transaction, and yield how many each deleted.
 
     Raises:
         OperationalError: A single row took longer than `LIMIT_OF_ONE`.
@@ -94,5 +93,5 @@ def _delete(rows: Rows, first: int, last: int) -> int:
 
 
 def _next_size(size: int, seconds: float) -> int:
-    """Come nearer to `AIM`, by at most twice at a time: one fast batch proves little."""
+    """Approach `AIM`, at most doubling: one fast batch proves little."""
     return max(1, min(round(size * AIM / max(seconds, 0.001)), 2 * size))

@@ -12,13 +12,13 @@ from app.families.cleanup import bp
 from app.families.cleanup.old_data import old_data
 from app.jobs import Continue, Job, PayloadSchema, periodic
 
-#: Seconds of a leg that are kept for handing over to the next.
+#: Seconds of a leg reserved for continuing in the next.
 RESERVE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """Delete what is older than `retention` days, or with `dry_run` only count it."""
+    """Delete data older than `retention` days, or with `dry_run` only count it."""
 
     retention: int
     dry_run: bool = False
@@ -43,12 +43,12 @@ class CleanupSchema(PayloadSchema[Cleanup]):
     retries=1,
     timeout=300,
     heartbeat=60,
-    description="Delete what is older than its retention",
+    description="Delete data that is past its retention",
 )
 def cleanup_old_data(payload: Cleanup, job: Job) -> dict[str, Any]:
-    """Delete piece by piece, and go on in another delivery where one does not suffice.
+    """Delete in batches, and continue in another delivery if one is not enough.
 
-    What a piece deleted stays deleted, whatever becomes of the job.
+    What a batch deleted stays deleted, however the job ends.
     """
     state = job.state or {"now": datetime.now(UTC).isoformat(), "deleted": {}}
     old = old_data(datetime.fromisoformat(state["now"]), payload.retention)

@@ -1,4 +1,4 @@
-"""What grows old: each kind can be counted, and deleted piece by piece."""
+"""The kinds of data that are cleaned up: each can be counted, and deleted in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from app.db import db
 from app.families.cleanup.batches import OldRows, Rows, delete_in_batches
 from app.jobs import FinishedJobs
 
-#: Artifacts whose files are removed in one go.
+#: Artifacts whose files are removed in one batch.
 FILES = 100
 
-# A webhook stays as long as its job may still want it.
+# A webhook is kept as long as its job may need it.
 _JOB_IS_OPEN = """
     EXISTS (SELECT FROM job_executions AS job
              WHERE job.job_id = webhook_events.job_id
@@ -27,16 +27,16 @@ _JOB_IS_OPEN = """
 
 
 class OldData(Protocol):
-    """One kind of data that is past its time."""
+    """One kind of data that is past its retention."""
 
     def count(self, connection: Connection) -> int: ...
 
     def delete_all(self) -> Iterator[int]:
-        """Delete it piece by piece, each for good, and yield how much each piece was."""
+        """Delete it in batches, each committed, and yield the size of each."""
 
 
 def old_data(now: datetime, retention: int) -> dict[str, OldData]:
-    """Return all that is older than `retention` days, or past a time of its own, by kind."""
+    """Return, by kind, what is older than `retention` days or past its own retention."""
     before = now - timedelta(days=retention)
     activity = now - timedelta(days=current_app.config["ACTIVITY_RETENTION_DAYS"])
     return {

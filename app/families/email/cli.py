@@ -1,4 +1,4 @@
-"""`flask email suppressions …`: which addresses bounced or complained, and giving them back."""
+"""`flask email suppressions …`: list the addresses that bounced or complained, and release them."""
 
 import click
 from flask import json
@@ -6,8 +6,8 @@ from flask import json
 from app.families.email import bp, suppressions
 from app.jobs.cli.kit import JobsGroup, Refused, as_json, table
 
-group = JobsGroup("suppressions", help="Addresses that get no email that they can do without.")
-bp.cli.help = "Look after the emails that this app sends."
+group = JobsGroup("suppressions", help="Addresses that receive only critical email.")
+bp.cli.help = "Manage the emails that this app sends."
 bp.cli.add_command(group)
 
 
@@ -30,12 +30,14 @@ def list_suppressions(limit: int, *, as_json: bool) -> None:
 @group.command("remove")
 @click.argument("address")
 def remove_suppression(address: str) -> None:
-    r"""Let an address have all emails again.
+    r"""Let an address receive all emails again.
 
     \b
     Example:
       flask email suppressions remove ann@example.com
     """
     if not suppressions.remove(address):
-        raise Refused(f"{address} is not suppressed; `flask email suppressions list` shows who is")
-    click.echo(f"{address} gets all emails again.")
+        raise Refused(
+            f"{address} is not suppressed; `flask email suppressions list` shows those that are"
+        )
+    click.echo(f"{address} receives all emails again.")

@@ -1,4 +1,4 @@
-"""What `flask jobs doctor` asks Resend."""
+"""Checks of Resend's settings for `flask jobs doctor`."""
 
 from email.utils import parseaddr
 from http import HTTPStatus
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 PATIENCE = 8.0
 DOMAINS = "https://resend.com/domains"
-#: Resend's own domain, from which it sends to nobody but the account's owner.
+#: Resend's own domain, from which it sends only to the account's owner.
 TRIAL = "resend.dev"
 
 
 @doctor.check(bp, "resend-key")
 def resend_key() -> Finding:
-    """A refused key shows only when the first email fails; so does a domain not yet verified."""
+    """Without this check, a bad key or an unverified domain shows when the first email fails."""
     from resend.exceptions import ResendError  # noqa: PLC0415 - slow to import
 
     if not current_app.config["RESEND_API_KEY"]:
@@ -32,9 +32,9 @@ def resend_key() -> Finding:
         return _refused(error)
     status = domains.get(_sender_domain())
     if status == "verified":
-        return doctor.passed(f"Resend takes the key, and {_sender_domain()} is verified")
+        return doctor.passed(f"Resend accepts the key, and {_sender_domain()} is verified")
     if _sender_domain() == TRIAL:
-        return doctor.passed(f"Resend takes the key; from {TRIAL} it sends to yourself only")
+        return doctor.passed(f"Resend accepts the key; from {TRIAL} it sends only to you")
     said = f"its status is {status}" if status else "Resend does not know it"
     return doctor.failure(
         f"{_sender_domain()} of RESEND_FROM_EMAIL is not verified: {said}",
@@ -46,7 +46,7 @@ def resend_key() -> Finding:
 def resend_domain() -> Finding:
     if _sender_domain() == TRIAL:
         return doctor.failure(
-            f"RESEND_FROM_EMAIL is at {TRIAL}, from which Resend sends to nobody but yourself",
+            f"RESEND_FROM_EMAIL is at {TRIAL}, from which Resend sends only to you",
             fix=f"verify your own domain at {DOMAINS}, and send from it",
         )
     return doctor.passed(f"emails are sent from {_sender_domain()}")
@@ -57,25 +57,27 @@ def support_email() -> Finding:
     address = current_app.config["SUPPORT_EMAIL"]
     if not address:
         return doctor.warning(
-            "SUPPORT_EMAIL is empty: no email tells its reader how to ask for help",
-            fix="set SUPPORT_EMAIL to an address that a person reads",
+            "SUPPORT_EMAIL is empty: emails do not say how to get help",
+            fix="set SUPPORT_EMAIL to an address that someone reads",
         )
-    return doctor.passed(f"answers to emails go to {address}")
+    return doctor.passed(f"replies to emails go to {address}")
 
 
 def _refused(error: "ResendError") -> Finding:
     status = int(error.code)
     if error.error_type == "restricted_api_key":
-        return doctor.passed("Resend takes the key, which may only send")
+        return doctor.passed("Resend accepts the key, which may only send")
     if error.error_type == "HttpClientError" or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return doctor.warning(
-            f"Resend cannot be asked: {error.message}", fix="see https://resend-status.com"
+            f"Resend cannot be reached: {error.message}", fix="see https://resend-status.com"
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return doctor.warning("Resend limits the rate", fix="ask again in a minute")
+        return doctor.warning(
+            "Resend's rate limit is reached", fix="run the check again in a minute"
+        )
     return doctor.failure(
-        f"Resend refuses the key: {status} {error.error_type}",
-        fix="set RESEND_API_KEY to one of https://resend.com/api-keys",
+        f"Resend rejects the key: {status} {error.error_type}",
+        fix="set RESEND_API_KEY to a key from https://resend.com/api-keys",
     )
 
 

@@ -1,4 +1,4 @@
-"""The kinds of text that an email may carry: checked before a job is enqueued, not on rendering."""
+"""The types of an email's fields, checked before a job is enqueued rather than on rendering."""
 
 import re
 from typing import Annotated
@@ -11,8 +11,8 @@ from app.jobs.kit import ascii_address
 
 LONGEST_ADDRESS = 254
 
-# Line breaks would break a subject's header, NUL cannot be stored, lone surrogates not encoded, and
-# marks of direction turn round what stands beside them.
+# Line breaks would break a subject's header, NUL cannot be stored, lone surrogates cannot be
+# encoded, and direction marks reorder the text around them.
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -20,14 +20,14 @@ _UNSAFE_IN_URL = re.compile(r"[\s<>\"\\]")
 
 
 def line(*, required: bool = True) -> fields.String:
-    """Take a short text on one line, such as a name or a price."""
+    """Accept a short text on one line, such as a name or a price."""
     return fields.String(
         required=required, allow_none=not required, validate=[Length(1, 200), _one_line]
     )
 
 
 def link(*, required: bool = True) -> fields.Url:
-    """Take an absolute http or https URL; `http://localhost:3000` is one too."""
+    """Accept an absolute http or https URL, including `http://localhost:3000`."""
     return fields.Url(
         required=required,
         allow_none=not required,
@@ -39,7 +39,7 @@ def link(*, required: bool = True) -> fields.Url:
 
 
 def address(*, required: bool = True) -> fields.Email:
-    """Take a bare email address, of at most the 254 characters that RFC 5321 leaves for one."""
+    """Accept a bare email address of at most 254 characters, which is RFC 5321's limit."""
     return fields.Email(
         required=required,
         allow_none=not required,
@@ -47,14 +47,14 @@ def address(*, required: bool = True) -> fields.Email:
     )
 
 
-#: The types of an email's fields: `Line | None = None` is an optional one.
+#: Types for an email's fields; `Line | None = None` makes one optional.
 Line = Annotated[str, line]
 Link = Annotated[str, link]
 Address = Annotated[str, address]
 
 
 def sendable(address: str) -> str:
-    """Return an address as mail servers take it and report it: its domain in ASCII."""
+    """Return an address as mail servers accept and report it: with its domain in ASCII."""
     try:
         return ascii_address(address)
     except ValueError:
@@ -62,7 +62,7 @@ def sendable(address: str) -> str:
 
 
 def comparable(address: str) -> str:
-    """Return the one spelling of an address by which it is known again, however it is typed."""
+    """Return the canonical spelling of an address, however it was typed."""
     return normalize("NFC", sendable(address).lower())
 
 
@@ -70,9 +70,9 @@ def _has_a_domain(value: str) -> None:
     try:
         found = ascii_address(value)
     except ValueError as error:
-        raise ValidationError(f"Not at a domain that can be looked up: {error}.") from None
+        raise ValidationError(f"The domain cannot be looked up: {error}.") from None
     if len(found) > LONGEST_ADDRESS:
-        raise ValidationError(f"Longer than {LONGEST_ADDRESS} characters in the form that travels.")
+        raise ValidationError(f"Longer than {LONGEST_ADDRESS} characters in ASCII.")
 
 
 def _one_line(value: str) -> None:
@@ -81,6 +81,6 @@ def _one_line(value: str) -> None:
 
 
 def _quotable(value: str) -> None:
-    """Refuse what would end a link early, in HTML or in plain text."""
+    """Reject characters that would end a link early, in HTML or in plain text."""
     if _UNSAFE_IN_URL.search(value):
         raise ValidationError('Percent-encode spaces, quotes, backslashes, "<" and ">".')

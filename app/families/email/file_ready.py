@@ -1,6 +1,6 @@
-"""The email that a job's file is ready: enqueued in the transaction of the job's completion.
+"""The email that says a job's file is ready, enqueued in the transaction that completes the job.
 
-So each recipient gets it once: a job that is killed, loses its lease or fails has sent none.
+So each recipient gets it once; a job that is killed, loses its lease or fails sends none.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ MOST_RECIPIENTS = 20
 
 
 def recipients() -> "fields.List[str]":
-    """Take addresses, each once: who is told when a job's file is ready."""
+    """Accept the addresses to notify when a job's file is ready, each listed once."""
     return fields.List(
         address(),
         load_default=list,
@@ -35,8 +35,8 @@ def tell_recipients(addresses: Sequence[str], artifact: Artifact, job: Job, *, w
     Args:
         addresses: As a payload's `recipients` has them.
         artifact: The finished file.
-        job: Whose transaction the emails join, and whose owner is theirs.
-        what: What the file is, such as "Monthly analytics, 1 to 31 Oct 2026".
+        job: The emails join its transaction and get its owner.
+        what: A description of the file, such as "Monthly analytics, 1 to 31 Oct 2026".
     """
     lifetime = timedelta(seconds=current_app.config["ARTIFACTS_LINK_EXPIRES"])
     ends = min(datetime.now(UTC) + lifetime, artifact.expires_at)
@@ -55,4 +55,4 @@ def _each_once(addresses: list[str]) -> None:
     folded = [address.casefold() for address in addresses]
     twice = sorted({address for address in folded if folded.count(address) > 1})
     if twice:
-        raise ValidationError(f"Named more than once: {', '.join(twice)}.")
+        raise ValidationError(f"Listed more than once: {', '.join(twice)}.")

@@ -1,4 +1,4 @@
-"""The table of addresses that take no more email."""
+"""The table of suppressed addresses."""
 
 from datetime import datetime
 from typing import Any

@@ -27,7 +27,7 @@ class SendEmail:
 
 
 class TemplateData(fields.Dict):
-    """A mapping that the schema of the template named beside it checks and translates."""
+    """The template's data, checked and translated by the schema of the `template` field."""
 
     def _deserialize(
         self, value: object, attr: str | None, data: Mapping[str, object] | None, **rest: object

@@ -23,21 +23,21 @@ _pages = Environment(
     keep_trailing_newline=True,
 )
 
-# Where the dashboard is, unless the email was told another address.
+# The dashboard's default address.
 _pages.globals["base_url"] = lambda: current_app.config["BASE_URL"]
 
-# Media queries cannot be inlined; they have a <style> of their own that css-inline is told to keep.
-# (Its `keep_at_rules` would put them before the <meta> that names the encoding, and push that out
-# of the first 1024 bytes, where browsers look for it.)
+# Media queries cannot be inlined; they are in a separate <style> that css-inline keeps. (Its
+# `keep_at_rules` would put them before the <meta> that names the encoding, and push that out of the
+# first 1024 bytes, where browsers look for it.)
 _inliner = CSSInliner(load_remote_stylesheets=False)
 
-# Nobody reads what is answered to an address that only sends.
+# Nobody reads replies to an address that only sends.
 _pages.globals["can_answer"] = lambda: bool(current_app.config["SUPPORT_EMAIL"])
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An email that needs only an address."""
+    """An email ready to be sent to an address."""
 
     template: str
     subject: str
@@ -46,7 +46,7 @@ class Rendered:
 
 
 def _isolated(value: Any) -> Any:
-    """Keep a text that is written from right to left from turning round what stands beside it."""
+    """Isolate right-to-left text, so that it does not reorder the text around it."""
     if isinstance(value, str) and any(bidirectional(char) in _RIGHT_TO_LEFT for char in value):
         return f"\u2068{value}\u2069"
     return value
@@ -55,13 +55,13 @@ def _isolated(value: Any) -> Any:
 def render(template: str, data: Mapping[str, Any], *, subject: str | None = None) -> Rendered:
     """Render an email.
 
-    The same arguments give the same email at any time, so that a retry repeats what was sent:
-    Resend refuses another email under the same idempotency key.
+    The same arguments always give the same email, so a retry repeats what was sent: Resend rejects
+    a different email under the same idempotency key.
 
     Args:
         template: Its name in the catalog.
         data: As the template's schema loads it.
-        subject: Instead of the template's own.
+        subject: Replaces the template's own.
     """
     given = {**data, "app_name": current_app.config["APP_NAME"]}
     values = {name: _isolated(value) for name, value in given.items()}

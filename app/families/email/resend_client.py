@@ -1,4 +1,4 @@
-"""Resend through its own SDK, within a time limit, with its errors told apart.
+"""A client for Resend's own SDK, with a time limit and distinct errors.
 
 `resend` is imported where it is used, because it takes three times as long as Flask.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Response = tuple[bytes, int, Mapping[str, str]]
 
-#: Seconds to wait where Resend says nothing: its rate limit counts per second, its quotas per day
+#: Seconds to wait if Resend does not say: its rate limit counts per second, its quotas per day
 #: and month (https://resend.com/docs/api-reference/rate-limit).
 PAUSES = {
     "concurrent_idempotent_requests": 5,
@@ -36,10 +36,10 @@ _patience: ContextVar[float] = ContextVar("patience")
 
 
 class SendError(Exception):
-    """Resend did not take the email this time.
+    """Resend did not accept the email this time.
 
     Attributes:
-        retry_after: Seconds after which Resend wants to be asked again; QStash is told.
+        retry_after: Seconds after which to retry, from Resend; passed on to QStash.
     """
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
@@ -78,8 +78,8 @@ def domains(*, patience: float) -> dict[str, str]:
 def _configured(patience: float) -> Iterator[None]:
     """Have the SDK use this app's settings.
 
-    It is configured by its module's globals. All threads set them to the same values; what differs
-    from call to call, the patience, is kept apart.
+    It is configured by its module's globals, which all threads set to the same values. Only the
+    patience differs between calls, and is kept per thread.
     """
     import resend  # noqa: PLC0415 - see above
 
@@ -94,14 +94,15 @@ def _configured(patience: float) -> Iterator[None]:
 
 
 def consequence(error: "ResendError") -> PermanentError | RetryLater | SendError:
-    """Tell what an error of Resend's means for the email.
+    """Return what an error from Resend means for the email.
 
-    By status and type, not by the SDK's classes: those tell neither a quota from a rate limit nor a
-    lost connection from an error of Resend's (https://resend.com/docs/api-reference/errors).
+    It goes by status and type, not by the SDK's classes, which distinguish neither a quota from a
+    rate limit nor a lost connection from a server error
+    (https://resend.com/docs/api-reference/errors).
 
-    A wrong API key says nothing about the email, so that is tried again: if the key is put right
-    while QStash still retries, the email goes out. What Resend has against a sender, a recipient
-    or a text, it will have again.
+    A wrong API key says nothing about the email, so it is retried: if the key is fixed while QStash
+    still retries, the email goes out. A sender, recipient or text that Resend rejects once will be
+    rejected again.
     """
     said = f"Resend answered {error.code} {error.error_type}: {error.message}"
     match int(error.code), error.error_type:
@@ -114,18 +115,18 @@ def consequence(error: "ResendError") -> PermanentError | RetryLater | SendError
         case (status, _) if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return SendError(said, _retry_after(error))
         case (409, "invalid_idempotent_request"):
-            # An earlier attempt was accepted, and the email's text has changed since.
+            # An earlier attempt was accepted, and the text has changed since.
             return PermanentError(f"{said} An earlier attempt was sent; do not send it again.")
     return PermanentError(said)
 
 
 class PatientClient:
-    """The SDK's HTTP client, waiting no longer than the `send` that uses it.
+    """The SDK's HTTP client, with the time limit of the `send` that uses it.
 
-    It has its requests made in another thread, because a timeout of `requests` holds for each
-    socket operation: looking up names, trying several addresses and reading in drips may take any
-    multiple of it. A request that is given up may still succeed; the next attempt's idempotency key
-    is the same, so that no second email comes of it.
+    Requests run in another thread, because a timeout of `requests` applies to each socket
+    operation: looking up names, trying several addresses and reading slowly may take any multiple
+    of it. An abandoned request may still succeed; the next attempt has the same idempotency key, so
+    no second email is sent.
     """
 
     def request(
@@ -134,12 +135,12 @@ class PatientClient:
         """Make one request.
 
         Raises:
-            TimeoutError: There was no whole answer in time.
+            TimeoutError: No complete answer in time.
         """
         import resend  # noqa: PLC0415 - see above
 
         patience = _patience.get()
-        # Later than the wait below, so that silence is always told in the same words.
+        # Later than the wait below, so that a timeout is always reported in the same words.
         client = resend.RequestsClient(timeout=cast("int", patience + 1))
         request = partial(client.request, method, url, headers, json)
         answer: Future[Response] = Future()
@@ -165,7 +166,7 @@ def _options(idempotency_key: str | None) -> "Emails.SendOptions | None":
 
 
 def _retry_after(error: "ResendError") -> int | None:
-    """Return Resend's Retry-After in seconds; more than a good day is taken for nonsense."""
+    """Return Resend's Retry-After in seconds; values far above a day are ignored."""
     headers = {name.lower(): value for name, value in error.headers.items()}
     seconds = headers.get("retry-after", "")
     return int(seconds) if re.fullmatch("[0-9]{1,5}", seconds) else None

@@ -1,4 +1,4 @@
-"""One realistic email of each template, as payloads of `send-email`: for demo, tests and eyes."""
+"""One realistic `send-email` payload per template, for the demo and the tests."""
 
 from typing import Any
 

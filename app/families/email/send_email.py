@@ -14,7 +14,7 @@ from app.jobs import FlowControl, Job
 
 log = logging.getLogger(__name__)
 
-#: Seconds of the job's time that are not spent waiting for Resend, but kept to report its silence.
+#: Seconds of the job's time reserved for recording that Resend did not answer.
 RESERVE = 1.0
 
 _KNOWN = tuple(SendEmailSchema().fields)

@@ -1,4 +1,4 @@
-"""Addresses that bounced or complained: they get no email that they can do without."""
+"""Addresses that bounced or complained: they get only critical emails."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,9 +14,9 @@ from app.jobs.kit import in_transaction
 
 
 def suppressed(to: str, template: str) -> str | None:
-    """Return why an email is not to be sent: `bounced` or `complained`; None if it is.
+    """Return why an email must not be sent, `bounced` or `complained`, or None if it may be.
 
-    In a short transaction of its own, so that none is open while Resend is waited for.
+    It uses a short separate transaction, so that none is open while waiting for Resend.
     """
     if get_template(template).critical:
         return None
@@ -30,13 +30,13 @@ def newest(*, limit: int) -> Sequence[EmailSuppression]:
 
 
 def remove(address: str) -> bool:
-    """Let an address have all emails again; tell whether it was suppressed."""
+    """Let an address receive all emails again; return whether it was suppressed."""
     query = delete(EmailSuppression).where(EmailSuppression.address.in_(_spellings(address)))
     return in_transaction(lambda tx: tx.execute(query).rowcount > 0)
 
 
 def _spellings(address: str) -> set[str]:
-    """Return an address as it is kept, and as it was kept before its domain was put into ASCII."""
+    """Return an address as it is stored, and as it was stored before domains were put in ASCII."""
     known = comparable(address)
     local, _, domain = known.rpartition("@")
     found = {known, address.lower()}

@@ -1,4 +1,4 @@
-"""What the emails have in common: a name, a subject, and a schema for the data of its template."""
+"""Templates: each has a name, a subject, and a schema for its data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields

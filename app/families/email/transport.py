@@ -1,4 +1,4 @@
-"""Where emails go: to Resend, or without an API key into a folder."""
+"""Send emails through Resend, or without an API key write them to a folder."""
 
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,13 @@ def send(
     Args:
         email: As `render` returns it.
         to: A bare address.
-        idempotency_key: Two emails under one key, within a day, are one email.
+        idempotency_key: Within a day, the same key sends one email.
         patience: Seconds to wait for Resend.
 
     Raises:
-        PermanentError: Resend refuses this email; sending it again cannot help.
-        RetryLater: A rate limit or quota is used up.
-        SendError: Resend is down, silent or does not accept the API key; try again.
+        PermanentError: Resend rejects this email; retrying cannot help.
+        RetryLater: A rate limit or quota is exhausted.
+        SendError: Resend is down, does not answer or rejects the API key; retry.
     """
     params: Emails.SendParams = {
         "from": current_app.config["RESEND_FROM_EMAIL"],

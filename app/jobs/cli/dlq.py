@@ -11,7 +11,7 @@ from ..operate import dlq
 from ..operate.dlq import Letter
 from . import formatting
 from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
-from .job_type import JobType
+from .params import JobType
 
 group = CommandGroup("dlq", help="See, retry and delete the dead letters that QStash keeps.")
 jobs.add_command(group)

@@ -1,12 +1,15 @@
 """Jobs as people and machines read them on the command line."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import click
 
 from ..payload.masking import hidden
 from ..registry import JobConfig
@@ -22,6 +25,21 @@ NARROWEST = 10
 TEXT_ROOM = 60
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+_COLOURS = {
+    "completed": "green",
+    "processing": "cyan",
+    "retrying": "yellow",
+    "failed, will retry": "yellow",
+    "failed, dead": "red",
+    "dead": "red",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+# In a cell of its own: nowhere else do two spaces stand before a word. The longest first.
+_CELL = re.compile(
+    rf"(?<=  )({'|'.join(sorted(_COLOURS, key=len, reverse=True))})(?=\s|$)", re.MULTILINE
+)
 
 
 def state(row: JobExecution) -> str:
@@ -145,6 +163,11 @@ def short(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
+def painted(text: str) -> str:
+    """Return a table, or a line, with the first status of each line in its colour."""
+    return "\n".join(_CELL.sub(_paint, line, count=1) for line in text.split("\n"))
+
+
 def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     *cells, last = row
     front = "".join(
@@ -156,3 +179,7 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
         wrapped = textwrap.wrap(last, widths[-1], break_on_hyphens=False) or [""]
     for number, part in enumerate(wrapped):
         yield f"{front if number == 0 else ' ' * len(front)}{part}".rstrip()
+
+
+def _paint(found: re.Match[str]) -> str:
+    return click.style(found[0], fg=_COLOURS[found[0]])

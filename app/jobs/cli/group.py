@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from flask import json
-from flask.cli import AppGroup
+from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from ..table import job_rows
@@ -50,7 +50,7 @@ class JobsGroup(CommandGroup):
         if os.environ.get("NO_COLOR"):  # https://no-color.org
             ctx.color = False
         try:
-            with explained(), _quiet():
+            with explained(), _quiet(ctx):
                 return super().invoke(ctx)
         except JobsError as error:
             raise Refused(_with_fix(error)) from error
@@ -102,14 +102,14 @@ def _first_sentence(command: click.Command) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(ctx: click.Context) -> Iterator[None]:
     """Keep log lines of what goes well out of the output, unless LOG_LEVEL asks for them.
 
     A log file gets them all the same.
     """
     consoles = [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]
     before = [console.level for console in consoles]
-    if "LOG_LEVEL" not in os.environ:
+    if not ctx.ensure_object(ScriptInfo).load_app().config.get("LOG_LEVEL"):
         for console in consoles:
             console.setLevel(max(console.level, logging.WARNING))
     try:

@@ -1,8 +1,6 @@
 """What an app's own commands are made of: groups, errors in one line, `--json`, tables."""
 
-from .durations import Duration
 from .formatting import age, is_final, state, table, time
-from .given_ids import Id
 from .group import (
     FAILED,
     CommandGroup,
@@ -14,8 +12,7 @@ from .group import (
     print_json,
     yes,
 )
-from .job_id import JobId
-from .job_type import JobType
+from .params import Duration, Id, JobId, JobType
 
 __all__ = [
     "FAILED",

@@ -3,9 +3,8 @@
 import click
 
 from ..operate import status_link
-from .durations import Duration
 from .group import as_json, find_job, jobs, print_json
-from .job_id import JobId
+from .params import Duration, JobId
 
 
 @jobs.command("link")

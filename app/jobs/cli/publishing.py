@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..registry import FlowControl
-from .given_ids import Id
+from .params import Id
 
 # Only these digits, and fewer than Python refuses to read.
 _NUMBER = re.compile("[0-9]{1,12}")

@@ -14,9 +14,9 @@ from ..table.db import db
 from ..table.models import JobExecution, Status
 from . import formatting
 from .bar import Bar, line_of
-from .colours import painted
+from .formatting import painted
 from .group import FAILED, find_job, jobs
-from .job_id import JobId
+from .params import JobId
 
 POLL_SECONDS = 0.3
 CLEAR_LINE = "\r\x1b[K"

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from ..errors import DatabaseUnavailable
-from ..execute import responses
-from ..execute.signature import signed
+from ..execute.delivery import signed
+from ..outcome import Busy
 from ..recover.routes import bp
 from ..table.transactions import in_transaction
 from ..values import jsonb
@@ -34,7 +34,7 @@ def answer_probe() -> ResponseReturnValue:
     try:
         in_transaction(lambda tx: tx.execute(_NOTIFY, {"channel": CHANNEL, "nonce": said}))
     except DatabaseUnavailable:
-        return responses.busy("the database is unavailable")
+        return Busy("the database is unavailable").response()
     return {"success": True}
 
 

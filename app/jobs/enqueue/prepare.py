@@ -11,7 +11,7 @@ from flask import current_app
 from .. import request_id
 from ..errors import InvalidOption, InvalidPayload
 from ..events import Written, tell
-from ..payload import loading, sealing, versions
+from ..payload import loading, sealing
 from ..publish.qstash import Message
 from ..registry import JobConfig
 from ..values import jsonb
@@ -150,7 +150,13 @@ def envelope(
     known = {key: value for key, value in metadata.items() if value is not None}
     sealed = sealing.seal(config, _validated(config, payload), job_id)
     named = {"jobId": str(uuid4())} if job_id is None else {}
-    return {**named, "type": config.type, **versions.member(config), **sealed, "metadata": known}
+    return {
+        **named,
+        "type": config.type,
+        **loading.version_member(config),
+        **sealed,
+        "metadata": known,
+    }
 
 
 def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:

@@ -1,25 +1,42 @@
-"""A verified request, read as a job."""
+"""A delivery: signed by QStash, as nobody else may deliver, then read.
+
+The token in `Upstash-Signature` is a JWT that covers this URL and these bytes
+(https://upstash.com/docs/qstash/howto/signature), signed with the current key; for the time of a
+rotation the next key counts as well. The SDK's own Receiver is not used: it ignores its clock
+tolerance, raises KeyError for a token without a body hash, and cannot take a body that is not text.
+"""
 
 import re
-from dataclasses import dataclass, field, replace
-from time import monotonic
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from hashlib import sha256
+from hmac import compare_digest
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from flask import g, request
+import jwt
+from flask import current_app, g, request
+from flask.typing import ResponseReturnValue
 from marshmallow import ValidationError
-from sqlalchemy import Connection
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from ..errors import DatabaseUnavailable, DeliveryError, InvalidDelivery
+from ..errors import DatabaseUnavailable, DeliveryError, InvalidDelivery, InvalidSignature
+from ..events import SignatureFailed, tell
+from ..outcome import Refused
 from ..payload import loading
 from ..publish.qstash import RETRIES_HEADER
 from ..registry import JobConfig
 from ..schemas import Envelope, EnvelopeSchema
-from ..table import memory
-from ..table.attempts import Claim
+from ..table.attempts import Delivery
 from ..table.memory import Token
 from ..values import jsonb
-from ..values.ids import OwnerId
+from .own_test import is_own_test
+
+HEADER = "Upstash-Signature"
+CLAIMS = ["iss", "sub", "exp", "nbf", "body"]
 
 QSTASH_ID = re.compile(r"[\x21-\x7e]{1,255}")
 #: No plan of QStash's retries more often.
@@ -30,81 +47,139 @@ _envelopes = EnvelopeSchema()
 _COUNT = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One delivery of one job.
+class BodyTooLarge(Exception):
+    """A body has more bytes than may be."""
 
-    Attributes:
-        payload: What the job type's schema loaded, for the handler.
-        broken: What it raised instead, where that is a bug of its own and no verdict.
-        arrived_at: On the clock of `time.monotonic`; no lease begins before.
-        envelope: The JSON as it came, for the row of a job that nobody here enqueued.
-        message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
-            header, which is not signed: nothing that must not happen may hang on it alone.
-        retried: How often QStash tried before.
-        max_retries: How often it tries again, where that is told.
-        token: What brought it, which is signed.
-        is_firing: It comes from a schedule.
+    def __init__(self, largest: int) -> None:
+        super().__init__(f"too large: a body may have {largest:,} bytes")
+
+
+def signed(
+    view: Callable[..., ResponseReturnValue], *, room: int = 1
+) -> Callable[..., ResponseReturnValue]:
+    """Answer 401 unless QStash signed this request; apply it below the route decorator.
+
+    Nothing is read, written or logged from the body of a request that fails. A body of more bytes
+    than JOBS_MAX_BODY is not taken, and QStash told not to come again with it.
+
+    Args:
+        view: What answers.
+        room: How many times JOBS_MAX_BODY its bodies may have.
     """
 
-    job_id: str
-    payload: Any
-    envelope: dict[str, Any]
-    user_id: OwnerId | None
-    organization_id: OwnerId | None
-    message_id: str | None
-    schedule_id: str | None
-    retried: int
-    max_retries: int | None
-    token: Token
-    is_firing: bool
-    broken: BaseException | None = None
-    arrived_at: float = field(default_factory=monotonic)
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        try:
+            verify_request(room=room)
+        except BodyTooLarge as error:
+            current_app.logger.warning("[jobs] Delivery too large", extra={"path": request.path})
+            return Refused(str(error)).response()
+        except InvalidSignature as error:
+            if not is_own_test():
+                tell(SignatureFailed("qstash"))
+                current_app.logger.warning(
+                    "[jobs] Invalid QStash signature", extra={"path": request.path}
+                )
+            return {"error": str(error)}, 401
+        return view(*args, **kwargs)
 
-    def claim(self, config: JobConfig) -> Claim:
-        return Claim(
-            job_id=self.job_id,
-            job_type=config.type,
-            message_id=self.message_id,
-            retried=self.retried,
-            retries=config.retries,
-            timeout=config.timeout,
-            heartbeat=config.heartbeat,
-            token=self.token,
-            synchronous=config.acts_outside,
-        )
+    wrapper.is_signed = True  # type: ignore[attr-defined]  # read by the test of the architecture
+    return wrapper
 
-    @property
-    def as_firing(self) -> "Delivery | None":
-        """The same as a schedule's firing, where QStash's headers say so and the envelope does not.
 
-        Another producer's schedule may carry one job id in all its firings, and nothing else that
-        is signed. The headers are not: whoever takes this has to know that no job has that id.
-        """
-        if self.is_firing or self.schedule_id is None or self.message_id is None:
-            return None
-        return replace(self, job_id=firing_id(self.message_id), is_firing=True)
+def verify_request(*, room: int = 1) -> None:
+    """Check the current request, and keep what is known of its token in `g.jobs_token`.
 
-    def spend(self, connection: Connection) -> bool:
-        """Have the token bring this job and no other; False if it brought another before."""
-        return memory.spend(connection, self.token, self.job_id)
+    Args:
+        room: How many times JOBS_MAX_BODY the body may have.
 
-    def row(self, config: JobConfig) -> dict[str, Any]:
-        """Return the row of a job that is first seen now.
+    Raises:
+        InvalidSignature: QStash did not sign it.
+    """
+    config = current_app.config
+    g.jobs_token = verify(
+        request.headers.get(HEADER),
+        lambda: _body(config["JOBS_MAX_BODY"] * room),
+        url=_published_url(config["BASE_URL"]),
+        keys=(config["QSTASH_CURRENT_SIGNING_KEY"], config["QSTASH_NEXT_SIGNING_KEY"]),
+        leeway=config["JOBS_SIGNATURE_LEEWAY"],
+    )
 
-        Its idempotency key stays in the envelope: whoever published it answers for that. How often
-        QStash tries again is known only if the publisher has told.
-        """
-        return {
-            "job_id": self.job_id,
-            "job_type": config.type,
-            "payload": {**self.envelope, "jobId": self.job_id},
-            "user_id": self.user_id,
-            "organization_id": self.organization_id,
-            "message_id": self.message_id,
-            "schedule_id": self.schedule_id,
-            "max_retries": self.max_retries,
-        }
+
+def _body(largest: int) -> bytes:
+    # One more than may be: where no length is given (chunked), werkzeug cuts a body off in silence.
+    request.max_content_length = largest + 1
+    try:
+        found = request.get_data()
+    except RequestEntityTooLarge:
+        raise BodyTooLarge(largest) from None
+    if len(found) > largest:
+        raise BodyTooLarge(largest)
+    return found
+
+
+def verify(
+    token: str | None, body: Callable[[], bytes], *, url: str, keys: tuple[str, str], leeway: float
+) -> Token:
+    """Check a QStash token and return what is known of it.
+
+    Args:
+        token: The value of `Upstash-Signature`.
+        body: Reads the raw body; called only once the token itself is good.
+        url: The destination as it was published, to the byte.
+        keys: The current and the next signing key.
+        leeway: Seconds by which the clocks may differ.
+
+    Raises:
+        InvalidSignature: In every case but a good one, without a reason that could help to forge.
+    """
+    if not token:
+        raise InvalidSignature
+    for key in keys:
+        try:
+            claims = _claims(token, key, url, leeway)
+        except jwt.PyJWTError:
+            continue
+        if _is_hash_of(claims["body"], body()):
+            return Token(
+                digest=_digest(token),
+                issued_at=_seconds(claims.get("iat")),
+                expires_at=datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=leeway),
+            )
+    raise InvalidSignature
+
+
+def _digest(token: str) -> str:
+    """Return what tells this token from any other, however its last letters are written."""
+    encoded = token.rpartition(".")[2]
+    return sha256(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))).hexdigest()
+
+
+def _seconds(claim: Any) -> float | None:
+    return float(claim) if isinstance(claim, int | float) else None
+
+
+def _claims(token: str, key: str, url: str, leeway: float) -> dict[str, Any]:
+    return jwt.decode(
+        token,
+        key,
+        algorithms=["HS256"],
+        issuer="Upstash",
+        subject=url,
+        leeway=leeway,
+        options={"require": CLAIMS},
+    )
+
+
+def _is_hash_of(claim: Any, body: bytes) -> bool:
+    digest = urlsafe_b64encode(sha256(body).digest()).rstrip(b"=")
+    return isinstance(claim, str) and compare_digest(claim.rstrip("=").encode(), digest)
+
+
+def _published_url(base_url: str) -> str:
+    """Return what QStash was told to call: from the settings, as the Host header can be forged."""
+    query = request.query_string.decode("latin-1")
+    return f"{base_url}{request.path}" + (f"?{query}" if query else "")
 
 
 def parse(config: JobConfig) -> Delivery:
@@ -159,6 +234,17 @@ def retried() -> int:
     if not (header.isascii() and header.isdigit()):
         return 0
     return min(int(header[:MAX_DIGITS]), MAX_RETRIED)
+
+
+def as_firing(delivery: Delivery) -> Delivery | None:
+    """Return it as a schedule's firing, where QStash's headers say so and the envelope does not.
+
+    Another producer's schedule may carry one job id in all its firings, and nothing else that is
+    signed. The headers are not: whoever takes this has to know that no job has that id.
+    """
+    if delivery.is_firing or delivery.schedule_id is None or delivery.message_id is None:
+        return None
+    return replace(delivery, job_id=firing_id(delivery.message_id), is_firing=True)
 
 
 def firing_id(message_id: str) -> str:

@@ -1,40 +1,50 @@
-"""The second half of a job's way: verify > parse > claim > execute > record > answer.
+"""The second half of a job's way: verify > parse > claim > execute > record > respond.
 
     record ◀── execute handler under deadline ◀── claim ◀── parse ◀── verify ◀── signed POST
 
-`@signed` verifies before `deliver` is called, and `recorder` does the recording. The first half is
-`dispatcher`.
+`@signed` verifies before `deliver` is called. The first half is `enqueuer`.
 """
 
 import logging
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import UTC, datetime
+from math import ceil
 from time import monotonic
+from typing import Any
 
-from flask import request
-from sqlalchemy import Connection
+from flask import Response, request
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import SQLAlchemyError
 
-from .. import outcome
 from ..context import Job, current_job
 from ..deadline import Limit, no_silence, time_limit
-from ..errors import DatabaseUnavailable, Interruption, InvalidDelivery, NewerPayload, flatten
+from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
 from ..events import Delivered, Died, Executing, observed, tell
-from ..outcome import Completed, Continued, Failed, Outcome
-from ..payload import versions
-from ..publish import relay
+from ..outcome import (
+    NOT_PUBLISHED,
+    Busy,
+    Completed,
+    Continued,
+    Dead,
+    Failed,
+    Lost,
+    Outcome,
+    Refused,
+    Released,
+    Skipped,
+)
+from ..payload import loading
+from ..publish import outbox, relay
+from ..publish.qstash import Message
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
-from ..table.attempts import Lease, Timing
-from ..table.db import db
+from ..table.attempts import Attempt, Delivery
+from ..table.db import connection_of, db
 from ..table.transactions import in_transaction
 from ..values import jsonb
-from . import responses
-from .delivery import Delivery, parse, retried
+from . import raised, shutdown
+from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
-from .record import about, record
-from .responses import Answer
-from .shutdown import is_draining
 
 log = logging.getLogger(__name__)
 
@@ -47,166 +57,182 @@ CLAIM_SILENT_AFTER = 20
 RECORD_SILENT_AFTER = 60
 
 
-def deliver(config: JobConfig) -> Answer:
+def deliver(config: JobConfig) -> Response:
     """Execute the job that the current, verified request delivers, and answer QStash."""
-    answer = _answer(config)
-    tell(Delivered(config.type, answer.outcome))
-    return answer
-
-
-def _answer(config: JobConfig) -> Answer:
+    attempt = Attempt(config)
     try:
-        return _deliver(config)
+        outcome = _come_to(attempt)
     except DatabaseUnavailable as error:
         log.error("[jobs] Database unavailable", extra={"type": config.type, "error": str(error)})  # noqa: TRY400 - the message says it all
-        return responses.busy("the database is unavailable")
+        outcome = Busy("the database is unavailable")
+    tell(Delivered(config.type, outcome.label))
+    return outcome.response(attempt)
 
 
-def _deliver(config: JobConfig) -> Answer:
-    """Take the steps.
+def _come_to(attempt: Attempt) -> Outcome:
+    """Take the steps; what they come to is then answered.
 
-    1. Parse: what can never be executed is answered 489, and its row is dead.
+    1. Parse: what can never be executed is refused, and its row is dead.
     2. Claim: of any number of deliveries of one job, one at a time gets past this.
     3. Execute the handler under its deadline.
     4. Record: its work and its outcome, if the lease is still ours.
-    5. Answer: done, try again, or never again.
     """
+    config = attempt.config
     what = f"{config.type} {request.headers.get('Upstash-Message-Id', '')}".rstrip()
     try:
-        delivery = parse(config)
+        attempt.delivery = parse(config)
         with no_silence(CLAIM_SILENT_AFTER, f"the claim of {what}"):
-            if is_draining() and _has_tries_left(config, delivery):
-                return responses.busy("this process is about to stop")
-            lease = _claim(config, delivery)
+            not_run = claim(attempt)
     except InvalidDelivery as error:
         return _refuse(config, error)
     except NewerPayload as error:
         log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
-        return responses.busy(str(error), versions.retry_after(config, retried()), counts=True)
-    if isinstance(lease, Answer):
-        return lease
-    done, timing = _observed(config, delivery, lease)
+        return Busy(str(error), loading.wait_for_newer_code(config, retried()), counts=True)
+    if not_run is not None:
+        return _say(not_run, {"jobId": attempt.job_id})
+    outcome = execute(attempt)
     with no_silence(RECORD_SILENT_AFTER, f"the record of {what}"):
-        return responses.answer(lease.job_id, _recorded(config, lease, done, timing))
+        return record(attempt, outcome)
 
 
-def _has_tries_left(config: JobConfig, delivery: Delivery) -> bool:
+def claim(attempt: Attempt) -> Outcome | None:
+    """Take the job's lease for this attempt, or return why it cannot be had."""
+    if shutdown.draining.is_set() and _has_tries_left(attempt):
+        return Busy("this process is about to stop")
+    firing = as_firing(attempt.delivery)
+    if firing and in_transaction(lambda tx: _is_unknown(tx, attempt.job_id)):
+        attempt.delivery = firing
+    if attempt.delivery.is_firing:
+        _spend(attempt.delivery)
+    if in_transaction(lambda tx: attempts.claim(tx, attempt)):
+        return None
+    job_id, message_id = attempt.job_id, attempt.delivery.message_id
+    found = in_transaction(lambda tx: attempts.look(tx, job_id, message_id))
+    if found is None:
+        return _claim_arrival(attempt)
+    if found.job_type != attempt.config.type:
+        said = f"job {job_id} is a {found.job_type!r}, not {attempt.config.type!r}"
+        raise InvalidDelivery(said)
+    if found.is_final:
+        return Skipped("dead" if found.dead else found.status)
+    if found.handed_over:
+        return _hand_over_again(attempt, found.handed_over)
+    return Busy("another delivery has this job", found.lease_left or 0)
+
+
+def _has_tries_left(attempt: Attempt) -> bool:
     """Tell whether QStash comes again after a 503, which costs it one of its tries."""
-    row = in_transaction(lambda tx: attempts.look(tx, delivery.job_id))
-    retries = config.retries if row is None or row.max_retries is None else row.max_retries
-    return delivery.retried < retries
+    row = in_transaction(lambda tx: attempts.look(tx, attempt.job_id))
+    told = None if row is None else row.max_retries
+    return attempt.delivery.retried < (attempt.config.retries if told is None else told)
 
 
-def _recorded(config: JobConfig, lease: Lease, done: Outcome, timing: Timing) -> Outcome:
-    """Record the outcome; if that cannot be done, record that."""
-    try:
-        return record(config, lease, done, timing)
-    except DatabaseUnavailable:
-        raise
-    except Exception as error:
-        failed = outcome.failure(error)
-        said = {**about(config, lease, timing), "error": failed.error}
-        log.error("[jobs] Outcome cannot be recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
-        return record(config, lease, failed, timing)
-
-
-def _claim(config: JobConfig, delivery: Delivery) -> Lease | Answer:
-    """Take the lease, or answer why it cannot be had."""
-    if (firing := delivery.as_firing) and in_transaction(lambda tx: _is_unknown(tx, delivery)):
-        delivery = firing
-    if delivery.is_firing:
-        _spend(delivery)
-    lease = in_transaction(lambda tx: attempts.claim(tx, delivery.claim(config)))
-    if lease:
-        return lease
-    row = in_transaction(lambda tx: attempts.look(tx, delivery.job_id, delivery.message_id))
-    if row is None:
-        return _claim_arrival(config, delivery)
-    if row.job_type != config.type:
-        raise InvalidDelivery(f"job {delivery.job_id} is a {row.job_type!r}, not {config.type!r}")
-    if row.is_final:
-        state = "dead" if row.dead else row.status
-        log.info("[jobs] Delivery skipped", extra={"jobId": delivery.job_id, "status": state})
-        return responses.skipped(state)
-    if row.handed_over:
-        return _hand_over_again(config, delivery, row.handed_over)
-    return responses.busy("another delivery has this job", row.lease_left or 0)
-
-
-def _hand_over_again(config: JobConfig, delivery: Delivery, ended: str) -> Answer:
-    """See that the newer message is published, as the process may have died on its way to that."""
-    waiting = relay.publish_job(delivery.job_id).waiting
-    if waiting and delivery.retried < config.retries:
-        return responses.busy(outcome.not_handed_over().error)
-    return responses.skipped(ended)
-
-
-def _is_unknown(connection: Connection, delivery: Delivery) -> bool:
+def _is_unknown(connection: Connection, job_id: str) -> bool:
     """Tell whether there never was a job of this id, as far as it is remembered."""
-    job_id = delivery.job_id
     return attempts.look(connection, job_id) is None and not memory.deleted(connection, [job_id])
 
 
 def _spend(delivery: Delivery) -> None:
-    if not in_transaction(delivery.spend):
+    """Have the delivery's token bring this job and no other."""
+    if not in_transaction(lambda tx: memory.spend(tx, delivery.token, delivery.job_id)):
         raise InvalidDelivery("the token of this delivery has brought another job before")
 
 
-def _claim_arrival(config: JobConfig, delivery: Delivery) -> Lease | Answer:
+def _claim_arrival(attempt: Attempt) -> Outcome | None:
     """Record a job that somebody else published, or that a schedule fired, then claim it."""
-    if in_transaction(lambda tx: memory.is_done(tx, delivery.job_id, delivery.message_id)):
-        return responses.skipped("deleted")
-    if not delivery.is_firing:
-        _spend(delivery)
+    job_id, message_id = attempt.job_id, attempt.delivery.message_id
+    if in_transaction(lambda tx: memory.is_done(tx, job_id, message_id)):
+        return Skipped("deleted")
+    if not attempt.delivery.is_firing:
+        _spend(attempt.delivery)
 
-    def arrive(tx: Connection) -> Lease | None:
-        job_rows.create_job_execution(tx, delivery.row(config))
-        return attempts.claim(tx, delivery.claim(config))
+    def arrive(tx: Connection) -> bool:
+        job_rows.create_job_execution(tx, attempt.row)
+        return attempts.claim(tx, attempt)
 
-    return in_transaction(arrive) or responses.busy("another delivery has this job")
-
-
-def _observed(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
-    with observed(Executing(job_type=config.type, lease=lease)) as step:
-        done, timing = _execute(config, delivery, lease)
-        if isinstance(done, Failed):
-            step.error, step.exception = done.kind, done.exception
-    return done, timing
+    return None if in_transaction(arrive) else Busy("another delivery has this job")
 
 
-def _execute(config: JobConfig, delivery: Delivery, lease: Lease) -> tuple[Outcome, Timing]:
+def _hand_over_again(attempt: Attempt, ended: str) -> Outcome:
+    """See that the newer message is published, as the process may have died on its way to that."""
+    waiting = relay.publish_job(attempt.job_id).waiting
+    if waiting and attempt.delivery.retried < attempt.config.retries:
+        return Busy(NOT_PUBLISHED)
+    return Skipped(ended)
+
+
+def execute(attempt: Attempt) -> Outcome:
     """Run the handler; whatever it does is an outcome."""
-    if is_draining():
-        return outcome.released(), Timing(started_at=datetime.now(UTC), duration_ms=0)
-    beat = Heartbeat(lease, config.heartbeat or lease.timeout)
-    job = _job(config, delivery, lease, beat)
-    log.info("[jobs] Processing job", extra=about(config, lease))
-    started_at, start = datetime.now(UTC), monotonic()
-    running = current_job.set(job)
-    limit: Limit | None = None
+    with observed(Executing(attempt=attempt)) as step:
+        attempt.started_at, start = datetime.now(UTC), monotonic()
+        if shutdown.draining.is_set():
+            attempt.duration_ms = 0
+            return Released()
+        heartbeat = Heartbeat(attempt)
+        job = _job(attempt, heartbeat)
+        log.info("[jobs] Processing job", extra=attempt.log_fields)
+        running = current_job.set(job)
+        limit: Limit | None = None
+        try:
+            with _limit(attempt, job) as limit:
+                if attempt.delivery.broken is not None:
+                    raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
+                outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
+                # Its work goes to the database before its time is up.
+                db.session.flush()
+        except BaseException as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
+            outcome = raised.outcome_of(error, attempt.lease.timeout)
+        finally:
+            current_job.reset(running)
+        if limit is not None and limit.interrupted:
+            _drop_connection()
+        attempt.progress = heartbeat.unwritten
+        attempt.duration_ms = round((monotonic() - start) * 1000)
+        if isinstance(outcome, Failed):
+            step.error, step.exception = outcome.kind, outcome.exception
+    return outcome
+
+
+def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:
+    """Call the handler, and check what it wants to be kept.
+
+    Raises:
+        PermanentError: What it returned, or wants to go on from, cannot be stored.
+        BaseException: Whatever it raises but `Continue`.
+    """
     try:
-        with _limit(config, delivery, lease, job) as limit:
-            done: Outcome = replace(_run(config, delivery, job), progress=beat.unwritten)
-    except Interruption as why:
-        done = outcome.interrupted(why, lease.timeout)
-    except BaseException as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
-        done = outcome.failed(error)
-    finally:
-        current_job.reset(running)
-    if limit is not None and limit.interrupted:
-        _drop_connection()
-    return done, Timing(started_at=started_at, duration_ms=round((monotonic() - start) * 1000))
+        return Completed(loading.checked_result(config.handler(payload, job)))
+    except Continue as asked:
+        return Continued(loading.checked_state(asked.state, before=job.state), job.leg)
 
 
-def _limit(
-    config: JobConfig, delivery: Delivery, lease: Lease, job: Job
-) -> AbstractContextManager[Limit]:
+def _job(attempt: Attempt, heartbeat: Heartbeat) -> Job:
+    lease = attempt.lease
+    return Job(
+        id=attempt.job_id,
+        type=attempt.config.type,
+        attempt=lease.attempt,
+        generation=lease.generation,
+        expires_at=monotonic() + lease.timeout,
+        leg=lease.leg,
+        state=lease.state,
+        message_id=attempt.delivery.message_id,
+        schedule_id=attempt.delivery.schedule_id,
+        user_id=lease.user_id,
+        organization_id=lease.organization_id,
+        beat=heartbeat,
+        look=heartbeat.look,
+        look_again=heartbeat.look_again,
+    )
+
+
+def _limit(attempt: Attempt, job: Job) -> AbstractContextManager[Limit]:
     """Bound the handler by its deadline, and both by the lease."""
-    margin = delivery.arrived_at + attempt_sql.LEASE_MARGIN
+    config, margin = attempt.config, attempt.delivery.arrived_at + attempt_sql.LEASE_MARGIN
     return time_limit(
         job.expires_at + INTERRUPT_AFTER,
         about=f"{config.type} {job.id}",
-        lease_until=margin + lease.timeout,
+        lease_until=margin + attempt.lease.timeout,
         beaten_until=None if config.heartbeat is None else margin + config.heartbeat,
     )
 
@@ -220,36 +246,86 @@ def _drop_connection() -> None:
         db.session.registry.clear()
 
 
-def _run(config: JobConfig, delivery: Delivery, job: Job) -> Completed | Continued:
-    """Call the handler; its work goes to the database before its time is up."""
-    if delivery.broken is not None:
-        raise delivery.broken
-    done = outcome.of(lambda: config.handler(delivery.payload, job), after=job.state)
-    db.session.flush()
+def record(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Write what the attempt came to, if the lease is still ours; if that cannot be done, that.
+
+    Raises:
+        DatabaseUnavailable: Nothing was recorded; the lease runs out and the job is run again.
+    """
+    try:
+        return _record(attempt, outcome)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        failed = raised.failure(error)
+        said = {**attempt.log_fields, "error": failed.error}
+        log.error("[jobs] Outcome cannot be recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
+        return _record(attempt, failed)
+
+
+def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
+    outcome = outcome.allowed(attempt)
+    try:
+        row = _write(attempt, outcome)
+    except SQLAlchemyError as error:
+        if not outcome.keeps_work:
+            raise
+        # The work itself cannot be committed (a deferred constraint, a lost connection).
+        return _record(attempt, raised.failure(error))
+    if row is None:
+        db.session.rollback()
+        return _say(Lost(), attempt.log_fields)
+    done = _say(outcome.recorded(row), attempt.log_fields)
+    if isinstance(done, Dead):
+        tell(Died(attempt.config.type))
+    if done.puts_back and not outbox.publish_one(_message(attempt, row)):
+        return done.unpublished(attempt)
     return done
 
 
-def _job(config: JobConfig, delivery: Delivery, lease: Lease, beat: Heartbeat) -> Job:
-    return Job(
-        id=lease.job_id,
-        type=config.type,
-        attempt=lease.attempt,
-        generation=lease.generation,
-        expires_at=monotonic() + lease.timeout,
-        leg=lease.leg,
-        state=lease.state,
-        message_id=lease.message_id,
-        schedule_id=delivery.schedule_id,
-        user_id=lease.user_id,
-        organization_id=lease.organization_id,
-        beat=beat,
-        look=beat.look,
-        look_again=beat.look_again,
+def _write(attempt: Attempt, outcome: Outcome) -> Row[Any] | None:
+    """Write the outcome with the handler's work, or alone after that was undone.
+
+    The work in `db.session` and its completion, or its checkpoint, commit together or not at all.
+    """
+    if not outcome.keeps_work:
+        db.session.rollback()
+    elif db.session().in_transaction():
+        row = outcome.record(connection_of(db.session), attempt)
+        if row is not None:
+            db.session.commit()
+        return row
+    if outcome.statement is None:
+        return None
+    # There is nothing in the session to commit, so a connection does, without a session's cost.
+    return in_transaction(lambda tx: outcome.record(tx, attempt))
+
+
+def _message(attempt: Attempt, row: Row[Any]) -> Message:
+    """Return the message that brings what a job was put back for."""
+    timeout = ceil(attempt.lease.timeout)
+    return Message(
+        job_id=attempt.job_id,
+        job_type=row.job_type,
+        endpoint=attempt.config.endpoint,
+        body=jsonb.dumps(row.payload),
+        options={"retries": row.max_retries, "timeout": timeout, **row.options},
+        generation=row.generation,
+        legs=row.legs,
+        reschedules=row.reschedules,
+        available_at=row.available_at,
     )
 
 
-def _refuse(config: JobConfig, error: InvalidDelivery) -> Answer:
-    """Mark the job dead, if there is one, and tell QStash not to try again."""
+def _say(outcome: Outcome, about: dict[str, Any]) -> Outcome:
+    if outcome.event is not None:
+        exception = outcome.exception if isinstance(outcome, Failed) else None
+        log.log(outcome.level, outcome.event, exc_info=exception, extra=about | outcome.log_fields)
+    return outcome
+
+
+def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:
+    """Mark the job dead, if there is one: no retry can help."""
     about = {"jobId": error.job_id, "type": config.type, "error": str(error)}
     log.warning("[jobs] Delivery refused", extra={**about, "errors": error.errors})
     if error.job_id is not None:
@@ -257,4 +333,4 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Answer:
         job_id, reason = error.job_id, jsonb.bounded(said)
         if in_transaction(lambda tx: job_rows.mark_dead(tx, job_id, reason)):
             tell(Died(config.type))
-    return responses.refuse(str(error), errors=error.errors)
+    return Refused(str(error), error.errors)

@@ -1,18 +1,20 @@
 """What a long handler's sign of life does: progress is kept, the lease extended, a cancel heard."""
 
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from ..deadline import beaten, raise_if_due
 from ..errors import JobCancelled, LeaseLost
 from ..table import attempt_sql, attempts
-from ..table.attempts import Lease
+from ..table.attempts import Attempt
 from ..table.transactions import in_transaction
 
 #: Seconds between two signs of life that are written; the others cost nothing.
 EVERY = 1.0
 
 
+@dataclass(slots=True, eq=False)
 class Heartbeat:
     """The `beat` of one job; writes in a transaction of its own, so that others see it at once.
 
@@ -20,13 +22,11 @@ class Heartbeat:
         unwritten: Progress that came too soon after the last to be written; kept with the outcome.
     """
 
-    def __init__(self, lease: Lease, seconds: float) -> None:
-        self._lease = lease
-        self._seconds = seconds
-        self._next = 0.0
-        self._looked_at = monotonic()
-        self._told_the_end = False
-        self.unwritten: dict[str, Any] | None = None
+    attempt: Attempt
+    unwritten: dict[str, Any] | None = None
+    _next: float = 0.0
+    _looked_at: float = field(default_factory=monotonic)
+    _told_the_end: bool = False
 
     def __call__(self, progress: dict[str, Any] | None) -> None:
         raise_if_due()
@@ -48,16 +48,15 @@ class Heartbeat:
 
     def _ask(self, progress: dict[str, Any] | None) -> None:
         asked_at = monotonic()
-        cancelled = in_transaction(
-            lambda tx: attempts.beat(tx, self._lease, progress, self._seconds)
-        )
+        seconds = self.attempt.config.heartbeat or self.attempt.lease.timeout
+        cancelled = in_transaction(lambda tx: attempts.beat(tx, self.attempt, progress, seconds))
         self._looked_at = monotonic()
         self._next = self._looked_at + EVERY
         if cancelled is None:
             raise LeaseLost
         if cancelled:
             raise JobCancelled
-        beaten(asked_at + self._seconds + attempt_sql.LEASE_MARGIN)
+        beaten(asked_at + seconds + attempt_sql.LEASE_MARGIN)
 
     def _is_first_end(self, progress: dict[str, Any] | None) -> bool:
         """Tell whether all is done, once: what the handler does after that may take long."""

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from flask import current_app
 
-from .. import outcome
 from ..context import Job, current_job
 from ..deadline import time_limit
 from ..errors import HandlerExited, JobTimeout, PermanentError
@@ -15,6 +14,8 @@ from ..outcome import Completed, Continued
 from ..payload import failures, loading, redaction, sealing
 from ..registry import JobConfig, get_job_config
 from ..table.db import db
+from .executor import call_handler
+from .raised import timed_out
 
 
 def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None:
@@ -46,7 +47,7 @@ def _run_legs(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any] | No
         if isinstance(done, Completed):
             return done.result
         if leg >= current_app.config["JOBS_MAX_LEGS"]:
-            raise PermanentError(outcome.too_many_legs(leg).error)
+            raise PermanentError(done.too_many().error)
         state = done.state
     raise AssertionError("unreachable: legs are counted without end")
 
@@ -67,10 +68,10 @@ def _run_leg(config: JobConfig, payload: Any, job: Job) -> Completed | Continued
     running = current_job.set(job)
     try:
         with time_limit(job.expires_at):
-            done = outcome.of(lambda: config.handler(payload, job), after=job.state)
+            done = call_handler(config, payload, job)
             db.session.commit()
     except JobTimeout as error:
-        raise PermanentError(outcome.timed_out(config.timeout).error) from error
+        raise PermanentError(timed_out(config.timeout, error).error) from error
     finally:
         current_job.reset(running)
     return done

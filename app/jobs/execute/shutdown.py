@@ -17,18 +17,14 @@ from . import recycling
 
 log = logging.getLogger(__name__)
 
-_draining = Event()
-
-
-def is_draining() -> bool:
-    """Tell whether this process was told to stop."""
-    return _draining.is_set()
+#: Set once this process was told to stop.
+draining = Event()
 
 
 def begin(grace: float) -> None:
     """Start the grace period, of so many seconds."""
-    if not _draining.is_set():
-        _draining.set()
+    if not draining.is_set():
+        draining.set()
         timer = Timer(grace, _interrupt)
         timer.daemon = True
         timer.start()

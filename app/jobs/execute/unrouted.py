@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import DatabaseUnavailable, InvalidSignature
 from ..table.transactions import in_transaction
-from .signature import HEADER, BodyTooLarge, verify_request
+from .delivery import HEADER, BodyTooLarge, verify_request
 
 log = logging.getLogger(__name__)
 

@@ -1,19 +1,37 @@
-"""From an envelope to what its handler gets: opened, upgraded, validated."""
+"""From an envelope to what its handler gets: opened, upgraded, validated; and what that gives back.
+
+A payload may outlive the code: a type of version n has an upgrade function from each version before
+it to the next, and its envelopes say `"version": n`; without it they are of version 1.
+"""
 
 import logging
 from copy import deepcopy
+from dataclasses import is_dataclass
 from typing import Any
 
+from flask import g
 from marshmallow import Schema, ValidationError, fields, missing
 
-from ..errors import InvalidDelivery, InvalidPayload
+from ..errors import (
+    DiscoveryError,
+    InvalidDelivery,
+    InvalidPayload,
+    NewerPayload,
+    PermanentError,
+)
 from ..registry import JobConfig
 from ..schemas import Envelope
 from ..table import job_rows
 from ..table.transactions import in_transaction
-from . import redaction, sealing, versions
+from ..values import jsonb
+from . import failures, redaction, sealing
 
 log = logging.getLogger(__name__)
+
+#: Seconds to wait for newer code: four times longer at each retry, and long before the last.
+FIRST_WAIT, LONGEST_WAIT = 30, 600
+#: Of what a handler returns, or wants to go on from.
+MAX_RESULT_BYTES = 64 * 1024
 
 
 def read(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
@@ -26,13 +44,15 @@ def read(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
         InvalidDelivery: No retry can help.
         BaseException: Whatever a validator raises by mistake.
     """
-    redaction.remember([])
-    versions.refuse_newer(config, envelope.version)
-    clear = sealing.unseal(envelope, job_id)
-    secrets = sealing.clear_texts([*envelope.sealed, *config.sealed], clear)
-    redaction.remember(secrets)
+    g.pop(redaction.KEPT_IN, None)  # by what came before it in the same context, if in a test
+    _refuse_newer(config, envelope.version)
+    clear, secrets = envelope.payload, []
+    if sealed := [*envelope.sealed, *config.sealed]:
+        clear = sealing.unseal(envelope, job_id)
+        secrets = sealing.clear_texts(sealed, clear)
+        redaction.remember(secrets)
     try:
-        current = versions.upgrade(config, clear, envelope.version, job_id=job_id)
+        current = _upgraded(config, clear, envelope.version, job_id)
         return _loaded(config, current, job_id, secrets)
     except ValidationError as error:
         errors = redaction.hide_in(error.messages_dict, secrets)
@@ -53,6 +73,65 @@ def _loaded(config: JobConfig, payload: dict[str, Any], job_id: str, secrets: li
     adapted = config.adapt(deepcopy(payload))
     secrets += sealing.clear_texts(config.sealed, adapted)
     return config.schema.load(adapted)
+
+
+def _refuse_newer(config: JobConfig, version: int) -> None:
+    """Raise `NewerPayload` for a payload that only newer code understands."""
+    if version > config.version:
+        raise NewerPayload(
+            f"the payload is of version {version}, and this code knows {config.type!r} up to "
+            f"version {config.version}"
+        )
+
+
+def _upgraded(
+    config: JobConfig, payload: dict[str, Any], version: int, job_id: str
+) -> dict[str, Any]:
+    """Take an older payload to the present version, step by step, on a copy.
+
+    Raises:
+        InvalidDelivery: A step fails, or returns no dict.
+    """
+    payload = deepcopy(payload) if version < config.version else payload
+    for step in range(version, config.version):
+        try:
+            payload = config.upgrades[step](payload)
+            if not isinstance(payload, dict):
+                raise TypeError(f"it returned no dict but {type(payload).__name__}")  # noqa: TRY301 - refused like all else
+        except BaseException as error:  # noqa: BLE001 - a function of the author's may raise anything
+            message = f"the payload cannot be upgraded from version {step} to {step + 1}"
+            errors = {"payload": [failures.tell(error).error]}
+            raise InvalidDelivery(message, errors, job_id=job_id) from None
+    return payload
+
+
+def wait_for_newer_code(config: JobConfig, retried: int) -> int:
+    """Return for how many seconds QStash should wait: its retries must outlast a deploy."""
+    if retried + 1 >= config.retries:
+        return LONGEST_WAIT
+    return int(min(FIRST_WAIT * 4**retried, LONGEST_WAIT))
+
+
+def version_member(config: JobConfig) -> dict[str, int]:
+    """Return what an envelope says of its payload's version."""
+    return {"version": config.version} if config.version > 1 else {}
+
+
+def check_upgrades(config: JobConfig) -> None:
+    """Check at the start that every older version can be upgraded; raises `DiscoveryError`."""
+    older = range(1, config.version)
+    missing = [version for version in older if version not in config.upgrades]
+    if config.version < 1 or missing:
+        raise DiscoveryError(
+            f"job type {config.type!r} has version {config.version}, which must be 1 or more, "
+            f"and no upgrade function from: {', '.join(map(str, missing)) or 'version 1 on'}"
+        )
+    beyond = sorted(set(config.upgrades) - set(older))
+    if beyond:
+        raise DiscoveryError(
+            f"job type {config.type!r} has version {config.version} and upgrades from {beyond}: "
+            "raise its version, or take them out"
+        )
 
 
 def dump(schema: Schema, loaded: Any) -> dict[str, Any]:
@@ -100,3 +179,49 @@ def load_given(config: JobConfig, given: Any) -> Any:
         secrets = sealing.clear_texts(config.sealed, given)
         errors = redaction.hide_in(error.messages_dict, secrets)
         raise InvalidPayload(config.type, errors) from None
+
+
+def checked_result(result: Any) -> dict[str, Any] | None:
+    """Return what a handler returned, with what has a usual form in JSON said in that.
+
+    Raises:
+        PermanentError: It is not a dict of values that can be said in JSON, or None.
+    """
+    if result is None:
+        return None
+    if is_dataclass(result) and not isinstance(result, type):
+        result = jsonb.said(result)
+    if not isinstance(result, dict):
+        raise PermanentError(f"a handler returns a dict or None, not {type(result).__name__}")
+    try:
+        encoded = jsonb.dumps(result, default=jsonb.said)
+    except ValueError as error:
+        raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
+    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
+        return {"truncated": True, "bytes": size}
+    checked: dict[str, Any] = jsonb.loads(encoded)
+    return checked
+
+
+def checked_state(state: Any, *, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a handler wants to go on from.
+
+    Raises:
+        PermanentError: It is not a dict of JSON values, too large, or what this leg began with.
+    """
+    if not isinstance(state, dict):
+        raise PermanentError(f"Continue takes a dict of JSON values, not {type(state).__name__}")
+    try:
+        encoded = jsonb.dumps(state)
+    except ValueError as error:
+        raise PermanentError(f"Continue's state cannot be stored as JSON: {error}") from error
+    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
+        limit = f"more than {MAX_RESULT_BYTES}: keep what is large elsewhere, and its place here"
+        raise PermanentError(f"Continue's state has {size} bytes, {limit}")
+    checked: dict[str, Any] = jsonb.loads(encoded)
+    if checked == before:
+        raise PermanentError(
+            "Continue was raised with the state that this leg began with, so the job would never "
+            "end: let the state tell how far it has come"
+        )
+    return checked

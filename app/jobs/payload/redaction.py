@@ -18,6 +18,8 @@ from urllib.parse import quote, quote_plus
 
 from flask import g
 
+#: The name in `g` under which `remember` keeps them.
+KEPT_IN = "jobs_sealed_texts"
 HIDDEN = "[sealed]"
 RUN = 12
 #: A text shorter than this is hidden only where it stands as a word.
@@ -26,12 +28,12 @@ WORD = 4
 
 def remember(secrets: list[str]) -> None:
     """Have `scrub` hide these for the rest of the request or command, and nothing else."""
-    g.jobs_sealed_texts = secrets
+    setattr(g, KEPT_IN, secrets)
 
 
 def scrub(text: str) -> str:
     """Return the text without what the job under way has in sealed fields."""
-    return hide(text, g.get("jobs_sealed_texts", ()) if g else ())
+    return hide(text, g.get(KEPT_IN, ()) if g else ())
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

@@ -12,7 +12,8 @@ from flask import current_app
 from sqlalchemy import Connection, text
 
 from ..errors import InvalidDelivery, PermanentError
-from ..outcome import RETRY_SOON, completed
+from ..outcome import RETRY_SOON
+from ..payload.loading import checked_result
 from ..publish import outbox
 from ..registry import registry_of
 from ..table import job_rows
@@ -170,6 +171,6 @@ def _count(report: dict[str, Any], name: str) -> int:
 
 def _answer(body: object) -> dict[str, Any] | None:
     try:
-        return completed(jsonb.loads(b64decode(str(body or "")).decode())).result
+        return checked_result(jsonb.loads(b64decode(str(body or "")).decode()))
     except (ValueError, PermanentError):
         return None

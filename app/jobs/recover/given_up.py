@@ -16,10 +16,10 @@ from sqlalchemy import Connection, text
 
 from ..errors import InvalidDelivery
 from ..execute.delivery import QSTASH_ID, firing_id
-from ..execute.responses import BUSY, NOT_RUN
+from ..outcome import BUSY, NOT_RUN
 from ..schemas import EnvelopeSchema
 from ..table import attempts, job_rows, memory
-from ..table.lost_attempts import LOST_ATTEMPT
+from ..table.attempt_sql import LOST_ATTEMPT
 from ..table.models import Status
 from ..values import jsonb
 

@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from ..errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
 from ..events import Died, tell
-from ..execute import responses
-from ..execute.signature import signed
+from ..execute.delivery import signed
+from ..outcome import Busy, Refused
 from ..publish.qstash import CALLBACK, FAILURE_CALLBACK
 from ..table.transactions import in_transaction
 from . import external_attempts, given_up, sweep
@@ -35,15 +35,15 @@ def failure_callback() -> ResponseReturnValue:
         letter = given_up.from_callback(request.get_data(), request.args.get("forward"))
         verdict = in_transaction(lambda tx: given_up.record(tx, letter))
         if verdict.wait:
-            return responses.busy("the job's handler is still running", verdict.wait)
+            return Busy("the job's handler is still running", verdict.wait).response()
         if verdict.dead:
             forward(letter)
     except InvalidDelivery as error:
         log.warning("[jobs] Failure callback refused", extra={"error": str(error)})
-        return responses.refuse(str(error), errors=error.errors)
+        return Refused(str(error), error.errors).response()
     except (DatabaseUnavailable, PublishUnavailable) as error:
         log.error("[jobs] Failure callback put off", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
-        return responses.busy("the database or QStash is unavailable")
+        return Busy("the database or QStash is unavailable").response()
     if verdict.changed and verdict.dead:
         tell(Died(letter.row["job_type"]))
         log.error("[jobs] Job given up by QStash", extra=_about(letter))
@@ -60,14 +60,14 @@ def callback() -> ResponseReturnValue:
         attempt = external_attempts.read(request.get_data(), request.args.get("forward"))
         wait = in_transaction(lambda tx: external_attempts.record(tx, attempt))
         if wait:
-            return responses.busy("the job is about to be noted as published", wait)
+            return Busy("the job is about to be noted as published", wait).response()
         forward(attempt.letter, once=f"callback-{attempt.retried}")
     except InvalidDelivery as error:
         log.warning("[jobs] Callback refused", extra={"error": str(error)})
-        return responses.refuse(str(error), errors=error.errors)
+        return Refused(str(error), error.errors).response()
     except (DatabaseUnavailable, PublishUnavailable) as error:
         log.error("[jobs] Callback put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
-        return responses.busy("the database or QStash is unavailable")
+        return Busy("the database or QStash is unavailable").response()
     log.info("[jobs] Job answered elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
     return {"success": True, "jobId": attempt.letter.job_id}
 
@@ -80,7 +80,7 @@ def run_maintenance() -> ResponseReturnValue:
         report = sweep.sweep()
     except DatabaseUnavailable as error:
         log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
-        return responses.busy("the database is unavailable")
+        return Busy("the database is unavailable").response()
     return {"success": True, **asdict(report)}
 
 

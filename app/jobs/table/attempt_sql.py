@@ -16,6 +16,21 @@ KEPT_ATTEMPTS = 20
 #: Seconds that a lease outlives its handler's timeout, in which the outcome is recorded.
 LEASE_MARGIN = 15
 
+#: `attempts` with the one under way added as lost; the oldest makes room.
+LOST_ATTEMPT = f"""
+    CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts ELSE attempts - 0 END
+    || jsonb_build_object(
+           'number', coalesce((attempts->-1->>'number')::int, 0) + 1, 'leg', legs + 1,
+           'message_id', message_id, 'started_at', started_at, 'outcome', 'lost',
+           'error', 'the process died or was cut off, and its lease ran out')
+"""
+
+#: How many attempts at the present leg were lost, the one under way included.
+LOST_COUNT = """
+    (SELECT 1 + count(*) FROM jsonb_array_elements(attempts) AS kept
+      WHERE kept->>'outcome' = 'lost' AND coalesce((kept->>'leg')::int, 1) = legs + 1)
+"""
+
 #: How this message's part of the job ended, if the rest has a message of its own: its handler
 #: raised `Continue` or `RetryLater`, or its process had to let it go. Delivered again, it must not
 #: run what the newer one brings in its time and with all its retries.
@@ -66,14 +81,7 @@ CLAIM = text(
            retry_count = least(:retried, coalesce(max_retries, :retried)),
            message_id = coalesce(:message_id, message_id),
            published_at = coalesce(published_at, now()),
-           attempts = CASE WHEN status <> 'processing' THEN attempts
-               ELSE CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
-                         ELSE attempts - 0 END
-                    || jsonb_build_object(
-                           'number', coalesce((attempts->-1->>'number')::int, 0) + 1,
-                           'leg', legs + 1,
-                           'message_id', message_id, 'started_at', started_at, 'outcome', 'lost',
-                           'error', 'the process died or was cut off, and its lease ran out') END
+           attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END
      WHERE job_id = :job_id AND job_type = :job_type
        AND (status = 'pending'
             OR status = 'failed' AND dead_at IS NULL
@@ -121,6 +129,7 @@ COMPLETE = text(
            cancelled_at = NULL, {_KEEP_PROGRESS},
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status
     """  # noqa: S608 - likewise
 )
 
@@ -135,6 +144,7 @@ FAIL = text(
                                  OR :permanent OR retry_count >= max_retries
                                THEN clock_timestamp() END, {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status, coalesce(:permanent OR retry_count >= max_retries, false) AS was_last
     """  # noqa: S608 - likewise
 )
 
@@ -191,6 +201,7 @@ CANCEL = text(
        SET status = 'cancelled', error = :error, completed_at = clock_timestamp(),
            cancelled_at = coalesce(cancelled_at, clock_timestamp()), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status
     """  # noqa: S608 - likewise
 )
 

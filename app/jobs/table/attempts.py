@@ -1,21 +1,20 @@
-"""The state changes of one attempt: claim the row, then complete, continue, fail or reschedule it.
+"""One attempt at a job: what travels from the verified request to the answer, and its claim.
 
 The claim is one atomic statement, so of any number of deliveries one executes. It hands out a
 token, and every later change is a compare-and-set on that token: an attempt whose lease was taken
-over changes nothing. Each of these statements also keeps the attempt on the row.
+over changes nothing. What an attempt came to is recorded by the statement of its `outcome`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from math import ceil
 from socket import gethostname
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
-from ..outcome import Cancelled, Completed, Continued, Failed, Rescheduled
-from ..publish.qstash import Message
+from ..registry import JobConfig
 from ..values import jsonb
 from ..values.ids import OwnerId
 from . import attempt_sql
@@ -27,50 +26,59 @@ KEPT_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a delivery wants to execute.
+class Delivery:
+    """A verified request, read.
 
     Attributes:
-        synchronous: The claim is to be on disk before the handler starts.
+        payload: What the job type's schema loaded, for the handler.
+        broken: What it raised instead, where that is a bug of its own and no verdict.
+        arrived_at: On the clock of `time.monotonic`; no lease begins before.
+        envelope: The JSON as it came, for the row of a job that nobody here enqueued.
+        message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
+            header, which is not signed: nothing that must not happen may hang on it alone.
+        retried: How often QStash tried before.
+        max_retries: How often it tries again, where that is told.
+        token: What brought it, which is signed.
+        is_firing: It comes from a schedule.
     """
 
     job_id: str
-    job_type: str
+    payload: Any
+    envelope: dict[str, Any]
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
     message_id: str | None
+    schedule_id: str | None
     retried: int
-    retries: int
-    timeout: float
+    max_retries: int | None
     token: Token
-    heartbeat: float | None = None
-    synchronous: bool = False
+    is_firing: bool
+    broken: BaseException | None = None
+    arrived_at: float = field(default_factory=monotonic)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to execute a job and to record the outcome, until somebody takes it over.
 
+    After `token`, the fields are what `attempt_sql.CLAIM` returns, in its order.
+
     Attributes:
-        delivered_by: A digest of the token of its delivery.
-        timeout: Seconds that the handler may take.
-        attempt: This execution's number, from 1.
         leg: Which part of the job it is, from 1.
         state: What the leg before has left to go on from.
-        waited: Seconds since the job was due; 0 for one that came with this very delivery.
-        retries: What the job's type says, for when it is published anew.
         max_retries: How often QStash tries again; None where somebody else said so.
+        waited: Seconds since the job was due; 0 for one that came with this very delivery.
+        timeout: Seconds that the handler may take.
+        attempt: This execution's number, from 1.
     """
 
-    job_id: str
     token: str
-    message_id: str | None
-    delivered_by: str
-    retried: int
     generation: int
     leg: int
     state: dict[str, Any] | None
     reschedules: int
-    retries: int
     max_retries: int | None
+    retried: int
     user_id: OwnerId | None
     organization_id: OwnerId | None
     waited: float
@@ -83,8 +91,75 @@ class Lease:
         return self.max_retries is not None and self.retried >= self.max_retries
 
 
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """The one thing that travels: each step adds what the next ones need.
+
+    Attributes:
+        config: The job's type.
+        delivery: What QStash brought; set when it is read.
+        lease: Set by the claim.
+        started_at: When the handler was called.
+        duration_ms: How long it ran; None before its end.
+        progress: What it last reported, where that is not on the row yet.
+    """
+
+    config: JobConfig
+    delivery: Delivery = field(init=False)
+    lease: Lease = field(init=False)
+    started_at: datetime = field(init=False)
+    duration_ms: int | None = field(default=None, init=False)
+    progress: dict[str, Any] | None = field(default=None, init=False)
+
+    @property
+    def job_id(self) -> str:
+        return self.delivery.job_id
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """What a log line says of a claimed attempt."""
+        fields = {"jobId": self.job_id, "type": self.config.type, "attempt": self.lease.attempt}
+        return fields if self.duration_ms is None else {**fields, "duration_ms": self.duration_ms}
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of a job that is first seen now.
+
+        Its idempotency key stays in the envelope: whoever published it answers for that. How often
+        QStash tries again is known only if the publisher has told.
+        """
+        delivery = self.delivery
+        return {
+            "job_id": delivery.job_id,
+            "job_type": self.config.type,
+            "payload": {**delivery.envelope, "jobId": delivery.job_id},
+            "user_id": delivery.user_id,
+            "organization_id": delivery.organization_id,
+            "message_id": delivery.message_id,
+            "schedule_id": delivery.schedule_id,
+            "max_retries": delivery.max_retries,
+        }
+
+    def kept(self, outcome: str, status: int, details: dict[str, str]) -> str:
+        """Return what the row keeps of this attempt, as JSON."""
+        return jsonb.dumps(
+            {
+                "number": self.lease.attempt,
+                "leg": self.lease.leg,
+                "message_id": self.delivery.message_id,
+                "delivered_by": self.delivery.token.digest[:KEPT_DIGITS],
+                "started_at": self.started_at.isoformat(),
+                "duration_ms": self.duration_ms,
+                "outcome": outcome,
+                "status": status,
+                "host": gethostname(),
+                **details,
+            }
+        )
+
+
 @dataclass(frozen=True, slots=True)
-class Row:
+class ClaimRefused:
     """Why a row could not be claimed: the state it is in.
 
     Attributes:
@@ -104,123 +179,40 @@ class Row:
         return self.dead or self.status in {Status.COMPLETED, Status.CANCELLED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """When an attempt started, and how long its handler ran."""
-
-    started_at: datetime
-    duration_ms: int
-
-
-def claim(connection: Connection, wanted: Claim) -> Lease | None:
-    """Take the job for one attempt; None where the row's state does not allow it."""
-    token = str(uuid4())
+def claim(connection: Connection, attempt: Attempt) -> bool:
+    """Take the job for this attempt; False where the row's state does not allow it."""
+    config, delivery, token = attempt.config, attempt.delivery, str(uuid4())
     row = connection.execute(
         attempt_sql.CLAIM,
         {
-            "job_id": wanted.job_id,
-            "job_type": wanted.job_type,
-            "message_id": wanted.message_id,
-            "retried": wanted.retried,
-            "timeout": wanted.timeout,
-            "heartbeat": wanted.heartbeat,
+            "job_id": delivery.job_id,
+            "job_type": config.type,
+            "message_id": delivery.message_id,
+            "retried": delivery.retried,
+            "timeout": config.timeout,
+            "heartbeat": config.heartbeat,
             "token": token,
-            "delivered_by": wanted.token.digest[:KEPT_DIGITS],
-            "issued_at": wanted.token.issued_at,
-            "synchronous": wanted.synchronous,
+            "delivered_by": delivery.token.digest[:KEPT_DIGITS],
+            "issued_at": delivery.token.issued_at,
+            # On disk before the handler starts.
+            "synchronous": config.acts_outside,
         },
     ).one_or_none()
     if row is None:
-        return None
-    return Lease(
-        job_id=wanted.job_id,
-        token=token,
-        message_id=wanted.message_id,
-        delivered_by=wanted.token.digest[:KEPT_DIGITS],
-        retries=wanted.retries,
-        **row._mapping,  # noqa: SLF001 - public in spite of its name, says SQLAlchemy
-    )
+        return False
+    attempt.lease = Lease(token, *row)
+    return True
 
 
-def look(connection: Connection, job_id: str, message_id: str | None = None) -> Row | None:
+def look(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
     """Return the state of a job that a message could not claim; None if there is no such row."""
     asked = {"job_id": job_id, "message_id": message_id}
     row = connection.execute(attempt_sql.LOOK, asked).one_or_none()
-    return None if row is None else Row(*row)
-
-
-def complete(connection: Connection, lease: Lease, outcome: Completed, timing: Timing) -> bool:
-    """Record success; False if the lease is no longer ours."""
-    given = {
-        "result": _encoded(outcome.result),
-        "progress": _encoded(outcome.progress),
-        "attempt": _attempt(lease, timing, "completed", 200),
-    }
-    return bool(_change(connection, attempt_sql.COMPLETE, lease, **given).rowcount)
-
-
-def hand_over(
-    connection: Connection, lease: Lease, outcome: Continued, timing: Timing, endpoint: str
-) -> Message | Cancelled | None:
-    """Keep the checkpoint and return the next leg's message; otherwise as `reschedule`."""
-    row = _change(
-        connection,
-        attempt_sql.CONTINUE,
-        lease,
-        message_id=lease.message_id,
-        state=jsonb.dumps(outcome.state),
-        retries=lease.retries,
-        progress=_encoded(outcome.progress),
-        attempt=_attempt(lease, timing, "continued", 200),
-    ).one_or_none()
-    return _put_back(lease, row, endpoint)
-
-
-def fail(connection: Connection, lease: Lease, outcome: Failed, timing: Timing) -> bool:
-    """Record a failure, dead if it is permanent or was the last; False if the lease is gone."""
-    attempt = _attempt(
-        lease,
-        timing,
-        "failed",
-        489 if outcome.permanent else 500,
-        kind=outcome.kind,
-        error=outcome.error,
-        traceback=outcome.traceback,
-    )
-    given = {"error": outcome.error, "permanent": outcome.permanent, "attempt": attempt}
-    return bool(_change(connection, attempt_sql.FAIL, lease, **given).rowcount)
-
-
-def reschedule(
-    connection: Connection, lease: Lease, outcome: Rescheduled, timing: Timing, endpoint: str
-) -> Message | Cancelled | None:
-    """Put the job back and return what to publish anew.
-
-    Returns:
-        `Cancelled` if somebody had cancelled the job meanwhile; None if the lease is gone.
-    """
-    row = _change(
-        connection,
-        attempt_sql.RESCHEDULE,
-        lease,
-        message_id=lease.message_id,
-        error=outcome.error,
-        delay=outcome.delay,
-        retries=lease.retries,
-        attempt=_attempt(lease, timing, outcome.kind, 200, error=outcome.error),
-    ).one_or_none()
-    return _put_back(lease, row, endpoint)
-
-
-def cancel(connection: Connection, lease: Lease, outcome: Cancelled, timing: Timing) -> bool:
-    """Record that the handler stopped as somebody had asked; False if the lease is gone."""
-    attempt = _attempt(lease, timing, "cancelled", 200, error=outcome.error)
-    given = {"error": outcome.error, "attempt": attempt}
-    return bool(_change(connection, attempt_sql.CANCEL, lease, **given).rowcount)
+    return None if row is None else ClaimRefused(*row)
 
 
 def beat(
-    connection: Connection, lease: Lease, progress: dict[str, Any] | None, heartbeat: float
+    connection: Connection, attempt: Attempt, progress: dict[str, Any] | None, heartbeat: float
 ) -> bool | None:
     """Extend the lease and keep the progress.
 
@@ -228,53 +220,15 @@ def beat(
         Whether somebody has cancelled the job; None if the lease is gone.
     """
     given = {
-        "progress": _encoded(progress),
+        "job_id": attempt.job_id,
+        "token": attempt.lease.token,
+        "progress": encoded(progress),
         "heartbeat": heartbeat,
-        "timeout": lease.timeout,
+        "timeout": attempt.lease.timeout,
     }
-    found: bool | None = _change(connection, attempt_sql.BEAT, lease, **given).scalar_one_or_none()
-    return found
+    cancelled: bool | None = connection.execute(attempt_sql.BEAT, given).scalar_one_or_none()
+    return cancelled
 
 
-def _put_back(lease: Lease, row: Any, endpoint: str) -> Message | Cancelled | None:
-    if row is None:
-        return None
-    if row.status == Status.CANCELLED:
-        return Cancelled()
-    return Message(
-        job_id=lease.job_id,
-        job_type=row.job_type,
-        endpoint=endpoint,
-        body=jsonb.dumps(row.payload),
-        options={"retries": row.max_retries, "timeout": ceil(lease.timeout), **row.options},
-        generation=row.generation,
-        legs=row.legs,
-        reschedules=row.reschedules,
-        available_at=row.available_at,
-    )
-
-
-def _change(connection: Connection, statement: Any, lease: Lease, **values: Any) -> Any:
-    owner = {"job_id": lease.job_id, "token": lease.token}
-    return connection.execute(statement, owner | values)
-
-
-def _attempt(lease: Lease, timing: Timing, outcome: str, status: int, **details: str) -> str:
-    return jsonb.dumps(
-        {
-            "number": lease.attempt,
-            "leg": lease.leg,
-            "message_id": lease.message_id,
-            "delivered_by": lease.delivered_by,
-            "started_at": timing.started_at.isoformat(),
-            "duration_ms": timing.duration_ms,
-            "outcome": outcome,
-            "status": status,
-            "host": gethostname(),
-            **details,
-        }
-    )
-
-
-def _encoded(value: dict[str, Any] | None) -> str | None:
+def encoded(value: dict[str, Any] | None) -> str | None:
     return None if value is None else jsonb.dumps(value)

@@ -1,4 +1,4 @@
-"""The table of jobs, read and written; together with `leases` all that touches it.
+"""The table of jobs: rows are recorded, published and read here; `attempts` has their states.
 
 Nothing here commits but what says so: the caller's transaction decides.
 """

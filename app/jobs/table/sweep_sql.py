@@ -6,8 +6,7 @@ from sqlalchemy import TextClause, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ..publish.relay import COLUMNS
-from .attempt_sql import KEPT_ATTEMPTS
-from .lost_attempts import LOST_ATTEMPT, LOST_COUNT
+from .attempt_sql import KEPT_ATTEMPTS, LOST_ATTEMPT, LOST_COUNT
 
 # Whether `twin` is the job `put_back`, enqueued once more since a person put that back: the guide
 # of the TypeScript starter does both. The work is then the twin's, so that it is not done twice.

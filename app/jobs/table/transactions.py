@@ -1,20 +1,32 @@
-"""Short transactions of our own, apart from the caller's session."""
+"""Short transactions of our own, and what is done about everybody's connections.
+
+That is: a time limit is heard, a demoted server left, and a handler's settings are undone. These
+listen to all engines of the process, so a handler may use one of its own.
+"""
 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from psycopg import Connection as DriverConnection
+from psycopg import Error as DatabaseError
 from psycopg.errors import DatatypeMismatch, UndefinedColumn, UndefinedTable
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import Pool, PoolResetState
 
+from ..context import current_job
+from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable
-from .connections import READ_ONLY, sqlstate
 from .db import db, upgrade_command
 
 T = TypeVar("T")
+
+#: The SQLSTATE of a write where only reads are allowed: after a failover, on what is a standby now.
+READ_ONLY = "25006"
 
 #: Errors of PostgreSQL that are no fault of the statement: it stops or starts (57P…), has no
 #: connection left, or no room on its disk; or this one is a standby now, and only read from.
@@ -25,6 +37,14 @@ _OWNER_COLUMN = re.compile(r'^column "(user|organization)_id" is of type')
 _CONNECTION = "08"
 #: Two transactions were in each other's way: this one was undone, and may simply be done again.
 _COLLISIONS = frozenset({"40001", "40P01"})
+
+_USED = "jobs_used_by_a_handler"
+# All that a session keeps over its transactions, but for prepared statements, which the driver
+# counts on.
+_FORGET = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; "
+    "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
+)
 
 
 def in_transaction(work: Callable[[Connection], T]) -> T:
@@ -87,7 +107,7 @@ def _is_outage(error: SQLAlchemyError) -> bool:
         return True
     if not isinstance(error, DBAPIError):
         return False
-    state = sqlstate(error.orig)
+    state = _sqlstate(error.orig)
     if state is None:  # not the server's own words: it could not be reached, or is gone
         return error.connection_invalidated or isinstance(error, OperationalError)
     return state in _OUTAGES or state.startswith(_CONNECTION)
@@ -112,7 +132,7 @@ def _attempt(work: Callable[[Connection], T]) -> T:
         try:
             result = work(connection)
         except DBAPIError as error:
-            if error.connection_invalidated or sqlstate(error.orig) in _COLLISIONS:
+            if error.connection_invalidated or _sqlstate(error.orig) in _COLLISIONS:
                 raise _Stale(error) from error
             raise
         try:
@@ -122,3 +142,41 @@ def _attempt(work: Callable[[Connection], T]) -> T:
                 raise _Unanswered(error) from error
             raise
     return result
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Return PostgreSQL's code for an error; None where it is not the server that speaks."""
+    return error.sqlstate if isinstance(error, DatabaseError) else None
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _before_statement(connection: Connection, *_: Any) -> None:
+    raise_if_due()
+    if current_job.get() is not None:
+        connection.info[_USED] = True
+
+
+@event.listens_for(Pool, "checkout")
+def _before_use(*_: Any) -> None:
+    raise_if_due()
+
+
+@event.listens_for(Engine, "handle_error")
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Have the pool open new connections, which lead to the server that can be written to."""
+    if _sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
+
+
+@event.listens_for(Pool, "reset")
+def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
+    """Undo what a handler's `SET` and the like would leave to whoever has the connection next."""
+    if record is None:  # it was detached from the pool, and is closed instead
+        return
+    if record.info.pop(_USED, False) and isinstance(connection, DriverConnection):
+        connection.rollback()
+        connection.autocommit = True
+        try:
+            connection.execute(_FORGET, prepare=False)
+        finally:
+            connection.autocommit = False

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Event
 from typing import Any, Unpack
 from unittest.mock import patch
@@ -13,15 +12,18 @@ from sqlalchemy import Connection, text
 from werkzeug.test import TestResponse
 
 from ..enqueue import prepare
+from ..outcome import Outcome
 from ..registry import get_job_config
-from ..table import attempts, job_rows
-from ..table.attempts import Lease
+from ..table import job_rows
+from ..table.attempts import Attempt
 from ..table.db import db
 from ..table.models import Status
 from ..table.transactions import in_transaction
 from ..values.options import Options, normalise
 from . import calls, contents, rows, wire
 from .contents import Contents
+
+Record = Callable[[Outcome, Connection, Attempt], Any]
 
 #: Seconds that one of two simultaneous deliveries waits for the other's answer.
 PATIENCE = 30
@@ -69,8 +71,7 @@ def assert_idempotent(
     trial = _Trial(_record(job_type, payload, options), ignore)
     with (
         calls.recorded(but=current_app.config["QSTASH_URL"]) as trial.requests,
-        patch.object(attempts, "complete", partial(trial.at_the_end, attempts.complete)),
-        patch.object(attempts, "hand_over", partial(trial.at_the_end, attempts.hand_over)),
+        patch.object(Outcome, "record", trial.recording(Outcome.record)),
     ):
         while _crash_then_retry_twice_at_once(trial):
             pass  # another leg
@@ -98,16 +99,18 @@ class _Trial:
     requests: list[calls.Call] = field(default_factory=list)
     answered: Event = field(default_factory=Event)
 
-    def at_the_end(
-        self, record: Callable[..., Any], connection: Connection, lease: Lease, *outcome: Any
-    ) -> Any:
+    def recording(self, record: Record) -> Record:
         """Stand between a handler's end and the record of its completion, or of its leg's."""
-        if lease.job_id == self.job_id:
-            self.ends.append(contents.read(connection, self.job_id))
-            if self.crashing:
-                raise _Crash
-            self.answered.wait(PATIENCE)
-        return record(connection, lease, *outcome)
+
+        def recorded(outcome: Outcome, connection: Connection, attempt: Attempt) -> Any:
+            if attempt.job_id == self.job_id and outcome.keeps_work:
+                self.ends.append(contents.read(connection, self.job_id))
+                if self.crashing:
+                    raise _Crash
+                self.answered.wait(PATIENCE)
+            return record(outcome, connection, attempt)
+
+        return recorded
 
     def begin_leg(self) -> None:
         self.ends.clear()

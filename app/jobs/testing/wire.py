@@ -14,7 +14,7 @@ import jwt
 from flask import Flask, current_app
 from werkzeug.test import TestResponse
 
-from ..execute.signature import HEADER
+from ..execute.delivery import HEADER
 from ..publish import outbox
 from ..registry import get_job_config
 from ..table.models import JobExecution, Status

@@ -106,7 +106,7 @@ def test_who_does_not_take_care_is_told_again(
     assert [evaluate(), evaluate()] == ["reminder", None]
 
     said = cli.invoke(args=["jobs", "alerts", "acknowledge", "--by", "ann"])
-    assert said.stdout == "ann takes care; the jobs are unhealthy.\n"
+    assert said.stdout == "Acknowledged by ann; the jobs are unhealthy.\n"
     hours_pass(9)
     assert evaluate() is None
 

@@ -103,7 +103,7 @@ def test_a_channel_that_is_gone_by_now_is_left_out(client: FlaskClient) -> None:
     response = send(client, "slack")
 
     assert response.json is not None
-    assert response.json["result"] == {"skipped": "slack is not set up any more"}
+    assert response.json["result"] == {"skipped": "slack is no longer configured"}
 
 
 def test_the_channels_can_be_tried_by_hand(
@@ -120,8 +120,8 @@ def test_the_channels_can_be_tried_by_hand(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["test"], "no channel is set up"),
-        (["acknowledge"], "there is nothing to acknowledge"),
+        (["test"], "no channel is configured"),
+        (["acknowledge"], "nothing to acknowledge"),
         (["silence", "soon"], "'soon' is no duration"),
     ],
 )
@@ -136,4 +136,4 @@ def test_the_doctor_misses_channels_in_production(app: Flask) -> None:
     assert doctor.alerts().level == Level.WARN
 
     app.config["ALERT_EMAIL"] = "ops@example.com"
-    assert doctor.alerts().said == "people are told by email"
+    assert doctor.alerts().said == "alerts go to email"

@@ -46,7 +46,7 @@ def test_a_domain_that_is_not_verified_fails(
 
 def test_a_refused_key_fails_and_an_outage_warns(app: Flask, server: ResendServer) -> None:
     app.config["RESEND_API_KEY"] = INVALID_KEY
-    assert doctor.resend_key().said == "Resend refuses the key: 403 invalid_api_key"
+    assert doctor.resend_key().said == "Resend rejects the key: 403 invalid_api_key"
     assert doctor.resend_key().level == Level.FAIL
 
     app.config["RESEND_API_URL"] = "http://127.0.0.1:9"

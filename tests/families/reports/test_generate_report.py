@@ -172,7 +172,7 @@ def test_each_recipient_gets_an_email_with_a_link_that_downloads_the_file(
 @pytest.mark.parametrize(
     ("people", "said"),
     [
-        (["ann@example.com", "Ann@example.com"], "Named more than once: ann@example.com."),
+        (["ann@example.com", "Ann@example.com"], "Listed more than once: ann@example.com."),
         (["ann"], "Not a valid email address."),
         ([f"a{n}@example.com" for n in range(21)], "Longer than maximum length 20."),
         ("ann@example.com", "Not a valid list."),

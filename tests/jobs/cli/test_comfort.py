@@ -20,7 +20,7 @@ from flask.testing import FlaskCliRunner
 from app.dev.guardian import ROOT
 from app.jobs import enqueue
 from app.jobs.cli import jobs
-from app.jobs.cli.colours import painted
+from app.jobs.cli.formatting import painted
 from app.jobs.errors import UnknownJobType
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.local_qstash.testing import LocalQStash
@@ -94,18 +94,18 @@ def test_fault_A19_a_list_says_when_and_whose_where_there_is_something_to_say(
 
 
 def test_fault_A19_no_log_lines_among_the_output_and_hints_go_to_stderr(
-    cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
+    app: Flask, cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = io.StringIO()
     monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(console)])
-    monkeypatch.delenv("LOG_LEVEL", raising=False)
+    app.config["LOG_LEVEL"] = ""
     result = cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])
 
     assert re.fullmatch(r"[0-9a-f-]{36}\n", result.stdout)
     assert "flask jobs watch" in result.stderr
     assert console.getvalue() == ""
 
-    monkeypatch.setenv("LOG_LEVEL", "INFO")
+    app.config["LOG_LEVEL"] = "INFO"
     cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])
     assert "Enqueueing job" in console.getvalue()
 

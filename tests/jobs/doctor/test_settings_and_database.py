@@ -53,13 +53,11 @@ def test_without_a_database_what_needs_it_is_skipped(doctor: Doctor) -> None:
     assert said.findings["database"]["fix"].startswith("check DATABASE_URL")
 
 
-def test_more_threads_than_connections_are_told(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GUNICORN_THREADS", "50")
+def test_more_threads_than_connections_are_told(doctor: Doctor, app: Flask) -> None:
+    app.config["GUNICORN_THREADS"] = 50
     assert "50 threads of a process share" in doctor("pool").findings["pool"]["said"]
 
-    monkeypatch.setenv("WEB_CONCURRENCY", "100")
+    app.config["WEB_CONCURRENCY"] = 100
     assert doctor("connections").levels() == {"connections": "warn"}
 
 

@@ -11,9 +11,8 @@ from ..operate import schedule_actions
 from ..schedules import Change
 from ..values import cron as crons
 from . import formatting
-from .enqueue import Payload
 from .group import CommandGroup, as_json, confirm, jobs, print_json, yes
-from .job_type import JobType
+from .params import JobType, Payload
 from .publishing import given, publishing
 
 #: How many firings are foretold.

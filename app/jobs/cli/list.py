@@ -12,9 +12,9 @@ from ..table.filters import Filter
 from ..table.models import JobExecution, Status
 from ..table.pages import SEARCHED, Page, list_jobs
 from . import formatting
-from .colours import painted
-from .filtering import filtered
+from .formatting import painted
 from .group import as_json, jobs, limit, print_json
+from .params import filtered
 
 #: Columns of a terminal that has room for whole ids.
 ROOMY = 140

@@ -12,9 +12,8 @@ from ..operate import actions
 from ..operate.actions import Action, Done
 from ..table import audit
 from ..table.filters import Filter
-from .filtering import filtered
 from .group import FAILED, as_json, confirm, jobs, yes
-from .job_id import JobId
+from .params import JobId, filtered
 
 _OPTIONS = (
     click.argument("job_ids", metavar="[ID]...", nargs=-1, type=JobId()),

@@ -12,9 +12,9 @@ from ..table import audit
 from ..table.audit import JobAudit
 from ..table.models import JobExecution
 from . import formatting
-from .colours import painted
+from .formatting import painted
 from .group import as_json, find_job, jobs, print_json
-from .job_id import JobId
+from .params import JobId
 
 _FIELDS = {
     "message": "message_id",

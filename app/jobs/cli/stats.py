@@ -7,10 +7,9 @@ import click
 
 from ..table.stats import COUNTED, Statistic, stats
 from . import formatting
-from .colours import painted
-from .durations import Duration
+from .formatting import painted
 from .group import as_json, jobs, print_json
-from .job_type import JobType
+from .params import Duration, JobType
 
 HEAD = ("TYPE", "STATUS", "JOBS", "/MIN", "AVG", "P50", "P95", "WAIT", "W-P95")
 

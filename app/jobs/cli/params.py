@@ -1,0 +1,204 @@
+"""What the command line takes: durations, ids, job types, payloads, and filters of jobs."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+from click.shell_completion import CompletionItem
+from flask import current_app, json
+from flask.cli import ScriptInfo
+from sqlalchemy import select
+
+from ..errors import InvalidOption, UnknownJobType
+from ..recover.sweep import GRACE
+from ..registry import registry_of
+from ..table.db import db
+from ..table.job_rows import get_job_execution_by_job_id
+from ..table.models import JobExecution, Status
+from ..table.pages import is_recorded
+from ..values.ids import MAX_LENGTH, OwnerId, id_type, is_job_id, is_uuid, parse_owner_id
+from ..values.options import seconds
+from . import formatting
+from .group import Refused
+
+_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+
+#: Fewer characters are only taken for a whole id: as a beginning they would fit by chance.
+SHORTEST = 4
+#: How many are named where more than one fits.
+NAMED = 5
+
+_HEX = frozenset("0123456789abcdef-")
+_LOWEST = "00000000-0000-0000-0000-000000000000"
+
+
+class Duration(click.ParamType[int]):
+    """Seconds, or a duration such as `1m30s`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        given = float(value) if _NUMBER.fullmatch(str(value)) else value
+        try:
+            return seconds("the time", given)
+        except InvalidOption as error:
+            self.fail(str(error), param, ctx)
+
+
+class JobType(click.ParamType[str]):
+    """A registered job type's name.
+
+    Args:
+        recorded: Take also what the app does not know (any more) but has jobs of.
+    """
+
+    name = "type"
+
+    def __init__(self, *, recorded: bool = False) -> None:
+        self._recorded = recorded
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        try:
+            return registry_of(current_app).get(value).type
+        except UnknownJobType as error:
+            if self._recorded and is_recorded(value):
+                return str(value)
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: Any,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Offer the app's types; a shell asks outside of the app's context."""
+        info = ctx.find_object(ScriptInfo)
+        return [
+            CompletionItem(config.type, help=config.description)
+            for config in registry_of(info.load_app() if info else current_app)
+            if config.type.startswith(incomplete)
+        ]
+
+
+class Payload(click.ParamType[Any]):
+    """JSON as it stands, or `@file` (`@-` is standard input)."""
+
+    name = "payload"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            return json.loads(self._read(value))
+        except (OSError, UnicodeDecodeError) as error:
+            self.fail(f"cannot read {value[1:]}: {error}", param, ctx)
+        except ValueError as error:
+            self.fail(f"not JSON: {error}", param, ctx)
+
+    @staticmethod
+    def _read(value: str) -> str:
+        if not value.startswith("@"):
+            return value
+        return sys.stdin.read() if value == "@-" else Path(value[1:]).read_text(encoding="utf-8")
+
+
+class Id(click.ParamType[OwnerId]):
+    """The id of a user or an organization, of the kind that JOBS_ID_TYPE says."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> OwnerId:
+        try:
+            return parse_owner_id(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} is not {error} (JOBS_ID_TYPE={id_type()})", param, ctx)
+
+
+class JobId(click.ParamType[str]):
+    """The id of a recorded job; a whole one is taken as it is, also where there is no such job."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        given = str(value).strip().rstrip("….")
+        if is_uuid(given) and given != given.lower() and get_job_execution_by_job_id(given):
+            return given  # another producer's, in capitals
+        try:
+            return str(UUID(given))
+        except ValueError:
+            pass
+        if not is_job_id(given):
+            self.fail(f"{value!r} is not a line of 1 to {MAX_LENGTH} characters", param, ctx)
+        return _only(given, _beginning(given))
+
+
+def _only(given: str, found: list[JobExecution]) -> str:
+    if not found and len(given) < SHORTEST:
+        raise Refused(f"{given} is too short for a job's id: give its first {SHORTEST} characters")
+    if not found:
+        raise Refused(f"there is no job {given}; `flask jobs list` shows the newest")
+    if len(found) > 1:
+        named = ", ".join(
+            f"{row.job_id} ({row.job_type}, {formatting.age(row.created_at)} old)"
+            for row in found[:NAMED]
+        )
+        more = " and more" if len(found) > NAMED else ""
+        raise Refused(f"{given} is how several jobs begin: {named}{more}; give more of it")
+    return found[0].job_id
+
+
+def _beginning(given: str) -> list[JobExecution]:
+    """Return the job of this very id, or the newest whose ids begin like it."""
+    job_id = JobExecution.job_id
+    wanted = select(JobExecution).order_by(JobExecution.created_at.desc()).limit(NAMED + 1)
+    if exact := db.session.scalars(wanted.where(job_id == given)).all():
+        return list(exact)
+    if len(given) < SHORTEST:
+        return []
+    prefix = given.lower() if _HEX.issuperset(given.lower()) else given
+    begins = wanted.where(job_id.startswith(prefix, autoescape=True))
+    # Our own ids are UUIDs, whose bounds the index can find; it knows no beginnings.
+    low = f"{prefix}{_LOWEST[len(prefix) :]}"
+    high = f"{prefix}{_LOWEST[len(prefix) :].replace('0', 'f')}"
+    if is_uuid(low) and (near := db.session.scalars(begins.where(job_id.between(low, high))).all()):
+        return list(near)
+    return list(db.session.scalars(begins))
+
+
+_CONDITIONS = (
+    # By their values: given an enum, click offers its members' names.
+    click.option("--status", type=click.Choice(list(map(str, Status))), help="In this status."),
+    click.option(
+        "--dead/--retrying",
+        default=None,
+        help="Only failed jobs that will not be retried, or that will.",
+    ),
+    click.option("--type", "job_type", type=JobType(recorded=True), help="Only of this type."),
+    click.option("--user-id", type=Id(), metavar="ID", help="Only jobs of this user."),
+    click.option(
+        "--organization-id", type=Id(), metavar="ID", help="Only jobs of this organization."
+    ),
+    click.option("--older-than", type=Duration(), help='Recorded at least so long ago: "7d".'),
+    click.option("--newer-than", type=Duration(), help='Recorded at most so long ago: "2h".'),
+    click.option("--error", metavar="TEXT", help="Only jobs whose error has this text in it."),
+    click.option("--message-id", metavar="ID", help="Only the job that this message brings."),
+    click.option("--schedule", "schedule_id", metavar="ID", help="Only what it has fired."),
+)
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; the command gets them by the names of `Filter`."""
+    for option in reversed(_CONDITIONS):
+        command = option(command)
+    return command
+
+
+grace = click.option(
+    "--grace",
+    type=Duration(),
+    default=f"{GRACE:g}s",
+    show_default=True,
+    help="Leave alone what changed, or whose lease ran out, more recently.",
+)

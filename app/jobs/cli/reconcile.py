@@ -1,0 +1,44 @@
+"""`flask jobs reconcile`: make the table and QStash agree."""
+
+import sys
+from typing import Any
+
+import click
+
+from ..operate import reconcile
+from ..operate.reconcile import Difference
+from .group import FAILED, as_json, jobs, print_json
+from .params import grace
+
+
+@jobs.command("reconcile")
+@click.option("--dry-run", is_flag=True, help="Only list the differences and their repairs.")
+@grace
+@as_json
+def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
+    """Compare the table with QStash both ways, and repair what differs.
+
+    For after an outage or a restored backup: it asks QStash once per waiting job. Exit code 1 if
+    differences are left.
+    """
+    results = []
+    for difference in reconcile.differences(grace=grace):
+        mended = not dry_run and difference.mend is not None and difference.mend()
+        results.append((difference, mended))
+        if not as_json:
+            click.echo(_line(difference, mended=mended))
+    if as_json:
+        print_json([_as_json(difference, mended=mended) for difference, mended in results])
+    elif not results:
+        click.echo("No differences.")
+    sys.exit(0 if all(mended for _, mended in results) else FAILED)
+
+
+def _line(difference: Difference, *, mended: bool) -> str:
+    done = "done" if mended else "not done"
+    return f"{difference.subject}  {difference.found}  →  {difference.repair} ({done})"
+
+
+def _as_json(difference: Difference, *, mended: bool) -> dict[str, Any]:
+    names = ("kind", "subject", "found", "repair")
+    return {**{name: getattr(difference, name) for name in names}, "mended": mended}

@@ -1,0 +1,42 @@
+"""`flask jobs run`: a handler, here and now."""
+
+from typing import Any
+
+import click
+import psycopg
+from flask import json
+from sqlalchemy.exc import OperationalError
+
+from ..errors import HandlerExited, InvalidPayload, UnknownJobType
+from ..execute.run_now import run_handler
+from ..payload import failures
+from .group import as_json, jobs, print_json
+from .params import JobType, Payload
+
+
+@jobs.command("run")
+@click.argument("job_type", metavar="TYPE", type=JobType())
+@click.argument("payload", type=Payload())
+@as_json
+def run_job(job_type: str, payload: Any, as_json: bool) -> None:
+    """Run a job's handler here and now, without QStash and without a record.
+
+    For trying a handler out: the payload is validated, the time limit holds, and what the handler
+    does is real. Exit code 1 if it raises.
+    """
+    try:
+        result = run_handler(job_type, payload)
+    except (UnknownJobType, InvalidPayload):
+        raise
+    except HandlerExited as error:
+        raise click.ClickException(str(error)) from error
+    except Exception as error:
+        if _is_away(error):
+            raise
+        raise click.ClickException(failures.tell(error).error) from error
+    print_json(result) if as_json else click.echo(json.dumps(result, indent=2))
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether the database cannot be reached, which says nothing of the handler."""
+    return isinstance(error, OperationalError) and type(error.orig) is psycopg.OperationalError

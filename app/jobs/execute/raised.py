@@ -1,0 +1,62 @@
+"""What a handler raised, as an outcome."""
+
+from ..errors import (
+    HandlerSilent,
+    Interruption,
+    JobCancelled,
+    JobTimeout,
+    LeaseLost,
+    PermanentError,
+    RetryLater,
+    ShuttingDown,
+)
+from ..outcome import Cancelled, Failed, Lost, Outcome, Released, Rescheduled
+from ..payload import failures
+
+
+def outcome_of(error: BaseException, timeout: float) -> Outcome:
+    """Return what a handler came to that may take `timeout` seconds."""
+    outcome: Outcome
+    match error:
+        case RetryLater():
+            outcome = Rescheduled(error.delay, failures.message(error))
+        case JobCancelled():
+            outcome = Cancelled()
+        case HandlerSilent():
+            outcome = _silent(error)
+        case LeaseLost():
+            outcome = Lost()
+        case ShuttingDown():
+            said = "the process was told to stop before the handler had finished"
+            outcome = Released(error=said)
+        case Interruption():
+            outcome = timed_out(timeout, error)
+        case _:
+            outcome = failure(error)
+    return outcome
+
+
+def failure(error: BaseException) -> Failed:
+    told = failures.tell(error)
+    return Failed(
+        kind=type(error).__name__,
+        error=told.error,
+        traceback=told.traceback,
+        permanent=isinstance(error, PermanentError),
+        retry_after=failures.retry_after(error),
+        exception=told.exception,
+    )
+
+
+def timed_out(seconds: float, why: Interruption) -> Failed:
+    """Say that the time was up, and where in the handler that was."""
+    said = f"the handler was stopped after its timeout of {seconds:g} s"
+    return Failed(JobTimeout.__name__, said, failures.tell(why).traceback, exception=why)
+
+
+def _silent(why: HandlerSilent) -> Failed:
+    said = (
+        "the handler gave no sign of life for longer than its heartbeat, so another delivery could "
+        "have begun beside it: call job.progress() or job.check() more often"
+    )
+    return Failed(HandlerSilent.__name__, said, failures.tell(why).traceback, exception=why)

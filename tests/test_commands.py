@@ -1,0 +1,64 @@
+"""`flask jobs` as a plugin: its help is the app's own, and needs no app."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from click import Context
+from flask import Flask
+
+ROOT = Path(__file__).parent.parent
+#: What takes most of the time of making an app; none of it is needed to print a help.
+HEAVY = "app.jobs sqlalchemy psycopg marshmallow aiohttp httpx qstash stripe resend"
+
+FLASK = """
+import sys
+from flask.cli import FlaskGroup
+from app.commands import jobs
+from app.local_qstash.cli import qstash
+cli = FlaskGroup(name="flask", add_default_commands=False)
+cli.add_command(jobs)
+cli.add_command(qstash)
+try:
+    cli.main(sys.argv[1:], prog_name="flask")
+finally:
+    print(*(set(sys.modules) & set("%s".split())), file=sys.stderr)
+"""
+
+
+def flask(*args: str, app: str = "wsgi") -> "subprocess.CompletedProcess[str]":
+    """Run Flask's command with both plugins, also where an older app is installed."""
+    command = [sys.executable, "-c", FLASK % HEAVY, "--app", app, *args]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+
+def test_the_help_is_the_same_as_the_apps_own(app: Flask) -> None:
+    own = app.cli.commands["jobs"].get_help(
+        Context(app.cli.commands["jobs"], info_name="flask jobs")
+    )
+
+    assert flask("jobs", "--help").stdout.strip() == own.strip()
+
+
+def test_helps_load_neither_an_app_nor_what_it_uses() -> None:
+    for args in (["jobs", "--help"], ["jobs"], ["qstash", "dev", "--help"]):
+        assert flask(*args).stderr.split("\n")[-2] == "", args
+
+
+def test_a_command_is_run_by_the_group_of_the_app() -> None:
+    done = flask("jobs", "types")
+    assert done.returncode == 0, done.stderr
+    assert "send-email" in done.stdout
+
+    mistaken = flask("jobs", "typos")
+    assert mistaken.returncode == 2
+    assert "No such command 'typos'" in mistaken.stderr
+
+
+def test_an_app_without_the_extension_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
+
+    done = flask("jobs", "list", app=str(tmp_path / "bare.py"))
+
+    assert done.returncode == 2
+    assert "This app has no jobs" in done.stderr
