@@ -21,6 +21,7 @@ FACE = (
     "app.jobs.testing",
 )
 INSIDE = ROOT / "app/jobs"
+WHEEL = ROOT / "packages/flask_qstash_jobs/flask_qstash_jobs"
 MODULES = [
     *(path for path in sorted((ROOT / "app").rglob("*.py")) if INSIDE not in path.parents),
     *sorted((ROOT / "migrations").rglob("*.py")),
@@ -28,6 +29,15 @@ MODULES = [
 ]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 TEMPLATES = sorted((INSIDE / "scaffold/templates").glob("*.jinja"))
+
+#: What ships in the wheel, under other names.
+SHIPPED = [
+    path
+    for part in ("jobs", "cron", "local_qstash")
+    for path in sorted((ROOT / "app" / part).rglob("*.py"))
+]
+_SETTING = re.compile(r"""config(?:\.get\(|\.setdefault\(|\[)\s*["']([A-Z_]+)["']""")
+_OWN_SETTING = re.compile(r"(?:JOBS|QSTASH)_[A-Z_]+|BASE_URL|SECRET_KEY(?:_FALLBACKS)?")
 
 _BLOCK = re.compile(r"^```py\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(
@@ -73,8 +83,9 @@ def test_no_page_shows_an_import_past_the_face(page: Path) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_no_new_job_imports_past_the_face(template: Path) -> None:
-    found = imports_in(template.read_text())
+    found = imports_in(template.read_text().replace("{{ face }}", "app.jobs"))
 
+    assert found
     assert {name for name in found if not is_public(name)} == set()
 
 
@@ -86,9 +97,8 @@ def imports_in(text: str) -> set[str]:
         return {name for line in _IMPORT.findall(text) for name in imported(line)}
 
 
-def test_pages_and_templates_are_looked_at() -> None:
-    texts = [path.read_text() for path in (*PAGES, *TEMPLATES)]
-    blocks = [block for text in texts for block in (*_BLOCK.findall(text), text)]
+def test_pages_are_looked_at() -> None:
+    blocks = [block for page in PAGES for block in _BLOCK.findall(page.read_text())]
 
     assert sum("app.jobs.JobBlueprint" in imports_in(block) for block in blocks) > 1
 
@@ -109,11 +119,38 @@ def test_an_import_past_the_face_is_found(code: str) -> None:
 
 
 @pytest.mark.parametrize("module", FACE)
+def test_the_wheel_has_it_under_its_own_name(module: str) -> None:
+    name = module.removeprefix("app.jobs").lstrip(".").replace(".", "/") or "__init__"
+    thin = WHEEL / f"{name}.py"
+
+    dots = "." * (len(thin.relative_to(WHEEL).parts))
+    assert f"from {dots}{module.removeprefix('app.')} import *" in thin.read_text()
+
+
+@pytest.mark.parametrize("module", FACE)
 def test_what_is_public_is_there(module: str) -> None:
     found = import_module(module)
 
     assert [name for name in found.__all__ if not hasattr(found, name)] == []
     assert list(found.__all__) == sorted(set(found.__all__), key=isort_key)
+
+
+@pytest.mark.parametrize("module", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_the_wheel_ships_imports_nothing_by_the_name_of_this_app(module: Path) -> None:
+    assert [name for name in imported(module.read_text()) if name.startswith("app.")] == []
+
+
+@pytest.mark.parametrize("module", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_extension_reads_settings_of_its_own_and_flask_s(module: Path) -> None:
+    read = set(_SETTING.findall(module.read_text()))
+
+    assert {name for name in read if not _OWN_SETTING.fullmatch(name)} == set()
+
+
+def test_settings_that_are_read_are_found() -> None:
+    read = {name for module in SHIPPED for name in _SETTING.findall(module.read_text())}
+
+    assert {"BASE_URL", "QSTASH_TOKEN", "JOBS_ID_TYPE", "SECRET_KEY"} <= read
 
 
 def isort_key(name: str) -> tuple[bool, bool, str]:

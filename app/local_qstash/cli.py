@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cron import CronError, NeverFiresError, Schedule, in_words, parse
-
+from ..cron import CronError, NeverFiresError, Schedule, in_words, parse
 from .destinations import is_url, origin_of
 from .errors import InvalidFaultError, StateFileError
 from .faults import Fault, parse_faults

@@ -76,18 +76,11 @@ def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> 
         job, test = names[-2:]
         click.echo(
             f"\n{new.type} is registered by being there: nothing else has to be told. Next:\n"
-            f"  {_tried(test)}\n"
+            f"  python -m pytest {test}\n"
             f"  put your own code into carry_out() in {job}"
         )
 
 
-def _tried(test: str) -> str:
-    """Return how the test is run: by make where that is there, as it installs what tests need."""
-    if (Path(current_app.root_path).parent / "Makefile").exists():
-        return f'make test PYTEST_ARGS="{test}"'
-    return f"python -m pytest {test}"
-
-
 def _relative(path: Path) -> str:
-    root = Path(current_app.root_path).parent
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

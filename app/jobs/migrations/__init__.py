@@ -143,9 +143,13 @@ def _context(
     dialect_name: str | None = None,
     written: StringIO | None = None,
 ) -> "MigrationContext":
-    from alembic.migration import MigrationContext  # noqa: PLC0415 - as above
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
-
+    try:
+        from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
+        from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+    except ImportError:
+        raise MigrationRefused(
+            "Alembic is not installed: pip install 'flask-qstash-jobs[migrations]'"
+        ) from None
     scripts = ScriptDirectory(str(_HERE))
     return MigrationContext.configure(
         connection,

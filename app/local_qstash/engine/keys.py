@@ -1,7 +1,7 @@
 """The signing keys: what deliveries are signed with now, and what comes next."""
 
-from app.local_qstash.settings import Credentials
-from app.local_qstash.signing import new_key
+from ..settings import Credentials
+from ..signing import new_key
 
 
 class SigningKeys:

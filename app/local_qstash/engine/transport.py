@@ -9,12 +9,11 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from app.local_qstash.destinations import origin_of, wire_url
-from app.local_qstash.headers import Pair, canonical
-from app.local_qstash.settings import Settings
-from app.local_qstash.signing import sign
-from app.local_qstash.text import readable, writable
-
+from ..destinations import origin_of, wire_url
+from ..headers import Pair, canonical
+from ..settings import Settings
+from ..signing import sign
+from ..text import readable, writable
 from .keys import SigningKeys
 from .message import Message
 

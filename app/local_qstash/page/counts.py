@@ -2,9 +2,8 @@
 
 import sqlite3
 
-from app.local_qstash.services import Services
-from app.local_qstash.store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
-
+from ..services import Services
+from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
 from .words import CAP
 
 _RETRYING = f"state = {PENDING} AND retried > 0"

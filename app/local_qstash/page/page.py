@@ -7,9 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from app.local_qstash.errors import ApiError
-from app.local_qstash.services import Services
-
+from ..errors import ApiError
+from ..services import Services
 from .access import Access
 from .actions import act, see_other
 from .counts import read_counts
