@@ -36,7 +36,7 @@ SHIPPED = [
     for part in ("jobs", "cron", "local_qstash")
     for path in sorted((ROOT / "app" / part).rglob("*.py"))
 ]
-_SETTING = re.compile(r"""config(?:\.get\(|\.setdefault\(|\[)\s*["']([A-Z_]+)["']""")
+_SETTING = re.compile(r"""(?<!env)\bconfig(?:\.get\(|\.setdefault\(|\[)\s*["']([A-Z_]+)["']""")
 _OWN_SETTING = re.compile(r"(?:JOBS|QSTASH)_[A-Z_]+|BASE_URL|SECRET_KEY(?:_FALLBACKS)?")
 
 _BLOCK = re.compile(r"^```py\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -5,7 +5,6 @@ from typing import Any
 
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
-from app.jobs.cli import kit
 from app.jobs.kit import hidden
 from app.jobs.operate import attempts_made, began_at, status_link
 
@@ -16,7 +15,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "jobId": row.job_id,
         "type": row.job_type,
         "status": row.status,
-        "final": kit.is_final(row),
+        "final": row.is_final,
         "error": status_link.error_class(row),
         "attempts": attempts_made(row),
         "userId": row.user_id,

@@ -16,8 +16,8 @@ from flask import Flask, current_app
 from flask.sansio.app import App
 
 from .errors import Interruption
+from .message import Message
 from .outcome import LABELS
-from .publish.qstash import Message
 from .table.attempts import Attempt
 
 __all__ = [

@@ -7,7 +7,7 @@ from flask import Flask, current_app, has_app_context
 
 from . import discovery, request_id
 from .cli import jobs as commands
-from .enqueue import enqueuer
+from .enqueue import enqueuer, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -18,11 +18,12 @@ from .periodic import periodic
 from .publish.background import BackgroundPublisher
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
-from .registry import FlowControl, JobRegistry, registry_of
+from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
 from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
+from .values.options import FlowControl
 from .values.urls import ascii_url
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
+    "JOBS_QUIET": True,
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",
     "JOBS_CALLBACK_ALLOW": "",
@@ -89,7 +91,7 @@ class Jobs:
 
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(enqueuer.enqueue_many)
-    schedule = staticmethod(enqueuer.schedule)
+    schedule = staticmethod(scheduling.schedule)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     register_links = staticmethod(status_link.register_links)
@@ -154,6 +156,7 @@ class Jobs:
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
+            JOBS_QUIET: Whether commands print no log lines of what goes well.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a

@@ -5,7 +5,7 @@ Commands have a kit of their own, `app.jobs.cli.kit`.
 
 from .context import current_job
 from .deadline import raise_if_due
-from .enqueue.prepare import MAX_KEY_LENGTH
+from .enqueue.enqueuer import MAX_KEY_LENGTH
 from .execute.shutdown import at_sigterm
 from .extension import DEFAULTS
 from .payload import sealing
@@ -14,7 +14,7 @@ from .payload.redaction import remember
 from .registry import registry_of
 from .request_id import request_id_if_any
 from .schemas import camel_case
-from .table.transactions import explained, in_transaction
+from .table.db import explained, in_transaction
 from .values import jsonb
 from .values.ids import (
     MAX_LENGTH,

@@ -1,6 +1,6 @@
-"""What can be exported. A new entity is one declaration here.
+"""The entities that can be exported. A new one is one declaration here.
 
-Secrets and bulk stay out: payloads, results and attempts of jobs, bodies and headers of webhooks.
+Secrets and bulk are left out: payloads, results and attempts of jobs, webhooks' bodies and headers.
 """
 
 from sqlalchemy import exists
@@ -58,7 +58,7 @@ MEMBERSHIPS = Entity(
     filters={"userId": Filter(Membership.user_id), "role": Filter(Membership.role, ROLES)},
 )
 
-# The present subscription of each organization; when it was created is when it began.
+# The current subscription of each organization; its start counts as its creation.
 SUBSCRIPTIONS = Entity(
     name="subscriptions",
     key=Organization.id,
@@ -129,7 +129,7 @@ JOB_EXECUTIONS = Entity(
     },
 )
 
-# An event is its organization's through the job that it became.
+# An event belongs to an organization through its job.
 WEBHOOK_EVENTS = Entity(
     name="webhook-events",
     key=WebhookEvent.id,
@@ -169,7 +169,7 @@ def get_entity(name: str) -> Entity:
     """Return an entity.
 
     Raises:
-        ValidationError: There is none of this name; names the nearest.
+        ValidationError: Unknown name; the message suggests the nearest.
     """
     entity: Entity = nearest(ENTITIES, (name,), "entity")[0]
     return entity

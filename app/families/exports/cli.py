@@ -1,4 +1,4 @@
-"""`flask exports entities`: what can be exported, and how it can be filtered."""
+"""`flask exports entities`: list what can be exported, with columns and filters."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from app.families.exports.writers import WRITERS
 @bp.cli.command("entities")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def list_entities(as_json: bool) -> None:
-    """List what can be exported: each entity's columns and filters.
+    """List the entities that can be exported, with their columns and filters.
 
     \b
     Example:

@@ -1,7 +1,7 @@
-"""COPY as exports read it: on a connection of its own, in blocks of rows.
+"""Read rows by COPY, on a separate connection, in blocks.
 
-By psycopg2, whose COPY calls a Python function with each row from C, which takes a third of the
-time that psycopg takes to hand over a row: `python benchmarks/exports.py` shows what that makes.
+It uses psycopg2, whose COPY calls a Python function with each row from C, in a third of the time
+that psycopg takes per row; `python benchmarks/exports.py` measures the effect.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import psycopg2  # type: ignore[import-untyped]
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
-#: Bytes that are handed on at a time, at least; more only where a single row is larger.
+#: Minimum bytes per block.
 BLOCK = 256 * 1024
 
 Block = list[bytes]
@@ -20,7 +20,7 @@ Block = list[bytes]
 
 @contextmanager
 def reader(like: Connection) -> Iterator[Any]:
-    """Connect to the database that another connection is to, and in the same way."""
+    """Connect to the same database as another connection, with the same parameters."""
     driver: Any = like.connection.driver_connection
     info = driver.info
     given = {**info.get_parameters(), "client_encoding": "UTF8", "password": info.password}
@@ -28,7 +28,7 @@ def reader(like: Connection) -> Iterator[Any]:
     try:
         yield connection
     finally:
-        # Also where the rows were not read to their end: the server notices, and stops.
+        # Even if not all rows were read: the server notices, and stops.
         connection.close()
 
 
@@ -40,17 +40,17 @@ def copy(
     options: str,
     timeout: float,
 ) -> None:
-    """Read what a statement selects, as it is committed now.
+    """Read the rows that a statement selects, as currently committed.
 
     Args:
-        connection: A `reader`; of no further use where this raises.
+        connection: A `reader`; unusable afterwards if this raises.
         rows: The statement.
-        to: Is called with rows as COPY writes them, each with its line end, in blocks.
-        options: Of COPY, such as `FORMAT csv`.
-        timeout: Seconds that the statement may take.
+        to: Called with blocks of rows as COPY writes them, each with its line end.
+        options: COPY's options, such as `FORMAT csv`.
+        timeout: Time limit of the statement in seconds.
 
     Raises:
-        psycopg2.Error: The server refused, or took too long.
+        psycopg2.Error: The server rejected it, or took too long.
     """
     dialect: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
     compiled = rows.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
@@ -58,7 +58,7 @@ def copy(
     with connection.cursor() as cursor:
         selected = cursor.mogrify(str(compiled), compiled.params)
         milliseconds = max(1, round(timeout * 1000))
-        # Timestamps are written in the session's time zone.
+        # COPY writes timestamps in the session's time zone.
         cursor.execute(f"SET LOCAL TIME ZONE 'UTC'; SET LOCAL statement_timeout = {milliseconds}")
         cursor.copy_expert(b"COPY (%b) TO STDOUT (%b)" % (selected, options.encode()), blocks)
     connection.commit()
@@ -66,7 +66,7 @@ def copy(
 
 
 class _Blocks:
-    """The file that COPY writes to, row by row: gathers them until they are worth handing on."""
+    """The file that COPY writes to row by row; it passes rows on in blocks."""
 
     def __init__(self, to: Callable[[Block], object]) -> None:
         self._to = to

@@ -1,4 +1,4 @@
-"""What an entity is: its columns, its filters and who may see which of its rows."""
+"""Entities: their columns, their filters and who may see which rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from app.jobs.kit import OwnerId, OwnerIdColumn, camel_case, hint, id_type
 
 
 class Kind(StrEnum):
-    """What a column holds; each format knows how to write each kind."""
+    """The type of a column's values; each format can write each of them."""
 
     INTEGER = "integer"
     TEXT = "text"
@@ -50,7 +50,7 @@ class Filter:
     """A value that an expression must equal.
 
     Attributes:
-        choices: All values that there are, where that is known; others are refused.
+        choices: All possible values, if known; others are rejected.
     """
 
     expression: ColumnElement[Any] | InstrumentedAttribute[Any]
@@ -63,17 +63,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """What can be exported.
+    """A kind of record that can be exported.
 
     Attributes:
         name: On the wire, in kebab case.
-        key: A unique integer column that grows: rows come in its order, and an export that is
-            handed over goes on behind the last one.
-        created: What `createdAfter` and `createdBefore` look at.
-        columns: All that there are, in the order of the file.
-        visible_to: The condition that leaves the rows of one organization.
-        filters: Beside those that every entity has, by their names on the wire.
-        where: Which rows of the table are of this entity.
+        key: A unique, growing integer column: rows come in its order, and an export that continues
+            starts after the last one.
+        created: The column that `createdAfter` and `createdBefore` compare.
+        columns: All columns, in the order of the file.
+        visible_to: The condition for an organization's rows.
+        filters: Filters besides those of every entity, by name on the wire.
+        where: The condition for the table's rows that belong to this entity.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Entity:
     where: ColumnElement[bool] = field(default_factory=true)
 
     def choose(self, names: Sequence[str] | None) -> tuple[Column, ...]:
-        """Return the columns of these names in their order, or all."""
+        """Return the named columns in this order, or all."""
         if names is None:
             return self.columns
         return tuple(nearest({column.name: column for column in self.columns}, names))
@@ -93,7 +93,7 @@ class Entity:
     def created_between(
         self, after: datetime | None, before: datetime | None
     ) -> list[ColumnElement[bool]]:
-        """Return conditions for a half-open interval: `after` is in it, `before` is not."""
+        """Return conditions for a half-open interval, which includes `after` but not `before`."""
         conditions = []
         if after is not None:
             conditions.append(self.created >= after)
@@ -103,16 +103,16 @@ class Entity:
 
 
 def columns(*given: InstrumentedAttribute[Any], **renamed: Any) -> tuple[Column, ...]:
-    """Make columns of a model's, named as they are on the wire; others by keyword."""
+    """Make columns of a model's attributes, named as on the wire; others by keyword."""
     named = {attribute.key: attribute for attribute in given} | renamed
     return tuple(_column(camel_case(name), expression) for name, expression in named.items())
 
 
 def nearest(known: Mapping[str, Any], names: Sequence[str], what: str = "column") -> list[Any]:
-    """Return what the names stand for.
+    """Return the values of these names.
 
     Raises:
-        ValidationError: One is unknown; says which are nearest.
+        ValidationError: One is unknown; the message suggests the nearest.
     """
     for name in names:
         if name not in known:
@@ -121,7 +121,7 @@ def nearest(known: Mapping[str, Any], names: Sequence[str], what: str = "column"
 
 
 def _column(name: str, expression: Any) -> Column:
-    """Make a column; what is neither number, time, truth nor JSON becomes text."""
+    """Make a column; anything but a number, time, boolean or JSON becomes text."""
     if isinstance(expression.type, INET):
         expression = func.host(expression, type_=Text)
     elif isinstance(expression.type, Uuid):

@@ -1,8 +1,8 @@
-"""The job `export-data`: what it writes, and how it goes on in another delivery.
+"""The job `export-data`: what it writes, and how it continues in another delivery.
 
-An export that does not fit into one delivery hands over: the file is suspended, and the next leg
-goes on behind the last key. A leg that dies loses only its own work, as the file is cut back to
-where the leg began. XLSX and Parquet cannot be continued, so they have to fit.
+An export that does not fit into one delivery continues: the file is suspended, and the next leg
+starts after the last key. A leg that dies loses only its own work, because the file is truncated to
+where the leg started. XLSX and Parquet files cannot be continued, so they must fit.
 """
 
 from dataclasses import asdict, replace
@@ -28,11 +28,11 @@ from app.jobs import Continue, Job
     description="Export records as CSV, JSON, XLSX or Parquet",
 )
 def export_data(payload: ExportData, job: Job) -> dict[str, Any]:
-    """Write what the job's organization may see to a file; the result tells which."""
+    """Write what the job's organization may see to a file; the result names it."""
     try:
         return _export(payload, job, job.state)
     except ArtifactLost:
-        # The file that an earlier leg began is gone: begin anew.
+        # The file of an earlier leg is gone: start over.
         return _export(payload, job, None)
 
 

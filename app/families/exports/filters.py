@@ -1,4 +1,4 @@
-"""The filters of a payload: from JSON to conditions, or to what is wrong with each."""
+"""The filters of a payload: from JSON to conditions, or to an error for each."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from app.families.exports.entity import Entity, Filter, Kind, nearest
 from app.jobs.kit import OwnerId, OwnerIdColumn, OwnerIdField, id_type
 
 AFTER, BEFORE, ORGANIZATION = "createdAfter", "createdBefore", "organizationId"
-#: What every entity can be filtered by.
+#: The filters of every entity.
 COMMON = (AFTER, BEFORE, ORGANIZATION)
 MAX_BIGINT = 2**63 - 1
 MAX_TEXT = 500
@@ -22,7 +22,7 @@ _owner_ids = OwnerIdField()
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NOT_A_DATE = (
-    "Not a date such as 2026-01-31 (midnight UTC), nor a timestamp with its zone such as"
+    "Must be a date such as 2026-01-31 (midnight UTC), or a timestamp with a zone such as"
     " 2026-01-31T12:00:00Z."
 )
 
@@ -32,8 +32,8 @@ class Filters:
     """Checked filters.
 
     Attributes:
-        organization_id: The one that was asked for, if any: it may be narrowed, never widened.
-        conditions: All others, as SQL.
+        organization_id: The requested one, if any: it may narrow the export, never widen it.
+        conditions: All other filters, as SQL.
     """
 
     organization_id: OwnerId | None
@@ -44,7 +44,7 @@ def read(entity: Entity, given: Mapping[str, Any]) -> Filters:
     """Check filters and turn them into SQL.
 
     Raises:
-        ValidationError: With a message for each filter that is wrong.
+        ValidationError: With a message for each invalid filter.
     """
     values: dict[str, Any] = {}
     errors: dict[str, list[str]] = {}
@@ -55,7 +55,7 @@ def read(entity: Entity, given: Mapping[str, Any]) -> Filters:
             errors[name] = [str(message) for message in error.messages]
     after, before = values.get(AFTER), values.get(BEFORE)
     if after is not None and before is not None and before <= after:
-        errors[BEFORE] = [f"Must be later than {AFTER}: nothing lies between them."]
+        errors[BEFORE] = [f"Must be later than {AFTER}."]
     if errors:
         raise ValidationError(errors)
     own = [known.expression == values[name] for name, known in _own(entity, values)]
@@ -82,7 +82,7 @@ def _value(entity: Entity, name: str, value: Any) -> Any:
 
 
 def _moment(value: Any) -> datetime:
-    """Take a date, which begins at midnight UTC, or a timestamp that says its zone."""
+    """Accept a date, which starts at midnight UTC, or a timestamp with a zone."""
     try:
         moment = datetime.fromisoformat(value)
         if _DATE.fullmatch(value):
@@ -100,13 +100,13 @@ def _owner(value: Any) -> OwnerId:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_BIGINT:
-        raise ValidationError("Not a positive integer.")
+        raise ValidationError("Must be a positive integer.")
     return value
 
 
 def _text(value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-        raise ValidationError(f"Not a text of 1 to {MAX_TEXT} characters.")
+        raise ValidationError(f"Must be a text of 1 to {MAX_TEXT} characters.")
     if choices:
         nearest(dict.fromkeys(choices), (value,), "value")
     if "\x00" in value or not value.isprintable():

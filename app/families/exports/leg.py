@@ -1,4 +1,4 @@
-"""One delivery's part of an export: from a position to the end, or as far as the time goes."""
+"""One leg of an export: from a position to the end, or until time runs out."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,21 +16,21 @@ from app.families.exports.writers.base import Stream
 from app.families.exports.writers.csv import BOM
 from app.jobs import Job, PermanentError
 
-#: Rows between two looks at the clock: a second's work, or less.
+#: Rows between two checks of the time: at most a second's work.
 CHUNK = 50_000
-#: The part of a delivery's time that is kept for the last chunk, and for handing over.
+#: The part of a delivery's time reserved for the last chunk, and for continuing.
 RESERVE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far an export has come; what one leg tells the next.
+    """How far an export has come; one leg passes it to the next.
 
     Attributes:
-        after: The last key that was looked at.
-        last: The last key that will be.
-        rows: How many are in the file.
-        total: How many there were at the beginning.
+        after: The last key read so far.
+        last: The last key to read.
+        rows: Rows in the file.
+        total: Rows that matched at the start.
         file: The suspended file, between legs.
     """
 
@@ -53,20 +53,20 @@ class Leg:
         self._reserve = RESERVE * job.deadline
 
     def start(self) -> Position:
-        """Return the position at which an export begins.
+        """Return the position at which an export starts.
 
         Raises:
-            PermanentError: There are more rows than the format holds.
+            PermanentError: More rows than the format can hold.
         """
         extent = self._chosen.extent(db.session.connection())
         self._check_fits(extent.total)
         return Position(after=0, last=extent.last, rows=0, total=extent.total)
 
     def write(self, file: ArtifactFile, position: Position) -> Position:
-        """Write rows, one chunk at least, and return how far that came.
+        """Write rows, at least one chunk, and return the new position.
 
         Raises:
-            PermanentError: The time was too short, and the format cannot be continued.
+            PermanentError: Time ran out, and the format cannot be continued.
         """
         with (
             reader(db.session.connection()) as source,
@@ -84,7 +84,7 @@ class Leg:
         return position
 
     def _stream(self, file: ArtifactFile) -> AbstractContextManager[Stream]:
-        """Compress where that was asked for; each leg's part is a gzip member of its own."""
+        """Compress if requested; each leg's part is a separate gzip member."""
         if self._payload.gzip:
             return GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
         return nullcontext(file)
@@ -132,7 +132,7 @@ class Leg:
 
     def _too_large(self, position: Position) -> str:
         return (
-            f"only {position.rows:,} of {position.total:,} rows were written in the time that one"
-            f" delivery has, and {self._payload.format} cannot be continued in another: export as"
+            f"only {position.rows:,} of {position.total:,} rows could be written in the time of one"
+            f" delivery, and {self._payload.format} cannot be continued in another: export as"
             " csv or jsonl, narrow the filters, or enqueue with a longer timeout"
         )

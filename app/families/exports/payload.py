@@ -1,4 +1,4 @@
-"""The payload of `export-data`, and what is refused before anything is recorded."""
+"""The payload of `export-data`, and its validation."""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -22,10 +22,10 @@ class ExportData:
     Attributes:
         entity_type: A name of `catalog.ENTITIES`.
         format: A name of `writers.WRITERS`.
-        filters: As on the wire: dates are texts.
-        columns: Those to write, in this order; all unless given.
+        filters: As on the wire, with dates as texts.
+        columns: The columns to write, in this order; all by default.
         gzip: Compress; for csv, jsonl and json.
-        bom: Begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.
+        bom: Start a CSV with a byte order mark, so that Excel reads it as UTF-8.
         recipients: Who gets an email with a link when the file is ready.
     """
 
@@ -72,7 +72,7 @@ class ExportDataSchema(PayloadSchema[ExportData]):
 
     @validates_schema(skip_on_field_errors=True)
     def _check_entity(self, data: dict[str, Any], **_: Any) -> None:
-        """Check what depends on the entity: its filters and its columns."""
+        """Check the filters and the columns, which depend on the entity."""
         entity, errors = get_entity(data["entity_type"]), {}
         try:
             filters.read(entity, data["filters"])
@@ -89,12 +89,12 @@ class ExportDataSchema(PayloadSchema[ExportData]):
     def _check_format(self, data: dict[str, Any], **_: Any) -> None:
         writer = WRITERS[data["format"]]
         if data["gzip"] and not writer.text:
-            raise ValidationError(f"A file in {data['format']} is compressed already.", "gzip")
+            raise ValidationError(f"{data['format']} is already compressed.", "gzip")
         if data["bom"] and data["format"] != "csv":
-            raise ValidationError("Only a CSV can begin with a byte order mark.", "bom")
+            raise ValidationError("Only a CSV can start with a byte order mark.", "bom")
 
 
 def _check_columns(entity: Entity, names: list[str] | None) -> None:
     entity.choose(names)
     if names is not None and len(set(names)) < len(names):
-        raise ValidationError("A column may be named only once.")
+        raise ValidationError("A column may be listed only once.")

@@ -1,9 +1,9 @@
 """Which rows a job exports, and in which chunks they are read.
 
-Rows come in the order of the entity's key. `Extent.last` is read at the beginning and bounds the
-export: rows that are added later are not in it. Each chunk shows what is committed when it is read,
-so a row that changes meanwhile is exported as it was before or after, once, and one that is
-deleted may be missing. No transaction holds a snapshot for the length of an export.
+Rows come in the order of the entity's key. `Extent.last` is read at the start and bounds the
+export: rows added later are not in it. Each chunk shows what is committed when it is read: a row
+that changes meanwhile is exported once, as it was before or after; a deleted one may be missing.
+No transaction holds a snapshot for the duration of an export.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from app.jobs.kit import OwnerId
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far an export goes: its last key (0 where nothing matches), and how many rows that is."""
+    """The extent of an export: its last key (0 if nothing matches) and its number of rows."""
 
     last: int
     total: int
@@ -38,7 +38,7 @@ class Selection:
         return Extent(last, total)
 
     def chunk_end(self, connection: Connection, after: int, last: int, *, rows: int) -> int:
-        """Return the key up to which there are so many rows behind `after`, at most `last`."""
+        """Return the key of the n-th row after `after`, at most `last`."""
         chunk = select(self.entity.key).where(*self._between(after, last))
         chunk = chunk.order_by(self.entity.key).offset(rows - 1).limit(1)
         return connection.scalar(chunk) or last
@@ -55,7 +55,7 @@ def choose(entity: Entity, given: filters.Filters, organization_id: OwnerId | No
     """Return the rows that match the filters, within what the job's organization may see.
 
     Raises:
-        PermanentError: The filters ask for another organization than the job's own.
+        PermanentError: The filters name another organization than the job's.
     """
     asked = given.organization_id
     if organization_id is not None and asked not in {None, organization_id}:

@@ -1,7 +1,7 @@
-"""The report types that there are.
+"""The registry of report types.
 
-To add one: a module in this folder with one function, from a `Scope` to `Contents`, under
-`@report_type`. It is found as the family's jobs are.
+To add one, write a module in `types` with one function, from a `Scope` to `Contents`, under
+`@report_type`. It is found at the next start.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from app.families.reports.scope import Scope
 from app.jobs import PermanentError
 from app.jobs.kit import OwnerId, hint
 
-# For the transaction. Sorting and grouping a few hundred thousand rows need not go to disk:
-# PostgreSQL's own 4 MB are meant for many queries at once. And it cannot know that `width_bucket`
-# makes few groups: it believes that parallel workers would hand over nearly every row.
+# For the transaction. Sorting and grouping a few hundred thousand rows need not spill to disk:
+# PostgreSQL's default of 4 MB is meant for many concurrent queries. And the planner cannot know
+# that `width_bucket` makes few groups: it expects parallel workers to pass on nearly every row.
 _SETTINGS = ("SET LOCAL work_mem = '64MB'", "SET LOCAL parallel_tuple_cost = 0.001")
 
 Compute = Callable[[Scope], Contents]
@@ -54,7 +54,7 @@ def get_report_type(name: str) -> ReportType:
     """Return a report type.
 
     Raises:
-        ValidationError: There is none of this name; the message names the nearest.
+        ValidationError: Unknown name; the message suggests the nearest.
     """
     if name not in TYPES:
         raise ValidationError(f"Unknown report type {name!r}; {hint(name, TYPES)}")
@@ -65,7 +65,7 @@ def compute(name: str, period: Period, organization_id: OwnerId | None = None) -
     """Compute a report.
 
     Raises:
-        PermanentError: There is no such organization.
+        PermanentError: No such organization.
     """
     kind = get_report_type(name)
     for setting in _SETTINGS:
@@ -87,5 +87,5 @@ def _subject(organization_id: OwnerId | None) -> Subject | None:
     key = key_of(organization_id)
     organization = None if key is None else db.session.get(Organization, key)
     if organization is None:
-        raise PermanentError(f"there is no organization {organization_id} to report on")
+        raise PermanentError(f"no organization {organization_id} to report on")
     return Subject(organization.id, organization.name)

@@ -1,4 +1,4 @@
-"""`flask reports types` and `generate`: reports at once, without a job."""
+"""`flask reports types` and `generate`: reports now, without a job."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from app.jobs import PermanentError
 from app.jobs.cli.kit import Id
 from app.jobs.kit import OwnerId
 
-#: What a report covers if nobody says: the last days before today.
+#: The default period: this many days before today.
 DEFAULT_DAYS = 30
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -29,7 +29,7 @@ _day = click.DateTime(formats=["%Y-%m-%d"])
 @bp.cli.command("types")
 @as_json
 def list_types(*, as_json: bool) -> None:
-    """List the report types and the formats that there are."""
+    """List the report types and the formats."""
     kinds = sorted(catalog.TYPES.values(), key=lambda kind: kind.name)
     if as_json:
         types = [{"reportType": kind.name, "description": kind.description} for kind in kinds]
@@ -46,7 +46,7 @@ def list_types(*, as_json: bool) -> None:
 @click.option("--end", type=_day, help="Last day, included. [default: yesterday]")
 @click.option("--format", "format_name", default="pdf", show_default=True, help="See `types`.")
 @click.option(
-    "--organization-id", type=Id(), metavar="ID", help="Only the figures of this organization."
+    "--organization-id", type=Id(), metavar="ID", help="Only this organization's figures."
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False), help='A file, or "-" for standard output.'
@@ -60,7 +60,7 @@ def generate(
     organization_id: OwnerId | None,
     output: str | None,
 ) -> None:
-    """Compute a report here and now and write it to a file.
+    """Compute a report now and write it to a file.
 
     \b
     Examples:
@@ -95,10 +95,10 @@ def _checked(first: date, last: date) -> Period:
 
 
 def _check_folder(target: str) -> None:
-    """Refuse before the figures are computed what could not be written after."""
+    """Check, before the figures are computed, that the file can be written."""
     folder = Path(target).parent
     if target != "-" and not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise _refused(f"--output: {folder} is no folder that can be written to; make it first")
+        raise _refused(f"--output: {folder} is not a writable folder; create it first")
 
 
 def _write(target: str, content: bytes) -> None:

@@ -14,7 +14,7 @@ from app.families.reports.renderers import formatting
 from app.families.reports.renderers.formats import get_format
 from app.jobs import Job, PayloadSchema
 
-_DAY: dict[str, Any] = {"invalid": 'Not a day: write it as "2026-10-31".'}
+_DAY: dict[str, Any] = {"invalid": 'Must be a date such as "2026-10-31".'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ STARTERS_TYPES = {"analytics": "monthly-analytics"}
 
 
 def adapt(payload: dict[str, Any]) -> dict[str, Any]:
-    """Take the public starter's report to ours: its `dateRange` of two moments is our two days."""
+    """Translate the public starter's report: its `dateRange` of two times becomes our two dates."""
     span = payload.pop("dateRange", None)
     if isinstance(span, dict):
         payload |= {"startDate": _day(span.get("from")), "endDate": _day(span.get("to"))}
@@ -82,7 +82,7 @@ def _day(moment: object) -> object:
 def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:
     """Compute the figures, render them and store the file.
 
-    The job's organization, if it has one, limits the figures to itself and owns the file.
+    If the job has an organization, the figures are limited to it, and it owns the file.
     """
     format_ = get_format(payload.format)
     job.progress(0, 2, "computing figures")
@@ -104,5 +104,5 @@ def generate_report(payload: GenerateReport, job: Job) -> dict[str, Any]:
 
 
 def file_name(report_type: str, period: Period, ending: str) -> str:
-    """Return such as `monthly-analytics-2026-10-01-to-2026-10-31.pdf`."""
+    """Return a name such as `monthly-analytics-2026-10-01-to-2026-10-31.pdf`."""
     return f"{report_type}-{period.start}-to-{period.end}.{ending}"

@@ -1,13 +1,13 @@
-"""The days that a report is about, and how they are cut for a time series."""
+"""The days that a report covers, and their buckets for a time series."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 MAX_DAYS = 366
-#: The years in which days are taken for days and not for typing errors.
+#: Years outside this range are taken for typing errors.
 YEARS = range(1990, 2101)
-# More points than these are no longer read one by one.
+# Beyond these, a chart would have too many points.
 _MOST_DAYS, _MOST_WEEKS = 45, 26 * 7
 
 
@@ -41,7 +41,7 @@ class Period:
 
     @property
     def buckets(self) -> list[date]:
-        """The first day of each bucket; weeks are counted from `start`, months by the calendar."""
+        """The first day of each bucket; weeks count from `start`, months follow the calendar."""
         days = [self.start + timedelta(n) for n in range(self.days)]
         if self.step is Step.MONTH:
             return [day for day in days if day.day == 1 or day == self.start]
@@ -51,22 +51,21 @@ class Period:
     def edges(self) -> list[datetime]:
         """The bounds of the previous period and of each bucket, for SQL's `width_bucket`.
 
-        That numbers what lies before the previous period 0, what lies in it 1, and what lies in
-        the first bucket 2.
+        It returns 0 before the previous period, 1 within it, and 2 for the first bucket.
         """
         days = [self.previous.start, *self.buckets, self.end + timedelta(1)]
         return [datetime.combine(day, time(), UTC) for day in days]
 
 
 def problems(start: date, end: date) -> dict[str, list[str]]:
-    """Say what is wrong with a period, by the field's name in a payload."""
+    """Return what is wrong with a period, by the field's name in a payload."""
     fields = {"startDate": start, "endDate": end}
     odd = [name for name, day in fields.items() if day.year not in YEARS]
     if odd:
-        return {name: [f"The year must lie in {YEARS[0]} to {YEARS[-1]}."] for name in odd}
+        return {name: [f"The year must be between {YEARS[0]} and {YEARS[-1]}."] for name in odd}
     if end < start:
-        return {"endDate": [f"Lies before startDate ({start}): both days are included."]}
+        return {"endDate": [f"Must not be before startDate ({start})."]}
     days = Period(start, end).days
     if days > MAX_DAYS:
-        return {"endDate": [f"Makes {days} days; a report covers at most {MAX_DAYS}."]}
+        return {"endDate": [f"The period has {days} days; a report covers at most {MAX_DAYS}."]}
     return {}

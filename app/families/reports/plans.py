@@ -1,4 +1,4 @@
-"""Figures, charts and the table of subscriptions that several report types share."""
+"""Figures, charts and the table of subscriptions, shared by several report types."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -16,12 +16,12 @@ from app.families.reports.report import (
 )
 from app.families.reports.subscriptions import Movements, Where, at_end, at_start
 
-#: Charts of revenue: one for each of the currencies with most subscriptions.
+#: Revenue charts: one for each of the currencies with the most subscriptions.
 CHARTED_CURRENCIES = 2
 
 
 def revenue_figures(moves: Movements) -> list[Figure]:
-    """Return the recurring revenue, a figure for each currency."""
+    """Return the recurring revenue, one figure per currency."""
     return [
         Figure(
             key=f"recurringRevenue.{currency}",
@@ -37,7 +37,7 @@ def revenue_figures(moves: Movements) -> list[Figure]:
 
 
 def unknown_figures(moves: Movements) -> list[Figure]:
-    """Return how many subscriptions are in no revenue as their amount is not known, if any are."""
+    """Return how many subscriptions are not in any revenue because their amount is unknown."""
     unknown = moves.unknown()
     if not (at_end(unknown) or at_start(unknown)):
         return []
@@ -54,21 +54,21 @@ def unknown_figures(moves: Movements) -> list[Figure]:
 
 
 def unknown_notes(moves: Movements) -> list[str]:
-    """Say what revenue leaves out, if it leaves anything out."""
+    """Return a note on what revenue leaves out, if anything."""
     count = at_end(moves.unknown())
     if not count:
         return []
     whose = "1 subscription whose" if count == 1 else f"{count:,} subscriptions whose"
     return [
         (
-            f"Revenue is without {whose} monthly amount is not known: it is priced by usage alone,"
-            " or no event told all of its price. The true figure may be higher."
+            f"Revenue leaves out {whose} monthly amount is unknown: it depends only on usage,"
+            " or no event had the whole price. The true figure may be higher."
         )
     ]
 
 
 def revenue_charts(moves: Movements, days: Sequence[date]) -> list[Chart]:
-    """Return the recurring revenue at the end of each bucket, a chart for each main currency."""
+    """Return the recurring revenue at the end of each bucket, one chart per main currency."""
     return [
         Chart(
             key=f"recurringRevenue.{currency}",
@@ -84,7 +84,7 @@ def revenue_charts(moves: Movements, days: Sequence[date]) -> list[Chart]:
 
 
 def plan_table(moves: Movements) -> Table:
-    """Return a row for each plan and currency, and totals for each currency."""
+    """Return a row per plan and currency, and totals per currency."""
     rows = [_line(moves, plan, currency) for plan, currency in moves.plans]
     kept = [row for row in rows if any(row[2:6])]
     unknown = [Column("amountUnknown", "Amount unknown")] if unknown_figures(moves) else []

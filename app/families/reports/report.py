@@ -1,4 +1,4 @@
-"""What a report is: the one structure that report types fill and formats render."""
+"""A report: the one structure that report types fill and formats render."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app.families.reports.period import Period
 
 
 class Unit(StrEnum):
-    """What a value means; its Python type stands behind the name."""
+    """What a value means; the comments name its Python type."""
 
     #: int
     COUNT = "count"
@@ -34,7 +34,7 @@ class Money(NamedTuple):
 
     @classmethod
     def known(cls, amount: int | None, currency: str | None) -> "Money | None":
-        """Return what two columns tell, None where either of them is null."""
+        """Return the money in two columns, None if either is null."""
         return None if amount is None or currency is None else cls(amount, currency)
 
 
@@ -42,7 +42,7 @@ Value = int | float | str | date | Money | None
 
 
 class Better(StrEnum):
-    """Which direction of a figure is good news."""
+    """Which direction of a figure is good."""
 
     MORE = "more"
     LESS = "less"
@@ -51,11 +51,11 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One headline number, beside that of the previous period of equal length.
+    """One headline number, and that of the previous period of equal length.
 
     Attributes:
         key: The name in data formats, in camel case.
-        explanation: How it is counted, in a few words.
+        explanation: How it is counted, briefly.
     """
 
     key: str
@@ -70,7 +70,7 @@ class Figure:
     def change(self) -> float | None:
         """The change as a fraction of the previous value, for a percentage in points.
 
-        None where there is nothing to compare with.
+        None if there is nothing to compare with.
         """
         now, before = _number(self.value), _number(self.previous)
         if now is None or before is None:
@@ -83,11 +83,11 @@ class Figure:
 class ChartKind(StrEnum):
     #: A quantity over time.
     AREA = "area"
-    #: Quantities to compare over time.
+    #: Several quantities over time.
     LINE = "line"
     #: Counts over time, side by side.
     BAR = "bar"
-    #: Parts of a whole over time, one on the other.
+    #: Parts of a whole over time, stacked.
     STACK = "stack"
     #: Named things by size; `points` are their names.
     RANKING = "ranking"
@@ -95,7 +95,7 @@ class ChartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The values of a chart's points, one each; None is a gap."""
+    """One value per point of a chart; None is a gap."""
 
     key: str
     label: str
@@ -108,7 +108,7 @@ class Chart:
 
     Attributes:
         points: Days, each the first of its bucket; in a ranking, names.
-        currency: Of values in money, which are in its smallest unit.
+        currency: For amounts, which are in its smallest unit.
     """
 
     key: str
@@ -125,7 +125,7 @@ class Chart:
 
     @property
     def has_lone_values(self) -> bool:
-        """Whether a value has none before and behind it: a line through it would have no length."""
+        """Whether a value has gaps on both sides: its line would have no length."""
         return any(
             before is None and value is not None and after is None
             for series in self.series
@@ -156,8 +156,8 @@ class Table:
     """Rows in the order of `columns`.
 
     Attributes:
-        totals: One row, or one for each currency, or none.
-        total_rows: How many rows there are, where `rows` are only the first of them.
+        totals: One row, or one per currency, or none.
+        total_rows: The number of all rows, if `rows` has only the first of them.
     """
 
     key: str
@@ -174,7 +174,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a report type computes."""
+    """The result of a report type's computation."""
 
     figures: Sequence[Figure]
     charts: Sequence[Chart]
@@ -195,7 +195,7 @@ class Report:
 
     Attributes:
         publisher: The app's name.
-        organization: None for all of them.
+        organization: None for all.
         generated_at: In UTC.
     """
 
@@ -209,7 +209,7 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all was found."""
+        """Whether no data was found at all."""
         body = self.contents
         return not (
             any(_number(figure.value) for figure in body.figures)

@@ -1,4 +1,4 @@
-"""What a report type's queries are limited to, and how their rows become series."""
+"""The limits of a report type's queries, and how their rows become series."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app.db import db
 from app.families.reports.period import Period
 from app.jobs.kit import OwnerId
 
-#: The buckets that `width_bucket` makes of `Period.edges`.
+#: The buckets of `width_bucket` with `Period.edges`.
 BEFORE, PREVIOUS, FIRST = 0, 1, 2
 
 
@@ -28,8 +28,8 @@ class Scope:
     def rows(self, statement: TextClause) -> list[Row[Any]]:
         """Run a query.
 
-        It may use `:edges`, the array for `width_bucket`; `:since` and `:until`, which bound
-        the previous and the present period; `:present`, where the latter begins; and
+        It may use `:edges`, the array for `width_bucket`; `:since` and `:until`, the bounds of the
+        previous and the current period together; `:present`, where the current one starts; and
         `:organization`, which may be null.
         """
         edges = self.period.edges
@@ -46,7 +46,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts by bucket, of a thing that can be added up."""
+    """Additive counts by bucket."""
 
     counts: Mapping[int, int]
     size: int
@@ -73,7 +73,7 @@ class Tally:
 
     @property
     def running(self) -> list[int]:
-        """What has come together by the end of each bucket since the beginning of time."""
+        """The running total at the end of each bucket, of all time."""
         levels, level = [], self.before + self.previous
         for value in self.series:
             level += value

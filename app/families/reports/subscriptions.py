@@ -1,9 +1,9 @@
-"""Who subscribed and who left: the movements from which several reports tell their figures.
+"""Subscriptions that started and ended: the movements behind the figures of several reports.
 
-A subscription counts from `subscribed_at` to `unsubscribed_at`. One that never got past its first
-payment (incomplete) does not count; a trial counts, but brings no revenue yet, nor does one that is
-unpaid or paused. Amount and status are the present ones for all time: earlier ones are not kept. An
-amount that is not known is in no sum, and counted beside it.
+A subscription counts from `subscribed_at` to `unsubscribed_at`. One whose first payment never came
+(incomplete) does not count; a trial counts but brings no revenue yet, nor does one that is unpaid
+or paused. Amount and status are always the current ones: earlier ones are not kept. Unknown amounts
+are left out of sums, and counted separately.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ COUNTED = f"""subscribed_at IS NOT NULL
 _PAYS = f"coalesce(subscription_status, '') NOT IN ({_listed(WITHOUT_REVENUE)})"
 _UNKNOWN = "(monthly_amount IS NULL OR currency IS NULL)"
 
-# One pass: each organization is at most one beginning and one end.
+# One pass: each organization has at most one start and one end.
 _MOVEMENTS = text(
     f"""
 SELECT width_bucket(moment.at, CAST(:edges AS timestamptz[])) AS bucket,
@@ -47,11 +47,11 @@ SELECT width_bucket(moment.at, CAST(:edges AS timestamptz[])) AS bucket,
 
 
 class Movement(NamedTuple):
-    """What began and ended in one bucket, for one plan and currency.
+    """What started and ended in one bucket, for one plan and currency.
 
     Attributes:
-        amount: By how much the known monthly amounts changed.
-        unknown: By how many those subscriptions changed whose amount is not known.
+        amount: The change of the known monthly amounts.
+        unknown: The change of the number of subscriptions of unknown amount.
     """
 
     bucket: int
@@ -72,7 +72,7 @@ def _all(_: Movement) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Movements:
-    """All movements until the end of a period."""
+    """All movements up to the end of a period."""
 
     scope: Scope
     found: tuple[Movement, ...]
@@ -84,20 +84,20 @@ class Movements:
         return self._tally(lambda one: one.ended, where)
 
     def active(self, where: Where = _all) -> Tally:
-        """Return the differences whose running sums are the numbers of subscriptions."""
+        """Return the changes in the number of subscriptions; its running sums are the levels."""
         return self._tally(lambda one: one.started - one.ended, where)
 
     def revenue(self, where: Where = _all) -> Tally:
-        """Return the differences whose running sums are monthly amounts: ask by currency."""
+        """Return the changes in the monthly amount; filter by currency."""
         return self._tally(lambda one: int(one.amount), where)
 
     def unknown(self, where: Where = _all) -> Tally:
-        """Return the differences of which the running sums are subscriptions of unknown amount."""
+        """Return the changes in the number of subscriptions of unknown amount."""
         return self._tally(lambda one: int(one.unknown), where)
 
     @property
     def currencies(self) -> list[str]:
-        """Those in which there was revenue, the one with most subscriptions first."""
+        """The currencies with revenue, the one with the most subscriptions first."""
         started: dict[str, int] = defaultdict(int)
         for one in self.found:
             if one.currency:
@@ -112,7 +112,7 @@ class Movements:
     def recurring(self, currency: str, where: Where = _all) -> tuple[Money | None, Money | None]:
         """Return the monthly amounts at the end of the period and of the previous one.
 
-        They are of those whose amount is known; None where that is none of them.
+        They leave out unknown amounts; None if no amount is known.
         """
 
         def wanted(one: Movement) -> bool:
@@ -125,7 +125,7 @@ class Movements:
         )
 
     def churn(self, where: Where = _all) -> tuple[float | None, float | None]:
-        """Return which share of those at the start was lost, in this period and the previous."""
+        """Return the share of initial subscriptions that ended, in this and the previous period."""
         active, ended = self.active(where), self.ended(where)
         return (
             _share(ended.total, at_start(active)),
@@ -141,7 +141,7 @@ class Movements:
 
 
 def movements(scope: Scope) -> Movements:
-    """Read who subscribed and who left, until the end of the period."""
+    """Read all movements up to the end of the period."""
     return Movements(scope, tuple(map(Movement._make, scope.rows(_MOVEMENTS))))
 
 

@@ -2,8 +2,8 @@
 
     webhooks' inbox > process_stripe_webhook > effects > app.accounts
 
-`source` says how Stripe signs and which job its events are for; `api` asks Stripe for what an event
-does not tell.
+`source` declares how Stripe signs and which job its events become; `api` fetches from Stripe what
+an event does not include.
 """
 
 from app.jobs import JobBlueprint

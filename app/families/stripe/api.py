@@ -1,4 +1,4 @@
-"""What is asked of Stripe through its SDK: only what an event does not tell, and only with a key.
+"""Requests to Stripe through its SDK: only for what an event lacks, and only with a key.
 
 `stripe` is imported where it is used, because it takes twice as long as Flask.
 """
@@ -15,9 +15,9 @@ from app.jobs import Job, RetryLater
 if TYPE_CHECKING:
     from stripe import StripeClient, StripeError
 
-#: Seconds of the job's time that are not spent waiting for Stripe, but kept to record what it said.
+#: Seconds of the job's time reserved for recording Stripe's answer.
 RESERVE = 2.0
-#: Seconds to wait where Stripe says nothing; its limits count per second.
+#: Seconds to wait if Stripe does not say; its limits count per second.
 PAUSE = 5
 
 _ITEM_EXPANDED = [
@@ -30,21 +30,21 @@ Ask = Callable[["StripeClient"], Any]
 
 
 class StripeUnavailable(Exception):
-    """Stripe did not answer, or not with what was asked for; a retry may help."""
+    """Stripe did not answer, or not as expected; a retry may help."""
 
 
 class StripeKeyRefused(Exception):
-    """Stripe does not accept STRIPE_SECRET_KEY for this; once it is put right, a retry helps."""
+    """Stripe rejects STRIPE_SECRET_KEY for this; a retry helps once the key is fixed."""
 
 
 class Stripe:
-    """Stripe, as long as a job's time lasts.
+    """Stripe, within the time limit of a job.
 
-    Each method returns None where there is no key, and where Stripe does not know the id.
+    Each method returns None if there is no key, or if Stripe does not know the id.
 
     Raises:
         RetryLater: The rate limit is reached.
-        StripeKeyRefused, StripeUnavailable: See there.
+        StripeKeyRefused, StripeUnavailable: See these classes.
     """
 
     def __init__(self, job: Job) -> None:
@@ -60,7 +60,7 @@ class Stripe:
         return self._ask(lambda client: client.v1.subscriptions.retrieve(subscription_id, expand))
 
     def items(self, subscription_id: str) -> list[dict[str, Any]]:
-        """Return all items of a subscription, with all that decides what they cost."""
+        """Return all items of a subscription, with everything that determines their price."""
         found: list[dict[str, Any]] = []
         about: Any = {"subscription": subscription_id, "limit": 100, "expand": _ITEM_EXPANDED}
         while True:
@@ -94,7 +94,7 @@ class Stripe:
 
 @contextmanager
 def _client(patience: float) -> Iterator["StripeClient"]:
-    """Give a client of its own, whose connections are closed again; QStash does the retries."""
+    """Yield a separate client and close its connections; QStash does the retries."""
     import stripe  # noqa: PLC0415 - see above
 
     http = stripe.RequestsClient(timeout=max(0.1, patience))
@@ -119,11 +119,11 @@ def _told_apart() -> Iterator[None]:
 
 
 def consequence(error: "StripeError") -> Exception:
-    """Tell what an error of Stripe's means for the job."""
+    """Return what an error from Stripe means for the job."""
     said = f"Stripe answered {error.http_status}: {error.user_message or error}"
     match error.http_status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return StripeKeyRefused(f"Stripe refuses STRIPE_SECRET_KEY. {said}")
+            return StripeKeyRefused(f"Stripe rejects STRIPE_SECRET_KEY. {said}")
         case HTTPStatus.TOO_MANY_REQUESTS:
             return RetryLater(_retry_after(error), said)
         case None:

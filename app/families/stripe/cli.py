@@ -1,4 +1,4 @@
-"""`flask stripe …`: Stripe's events without Stripe, an account or a network."""
+"""`flask stripe …`: send Stripe's events without Stripe, an account or a network."""
 
 import sys
 import time
@@ -18,11 +18,13 @@ Command = Callable[..., None]
 
 
 def _about(command: Command) -> Command:
-    """Add the options that say whom the events are about."""
+    """Add the options that describe the events' customer."""
     for option in (
-        click.option("--customer", metavar="ID", help="Stripe's id; a new one if not given."),
-        click.option("--subscription", metavar="ID", help="Likewise."),
-        click.option("--organization", metavar="ID", type=int, help="Whom a checkout names."),
+        click.option(
+            "--customer", metavar="ID", help="Stripe's id of the customer. [default: new]"
+        ),
+        click.option("--subscription", metavar="ID", help="Its subscription. [default: new]"),
+        click.option("--organization", metavar="ID", type=int, help="Named by a checkout."),
         click.option("--email", help="Who pays.", default="ann@example.com", show_default=True),
         click.option("--amount", help="Per month, in cents.", type=click.IntRange(0), default=4900),
         click.option("--currency", default="usd", show_default=True),
@@ -38,7 +40,7 @@ def _about(command: Command) -> Command:
 @click.argument("event", metavar="EVENT", type=click.Choice(list(samples.EVENTS)))
 @_about
 def trigger(event: str, *, wait: float, as_json: bool, **about: Any) -> None:
-    r"""Send one event and print what came of it.
+    r"""Send one event and print the result.
 
     \b
     EVENT is one of:
@@ -60,9 +62,9 @@ def trigger(event: str, *, wait: float, as_json: bool, **about: Any) -> None:
 @click.argument("what", metavar="WHAT", type=click.Choice(["subscription-lifecycle"]))
 @_about
 def simulate(what: str, *, wait: float, as_json: bool, **about: Any) -> None:  # noqa: ARG001 - there is one
-    r"""Send a whole life, WHAT being subscription-lifecycle: begun, past due, paid, ended.
+    r"""Send all events of a subscription: started, past due, paid, ended.
 
-    Without --organization it is that of an organization that is made for it.
+    WHAT is subscription-lifecycle. Without --organization, a new organization is created.
 
     \b
     Examples:
@@ -83,7 +85,7 @@ def simulate(what: str, *, wait: float, as_json: bool, **about: Any) -> None:  #
 
 
 def _scene(about: dict[str, Any], *, age: int) -> samples.Scene:
-    """Set a scene that began so many seconds ago: reports believe in what lies in the future."""
+    """Set a scene that began `age` seconds ago: reports would count events in the future."""
     given = {name: value for name, value in about.items() if value is not None}
     version = VERSIONS[given.pop("api_version")]
     began = int(time.time()) - age
@@ -95,7 +97,7 @@ def _organization(number: int | None) -> Organization:
         organization = Organization(name="Stripe simulation")
         db.session.add(organization)
     elif (found := db.session.get(Organization, number)) is None:
-        raise Refused(f"there is no organization {number}; `flask accounts seed` makes some")
+        raise Refused(f"no organization {number}; `flask accounts seed` creates some")
     else:
         organization = found
     db.session.commit()
@@ -103,7 +105,7 @@ def _organization(number: int | None) -> Organization:
 
 
 def _report(sent: Iterable[Sent], *, as_json: bool, end: dict[str, object] | None = None) -> None:
-    """Print what came of it; exit code 1 unless all jobs completed."""
+    """Print the results; exit code 1 unless all jobs completed."""
     all_sent = list(sent)
     if as_json:
         print_json({"events": [one.as_json() for one in all_sent], **({"end": end} if end else {})})

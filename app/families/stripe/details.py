@@ -1,4 +1,4 @@
-"""What an event does not tell and its effect needs: asked of Stripe before anything is locked."""
+"""Fetch from Stripe what an effect needs and its event lacks, before anything is locked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Facts = Mapping[str, Any]
 
 
 def names_the_same(told: Facts, whole: Facts) -> bool:
-    """Tell whether what Stripe has now is what an event told of: discounts, items and prices."""
+    """Return whether Stripe still has what an event described: discounts, items and prices."""
     items, all_items = told["items"]["data"], whole["items"]["data"]
     count = optional(told, "items.total_count", int) or len(items)
     is_part = optional(told, "items.has_more", bool) or len(all_items) == count
@@ -35,9 +35,9 @@ def _discounts(thing: Facts) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What is missing of one event; nothing is asked without a key, or about an unknown customer.
+    """What one event lacks; fetches nothing without a key, or about an unknown customer.
 
-    All raise what `Stripe` raises.
+    All methods raise what `Stripe` raises.
     """
 
     event: Event
@@ -49,7 +49,7 @@ class Missing:
         return shapes.customer_id(self.event.thing)
 
     def facts(self, told: Facts) -> Facts:
-        """Return a state, where none is known, and the product's name."""
+        """Return the state, if none is known, and the product's name."""
         facts: Facts = join(known_facts(self.subscription_id), told)
         if not self._may_ask(facts):
             return {}
@@ -62,7 +62,7 @@ class Missing:
         return join(asked, self._name(join(facts, asked)))
 
     def _whole(self) -> Facts | None:
-        """Return the event's subscription with what it only names, unless it changed since."""
+        """Return the event's subscription with what it only refers to, unless it changed since."""
         told = self.event.thing
         found = self.stripe.subscription(self.subscription_id)
         if found is None:

@@ -1,4 +1,4 @@
-"""What discounts leave of an amount: those that never end, as only they lower what recurs."""
+"""Subtract discounts that never end: only they lower recurring revenue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ Thing = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one item brings in a month.
+    """One item's revenue per month.
 
     Attributes:
-        times: How often in a month it is billed.
+        times: How often it is billed per month.
     """
 
     product: str | None
@@ -26,7 +26,7 @@ class Part:
 
 
 def discounted(parts: list[Part], thing: Thing, currency: str | None) -> list[Part]:
-    """Return the parts less the lasting discounts of an item or a subscription, in their order."""
+    """Return the parts less the permanent discounts of an item or a subscription, in order."""
     for coupon in _lasting(thing):
         parts = _less(parts, coupon, currency)
     return parts
@@ -35,7 +35,7 @@ def discounted(parts: list[Part], thing: Thing, currency: str | None) -> list[Pa
 def _lasting(thing: Thing) -> list[Thing]:
     """Return the coupons that never end.
 
-    Stripe's events mostly name discounts by their ids alone, which say nothing.
+    Stripe's events mostly include only the ids of discounts.
     """
     old = optional(thing, "discount", dict)
     given = optional(thing, "discounts", list) or ([old] if old else [])
@@ -44,13 +44,13 @@ def _lasting(thing: Thing) -> list[Thing]:
     coupons = []
     for one in given:
         if not isinstance(one, Mapping):
-            raise Unknown("a discount that the event only names")
+            raise Unknown("a discount known only by its id")
         if one.get("deleted") or one.get("end") is not None:
             continue
         source = one.get("source")
         coupon = (source if isinstance(source, Mapping) else one).get("coupon")
         if not isinstance(coupon, Mapping) or "duration" not in coupon:
-            raise Unknown("a discount that the event only names")
+            raise Unknown("a discount known only by its id")
         if coupon["duration"] == "forever":
             coupons.append(coupon)
     return coupons
@@ -77,19 +77,19 @@ def _percent(coupon: Thing) -> Fraction:
 
 
 def _applies(coupon: Thing, part: Part, parts: list[Part]) -> bool:
-    """Tell whether a coupon is for a product; where it does not say, only one product is safe."""
+    """Return whether a coupon applies to a part; without a list, only a sole product is safe."""
     if "applies_to" not in coupon and len({one.product for one in parts}) > 1:
-        raise Unknown("a coupon that does not say to which of the products it applies")
+        raise Unknown("a coupon that does not say which products it applies to")
     products = optional(coupon, "applies_to.products", list)
     return products is None or part.product in products
 
 
 def _off(coupon: Thing, chosen: list[Part], currency: str | None) -> Fraction:
-    """Return an amount off each invoice by the month."""
+    """Return an amount off each invoice, per month."""
     own = optional_currency(coupon, "currency")
     option = (optional(coupon, "currency_options", dict) or {}).get(currency)
     terms = coupon if own and own == currency else option
     times = {part.times for part in chosen}
     if not isinstance(terms, Mapping) or terms.get("amount_off") is None or len(times) != 1:
-        raise Unknown("an amount off in another currency, or off invoices of several intervals")
+        raise Unknown("an amount off in another currency, or with items of several intervals")
     return number(terms["amount_off"], "coupon.amount_off") * times.pop()

@@ -1,4 +1,4 @@
-"""What `flask jobs doctor` asks Stripe."""
+"""Checks of Stripe's settings for `flask jobs doctor`."""
 
 from flask import current_app
 
@@ -12,12 +12,12 @@ TEST_KEYS = ("sk_test_", "rk_test_")
 
 @doctor.check(bp, "stripe-key")
 def stripe_key() -> Finding:
-    """Ask for one customer: a key that may not see any is a good key, too."""
+    """Ask for one customer; a key without that permission is valid, too."""
     import stripe  # noqa: PLC0415 - slow to import
 
     config = current_app.config
     if not config["STRIPE_SECRET_KEY"]:
-        return doctor.passed("without STRIPE_SECRET_KEY, Stripe is not asked for anything")
+        return doctor.passed("without STRIPE_SECRET_KEY, nothing is fetched from Stripe")
     client = stripe.StripeClient(
         config["STRIPE_SECRET_KEY"],
         base_addresses={"api": config["STRIPE_API_URL"].rstrip("/")},
@@ -28,31 +28,31 @@ def stripe_key() -> Finding:
         client.v1.customers.list({"limit": 1})
     except stripe.AuthenticationError:
         return doctor.failure(
-            "Stripe refuses the key", fix=f"set STRIPE_SECRET_KEY to one of {KEYS}"
+            "Stripe rejects the key", fix=f"set STRIPE_SECRET_KEY to a key from {KEYS}"
         )
     except stripe.PermissionError:
-        return doctor.passed("Stripe takes the key, which may not list customers")
+        return doctor.passed("Stripe accepts the key, which may not list customers")
     except stripe.StripeError as error:
         return doctor.warning(
-            f"Stripe cannot be asked: {type(error).__name__}", fix="see https://status.stripe.com"
+            f"Stripe cannot be reached: {type(error).__name__}", fix="see https://status.stripe.com"
         )
-    return doctor.passed("Stripe takes the key")
+    return doctor.passed("Stripe accepts the key")
 
 
 @doctor.check(bp, "stripe-mode", production=True)
 def stripe_mode() -> Finding:
     if current_app.config["STRIPE_SECRET_KEY"].startswith(TEST_KEYS):
         return doctor.failure(
-            "STRIPE_SECRET_KEY is of Stripe's test mode", fix=f"set it to a live one of {KEYS}"
+            "STRIPE_SECRET_KEY is a test key", fix=f"set it to a live key from {KEYS}"
         )
-    return doctor.passed("no key of Stripe's test mode")
+    return doctor.passed("STRIPE_SECRET_KEY is not a test key")
 
 
 @doctor.check(bp, "stripe-webhook-secret", production=True)
 def stripe_webhook_secret() -> Finding:
     if not current_app.config["STRIPE_WEBHOOK_SECRET"]:
         return doctor.warning(
-            "without STRIPE_WEBHOOK_SECRET, Stripe's webhooks are answered 503",
+            "without STRIPE_WEBHOOK_SECRET, Stripe's webhooks get 503",
             fix="set it to the signing secret of https://dashboard.stripe.com/webhooks, if you use "
             "Stripe",
         )

@@ -1,6 +1,6 @@
-"""What each event does: facts recorded, the organization brought up to date, an email enqueued.
+"""What each event does: record facts, update the organization, enqueue an email.
 
-All in the handler's session, so that it commits with the job's completion or not at all.
+All in the handler's session, so it commits with the job's completion or not at all.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Write = Callable[[Event, Recorded, shapes.Person], emails.Written]
 
 
 def subscription_changed(event: Event, stripe: Stripe) -> Result:
-    """Take over a subscription's plan, status, period and end."""
+    """Copy a subscription's plan, status, period and end."""
     subscription_id = required_reference(event.thing, "id")
     return _apply(event, stripe, subscription_id, event.subscription_facts())
 
@@ -93,7 +93,7 @@ def _apply(
     *,
     mail: tuple[Write, shapes.Person] | None = None,
 ) -> Result:
-    """Record what was told, and its effect; Stripe is asked before anything is locked."""
+    """Record the event's facts and their effect; requests to Stripe come before any lock."""
     missing = Missing(event, stripe, subscription_id)
     told = join(told, missing.facts(told))
     person = missing.person(mail[1], told) if mail else None
@@ -116,7 +116,7 @@ def _apply(
 
 
 def _is_news(event: Event, effect: Result) -> bool:
-    """Tell whether an event that changes no column is worth a line: reports count failures."""
+    """Return whether an event that changes no column is logged anyway: reports count failures."""
     matters = "emailJobId" in effect or ACTIONS[event.type] is Activity.PAYMENT_FAILED
     return matters and not has_activity(
         ACTIONS[event.type], effect["organizationId"], {"eventId": event.id}

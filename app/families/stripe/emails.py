@@ -24,7 +24,7 @@ from app.families.stripe.shapes import Person
 from app.jobs import InvalidPayload
 
 NAME_LENGTH = 200
-#: The states in which somebody still has to do something about a payment.
+#: The states in which a payment still needs attention.
 _DUE = frozenset({"past_due", "unpaid", "incomplete"})
 
 
@@ -45,7 +45,7 @@ NO_ADDRESS = Written(note="neither Stripe nor the organization has an email addr
 
 @dataclass(frozen=True, slots=True)
 class _Recipient:
-    """Whom an email is for: the payer, or the owner where Stripe tells none."""
+    """The recipient: the payer, or the owner if Stripe names no payer."""
 
     organization_id: int
     address: str | None
@@ -55,7 +55,7 @@ class _Recipient:
     def of(cls, recorded: Recorded, person: Person) -> Self:
         organization = recorded.organization
         if organization is None:
-            raise LookupError("an email about a subscription of nobody's")
+            raise LookupError("an email about a subscription without an organization")
         owner = None if person.email else owner_of(organization.id)
         address = owner.email if owner else person.email
         name = owner.name if owner else person.name
@@ -63,7 +63,7 @@ class _Recipient:
 
 
 def subscription_created(event: Event, recorded: Recorded, person: Person) -> Written:
-    """Confirm a subscription, unless the news comes so late that it has ended."""
+    """Confirm a subscription, unless it has ended by now."""
     if recorded.state.status in ENDED:
         return Written(note="the subscription has ended: no email")
     amount = written(_amount(event.thing, "amount_total"), _currency(event))
@@ -83,7 +83,7 @@ def subscription_created(event: Event, recorded: Recorded, person: Person) -> Wr
 def payment_failed(event: Event, recorded: Recorded, person: Person) -> Written:
     """Ask for other payment details, unless the invoice has been paid since."""
     if recorded.state.status not in _DUE:
-        return Written(note=f"the subscription is {recorded.state.status} since: no email")
+        return Written(note=f"the subscription is {recorded.state.status} by now: no email")
     invoice = event.thing
     remaining = optional_count(invoice, "amount_remaining")
     due = _amount(invoice, "amount_due") if remaining is None else remaining
@@ -109,7 +109,7 @@ def _enqueue(email: Email, event: Event, to: _Recipient) -> Written:
             idempotency_key=f"stripe/{event.id}",
             session=db.session,
         )
-    except InvalidPayload as error:  # an address that is none: the facts are good all the same
+    except InvalidPayload as error:  # an invalid address: the facts are good all the same
         return Written(note=f"no email: {error}")
     return Written(job_id=str(job_id))
 
@@ -128,6 +128,6 @@ def _amount(thing: Mapping[str, Any], path: str) -> int:
 
 
 def _line(text: str | None) -> str:
-    """Return a name as an email may carry it: on one line, printable, not too long."""
+    """Return a name that fits into an email: on one line, printable, not too long."""
     printable = "".join(letter for letter in text or "" if letter.isprintable())
     return printable.strip()[:NAME_LENGTH]

@@ -1,4 +1,4 @@
-"""One event of Stripe's, and what it says of a subscription."""
+"""One Stripe event, and what it says about a subscription."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event, with the object that it is about.
+    """An event with its object.
 
     Attributes:
-        previous: Of an update, what it replaced.
+        previous: The values that an update replaced.
         created: Unix seconds.
     """
 
@@ -34,13 +34,13 @@ class Event:
         return {"at": self.created, "event": self.id, **told}
 
     def subscription_facts(self) -> dict[str, Any]:
-        """Return an event's facts on a subscription; see `app.accounts.subscription_facts`."""
+        """Return the event's facts about a subscription; see `app.accounts.subscription_facts`."""
         before = shapes.replaced(self.thing, self.previous)
         told = self.fact_of_state(self.thing, before=before, kind=_KINDS[self.type])
         return {**told, **self.organization_fact()}
 
     def told_whole(self, subscription: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the event tells once Stripe has told what it only names."""
+        """Return the event's facts, given the whole subscription as fetched from Stripe."""
         before = shapes.replaced(self.thing, self.previous)
         return self.fact_of_state(subscription, before=before, kind=_KINDS[self.type])
 
@@ -56,6 +56,6 @@ class Event:
         return {"names": {product_id: self.stamp(name=name)}}
 
     def organization_fact(self) -> dict[str, Any]:
-        """Return which organization the event names, if it names one."""
+        """Return the organization that the event names, if any."""
         named = shapes.organization_id(self.thing)
         return {"organization": self.stamp(id=named)} if named else {}

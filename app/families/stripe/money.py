@@ -1,8 +1,8 @@
-"""What a subscription brings in a month; `docs/stripe.md`, "Recurring revenue", defines it.
+"""Revenue of a subscription per month; `docs/stripe.md`, "Recurring revenue", defines it.
 
-    fixed prices ── less discounts that never end ── by the month ── rounded once
+    fixed prices ── less discounts that never end ── per month ── rounded once
 
-What an event does not tell is not guessed: the amount is None then.
+Nothing is guessed: if an event lacks something, the amount is None.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ Thing = Mapping[str, Any]
 
 
 def monthly_amount(subscription: Thing) -> int | None:
-    """Return what recurs in a month, in the unit of the currency; None where it is not known."""
+    """Return the recurring amount per month, in the currency's unit; None if it is unknown."""
     try:
         return _amount(subscription)
     except Unknown:
@@ -34,7 +34,7 @@ def monthly_amount(subscription: Thing) -> int | None:
 
 
 def why_unknown(subscription: Thing) -> str | None:
-    """Return why the amount is not known; None where it is."""
+    """Return why the amount is unknown; None if it is known."""
     try:
         _amount(subscription)
     except Unknown as unknown:
@@ -80,6 +80,6 @@ def _currency(subscription: Thing, items: list[Thing]) -> str | None:
 
 
 def _ended_in_trial(subscription: Thing) -> bool:
-    """Tell whether it ended before it brought anything."""
+    """Return whether it ended before it brought any revenue."""
     ended, trial = (optional_time(subscription, name) for name in ("ended_at", "trial_end"))
     return ended is not None and trial is not None and ended <= trial

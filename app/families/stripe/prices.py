@@ -1,4 +1,4 @@
-"""What a price costs in a month, exactly; `Unknown` where Stripe has not told all of it."""
+"""The exact cost of a price per month; `Unknown` if an event lacks a part of it."""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -9,7 +9,7 @@ from typing import Any
 from app.families.stripe.reading import optional, optional_count, optional_currency
 from app.jobs import PermanentError
 
-# How many of each interval a month has, of a year of 365 days.
+# Intervals per month, in a year of 365 days.
 _PER_MONTH = {
     "day": Fraction(365, 12),
     "week": Fraction(365, 84),
@@ -22,7 +22,7 @@ Thing = Mapping[str, Any]
 
 
 class Unknown(Exception):
-    """The amount cannot be known from what was told."""
+    """The amount cannot be known from the event."""
 
 
 def price_of(item: Thing) -> Thing:
@@ -36,7 +36,7 @@ def is_metered(item: Thing) -> bool:
 
 
 def times_a_month(item: Thing) -> Fraction:
-    """Return how often an item is billed in a month."""
+    """Return how often an item is billed per month."""
     price = price_of(item)
     recurring = optional(price, "recurring", dict) or price
     interval = _PER_MONTH.get(optional(recurring, "interval", str) or "")
@@ -48,7 +48,7 @@ def times_a_month(item: Thing) -> Fraction:
 
 
 def due(item: Thing, currency: str | None) -> Fraction:
-    """Return what an item costs each time that it is billed, in the subscription's currency."""
+    """Return what an item costs per billing, in the subscription's currency."""
     price = price_of(item)
     terms = _terms(price, currency)
     quantity = optional_count(item, "quantity")
@@ -62,20 +62,20 @@ def due(item: Thing, currency: str | None) -> Fraction:
 
 
 def first_number(thing: Thing, names: tuple[str, ...]) -> Fraction | None:
-    """Return the first of these that is there, as an exact number."""
+    """Return the first of these that exists, as an exact number."""
     name = next((name for name in names if thing.get(name) is not None), None)
     return None if name is None else number(thing[name], name)
 
 
 def number(value: Any, name: str) -> Fraction:
-    """Return a number that Stripe wrote as one or as text.
+    """Return a number that Stripe wrote as a number or as text.
 
     Raises:
-        PermanentError: It is none, below 0, or absurdly long.
+        PermanentError: Not a number, below 0, or absurdly long.
     """
     try:
         found = Decimal(str(value))
-    except (InvalidOperation, ValueError):  # Python writes no number of over 4300 digits
+    except (InvalidOperation, ValueError):  # Python refuses to write numbers of over 4300 digits
         found = Decimal("NaN")
     if isinstance(value, bool) or not found.is_finite() or abs(found.adjusted()) > 30:  # noqa: PLR2004 - far beyond any price
         raise PermanentError(f"the event's {name} is not a number")
@@ -96,7 +96,7 @@ def _terms(price: Thing, currency: str | None) -> Thing:
 
 
 def _packages(price: Thing, units: int) -> int:
-    """Return how often the unit amount is due; a price may be one per so many units."""
+    """Return how often the unit amount is due; a price may cover several units."""
     transform = optional(price, "transform_quantity", dict) or {}
     transform = transform or optional(price, "transform_usage", dict) or {}
     size = optional_count(transform, "divide_by")
@@ -109,15 +109,15 @@ def _packages(price: Thing, units: int) -> int:
 def _tiered(terms: Thing, mode: str | None, units: int) -> Fraction:
     tiers = optional(terms, "tiers", list)
     if not tiers or mode not in {"graduated", "volume"} or units < 1:
-        raise Unknown("a price in tiers that the event does not tell")
+        raise Unknown("a price whose tiers the event lacks")
     total, reached = Fraction(0), 0
     for tier in tiers:
         if not isinstance(tier, Mapping):
-            raise Unknown("a price in tiers that the event does not tell")
+            raise Unknown("a price whose tiers the event lacks")
         limit = optional_count(tier, "up_to")
         top = units if limit is None else min(units, limit)
         if top < reached:
-            raise Unknown("tiers that are not in their order")
+            raise Unknown("tiers that are not in order")
         unit = first_number(tier, ("unit_amount_decimal", "unit_amount")) or Fraction(0)
         flat = first_number(tier, ("flat_amount_decimal", "flat_amount")) or Fraction(0)
         if mode == "volume" and top == units:

@@ -26,18 +26,18 @@ LATEST = 253_402_300_799
 
 @dataclass(frozen=True, slots=True)
 class StripeWebhook:
-    """One event of Stripe's.
+    """One Stripe event.
 
     Attributes:
         event_data: The event's `data`: `object`, and `previous_attributes` of an update. From other
-            producers, which know no more, the object itself.
-        event_id: Where a producer does not tell it, what the event says stands for it.
-        created: When it happened, in Unix seconds; events of one second come in any order. Where a
-            producer does not tell it, when its job was recorded.
+            producers, the object itself.
+        event_id: If a producer does not send it, a hash of the event stands for it.
+        created: When it happened, in Unix seconds; events of one second come in any order. If a
+            producer does not send it, when its job was recorded.
         api_version: The version in which the endpoint gets its events.
-        ip_address: Who delivered it.
-        account: The connected account whose event it is, if it is not this account's own.
-        livemode: False where it happened in Stripe's test mode.
+        ip_address: The address that delivered it.
+        account: The connected account that the event belongs to, if not this account.
+        livemode: False if it happened in Stripe's test mode.
     """
 
     event_type: str
@@ -51,7 +51,7 @@ class StripeWebhook:
 
 
 class _Address(fields.String):
-    """An IP address, or what X-Forwarded-For says: the first address in it, without its port."""
+    """An IP address, or the first one in an X-Forwarded-For list, without its port."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs) or ""
@@ -97,16 +97,16 @@ class StripeWebhookSchema(PayloadSchema[StripeWebhook]):
     payload=StripeWebhookSchema,
     retries=5,
     timeout=60,
-    description="Apply an event of Stripe's to the organization that it concerns",
+    description="Apply a Stripe event to its organization",
 )
 def process_stripe_webhook(payload: StripeWebhook, job: Job) -> dict[str, Any]:
-    """Apply the event; late, repeated and unordered ones come to the same state as those in order.
+    """Apply the event; late, repeated and unordered events lead to the same state as ordered ones.
 
-    The result has a `note` where there is nothing to do: an event of another type, a customer that
-    nobody knows yet, news that are none.
+    The result has a `note` if there is nothing to do: an event of another type, a customer who is
+    not known yet, nothing new.
 
     Raises:
-        PermanentError: The event lacks a field, which is named.
+        PermanentError: The event lacks a field; the message names it.
         RetryLater, StripeKeyRefused, StripeUnavailable: See `stripe.api`.
     """
     effect = EFFECTS.get(payload.event_type)
@@ -132,13 +132,13 @@ def _event(payload: StripeWebhook, job: Job) -> Event:
 
 
 def _data(event_data: dict[str, Any]) -> dict[str, Any]:
-    """Tell an object, whose `object` is its kind, from the event's data, whose `object` it is."""
+    """Return the event's data, also if only its object was sent (whose `object` is a text)."""
     is_object = isinstance(event_data.get("object"), str)
     return {"object": event_data} if is_object else event_data
 
 
 def _digest(payload: StripeWebhook) -> str:
-    """Name an event by what it says, so that a repeat in another job is the same event."""
+    """Return a hash of the event, so that a repeat in another job is the same event."""
     said = json.dumps([payload.event_type, payload.event_data], sort_keys=True)
     return f"sha256:{sha256(said.encode()).hexdigest()}"
 
@@ -149,19 +149,21 @@ def _recorded_at(job: Job) -> int:
 
 
 def _whose_else(payload: StripeWebhook, event: Event) -> str | None:
-    """Say of whom or of which mode an event is, if it is not this account's and this mode's.
+    """Return why an event is not ours: it belongs to another account, or to the other mode.
 
-    Who connects an account to a platform makes checkouts of his own that name any organization.
+    A connected account's own checkouts may name any organization.
     """
     if payload.account:
-        return f"the event is of the connected account {payload.account}: it has no effect here"
+        return (
+            f"the event belongs to the connected account {payload.account}: it has no effect here"
+        )
     live = payload.livemode
     live = optional(event.thing, "livemode", bool) if live is None else live
     if live is None or live == _is_live():
         return None
     its, ours = ("live", "test") if live else ("test", "live")
     return (
-        f"the event is of Stripe's {its} mode and this app of its {ours} mode: it has no effect"
+        f"the event is in Stripe's {its} mode and this app is in {ours} mode: it has no effect"
         " here; STRIPE_SECRET_KEY decides the mode, and without one APP_ENV"
     )
 

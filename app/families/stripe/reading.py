@@ -1,4 +1,4 @@
-"""Taking values out of Stripe's JSON: what is wrong is named by its path."""
+"""Read values from Stripe's JSON; errors name the path."""
 
 import re
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ from app.jobs import PermanentError
 
 T = TypeVar("T")
 
-#: The first second of the year 9000, as for jobs: every time before it can be written in any zone.
+#: The first second of the year 9000, as for jobs: any time before it is valid in every time zone.
 END_OF_TIME = 221_845_392_000
-#: Beyond this an amount, in the currency's smallest unit, is a mistake, and so is a quantity.
+#: An amount in the currency's smallest unit, or a quantity, beyond this is a mistake.
 LARGEST = 10**15
-#: What the columns of ids hold.
+#: The length of the id columns.
 ID_LENGTH = 255
 
 _KINDS = {str: "text", int: "an integer", dict: "an object", list: "a list", bool: "true or false"}
 
 
 def optional(thing: Mapping[str, Any], path: str, kind: type[T]) -> T | None:
-    """Return what stands at a dotted path, None where nothing does.
+    """Return the value at a dotted path, or None.
 
     Raises:
-        PermanentError: Something of another kind stands there.
+        PermanentError: The value has another type.
     """
     value: Any = thing
     for name in path.split("."):
@@ -35,10 +35,10 @@ def optional(thing: Mapping[str, Any], path: str, kind: type[T]) -> T | None:
 
 
 def required(thing: Mapping[str, Any], path: str, kind: type[T]) -> T:
-    """Return what stands at a dotted path.
+    """Return the value at a dotted path.
 
     Raises:
-        PermanentError: Nothing of this kind does.
+        PermanentError: No value, or one of another type.
     """
     value = optional(thing, path, kind)
     if value is None:
@@ -47,7 +47,7 @@ def required(thing: Mapping[str, Any], path: str, kind: type[T]) -> T:
 
 
 def reference(thing: Mapping[str, Any], path: str) -> str | None:
-    """Return the id of what is referred to, also where Stripe expanded it to an object."""
+    """Return the id of a referenced object, whether or not Stripe expanded it."""
     try:
         found = optional(thing, path, str)
     except PermanentError:
@@ -58,10 +58,10 @@ def reference(thing: Mapping[str, Any], path: str) -> str | None:
 
 
 def required_reference(thing: Mapping[str, Any], path: str) -> str:
-    """Return the id of what is referred to.
+    """Return the id of a referenced object.
 
     Raises:
-        PermanentError: Nothing is.
+        PermanentError: No reference.
     """
     return reference(thing, path) or required(thing, path, str)
 
@@ -70,16 +70,16 @@ def optional_time(thing: Mapping[str, Any], path: str) -> int | None:
     """Return a time in Unix seconds.
 
     Raises:
-        PermanentError: It lies beyond the calendar.
+        PermanentError: It is out of range.
     """
     return _within(thing, path, END_OF_TIME - 1, "a time between 1970 and 9000")
 
 
 def optional_count(thing: Mapping[str, Any], path: str) -> int | None:
-    """Return how much or how many: never less than nothing.
+    """Return an amount or a quantity, which is never negative.
 
     Raises:
-        PermanentError: It is, or it is absurdly much.
+        PermanentError: It is negative, or absurdly large.
     """
     return _within(thing, path, LARGEST, f"between 0 and {LARGEST}")
 
@@ -88,7 +88,7 @@ def optional_currency(thing: Mapping[str, Any], path: str) -> str | None:
     """Return a currency's code of three letters, in lower case.
 
     Raises:
-        PermanentError: It is none.
+        PermanentError: It is not one.
     """
     code = optional(thing, path, str)
     if code is not None and not re.fullmatch("[A-Za-z]{3}", code):

@@ -1,7 +1,7 @@
-"""Stripe's events as Stripe writes them, made up: for trying things out, and for tests.
+"""Made-up events in Stripe's format, for trying things out and for tests.
 
-They have what this application reads and what surrounds it, in the API version that the SDK is
-pinned to, or in the last one before 2025-03-31 (basil) that many endpoints still have.
+They have the fields that this application reads and those around them, in the API version that the
+SDK is pinned to, or in the last one before 2025-03-31 (basil), which many endpoints still use.
 """
 
 import secrets
@@ -16,13 +16,13 @@ Thing = dict[str, Any]
 
 
 def made_up(prefix: str) -> str:
-    """Return an id such as Stripe's."""
+    """Return an id in Stripe's format."""
     return f"{prefix}_{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Whom the events are about.
+    """The customer that the events are about.
 
     Attributes:
         organization: The id in our database that a checkout names.
@@ -112,8 +112,8 @@ EVENTS = {
 }
 
 
-#: Seconds from the beginning of a subscription to each event, and to the end of its life: so long
-#: ago it has to have begun for nothing of it to lie in the future.
+#: Seconds from the start of a subscription to each event, and to its end: it must have started that
+#: long ago for no event to be in the future.
 AGES = {
     "checkout.session.completed": 0,
     "customer.subscription.updated": 1,
@@ -124,7 +124,7 @@ LIFETIME = 2 * MONTH + 8 * 86400
 
 
 def lifecycle(scene: Scene) -> list[Thing]:
-    """Return a subscription's life: begun, past due after a month, paid, past due again, ended."""
+    """Return a subscription's events: started, past due after a month, paid, past due, ended."""
     due, paid = scene.began + MONTH, scene.began + MONTH + 86400
     late = {"status": "past_due"}
     return [

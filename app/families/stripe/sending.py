@@ -1,4 +1,4 @@
-"""Posting events to the running app as Stripe does, and waiting for what comes of them."""
+"""Post events to the running app as Stripe does, and wait for their jobs."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from app.db import db
 from app.families.stripe.source import stripe
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import JobExecution, JobsError, get_job_execution_by_job_id
-from app.jobs.cli.kit import is_final, state
+from app.jobs.cli.kit import state
 
 PATIENCE, POLL_SECONDS = 10, 0.2
 
@@ -26,7 +26,7 @@ class SendingFailed(JobsError):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An event that was posted, and its job as far as it came."""
+    """An event that was posted, and its job."""
 
     event: dict[str, Any]
     status: int
@@ -58,15 +58,15 @@ def send(event: dict[str, Any], *, wait: float) -> Sent:
     """Sign and post an event, and wait for its job.
 
     Args:
-        event: As Stripe writes it.
-        wait: Seconds to wait for the job's end.
+        event: In Stripe's format.
+        wait: Seconds to wait for the job to end.
 
     Raises:
-        SendingFailed: There is no secret, or the app does not answer.
+        SendingFailed: No secret is set, or the app does not answer.
     """
     secrets = stripe.secrets(current_app.config)
     if not secrets:
-        raise SendingFailed("STRIPE_WEBHOOK_SECRET is empty: set the one that the app has")
+        raise SendingFailed("STRIPE_WEBHOOK_SECRET is empty: set it to the app's secret")
     body = json.dumps(event).encode()
     signed = stripe.verifier.sign(body, secrets[0], delivery_id=event["id"])
     status, answer = _post(body, signed)
@@ -92,12 +92,12 @@ def _post(body: bytes, signed: dict[str, str]) -> tuple[int, str]:
 
 
 def _wait(event_id: str, seconds: float) -> JobExecution | None:
-    """Return the event's job once it is final, or as it is when the time is up."""
+    """Return the event's job once it is final, or when the time is up."""
     give_up_at = time.monotonic() + seconds
     while True:
         db.session.rollback()
         job = _job(event_id)
-        if (job and is_final(job)) or time.monotonic() >= give_up_at:
+        if (job and job.is_final) or time.monotonic() >= give_up_at:
             return job
         time.sleep(POLL_SECONDS)
 

@@ -1,10 +1,10 @@
-"""The shapes of Stripe's objects, of the present API and of those before 2025-03-31 (basil).
+"""The shapes of Stripe's objects, in the current API and in those before 2025-03-31 (basil).
 
-An event comes in the version of its endpoint. What moved is looked for in its new place and in its
-old one (https://docs.stripe.com/changelog/basil):
+An event comes in its endpoint's version. Fields that moved are looked up in the new place and in
+the old one (https://docs.stripe.com/changelog/basil):
 
-- an invoice's subscription: `parent.subscription_details`, before that the invoice itself;
-- a subscription's period: its items, before that the subscription itself;
+- an invoice's subscription: in `parent.subscription_details`, formerly in the invoice itself;
+- a subscription's period: in its items, formerly in the subscription itself;
 - an item's price: `price`, in still older versions `plan`.
 """
 
@@ -29,7 +29,7 @@ Thing = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who pays, as far as an event tells."""
+    """The payer, as far as an event names one."""
 
     email: str | None
     name: str | None
@@ -39,7 +39,7 @@ def snapshot(subscription: Thing) -> dict[str, Any]:
     """Return a subscription's state, as `app.accounts.subscription_facts` keeps it.
 
     Raises:
-        PermanentError: A field is missing, or is not what Stripe documents; it is named.
+        PermanentError: A field is missing, or is not as Stripe documents it; the message names it.
     """
     items = _items(subscription)
     period_end = _period_end(subscription, items)
@@ -65,12 +65,14 @@ def snapshot(subscription: Thing) -> dict[str, Any]:
 
 
 def replaced(subscription: Thing, previous: Thing | None) -> dict[str, Any]:
-    """Return those values of the state that an update replaced, from `previous_attributes`."""
+    """Return the values of the state that an update replaced, from `previous_attributes`."""
     if not previous:
         return {}
     try:
         before = snapshot({**subscription, **previous})
-    except PermanentError:  # a part of a list, say: it only helps to order updates of one second
+    except (
+        PermanentError
+    ):  # for instance a part of a list: it only helps to order updates of one second
         return {}
     now = snapshot(subscription)
     return {
@@ -79,13 +81,13 @@ def replaced(subscription: Thing, previous: Thing | None) -> dict[str, Any]:
 
 
 def product_name(subscription: Thing) -> str | None:
-    """Return the product's name, where Stripe expanded it."""
+    """Return the product's name, if Stripe expanded it."""
     items = _items(subscription)
     return _name(_price(items[0]).get("product")) if items else None
 
 
 def invoice_subscription(invoice: Thing) -> str | None:
-    """Return the id of the subscription that an invoice is for, None for any other invoice."""
+    """Return the id of an invoice's subscription, None if it has none."""
     new = reference(invoice, "parent.subscription_details.subscription")
     return new or reference(invoice, "subscription")
 
@@ -113,22 +115,24 @@ def customer_id(thing: Thing) -> str:
 
 
 def _status(subscription: Thing) -> str:
-    """Return Stripe's word for a subscription's state, also one that is new."""
+    """Return Stripe's status of a subscription, even one unknown to us."""
     status = required(subscription, "status", str)
     if not re.fullmatch("[a-z_]{1,30}", status):
-        raise PermanentError(f"the event's subscription.status is no state: {status[:30]!r}")
+        raise PermanentError(f"the event's subscription.status is not a status: {status[:30]!r}")
     return status
 
 
 def _items(subscription: Thing) -> list[Thing]:
     items = required(subscription, "items.data", list)
     if not all(isinstance(item, Mapping) for item in items):
-        raise PermanentError("the event's subscription.items.data has something that is no object")
+        raise PermanentError(
+            "the event's subscription.items.data has an item that is not an object"
+        )
     return items
 
 
 def _period_end(subscription: Thing, items: list[Thing]) -> int | None:
-    """Return the next renewal; items of different intervals have their own."""
+    """Return the next renewal; items of different intervals renew separately."""
     ends = [optional_time(item, "current_period_end") for item in items]
     told = [end for end in ends if end is not None]
     return min(told) if told else optional_time(subscription, "current_period_end")
@@ -139,7 +143,7 @@ def _price(item: Thing) -> Thing:
 
 
 def _label(price: Thing) -> str | None:
-    """Return what a plan may be called where its product's name is not known."""
+    """Return a name for a plan whose product's name is unknown."""
     paths = ("nickname", "metadata.plan", "lookup_key")
     found = (optional(price, path, str) for path in paths)
     return _name(price.get("product")) or next((name for name in found if name), None)

@@ -15,13 +15,13 @@ _TIME = re.compile(r"(?:^|,)t=([^,]*)")
 
 @dataclass(frozen=True, slots=True)
 class StripeSignature:
-    """`Stripe-Signature: t=…,v1=…`, with several `v1` while a secret is replaced.
+    """`Stripe-Signature: t=…,v1=…`, with several `v1` during a rotation.
 
     https://docs.stripe.com/webhooks/signature
     """
 
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
-        # Imported here: it takes longer than the rest of the app, and not every process needs it.
+        # Imported here: it takes longer than the rest of the app, and few processes need it.
         from stripe import SignatureVerificationError, WebhookSignature  # noqa: PLC0415
 
         header = headers.get(HEADER, "")
@@ -33,10 +33,10 @@ class StripeSignature:
             except SignatureVerificationError as error:
                 refused = error
             except (TypeError, ValueError):
-                # A header that is not ASCII cannot be compared, a body that is not UTF-8 not read.
+                # A header that is not ASCII, or a body that is not UTF-8.
                 raise SignatureError("malformed") from None
             else:
-                # The SDK takes any time in the future.
+                # The SDK accepts any time in the future.
                 refuse_stale(_TIME.findall(header)[0])
                 return
         raise SignatureError("expired" if "tolerance" in str(refused) else "wrong")
@@ -49,4 +49,4 @@ class StripeSignature:
         return {HEADER: str(made)}
 
     def check_secret(self, secret: str) -> None:
-        """Take any text: Stripe's format may change."""
+        """Accept any text: Stripe's format may change."""

@@ -17,11 +17,11 @@ _OPTIONAL = {"apiVersion": "api_version", "account": "account", "livemode": "liv
 
 
 def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
-    """Return the payload of `process-stripe-webhook`; answer 400 where the event lacks a part."""
+    """Return the payload of `process-stripe-webhook`; answer 400 if the event lacks a part."""
     if not isinstance(event, dict) or event.get("object") != "event":
         _refuse(
-            "object: must be 'event'. Thin events (v2.core.event) are not taken: choose the "
-            "payload style Snapshot for this endpoint at Stripe."
+            "object: must be 'event'. Thin events (v2.core.event) are not supported: choose the "
+            "payload style Snapshot for this endpoint in Stripe."
         )
     for name, (kind, said) in _FIELDS.items():
         if type(event.get(name)) is not kind:
@@ -42,12 +42,12 @@ def stripe_job(event: Any, ip_address: str | None) -> dict[str, Any]:
 
 
 def _refuse_endless(data: dict[str, Any]) -> None:
-    """Refuse a number such as 1e999, which nothing keeps: left out it would mean another."""
+    """Reject a number such as 1e999, which cannot be stored; dropping it would change the event."""
     found: list[tuple[str, Any]] = [("data", data)]
     while found:
         path, value = found.pop()
         if isinstance(value, float) and not isfinite(value):
-            _refuse(f"{jsonb.bounded(path, 500)}: must be a number that can be kept.")
+            _refuse(f"{jsonb.bounded(path, 500)}: must be a finite number.")
         if isinstance(value, dict):
             found += [(f"{path}.{name}", inner) for name, inner in value.items()]
         if isinstance(value, list):

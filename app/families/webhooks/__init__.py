@@ -2,7 +2,7 @@
 
     verify ── store and enqueue, in one transaction ── answer ── …QStash… ── run the handlers
 
-`receive` is the first half, `process_webhook` the second; what came in stays in the `inbox`.
+`receive` is the first half, `process_webhook` the second; the `inbox` keeps what was received.
 
     from app.families import webhooks
 

@@ -26,7 +26,9 @@ _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "heade
 @bp.cli.command("list")
 @click.option("--source", help="Only webhooks of this source.")
 @click.option("--event", help="Only webhooks of this event.")
-@click.option("--since", type=Duration(), help='Received at most so long ago: "2h".')
+@click.option(
+    "--since", type=Duration(), help='Only webhooks received within this time, e.g. "2h".'
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 def list_webhooks(
@@ -53,7 +55,7 @@ def list_webhooks(
 @click.argument("webhook_id", metavar="ID", type=int)
 @as_json
 def show_webhook(webhook_id: int, *, as_json: bool) -> None:
-    """Show one webhook: its headers, its body and what became of its job."""
+    """Show one webhook: its headers, its body and the state of its job."""
     row = inbox.get(webhook_id)
     job = get_job_execution_by_job_id(row.job_id) if row.job_id else None
     shown = {**_as_json(row), "job_status": state(job) if job else None}
@@ -69,7 +71,7 @@ def show_webhook(webhook_id: int, *, as_json: bool) -> None:
 @click.argument("webhook_id", metavar="ID", type=int)
 @as_json
 def replay_webhook(webhook_id: int, *, as_json: bool) -> None:
-    r"""Have a stored webhook processed once more, by a new job.
+    r"""Process a stored webhook again, in a new job.
 
     \b
     Example:
@@ -86,14 +88,14 @@ def replay_webhook(webhook_id: int, *, as_json: bool) -> None:
 @click.argument("source")
 @click.argument("event")
 @click.option("--event-file", type=click.File("rb"), help="Send this JSON instead of a sample.")
-@click.option("--delivery-id", help="Instead of a new one; the same again is a repeat.")
+@click.option("--delivery-id", help="Use this id instead of a new one; a known id is a repeat.")
 @as_json
 def send_webhook(
     source: str, event: str, event_file: Any, *, delivery_id: str | None, as_json: bool
 ) -> None:
     r"""Send a webhook as its source would, to this app at BASE_URL.
 
-    Needs no account and no network: it is signed with the secret that this app has itself.
+    Needs no account and no network: it is signed with this app's own secret.
 
     \b
     Examples:
@@ -128,31 +130,31 @@ def _as_json(row: WebhookEvent) -> dict[str, Any]:
 
 
 def _body(row: WebhookEvent) -> Any:
-    """Return the body as JSON; what is sealed stays so, as terminals and their logs are open."""
+    """Return the body as JSON, unless it is sealed: terminals and their logs are not private."""
     return "(sealed)" if row.sealed else json.loads(row.body)
 
 
 def _source(name: str) -> Source:
     found = SOURCES.get(name)
     if found is None:
-        raise Refused(f"there is no source {name!r}; there are: {', '.join(sorted(SOURCES))}")
+        raise Refused(f"unknown source {name!r}; known sources: {', '.join(sorted(SOURCES))}")
     if found.job:
-        raise Refused(f"{name} has senders of its own: see `flask {name} --help`")
+        raise Refused(f"{name} has its own commands: see `flask {name} --help`")
     return found
 
 
 def _sample(source: Source, event: str) -> bytes:
     known = samples(source.name)
     if event not in known:
-        there = f"there are: {', '.join(known)}" if known else "there is none for this source"
-        raise Refused(f"no sample of {event!r}; {there}; give one with --event-file")
+        there = f"samples: {', '.join(known)}" if known else "this source has none"
+        raise Refused(f"no sample of {event!r}; {there}; pass --event-file to send your own")
     return json.dumps(known[event]).encode()
 
 
 def _headers(source: Source, event: str, body: bytes, delivery_id: str) -> dict[str, str]:
     secrets = source.secrets(current_app.config)
     if source.is_verified and not secrets:
-        raise Refused(f"set {source.setting}, with which {source.name} signs")
+        raise Refused(f"set {source.setting}, the secret that {source.name} signs with")
     signed = source.verifier.sign(body, secrets[0] if secrets else "", delivery_id=delivery_id)
     named = {source.event_header: event} if source.event_header else {}
     identified = {source.id_headers[0]: delivery_id} if source.id_headers else {}

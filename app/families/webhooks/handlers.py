@@ -1,4 +1,4 @@
-"""What happens on a webhook: functions registered for a source's events."""
+"""Handlers: functions registered for a source's events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from app.jobs import Job
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """What a handler is given.
+    """The webhook that a handler gets.
 
     Attributes:
         data: The sender's JSON.
-        delivery_id: The sender's id of it, the same over its repeats. None where a job was
-            enqueued by hand.
-        received_at: When it first came; likewise.
-        ip_address: From where; likewise.
+        delivery_id: The sender's id, the same for its repeats. It and the rest are None if the job
+            was enqueued by hand.
+        received_at: When it was first received.
+        ip_address: The address that sent it.
     """
 
     source: str
@@ -34,7 +34,7 @@ Handler = Callable[[Webhook, Job], dict[str, Any] | None]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A handler and the events that it wants; both patterns may have wildcards."""
+    """A handler and the events it handles; both patterns may have wildcards."""
 
     source: str
     event: str
@@ -54,12 +54,12 @@ REGISTRATIONS: list[Registration] = []
 def on(source: str, *events: str) -> Callable[[Handler], Handler]:
     """Register a handler `(webhook, job) -> dict | None`.
 
-    All handlers of one webhook run in the transaction in which its job completes: all of their
-    work in `db.session` is committed, once, or none of it. One that raises has all of them retried.
+    All handlers of one webhook run in the transaction that completes its job: either all of their
+    work in `db.session` is committed, once, or none of it. If one raises, all are retried.
 
     Args:
-        source: As it is declared; `*` is all sources.
-        *events: Names, or patterns such as `email.*`; all events where there are none.
+        source: Its declared name; `*` means all sources.
+        *events: Names, or patterns such as `email.*`; without any, all events.
     """
 
     def register(handler: Handler) -> Handler:
@@ -70,6 +70,6 @@ def on(source: str, *events: str) -> Callable[[Handler], Handler]:
 
 
 def handlers_of(source: str, event: str) -> dict[str, Handler]:
-    """Return the handlers by name, in the order of their modules' names, then as they stand."""
+    """Return the handlers by name, in the order of their modules' names and of registration."""
     found = [one for one in REGISTRATIONS if one.wants(source, event)]
     return {one.name: one.handler for one in sorted(found, key=lambda one: one.handler.__module__)}

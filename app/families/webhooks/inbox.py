@@ -1,4 +1,4 @@
-"""The inbox: what came in, stored in the transaction in which its job is recorded."""
+"""The inbox: received webhooks, stored in the transaction that records their job."""
 
 import logging
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from app.jobs.kit import explained, jsonb, sealing
 log = logging.getLogger(__name__)
 
 JOB = "process-webhook"
-#: Bytes up to which a job carries its webhook; it takes a larger one from the inbox.
+#: Bytes up to which a job carries its webhook; a larger one stays in the inbox.
 CARRIED = 64 * 1024
 
 _table = cast("Table", WebhookEvent.__table__)
@@ -31,12 +31,12 @@ _INSERT = (
 
 
 class NotInInbox(JobsError):
-    """The webhook is not in the inbox, or not any more: it is kept for a limited time."""
+    """The webhook is not in the inbox, or no longer: webhooks are kept for a limited time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which webhooks are meant; `since` is when they came at the earliest."""
+    """Selects webhooks; `since` is the earliest time of receipt."""
 
     source: str | None = None
     event: str | None = None
@@ -46,13 +46,13 @@ class Filter:
 def accept(incoming: Incoming) -> bool:
     """Store a webhook and enqueue its job, in one transaction; return whether it is new.
 
-    Dying before the commit leaves no trace, and the sender sends again. Dying after it leaves a
-    job that the sweep publishes. Of any number of repeats, also at once, one gets past the job's
-    idempotency key and the inbox's unique constraint.
+    A crash before the commit leaves no trace, and the sender retries. A crash after it leaves a job
+    that the sweep publishes. Of any number of repeats, even concurrent ones, only one gets past the
+    job's idempotency key and the inbox's unique constraint.
 
     Raises:
-        InvalidPayload: The job's own schema does not take it.
-        DatabaseUnavailable: Nothing was stored; the sender should send again.
+        InvalidPayload: The job's own schema rejects it.
+        DatabaseUnavailable: Nothing was stored; the sender should retry.
     """
     job_type, payload = _job(incoming)
     source = incoming.source
@@ -63,7 +63,7 @@ def accept(incoming: Incoming) -> bool:
             if is_new:
                 job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)
                 is_new = db.session.scalar(_INSERT, _row(incoming, job_id)) is not None
-            # A row without its job (deleted since) is a repeat all the same: the job is not made.
+            # A row whose job was deleted since is still a repeat: no job is made.
             db.session.commit() if is_new else db.session.rollback()
     except Exception:
         db.session.rollback()
@@ -74,17 +74,17 @@ def accept(incoming: Incoming) -> bool:
 
 
 def replay(row_id: int) -> str:
-    """Have a stored webhook processed once more, by a new job, whose id is returned.
+    """Process a stored webhook again in a new job, and return the job's id.
 
     Raises:
-        NotInInbox: There is no such row, or its source is not declared any more.
+        NotInInbox: No such row, or its source is no longer declared.
         PermanentError: Its key is not among JOBS_ENCRYPTION_KEYS.
     """
     row = db.session.get(WebhookEvent, row_id, with_for_update=True)
     if row is None:
-        raise NotInInbox(f"there is no webhook {row_id} in the inbox, or it was deleted since")
+        raise NotInInbox(f"no webhook {row_id} in the inbox; it may have been deleted")
     if row.source not in SOURCES:
-        raise NotInInbox(f"webhook {row_id} came from {row.source!r}, which is no source any more")
+        raise NotInInbox(f"webhook {row_id} came from {row.source!r}, which is no longer a source")
     job_type, payload = _job(_as_it_came(row, SOURCES[row.source]))
     row.job_id = enqueue(job_type, payload, session=db.session)
     job_id = str(row.job_id)
@@ -103,12 +103,12 @@ def get(row_id: int) -> WebhookEvent:
     """Return a row; raises `NotInInbox`."""
     row = db.session.get(WebhookEvent, row_id)
     if row is None:
-        raise NotInInbox(f"there is no webhook {row_id}; `flask webhooks list` shows the newest")
+        raise NotInInbox(f"no webhook {row_id}; `flask webhooks list` shows the newest")
     return row
 
 
 def newest(wanted: Filter, *, limit: int) -> list[tuple[WebhookEvent, str | None]]:
-    """Return webhooks, newest first, each with its job's status (None: it has none any more)."""
+    """Return webhooks, newest first, each with its job's status (None if the job is gone)."""
     query = (
         select(WebhookEvent, JobExecution.status)
         .outerjoin(JobExecution, JobExecution.job_id == WebhookEvent.job_id)
@@ -125,7 +125,7 @@ def newest(wanted: Filter, *, limit: int) -> list[tuple[WebhookEvent, str | None
 
 
 def body_of(row: WebhookEvent) -> bytes:
-    """Return a body as it came; raises `PermanentError` where its key is lost."""
+    """Return a body as received; raises `PermanentError` if its key is lost."""
     if not row.sealed:
         return row.body
     return sealing.open_bytes(row.body, bound_to=_name(row.source, row.delivery_id))
@@ -145,10 +145,10 @@ def _job(incoming: Incoming) -> tuple[str, dict[str, Any]]:
 
 
 def _came_under_another_name(incoming: Incoming) -> bool:
-    """Tell whether these very bytes came lately, from a source whose ids nobody signed.
+    """Return whether the same bytes came recently, from a source whose ids are not signed.
 
-    Others with the same bytes wait for the end of this transaction. The body of a sealed source
-    cannot be compared.
+    Concurrent ones with the same bytes wait for this transaction to end. The body of a sealed
+    source cannot be compared.
     """
     source = incoming.source
     if incoming.has_signed_id or source.sealed or not source.is_verified:
@@ -164,10 +164,10 @@ def _came_under_another_name(incoming: Incoming) -> bool:
 
 
 def _is_carried(incoming: Incoming) -> bool:
-    """Tell whether the job carries the data, or takes it from the inbox.
+    """Return whether the job carries the data, rather than reading it from the inbox.
 
-    What is sealed stays there, as jobs are kept and travel in clear; so does what is larger than
-    QStash takes for sure, and what JSON in PostgreSQL cannot hold, such as NUL.
+    Sealed data stays there, because jobs are stored and sent in plain text; so does data that might
+    be too large for QStash, or that PostgreSQL's JSON cannot hold, such as NUL.
     """
     if incoming.source.sealed or len(incoming.body) > CARRIED:
         return False

@@ -1,4 +1,4 @@
-"""From a request to what it says, in the order that lets the least of a stranger's bytes in."""
+"""Read a request, in the order that touches the fewest bytes of an unverified sender."""
 
 import logging
 import re
@@ -25,13 +25,13 @@ _KEPT_LENGTH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A webhook whose sender is known.
+    """A webhook whose sender is verified.
 
     Attributes:
         body: The bytes that were signed.
-        data: What they say as JSON.
-        headers: Those that the inbox keeps, by their lower-case names.
-        has_signed_id: Whether the signature covers the id; otherwise anybody may have changed it.
+        data: The body as JSON.
+        headers: Those that the inbox keeps, by lower-case name.
+        has_signed_id: Whether the signature covers the id; otherwise anyone may have changed it.
     """
 
     source: Source
@@ -45,12 +45,12 @@ class Incoming:
 
 
 def read(source: Source) -> Incoming:
-    """Return what the current request says.
+    """Read the current request.
 
-    1. Refuse by its headers: without a secret 503, other content than JSON 415, too large 413.
-    2. Read the bytes, and no more than may be.
-    3. Verify their signature: 401. Up to here nothing of the body is stored, logged or understood.
-    4. Understand them: 400 names the field, the reason and the fix.
+    1. Check its headers: 503 without a secret, 415 for anything but JSON, 413 if too large.
+    2. Read the bytes, up to the limit.
+    3. Verify their signature: 401. Up to here, nothing of the body is stored, logged or parsed.
+    4. Parse them: 400 names the field, the reason and the fix.
     """
     secrets = _secrets(source)
     _refuse_other_than_json()
@@ -82,7 +82,7 @@ def _refuse_other_than_json() -> None:
     if request.is_json:
         return
     given = request.mimetype
-    hint = " In the webhook's settings at its sender, choose the content type application/json."
+    hint = " Choose the content type application/json in the sender's webhook settings."
     abort(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"Content-Type: must be application/json.{hint if given == _FORM else ''}",
@@ -90,14 +90,14 @@ def _refuse_other_than_json() -> None:
 
 
 def _largest(source: Source) -> int:
-    """Return the bytes that a body may have; a job that carries all of it must be deliverable."""
+    """Return the limit of a body in bytes; a job that carries all of it must be deliverable."""
     config = current_app.config
     largest = int(config["WEBHOOK_MAX_BODY"])
     return min(largest, config["JOBS_MAX_BODY"] // 2) if source.job else largest
 
 
 def _body(largest: int) -> bytes:
-    # One more than may be: where no length is given (chunked), werkzeug cuts a body off in silence.
+    # One more than allowed: without a length (chunked), werkzeug silently truncates a body.
     request.max_content_length = largest + 1
     body = request.get_data(cache=False)
     if len(body) > largest:
@@ -132,9 +132,9 @@ def _event(source: Source, data: Any) -> str:
 
 
 def _delivery_id(source: Source, data: Any, signed_id: str | None) -> str | None:
-    """Return what the sender says, or None where the source is declared without an id.
+    """Return the sender's id, or None if the source is declared without one.
 
-    An id that is signed counts, whatever another header says.
+    A signed id wins over any other header.
     """
     if source.id_field:
         return _checked(source.id_field, _field(data, source.id_field))
@@ -171,7 +171,7 @@ def _kept(source: Source) -> dict[str, str]:
 
 
 def _address(given: str | None) -> str | None:
-    """Return what PostgreSQL takes for an address; a proxy may have said anything."""
+    """Return an address that PostgreSQL accepts, or None: a proxy may have sent anything."""
     try:
         return str(ip_address((given or "").partition("%")[0]))
     except ValueError:

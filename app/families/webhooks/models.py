@@ -1,4 +1,4 @@
-"""The inbox: what came in, from whom, and the job that it became."""
+"""The inbox table: what was received, from whom, and the job that processes it."""
 
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -21,14 +21,14 @@ from app.db import Base
 
 
 class WebhookEvent(Base):
-    """One delivery of a sender, stored once however often it was sent.
+    """One delivery from a sender, stored once however often it was sent.
 
     Attributes:
         delivery_id: The sender's id of the delivery or event: the idempotency key.
-        verified: False only for a source that is declared without a verifier, in development.
-        headers: Those that matter, by their lower-case names; never a signature.
-        body: As it came; encrypted where the source is declared sealed.
-        job_id: The job that processes it; a replay's after a replay.
+        verified: False only for a source declared without a verifier, in development.
+        headers: The relevant ones, by lower-case name; never a signature.
+        body: As received; encrypted if the source is declared sealed.
+        job_id: The job that processes it; after a replay, the replay's.
     """
 
     __tablename__ = "webhook_events"

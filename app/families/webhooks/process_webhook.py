@@ -18,8 +18,8 @@ class ProcessWebhook:
     """One webhook to process.
 
     Attributes:
-        data: The sender's JSON. None where the job takes it from the inbox.
-        delivery_id: The sender's id, by which the inbox knows it. None: it never was there.
+        data: The sender's JSON. None if the job reads it from the inbox.
+        delivery_id: The sender's id, under which the inbox has it. None if it was never there.
     """
 
     source: str
@@ -38,7 +38,7 @@ class ProcessWebhookSchema(PayloadSchema[ProcessWebhook]):
 
 
 def adapt(payload: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the signature that the TypeScript starter sends along: it verified it before."""
+    """Drop the signature that the TypeScript starter sends along, which it has verified."""
     return {name: value for name, value in payload.items() if name != "signature"}
 
 
@@ -52,7 +52,7 @@ def adapt(payload: dict[str, Any]) -> dict[str, Any]:
     description="Run the handlers of a webhook",
 )
 def process_webhook(payload: ProcessWebhook, job: Job) -> dict[str, Any]:
-    """Run all handlers that want the event, in this job's transaction; return what they return."""
+    """Run all handlers of the event in this job's transaction; return what they return."""
     handlers = handlers_of(payload.source, payload.event)
     if not handlers:
         return {"note": f"no handler for {payload.source} {payload.event}"}
@@ -77,8 +77,8 @@ def _data(payload: ProcessWebhook, row: WebhookEvent | None) -> Any:
         return payload.data
     if row is None:
         raise PermanentError(
-            f"{payload.source} {payload.delivery_id} is not in the inbox any more: it was deleted "
-            "before this job ran; have its sender send it again"
+            f"{payload.source} {payload.delivery_id} is no longer in the inbox: it was deleted "
+            "before this job ran; ask the sender to send it again"
         )
     data = jsonb.loads(inbox.body_of(row).decode())
     if row.sealed:

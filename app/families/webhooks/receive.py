@@ -1,4 +1,4 @@
-"""`POST /api/webhooks/<source>`: verify > store and enqueue > answer. The rest is a job's."""
+"""`POST /api/webhooks/<source>`: verify > store and enqueue > answer. A job does the rest."""
 
 from http import HTTPStatus
 
@@ -13,12 +13,12 @@ from app.jobs import events
 
 
 def rate() -> str:
-    """Return how often one address may send to one source."""
+    """Return the rate limit of one address for one source."""
     return str(current_app.config["WEBHOOK_RATE_LIMIT"])
 
 
 def client_and_source() -> str:
-    """Name whom a request counts for; all sources that there are not are one."""
+    """Return what a request is counted under; all unknown sources share one name."""
     source = (request.view_args or {}).get("source")
     return f"{get_remote_address()} {source if source in SOURCES else '?'}"
 
@@ -26,9 +26,9 @@ def client_and_source() -> str:
 @public.post("/webhooks/<source>")
 @limiter.shared_limit(rate, scope="webhooks", key_func=client_and_source)
 def receive(source: str) -> ResponseReturnValue:
-    """Take a webhook: it is answered when it is stored and its job recorded, not when that ran.
+    """Receive a webhook: answer once it is stored and its job recorded, not when the job has run.
 
-    A repeat is answered as the first was, and does nothing.
+    A repeat gets the same answer and does nothing.
     """
     if source not in SOURCES:
         abort(HTTPStatus.NOT_FOUND, f"There is no webhook source {source!r}.")

@@ -1,4 +1,4 @@
-"""Resend's word on what became of an email: addresses that bounce or complain get fewer.
+"""Resend's delivery events: addresses that bounce or complain are suppressed.
 
 https://resend.com/docs/webhooks/event-types
 """
@@ -15,13 +15,13 @@ from app.families.email.models import EmailSuppression
 from app.families.webhooks.handlers import Webhook, on
 from app.jobs import Job
 
-#: Others, such as Transient, are a full mailbox or a server that is away: it may work next time.
+#: Others, such as Transient, mean a full mailbox or an unreachable server: it may work next time.
 PERMANENT = "Permanent"
 
 
 @on("resend", "email.bounced")
 def suppress_bounced(webhook: Webhook, _: Job) -> dict[str, Any]:
-    """Suppress addresses that will never take an email."""
+    """Suppress addresses that will never accept an email."""
     bounce = _object(_object(webhook.data).get("data")).get("bounce")
     kind = _object(bounce).get("type")
     if kind != PERMANENT:
@@ -31,12 +31,12 @@ def suppress_bounced(webhook: Webhook, _: Job) -> dict[str, Any]:
 
 @on("resend", "email.complained")
 def suppress_complained(webhook: Webhook, _: Job) -> dict[str, Any]:
-    """Suppress addresses whose owner called an email spam."""
+    """Suppress addresses whose owner marked an email as spam."""
     return _suppress(webhook, "complained")
 
 
 def _suppress(webhook: Webhook, reason: str, **details: Any) -> dict[str, Any]:
-    """Keep the first reason; the result counts, and names no address, as results are kept."""
+    """Keep the first reason. The result has a count and no addresses, because results are kept."""
     email = _object(_object(webhook.data).get("data"))
     known = {"emailId": email.get("email_id"), "deliveryId": webhook.delivery_id, **details}
     rows = [

@@ -20,14 +20,14 @@ _BEFORE, _AFTER = (
 
 
 def samples(source: str) -> dict[str, dict[str, Any]]:
-    """Return a source's events by name; none where it ships with none."""
+    """Return a source's sample events by name, if it has any."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"github": _github(now), "resend": _resend(now)}.get(source, {})
 
 
 def _github(now: str) -> dict[str, dict[str, Any]]:
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads ."""
-    # The time makes each one another: the same bytes again are a repeat.
+    # The time makes each one different: the same bytes are a repeat.
     about = {"repository": {**_REPOSITORY, "updated_at": now}, "sender": _SENDER}
     author = {"name": "Ann", "email": "ann@example.com", "username": "ann"}
     commit = {"id": _AFTER, "message": "Fix the fix", "timestamp": now, "author": author}

@@ -1,4 +1,4 @@
-"""The sources that are there from the start; those of your own stand in any family's module."""
+"""The built-in sources; declare your own in any family's module."""
 
 from datetime import timedelta
 
@@ -11,11 +11,11 @@ github = source(
     Hmac(header="X-Hub-Signature-256", prefix="sha256="),
     event_header="X-GitHub-Event",
     id_headers=("X-GitHub-Delivery",),
-    # Neither its id nor its event's name is signed, and GitHub signs no time.
+    # GitHub signs neither the id, nor the event's name, nor a time.
     repeats_within=timedelta(days=90),
     keep=("X-GitHub-Event", "X-GitHub-Hook-ID", "X-GitHub-Hook-Installation-Target-Type"),
 )
-#: https://resend.com/docs/webhooks/introduction; its bodies name who gets which email.
+#: https://resend.com/docs/webhooks/introduction; its bodies say who got which email.
 resend = source(
     "resend",
     Standard(),

@@ -1,4 +1,4 @@
-"""Who may send: the declared sources, each with its verifier and where its facts stand."""
+"""Who may send: the declared sources, each with its verifier and where to find its fields."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from app.jobs.kit import hint
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _WILDCARDS = re.compile(r"[*?\[]")
 
-#: From the event, its data and the sender's address to a job's payload.
+#: Makes a job's payload of the event and the sender's address.
 Payload = Callable[[dict[str, Any], str | None], dict[str, Any]]
 
 
@@ -23,16 +23,17 @@ class Source:
     """A sender of webhooks, who posts to `/api/webhooks/<name>`.
 
     Attributes:
-        setting: Which setting has its secrets: WEBHOOK_<NAME>_SECRET unless given.
-        event_header: Where the event's name stands, if in a header.
-        event_field: Likewise, if in the body; dots lead into it.
-        id_headers: Where the id of the delivery may stand: the first that is there counts.
-        id_field: Likewise, in the body. Where there is none, it is made of the body's hash.
-        keep: Headers that the inbox keeps beside Content-Type and User-Agent.
-        repeats_within: Where no signature covers the id, bytes that came once within this time are
-            a repeat, whatever their id and event's name.
+        setting: The setting with its secrets: WEBHOOK_<NAME>_SECRET by default.
+        event_header: The header with the event's name, if it is in a header.
+        event_field: The dotted path of the event's name, if it is in the body.
+        id_headers: Headers that may have the delivery's id; the first one present is used.
+        id_field: The dotted path of the id, if it is in the body. Without any id, the body's hash
+            is used.
+        keep: Headers that the inbox keeps besides Content-Type and User-Agent.
+        repeats_within: If no signature covers the id, the same bytes within this time are a repeat,
+            whatever their id and event name.
         sealed: Whether the body is encrypted in the inbox, and so kept out of the job.
-        job: A job type of its own, with the function that makes its payload.
+        job: The source's own job type, with the function that makes its payload.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Source:
     job: tuple[str, Payload] | None = None
 
     def secrets(self, config: Mapping[str, Any]) -> list[str]:
-        """Return the secrets that count, in the order of the setting."""
+        """Return the valid secrets, in the order of the setting."""
         given = str(config.get(self.setting) or "").split(",")
         return [secret.strip() for secret in given if secret.strip()]
 
@@ -64,15 +65,15 @@ def source(name: str, verifier: Verifier, **options: Any) -> Source:
     """Declare a source.
 
     Args:
-        name: In kebab case; it stands in the URL.
+        name: In kebab case; part of the URL.
         verifier: `Hmac(…)`, `Standard()`, or, in development only, `Unverified()`.
         **options: See `Source`.
 
     Raises:
-        DiscoveryError: A bad name, or one that is taken by another.
+        DiscoveryError: A bad name, or one that is already taken.
     """
     if not _NAME.fullmatch(name):
-        raise DiscoveryError(f"webhook source {name!r}: not a name in kebab case, such as 'acme'")
+        raise DiscoveryError(f"webhook source {name!r}: must be in kebab case, such as 'acme'")
     setting = options.pop("setting", f"WEBHOOK_{name.upper().replace('-', '_')}_SECRET")
     made = Source(name=name, verifier=verifier, setting=setting, **options)
     if SOURCES.setdefault(name, made) != made:
@@ -81,23 +82,23 @@ def source(name: str, verifier: Verifier, **options: Any) -> Source:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Check at the start what was declared.
+    """Check the declared sources at start-up.
 
     Raises:
         DiscoveryError: A source without a verifier outside development, a malformed secret, or a
-            handler of a source that there is not.
+            handler of an undeclared source.
     """
     for one in SOURCES.values():
         if not one.is_verified and config["APP_ENV"] != "development":
             raise DiscoveryError(
-                f"webhook source {one.name!r} is Unverified(), which only development takes: "
-                "give it Hmac(…) or Standard()"
+                f"webhook source {one.name!r} is Unverified(), allowed only in development: "
+                "use Hmac(…) or Standard()"
             )
         for secret in one.secrets(config):
             try:
                 one.verifier.check_secret(secret)
             except ValueError as error:
-                raise DiscoveryError(f"{one.setting}: a secret in it {error}") from None
+                raise DiscoveryError(f"{one.setting}: one of its secrets {error}") from None
     for handler in REGISTRATIONS:
         if not _WILDCARDS.search(handler.source) and handler.source not in SOURCES:
             raise DiscoveryError(

@@ -1,8 +1,8 @@
-"""Who sent this? Schemes by which a sender signs the bytes of its request.
+"""Verify who sent a request: the schemes by which senders sign its bytes.
 
-A verifier checks a request and, for `flask webhooks send` and for tests, signs one. What it is
-given are headers, the raw body and the secrets that count at the moment: several while one is
-replaced by another. All comparisons take the same time wherever the texts differ.
+A verifier checks a request and, for `flask webhooks send` and for tests, signs one. It gets the
+headers, the raw body and the currently valid secrets, of which there are several during a rotation.
+All comparisons take constant time.
 """
 
 import binascii
@@ -15,42 +15,42 @@ from typing import Literal, Protocol
 
 from werkzeug.datastructures import Headers
 
-#: Seconds by which a signed time may lie in the past or in the future.
+#: Seconds by which a signed time may be in the past or in the future.
 TOLERANCE = 300
 
 
 class SignatureError(Exception):
-    """The request is not known to come from its sender; the message is one of few constants."""
+    """The request is not verified; the message is one of a few constants."""
 
 
 class Verifier(Protocol):
-    """A scheme of signatures."""
+    """A signature scheme."""
 
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> str | None:
-        """Return the id that was signed in a header, if the scheme has one.
+        """Return the id that a header signs, if the scheme has one.
 
         Raises:
-            SignatureError: None of the secrets signed these bytes, lately.
+            SignatureError: None of the secrets signed these bytes recently.
         """
 
     def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:
-        """Return the headers with which a sender signs."""
+        """Return the headers of a signed request."""
 
     def check_secret(self, secret: str) -> None:
-        """Raise `ValueError`, which does not quote it, where a secret is malformed."""
+        """Raise `ValueError`, without quoting the secret, if it is malformed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hmac:
-    """A keyed hash of the body in a header: GitHub, and most who follow no standard.
+    """A keyed hash of the body in a header: GitHub, and most senders without a standard.
 
     Attributes:
-        header: Where the signature stands.
-        algorithm: Of the hash, as `hashlib` names it.
-        prefix: What stands before the signature, such as `sha256=`.
+        header: The header with the signature.
+        algorithm: The hash, by its name in `hashlib`.
+        prefix: The text before the signature, such as `sha256=`.
         encoding: How the hash is written.
-        timestamp_header: Where the sender says when it signed, in Unix seconds, if it does.
-        content: What is signed; `{timestamp}` and `{body}` stand for themselves.
+        timestamp_header: The header with the time of signing in Unix seconds, if there is one.
+        content: The signed text, with `{timestamp}` and `{body}` as placeholders.
     """
 
     header: str
@@ -79,7 +79,7 @@ class Hmac:
         return signed | ({self.timestamp_header: timestamp} if self.timestamp_header else {})
 
     def check_secret(self, secret: str) -> None:
-        """Take any text."""
+        """Accept any text."""
 
     def _content(self, body: bytes, timestamp: str) -> bytes:
         before, _, after = self.content.partition("{body}")
@@ -124,7 +124,7 @@ class Standard:
         }
 
     def check_secret(self, secret: str) -> None:
-        """Take base64, with or without `whsec_` before it."""
+        """Accept base64, with or without the prefix `whsec_`."""
         self._key(secret)
 
     def _signature(self, content: bytes, secret: str) -> str:
@@ -135,26 +135,26 @@ class Standard:
         try:
             return b64decode(secret.removeprefix("whsec_"), validate=True)
         except binascii.Error:
-            raise ValueError("is no base64, with or without whsec_ before it") from None
+            raise ValueError("is not base64, with or without the prefix whsec_") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """Anybody may send: for trying things out in development, and refused elsewhere."""
+    """Anyone may send: for trying things out in development; not allowed elsewhere."""
 
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str]) -> None:
-        """Take everything."""
+        """Accept everything."""
 
     def sign(self, body: bytes, secret: str, *, delivery_id: str) -> dict[str, str]:  # noqa: ARG002 - the protocol's
         return {}
 
     def check_secret(self, secret: str) -> None:
-        """Take any text."""
+        """Accept any text."""
 
 
 def refuse_stale(timestamp: str) -> None:
-    """Raise `SignatureError` where a signed time is too old, or too far in the future."""
-    # Eleven digits reach the year 5138; int() would take far longer texts, at length.
+    """Raise `SignatureError` if a signed time is too old, or too far in the future."""
+    # Eleven digits reach the year 5138; int() is slow on very long texts.
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 11):  # noqa: PLR2004
         raise SignatureError("malformed")
     age = time.time() - int(timestamp)
@@ -166,11 +166,11 @@ def refuse_stale(timestamp: str) -> None:
 
 def _refuse_unless_equal(given: Sequence[str], expected: Iterable[str]) -> None:
     pairs: Iterator[tuple[str, str]] = ((one, other) for other in expected for one in given)
-    # A list: which pair is the equal one does not show in the time it takes.
+    # A list, so that the time does not reveal which pair was equal.
     if not any([hmac.compare_digest(_latin(one), _latin(other)) for one, other in pairs]):  # noqa: C419
         raise SignatureError("wrong")
 
 
 def _latin(text: str) -> bytes:
-    """Return a header's bytes: compared as text, what is not ASCII would raise."""
+    """Return a header's bytes: comparing text that is not ASCII would raise."""
     return text.encode("latin-1", "replace")

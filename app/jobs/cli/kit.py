@@ -1,6 +1,6 @@
 """What an app's own commands are made of: groups, errors in one line, `--json`, tables."""
 
-from .formatting import age, is_final, state, table, time
+from .formatting import age, state, table, time
 from .group import (
     FAILED,
     CommandGroup,
@@ -26,7 +26,6 @@ __all__ = [
     "age",
     "as_json",
     "confirm",
-    "is_final",
     "jobs",
     "print_json",
     "state",

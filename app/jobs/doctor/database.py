@@ -8,8 +8,7 @@ from sqlalchemy import Connection, text
 
 from ..errors import DatabaseUnavailable
 from ..operate import readiness
-from ..table.db import upgrade_command
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction, upgrade_command
 from .checks import own
 from .finding import Finding, failure, passed, warning
 

@@ -1,6 +1,7 @@
 """What people do to jobs, schedules and dead letters by hand, and how they see that all is well.
 
-What is listed here is public: admin pages, APIs and alerts are built from it.
+The CLI and the pages call it; it prints nothing. What it changes, it notes in the audit table.
+What is listed here is public: an app's own admin pages, APIs and alerts are built from it.
 """
 
 from ..recover.sweep import sweep

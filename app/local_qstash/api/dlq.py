@@ -6,7 +6,7 @@ from typing import Any
 
 from ..engine.intake import Order
 from ..errors import bad_request, not_found
-from ..headers import Pair
+from ..protocol.headers import Pair
 from .filters import MESSAGE_FILTERS, Parameters, check_known, cursor_seq, integer, read_page, where
 from .http import Call, Route, reply
 from .publish import config_pairs

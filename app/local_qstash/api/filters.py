@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import bad_request
-from ..text import whole_number
+from ..protocol.text import whole_number
 
 Parameters = Mapping[str, Sequence[str]]
 _MAX_VALUES = 10_000

@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import web
 
 from ..browsers import check_host, check_no_other_site
-from ..destinations import NO_LANGUAGE_MODEL
 from ..errors import ApiError, bad_request
-from ..headers import Pair
+from ..protocol.destinations import NO_LANGUAGE_MODEL
+from ..protocol.headers import Pair
+from ..protocol.text import parse_json, readable
 from ..services import Services
-from ..text import parse_json, readable
 
 logger = logging.getLogger(__name__)
 

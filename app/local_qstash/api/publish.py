@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..destinations import check_name, split_target
 from ..engine.intake import Draft, Order, Receipt
 from ..errors import ApiError, WorkflowError, bad_request
-from ..headers import Pair, read_boolean
+from ..protocol.destinations import check_name, split_target
+from ..protocol.headers import Pair, read_boolean
 from ..services import Services
 from .faults import exposed
 from .http import Call, Route, reply

@@ -3,11 +3,11 @@
 import sqlite3
 from typing import Any
 
-from ..cron import parse_cron
-from ..destinations import check_name, is_url
 from ..engine.schedules import Schedule
 from ..errors import bad_request, not_found
-from ..ids import new_id
+from ..protocol.cron import parse_cron
+from ..protocol.destinations import check_name, is_url
+from ..protocol.ids import new_id
 from ..store.schema import DELIVERED, FAILED
 from .http import Call, Route
 from .publish import read_order

@@ -7,11 +7,11 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
-from ..admission import split_admission
 from ..engine.callbacks import header_map
 from ..engine.schedules import Schedule
-from ..headers import Pair
-from ..options import CallbackOptions, Options, Redaction, parse_options
+from ..protocol.admission import split_admission
+from ..protocol.headers import Pair
+from ..protocol.options import CallbackOptions, Options, Redaction, parse_options
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import time
 
-from ..durations import parse_go_duration
-from ..expressions import retry_delay_ms
+from ..protocol.durations import parse_go_duration
+from ..protocol.expressions import retry_delay_ms
 from .message import Message
 from .transport import Answer
 

@@ -9,11 +9,11 @@ from functools import partial
 from itertools import count
 
 from ..clock import Clock
-from ..feed import Feed
 from ..settings import Settings
 from ..store.batch import Batch
 from ..store.schema import CANCELLING, PENDING
 from ..store.store import Store
+from .feed import Feed
 from .gates import Gates
 from .loading import load_body, load_unfinished
 from .message import Message

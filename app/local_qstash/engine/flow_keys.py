@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
-from ..options import FlowControl
+from ..protocol.options import FlowControl
 from ..store.batch import Batch
 from ..store.store import Store
 from .engine import Engine

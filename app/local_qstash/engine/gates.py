@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ..clock import Clock
-from ..destinations import origin_of
+from ..protocol.destinations import origin_of
 from ..store.schema import PENDING
 from .lanes import FlowLane, OriginLane, QueueLane
 from .message import Message

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..admission import Admission, split_admission
-from ..destinations import check_url, is_url
 from ..errors import ApiError, bad_request
-from ..headers import Pair
-from ..options import Options, parse_options
+from ..protocol.admission import Admission, split_admission
+from ..protocol.destinations import check_url, is_url
+from ..protocol.headers import Pair
+from ..protocol.options import Options, parse_options
 from ..settings import Limits
 from ..store.batch import Batch, DatabaseCall
 from .deduplication import Deduplication

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..options import FlowControl
+from ..protocol.options import FlowControl
 from ..store.schema import PENDING
 from .message import Message
 

@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass, field
 
-from ..headers import Pair
-from ..ids import new_id
-from ..options import FlowControl, Options
+from ..protocol.headers import Pair
+from ..protocol.ids import new_id
+from ..protocol.options import FlowControl, Options
 from ..store.batch import Row
 from ..store.schema import PENDING
 

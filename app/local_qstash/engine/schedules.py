@@ -7,9 +7,9 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from ..clock import Clock
-from ..cron import check_fires, next_fire
 from ..errors import ApiError
-from ..headers import Pair
+from ..protocol.cron import check_fires, next_fire
+from ..protocol.headers import Pair
 from ..store.store import Store
 from .intake import Draft, Intake, Order
 from .timers import Timers

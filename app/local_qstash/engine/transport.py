@@ -9,12 +9,11 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from ..destinations import origin_of, wire_url
-from ..headers import Pair, canonical
+from ..protocol.destinations import origin_of, wire_url
+from ..protocol.headers import Pair, canonical
+from ..protocol.signing import SigningKeys, sign
+from ..protocol.text import readable, writable
 from ..settings import Settings
-from ..signing import sign
-from ..text import readable, writable
-from .keys import SigningKeys
 from .message import Message
 
 _SKIPPED = frozenset({"Accept-Encoding", "Content-Type"})  # only as published

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..clock import Clock
-from ..headers import Pair
+from ..protocol.headers import Pair
 from ..store.store import Store
 
 Endpoint = dict[str, str]  # url, and name if it has one

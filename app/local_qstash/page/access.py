@@ -11,8 +11,7 @@ from aiohttp import web
 
 from ..browsers import check_host, is_same_origin
 from ..errors import ApiError
-from ..hosts import is_loopback
-from ..settings import Settings
+from ..settings import Settings, is_loopback
 
 _COOKIE = "local_qstash_page"
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from ..api.filters import Where
-from ..options import parse_options
+from ..protocol.options import parse_options
 from .filters import given, narrow
 from .paging import PAGE, Paged, link, read_cursor
 from .rows import ANSWER_SHOWN, body_of, pairs_of

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from ..errors import not_found
-from ..headers import Pair
-from ..options import parse_options
+from ..protocol.headers import Pair
+from ..protocol.options import parse_options
 from ..store.schema import PENDING
 from .rows import ANSWER_SHOWN, BODY_SHOWN, Body, body_of, pairs_of, request_body, request_headers
 from .standing import Observer

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..api.filters import Where
 from ..errors import bad_request
-from ..options import parse_options
+from ..protocol.options import parse_options
 from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
 from .filters import FILTERS, INDEXED, given, narrow
 from .paging import PAGE, Paged, link, read_cursor

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from ..errors import bad_request
-from ..text import whole_number
+from ..protocol.text import whole_number
 from .visit import Visit
 
 _T = TypeVar("_T")

@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..api import flow_control, queues, schedules, url_groups
-from ..cron import next_fire
 from ..engine.schedules import Schedule
+from ..protocol.cron import next_fire
 from .paging import number_pages
 from .visit import Shown, Visit
 from .words import cron_in_words

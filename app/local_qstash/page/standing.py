@@ -4,8 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 from enum import Enum
 
-from ..destinations import origin_of
 from ..engine.message import Message
+from ..protocol.destinations import origin_of
 from ..services import Services
 from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from ...cron import in_words
-from ..cron import parse_cron
 from ..errors import ApiError
+from ..protocol.cron import parse_cron
 
 CAP = 10_000  # counts stop here: nobody reads the difference, and counting on costs time
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')

@@ -33,7 +33,7 @@ def test_an_empty_payload_is_told_all_that_it_lacks() -> None:
         ({"columns": ["id", "mail"]}, "columns", "Unknown column 'mail'; did you mean: email"),
         ({"columns": ["id", "id"]}, "columns", "only once"),
         ({"columns": []}, "columns", "Shorter than minimum length 1."),
-        ({"gzip": True, "format": "xlsx"}, "gzip", "xlsx is compressed already"),
+        ({"gzip": True, "format": "xlsx"}, "gzip", "xlsx is already compressed"),
         ({"gzip": "yes"}, "gzip", "Not a valid boolean."),
         ({"bom": True, "format": "jsonl"}, "bom", "Only a CSV"),
         ({"filters": []}, "filters", "Not a valid mapping type."),
@@ -50,22 +50,22 @@ def test_a_field_that_is_wrong(changes: dict[str, Any], field: str, said: str) -
 @pytest.mark.parametrize(
     ("entity", "filters", "said"),
     [
-        ("users", {"status": "active"}, "Unknown filter of users 'status'; there are: created"),
+        ("users", {"status": "active"}, "Unknown filter of users 'status'; known: created"),
         ("users", {"createAfter": "2026-01-01"}, "did you mean: createdAfter"),
-        ("users", {"createdAfter": "yesterday"}, "Not a date such as 2026-01-31"),
-        ("users", {"createdAfter": "2026-02-30"}, "Not a date"),
-        ("users", {"createdAfter": "2026-01-01T12:00:00"}, "a timestamp with its zone"),
-        ("users", {"createdAfter": "0001-01-01T00:00:00+09:00"}, "Not a date"),
-        ("users", {"createdAfter": 20260101}, "Not a date"),
-        ("users", {"createdAfter": None}, "Not a date"),
-        ("users", {"organizationId": "7"}, "Not a positive integer."),
-        ("users", {"organizationId": True}, "Not a positive integer."),
-        ("users", {"organizationId": 2**63}, "Not a positive integer."),
-        ("users", {"organizationId": -1}, "Not a positive integer."),
-        ("users", {"email": ""}, "Not a text"),
+        ("users", {"createdAfter": "yesterday"}, "Must be a date such as 2026-01-31"),
+        ("users", {"createdAfter": "2026-02-30"}, "Must be a date"),
+        ("users", {"createdAfter": "2026-01-01T12:00:00"}, "a timestamp with a zone"),
+        ("users", {"createdAfter": "0001-01-01T00:00:00+09:00"}, "Must be a date"),
+        ("users", {"createdAfter": 20260101}, "Must be a date"),
+        ("users", {"createdAfter": None}, "Must be a date"),
+        ("users", {"organizationId": "7"}, "Must be a positive integer."),
+        ("users", {"organizationId": True}, "Must be a positive integer."),
+        ("users", {"organizationId": 2**63}, "Must be a positive integer."),
+        ("users", {"organizationId": -1}, "Must be a positive integer."),
+        ("users", {"email": ""}, "Must be a text"),
         ("users", {"email": "a\x00b"}, "control characters"),
         ("users", {"email": "\ud800"}, "control characters"),
-        ("memberships", {"role": "boss"}, "Unknown value 'boss'; there are: owner, admin"),
+        ("memberships", {"role": "boss"}, "Unknown value 'boss'; known: owner, admin"),
         ("job-executions", {"status": "complete"}, "did you mean: completed"),
         ("organizations", {"status": "cancelled"}, "did you mean: canceled?"),
     ],
@@ -80,9 +80,7 @@ def test_a_filter_that_is_wrong(entity: str, filters: dict[str, Any], said: str)
 def test_an_end_before_its_start(before: str) -> None:
     messages = errors(filters={"createdAfter": "2026-02-01", "createdBefore": before})
 
-    assert messages["filters"] == {
-        "createdBefore": ["Must be later than createdAfter: nothing lies between them."]
-    }
+    assert messages["filters"] == {"createdBefore": ["Must be later than createdAfter."]}
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -100,5 +98,5 @@ def test_parquet_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_enqueue_refuses_what_the_schema_refuses(app: object) -> None:
-    with pytest.raises(InvalidPayload, match=r"filters\.createdAfter: Not a date"):
+    with pytest.raises(InvalidPayload, match=r"filters\.createdAfter: Must be a date"):
         export_data.enqueue({**GOOD, "filters": {"createdAfter": "soon"}})

@@ -62,12 +62,12 @@ def test_without_days_it_covers_the_30_before_today(cli: FlaskCliRunner, world: 
         (["job-performance", "--format", "pfd"], "Unknown format 'pfd'; did you mean: pdf?"),
         (
             ["job-performance", "--start", "2026-10-02", "--end", "2026-10-01"],
-            "--end: Lies before --start (2026-10-02)",
+            "--end: Must not be before --start (2026-10-02)",
         ),
         (["job-performance", "--start", "2020-01-01", "--end", "2026-10-01"], "at most 366"),
         (["job-performance", "--start", "soon"], "Invalid value for '--start'"),
-        (["job-performance", "--organization-id", "404"], "there is no organization 404"),
-        (["job-performance", "--output", "/no/such/folder/a.pdf"], "make it first"),
+        (["job-performance", "--organization-id", "404"], "no organization 404"),
+        (["job-performance", "--output", "/no/such/folder/a.pdf"], "create it first"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(

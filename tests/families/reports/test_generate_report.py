@@ -58,31 +58,31 @@ def test_a_type_that_there_is_not_is_told_the_nearest() -> None:
 def test_a_format_that_resembles_none_is_told_all() -> None:
     said = errors(format="docm")["format"][0]
 
-    assert said == "Unknown format 'docm'; there are: pdf, html, xlsx, csv, json"
+    assert said == "Unknown format 'docm'; known: pdf, html, xlsx, csv, json"
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "2026-02-30", "", "01.10.2026"])
 def test_what_is_no_day_is_refused_with_an_example(day: str) -> None:
-    assert errors(startDate=day) == {"startDate": ['Not a day: write it as "2026-10-31".']}
+    assert errors(startDate=day) == {"startDate": ['Must be a date such as "2026-10-31".']}
 
 
 def test_an_end_before_the_start_is_refused() -> None:
     said = errors(startDate="2026-10-31", endDate="2026-10-01")["endDate"]
 
-    assert said == ["Lies before startDate (2026-10-31): both days are included."]
+    assert said == ["Must not be before startDate (2026-10-31)."]
 
 
 def test_a_period_of_more_than_a_year_is_refused_with_its_length() -> None:
     said = errors(startDate="2025-01-01", endDate="2026-10-31")["endDate"]
 
-    assert said == ["Makes 669 days; a report covers at most 366."]
+    assert said == ["The period has 669 days; a report covers at most 366."]
 
 
 @pytest.mark.parametrize("year", ["0001", "1026", "9999"])
 def test_a_year_that_must_be_a_typing_error_is_refused(year: str) -> None:
     said = errors(startDate=f"{year}-01-01", endDate=f"{year}-01-31")
 
-    assert said["endDate"] == ["The year must lie in 1990 to 2100."]
+    assert said["endDate"] == ["The year must be between 1990 and 2100."]
 
 
 def test_an_empty_payload_is_told_all_that_it_lacks() -> None:
@@ -125,7 +125,7 @@ def test_an_organization_that_is_gone_fails_the_job_for_good(client: FlaskClient
     row = delivered(client, organization=404)
 
     assert row.dead_at is not None
-    assert row.error == "PermanentError: there is no organization 404 to report on"
+    assert row.error == "PermanentError: no organization 404 to report on"
     assert not db.session.scalars(select(Artifact)).all()
 
 

@@ -20,7 +20,7 @@ from app.families.reports.report import Figure, Money, Report, Table
 from app.families.stripe import samples
 from app.jobs import JobExecution
 from app.jobs.testing import assert_enqueued
-from tests.families.reports.conftest import at, compute, figures, organization
+from tests.families.reports.world import at, compute, figures, organization
 from tests.support.stripe import handle
 
 FORMATS = ("csv", "html", "xlsx", "pdf", "json")
@@ -94,7 +94,7 @@ def test_fault_K7_a_report_says_which_part_of_its_revenue_is_unknown(report_type
     assert revenue.value == Money(5000, "usd")
     assert revenue.explanation == "recurring, on the last day, without 1 of unknown amount"
     assert figures(report)["amountUnknown"] == (2, 1)
-    assert any("without 2 subscriptions whose monthly" in note for note in report.contents.notes)
+    assert any("leaves out 2 subscriptions whose monthly" in note for note in report.contents.notes)
     plans = table(report, "plans")
     at_plan = {(row[0], row[1]): row[-2:] for row in plans.rows}
     assert at_plan == {

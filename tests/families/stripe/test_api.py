@@ -139,8 +139,8 @@ def test_what_stripe_does_not_have_is_done_without(stripe: FakeStripe) -> None:
 @pytest.mark.parametrize(
     ("status", "error", "said"),
     [
-        (401, StripeKeyRefused, "Stripe refuses STRIPE_SECRET_KEY"),
-        (403, StripeKeyRefused, "Stripe refuses STRIPE_SECRET_KEY"),
+        (401, StripeKeyRefused, "Stripe rejects STRIPE_SECRET_KEY"),
+        (403, StripeKeyRefused, "Stripe rejects STRIPE_SECRET_KEY"),
         (429, RetryLater, "Stripe answered 429"),
         (500, StripeUnavailable, "Stripe answered 500"),
         (400, StripeUnavailable, "Stripe answered 400"),
@@ -224,7 +224,7 @@ def test_fault_K7_what_changed_at_stripe_since_stays_unknown(stripe: FakeStripe)
 
     result = handle(event)
 
-    assert result["monthlyAmountUnknown"] == "a discount that the event only names"
+    assert result["monthlyAmountUnknown"] == "a discount known only by its id"
     assert state(organization)["monthly_amount"] is None
 
 

@@ -49,7 +49,7 @@ def test_an_unknown_organization_is_refused_before_anything_is_sent(cli: FlaskCl
     result = cli.invoke(args=args)
 
     assert result.exit_code == 2
-    assert "there is no organization 4711" in result.output
+    assert "no organization 4711" in result.output
 
 
 @pytest.mark.parametrize("version", [samples.CURRENT, samples.OLD])

@@ -150,7 +150,7 @@ def test_a_late_failure_of_a_payment_that_was_made_since_sends_no_email(app: Fla
     result = handle(an_event("invoice.payment_failed"))
 
     assert state(organization)["subscription_status"] == "active"
-    assert result["note"] == "the subscription is active since: no email"
+    assert result["note"] == "the subscription is active by now: no email"
 
 
 def test_a_checkout_that_comes_after_the_end_confirms_nothing(app: Flask) -> None:

@@ -11,11 +11,10 @@ from flask.testing import FlaskCliRunner
 from app.db import db
 from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import drain
-from tests.families.webhooks.test_process_webhook import leave_effect, notes
 from tests.support.http_server import serving
-from tests.support.webhooks import EVENTS, Post, stored
+from tests.support.webhooks import EVENTS, Post, leave_effect, notes, stored
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_a_deleted_webhook_cannot_be_replayed(post: Post, cli: FlaskCliRunner) -
     db.session.delete(row)
     db.session.commit()
 
-    assert "in the inbox, or it was deleted since" in refused(cli, "replay", str(number))
+    assert "in the inbox; it may have been deleted" in refused(cli, "replay", str(number))
     assert "flask webhooks list" in refused(cli, "show", str(number))
 
 
@@ -111,7 +110,7 @@ def test_a_webhook_of_a_source_that_is_gone_cannot_be_replayed(
     row.source = "gone"
     db.session.commit()
 
-    assert "'gone', which is no source any more" in refused(cli, "replay", str(row.id))
+    assert "'gone', which is no longer a source" in refused(cli, "replay", str(row.id))
 
 
 def test_a_sealed_webhook_whose_key_is_lost_is_told_so(
@@ -153,9 +152,9 @@ def test_a_file_is_sent_and_the_same_id_is_a_repeat(cli: FlaskCliRunner, tmp_pat
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["gitlab", "push"], "there is no source 'gitlab'; there are: github, resend, stripe"),
+        (["gitlab", "push"], "unknown source 'gitlab'; known sources: github, resend, stripe"),
         (["stripe", "x"], "see `flask stripe --help`"),
-        (["github", "pus"], "no sample of 'pus'; there are: ping, push"),
+        (["github", "pus"], "no sample of 'pus'; samples: ping, push"),
         (["github", "push"], "cannot be reached"),
     ],
 )

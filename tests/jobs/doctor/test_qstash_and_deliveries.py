@@ -14,7 +14,7 @@ from app.jobs.events import Event, SignatureFailed, observe
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
 from app.web import proxies
-from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.doctor.said import Doctor
 from tests.support.http_server import HttpServer, Reply
 from tests.support.publishing import NOBODY, connect, publishing
 
@@ -24,7 +24,7 @@ SIG_A, SIG_B = f"sig_{'a' * 32}", f"sig_{'b' * 32}"
 @pytest.fixture
 def console(local: LocalQStash) -> Iterator[QStash]:
     """What a person does at QStash."""
-    with connect(local) as client:
+    with connect(local.url) as client:
         yield client
 
 
@@ -56,7 +56,7 @@ def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> N
         found = doctor("qstash").findings["qstash"]
 
     assert found["level"] == "fail"
-    assert found["said"].endswith("refuses the token")
+    assert found["said"].endswith("rejected the token")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_wrong_keys_in_the_app_are_what_qstash_is_answered(
 
 
 def test_a_probe_without_a_signature_notifies_nobody(app: Flask) -> None:
-    with delivery._listening() as arrived:
+    with delivery.listening() as arrived:
         response = app.test_client().post(PROBE, data="forged")
         assert response.status_code == 401
         assert not arrived("forged")
@@ -211,7 +211,7 @@ def test_fault_A22_its_own_requests_are_neither_logged_nor_counted(
 def test_fault_A22_a_development_without_schedules_is_no_warning(
     doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
 ) -> None:
-    app.config.update(APP_ENV="development", JOBS_SWEEP_EVERY=10.0)
+    app.config["JOBS_SWEEP_EVERY"] = 10.0
     fresh = doctor("schedules")
     app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
     console.schedule.delete(own_id("jobs-maintenance"))

@@ -1,4 +1,4 @@
-"""The formats: each says what PostgreSQL shall write for a row, and puts a file around the rows."""
+"""The formats: each says what PostgreSQL writes for a row, and wraps the rows in a file."""
 
 from app.families.exports.writers.base import Writer
 from app.families.exports.writers.csv import CsvWriter

@@ -1,4 +1,4 @@
-"""What a format is."""
+"""The interface of a format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from app.families.exports.entity import Column
 
 
 class Stream(Protocol):
-    """What a format needs of the file that it writes to."""
+    """The file that a format writes to."""
 
     def write(self, data: bytes, /) -> int: ...
 
@@ -18,16 +18,16 @@ class Stream(Protocol):
 class Writer(ABC):
     """Writes one file: `begin`, `write` any number of times, `end`.
 
-    Where the format `continues`, another writer may go on with the file, without `begin`.
+    If the format `continues`, another writer may continue the file, without `begin`.
 
     Attributes:
         suffix: Of the file's name.
-        continues: Whether rows can be added to a file that was left, so that an export may take
-            several deliveries.
-        text: Whether gzip makes sense of it.
-        max_rows: How many the format holds.
-        rows: How many are in the file already.
-        copy_options: How COPY writes the rows that `select` asks for.
+        continues: Whether rows can be added to a suspended file, so that an export may take several
+            deliveries.
+        text: Whether compressing it makes sense.
+        max_rows: How many rows the format can hold.
+        rows: How many rows are already in the file.
+        copy_options: How COPY writes the rows of `select`.
     """
 
     suffix: ClassVar[str]
@@ -47,19 +47,19 @@ class Writer(ABC):
 
     @abstractmethod
     def select(self) -> list[ColumnElement[Any]]:
-        """Return what SQL selects for a row."""
+        """Return the SQL expressions of a row."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Write what stands before the rows."""
+        """Write what comes before the rows."""
 
     @abstractmethod
     def write(self, rows: list[bytes]) -> None:
-        """Write rows as COPY sent them, each with its line end."""
+        """Write rows as sent by COPY, each with its line end."""
 
     @abstractmethod
     def end(self) -> None:
-        """Write what stands behind the rows."""
+        """Write what comes after the rows."""
 
     def abandon(self) -> None:  # noqa: B027 - most formats hold nothing
-        """Let go of what holds the file, as it is given up; never raises."""
+        """Release the file, which is abandoned; never raises."""

@@ -1,6 +1,6 @@
-"""CSV by RFC 4180 in UTF-8; a spreadsheet runs nothing of it, whatever separates its cells.
+"""CSV by RFC 4180 in UTF-8, safe from formula injection, whatever the spreadsheet's separator.
 
-Numbers and timestamps stay as they are, also negative ones; of texts, see `app.artifacts.formulas`.
+Numbers, also negative ones, and timestamps are unchanged; for texts see `app.artifacts.formulas`.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from app.families.exports.writers.base import Writer
 
 BOM = "\ufeff".encode()
 _LEADS = [ord(character) for character in (*SIGNS, " ", '"')]
-#: A block without any of these, and without a line break in a text, has nothing to guard within.
+#: A block with none of these, and no line break within a text, needs no guarding.
 _MARKS = [mark.encode() for mark in SEPARATORS if mark != "\n"]
 
 
@@ -33,7 +33,7 @@ class CsvWriter(Writer):
     def select(self) -> list[ColumnElement[Any]]:
         fields = [_field(column) for column in self.columns]
         if len(fields) == 1:
-            # The NULL of an only column would be an empty line, which readers skip.
+            # With a single column, NULL would be an empty line, which readers skip.
             return [func.coalesce(cast(fields[0], Text), "")]
         return fields
 
@@ -41,7 +41,7 @@ class CsvWriter(Writer):
         self.file.write(",".join(column.name for column in self.columns).encode() + b"\r\n")
 
     def write(self, rows: list[bytes]) -> None:
-        """Write CRLF where COPY ended a row with LF; one within a quoted field stays what it is."""
+        """End rows with CRLF instead of COPY's LF; those within a quoted field stay."""
         block = b"".join(rows)
         broken = block.count(b"\n") > len(rows)
         if broken or any(mark in block for mark in _MARKS):
@@ -53,7 +53,7 @@ class CsvWriter(Writer):
             self.file.write(block.replace(b"\n", b"\r\n"))
 
     def end(self) -> None:
-        """Write nothing: the last row is the end."""
+        """Write nothing after the last row."""
 
 
 def _field(column: Column) -> ColumnElement[Any]:
@@ -63,7 +63,7 @@ def _field(column: Column) -> ColumnElement[Any]:
             first = func.ascii(text)
             return case(
                 (first.in_([ord(character) for character in BREAKS]), func.concat("'", text)),
-                # Few texts begin so; the others need no costly look.
+                # Few texts start with one of these; the others are not checked further.
                 (first.in_(_LEADS), func.regexp_replace(text, LEADING, GUARDED)),
                 else_=text,
             )

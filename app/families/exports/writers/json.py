@@ -11,7 +11,7 @@ from app.families.exports.writers.json_rows import JsonRows
 
 
 class JsonLinesWriter(Writer):
-    """An object on each line; timestamps in ISO 8601, JSON columns as what they hold."""
+    """One object per line; timestamps in ISO 8601, JSON columns as JSON."""
 
     suffix = "jsonl"
     media_type = "application/x-ndjson"
@@ -28,19 +28,19 @@ class JsonLinesWriter(Writer):
         return self._objects.selected
 
     def begin(self) -> None:
-        """Write nothing: the first row is the beginning."""
+        """Write nothing before the first row."""
 
     def write(self, rows: list[bytes]) -> None:
         self.file.write(self._objects.render(rows))
 
     def end(self) -> None:
-        """Write nothing: the last row is the end."""
+        """Write nothing after the last row."""
 
 
 class JsonWriter(JsonLinesWriter):
     """One array with an object on each line.
 
-    Each row brings the comma before it, and that of the very first is taken off.
+    Each row starts with a comma, which is removed from the first.
     """
 
     suffix = "json"

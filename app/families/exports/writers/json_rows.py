@@ -1,9 +1,8 @@
-r"""JSON objects, made of a block of rows at a time.
+r"""JSON objects, made from a block of rows at a time.
 
 PostgreSQL takes more than twice as long to write a row as one JSON text as to send its columns. So
-COPY sends columns, with `"` around texts and `\` before what JSON escapes so, too, and one template
-that is repeated for all rows of a block makes objects of them. Nothing here runs for each row,
-unless its values need it.
+COPY sends columns, with texts in `"` and escaped by `\` as in JSON, and one template, repeated for
+all rows of a block, makes objects of them. Nothing here runs per row, unless its values need it.
 """
 
 import json
@@ -25,11 +24,11 @@ _TIMESTAMP = b'"%bT%b+00:00"'
 
 
 class JsonRows:
-    """Says what COPY shall send of each row, and makes objects of what it sent.
+    """Says what COPY sends of each row, and makes objects of it.
 
     Args:
-        columns: Of the objects.
-        opening: What stands before the first name.
+        columns: The objects' columns.
+        opening: The text before the first name.
     """
 
     def __init__(self, columns: Sequence[Column], opening: str = "{") -> None:
@@ -48,13 +47,13 @@ class JsonRows:
         return f"{options}, FORCE_QUOTE ({', '.join(texts)})" if texts else options
 
     def render(self, rows: list[bytes]) -> bytes:
-        """Return an object on a line for each of the rows."""
+        """Return one object per line for the rows."""
         sent = b"".join(rows)
         width = len(self.selected)
         if len(sent) - len(sent.translate(None, _CONTROLS)) != len(rows) * width:
             sent = _TEXT.sub(_without_controls, sent)
         fields = sent.replace(b"\n", _DELIMITER).split(_DELIMITER)
-        fields.pop()  # behind the end of the last row
+        fields.pop()  # after the last row's line end
         template = b""
         for name, kind, at in self._columns:
             template += name + _value(kind, fields, slice(at, None, width))
@@ -73,7 +72,7 @@ def _sent(column: Column) -> Iterator[ColumnElement[Any]]:
 
 
 def _value(kind: Kind, fields: list[bytes], at: slice) -> bytes:
-    """Return the part of the template for one column, whose fields may be changed to fit it."""
+    """Return the part of the template for one column, adapting its fields if needed."""
     if kind == Kind.JSON:
         fields[at] = map(_document, fields[at])
     if kind != Kind.TIMESTAMP:
@@ -88,14 +87,14 @@ def _value(kind: Kind, fields: list[bytes], at: slice) -> bytes:
 
 
 def _document(field: bytes) -> bytes:
-    """Take off what COPY put around a value that has quotes itself, or reads like its NULL."""
+    """Remove COPY's quotes around a value that contains quotes, or looks like its NULL."""
     if not field.startswith(b'"'):
         return field
     return field[1:-1].replace(rb"\"", b'"').replace(rb"\\", b"\\")
 
 
 def _timestamp(date: bytes, time: bytes) -> bytes:
-    """Write NULL, and what has a date only: infinity."""
+    """Write NULL, and infinity, which has no time."""
     if time != _NULL:
         return _TIMESTAMP % (date, time)
     return _NULL if date == _NULL else b'"%b"' % date

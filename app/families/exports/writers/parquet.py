@@ -12,12 +12,12 @@ from app.families.exports.writers.base import Writer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Bytes of CSV that become one row group: it is held several times over while it is converted.
+#: Bytes of CSV per row group: several copies are in memory during the conversion.
 ROW_GROUP = 2 * 1024 * 1024
 
 
 class ParquetWriter(Writer):
-    """Reads COPY's CSV with pyarrow's parser, so that no value passes through Python."""
+    """Parses COPY's CSV with pyarrow, so that no value passes through Python."""
 
     suffix = "parquet"
     media_type = "application/vnd.apache.parquet"
@@ -61,12 +61,12 @@ class ParquetWriter(Writer):
         block, self._pending = b"".join(self._pending), []
         table = csv.read_csv(
             py_buffer(block),
-            # A row must fit into the parser's block.
+            # A row must fit into one of the parser's blocks.
             read_options=csv.ReadOptions(
                 column_names=self._schema.names, block_size=self._size + 1, use_threads=False
             ),
             parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            # Only what COPY writes for NULL is one: a text "NULL" or "" is a text.
+            # Only COPY's NULL is a null: a text "NULL" or "" stays a text.
             convert_options=csv.ConvertOptions(
                 column_types=self._schema,
                 null_values=[""],

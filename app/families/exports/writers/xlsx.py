@@ -1,7 +1,7 @@
 """XLSX: XlsxWriter makes the workbook, PostgreSQL its rows.
 
-XlsxWriter writes a row cell by cell in Python. So it only makes a workbook that has the header, and
-the rows are put into its sheet as the XML that `xlsx_cells` has the database write.
+XlsxWriter writes rows cell by cell in Python. So it only makes a workbook with the header, and the
+rows are inserted into its sheet as XML that the database writes; see `xlsx_cells`.
 """
 
 import io
@@ -19,7 +19,7 @@ from app.families.exports.writers import xlsx_cells
 from app.families.exports.writers.base import Writer
 
 SHEET = "xl/worksheets/sheet1.xml"
-#: What a sheet holds (https://support.microsoft.com/office/excel-specifications-and-limits).
+#: The limits of a sheet (https://support.microsoft.com/office/excel-specifications-and-limits).
 MAX_ROWS = 1_048_576
 
 _HERE = "</sheetData>"
@@ -30,8 +30,8 @@ _FORMULA_FREE = {"in_memory": True, "strings_to_formulas": False, "strings_to_ur
 class XlsxWriter(Writer):
     """A bold and frozen header with a filter, real dates in UTC, and texts that stay texts.
 
-    A text longer than a cell holds is cut and ends in "…"; a number with more than 15 digits is a
-    text, as a spreadsheet would round it.
+    A text too long for a cell is truncated with "…"; a number of more than 15 digits becomes a
+    text, because a spreadsheet would round it.
     """
 
     suffix = "xlsx"
@@ -39,7 +39,7 @@ class XlsxWriter(Writer):
     continues = False
     text = False
     max_rows = MAX_ROWS - 1
-    # Control characters, which the XML of a row never has: so nothing in it is quoted or escaped.
+    # Control characters, which a row's XML never contains, so nothing is quoted or escaped.
     copy_options = r"FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01'"
 
     def select(self) -> list[ColumnElement[Any]]:
@@ -49,7 +49,7 @@ class XlsxWriter(Writer):
         self._zip = zipfile.ZipFile(self.file, "w", zipfile.ZIP_DEFLATED)  # type: ignore[call-overload] # a stream that cannot seek is enough
         self._sheet = self._zip.open(_entry(SHEET), "w", force_zip64=True)
         head = _workbook(self.title, self.columns, 0)[SHEET].partition(_HERE)[0]
-        # The dimension is optional, and not known before the end.
+        # The dimension is optional, and unknown until the end.
         self._sheet.write(re.sub("<dimension [^>]*/>", "", head).encode())
 
     def write(self, rows: list[bytes]) -> None:
@@ -57,7 +57,7 @@ class XlsxWriter(Writer):
         self._sheet.write(b"".join(rows))
 
     def end(self) -> None:
-        """Finish the sheet, and add the other parts now that they can know how many rows it has."""
+        """Finish the sheet, and add the other parts, which depend on the number of rows."""
         parts = _workbook(self.title, self.columns, self.rows)
         self._sheet.write("".join(parts.pop(SHEET).partition(_HERE)[1:]).encode())
         self._sheet.close()
@@ -72,7 +72,7 @@ class XlsxWriter(Writer):
 
 
 def _workbook(title: str, columns: Sequence[Column], rows: int) -> dict[str, str]:
-    """Return the parts of a workbook that has a header, and a filter over so many rows."""
+    """Return the parts of a workbook with a header, and a filter over these rows."""
     import xlsxwriter  # noqa: PLC0415 - other formats do without
 
     file = io.BytesIO()
@@ -86,7 +86,7 @@ def _workbook(title: str, columns: Sequence[Column], rows: int) -> dict[str, str
         sheet.write_row(0, 0, [column.name for column in columns], workbook.add_format({"bold": 1}))
         sheet.freeze_panes(1, 0)
         sheet.autofilter(0, 0, rows, len(columns) - 1)
-        # On paper: as wide as a page, with the header on each.
+        # For print: fit to the page's width, with the header on each page.
         sheet.set_landscape()
         sheet.set_paper(9)  # A4
         sheet.fit_to_pages(1, 0)

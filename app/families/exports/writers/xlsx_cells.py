@@ -1,7 +1,7 @@
 """The cells of a worksheet as XML, written by PostgreSQL.
 
-What a cell may hold: https://support.microsoft.com/office/excel-specifications-and-limits; how
-characters that XML cannot hold are written: ECMA-376 part 1, 22.9.2.19 (ST_Xstring).
+Limits of a cell: https://support.microsoft.com/office/excel-specifications-and-limits; how
+characters that XML does not allow are written: ECMA-376 part 1, 22.9.2.19 (ST_Xstring).
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from app.families.exports.entity import Column, Kind
 
 #: The cell format of timestamps: the first that `xlsx` adds to its workbook.
 DATE_STYLE = 1
-#: UTF-16 units that a cell holds: two for each character beyond U+FFFF, one for any other.
+#: UTF-16 units that a cell can hold: two for each character beyond U+FFFF, one for any other.
 MAX_UNITS = 32_767
-#: Whole numbers up to here are exact in the doubles that a spreadsheet calculates with.
+#: Integers up to this are exact in a spreadsheet's doubles.
 MAX_EXACT = 999_999_999_999_999
 
 _CONTROL = r"[\u0001-\u0008\u000b-\u001f\ufffe\uffff]"
@@ -29,7 +29,7 @@ _EPOCH_DAY, _SECONDS_PER_DAY = 25_569, 86_400
 
 
 def row(columns: Sequence[Column]) -> ColumnElement[Any]:
-    """Return one row; cells need no reference, as each stands in its place."""
+    """Return one row; cells need no references, because they are in order."""
     return func.concat("<row>", *(_cell(column) for column in columns), "</row>")
 
 
@@ -46,7 +46,7 @@ def _integer(value: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _timestamp(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Write a real date in UTC, or text where spreadsheets have no dates."""
+    """Write a real date in UTC, or text if it is outside a spreadsheet's calendar."""
     days = func.date_part("epoch", value) / _SECONDS_PER_DAY + _EPOCH_DAY
     date = func.concat(f'<c s="{DATE_STYLE}"><v>', days, "</v></c>")
     return case((value.between(*_DATES), date), else_=_text(value))
@@ -72,10 +72,10 @@ def _replaced(text: ColumnElement[Any], pair: tuple[str, str]) -> ColumnElement[
 
 
 def _cut(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """End a text in "…" where a cell cannot hold it; how much of it stays, its pairs decide."""
+    """Truncate a text with "…" if a cell cannot hold it, without splitting surrogate pairs."""
     beginning = func.left(text, MAX_UNITS - 1)
     cut = func.concat(func.left(text, MAX_UNITS - 1 - _pairs(beginning)), "…")
-    # No text has more units than bytes in UTF-8, so most need not be counted.
+    # A text never has more units than bytes in UTF-8, so most need no counting.
     may_be_long = func.octet_length(text) > MAX_UNITS
     return case(
         (may_be_long, case((func.char_length(text) + _pairs(text) > MAX_UNITS, cut), else_=text)),
@@ -84,15 +84,15 @@ def _cut(text: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _pairs(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Count the characters that UTF-16 writes as two units."""
+    """Count the characters that are two units in UTF-16."""
     rest = func.regexp_replace(text, r"[\U00010000-\U0010ffff]", "", "g")
     return func.char_length(text) - func.char_length(rest)
 
 
 def _without_special(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Write control characters as `_x0001_`, and a text that looks like that as itself.
+    """Write control characters as `_x0001_`, and escape texts that look like that.
 
-    Character by character, which takes long: only for texts that have one.
+    It goes character by character, which is slow, so only for texts that need it.
     """
     itself = func.regexp_replace(text, "_(?=x[0-9A-Fa-f]{4}_)", "_x005F_", "g")
     split = func.regexp_split_to_table(itself, "").table_valued("one", with_ordinality="n")

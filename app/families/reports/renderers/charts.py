@@ -1,4 +1,4 @@
-"""A chart as SVG: one drawing for the PDF and the page, which colours it by its classes."""
+"""A chart as SVG, the same for the PDF and the page, which colours it by its classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from app.families.reports.report import Chart, ChartKind, Series, Unit
 WIDTH, HEIGHT = 400, 184
 LEFT, RIGHT, TOP, BOTTOM = 46, 392, 12, 158
 LEGEND = 20
-#: Horizontal bars: where they begin, beside their names, and how long a name may be.
+#: Horizontal bars: where they start, next to their names, and how long a name may be.
 BAR_LEFT, BAR_RIGHT, LONGEST_NAME = 128, 336, 19
 TICKS, DAYS = 5, 6
 BARS = (ChartKind.BAR, ChartKind.STACK)
@@ -52,7 +52,7 @@ class Drawing:
     Attributes:
         grid: Heights of the lines across.
         lines: Paths (SVG's `d`), by the number of their series.
-        areas: Likewise, closed down to the axis.
+        areas: The same paths, closed down to the axis.
     """
 
     legend: list[Label]
@@ -81,7 +81,7 @@ def svg(chart: Chart) -> str:
 
 
 def describe(chart: Chart) -> str:
-    """Say a chart in a sentence, for those who do not see it."""
+    """Describe a chart in a sentence, for those who cannot see it."""
     if chart.is_empty:
         return f"{chart.title}: none in this period."
     if chart.kind is ChartKind.RANKING:
@@ -141,7 +141,7 @@ def _highest(chart: Chart) -> float:
 
 
 def _ticks(highest: float, chart: Chart) -> list[float]:
-    """Return round values from 0 to at least the highest; of countable things whole ones."""
+    """Return round values from 0 to at least the highest, whole ones for counts."""
     scale = 10 ** currencies.decimals(chart.currency) if chart.currency else 1
     rough = highest / scale / TICKS
     power = 10 ** floor(log10(rough))
@@ -154,7 +154,7 @@ def _ticks(highest: float, chart: Chart) -> list[float]:
 def _runs(
     points: list[tuple[float, float | None]], height: Callable[[float], float]
 ) -> list[list[tuple[float, float]]]:
-    """Cut a series where it has gaps."""
+    """Split a series at its gaps."""
     runs: list[list[tuple[float, float]]] = [[]]
     for x, value in points:
         if value is None:
@@ -205,7 +205,7 @@ def _legend(chart: Chart) -> list[Label]:
 def _days(chart: Chart, middles: list[float]) -> list[Label]:
     every = ceil(len(middles) / DAYS)
     return [
-        # The last one, moved off the edge by half its width.
+        # The last one is moved in by half its width.
         Label(min(x, WIDTH - 19), BOTTOM + 16, formatting.day(point, year=False))
         for index, (x, point) in enumerate(zip(middles, chart.points, strict=True))
         if index % every == 0 and isinstance(point, date)

@@ -1,11 +1,10 @@
-"""A report as CSV: one value a line, so that every report type has the same columns.
+"""A report as CSV: one value per line, so that every report type has the same columns.
 
     part,name,row,field,value,unit,currency
 
-`part` is report, figure, chart, table or total; `name` the key of what stands in it; `row` a
-table's row, counted from 1, or a chart's point; `field` the column or series. Money is in major
-units, with its currency. A text that a spreadsheet would take for a formula has an apostrophe
-before it.
+`part` is report, figure, chart, table or total; `name` is the key of that part; `row` is a table's
+row, counted from 1, or a chart's point; `field` is the column or series. Money is in major units,
+with its currency. A text that a spreadsheet would take for a formula starts with an apostrophe.
 """
 
 import csv

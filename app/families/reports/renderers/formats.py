@@ -1,4 +1,4 @@
-"""The formats that a report comes in."""
+"""The formats of reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Render = Callable[[Report], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format; its name is the file's ending, too."""
+    """One format; its name is also the file's suffix."""
 
     name: str
     media_type: str
@@ -26,8 +26,8 @@ class Format:
 _ALL = (
     Format("pdf", "application/pdf", "For print: cards, charts, tables (needs typst)", pdf.render),
     Format("html", "text/html; charset=utf-8", "One page, without scripts", html_page.render),
-    Format("xlsx", workbook.MEDIA_TYPE, "A sheet for each table, native charts", workbook.render),
-    Format("csv", "text/csv; charset=utf-8", "One value a line", csv_file.render),
+    Format("xlsx", workbook.MEDIA_TYPE, "A sheet per table, native charts", workbook.render),
+    Format("csv", "text/csv; charset=utf-8", "One value per line", csv_file.render),
     Format("json", "application/json", "All of it, for machines", json_document.render),
 )
 FORMATS = {format_.name: format_ for format_ in _ALL}
@@ -37,8 +37,8 @@ def get_format(name: str) -> Format:
     """Return a format.
 
     Raises:
-        ValidationError: There is none of this name, and the message names the nearest; or what
-            it needs is not installed.
+        ValidationError: Unknown name (the message suggests the nearest), or a format whose library
+            is not installed.
     """
     if name not in FORMATS:
         raise ValidationError(f"Unknown format {name!r}; {hint(name, FORMATS)}")

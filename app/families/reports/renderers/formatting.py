@@ -1,4 +1,4 @@
-"""Values as people read them."""
+"""Format values for people."""
 
 import re
 from datetime import date
@@ -13,7 +13,7 @@ _BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def text(value: Value, unit: Unit) -> str:
-    """Say a value with its unit: `1,204`, `3.2%`, `$48,230.00`, `340 ms`, `1 Oct 2026`."""
+    """Format a value with its unit: `1,204`, `3.2%`, `$48,230.00`, `340 ms`, `1 Oct 2026`."""
     if value is None:
         return NOTHING
     if isinstance(value, Money):
@@ -39,7 +39,7 @@ def money(value: Money) -> str:
 
 
 def seconds(value: float) -> str:
-    """Say a duration with three figures or so: `340 ms`, `1.24 s`, `2 m 05 s`, `3 h 20 m`."""
+    """Format a duration with about three digits: `340 ms`, `1.24 s`, `2 m 05 s`, `3 h 20 m`."""
     if value < 0.9995:  # noqa: PLR2004 - what rounds to 1000 ms is 1 s
         return f"{value * 1000:.0f}{_SPACE}ms"
     if value < 59.95:  # noqa: PLR2004 - likewise
@@ -51,7 +51,7 @@ def seconds(value: float) -> str:
 
 
 def change(value: float | None, unit: Unit) -> str:
-    """Say a change: `+12.5%`, of a percentage in points (`+1.2 pp`)."""
+    """Format a change: `+12.5%`, or in points for a percentage (`+1.2 pp`)."""
     if value is None:
         return ""
     shown = f"{abs(value) * 100:,.1f}"
@@ -60,26 +60,26 @@ def change(value: float | None, unit: Unit) -> str:
 
 
 def short(value: float, unit: Unit, currency: str | None = None) -> str:
-    """Say a value of an axis in few characters: `1.5k`, `$12k`, `30%`, `200 ms`."""
+    """Format a value on an axis briefly: `1.5k`, `$12k`, `30%`, `200 ms`."""
     if unit is Unit.PERCENT:
         return f"{value * 100:g}%"
     if unit is Unit.SECONDS:
         return _short_seconds(value)
     if currency:
         sign = currencies.symbol(currency)
-        # An axis has no room for a code, and the chart's title tells it.
+        # An axis has no room for a code, which is in the chart's title.
         major = value / 10 ** currencies.decimals(currency)
         return f"{'' if sign.endswith(_SPACE) else sign}{_short_count(major)}"
     return _short_count(value)
 
 
 def day(value: date, *, year: bool = True) -> str:
-    # Not %-d, which not every platform knows.
+    # Not %-d, which not every platform supports.
     return f"{value.day} {value:%b %Y}" if year else f"{value.day} {value:%b}"
 
 
 def days(period: Period) -> str:
-    """Say a period in as few words as it can be: `1–31 Oct 2026`."""  # noqa: RUF002 - en dash
+    """Format a period briefly: `1–31 Oct 2026`."""  # noqa: RUF002 - en dash
     start, end = period.start, period.end
     if start == end:
         return day(end)
@@ -91,7 +91,7 @@ def days(period: Period) -> str:
 def printable(value: str) -> str:
     """Replace control characters, which no page can show and XML does not allow.
 
-    Those that turn the direction of a text are dropped, as they would turn what stands beside it.
+    Direction marks are dropped, because they would reorder the text around them.
     """
     shown = _BIDI_CONTROLS.sub("", value)
     return "".join(char if char >= " " and char != "\x7f" else " " for char in shown)

@@ -1,4 +1,4 @@
-"""A report as one HTML page: no scripts, nothing fetched, charts inline, fit for print."""
+"""A report as one HTML page: no scripts, no requests, inline charts, ready for print."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _files = Environment(
 def render(report: Report) -> bytes:
     shown = page(report)
     for chart in shown["charts"]:
-        # Our own drawing, whose texts its template has escaped.
+        # Our own drawing, whose template has escaped its texts.
         chart["svg"] = Markup(chart["svg"])  # noqa: S704 - see above
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     html = _files.get_template("report.html").render(report=shown, style=Markup(style))  # noqa: S704 - our own file

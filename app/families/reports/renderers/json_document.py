@@ -14,7 +14,7 @@ def render(report: Report) -> bytes:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """Return what the file says, as mappings and lists."""
+    """Return the file's content, as mappings and lists."""
     period, body = report.period, report.contents
     return {
         "reportType": report.type,
@@ -40,7 +40,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def plain(value: Value) -> Any:
-    """Return a value as JSON has it; money is `{"amount": 2900, "currency": "usd"}`."""
+    """Return a value as JSON; money is `{"amount": 2900, "currency": "usd"}`."""
     if isinstance(value, Money):
         return value._asdict()
     return value.isoformat() if isinstance(value, date) else value

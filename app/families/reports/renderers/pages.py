@@ -1,4 +1,4 @@
-"""What both page formats, PDF and HTML, print: every value already text, every chart drawn."""
+"""The content of both page formats, PDF and HTML: values as text, charts as drawings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from app.families.reports.report import (
     Unit,
 )
 
-#: Rows of one table that a page shows; workbooks and data formats have all.
+#: Rows of one table on a page; workbooks and data formats have all.
 MOST_ROWS = 500
 _LONGEST_TEXT, _LONGEST_NAME, _SHORT_TEXT = 120, 60, 12
 _LEFT = {Unit.TEXT, Unit.DAY}
@@ -42,7 +42,7 @@ def page(report: Report) -> dict[str, Any]:
 
 
 def subject(report: Report) -> str:
-    """Say whom a report is about."""
+    """Return whom a report is about."""
     if report.organization is None:
         return "All organizations"
     return formatting.clipped(formatting.printable(report.organization.name), _LONGEST_NAME)
@@ -107,7 +107,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _stretched(columns: Sequence[Column], rows: list[list[str]]) -> list[bool]:
-    """Say which columns share the room that is left: those of long texts, or else all numbers."""
+    """Return which columns share the remaining width: long texts, or else all numbers."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     texts = [
         column.unit is Unit.TEXT and width > _SHORT_TEXT
@@ -124,7 +124,7 @@ def _cells(columns: Sequence[Column], row: Row) -> list[str]:
 
 
 def _totals(columns: Sequence[Column], row: Row) -> list[str]:
-    """Say what a row of totals is in its first cell, and leave empty what has no total."""
+    """Name a row of totals in its first cell, and leave columns without a total empty."""
     first, *rest = _cells(columns, row)
     named = "Total" if row[0] is None else first
     return [named, *("" if cell == formatting.NOTHING else cell for cell in rest)]

@@ -10,14 +10,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(report: Report) -> bytes:
-    """Set the report; `formats` refused it where typst is not installed.
+    """Typeset the report; `formats` has checked that typst is installed.
 
-    Its texts reach the template as JSON in an input, never as part of typst's source, so nothing
-    that a name contains is run. The PDF is tagged, for screen readers.
+    Texts reach the template as JSON in an input, never as part of typst's source, so nothing in a
+    name is executed. The PDF is tagged, for screen readers.
     """
     import typst  # noqa: PLC0415 - an extra, and 80 MB: only who sets a PDF needs it
 
-    # A compiler of its own each time: one that is kept would keep each report's memory, too.
+    # A new compiler each time: a shared one would keep the memory of every report.
     return typst.compile(
         _TEMPLATES / "report.typ",
         root=_TEMPLATES,

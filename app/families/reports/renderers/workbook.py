@@ -1,4 +1,4 @@
-"""A report as XLSX: a summary, the charts with their data, and a sheet for each table."""
+"""A report as XLSX: a summary, the charts with their data, and a sheet per table."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -35,7 +35,7 @@ _NUMBERS = {
     Unit.DAY: "yyyy-mm-dd",
     Unit.TEXT: "@",
 }
-#: A change, as the pages say it: a percentage's in points, which are no percent of anything.
+#: A change, as on the pages: for a percentage in points.
 _CHANGE, _POINTS = '+0.0%;-0.0%;"±0.0%"', '+0.0" pp";-0.0" pp";"±0.0 pp"'
 _LEFT = {Unit.TEXT, Unit.DAY}
 _KINDS = {
@@ -45,14 +45,14 @@ _KINDS = {
     ChartKind.STACK: {"type": "column", "subtype": "stacked"},
     ChartKind.RANKING: {"type": "bar"},
 }
-#: Rows between one chart's data and the next: as many as the chart itself is high, at least.
+#: Rows between one chart's data and the next: at least the chart's height.
 _CHART_ROWS, _COLOURS = 16, ("#2456c7", "#d9622b", "#1d8a7a", "#8a4fb3")
-#: Percent of their size at which charts and their data fit across a page; rows that it then holds.
+#: The scale in percent at which charts and their data fit across a page, and its rows then.
 _PRINT_SCALE, _PRINT_ROWS = 65, 46
 _A4, _FOOTER = 9, "&L&A&RPage &P of &N"
-#: Characters of a note that surely fit beside each other in the summary's four columns.
+#: Characters of a note that fit on one line in the summary's four columns.
 _NOTE_CHARACTERS = 94
-#: Amounts from here on have more digits than a cell keeps.
+#: Amounts from here on have more digits than a cell can hold.
 _EXACT = 10**15
 Style = dict[str, Any]
 
@@ -61,7 +61,7 @@ def render(report: Report) -> bytes:
     from xlsxwriter import Workbook  # noqa: PLC0415 - only who writes a workbook needs it
 
     file = BytesIO()
-    # Texts stay texts: neither formulas, nor links, nor numbers are made of them.
+    # Texts stay texts: they never become formulas, links or numbers.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with Workbook(file, options) as workbook:
         workbook.set_properties(
@@ -76,7 +76,7 @@ def render(report: Report) -> bytes:
 
 
 class Styles:
-    """Cell formats, each made once."""
+    """Cell formats, each created once."""
 
     def __init__(self, workbook: "Workbook") -> None:
         self._workbook = workbook
@@ -100,12 +100,12 @@ class Styles:
     def put(
         self, sheet: "Worksheet", at: tuple[int, int], value: Value, unit: Unit, **style: Any
     ) -> None:
-        """Write a value as what it is: a number, a day or a text."""
+        """Write a value as a number, a date or a text."""
         format_ = self.value(value, unit, **style)
         if value is None:
             sheet.write_blank(*at, None, format_)
         elif isinstance(value, Money) and abs(value.amount) >= _EXACT:
-            # A cell's number has 15 digits; the rest would be made up.
+            # A cell's number has 15 digits; the rest would be wrong.
             sheet.write_string(*at, formatting.money(value), format_)
         elif isinstance(value, Money):
             sheet.write_number(*at, decimal(value), format_)
@@ -135,7 +135,7 @@ def _summary(sheet: "Worksheet", report: Report, styles: Styles) -> None:
     notes = [*(["No data was found in this period."] if report.is_empty else [])]
     first = 6 + len(report.contents.figures)
     for line, note in enumerate([*notes, *report.contents.notes], first):
-        # Wrapped under the figures: a long line would shrink the whole page on paper.
+        # Wrapped under the figures: a long line would shrink the whole printed page.
         style = styles.get(font_color="#5b6675", italic=True, text_wrap=True, valign="top")
         sheet.merge_range(line, 0, line, 3, note, style)
         sheet.set_row(line, 15 * -(-len(note) // _NOTE_CHARACTERS))
@@ -188,7 +188,7 @@ def _data(sheet: "Worksheet", line: int, chart: Chart, styles: Styles) -> None:
 def _draw(workbook: "Workbook", sheet: "Worksheet", line: int, chart: Chart) -> None:
     kind = chart.kind
     if kind is ChartKind.AREA and chart.has_lone_values:
-        kind = ChartKind.LINE  # an area of one point is nothing to see
+        kind = ChartKind.LINE  # an area of one point would be invisible
     drawn: Any = workbook.add_chart(dict(_KINDS[kind]))
     first, last = line + 1, line + len(chart.points)
     for column, colour in zip(range(1, len(chart.series) + 1), _COLOURS, strict=False):
@@ -244,7 +244,7 @@ def _row(
 def _head(
     sheet: "Worksheet", line: int, labels: Sequence[tuple[str, Unit]], styles: Styles
 ) -> None:
-    """Write headers, each over the side of the column on which its values stand."""
+    """Write headers, each aligned like its column's values."""
     style = {"bold": True, "bottom": 1, "bg_color": "#eef2f9", "text_wrap": True, "valign": "top"}
     for column, (label, unit) in enumerate(labels):
         align = "left" if unit in _LEFT else "right"

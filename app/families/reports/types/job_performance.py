@@ -27,9 +27,9 @@ RANKED, MOST_ERRORS = 8, 25
 
 _ORGANIZATION = bindparam("organization", type_=OwnerIdColumn())
 
-# One read of the table for all that is grouped: by bucket, by period, by type within a period.
-# A job's duration is that of its successful attempt. How long jobs wait is told by those whose
-# first attempt was the last, for `started_at` is that of the latest.
+# One pass over the table for all groups: by bucket, by period, by type within a period.
+# A job's duration is that of its successful attempt. Waiting times come from jobs whose first
+# attempt was the last, because `started_at` is that of the latest attempt.
 _JOBS = text("""
 WITH jobs AS (
     SELECT width_bucket(created_at, CAST(:edges AS timestamptz[])) AS bucket,
@@ -52,7 +52,7 @@ SELECT bucket, present, job_type, count(*) AS jobs,
   FROM jobs
  GROUP BY GROUPING SETS ((bucket), (present), (present, job_type))""").bindparams(_ORGANIZATION)
 
-# By the error's first line without its figures and ids, so that one cause is one row.
+# By the error's first line without numbers and ids, so that one cause is one row.
 _ERRORS = text(f"""
 SELECT regexp_replace(left(split_part(error, E'\\n', 1), 160),
                       '[0-9a-f]{{8}}-[0-9a-f-]{{27}}|[0-9]+', '#', 'g') AS error,
@@ -90,7 +90,7 @@ NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows of the one query by what they are grouped by, and how many failures there are."""
+    """The rows of the query, by their group."""
 
     present: Row[Any] | None
     previous: Row[Any] | None

@@ -1,4 +1,4 @@
-"""The report `monthly-analytics`: how the business went."""
+"""The report `monthly-analytics`: the figures of the business."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ SELECT width_bucket(created_at, CAST(:edges AS timestamptz[])) AS bucket, count(
         OR id IN (SELECT user_id FROM memberships WHERE organization_id = :organization))
  GROUP BY 1""")
 
-# The distinct organizations of a period are not the sum of its buckets': the second set of the
-# outer grouping counts them, over rows that the inner one has made few.
+# A period's distinct organizations are not the sum of its buckets': the second set of the outer
+# grouping counts them, over the few rows that the inner one leaves.
 _ACTIVITY = text(f"""
 WITH seen AS (
     SELECT width_bucket(created_at, CAST(:edges AS timestamptz[])) AS bucket, organization_id,
@@ -78,7 +78,7 @@ NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that was counted."""
+    """All counts."""
 
     days: Sequence[date]
     sign_ups: Tally

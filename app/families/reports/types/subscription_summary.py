@@ -1,4 +1,4 @@
-"""The report `subscription-summary`: what organizations subscribe to, and how that changed."""
+"""The report `subscription-summary`: current subscriptions, and how they changed."""
 
 from sqlalchemy import text
 
@@ -26,7 +26,7 @@ from app.families.reports.report import (
 from app.families.reports.scope import Scope
 from app.families.reports.subscriptions import COUNTED, Movements, at_end, at_start, movements
 
-#: Rows of one list, in any format: beyond that an export is the better tool.
+#: Rows of one list, in any format; for more, an export is the better tool.
 MOST_ROWS = 5_000
 #: Plans in the chart.
 RANKED = 8
