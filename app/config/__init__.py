@@ -30,7 +30,7 @@ from app.config.checks import (
     is_url,
     is_url_or_empty,
 )
-from app.jobs.extension import DEFAULTS
+from app.jobs.kit import DEFAULTS
 
 ENVIRONMENTS = ("development", "test", "production")
 

@@ -104,7 +104,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _in_ascii(text: str) -> str:
-    from app.jobs.values.urls import ascii_host, ascii_url  # noqa: PLC0415 - slow, and rarely needed
+    from app.jobs.kit import ascii_host, ascii_url  # noqa: PLC0415 - slow, and rarely needed
 
     try:
         return ascii_url(text) if "://" in text else ascii_host(text)
@@ -113,7 +113,7 @@ def _in_ascii(text: str) -> str:
 
 
 def _address(address: str) -> str:
-    from app.jobs.values.urls import ascii_address  # noqa: PLC0415 - likewise
+    from app.jobs.kit import ascii_address  # noqa: PLC0415 - likewise
 
     try:
         return ascii_address(address)

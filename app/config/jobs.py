@@ -7,7 +7,7 @@ from environs import Env
 from marshmallow.validate import OneOf, Range, Regexp
 
 from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations
-from app.jobs.extension import DEFAULTS
+from app.jobs.kit import DEFAULTS
 
 #: What JOBS_SEAL must be for a production that does not seal.
 UNSEALED = "false-in-production"

@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
+    "JOBS_QUIET": True,
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",
     "JOBS_CALLBACK_ALLOW": "",
@@ -153,6 +154,7 @@ class Jobs:
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
+            JOBS_QUIET: Whether commands print no log lines of what goes well.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
