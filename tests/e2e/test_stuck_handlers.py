@@ -94,7 +94,7 @@ def test_fault_R12_a_reload_kills_no_job_without_tries_left(
 ) -> None:
     """Deliveries on kept connections go on while the old workers stop."""
     with LocalQStash() as qstash:
-        given = {"QSTASH_URL": qstash.url, "QSTASH_TOKEN": qstash.token}
+        given: dict[str, Any] = {"QSTASH_URL": qstash.url, "QSTASH_TOKEN": qstash.token}
         with (
             gunicorn(tmp_path, database_url, **given) as server,
             publishing(app, **given, BASE_URL=server.url),
