@@ -53,12 +53,13 @@ class JobsHelp(click.Group):
         """Return a context of this group for its help, else one of the app's group."""
         if parent is None or args in ([], ["--help"]):
             return super().make_context(info_name, args, parent, **extra)
-        app = parent.ensure_object(ScriptInfo).load_app()
-        parent.with_resource(app.app_context())
-        group = app.cli.commands.get("jobs")
-        if group is None:
-            raise click.UsageError("This app has no jobs: its Jobs extension is not initialised.")
+        group = _own_group(parent)
+        parent.with_resource(parent.ensure_object(ScriptInfo).load_app().app_context())
         return group.make_context(info_name, args, parent, **extra)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of the app's group."""
+        return _own_group(ctx).get_command(ctx, cmd_name)
 
     def list_commands(self, _: click.Context) -> list[str]:
         """Name them."""
@@ -68,6 +69,14 @@ class JobsHelp(click.Group):
         """List them with their whole first sentences."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _own_group(ctx: click.Context) -> click.Group:
+    app = ctx.ensure_object(ScriptInfo).load_app()
+    group = app.cli.commands.get("jobs")
+    if not isinstance(group, click.Group):
+        raise click.UsageError("This app has no jobs: its Jobs extension is not initialised.")
+    return group
 
 
 jobs = JobsHelp("jobs", help=ABOUT)

@@ -106,7 +106,7 @@ def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
 def no_database(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The app's database has gone away: its port refuses connections."""
     away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
-    monkeypatch.setitem(db._app_engines[app], None, away)
+    monkeypatch.setitem(db.engines, None, away)
 
 
 @pytest.fixture

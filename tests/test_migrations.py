@@ -31,6 +31,23 @@ def test_every_migration_can_be_taken_back(empty_app: Flask) -> None:
     flask_migrate.upgrade("migrations")
 
 
+def test_a_table_that_somebody_fills_is_not_dropped(empty_app: Flask) -> None:
+    flask_migrate.upgrade("migrations", revision="0014")
+    with db.engine.begin() as connection:
+        connection.execute(text("INSERT INTO organizations (id, name) VALUES (1, 'Acme')"))
+        connection.execute(
+            text(
+                "INSERT INTO invitations (organization_id, email, token_sha256, expires_at)"
+                " VALUES (1, 'ada@example.com', 'x', now())"
+            )
+        )
+    flask_migrate.upgrade("migrations", revision="0015")
+
+    assert inspect(db.engine).has_table("invitations")
+    flask_migrate.downgrade("migrations", revision="0014")
+    flask_migrate.upgrade("migrations")
+
+
 def test_a_database_that_is_not_migrated_says_so(empty_app: Flask) -> None:
     result = empty_app.test_cli_runner().invoke(args=["jobs", "list"])
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tests.support.apps import names_in
-from tests.support.project import copy_project, run_python
+from tests.support.project import assert_passed, copy_project, run_python
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,7 +27,7 @@ def test_the_example_of_a_job_type_works_as_it_stands(tmp_path: Path, database_s
 
     done = run_python(tmp_path, database_server, "-m", "pytest", "-q", "tests/families/sms")
 
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert_passed(done, 4)
 
 
 def settings_of(text: str) -> dict[str, str]:

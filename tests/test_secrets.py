@@ -202,7 +202,7 @@ def no_database(app: Flask, monkeypatch: pytest.MonkeyPatch) -> str:
     """Lose the database, whose address has a password in it."""
     away = create_engine("postgresql+psycopg://u:canary-database-password@127.0.0.1:9/x")
     with monkeypatch.context() as patch:
-        patch.setitem(db._app_engines[app], None, away)
+        patch.setitem(db.engines, None, away)
         answers = [app.test_client().get(path) for path in ("/readyz", "/api/admin/job-health")]
         said = app.test_cli_runner().invoke(args=["jobs", "list"]).output
     return "".join([said, *(answer.text for answer in answers)])

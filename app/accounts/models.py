@@ -87,27 +87,6 @@ class Membership(Base):
     created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
 
 
-class Invitation(Base):
-    """An invitation to join; only the SHA-256 of the link's token is stored."""
-
-    __tablename__ = "invitations"
-    __table_args__ = (
-        CheckConstraint(_ONE_ROLE, name="role"),
-        Index("idx_invitations_organization_id", "organization_id"),
-        Index("idx_invitations_invited_by", "invited_by"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
-    invited_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
-    email: Mapped[str] = mapped_column(String(254))
-    role: Mapped[str] = mapped_column(String(20), server_default="member")
-    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
-    expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
-    accepted_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
-
-
 class ActivityLog(Base):
     """Something that happened to an organization.
 

@@ -17,8 +17,8 @@ from app.jobs.cli import formatting
 from app.jobs.operate import actions, status_link
 from app.jobs.operate.actions import Done
 from app.jobs.table import job_rows
+from app.jobs.table.db import explained
 from app.jobs.table.filters import Filter
-from app.jobs.table.transactions import explained
 from app.web.limits import limited
 
 bp = limited(

@@ -5,7 +5,6 @@ from typing import Any
 
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
-from app.jobs.cli import formatting
 from app.jobs.operate import status_link
 from app.jobs.payload.masking import hidden
 from app.jobs.table import progress
@@ -17,7 +16,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "jobId": row.job_id,
         "type": row.job_type,
         "status": row.status,
-        "final": formatting.is_final(row),
+        "final": row.is_final,
         "error": status_link.error_class(row),
         "attempts": progress.attempts_made(row),
         "userId": row.user_id,

@@ -63,10 +63,10 @@ def _folders() -> Iterator[Path]:
     if on_path:
         yield Path(on_path).resolve().parent
     yield from _newest_first(Path("/usr/lib/postgresql").glob("*/bin"))
-    yield from _newest_first(_wheel_folder().glob("pginstall*/bin"))
+    yield from _newest_first(wheel_folder().glob("pginstall*/bin"))
 
 
-def _wheel_folder() -> Path:
+def wheel_folder() -> Path:
     # Never imported: the wheel's own server adds a system user and opens parent folders.
     spec = importlib.util.find_spec(WHEEL)
     return Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")

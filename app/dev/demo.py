@@ -133,7 +133,7 @@ def _line(case: Case, job_id: str) -> Line:
     ended = row.completed_at or row.dead_at
     took = ((ended or datetime.now(UTC)) - row.created_at).total_seconds()
     state = (formatting.state(row), len(row.attempts))
-    expected = state == (case.status, case.attempts) if formatting.is_final(row) else None
+    expected = state == (case.status, case.attempts) if row.is_final else None
     return Line(case.label, row.job_type, *state, took, expected)
 
 

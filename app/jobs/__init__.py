@@ -1,12 +1,13 @@
 """Background jobs for Flask over QStash.
 
-Enqueue, record, publish, deliver, verify, execute, record: `dispatcher` tells the first half of a
-job's way, `worker` the second.
+Enqueue, record, publish, deliver, verify, execute, record: `enqueue.enqueuer` tells the first half
+of a job's way, `execute.executor` the second.
 """
 
 from .blueprint import JobBlueprint, JobType
 from .context import Job
-from .enqueue.enqueuer import JobId, enqueue, enqueue_many, schedule
+from .enqueue.enqueuer import JobId, enqueue, enqueue_many
+from .enqueue.scheduling import schedule
 from .errors import (
     Continue,
     DatabaseUnavailable,
@@ -28,12 +29,13 @@ from .job_types import JOB_TYPES
 from .operate.queries import create_job_execution, update_job_execution
 from .operate.status_link import register_links, register_viewer, status_url
 from .periodic import periodic
-from .registry import FlowControl, JobConfig, get_job_config
+from .registry import JobConfig, get_job_config
 from .schemas import PayloadSchema, WireSchema
+from .table.after_commit import after_commit
 from .table.job_rows import get_job_execution_by_job_id
 from .table.models import JobExecution, Status
 from .table.retention import FinishedJobs
-from .values.options import Options
+from .values.options import FlowControl, Options
 
 __all__ = [
     "JOB_TYPES",
@@ -63,6 +65,7 @@ __all__ = [
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
+    "after_commit",
     "create_job_execution",
     "enqueue",
     "enqueue_many",

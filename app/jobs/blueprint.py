@@ -8,17 +8,17 @@ from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
 from .context import Job
-from .enqueue import enqueuer
+from .enqueue import enqueuer, scheduling
 from .errors import DiscoveryError, InvalidOption
 from .execute.delivery import signed
 from .execute.executor import deliver
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
-from .registry import FlowControl, JobConfig, Upgrade, get_job_config, registry_of
+from .registry import JobConfig, Upgrade, get_job_config, registry_of
 from .schemas import PayloadSchema
 from .values import backoff
 from .values.backoff import RetryDelay
-from .values.options import normalise
+from .values.options import FlowControl, normalise
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -81,7 +81,7 @@ class Enqueueable(Generic[P]):
 
     def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
         """`app.jobs.schedule` for this type."""
-        return enqueuer.schedule(self.type, cron, payload, **options)
+        return scheduling.schedule(self.type, cron, payload, **options)
 
     @property
     def config(self) -> JobConfig:
@@ -157,7 +157,7 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     loading.check_upgrades(config)
     backoff.check(config.type, config.retry_delay, config.retries)
     try:
-        normalise(config, {})
+        normalise(config.options, {})
     except InvalidOption as error:
         raise DiscoveryError(f"job type {config.type!r}: {error}") from None
     sealing.check(config, state.app.config)

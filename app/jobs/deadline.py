@@ -23,8 +23,8 @@ from threading import Condition, Thread, get_ident, local
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from . import recycling
 from .errors import HandlerSilent, Interruption, JobTimeout
-from .execute import recycling
 from .interruptible import is_interruptible, is_swallowing
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ BURST = 0.05
 #: Seconds that an interrupted handler gets to clean up before it is interrupted again.
 REPEAT_AFTER = 1.0
 #: Seconds after which a process is ended in which a handler could not be stopped; less than
-#: `statements.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
+#: `attempt_sql.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
 END_AFTER = 11.0
 #: Likewise where the database is silent, so that nothing but the process can be stopped.
 SILENCE_END_AFTER = 10.0
@@ -121,7 +121,7 @@ class Limit:
         if self._overdue_since is None:
             self._overdue_since = now
         end_at = self._end_at(self._overdue_since)
-        if now >= end_at and self in _running:
+        if now >= end_at and self in running:
             recycling.end(self.about)
         desperate = now >= (self._overdue_since + end_at) / 2
         if desperate and not self._told:
@@ -207,12 +207,12 @@ class _Watch:
     def forget(self) -> None:
         """Begin anew in a forked process, where the thread is not, and the lock may be taken."""
         _Watch.__init__(self)
-        _running.clear()
+        running.clear()
 
     def _run(self) -> None:
         while True:
             now = monotonic()
-            look_at = min((limit.attend(now) for limit in list(_running)), default=now + LONGEST)
+            look_at = min((limit.attend(now) for limit in list(running)), default=now + LONGEST)
             with self._changed:
                 left = look_at - monotonic()
                 if left > 0 and not self._asked:
@@ -223,7 +223,7 @@ class _Watch:
 
 
 _watch = _Watch()
-_running: set[Limit] = set()
+running: set[Limit] = set()
 _own = local()
 os.register_at_fork(after_in_child=_watch.forget)
 
@@ -247,7 +247,7 @@ def time_limit(
     limit, outer = Limit(expires_at, about, lease_until), _innermost()
     limit.beaten_until = beaten_until
     limit.base = sys._getframe(2)  # noqa: SLF001 - the `with` is there, and contextlib between
-    _running.add(limit)
+    running.add(limit)
     _watch.expect(min(expires_at, beaten_until or expires_at))
     try:
         _own.limit = limit
@@ -260,12 +260,12 @@ def time_limit(
         # exception is set. The last may still arrive, though only once; and here rather than in a
         # function, as the entry of one is where Python raises it, before any `try` in it.
         limit.armed = False
-        while limit in _running:
+        while limit in running:
             try:
                 limit.disarm()
                 _own.limit = outer
                 limit.base = None
-                _running.discard(limit)
+                running.discard(limit)
             except Interruption:
                 continue
 
@@ -278,12 +278,12 @@ def no_silence(seconds: float, about: str) -> Iterator[None]:
     closing its connections is never noticed otherwise.
     """
     limit = _Silence(monotonic() + seconds, about)
-    _running.add(limit)
+    running.add(limit)
     _watch.expect(limit.due_at)
     try:
         yield
     finally:
-        _running.discard(limit)
+        running.discard(limit)
 
 
 def raise_if_due() -> None:
@@ -308,7 +308,7 @@ def beaten(until: float) -> None:
 
 def interrupt_all(why: type[Interruption]) -> int:
     """Raise `why` in every handler that runs in this process; return how many that interrupts."""
-    interrupted = sum(limit.interrupt(why) for limit in list(_running))
+    interrupted = sum(limit.interrupt(why) for limit in list(running))
     if interrupted:
         _watch.expect(0.0)
     return interrupted

@@ -40,6 +40,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from . import durations
+
 #: Answers of QStash's, or of a proxy before it, that pass by themselves.
 _PASSING = frozenset({408, 425, 429})
 _BROKEN = 500
@@ -197,9 +199,10 @@ class RetryLater(HandlerError):
         Raises:
             InvalidOption: It is none of these, negative, or more than a year.
         """
-        from .values import options  # noqa: PLC0415 - which imports this
-
-        self.delay = options.wait("RetryLater", delay)
+        try:
+            self.delay = durations.parse_delay(delay)
+        except ValueError as error:
+            raise InvalidOption(f"RetryLater: {quoted(delay)} {error}") from None
         super().__init__(message or f"asked to run again in {self.delay:g} s")
 
 

@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from flask.sansio.app import App
 
 from .errors import Interruption
-from .publish.qstash import Message
+from .message import Message
 from .table.attempts import Attempt
 
 log = logging.getLogger(__name__)

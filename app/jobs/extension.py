@@ -7,7 +7,7 @@ from flask import Flask, current_app, has_app_context
 
 from . import discovery, request_id
 from .cli import jobs as commands
-from .enqueue import enqueuer
+from .enqueue import enqueuer, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -18,11 +18,12 @@ from .periodic import periodic
 from .publish.background import BackgroundPublisher
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
-from .registry import FlowControl, JobRegistry, registry_of
+from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
 from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
+from .values.options import FlowControl
 from .values.urls import ascii_url
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Jobs:
 
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(enqueuer.enqueue_many)
-    schedule = staticmethod(enqueuer.schedule)
+    schedule = staticmethod(scheduling.schedule)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     register_links = staticmethod(status_link.register_links)

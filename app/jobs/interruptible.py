@@ -28,7 +28,7 @@ OURS = tuple(
     f"{__package__}.{name}"
     for name in ("deadline", "enqueue.enqueuer", "execute.heartbeat",
                  "publish.background", "publish.outbox", "publish.qstash", "table.attempts",
-                 "table.job_rows", "table.transactions")
+                 "table.job_rows", "table.db")
 )  # fmt: skip
 _ALL = frozenset({*_CRITICAL, *OURS})
 _ROOTS = tuple(f"{name}." for name in sorted(_ALL))

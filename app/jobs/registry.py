@@ -12,27 +12,11 @@ from .errors import DiscoveryError, JobsNotInitialised, UnknownJobType
 from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
 from .values.nearest import hint
-from .values.urls import is_elsewhere
+from .values.options import FlowControl
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
 #: From a payload's wire form in one version to that in the next; may change what it is given.
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowControl:
-    """How fast QStash may deliver the messages that share `key`.
-
-    Attributes:
-        rate: Deliveries started per `period`.
-        period: Seconds.
-        parallelism: Deliveries under way at once.
-    """
-
-    key: str
-    rate: int | None = None
-    period: int | None = None
-    parallelism: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +48,12 @@ class JobConfig:
     @property
     def is_external(self) -> bool:
         return is_elsewhere(self.endpoint)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options with which its jobs are published, where `enqueue` does not say otherwise."""
+        names = ("retries", "retry_delay", "timeout", "queue", "flow_control")
+        return {name: getattr(self, name) for name in names}
 
 
 class JobRegistry:
@@ -121,6 +111,11 @@ def registry_of(app: App) -> JobRegistry:
 def get_job_config(job_type: str) -> JobConfig:
     """Return the current app's configuration of a job type; raises `UnknownJobType`."""
     return registry_of(current_app).get(job_type)
+
+
+def is_elsewhere(endpoint: str) -> bool:
+    """Tell whether an endpoint is no path of this app's, but the URL of another worker."""
+    return "://" in endpoint
 
 
 def _where(config: JobConfig) -> str:

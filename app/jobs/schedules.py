@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
-from .enqueue.prepare import Owner, check_size, envelope
+from .enqueue.enqueuer import Owner, check_size, envelope
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox
@@ -215,7 +215,7 @@ def _maintenance() -> Declared:
 
 def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     config = job_type.config
-    options = normalise(config, schedule.options)
+    options = normalise(config.options, schedule.options)
     body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
     check_size(config, body)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from .errors import ApiError
-from .hosts import is_loopback
+from .settings import is_loopback
 
 
 def check_host(request: web.BaseRequest, bound_to: str) -> None:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cron import CronError, NeverFiresError, Schedule, in_words, parse
-
-from .destinations import is_url, origin_of
+from ..cron import CronError, NeverFiresError, Schedule, in_words, parse
 from .errors import InvalidFaultError, StateFileError
 from .faults import Fault, parse_faults
-from .hosts import is_loopback
-from .settings import DEVELOPMENT, Credentials, Settings
+from .protocol.destinations import is_url, origin_of
+from .settings import DEVELOPMENT, Credentials, Settings, is_loopback
 
 if TYPE_CHECKING:
     from .server import Server

@@ -29,8 +29,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
-from .durations import parse_go_duration
 from .errors import InvalidFaultError
+from .protocol.durations import parse_go_duration
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from .page.page import Page
 from .services import Services, start_services
 from .settings import Settings
 
-_MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control, faults)
+MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control, faults)
 # A destination with a long query, and forwarded headers, are beyond aiohttp's defaults.
 _MAX_LINE = 65_536
 _MAX_HEADERS = 1_000
@@ -59,7 +59,7 @@ async def start_server(settings: Settings) -> Server:
         OSError: the address cannot be listened on.
     """
     services = await start_services(settings)
-    router = Router(services, [route for module in _MODULES for route in module.ROUTES])
+    router = Router(services, [route for module in MODULES for route in module.ROUTES])
     handler = _HttpServer(
         _front(Page(services), router),
         request_factory=_request_factory(settings.limits.message_bytes),

@@ -8,12 +8,12 @@ from .engine.faulty_transport import FaultyTransport
 from .engine.flow_keys import FlowKeys
 from .engine.intake import Intake
 from .engine.janitor import Janitor
-from .engine.keys import SigningKeys
 from .engine.queues import Queues
 from .engine.schedules import Schedules
 from .engine.transport import HttpTransport
 from .engine.url_groups import UrlGroups
 from .faults import Faults
+from .protocol.signing import SigningKeys
 from .settings import Settings
 from .store.store import Store
 
@@ -55,7 +55,9 @@ async def start_services(settings: Settings) -> Services:
     store, clock, keys = (
         Store(settings.state),
         Clock(settings.speed),
-        SigningKeys(settings.credentials),
+        SigningKeys(
+            settings.credentials.current_signing_key, settings.credentials.next_signing_key
+        ),
     )
     faults = Faults(settings.faults, settings.fault_seed)
     transport = FaultyTransport(HttpTransport(settings, keys), faults)

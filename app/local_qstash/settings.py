@@ -1,5 +1,6 @@
-"""What a server is started with: credentials, limits and where its state lives."""
+"""What a server is started with: credentials, limits, an address and where its state lives."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,3 +59,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     faults: tuple[Fault, ...] = ()  # injected from the start
     fault_seed: int | None = None  # of the faults' dice; None for one by chance
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host`, a name or an address without port, can mean this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -17,8 +17,8 @@ from app.jobs.events import (
     Unpublished,
     signers,
 )
+from app.jobs.message import Message
 from app.jobs.outcome import LABELS
-from app.jobs.publish.qstash import Message
 from app.jobs.registry import registry_of
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from app.jobs.events import (
     Step,
     Written,
 )
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.table.attempts import Attempt
 
 if TYPE_CHECKING:

@@ -1,20 +1,12 @@
 """API keys, and requests with them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.api import keys
-
-Call = Callable[..., TestResponse]
-ALL = keys.SCOPES
-
-
-def make_key(*scopes: Any, **details: Any) -> str:
-    return keys.create("test", scopes or ALL, **details)[0]
+from tests.api.calling import Call
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from app import artifacts
 from app.api import keys
 from app.db import db
 from app.jobs import enqueue, status_url
-from tests.api.conftest import Call, make_key
+from tests.api.calling import Call, make_key
 from tests.support.rows import count_rows
 
 GOOD = {"type": "sample", "payload": {"action": "none"}}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskCliRunner
 
-from tests.api.conftest import Call
+from tests.api.calling import Call
 
 
 def run(cli: FlaskCliRunner, *arguments: str) -> Any:

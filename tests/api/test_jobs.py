@@ -12,7 +12,7 @@ from flask import Flask
 from app.jobs import PublishRefused, enqueue
 from app.jobs.publish.qstash import Publisher
 from app.jobs.table import audit
-from tests.api.conftest import Call, make_key
+from tests.api.calling import Call, make_key
 from tests.support.rows import Rows, count_rows
 
 GOOD: dict[str, Any] = {"type": "sample", "payload": {"action": "none"}}
@@ -64,7 +64,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"userId": "7"}, "userId", "Not a valid integer"),
     ({"userId": 2**63}, "userId", "9223372036854775807"),
     ({"idempotencyKey": ""}, "idempotencyKey", "between 1 and 255"),
-    ({"delay": "soon"}, "delay", "is no duration"),
+    ({"delay": "soon"}, "delay", "is not a duration"),
     ({"delay": 1e300}, "delay", "at most a thousand years"),
     ({"delay": 5, "notBefore": "2030-01-01T00:00:00Z"}, "notBefore", "give one of them"),
     ({"notBefore": "2030-01-01T00:00:00"}, "notBefore", "Not a valid aware datetime"),

@@ -23,7 +23,7 @@ from app.jobs import JobBlueprint, Jobs, enqueue
 from app.jobs.errors import DiscoveryError
 from app.jobs.registry import registry_of
 from app.jobs.testing import drain
-from tests.api.conftest import make_key
+from tests.api.calling import make_key
 from tests.support.sample_jobs import SampleSchema
 
 CHECKS = [

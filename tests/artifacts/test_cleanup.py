@@ -16,7 +16,7 @@ from app import artifacts
 from app.artifacts.stores import local_folder
 from app.db import db
 from app.jobs import Job
-from tests.artifacts.conftest import content, held, running_job
+from tests.artifacts.stores import content, held, running_job
 
 Make = Callable[..., artifacts.Artifact]
 ANY_AGE = timedelta(0)

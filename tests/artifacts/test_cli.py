@@ -12,7 +12,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from app import artifacts
 from app.db import db
 from app.jobs import Job
-from tests.artifacts.conftest import held
+from tests.artifacts.stores import held
 
 Make = Callable[..., artifacts.Artifact]
 

@@ -15,7 +15,7 @@ from flask import Flask
 from app import artifacts
 from app.db import db
 from app.jobs import Job
-from tests.artifacts.conftest import content, held
+from tests.artifacts.stores import content, held
 
 MB = 1024 * 1024
 #: More than two of S3's parts, and no multiple of anything.

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask.testing import FlaskClient
 
 from app.jobs import enqueue, status_url
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import deliver
 
 

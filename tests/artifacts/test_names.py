@@ -7,7 +7,7 @@ from flask import Flask
 
 from app import artifacts
 from app.artifacts.names import new_key, parse_key
-from tests.artifacts.conftest import held
+from tests.artifacts.stores import held
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from app.artifacts.stores import current_store, local_folder
 from app.artifacts.stores.s3 import S3Store
 from app.artifacts.stores.s3_client import Bucket, make_client
 from app.db import db
-from tests.artifacts.conftest import held, s3_server, s3_settings
+from tests.artifacts.stores import held, s3_server, s3_settings
 from tests.support.http_server import HttpServer, Reply
 
 MB = 1024 * 1024

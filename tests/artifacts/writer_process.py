@@ -6,18 +6,15 @@ Its argument is a JSON object: the app's settings, its instance folder and a job
 import json
 import sys
 from pathlib import Path
-from time import monotonic
 
 from app import artifacts, create_app
-from app.jobs import Job
+from app.jobs.testing import make_job
 
 given = json.loads(sys.argv[1])
 PIECE = b"x" * 9 * 1024 * 1024
 
 with create_app(given["settings"], instance=Path(given["instance"])).app_context():
-    job = Job(
-        id=given["job_id"], type="export", attempt=1, generation=0, expires_at=monotonic() + 60
-    )
+    job = make_job("export", id=given["job_id"])
     with artifacts.create("continued.bin", media_type="a/b", job=job) as file:
         file.write(PIECE + b"first")
         state = file.suspend()

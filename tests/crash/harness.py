@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from qstash import QStash
 from sqlalchemy import select, text
 from werkzeug.serving import make_server
 
@@ -37,6 +36,7 @@ from app.jobs.cli import formatting
 from app.jobs.recover.sweep import sweep
 from tests.crash.points import CRASHED, CrashPoints
 from tests.support.ports import reserved_port
+from tests.support.publishing import connect
 from tests.support.sample_jobs import Effect, bp
 
 ROOT = Path(__file__).parent.parent.parent
@@ -200,10 +200,9 @@ def try_all(app: Flask, port: int, numbers: range) -> None:
 
 def clean(app: Flask) -> None:
     """Empty the database and the queue."""
-    client = QStash(app.config["QSTASH_TOKEN"], base_url=app.config["QSTASH_URL"])
-    client.message.cancel_all()
-    client.dlq.delete_many([letter.dlq_id for letter in client.dlq.list().messages] or ["none"])
-    client.http._client.close()
+    with connect(app.config["QSTASH_URL"]) as client:
+        client.message.cancel_all()
+        client.dlq.delete_many([letter.dlq_id for letter in client.dlq.list().messages] or ["none"])
     db.session.rollback()
     db.session.execute(text("TRUNCATE job_executions, effects"))
     db.session.commit()

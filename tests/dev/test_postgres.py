@@ -230,7 +230,7 @@ def test_data_of_another_version_is_an_error_that_says_what_to_do(server: Server
 def test_the_wheels_binaries_work_where_nothing_is_installed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheel = max(binaries._wheel_folder().glob("pginstall*/bin"))
+    wheel = max(binaries.wheel_folder().glob("pginstall*/bin"))
     monkeypatch.setenv("JOBS_PG_BIN", str(wheel))
 
     with Server(folder / "postgres", durable=False) as server:
@@ -271,7 +271,7 @@ def test_as_root_a_folder_it_cannot_enter_stays_closed_and_the_data_live_elsewhe
 def test_as_root_binaries_it_cannot_reach_are_copied(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = binaries._wheel_folder()
+    package = binaries.wheel_folder()
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     shutil.copytree(package / "pginstall18", closed / package.name / "pginstall18")

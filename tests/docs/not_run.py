@@ -42,10 +42,10 @@ REASONS: dict[str, dict[str, str]] = {
         "git clone": "changes the machine",
     },
     "docs/exports-and-reports.md": {
-        "INVITATIONS = Entity(": "is a part of a file",
+        "MEMBERSHIPS = Entity(": "is a part of a file",
     },
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
-    "docs/job-types.md": {"from app.jobs import Jobs": "is the outline of another app"},
+    "docs/job-types.md": {"from flask_qstash_jobs": "is the outline of another app"},
     "docs/local-qstash.md": {
         "import os": CLIENT,
         "curl -X POST": CLIENT,

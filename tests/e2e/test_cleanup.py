@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select, text, update
 from app.db import db
 from app.families.cleanup.cleanup_old_data import cleanup_old_data
 from app.jobs import JobExecution, Status
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 from tests.support.rows import row_of
 
 ROWS = 2_000

@@ -8,27 +8,17 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from qstash import QStash
 from sqlalchemy import text
 
 from app.api import keys
 from app.db import db
 from app.dev.resend_server import INVALID, LOST, OUTAGE, Answer, ResendServer
-from app.families.email.senders import send_password_changed_email_async
 from app.jobs import Status
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
+from tests.support.publishing import connect
 from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("producer")
-
-
-def enqueue_to(address: str, **options: object) -> str:
-    retry_fast = {"retry_delay": "100"}
-    return send_password_changed_email_async(
-        address,
-        recipient_name="Ann",
-        **(retry_fast | options),  # type: ignore[arg-type]
-    )
 
 
 def sent_to(resend: ResendServer, address: str) -> int:
@@ -178,9 +168,9 @@ def test_a_job_of_the_typescript_starter_is_executed_and_recorded(
     if with_row:
         insert_as_the_original(job_id, envelope)
 
-    client = QStash(producer.config["QSTASH_TOKEN"], base_url=stack.qstash_url)
-    client.message.publish_json(url=f"{stack.base_url}/api/jobs/email", body=envelope, retries=3)
-    client.http._client.close()
+    with connect(stack.qstash_url) as client:
+        url = f"{stack.base_url}/api/jobs/email"
+        client.message.publish_json(url=url, body=envelope, retries=3)
 
     stack.await_that(lambda: sent_to(resend, address), "the email")
     row = stack.final(job_id)
@@ -197,14 +187,6 @@ def insert_as_the_original(job_id: str, envelope: dict[str, object]) -> None:
         {"id": job_id, "payload": json.dumps(envelope)},
     )
     db.session.commit()
-
-
-def in_dead_letters(producer: Flask, message_id: str | None) -> bool:
-    config = producer.config
-    client = QStash(config["QSTASH_TOKEN"], base_url=config["QSTASH_URL"])
-    letters = client.dlq.list().messages
-    client.http._client.close()
-    return message_id in {letter.message_id for letter in letters}
 
 
 def test_a_job_enqueued_over_http_is_executed_and_its_link_tells(

@@ -14,7 +14,7 @@ from app.artifacts import Artifact
 from app.db import db
 from app.families.exports.export_data import export_data
 from app.jobs import JobExecution, Status
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 from tests.support.rows import row_of
 
 ROWS = 200_000

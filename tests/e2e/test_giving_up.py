@@ -11,8 +11,7 @@ from flask import Flask
 
 from app.dev.guardian import ROOT
 from app.jobs import Status
-from tests.e2e.conftest import Stack
-from tests.e2e.test_emails import enqueue_to, in_dead_letters
+from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
 from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("producer")

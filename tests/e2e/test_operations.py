@@ -7,7 +7,7 @@ import urllib.request
 from typing import Any
 
 from app.dev.guardian import ROOT
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 
 
 def get(url: str) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from qstash import QStash
 from sqlalchemy import text
 
 from app.db import db
 from app.dev.guardian import ROOT
 from app.dev.resend_server import Answer, ResendServer
 from app.families.email.senders import send_password_changed_email_async
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
+from tests.support.publishing import connect
 from tests.support.qstash import claims_for, envelope, token
 
 pytestmark = pytest.mark.usefixtures("producer")
@@ -91,10 +91,9 @@ def test_sweeps_in_several_processes_publish_each_job_once(stack: Stack, produce
 
     run_at_once(stack, 3, "-m", "flask", "jobs", "sweep", "--grace", "0s")
 
-    client = QStash(producer.config["QSTASH_TOKEN"], base_url=stack.qstash_url)
     query = f"state=CREATED&count=1000&url={stack.base_url}/api/jobs/email"
-    logs = client.http.request(path=f"/v2/events?{query}", method="GET")["events"]
-    client.http._client.close()
+    with connect(stack.qstash_url) as client:
+        logs = client.http.request(path=f"/v2/events?{query}", method="GET")["events"]
     rows = db.session.execute(
         text("SELECT message_id FROM job_executions WHERE job_id = ANY(CAST(:ids AS text[]))"),
         {"ids": ids},

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from app.accounts.models import ActivityLog, Organization
 from app.db import db
 from app.dev.resend_server import ResendServer
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 
 
 def test_a_simulated_life_ends_canceled_with_its_emails_sent(

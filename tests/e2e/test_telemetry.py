@@ -18,7 +18,7 @@ from app.config import DEV_WEBHOOKS
 from app.dev.resend_server import ResendServer
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 from tests.support.http_server import HttpServer
 from tests.support.metrics import Samples, parsed
 

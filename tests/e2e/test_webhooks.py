@@ -17,7 +17,7 @@ from app.dev.guardian import ROOT
 from app.families.email.models import EmailSuppression
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import Status
-from tests.e2e.conftest import Stack
+from tests.e2e.stack import Stack
 
 EVENTS = sorted(Path(__file__).parent.parent.glob("families/stripe/events/*[a-z].json"))
 

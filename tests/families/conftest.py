@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.families.webhooks.sources import SOURCES
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from tests.support.webhooks import EVENTS, Post, signed
 
 

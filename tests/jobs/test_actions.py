@@ -224,7 +224,7 @@ def test_the_command_previews_and_asks(
     assert "Delete 1 job (1 failed)? [y/N]" in refused.stderr
     assert (refused.exit_code, job_id in rows, audits()) == (1, True, [])
     agreed = cli.invoke(args=["jobs", "delete", "--dead"], input="y\n")
-    assert (agreed.exit_code, agreed.stdout, job_id in rows) == (0, "delete: 1 job\n", False)
+    assert (agreed.exit_code, agreed.stdout, job_id in rows) == (0, "Deleted 1 job\n", False)
 
 
 def test_a_named_job_is_retried_without_a_question(
@@ -251,7 +251,7 @@ def test_many_are_acted_on_without_a_question_when_told_so(
 
     result = cli.invoke(args=["jobs", "cancel", "--all", "--yes", "--by", "ann"])
 
-    assert result.stdout == "cancel: 1 job\n"
+    assert result.stdout == "Cancelled 1 job\n"
     assert audits()[0].actor == "ann"
 
 
@@ -259,7 +259,7 @@ def test_a_named_job_that_cannot_be_changed_is_exit_code_1(cli: FlaskCliRunner, 
     result = cli.invoke(args=["jobs", "retry", recorded(rows, status="completed")])
 
     assert result.exit_code == 1
-    assert "1 of the named jobs are not there, or in no state to retry" in result.stderr
+    assert "1 of the given jobs do not exist or cannot be retried now" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_a_named_job_that_cannot_be_changed_is_exit_code_1(cli: FlaskCliRunner, 
     [
         (["retry"], "No filter was given"),
         (["cancel", "--yes"], "No filter was given"),
-        (["delete", "x" * 256], "is not a line of 1 to 255 characters"),
-        (["delete", "--older-than", "long"], "'long' is no duration"),
+        (["delete", "x" * 256], "is not one line of 1 to 255 characters"),
+        (["delete", "--older-than", "long"], "'long' is not a duration"),
         (["retry", "--status", "done"], "'done' is not one of"),
     ],
 )

@@ -57,9 +57,9 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> No
         (["list", "--type", "simple"], "did you mean: sample"),
         (["list", "--status", "done"], "'done' is not one of"),
         (["list", "--limit", "0"], "0 is not in the range"),
-        (["show", "42"], "42 is too short for a job's id"),
-        (["show", str(uuid4())], "there is no job"),
-        (["watch", str(uuid4())], "there is no job"),
+        (["show", "42"], "42 is too short"),
+        (["show", str(uuid4())], "no job has the id"),
+        (["watch", str(uuid4())], "no job has the id"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(

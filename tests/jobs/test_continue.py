@@ -11,12 +11,12 @@ from sqlalchemy import select, text
 
 from app.db import db
 from app.jobs import Continue, Job, JobBlueprint, Status, enqueue
+from app.jobs.message import Message
 from app.jobs.operate import actions
-from app.jobs.publish.qstash import Message
 from app.jobs.recover import sweep
 from app.jobs.table.filters import Filter
 from app.jobs.testing import assert_idempotent, deliver, drain
-from tests.jobs.test_failure_callback import call_back, report
+from tests.support.failure_callback import call_back, report
 from tests.support.publishing import NOBODY, publishing
 from tests.support.rows import Rows
 from tests.support.sample_jobs import Effect, SampleSchema

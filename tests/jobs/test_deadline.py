@@ -75,7 +75,7 @@ def test_an_exception_set_on_the_way_out_neither_arrives_later_nor_leaves_anythi
                 spin(0.001 + step * 1e-6)
             spin(0.0005)
 
-    assert not deadline._running
+    assert not deadline.running
 
 
 @pytest.mark.parametrize("module", OURS)

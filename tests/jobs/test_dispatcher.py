@@ -122,10 +122,10 @@ def test_a_bad_payload_is_refused_field_by_field(
     [
         ({"delya": 5}, "unknown option 'delya'; did you mean: delay"),
         ({"delay": -1}, "delay: -1 is not a time from now on"),
-        ({"delay": "soon"}, "delay: 'soon' is no duration"),
-        ({"delay": ""}, "delay: '' is no duration"),
+        ({"delay": "soon"}, "delay: 'soon' is not a duration"),
+        ({"delay": ""}, "delay: '' is not a duration"),
         ({"delay": float("inf")}, "delay: inf"),
-        ({"delay": True}, "delay: True is no duration"),
+        ({"delay": True}, "delay: True is not a duration"),
         ({"not_before": datetime(2030, 1, 1)}, "not an aware datetime"),  # noqa: DTZ001
         ({"delay": 5, "not_before": datetime(2030, 1, 1, tzinfo=UTC)}, "give one of them"),
         ({"retries": -1}, "retries: -1"),

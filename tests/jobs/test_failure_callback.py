@@ -2,7 +2,7 @@
 
 import json
 import socket
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
@@ -15,46 +15,18 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
 from qstash.dlq import DlqMessage
 from sqlalchemy import text
-from werkzeug.test import TestResponse
 
 from app.db import db
 from app.jobs import Status, enqueue
 from app.jobs.execute.delivery import firing_id
+from app.jobs.message import Message
 from app.jobs.publish import outbox
-from app.jobs.publish.qstash import Message
 from app.jobs.recover.given_up import from_queue
 from app.jobs.recover.sweep import sweep, take_over
+from tests.support.failure_callback import PATH, call_back, encoded, report
 from tests.support.qstash import BASE_URL, claims_for, deliver, envelope, token
 from tests.support.rows import Rows
 from tests.support.waiting import wait_until
-
-PATH = "/api/jobs/failure-callback"
-
-
-def encoded(value: Any) -> str:
-    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return b64encode(raw).decode()
-
-
-def report(job: Any, message_id: str = "msg_1", **members: Any) -> dict[str, Any]:
-    return {
-        "status": 503,
-        "header": {"Content-Type": ["text/plain"]},
-        "body": encoded(b"upstream is away\n"),
-        "retried": 3,
-        "maxRetries": 3,
-        "sourceMessageId": message_id,
-        "url": "https://app.example.com/api/jobs/sample",
-        "method": "POST",
-        "sourceHeader": {},
-        "sourceBody": encoded(job),
-        "dlqId": "1-0",
-        **members,
-    }
-
-
-def call_back(client: FlaskClient, body: Any, query: str = "") -> TestResponse:
-    return deliver(client, body, PATH + query)
 
 
 def recorded(rows: Rows, **values: Any) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from app.db import db
 from app.jobs import Job, JobBlueprint, PayloadSchema, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_idempotent
 from tests.support.http_server import HttpServer
 from tests.support.sample_jobs import Effect

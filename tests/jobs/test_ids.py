@@ -18,12 +18,13 @@ from app.artifacts.cleanup import remove_orphans
 from app.artifacts.files import create
 from app.db import db
 from app.families.exports.catalog import ENTITIES
-from app.jobs import InvalidOption, Job, JobExecution, enqueue, enqueue_many, status_url
+from app.jobs import InvalidOption, JobExecution, enqueue, enqueue_many, status_url
 from app.jobs.errors import DatabaseUnavailable, JobsNotInitialised
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import list_jobs
+from app.jobs.testing import make_job
 from tests.support.apps import fresh_database, settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import bp
@@ -79,7 +80,7 @@ def test_a_published_id_is_one_that_qstash_takes() -> None:
 
 @pytest.mark.parametrize("job_id", FOREIGN)
 def test_an_idempotency_key_is_one_that_a_header_takes(job_id: str) -> None:
-    job = Job(id=job_id, type="sample", attempt=1, generation=2, expires_at=1e9)
+    job = make_job(id=job_id, generation=2)
     assert job.idempotency_key.encode("ascii").endswith(b"/2")
     assert len(job.idempotency_key) <= 110
 
@@ -89,7 +90,7 @@ def test_a_file_of_such_a_job_is_kept_while_the_job_lives(app: Flask, job_id: st
     row = {"job_id": job_id, "job_type": "sample", "payload": {"payload": {}}}
     with db.engine.begin() as connection:
         job_rows.create_job_execution(connection, row)
-    job = Job(id=job_id, type="sample", attempt=1, generation=0, expires_at=1e9)
+    job = make_job(id=job_id)
     with create("a.txt", media_type="text/plain", job=job) as file:
         file.write(b"a")
     db.session.rollback()  # the row of the file is gone, as after a crash

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from app.accounts.models import User
 from app.db import db
 from app.jobs import JobExecution, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import drain
 from tests.support.qstash import BASE_URL, deliver
 from tests.support.rows import Rows

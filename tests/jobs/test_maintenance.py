@@ -26,7 +26,7 @@ from app.db import db
 from app.jobs import PublishUnavailable, Status, enqueue, schedule
 from app.jobs import testing as job_testing
 from app.jobs.execute.delivery import firing_id
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.recover import given_up, sweep_timer
 from app.jobs.recover import sweep as maintenance
 from app.jobs.recover.given_up import DeadLetter, Verdict
@@ -35,8 +35,8 @@ from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
 from app.jobs.testing.accepting import AcceptingPublisher
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.test_failure_callback import PATH as CALLBACK
-from tests.jobs.test_failure_callback import report as report_of
+from tests.support.failure_callback import PATH as CALLBACK
+from tests.support.failure_callback import report as report_of
 from tests.support.http_server import HttpServer, Reply
 from tests.support.metrics import Scrape
 from tests.support.publishing import NOBODY, publishing, served_by
@@ -311,7 +311,7 @@ def test_a_bad_duration_is_one_line(cli: FlaskCliRunner, option: str) -> None:
     result = cli.invoke(args=["jobs", "sweep", option, "soon"])
 
     assert result.exit_code == 2
-    assert "'soon' is no duration" in result.stderr
+    assert "'soon' is not a duration" in result.stderr
 
 
 def letters(qstash: QStash, endpoint: str) -> list[Any]:

@@ -16,9 +16,6 @@ from app.db import db
 from app.jobs import migrations
 from app.jobs.errors import MigrationRefused
 from tests.starter.table import ROWS, TABLE
-from tests.test_migrations import empty_app
-
-__all__ = ["empty_app"]
 
 pytestmark = pytest.mark.usefixtures("empty_app")
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskCliRunner
 from app.jobs.errors import ScaffoldRefused
 from app.jobs.scaffold import write
 from app.jobs.scaffold.kinds import KINDS
-from tests.support.project import ROOT, copy_project, run_python
+from tests.support.project import ROOT, assert_passed, copy_project, run_python
 
 SMS = ["sms", "send-sms", "--field", "to:str", "--field", "text:str"]
 ALL_KINDS = [
@@ -46,7 +46,7 @@ def test_the_sms_example_and_a_job_of_every_kind_of_field_work_as_they_are_writt
     kinds = len(KINDS)
     passed = (2 + 4) + (2 * kinds + 4) + 4
 
-    assert f"{passed} passed" in done.stdout, done.stdout + done.stderr
+    assert_passed(done, passed)
     for check in (["check"], ["format", "--check"]):
         command = [sys.executable, "-m", "ruff", *check, "--config", str(ROOT / "pyproject.toml")]
         paths = ["app/families/sms", "tests/families/sms"]

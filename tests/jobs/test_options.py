@@ -11,7 +11,7 @@ from app.db import db
 from app.jobs import FlowControl, enqueue
 from app.jobs.errors import InvalidOption
 from app.local_qstash.errors import ApiError
-from app.local_qstash.expressions import compile_retry_delay
+from app.local_qstash.protocol.expressions import compile_retry_delay
 from tests.support.rows import Rows
 
 NOTHING = {"action": "none"}

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db import db
 from app.jobs import enqueue
 from app.jobs.errors import DatabaseUnavailable
-from app.jobs.table.transactions import explained, in_transaction
+from app.jobs.table.db import explained, in_transaction
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import row_of
 
@@ -95,12 +95,8 @@ def test_fault_D3_a_collision_is_tried_again(app: Flask) -> None:
     assert in_transaction(work) == "done"
 
 
-def test_fault_D3_a_database_that_is_away_is_an_outage(
-    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
-    monkeypatch.setitem(db._app_engines[app], None, away)
-
+@pytest.mark.usefixtures("no_database")
+def test_fault_D3_a_database_that_is_away_is_an_outage(client: FlaskClient) -> None:
     assert deliver(client, envelope({"action": "none"})).status_code == 503
 
 

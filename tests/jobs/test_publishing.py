@@ -13,8 +13,8 @@ from qstash import QStash
 
 from app.jobs import FlowControl, JobExecution, enqueue, schedule
 from app.jobs.extension import new_publisher
+from app.jobs.message import Message
 from app.jobs.publish import outbox
-from app.jobs.publish.qstash import Message
 from tests.support.rows import row_of
 
 GOOD = {"action": "none"}

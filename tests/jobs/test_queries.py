@@ -113,7 +113,7 @@ def test_an_id_that_is_taken_is_refused(app: Flask, rows: Rows) -> None:
 )
 def test_there_is_no_job_with_an_unknown_or_a_malformed_id(app: Flask, job_id: Any) -> None:
     assert get_job_execution_by_job_id(job_id) is None
-    with pytest.raises(IllegalTransition, match="there is no job"):
+    with pytest.raises(IllegalTransition, match="no job has the id"):
         update_job_execution(job_id, {"error": "x"})
 
 
@@ -176,7 +176,7 @@ def test_fields_are_changed_together_in_the_wires_spelling(app: Flask) -> None:
     ("updates", "said"),
     [
         ({"retry_cuont": 0}, "a job has no field 'retry_cuont'; did you mean: retry_count?"),
-        ({"zzz": 0}, "a job has no field 'zzz'; there are: status, payload, result"),
+        ({"zzz": 0}, "a job has no field 'zzz'; known: status, payload, result"),
         ({"lease_token": None}, "lease_token cannot be written by hand; these can: status"),
         ({"jobId": str(uuid4())}, "jobId cannot be written by hand"),
         ({"jobType": "other"}, "jobType cannot be written by hand"),

@@ -73,7 +73,7 @@ def test_a_dry_run_lists_and_changes_nothing(
     result = cli.invoke(args=["jobs", "reconcile", "--dry-run"])
     assert result.exit_code == 1
     assert f"{lost}  pending here, but QStash has no message msg_lost" in result.output
-    assert "publish anew (not done)" in result.output
+    assert "publish anew (not repaired)" in result.output
     assert qstash.schedule.list() == []
 
 
@@ -120,7 +120,7 @@ def test_schedules_are_synced(cli: FlaskCliRunner, app: Flask, qstash: QStash) -
     result = cli.invoke(args=["jobs", "reconcile"])
 
     assert result.exit_code == 0
-    assert "create the schedule (done)" in result.output
+    assert "create the schedule (repaired)" in result.output
     assert [found.schedule_id for found in qstash.schedule.list()] == [own_id("jobs-maintenance")]
 
 

@@ -41,9 +41,9 @@ from app.jobs import (
     enqueue,
 )
 from app.jobs.execute.executor import record
+from app.jobs.message import Message
 from app.jobs.operate import actions
 from app.jobs.outcome import Failed, Outcome
-from app.jobs.publish.qstash import Message
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
 from app.jobs.table.filters import Filter
@@ -51,7 +51,7 @@ from app.jobs.table.models import JobExecution
 from app.jobs.testing import rows
 from app.jobs.testing.accepting import AcceptingPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
-from tests.jobs.test_failure_callback import PATH, report
+from tests.support.failure_callback import PATH, report
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import Effect, SampleSchema
 

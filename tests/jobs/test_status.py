@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from app.jobs import JobExecution, enqueue, register_links, status_url
 from app.jobs.errors import InvalidOption, JobsNotInitialised
+from app.jobs.message import Message
 from app.jobs.operate import status_link
-from app.jobs.publish.qstash import Message
 from app.jobs.testing import deliver, drain
 from tests.support.qstash import BASE_URL
 from tests.support.rows import Rows
@@ -215,4 +215,4 @@ def test_the_command_line_makes_links(client: FlaskClient, cli: FlaskCliRunner) 
 
     assert client.get(url.removeprefix(BASE_URL)).status_code == 200
     unknown = cli.invoke(args=["jobs", "link", str(uuid4())])
-    assert (unknown.exit_code, "there is no job" in unknown.stderr) == (2, True)
+    assert (unknown.exit_code, "no job has the id" in unknown.stderr) == (2, True)

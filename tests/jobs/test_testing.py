@@ -18,9 +18,9 @@ from app.jobs import (
     enqueue_many,
     schedule,
 )
+from app.jobs.message import Message
 from app.jobs.operate import actions
 from app.jobs.publish import outbox
-from app.jobs.publish.qstash import Message
 from app.jobs.recover import sweep
 from app.jobs.table.filters import Filter
 from app.jobs.testing import (

@@ -205,7 +205,7 @@ def test_check_is_content_with_what_fits(cli: FlaskCliRunner) -> None:
 
     result = cli.invoke(args=["jobs", "check"])
 
-    assert (result.exit_code, result.output) == (0, "All 2 queued jobs fit.\n")
+    assert (result.exit_code, result.output) == (0, "All 2 queued jobs would be accepted.\n")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_check_lists_what_would_be_refused(
     result = cli.invoke(args=["jobs", "check"])
     assert result.exit_code == 1
     assert why in result.stdout
-    assert "1 of 2 queued jobs would be refused." in result.stdout
+    assert "1 of 2 queued jobs would be rejected." in result.stdout
 
 
 def test_check_passes_over_what_will_not_be_delivered(cli: FlaskCliRunner) -> None:

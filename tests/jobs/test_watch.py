@@ -17,7 +17,7 @@ from sqlalchemy import text
 from app.jobs import enqueue
 from app.jobs.cli import watch
 from app.jobs.cli.bar import Bar
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.table.models import JobExecution
 from app.jobs.testing import drain
 from tests.support.rows import Rows

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -14,8 +13,8 @@ import aiohttp
 from aiohttp import web
 
 from app.local_qstash.settings import DEVELOPMENT
+from tests.local_qstash.command import FLASK
 
-FLASK = Path(sys.executable).with_name("flask")
 SPEED = 60  # a minute's delay, and the wait between the schedule's firings, takes a second
 KILLS = 5
 PATIENCE = 100.0  # seconds for a run

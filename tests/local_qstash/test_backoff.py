@@ -8,7 +8,7 @@ import pytest
 from app.local_qstash.engine.backoff import seconds_until_retry
 from app.local_qstash.engine.message import Message
 from app.local_qstash.engine.transport import Answer
-from app.local_qstash.options import Options
+from app.local_qstash.protocol.options import Options
 
 
 def _wait(retried: int = 0, *, retry_delay: str | None = None, **headers: str) -> float:

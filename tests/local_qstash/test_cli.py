@@ -1,50 +1,14 @@
 """`flask qstash dev` as a process."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.local_qstash.command import announced, started
 from tests.support.http_server import HttpServer
-
-FLASK = Path(sys.executable).with_name("flask")
-
-
-@contextmanager
-def started(
-    *options: str, cwd: Path, environment: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [FLASK, "qstash", "dev", "--port", "0", *options],
-        cwd=cwd,
-        env=os.environ | (environment or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def announced(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Read up to the line that says that it is ready."""
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line.strip())
-        if "is running at" in line:
-            return dict(line.split("=", 1) for line in lines[:-1])
-    raise AssertionError(process.stderr.read() if process.stderr else lines)
 
 
 def test_it_prints_an_env_file_and_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ READERS = ["admission.py", "options.py", "api/schedules.py", "api/publish.py"]
 
 def test_every_endpoint_of_the_server_stands_in_the_table_and_no_other() -> None:
     listed = re.findall(r"^\| `([A-Z]+) (/[^`]+)`", TEXT, re.MULTILINE)
-    routed = [(method, path) for one in server._MODULES for method, path, _ in one.ROUTES]
+    routed = [(method, path) for one in server.MODULES for method, path, _ in one.ROUTES]
     assert sorted((method, _pattern(path)) for method, path in listed) == sorted(
         (method, path if path.startswith("/") else f"/v2/{path}") for method, path in routed
     )

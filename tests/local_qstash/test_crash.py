@@ -20,6 +20,7 @@ from qstash import AsyncQStash, QStash
 from qstash.log import LogState
 
 from app.local_qstash.settings import DEVELOPMENT
+from tests.local_qstash.command import announced, started
 from tests.support.http_server import HttpServer, Reply
 
 from .crash_run import (
@@ -35,7 +36,6 @@ from .crash_run import (
     order,
     requests,
 )
-from .test_cli import announced, started
 
 SEEDS = int(os.environ.get("CRASH_SEEDS", "2"))
 

@@ -151,7 +151,7 @@ def test_the_destination_says_when_to_come_back(
 ) -> None:
     destination.replies["/"] = [Reply(429, headers=headers)]
     # By the expression it would wait ten minutes.
-    with LocalQStash() as unhurried, connect(unhurried) as client:
+    with LocalQStash() as unhurried, connect(unhurried.url) as client:
         client.message.publish(url=f"{destination.url}/", retry_delay="600000")
         destination.wait(2)
 
@@ -230,7 +230,7 @@ def test_a_hanging_destination_does_not_hold_up_another(
 def test_a_mapped_origin_is_called_elsewhere_under_its_own_name(destination: HttpServer) -> None:
     url = "https://staging.example.com/hook?x=1"
     origins = {"https://staging.example.com": destination.url}
-    with LocalQStash(origins=origins) as server, connect(server) as client:
+    with LocalQStash(origins=origins) as server, connect(server.url) as client:
         client.message.publish(url=url, body="b")
         [got] = destination.wait()
     assert (got.path, got.headers["host"]) == ("/hook?x=1", "staging.example.com")

@@ -25,7 +25,10 @@ def state(tmp_path: Path) -> Path:
 
 @contextmanager
 def running(state: Path, *, speed: float = 1, limits: Limits | None = None) -> Iterator[QStash]:
-    with LocalQStash(state=state, speed=speed, limits=limits) as server, connect(server) as client:
+    with (
+        LocalQStash(state=state, speed=speed, limits=limits) as server,
+        connect(server.url) as client,
+    ):
         yield client
 
 
@@ -188,7 +191,7 @@ def test_finished_messages_are_pruned_by_count_age_and_size_but_never_waiting_on
     kept = 3 if limits.retained_messages == 3 else 0
     with ExitStack() as stack:
         server = stack.enter_context(LocalQStash(state=state, limits=limits))
-        client = stack.enter_context(connect(server))
+        client = stack.enter_context(connect(server.url))
         waiting = client.message.publish(url=destination.url, delay="1d")
         for _ in range(10):
             client.message.publish(url=destination.url)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.local_qstash.destinations import wire_url
+from app.local_qstash.protocol.destinations import wire_url
 from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import HttpServer, Reply
 from tests.support.waiting import wait_until

@@ -3,7 +3,7 @@
 import pytest
 
 from app.local_qstash.errors import ApiError
-from app.local_qstash.expressions import DAY_MS, compile_retry_delay, retry_delay_ms
+from app.local_qstash.protocol.expressions import DAY_MS, compile_retry_delay, retry_delay_ms
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def _delivered(client: QStash) -> bool:
 def test_a_dropped_delivery_never_arrives_and_counts_as_a_failed_attempt(
     destination: HttpServer,
 ) -> None:
-    with LocalQStash(faults=["drop=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["drop=1"]) as server, connect(server.url) as client:
         client.message.publish(url=destination.url, retries=1, retry_delay=SOON)
         [letter] = wait_until(lambda: client.dlq.list().messages)
         assert letter.response_status == 0
@@ -36,7 +36,7 @@ def test_a_dropped_delivery_never_arrives_and_counts_as_a_failed_attempt(
 
 
 def test_a_delivery_whose_answer_is_lost_arrives_and_is_retried(destination: HttpServer) -> None:
-    with LocalQStash(faults=["lose-answer=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["lose-answer=1"]) as server, connect(server.url) as client:
         client.message.publish(url=destination.url, retries=50, retry_delay="100")
         destination.wait()
         server.faults.clear()
@@ -46,7 +46,7 @@ def test_a_delivery_whose_answer_is_lost_arrives_and_is_retried(destination: Htt
 
 
 def test_a_failed_delivery_shows_its_status_without_a_call(destination: HttpServer) -> None:
-    with LocalQStash(faults=["fail=1:418"]) as server, connect(server) as client:
+    with LocalQStash(faults=["fail=1:418"]) as server, connect(server.url) as client:
         client.message.publish(url=destination.url, retries=0)
         [letter] = wait_until(lambda: client.dlq.list().messages)
     assert letter.response_status == 418
@@ -55,7 +55,7 @@ def test_a_failed_delivery_shows_its_status_without_a_call(destination: HttpServ
 
 def test_a_duplicate_is_the_same_message_twice_at_a_time(destination: HttpServer) -> None:
     destination.replies["/"] = [Reply(200), Reply(500)]
-    with LocalQStash(faults=["duplicate=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["duplicate=1"]) as server, connect(server.url) as client:
         sent = client.message.publish(url=f"{destination.url}/")
         both = destination.wait(2)
         wait_until(lambda: _delivered(client))
@@ -65,7 +65,7 @@ def test_a_duplicate_is_the_same_message_twice_at_a_time(destination: HttpServer
 
 
 def test_a_delayed_delivery_is_overtaken(destination: HttpServer) -> None:
-    with LocalQStash(faults=["delay=1:400ms"]) as server, connect(server) as client:
+    with LocalQStash(faults=["delay=1:400ms"]) as server, connect(server.url) as client:
         client.message.publish(url=f"{destination.url}/late")
         wait_until(lambda: server.faults.injected["delay:400ms"])
         server.faults.clear()
@@ -74,7 +74,7 @@ def test_a_delayed_delivery_is_overtaken(destination: HttpServer) -> None:
 
 
 def test_a_reordered_delivery_comes_behind_the_next(destination: HttpServer) -> None:
-    with LocalQStash(faults=["reorder=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["reorder=1"]) as server, connect(server.url) as client:
         client.message.publish(url=f"{destination.url}/first")
         wait_until(lambda: server.faults.injected["reorder"])
         server.faults.clear()
@@ -83,7 +83,7 @@ def test_a_reordered_delivery_comes_behind_the_next(destination: HttpServer) -> 
 
 
 def test_a_reordered_delivery_goes_although_no_other_comes(destination: HttpServer) -> None:
-    with LocalQStash(faults=["reorder=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["reorder=1"]) as server, connect(server.url) as client:
         client.message.enqueue(queue="fifo", url=f"{destination.url}/1")
         client.message.enqueue(queue="fifo", url=f"{destination.url}/2")
         assert [got.path for got in destination.wait(2)] == ["/1", "/2"]
@@ -91,7 +91,7 @@ def test_a_reordered_delivery_goes_although_no_other_comes(destination: HttpServ
 
 def test_several_faults_of_one_delivery_add_up(destination: HttpServer) -> None:
     faults = ["duplicate=1", "lose-answer=1", "delay=1:1ms"]
-    with LocalQStash(faults=faults) as server, connect(server) as client:
+    with LocalQStash(faults=faults) as server, connect(server.url) as client:
         client.message.publish(url=destination.url, retries=0)
         wait_until(lambda: client.dlq.list().messages)
         assert server.faults.injected == {"delay:1ms": 1, "lose-answer": 1, "duplicate": 1}
@@ -99,7 +99,7 @@ def test_several_faults_of_one_delivery_add_up(destination: HttpServer) -> None:
 
 
 def test_a_failed_publish_stores_nothing(destination: HttpServer) -> None:
-    with LocalQStash(faults=["publish-fail=1:503"]) as server, connect(server) as client:
+    with LocalQStash(faults=["publish-fail=1:503"]) as server, connect(server.url) as client:
         for publish in (
             lambda: client.message.publish(url=destination.url),
             lambda: client.message.enqueue(queue="q", url=destination.url),
@@ -115,7 +115,7 @@ def test_a_failed_publish_stores_nothing(destination: HttpServer) -> None:
 def test_a_dropped_publish_is_stored_and_delivered_but_never_answered(
     destination: HttpServer,
 ) -> None:
-    with LocalQStash(faults=["publish-drop=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["publish-drop=1"]) as server, connect(server.url) as client:
         with pytest.raises(httpx.TransportError):
             client.message.publish(url=destination.url, body="kept")
         assert [got.body for got in destination.wait()] == [b"kept"]
@@ -140,7 +140,7 @@ def test_publishing_again_after_a_cut_is_made_harmless_by_deduplication(
 
 
 def test_what_is_refused_as_wrong_is_not_counted_as_cut() -> None:
-    with LocalQStash(faults=["publish-drop=1"]) as server, connect(server) as client:
+    with LocalQStash(faults=["publish-drop=1"]) as server, connect(server.url) as client:
         with pytest.raises(QStashError, match="scheme"):
             client.message.publish(url="ftp://a.test")
         assert server.faults.injected == {"publish-drop": 0}
@@ -149,7 +149,7 @@ def test_what_is_refused_as_wrong_is_not_counted_as_cut() -> None:
 def test_the_same_seed_strikes_the_same_publishes(destination: HttpServer) -> None:
     def struck(seed: int) -> list[int]:
         faults = ["publish-fail=0.3"]
-        with LocalQStash(faults=faults, seed=seed) as server, connect(server) as client:
+        with LocalQStash(faults=faults, seed=seed) as server, connect(server.url) as client:
             return [number for number in range(30) if not _accepted(client, destination.url)]
 
     assert struck(7) == struck(7) != struck(8)

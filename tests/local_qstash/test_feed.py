@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 
-from app.local_qstash.feed import Change
+from app.local_qstash.engine.feed import Change
 from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import HttpServer, Reply
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from qstash import QStash
 
-from app.local_qstash.cron import next_fire
+from app.local_qstash.protocol.cron import next_fire
 from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import HttpServer, Reply
 from tests.support.waiting import wait_until

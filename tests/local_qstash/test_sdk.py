@@ -7,10 +7,9 @@ from qstash.errors import QStashError
 from qstash.log import LogState
 from qstash.message import BatchResponse, PublishResponse
 
+from tests.local_qstash.sdk import Sdk
 from tests.support.http_server import HttpServer, Reply
 from tests.support.waiting import wait_until
-
-from .conftest import Sdk
 
 LATER = {"delay": "1d"}
 

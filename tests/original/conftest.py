@@ -3,9 +3,7 @@
 Time passes a thousand times faster at the QStash server.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -13,46 +11,13 @@ from flask import Flask
 from app import create_app
 from app.accounts.models import Membership, Organization, User
 from app.db import db
-from app.dev.resend_server import Request, ResendServer
-from app.jobs import JobExecution
-from app.jobs.testing import wait_for
+from app.dev.resend_server import ResendServer
 from app.local_qstash.testing import LocalQStash
 from tests.original.send_sms import bp as sms
+from tests.original.stack import Stack
 from tests.support.apps import close_connections, empty_tables, settings
 from tests.support.http_server import HttpServer, serving
 from tests.support.ports import reserved_port
-from tests.support.waiting import wait_until
-
-PATIENCE = 40
-
-
-@dataclass
-class Stack:
-    """What runs.
-
-    Attributes:
-        elsewhere: The server that stands at https://example.com.
-    """
-
-    app: Flask
-    resend: ResendServer
-    elsewhere: HttpServer
-
-    def completed(self, job_id: str) -> JobExecution:
-        """Wait until QStash has delivered the job, and it has completed."""
-        return wait_for(job_id, "completed", timeout=PATIENCE)
-
-    def email(self, job_id: str) -> dict[str, Any]:
-        """Return what Resend got from a job, once it has completed."""
-        result = self.completed(job_id).result or {}
-        return self._sent(result["messageId"]).params
-
-    def await_that(self, condition: Callable[[], object]) -> None:
-        wait_until(condition, seconds=PATIENCE)
-
-    def _sent(self, message_id: str) -> Request:
-        [sent] = [one for one in self.resend.sent if one.email_id == message_id]
-        return sent
 
 
 @pytest.fixture(scope="package")

@@ -6,7 +6,7 @@ from flask import Flask
 from app.dev.resend_server import OUTAGE, Answer
 from app.jobs import JOB_TYPES, InvalidPayload, enqueue, get_job_config
 from app.jobs.testing import wait_for
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 from tests.support.rows import row_of
 
 

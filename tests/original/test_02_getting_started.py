@@ -12,7 +12,7 @@ from app.config import DEV_QSTASH, ConfigError, load
 from app.db import db
 from app.dev.guardian import ROOT
 from app.jobs import JOB_TYPES, enqueue
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 from tests.support.ports import reserved_port
 
 QSTASH = ("QSTASH_URL", "QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY")

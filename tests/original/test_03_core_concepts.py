@@ -14,7 +14,7 @@ from app.db import db
 from app.dev.resend_server import OUTAGE
 from app.jobs import JOB_TYPES, JobExecution, Status, enqueue, get_job_config
 from app.jobs.testing import wait_for
-from tests.original.conftest import PATIENCE, Stack
+from tests.original.stack import PATIENCE, Stack
 from tests.support.rows import row_of
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}

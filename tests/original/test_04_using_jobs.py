@@ -22,7 +22,7 @@ from app.families.webhooks import Webhook
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.jobs import JOB_TYPES, Job, enqueue, schedule
 from app.jobs.publish import outbox
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 from tests.support.rows import row_of
 
 PAYLOAD = {"template": "welcome", "to": "user@example.com", "data": {"recipientName": "John Doe"}}

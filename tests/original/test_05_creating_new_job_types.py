@@ -5,8 +5,8 @@ from flask import Flask
 
 from app.jobs import JOB_TYPES, InvalidPayload, enqueue, get_job_config
 from app.jobs.testing import make_job, perform
-from tests.original.conftest import Stack
 from tests.original.send_sms import OUTBOX, SendSms, enqueue_sms_job, send_sms
+from tests.original.stack import Stack
 
 SMS = {"to": "+12025551234", "message": "Your verification code is: 123456"}
 

@@ -11,7 +11,7 @@ from app.families.email.senders import (
 )
 from app.jobs import JOB_TYPES, Status
 from app.jobs.testing import perform
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 from tests.support.rows import row_of
 
 

@@ -13,7 +13,7 @@ from stripe import WebhookSignature
 from app.db import db
 from app.families.stripe.effects import EFFECTS
 from app.jobs import JOB_TYPES, JobExecution, enqueue, get_job_config
-from tests.original.conftest import Stack
+from tests.original.stack import Stack
 
 EVENT: dict[str, Any] = {
     "id": "evt_original",

@@ -26,7 +26,7 @@ from app.jobs import (
 )
 from app.jobs.recover.sweep import sweep
 from app.jobs.testing import make_job, wait_for
-from tests.original.conftest import PATIENCE, Stack
+from tests.original.stack import PATIENCE, Stack
 from tests.support.qstash import envelope
 from tests.support.rows import row_of
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from app.dev.guardian import ROOT
 from app.jobs import JOB_TYPES, PublishRefused, enqueue, schedule
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import (
     FailingQStash,
     assert_enqueued,

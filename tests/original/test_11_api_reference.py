@@ -24,8 +24,8 @@ from app.jobs import (
 )
 from app.jobs.publish import outbox
 from app.jobs.schemas import Metadata
-from tests.original.conftest import Stack
 from tests.original.send_sms import send_sms
+from tests.original.stack import Stack
 from tests.support.rows import row_of
 
 

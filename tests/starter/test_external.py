@@ -3,24 +3,23 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from marshmallow import fields
 from qstash import QStash
 from qstash.errors import QStashError
 
-from app.jobs import Jobs, PayloadSchema, enqueue, schedule
+from app.jobs import Jobs, enqueue, schedule
 from app.jobs.errors import DiscoveryError, PermanentError
 from app.jobs.execute.run_now import run_handler
 from app.jobs.external_types import ExternalType
 from app.jobs.operate import actions, reconcile
 from app.jobs.recover import sweep
 from app.jobs.table.filters import Filter
+from tests.starter.notifications import Notification, NotificationSchema
 from tests.support.http_server import HttpServer, Reply
 from tests.support.qstash import BASE_URL, deliver
 from tests.support.rows import Rows
@@ -29,19 +28,6 @@ from tests.support.waiting import wait_until
 TYPE = "create-notification"
 CALLBACK = "/api/jobs/callback"
 WORK = "/api/jobs/notifications"
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    title: str
-    body: str | None = None
-
-
-class NotificationSchema(PayloadSchema[Notification]):
-    model = Notification
-
-    title = fields.String(required=True)
-    body = fields.String(allow_none=True)
 
 
 @pytest.fixture

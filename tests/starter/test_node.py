@@ -19,7 +19,7 @@ from app.families.email.template import TEMPLATES
 from app.jobs import Jobs, enqueue, schedule
 from app.jobs.operate import schedule_actions
 from app.local_qstash.testing import LocalQStash
-from tests.starter.test_external import NotificationSchema
+from tests.starter.notifications import NotificationSchema
 from tests.support.node_sdk import node_with
 from tests.support.publishing import served_by
 from tests.support.qstash import BASE_URL

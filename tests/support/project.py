@@ -1,6 +1,7 @@
 """A copy of this project that a test may add files to, and commands run in it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,3 +35,9 @@ def run_python(
         text=True,
         check=False,
     )
+
+
+def assert_passed(done: subprocess.CompletedProcess[str], tests: int) -> None:
+    """Check that pytest ran exactly so many tests, and that each of them passed."""
+    summary = re.findall(r"^(\d+ \w+(?:, \d+ \w+)*) in [\d.]+s", done.stdout, re.MULTILINE)
+    assert (done.returncode, summary) == (0, [f"{tests} passed"]), done.stdout + done.stderr

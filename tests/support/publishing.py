@@ -11,6 +11,7 @@ from qstash import QStash
 
 from app.jobs.extension import new_publisher
 from app.jobs.publish.qstash import Publisher
+from app.local_qstash.settings import DEVELOPMENT
 from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import serving
 from tests.support.qstash import BASE_URL
@@ -35,9 +36,9 @@ def publishing(app: Flask, publisher: Publisher | None = None, **settings: Any) 
 
 
 @contextmanager
-def connect(qstash: LocalQStash) -> Iterator[QStash]:
+def connect(url: str, token: str = DEVELOPMENT.token) -> Iterator[QStash]:
     """Yield the SDK's client for a server; it has no way to close its connections itself."""
-    client = QStash(qstash.token, base_url=qstash.url, retry=False)
+    client = QStash(token, base_url=url, retry=False)
     with client.http._client:
         yield client
 
@@ -48,7 +49,7 @@ def served_by(app: Flask, qstash: LocalQStash) -> Iterator[QStash]:
     with (
         qstash,
         publishing(app, QSTASH_URL=qstash.url, QSTASH_TOKEN=qstash.token),
-        connect(qstash) as client,
+        connect(qstash.url) as client,
     ):
         yield client
 

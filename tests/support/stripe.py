@@ -2,13 +2,12 @@
 
 import json
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from app.accounts.models import Organization
 from app.db import db
 from app.families.stripe.process_stripe_webhook import StripeWebhook, process_stripe_webhook
-from app.jobs import Job
+from app.jobs.testing import make_job
 
 EVENTS = Path(__file__).parent.parent / "families/stripe/events"
 NAMES = (
@@ -50,19 +49,11 @@ def payload_of(event: Event) -> StripeWebhook:
 
 def handle(event: Event, *, seconds: float = 60) -> dict[str, Any]:
     """Run the handler in the session, as a delivery does, without its commit."""
-    result = process_stripe_webhook(payload_of(event), a_job(seconds=seconds))
+    result = process_stripe_webhook(
+        payload_of(event), make_job("process-stripe-webhook", seconds=seconds)
+    )
     db.session.flush()
     return result
-
-
-def a_job(*, seconds: float = 60) -> Job:
-    return Job(
-        id="4f1c2d7e-0b5a-4c3e-9d68-1a2b3c4d5e6f",
-        type="process-stripe-webhook",
-        attempt=1,
-        generation=0,
-        expires_at=monotonic() + seconds,
-    )
 
 
 def an_organization(*, customer: str | None = CUSTOMER, **columns: Any) -> Organization:

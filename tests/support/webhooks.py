@@ -8,8 +8,12 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.db import db
+from app.families import webhooks
+from app.families.webhooks import Webhook
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES
+from app.jobs import Job
+from tests.support.sample_jobs import Effect
 
 Post = Callable[..., TestResponse]
 
@@ -52,3 +56,22 @@ def refused(answer: TestResponse, status: int) -> str:
     assert answer.json is not None
     assert stored() == []
     return str(answer.json.get("detail"))
+
+
+def leave_effect(note: str, *, source: str = "github", event: str = "*") -> list[Webhook]:
+    """Register a handler that writes to the database; return what it is given, as it comes."""
+    seen: list[Webhook] = []
+
+    def handler(webhook: Webhook, job: Job) -> dict[str, Any]:
+        seen.append(webhook)
+        db.session.add(Effect(job_id=job.id, note=note))
+        return {"note": note}
+
+    handler.__name__ = note
+    webhooks.on(source, event)(handler)
+    return seen
+
+
+def notes() -> list[str]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Effect.note).order_by(Effect.id)))

@@ -15,7 +15,7 @@ from app.db import db
 from app.families.stripe.source import stripe
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import JobExecution
-from app.jobs.cli.formatting import is_final, state
+from app.jobs.cli.formatting import state
 from app.jobs.errors import JobsError
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 
@@ -99,7 +99,7 @@ def _wait(event_id: str, seconds: float) -> JobExecution | None:
     while True:
         db.session.rollback()
         job = _job(event_id)
-        if (job and is_final(job)) or time.monotonic() >= give_up_at:
+        if (job and job.is_final) or time.monotonic() >= give_up_at:
             return job
         time.sleep(POLL_SECONDS)
 

@@ -15,7 +15,7 @@ from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import JobExecution, JobsError, enqueue
 from app.jobs.payload import sealing
-from app.jobs.table.transactions import explained
+from app.jobs.table.db import explained
 from app.jobs.values import jsonb
 
 log = logging.getLogger(__name__)

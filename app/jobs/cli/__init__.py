@@ -1,4 +1,7 @@
-"""`flask jobs …`: a module per command; `actions` has `retry`, `cancel` and `delete`."""
+"""`flask jobs …`: a module per command; `actions` has `retry`, `cancel` and `delete`.
+
+It reads arguments and prints; what a command does is in the rooms below, and nothing imports it.
+"""
 
 from . import (
     actions,

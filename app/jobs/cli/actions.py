@@ -1,4 +1,4 @@
-"""`flask jobs retry`, `cancel` and `delete`: what people do to jobs by hand."""
+"""`flask jobs retry`, `cancel` and `delete`."""
 
 import sys
 from collections.abc import Callable
@@ -15,11 +15,19 @@ from ..table.filters import Filter
 from .group import FAILED, as_json, confirm, jobs, yes
 from .params import JobId, filtered
 
+#: What was done, in the words of the report.
+_PAST = {"retry": "retried", "cancel": "cancelled", "delete": "deleted"}
+
 _OPTIONS = (
     click.argument("job_ids", metavar="[ID]...", nargs=-1, type=JobId()),
     filtered,
-    click.option("--all", "everything", is_flag=True, help="Without any condition."),
-    click.option("--by", default=audit.current_account, help="Who does it, for the record."),
+    click.option("--all", "everything", is_flag=True, help="Act on all jobs."),
+    click.option(
+        "--by",
+        default=audit.current_account,
+        metavar="NAME",
+        help="Name for the audit log.  [default: the account you are logged in as]",
+    ),
     yes,
     as_json,
 )
@@ -34,11 +42,11 @@ def _on_jobs(command: Callable[..., None]) -> Callable[..., None]:
 @jobs.command("retry")
 @_on_jobs
 def retry_jobs(**options: Any) -> None:
-    r"""Put failed or cancelled jobs back, to run again with all their retries.
+    r"""Retry failed or cancelled jobs, with all their retries again.
 
     \b
     Examples:
-      flask jobs retry 5f0c…
+      flask jobs retry 5f0c
       flask jobs retry --dead --type send-email --error "rate limit" --newer-than 2h
     """
     _act("retry", actions.retry, options)
@@ -47,29 +55,43 @@ def retry_jobs(**options: Any) -> None:
 @jobs.command("cancel")
 @_on_jobs
 def cancel_jobs(**options: Any) -> None:
-    """Call jobs off; those that run are asked to stop."""
+    r"""Cancel jobs that are not finished; running ones are asked to stop.
+
+    \b
+    Examples:
+      flask jobs cancel 5f0c 81be
+      flask jobs cancel --type export-data --status pending
+    """
     _act("cancel", actions.cancel, options)
 
 
 @jobs.command("delete")
 @_on_jobs
 def delete_jobs(**options: Any) -> None:
-    """Delete completed, cancelled or dead jobs, and with them the knowledge that they ran."""
+    r"""Delete completed, cancelled or dead jobs for good.
+
+    Only the audit log still says that they existed.
+
+    \b
+    Examples:
+      flask jobs delete 5f0c
+      flask jobs delete --status completed --older-than 30d
+    """
     _act("delete", actions.delete, options)
 
 
 def _act(action: Action, act: Callable[..., Done], options: dict[str, Any]) -> None:
-    """Preview, ask, act and say what was done; exit code 1 where a named job was not changed."""
+    """Preview, ask, act and report; exit code 1 if a job that was named did not change."""
     by, sure, machine = (options.pop(name) for name in ("by", "yes", "as_json"))
     wanted = Filter(**options)
     if not sure and (action == "delete" or not wanted.job_ids):
         _ask(action, wanted)
     done = act(wanted, by=by)
-    click.echo(json.dumps(asdict(done)) if machine else _said(done))
+    click.echo(json.dumps(asdict(done)) if machine else _report(done))
     if done.count < len(wanted.job_ids):
         missed = len(wanted.job_ids) - done.count
         click.echo(
-            f"{missed} of the named jobs are not there, or in no state to {action}", err=True
+            f"{missed} of the given jobs do not exist or cannot be {_PAST[action]} now", err=True
         )
         sys.exit(FAILED)
 
@@ -82,12 +104,12 @@ def _ask(action: Action, wanted: Filter) -> None:
     confirm(f"{action.capitalize()} {_jobs(sum(counts.values()))} ({found})?")
 
 
-def _said(done: Done) -> str:
-    parts = [f"{done.action}: {_jobs(done.count)}"]
+def _report(done: Done) -> str:
+    parts = [f"{_PAST[done.action].capitalize()} {_jobs(done.count)}"]
     if done.asked:
-        parts.append(f"{done.asked} of them running, asked to stop")
+        parts.append(f"{done.asked} still running, asked to stop")
     if done.waiting:
-        parts.append(f"QStash cannot be reached: {done.waiting} will be published by the sweep")
+        parts.append(f"QStash cannot be reached, the next sweep will publish {done.waiting}")
     return "; ".join(parts)
 
 

@@ -14,7 +14,7 @@ PLAIN_FULL, PLAIN_EMPTY = "#", "-"
 
 
 def line_of(row: JobExecution) -> str:
-    """Say in a line how a job stands, for where nothing can be drawn anew."""
+    """Describe a job in one line, for where nothing can be redrawn."""
     found = progress.of(row)
     parts = [f"{row.job_type}: {formatting.state(row)}", f"attempts {progress.attempts_made(row)}"]
     parts += [f"leg {row.legs + 1}"] if row.legs else []
@@ -26,11 +26,11 @@ def line_of(row: JobExecution) -> str:
 
 
 class Bar:
-    """Draws a job again and again, and from that knows its pace."""
+    """Redraws a job as it changes, and derives its pace from the changes."""
 
     def __init__(self, *, plain: bool = False) -> None:
         self._cells = (PLAIN_FULL, PLAIN_EMPTY) if plain else (FULL, EMPTY)
-        #: When it was seen how far, at first and at the last change.
+        #: The first and the last step that were seen: when, and how much was done.
         self._first: tuple[float, float] | None = None
         self._last = (0.0, 0.0)
 
@@ -51,9 +51,9 @@ class Bar:
             parts.append(found.counts)
         parts += [] if seconds is None else [_clock(seconds)]
         if found:
-            parts += [] if formatting.is_final(row) else self._pace(found, now)
+            parts += [] if row.is_final else self._pace(found, now)
             parts += _note(found)
-        if row.error and not formatting.is_final(row):
+        if row.error and not row.is_final:
             parts.append(" ".join(row.error.split()))
         line = "  ".join(parts)
         return line if len(line) < columns else f"{line[: columns - 2]}…"
@@ -63,9 +63,9 @@ class Bar:
         return self._cells[0] * full + self._cells[1] * (CELLS - full)
 
     def _pace(self, found: Progress, now: float) -> list[str]:
-        """Return what is done in a second, and how long the rest will take.
+        """Return the rate per second and the time that is left.
 
-        Progress comes in steps, so the pace is that from step to step.
+        Progress comes in steps, so the rate is measured from step to step.
         """
         if self._first is None or found.done < self._last[1]:
             self._first = self._last = (now, found.done)
@@ -83,7 +83,7 @@ class Bar:
 
 
 def _counted(row: JobExecution) -> list[str]:
-    """Say which leg it is, or which attempt, where it is not the first."""
+    """Name the leg, or the attempt, if it is not the first."""
     if row.legs:
         return [f"leg {row.legs + 1}"]
     attempts = progress.attempts_made(row)

@@ -1,4 +1,4 @@
-"""`flask jobs check`: does the code still take what is queued?"""
+"""`flask jobs check`: does this version of the code accept what is queued?"""
 
 import sys
 from dataclasses import asdict
@@ -13,11 +13,17 @@ from .group import FAILED, as_json, jobs, print_json
 @jobs.command("check")
 @as_json
 def check_jobs(*, as_json: bool) -> None:
-    """List the queued jobs whose payload this code would refuse; exit code 1 if there are any.
+    r"""List queued jobs that this version of the code would reject.
 
-    Run it with the new code before that takes over. It looks at jobs that are pending, or failed
-    and not dead: at their type, their payload's version and shape, and their sealed fields' keys.
-    What only a schedule at QStash holds is not in the table.
+    Run it from a new release before switching over. It checks all jobs that are pending or will
+    be retried: their type, the version and shape of their payload, and the keys of their sealed
+    fields. It does not check payloads that only a schedule at QStash holds. Exit code 1 if any job
+    would be rejected.
+
+    \b
+    Examples:
+      flask jobs check
+      flask jobs check --json | jq -r '.[].job_id'
     """
     count, refused = 0, []
     for job in check_queued():
@@ -28,8 +34,8 @@ def check_jobs(*, as_json: bool) -> None:
         print_json([asdict(job) for job in refused])
     elif refused:
         rows = [(job.job_id, job.job_type, job.status, job.refusal or "") for job in refused]
-        click.echo(table([("ID", "TYPE", "STATUS", "REFUSED BECAUSE"), *rows]))
-        click.echo(f"\n{len(refused)} of {count} queued jobs would be refused.")
+        click.echo(table([("ID", "TYPE", "STATUS", "REASON"), *rows]))
+        click.echo(f"\n{len(refused)} of {count} queued jobs would be rejected.")
     else:
-        click.echo(f"All {count} queued jobs fit.")
+        click.echo(f"All {count} queued jobs would be accepted.")
     sys.exit(FAILED if refused else 0)

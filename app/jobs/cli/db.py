@@ -4,7 +4,7 @@ import click
 
 from .. import migrations
 from ..table.db import db as database
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from .group import CommandGroup, as_json, jobs, print_json
 
 

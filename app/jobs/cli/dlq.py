@@ -1,4 +1,4 @@
-"""`flask jobs dlq`: what QStash has given up."""
+"""`flask jobs dlq`: the messages that QStash has given up on."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ from . import formatting
 from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
 from .params import JobType
 
-group = CommandGroup("dlq", help="See, retry and delete the dead letters that QStash keeps.")
+group = CommandGroup("dlq", help="List, retry and delete messages in QStash's dead-letter queue.")
 jobs.add_command(group)
 
 _type = click.option(
-    "--type", "job_type", type=JobType(recorded=True), help="Only of this job type."
+    "--type", "job_type", type=JobType(recorded=True), help="Only messages of this job type."
 )
 
 
@@ -26,10 +26,15 @@ _type = click.option(
 @limit
 @as_json
 def list_letters(job_type: str | None, limit: int, as_json: bool) -> None:
-    """List the dead letters of this app's jobs, the oldest first.
+    r"""List this app's dead letters, oldest first.
 
-    QStash keeps them for some days. The jobs' rows here are dead, and stay: `flask jobs list
-    --dead` shows them, `flask jobs retry` brings them back without their letters.
+    QStash keeps them for a few days. The jobs themselves stay in the table as dead: `flask jobs
+    list --dead` shows them, and `flask jobs retry` retries them without their dead letters.
+
+    \b
+    Examples:
+      flask jobs dlq list
+      flask jobs dlq list --type send-email --json
     """
     found = dlq.letters(job_type=job_type, limit=limit + 1)
     if as_json:
@@ -37,14 +42,14 @@ def list_letters(job_type: str | None, limit: int, as_json: bool) -> None:
         return
     click.echo(_table(found[:limit]) if found else "No dead letters.")
     if len(found) > limit:
-        click.echo(f"\nThere are more than {limit}; see more by --limit.", err=True)
+        click.echo(f"\nThere are more than {limit}: raise --limit to see them.", err=True)
 
 
 def _changing(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.argument("dlq_ids", metavar="[ID]...", nargs=-1),
         _type,
-        click.option("--all", "everything", is_flag=True, help="All letters of this app's jobs."),
+        click.option("--all", "everything", is_flag=True, help="All of this app's dead letters."),
         yes,
         as_json,
     )
@@ -56,7 +61,7 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
 @group.command("retry")
 @_changing
 def retry_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
-    r"""Have QStash deliver dead letters again, each with all its retries.
+    r"""Have QStash deliver dead letters again, with all their retries.
 
     \b
     Examples:
@@ -69,7 +74,13 @@ def retry_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
 @group.command("delete")
 @_changing
 def delete_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
-    """Have QStash forget dead letters; the jobs' rows stay."""
+    r"""Delete dead letters from QStash; the jobs stay in the table.
+
+    \b
+    Examples:
+      flask jobs dlq delete 1725323658779-0
+      flask jobs dlq delete --all
+    """
     _act("delete", dlq.delete, dlq_ids, **options)
 
 
@@ -83,10 +94,10 @@ def _act(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Preview, ask, act, say; exit code 1 where a named letter is not there."""
+    """Preview, ask, act and report; exit code 1 if a letter that was named does not exist."""
     named = len(dlq_ids)
     if not named and job_type is None and not everything:
-        raise Refused("say which letters: ids, --type or --all")
+        raise Refused("no dead letters selected: give ids, --type or --all")
     if not named:
         dlq_ids = [letter.dlq_id for letter in dlq.letters(job_type=job_type)]
     if dlq_ids and not yes and (not named or action == "delete"):
@@ -95,9 +106,9 @@ def _act(
     if as_json:
         print_json({"action": action, "count": count})
     else:
-        click.echo(f"{action}: {_count(count)}")
+        click.echo(f"{'Retried' if action == 'retry' else 'Deleted'} {_count(count)}")
     if count < named:
-        click.echo(f"{named - count} of the named letters are not there", err=True)
+        click.echo(f"{named - count} of the given dead letters do not exist", err=True)
         sys.exit(FAILED)
 
 
@@ -122,4 +133,4 @@ def _as_json(letter: Letter) -> dict[str, Any]:
 
 
 def _count(letters: int) -> str:
-    return "1 letter" if letters == 1 else f"{letters:,} letters"
+    return "1 dead letter" if letters == 1 else f"{letters:,} dead letters"

@@ -1,4 +1,4 @@
-"""`flask jobs doctor`: what is wrong, and what to do about it."""
+"""`flask jobs doctor`: what is wrong, and how to fix it."""
 
 import sys
 from collections import Counter
@@ -10,6 +10,7 @@ from flask import current_app
 from ..doctor.checks import Check, checks_of
 from ..doctor.examination import Result, examine
 from ..doctor.finding import Level
+from ..values.nearest import hint
 from .group import Refused, as_json, jobs, print_json
 
 COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red", Level.SKIP: "blue"}
@@ -17,15 +18,15 @@ WARNED, FAILED = 1, 2
 
 
 @jobs.command("doctor")
-@click.option("--production", is_flag=True, help="Also go through the checklist for production.")
-@click.option("--only", multiple=True, metavar="CHECK", help="Make this check alone (repeatable).")
+@click.option("--production", is_flag=True, help="Also run the checks for a production deployment.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Run only this check (repeatable).")
 @as_json
 def examine_app(*, production: bool, only: tuple[str, ...], as_json: bool) -> None:
-    r"""Look for what may be wrong, and say how to mend it.
+    r"""Check settings, database and QStash, and say how to fix problems.
 
-    Run it where the app runs: it asks the database, QStash and other services with the app's
-    settings, and sends a message to itself through QStash. It changes nothing. Exit code 0 where
-    all is well, 1 with warnings, 2 with failures.
+    Run it where the app runs: it calls the database, QStash and other services with the app's
+    settings, and sends itself a message through QStash. It changes nothing. Exit code 0 if all is
+    well, 1 with warnings, 2 with failures.
 
     \b
     Examples:
@@ -49,7 +50,7 @@ def _chosen(only: Sequence[str], *, production: bool) -> list[Check]:
     known = {check.name: check for check in checks_of(current_app, production=True)}
     for name in only:
         if name not in known:
-            raise Refused(f"there is no check {name!r}; there are: {', '.join(known)}")
+            raise Refused(f"unknown check {name!r}; {hint(name, known)}")
     if only:
         return [known[name] for name in dict.fromkeys(only)]
     return checks_of(current_app, production=production)

@@ -15,11 +15,15 @@ from .publishing import Moment, given, publishing
 @click.argument("job_type", metavar="TYPE", type=JobType())
 @click.argument("payload", type=Payload())
 @publishing
-@click.option("--idempotency-key", metavar="KEY", help="The same key again makes no second job.")
-@click.option("--not-before", type=Moment(), metavar="TIME", help="When to deliver, with its zone.")
+@click.option("--idempotency-key", metavar="KEY", help="Enqueue at most one job per key.")
+@click.option(
+    "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
+)
 @as_json
 def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> None:
     r"""Enqueue a job and print its id.
+
+    PAYLOAD is JSON, @FILE to read it from a file, or @- to read it from standard input.
 
     \b
     Examples:
@@ -34,4 +38,4 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
         print_json(formatting.as_json(find_job(job_id)))
         return
     click.echo(job_id)
-    click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)
+    click.echo(f"Next: flask jobs watch {job_id}", err=True)

@@ -1,4 +1,4 @@
-"""Jobs as people and machines read them on the command line."""
+"""How jobs, tables, times and statuses look on the command line."""
 
 import os
 import re
@@ -19,9 +19,9 @@ from ..table.models import JobExecution, Status
 _NOT_SHOWN = {"id", "lease_token"}
 
 GAP = "  "
-#: A column that would be narrower is left as wide as it is.
+#: Columns are not shrunk below this.
 NARROWEST = 10
-#: Texts that would be cut to less stand in lines of their own.
+#: Texts that would be cut shorter get a line of their own.
 TEXT_ROOM = 60
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -36,25 +36,21 @@ _COLOURS = {
     "failed": "red",
     "cancelled": "magenta",
 }
-# In a cell of its own: nowhere else do two spaces stand before a word. The longest first.
+# In a cell of its own: only there do two spaces come before a word. The longest first.
 _CELL = re.compile(
     rf"(?<=  )({'|'.join(sorted(_COLOURS, key=len, reverse=True))})(?=\s|$)", re.MULTILINE
 )
 
 
 def state(row: JobExecution) -> str:
-    """Say the status, and of a failed job whether it will be tried again."""
+    """Return the status, and for a failed job whether it will be retried."""
     if row.status != Status.FAILED:
         return row.status
     return "failed, dead" if row.dead_at else "failed, will retry"
 
 
-def is_final(row: JobExecution) -> bool:
-    return row.dead_at is not None or row.status in {Status.COMPLETED, Status.CANCELLED}
-
-
 def as_json(row: JobExecution) -> dict[str, Any]:
-    """Return all of a job that may be shown."""
+    """Return everything about a job that may be shown."""
     names = (column.key for column in JobExecution.__table__.columns)
     values = {name: getattr(row, name) for name in names if name not in _NOT_SHOWN}
     return {
@@ -85,9 +81,9 @@ def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
     """Align columns within the terminal's width.
 
     Args:
-        rows: The head is the first of them.
-        shrink: Which columns may be cut, the first first. What is still too wide then is the last
-            column, which is wrapped.
+        rows: The first is the head.
+        shrink: Columns that may be cut, in this order. If that is not enough, the last column is
+            wrapped.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for column in (*shrink, len(widths) - 1):
@@ -99,11 +95,11 @@ def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
 def described(
     rows: Sequence[Sequence[str]], texts: Sequence[str], *, shrink: Sequence[int] = ()
 ) -> str:
-    """Align columns, with a text to each row: behind it, or below where there is little room.
+    """Align columns, with a text for each row: after it, or below it if there is little room.
 
     Args:
         rows: As for `table`.
-        texts: One for each row; the first is their head. No column where the others are empty.
+        texts: One for each row; the first is their head. There is no column if all are empty.
         shrink: As for `table`.
     """
     lines = table(rows, shrink=shrink).split("\n")
@@ -121,7 +117,7 @@ def described(
 
 
 def width() -> int:
-    """Return the terminal's columns; what goes into a pipe or a file is as wide as it is."""
+    """Return the terminal's width; there is no limit in a pipe or a file."""
     if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
         return shutil.get_terminal_size().columns
     return sys.maxsize
@@ -132,7 +128,7 @@ def time(moment: datetime) -> str:
 
 
 def age(moment: datetime) -> str:
-    """Say how long ago it was, in one unit: `3m`."""
+    """Format how long ago it was, in one unit: `3m`."""
     return in_one_unit((datetime.now(UTC) - moment).total_seconds())
 
 
@@ -144,27 +140,14 @@ def in_one_unit(time: float) -> str:
     return f"{seconds}s"
 
 
-def duration(seconds: float | None) -> str:
-    """Say a time in the unit that suits it; none is a dash."""
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    hours, minutes = divmod(minutes, _MINUTE)
-    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s"
-
-
 def short(text: str, width: int) -> str:
-    """Return a text in one line of at most so many characters."""
+    """Return a text as one line of at most this many characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def painted(text: str) -> str:
-    """Return a table, or a line, with the first status of each line in its colour."""
+    """Colour the first status in each line of a table, or in a line."""
     return "\n".join(_CELL.sub(_paint, line, count=1) for line in text.split("\n"))
 
 

@@ -13,19 +13,19 @@ from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from ..table import job_rows
+from ..table.db import explained
 from ..table.models import JobExecution
-from ..table.transactions import explained
 
 FAILED, WRONG = 1, 2
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-yes = click.option("--yes", is_flag=True, help="Do not ask.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes = click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 limit = click.option(
     "--limit",
     type=click.IntRange(1, 1000),
     default=20,
     show_default=True,
-    help="How many at most.",
+    help="Maximum number of rows.",
 )
 
 _START = "`make dev` starts it in development"
@@ -66,13 +66,23 @@ class Refused(click.ClickException):
     exit_code = WRONG
 
 
-jobs = JobsGroup("jobs", help="Enqueue background jobs, look at them and act on them.")
+_HELP = """Enqueue, inspect and manage background jobs.
+
+\b
+Examples:
+  flask jobs types
+  flask jobs list --dead --newer-than 1d
+  flask jobs show 5f0c --traceback
+  flask jobs doctor
+"""
+
+jobs = JobsGroup("jobs", help=_HELP)
 
 
 def find_job(job_id: str) -> JobExecution:
     row = job_rows.get_job_execution_by_job_id(job_id)
     if row is None:
-        raise Refused(f"there is no job {job_id}; `flask jobs list` shows the newest")
+        raise Refused(f"no job has the id {job_id}; `flask jobs list` shows the newest jobs")
     return row
 
 
@@ -84,10 +94,10 @@ def confirm(question: str) -> None:
     """Ask, and end the command unless the answer is yes.
 
     Raises:
-        Refused: There is nobody to ask.
+        Refused: The input is not a terminal.
     """
     if not is_terminal():
-        raise Refused(f"{question} Nobody is there to be asked: say --yes")
+        raise Refused(f"{question} Not a terminal: pass --yes to confirm")
     click.confirm(question, abort=True, err=True)
 
 
@@ -130,9 +140,9 @@ def _keep_lines(command: click.Command) -> None:
 def _with_fix(error: JobsError) -> str:
     said = " ".join(str(error).split())
     if isinstance(error, DatabaseUnavailable) and "cannot be reached" in said:
-        return f"{said}; check DATABASE_URL, and that PostgreSQL runs there"
+        return f"{said}; check DATABASE_URL and that PostgreSQL is running there"
     if isinstance(error, PublishUnavailable) and "cannot be reached" in said:
-        return f"{said}; check QSTASH_URL, and that QStash runs there: {_START}"
+        return f"{said}; check QSTASH_URL and that QStash is running there: {_START}"
     if isinstance(error, PublishError) and ("status: 401" in said or "status: 403" in said):
-        return f"QStash refuses the token: check QSTASH_TOKEN and QSTASH_URL ({said})"
+        return f"QStash rejected the token: check QSTASH_TOKEN and QSTASH_URL ({said})"
     return said

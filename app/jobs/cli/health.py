@@ -1,4 +1,4 @@
-"""`flask jobs health`: the verdict, for people and for probes."""
+"""`flask jobs health`: the verdict, for people and probes."""
 
 import sys
 
@@ -16,10 +16,10 @@ EXIT_CODES = {Verdict.HEALTHY: 0, Verdict.DEGRADED: 1, Verdict.UNHEALTHY: 2}
 @jobs.command("health")
 @as_json
 def tell_health(*, as_json: bool) -> None:
-    r"""Say how the jobs are, and why.
+    r"""Report whether jobs are healthy, and why not.
 
-    Exit code 0 for healthy, 1 for degraded, 2 for unhealthy or where it cannot be told, so that it
-    serves as a probe. The thresholds are the settings JOBS_HEALTH_….
+    Exit code 0 means healthy, 1 degraded, 2 unhealthy or unknown, so that it can serve as a probe.
+    The settings JOBS_HEALTH_… hold the thresholds.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`flask jobs link`: a job's status, for somebody who has no terminal."""
+"""`flask jobs link`: a job's status, for someone without an account."""
 
 import click
 
@@ -10,15 +10,19 @@ from .params import Duration, JobId
 @jobs.command("link")
 @click.argument("job_id", metavar="ID", type=JobId())
 @click.option(
-    "--expires-in", type=Duration(), default="1d", show_default=True, help="How long it is good."
+    "--expires-in",
+    type=Duration(),
+    default="1d",
+    show_default=True,
+    help="How long the link stays valid.",
 )
 @as_json
 def link_job(job_id: str, expires_in: int, as_json: bool) -> None:
-    r"""Print a link to a job's status: whoever has it can look, until it expires.
+    r"""Print a link to a job's status, which needs no login until it expires.
 
     \b
     Example:
-      curl "$(flask jobs link 5f0c… --expires-in 2h)"
+      curl "$(flask jobs link 5f0c --expires-in 2h)"
     """
     url = status_link.status_url(find_job(job_id).job_id, expires_in=expires_in)
     print_json({"url": url, "expires_in": expires_in}) if as_json else click.echo(url)

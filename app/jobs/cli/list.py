@@ -1,4 +1,4 @@
-"""`flask jobs list`: the newest jobs that fit, a page at a time."""
+"""`flask jobs list`: the newest jobs that match, a page at a time."""
 
 import shlex
 import sys
@@ -26,12 +26,14 @@ SHORT = 8
 @jobs.command("list")
 @filtered
 @limit
-@click.option("--after", metavar="CURSOR", help="The next page, as the one before says.")
+@click.option(
+    "--after", metavar="CURSOR", help="Continue from this cursor, printed by the previous page."
+)
 @as_json
 def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any) -> None:
     r"""List jobs, newest first.
 
-    A piece of an error is looked for in 5,000 jobs with an error at a time, the newest first.
+    Each page of --error searches 5,000 jobs that have an error.
 
     \b
     Examples:
@@ -78,7 +80,7 @@ def _ids(rows: list[JobExecution]) -> list[str]:
 def _due(row: JobExecution) -> str:
     """Say in how long a job that waits is due, where it has a time to wait for."""
     left = (row.available_at - datetime.now(UTC)).total_seconds() if row.available_at else 0
-    if left <= 0 or formatting.is_final(row):
+    if left <= 0 or row.is_final:
         return ""
     # Rounded up, as what is due in two hours has a little less left when it is looked at.
     return f"in {formatting.in_one_unit(ceil(left / MINUTE) * MINUTE if left > MINUTE else left)}"
@@ -99,8 +101,8 @@ def _tell_of_more(page: Page) -> None:
     """Say how to go on, with the same conditions, where it does not disturb a pipe."""
     if page.searched_to:
         click.echo(
-            "\nLooked at "
-            f"{SEARCHED:,} jobs with errors, back to {formatting.time(page.searched_to)}.",
+            f"\nSearched {SEARCHED:,} jobs with errors, "
+            f"back to {formatting.time(page.searched_to)}.",
             err=True,
         )
     given = sys.argv[sys.argv.index("jobs") :] if "jobs" in sys.argv else ["jobs", "list"]

@@ -1,4 +1,4 @@
-"""`flask jobs new`."""
+"""`flask jobs new`: a job type to start from."""
 
 from pathlib import Path
 from typing import Any
@@ -21,32 +21,41 @@ from .group import as_json, jobs, print_json
     "given",
     multiple=True,
     metavar="NAME:TYPE",
-    help=f"A field of the payload, `?` behind the type where it may be left out. Types: "
-    f"{', '.join(KINDS)}.",
+    help="A payload field (repeatable); ? after the type makes it optional. "
+    f"Types: {', '.join(KINDS)}.",
 )
-@click.option("--description", default="", help="One line for `flask jobs types`.")
+@click.option("--description", default="", help="One line, shown by `flask jobs types`.")
 @click.option(
     "--retries",
     default=3,
     show_default=True,
     type=click.IntRange(0),
-    help="How often to try again after a failure.",
+    help="Number of retries after a failure.",
 )
-@click.option("--timeout", default=60, show_default=True, type=click.IntRange(1), help="Seconds.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option(
+    "--timeout",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Time limit of an attempt, in seconds.",
+)
+@click.option("--dry-run", is_flag=True, help="List the files, but write nothing.")
 @as_json
 def new_job(
     family: str, job_type: str, given: tuple[str, ...], *, dry_run: bool, as_json: bool, **rest: Any
 ) -> None:
-    r"""Write a job type TYPE into FAMILY, and the family where it is new, with tests that pass.
+    r"""Generate a job type with passing tests, and its family if that is new.
 
     \b
-    flask jobs new sms send-sms --field to:str --field text:str
-    flask jobs new billing close-month --field month:date --field note:str? --retries 1
+    Examples:
+      flask jobs new sms send-sms --field to:str --field text:str
+      flask jobs new billing close-month --field month:date --field 'note:str?' --retries 1
     """
     families = current_app.extensions["jobs"].families
     if families is None:
-        raise ScaffoldRefused("this app names no package of families: Jobs.init_app(families=…)")
+        raise ScaffoldRefused(
+            "this app has no package of job families: pass families=… to Jobs.init_app"
+        )
     new = NewJob(
         families=families,
         family=check_family(family),
@@ -75,14 +84,14 @@ def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> 
     if not dry_run:
         job, test = names[-2:]
         click.echo(
-            f"\n{new.type} is registered by being there: nothing else has to be told. Next:\n"
-            f"  {_tried(test)}\n"
-            f"  put your own code into carry_out() in {job}"
+            f"\n{new.type} is registered; nothing else needs to change. Next:\n"
+            f"  {_test_command(test)}\n"
+            f"  write your code in carry_out() in {job}"
         )
 
 
-def _tried(test: str) -> str:
-    """Return how the test is run: by make where that is there, as it installs what tests need."""
+def _test_command(test: str) -> str:
+    """Return how to run the test: by make where there is one, as it installs what tests need."""
     if (Path(current_app.root_path).parent / "Makefile").exists():
         return f'make test PYTEST_ARGS="{test}"'
     return f"python -m pytest {test}"

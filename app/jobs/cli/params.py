@@ -1,4 +1,4 @@
-"""What the command line takes: durations, ids, job types, payloads, and filters of jobs."""
+"""What commands take: durations, ids, job types, payloads, and filters for jobs."""
 
 import re
 import sys
@@ -53,7 +53,7 @@ class JobType(click.ParamType[str]):
     """A registered job type's name.
 
     Args:
-        recorded: Take also what the app does not know (any more) but has jobs of.
+        recorded: Also accept a type that is not registered (any more) but has jobs.
     """
 
     name = "type"
@@ -85,7 +85,7 @@ class JobType(click.ParamType[str]):
 
 
 class Payload(click.ParamType[Any]):
-    """JSON as it stands, or `@file` (`@-` is standard input)."""
+    """JSON, or `@file` to read it from a file (`@-` is standard input)."""
 
     name = "payload"
 
@@ -105,7 +105,7 @@ class Payload(click.ParamType[Any]):
 
 
 class Id(click.ParamType[OwnerId]):
-    """The id of a user or an organization, of the kind that JOBS_ID_TYPE says."""
+    """The id of a user or an organization, of the kind set by JOBS_ID_TYPE."""
 
     name = "id"
 
@@ -117,7 +117,7 @@ class Id(click.ParamType[OwnerId]):
 
 
 class JobId(click.ParamType[str]):
-    """The id of a recorded job; a whole one is taken as it is, also where there is no such job."""
+    """A job's id, or the first characters of it; a whole one is taken even if no job has it."""
 
     name = "id"
 
@@ -130,27 +130,27 @@ class JobId(click.ParamType[str]):
         except ValueError:
             pass
         if not is_job_id(given):
-            self.fail(f"{value!r} is not a line of 1 to {MAX_LENGTH} characters", param, ctx)
+            self.fail(f"{value!r} is not one line of 1 to {MAX_LENGTH} characters", param, ctx)
         return _only(given, _beginning(given))
 
 
 def _only(given: str, found: list[JobExecution]) -> str:
     if not found and len(given) < SHORTEST:
-        raise Refused(f"{given} is too short for a job's id: give its first {SHORTEST} characters")
+        raise Refused(f"{given} is too short: give at least {SHORTEST} characters of the id")
     if not found:
-        raise Refused(f"there is no job {given}; `flask jobs list` shows the newest")
+        raise Refused(f"no job has the id {given}; `flask jobs list` shows the newest jobs")
     if len(found) > 1:
         named = ", ".join(
             f"{row.job_id} ({row.job_type}, {formatting.age(row.created_at)} old)"
             for row in found[:NAMED]
         )
         more = " and more" if len(found) > NAMED else ""
-        raise Refused(f"{given} is how several jobs begin: {named}{more}; give more of it")
+        raise Refused(f"{given} matches several jobs: {named}{more}; give more characters")
     return found[0].job_id
 
 
 def _beginning(given: str) -> list[JobExecution]:
-    """Return the job of this very id, or the newest whose ids begin like it."""
+    """Return the job with exactly this id, or the newest whose ids start with it."""
     job_id = JobExecution.job_id
     wanted = select(JobExecution).order_by(JobExecution.created_at.desc()).limit(NAMED + 1)
     if exact := db.session.scalars(wanted.where(job_id == given)).all():
@@ -169,27 +169,31 @@ def _beginning(given: str) -> list[JobExecution]:
 
 _CONDITIONS = (
     # By their values: given an enum, click offers its members' names.
-    click.option("--status", type=click.Choice(list(map(str, Status))), help="In this status."),
+    click.option(
+        "--status", type=click.Choice(list(map(str, Status))), help="Only jobs in this status."
+    ),
     click.option(
         "--dead/--retrying",
         default=None,
-        help="Only failed jobs that will not be retried, or that will.",
+        help="Only failed jobs that will not be retried, or only those that will.",
     ),
-    click.option("--type", "job_type", type=JobType(recorded=True), help="Only of this type."),
+    click.option("--type", "job_type", type=JobType(recorded=True), help="Only jobs of this type."),
     click.option("--user-id", type=Id(), metavar="ID", help="Only jobs of this user."),
     click.option(
         "--organization-id", type=Id(), metavar="ID", help="Only jobs of this organization."
     ),
-    click.option("--older-than", type=Duration(), help='Recorded at least so long ago: "7d".'),
-    click.option("--newer-than", type=Duration(), help='Recorded at most so long ago: "2h".'),
-    click.option("--error", metavar="TEXT", help="Only jobs whose error has this text in it."),
-    click.option("--message-id", metavar="ID", help="Only the job that this message brings."),
-    click.option("--schedule", "schedule_id", metavar="ID", help="Only what it has fired."),
+    click.option("--older-than", type=Duration(), help="Only jobs created before that, e.g. 7d."),
+    click.option("--newer-than", type=Duration(), help="Only jobs created since then, e.g. 2h."),
+    click.option("--error", metavar="TEXT", help="Only jobs with this text in their error."),
+    click.option("--message-id", metavar="ID", help="Only the job of this QStash message."),
+    click.option(
+        "--schedule", "schedule_id", metavar="ID", help="Only jobs that this schedule created."
+    ),
 )
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; the command gets them by the names of `Filter`."""
+    """Add options that select jobs; the command gets them under the names of `Filter`."""
     for option in reversed(_CONDITIONS):
         command = option(command)
     return command
@@ -200,5 +204,5 @@ grace = click.option(
     type=Duration(),
     default=f"{GRACE:g}s",
     show_default=True,
-    help="Leave alone what changed, or whose lease ran out, more recently.",
+    help="Skip jobs that changed, or whose lease expired, within this time.",
 )

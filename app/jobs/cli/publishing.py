@@ -1,4 +1,4 @@
-"""The options of `enqueue` and `schedule`, as the command line has them."""
+"""The options that `enqueue` and `schedules create` share."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..registry import FlowControl
+from ..values.options import FlowControl
 from .params import Id
 
 # Only these digits, and fewer than Python refuses to read.
@@ -28,7 +28,7 @@ class Moment(click.ParamType[datetime]):
                 return datetime.fromtimestamp(int(value), UTC)
             moment = datetime.fromisoformat(value)
         except (ValueError, OverflowError, OSError):
-            self.fail(f"{value!r} is no time; write it like 2026-12-24T18:00+01:00", param, ctx)
+            self.fail(f"{value!r} is not a time; write it like 2026-12-24T18:00+01:00", param, ctx)
         if moment.tzinfo is None:
             self.fail(f"{value!r} has no time zone; write it like {value}+01:00", param, ctx)
         return moment
@@ -47,7 +47,7 @@ class Header(click.ParamType[tuple[str, str]]):
 
 
 class Flow(click.ParamType[FlowControl]):
-    """`KEY,rate=10,period=60,parallelism=2`, of which what is not needed is left out."""
+    """`KEY,rate=10,period=60,parallelism=2`; only the key is required."""
 
     name = "flow"
 
@@ -68,33 +68,40 @@ class Flow(click.ParamType[FlowControl]):
 
 
 _OPTIONS = (
-    click.option("--user-id", type=Id(), metavar="ID", help="Whom the job is for."),
-    click.option("--organization-id", type=Id(), metavar="ID", help="Likewise."),
-    click.option("--delay", help='When to deliver: seconds, or a duration such as "1m30s".'),
-    click.option("--retries", type=int, help="How often to try again after a failure."),
+    click.option("--user-id", type=Id(), metavar="ID", help="User that the job belongs to."),
     click.option(
-        "--retry-delay", metavar="EXPR", help='Milliseconds before a retry: "1000 * (1 + retried)".'
+        "--organization-id",
+        type=Id(),
+        metavar="ID",
+        help="Organization that the job belongs to.",
     ),
-    click.option("--timeout", metavar="TIME", help="How long one execution may take."),
-    click.option("--callback", metavar="URL", help="Told of every attempt's answer."),
-    click.option("--failure-callback", metavar="URL", help="Told when QStash gives up."),
+    click.option("--delay", metavar="TIME", help="Deliver after this time, e.g. 90 or 1m30s."),
+    click.option("--retries", type=int, help="Number of retries after a failure."),
+    click.option(
+        "--retry-delay",
+        metavar="EXPR",
+        help='Milliseconds before a retry, e.g. "1000 * (1 + retried)".',
+    ),
+    click.option("--timeout", metavar="TIME", help="Time limit of an attempt, e.g. 90 or 5m."),
+    click.option("--callback", metavar="URL", help="URL to call with each attempt's response."),
+    click.option("--failure-callback", metavar="URL", help="URL to call when QStash gives up."),
     click.option(
         "--header",
         "headers",
         type=Header(),
         metavar="'NAME: VALUE'",
         multiple=True,
-        help="Forwarded with the delivery (repeatable).",
+        help="Header to forward with the delivery (repeatable).",
     ),
-    click.option("--queue", metavar="NAME", help="Deliver in the order of this queue."),
+    click.option("--queue", metavar="NAME", help="Deliver in order, through this queue."),
     click.option(
         "--flow-control",
         type=Flow(),
         metavar="KEY,rate=N",
-        help="Share a limit with all that have its KEY: rate, period (seconds), parallelism.",
+        help="Limits for all messages with this KEY: rate, period (seconds), parallelism.",
     ),
     click.option(
-        "--label", multiple=True, metavar="NAME", help="To find it by at QStash (repeatable)."
+        "--label", multiple=True, metavar="NAME", help="Label to find it by at QStash (repeatable)."
     ),
 )
 
@@ -107,7 +114,7 @@ def publishing(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those that were given, in the form that the Python call takes."""
+    """Return the options that were given, in the form that the Python call takes."""
     found = {name: value for name, value in options.items() if value not in (None, ())}
     for name in ("delay", "timeout"):
         if _NUMBER.fullmatch(found.get(name, "")):

@@ -12,14 +12,20 @@ from .params import grace
 
 
 @jobs.command("reconcile")
-@click.option("--dry-run", is_flag=True, help="Only list the differences and their repairs.")
+@click.option(
+    "--dry-run", is_flag=True, help="List the differences and repairs, but change nothing."
+)
 @grace
 @as_json
 def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
-    """Compare the table with QStash both ways, and repair what differs.
+    r"""Compare the table with QStash in both directions, and repair differences.
 
-    For after an outage or a restored backup: it asks QStash once per waiting job. Exit code 1 if
-    differences are left.
+    Use it after an outage or a restored backup; it calls QStash once per waiting job. Exit code 1
+    if differences remain.
+
+    \b
+    Example:
+      flask jobs reconcile --dry-run
     """
     results = []
     for difference in reconcile.differences(grace=grace):
@@ -35,7 +41,7 @@ def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
 
 
 def _line(difference: Difference, *, mended: bool) -> str:
-    done = "done" if mended else "not done"
+    done = "repaired" if mended else "not repaired"
     return f"{difference.subject}  {difference.found}  →  {difference.repair} ({done})"
 
 

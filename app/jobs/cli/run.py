@@ -19,10 +19,14 @@ from .params import JobType, Payload
 @click.argument("payload", type=Payload())
 @as_json
 def run_job(job_type: str, payload: Any, as_json: bool) -> None:
-    """Run a job's handler here and now, without QStash and without a record.
+    r"""Run a job's handler right here, without QStash and without a row in the table.
 
-    For trying a handler out: the payload is validated, the time limit holds, and what the handler
-    does is real. Exit code 1 if it raises.
+    Use it to try out a handler. The payload is validated, the time limit applies, and the handler's
+    effects are real. Exit code 1 if it raises. PAYLOAD is JSON, @FILE or @- for standard input.
+
+    \b
+    Example:
+      flask jobs run send-email @email.json
     """
     try:
         result = run_handler(job_type, payload)

@@ -1,4 +1,4 @@
-"""`flask jobs schedules`: what QStash has, and making it match the code."""
+"""`flask jobs schedules`: what QStash has, and how to make it match the code."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from .. import schedules
-from ..enqueue import enqueuer
+from ..enqueue import scheduling
 from ..operate import schedule_actions
 from ..schedules import Change
 from ..values import cron as crons
@@ -15,10 +15,10 @@ from .group import CommandGroup, as_json, confirm, jobs, print_json, yes
 from .params import JobType, Payload
 from .publishing import given, publishing
 
-#: How many firings are foretold.
+#: How many of the next runs are shown.
 RUNS = 3
 
-group = CommandGroup("schedules", help="See, create, run, pause and delete QStash's schedules.")
+group = CommandGroup("schedules", help="List, create, run, pause and delete schedules at QStash.")
 jobs.add_command(group)
 
 _schedule_id = click.argument("schedule_id", metavar="ID")
@@ -27,16 +27,20 @@ _schedule_id = click.argument("schedule_id", metavar="ID")
 @group.command("list")
 @as_json
 def list_schedules(as_json: bool) -> None:
-    """List the schedules that call this app, and when they fire next.
+    r"""List the schedules that call this app, with their next runs.
 
-    Those that the code declares have ids with `code.` in front.
+    Ids of schedules that are declared in code start with `code.`.
+
+    \b
+    Example:
+      flask jobs schedules list --json | jq -r '.[].next[0]'
     """
     found = [_as_json(schedule) for schedule in schedules.installed()]
     if as_json:
         print_json(found)
         return
     if not found:
-        click.echo("No schedules. `flask jobs schedules sync` makes those that the code declares.")
+        click.echo("No schedules. `flask jobs schedules sync` creates those declared in code.")
         return
     head = ("ID", "STATE", "CRON")
     lines = formatting.table([head, *((one["id"], one["state"], one["cron"]) for one in found)])
@@ -47,13 +51,20 @@ def list_schedules(as_json: bool) -> None:
 
 
 @group.command("sync")
-@click.option("--dry-run", is_flag=True, help="Only say what would be changed.")
-@click.option("--take-over", is_flag=True, help="Also those of this app that call elsewhere.")
+@click.option("--dry-run", is_flag=True, help="List the changes, but make none.")
+@click.option(
+    "--take-over", is_flag=True, help="Also change schedules of this app that call another URL."
+)
 @as_json
 def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
-    """Make QStash match the code: `@jobs.periodic` and the schedule for maintenance.
+    r"""Make QStash match the schedules that are declared in code.
 
-    Says what it will change before it does. Schedules from elsewhere are left alone.
+    These are the ones of `@jobs.periodic` and the schedule of the sweep. It lists the changes
+    before it makes them, and leaves other schedules alone.
+
+    \b
+    Example:
+      flask jobs schedules sync --dry-run
     """
     changes = schedules.plan(take_over=take_over)
     if as_json:
@@ -69,23 +80,26 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
 @click.argument("cron")
 @click.argument("payload", type=Payload())
 @publishing
-@click.option("--id", "schedule_id", metavar="ID", help="Replaces the schedule that has it.")
-@click.option("--timezone", metavar="NAME", help='Of the cron, such as "Europe/Berlin".')
+@click.option(
+    "--id", "schedule_id", metavar="ID", help="Id to use; replaces a schedule that has it."
+)
+@click.option("--timezone", metavar="NAME", help="Time zone of CRON, e.g. Europe/Berlin.")
 @as_json
 def create_schedule(
     job_type: str, cron: str, payload: Any, *, as_json: bool, **options: Any
 ) -> None:
-    r"""Have QStash enqueue a job of TYPE with PAYLOAD again and again, and print the schedule's id.
+    r"""Create a schedule that enqueues a job of TYPE, and print its id.
 
-    CRON is five fields: minute, hour, day of the month, month, day of the week. What the code
-    declares with `@jobs.periodic` needs none of this; `schedules sync` installs it.
+    CRON has five fields: minute, hour, day of the month, month, day of the week. PAYLOAD is JSON,
+    @FILE or @- for standard input. To declare a schedule in code, use `@jobs.periodic` and
+    `flask jobs schedules sync` instead.
 
     \b
     Examples:
       flask jobs schedules create export-data '0 6 * * 1' @export.json --id weekly-export
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
     """
-    schedule_id = enqueuer.schedule(job_type, cron, payload, **given(options))
+    schedule_id = scheduling.schedule(job_type, cron, payload, **given(options))
     found = _as_json(schedule_actions.find(schedule_id))
     if as_json:
         print_json(found)
@@ -98,22 +112,32 @@ def create_schedule(
 @_schedule_id
 @as_json
 def run_schedule(schedule_id: str, as_json: bool) -> None:
-    """Do now what a schedule's next firing would do; that comes all the same."""
+    r"""Run a schedule now; its regular runs stay as they are.
+
+    \b
+    Example:
+      flask jobs schedules run weekly-export
+    """
     job_id = schedule_actions.run_now(schedule_actions.find(schedule_id))
     if as_json:
         print_json({"id": schedule_id, "job_id": job_id})
     elif job_id is None:
-        click.echo("The maintenance is done.")
+        click.echo("Sweep finished.")
     else:
         click.echo(job_id)
-        click.echo(f"Follow it with: flask jobs watch {job_id}", err=True)
+        click.echo(f"Next: flask jobs watch {job_id}", err=True)
 
 
 @group.command("pause")
 @_schedule_id
 @as_json
 def pause_schedule(schedule_id: str, as_json: bool) -> None:
-    """Have a schedule not fire until it is resumed."""
+    r"""Pause a schedule until it is resumed.
+
+    \b
+    Example:
+      flask jobs schedules pause weekly-export
+    """
     _change(schedule_id, schedule_actions.pause, "paused", machine=as_json)
 
 
@@ -121,7 +145,12 @@ def pause_schedule(schedule_id: str, as_json: bool) -> None:
 @_schedule_id
 @as_json
 def resume_schedule(schedule_id: str, as_json: bool) -> None:
-    """Have a paused schedule fire again."""
+    r"""Resume a paused schedule.
+
+    \b
+    Example:
+      flask jobs schedules resume weekly-export
+    """
     _change(schedule_id, schedule_actions.resume, "active", machine=as_json)
 
 
@@ -130,10 +159,17 @@ def resume_schedule(schedule_id: str, as_json: bool) -> None:
 @yes
 @as_json
 def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
-    """Delete a schedule at QStash; `sync` makes one again that the code declares."""
+    r"""Delete a schedule at QStash.
+
+    The next `flask jobs schedules sync` creates it again if it is declared in code.
+
+    \b
+    Example:
+      flask jobs schedules delete weekly-export
+    """
     schedule = schedule_actions.find(schedule_id)
     if not yes:
-        confirm(f"Delete the schedule {schedule_id} ({crons.explain(schedule.cron)})?")
+        confirm(f"Delete schedule {schedule_id} ({crons.explain(schedule.cron)})?")
     _change(schedule_id, schedule_actions.delete, "deleted", machine=as_json)
 
 
@@ -158,7 +194,7 @@ def _as_json(schedule: Any) -> dict[str, Any]:
 
 
 def _next(one: dict[str, Any]) -> str:
-    """Say when it fires next, in the schedule's own time zone."""
+    """Format the next runs, in the schedule's own time zone."""
     if one["state"] == "paused" or not one["next"]:
         return ""
     runs = crons.next_runs(one["cron"], RUNS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .. import durations
 from ..payload.masking import hidden
 from ..table import audit
 from ..table.audit import JobAudit
@@ -32,12 +33,12 @@ Event = tuple[datetime, str]
 
 @jobs.command("show")
 @click.argument("job_id", metavar="ID", type=JobId())
-@click.option("--traceback", is_flag=True, help="Also print where each failed attempt raised.")
+@click.option("--traceback", is_flag=True, help="Also print the traceback of each failed attempt.")
 @as_json
 def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
-    r"""Show one job: what happened to it and when, its attempts, payload and result.
+    r"""Show one job: its timeline, attempts, payload and result.
 
-    What is sealed, and what a payload calls a password, token or the like, is not shown.
+    Sealed fields, and fields with names such as password or token, are masked.
 
     \b
     Examples:
@@ -75,11 +76,11 @@ def render(row: JobExecution, actions: Sequence[JobAudit], *, tracebacks: bool =
 
 def _timeline(row: JobExecution, actions: Sequence[JobAudit]) -> str:
     events = sorted(_events(row, actions), key=lambda event: event[0])
-    lines, before = [("TIME", "AFTER", "WHAT HAPPENED")], events[0][0]
+    lines, before = [("TIME", "AFTER", "EVENT")], events[0][0]
     for moment, what in events:
         passed = (moment - before).total_seconds()
         lines.append(
-            (formatting.time(moment), f"+{formatting.duration(passed)}" if passed else "", what)
+            (formatting.time(moment), f"+{durations.in_words(passed)}" if passed else "", what)
         )
         before = moment
     return formatting.table(lines)
@@ -95,10 +96,10 @@ def _events(row: JobExecution, actions: Sequence[JobAudit]) -> Iterator[Event]:
         if attempt.get("started_at"):
             yield datetime.fromisoformat(attempt["started_at"]), _attempt(attempt)
     if row.started_at and row.status == "processing":
-        yield row.started_at, f"attempt {formatting.attempts(row) + 1} started, and is running"
+        yield row.started_at, f"attempt {formatting.attempts(row) + 1} started, still running"
     for action in actions:
-        others = f", with {action.job_count - 1} others" if action.job_count > 1 else ""
-        yield action.created_at, f"{action.action} by {action.actor}{others}"
+        among = f" (one of {action.job_count} jobs)" if action.job_count > 1 else ""
+        yield action.created_at, f"{action.action} by {action.actor}{among}"
     if row.cancelled_at:
         yield row.cancelled_at, "cancelled"
     if row.completed_at and not row.cancelled_at:
@@ -109,11 +110,11 @@ def _attempt(attempt: dict[str, Any]) -> str:
     leg = f", leg {attempt['leg']}" if attempt.get("leg", 1) > 1 else ""
     parts = [f"attempt {attempt['number']}{leg}: {attempt['outcome']}"]
     if "duration_ms" in attempt:
-        parts.append(f"after {formatting.duration(attempt['duration_ms'] / 1000)}")
+        parts.append(f"after {durations.in_words(attempt['duration_ms'] / 1000)}")
     if "status" in attempt:
-        parts.append(f"answered {attempt['status']}")
-    said = f": {formatting.short(attempt['error'], 200)}" if attempt.get("error") else ""
-    return ", ".join(parts) + said
+        parts.append(f"HTTP {attempt['status']}")
+    error = f": {formatting.short(attempt['error'], 200)}" if attempt.get("error") else ""
+    return ", ".join(parts) + error
 
 
 def _action_as_json(action: JobAudit) -> dict[str, Any]:

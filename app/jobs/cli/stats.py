@@ -1,10 +1,11 @@
-"""`flask jobs stats`: how many, how fast, how long they waited."""
+"""`flask jobs stats`: how many jobs, how fast, and how long they waited."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
+from .. import durations
 from ..table.stats import COUNTED, Statistic, stats
 from . import formatting
 from .formatting import painted
@@ -13,20 +14,22 @@ from .params import Duration, JobType
 
 HEAD = ("TYPE", "STATUS", "JOBS", "/MIN", "AVG", "P50", "P95", "WAIT", "W-P95")
 
-#: Below how many seconds a time is told in a unit of how many.
+#: Up to how many seconds a time is given in a unit of how many.
 _UNITS = ((1, 0.001, "ms"), (100, 1, "s"), (6_000, 60, "m"), (172_800, 3600, "h"))
 
 
 @jobs.command("stats")
-@click.option("--since", type=Duration(), default="1h", show_default=True, help="How far back.")
-@click.option("--type", "job_type", type=JobType(recorded=True), help="Only of this type.")
+@click.option(
+    "--since", type=Duration(), default="1h", show_default=True, help="How far back to look."
+)
+@click.option("--type", "job_type", type=JobType(recorded=True), help="Only jobs of this type.")
 @as_json
 def show_stats(since: int, job_type: str | None, as_json: bool) -> None:
-    r"""Count the jobs recorded of late by type and status, with their times.
+    r"""Count recent jobs by type and status, with run and wait times.
 
-    How long jobs ran is that of completed ones, in their last attempt; how long they waited, from
-    when they were due to their start, is that of those that were started once. Of more than
-    100,000 jobs the newest are counted. In JSON times are in seconds.
+    The run time is that of the last attempt of completed jobs. The wait time is from when a job
+    was due to its start, for jobs that were started once. Of more than 100,000 jobs only the newest
+    are counted. JSON gives times in seconds.
 
     \b
     Examples:
@@ -44,11 +47,11 @@ def show_stats(since: int, job_type: str | None, as_json: bool) -> None:
         )
         return
     if not found.rows:
-        click.echo(f"No jobs in the last {formatting.duration(found.seconds)}.")
+        click.echo(f"No jobs in the last {durations.in_words(found.seconds)}.")
         return
-    counted = f"the newest {COUNTED:,} jobs, of the last" if found.capped else "jobs of the last"
-    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {formatting.duration(found.seconds)}")
-    click.echo("AVG, P50, P95: how long they ran; WAIT, W-P95: waited before, P50 and P95")
+    counted = f"Newest {COUNTED:,} jobs of the last" if found.capped else "Jobs of the last"
+    click.echo(f"{painted(_table(found.rows))}\n\n{counted} {durations.in_words(found.seconds)}")
+    click.echo("AVG, P50, P95: run time; WAIT, W-P95: wait time before that (P50 and P95)")
 
 
 def _table(rows: Sequence[Statistic]) -> str:

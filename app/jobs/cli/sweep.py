@@ -1,4 +1,4 @@
-"""`flask jobs sweep` and `reconcile`: maintenance by hand, by cron, or without end."""
+"""`flask jobs sweep`: once, by cron, or until stopped."""
 
 import logging
 import signal
@@ -19,14 +19,19 @@ log = logging.getLogger(__name__)
 
 
 @jobs.command("sweep")
-@click.option("--every", type=Duration(), help='Sweep again and again, such as every "30s".')
+@click.option("--every", type=Duration(), help="Keep sweeping at this interval, e.g. 30s.")
 @grace
 @as_json
 def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
-    """Publish what was left behind, rescue what died, take over what QStash gave up.
+    r"""Publish unpublished jobs, rescue those whose process died, record what QStash gave up on.
 
-    Safe to run at any time, also many times at once. Exit code 1 if something could not
-    be seen to: the last line and the log say what.
+    Safe to run at any time, even several times at once. Exit code 1 if anything failed: the last
+    line and the log say what.
+
+    \b
+    Examples:
+      flask jobs sweep
+      flask jobs sweep --every 30s
     """
     if every is not None:
         _sweep_until_stopped(every, grace, as_json=as_json)
@@ -37,7 +42,7 @@ def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
 
 
 def _sweep_until_stopped(every: int, grace: int, *, as_json: bool) -> None:
-    """Sweep until SIGTERM or Ctrl-C; whatever goes wrong is said and waited out."""
+    """Sweep until SIGTERM or Ctrl-C; after an error, report it and try again."""
     stopped = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.set())
@@ -47,7 +52,7 @@ def _sweep_until_stopped(every: int, grace: int, *, as_json: bool) -> None:
         except DatabaseUnavailable as error:
             click.echo(f"Error: {error}", err=True)
         except Exception as error:
-            # Whatever is wrong, the next sweep may find it mended; without this command none comes.
+            # Whatever is wrong, the next sweep may succeed; without this command none comes.
             log.exception("[jobs] Sweep failed")
             click.echo(f"Error: {type(error).__name__}: {error}", err=True)
         stopped.wait(max(1, every))

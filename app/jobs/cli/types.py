@@ -1,4 +1,4 @@
-"""`flask jobs types`: what can be enqueued."""
+"""`flask jobs types`: the registered job types."""
 
 import click
 from flask import current_app
@@ -11,7 +11,7 @@ from .group import as_json, jobs, print_json
 @jobs.command("types")
 @as_json
 def list_types(as_json: bool) -> None:
-    """List the job types that were found, and how each is run."""
+    """List the registered job types and their settings."""
     configs = list(registry_of(current_app))
     if as_json:
         print_json([formatting.type_as_json(config) for config in configs])

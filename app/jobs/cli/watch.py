@@ -1,4 +1,4 @@
-"""`flask jobs watch`: a job followed to its end, as a bar on a terminal and as lines elsewhere."""
+"""`flask jobs watch`: follow a job to its end, as a bar on a terminal, as lines elsewhere."""
 
 import shutil
 import sys
@@ -12,7 +12,6 @@ from flask import json
 from ..operate import status_link
 from ..table.db import db
 from ..table.models import JobExecution, Status
-from . import formatting
 from .bar import Bar, line_of
 from .formatting import painted
 from .group import FAILED, find_job, jobs
@@ -27,18 +26,18 @@ Look = Callable[[JobExecution], None]
 @jobs.command("watch")
 @click.argument("job_id", metavar="ID", type=JobId())
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds (exit code 1)."
+    "--timeout", type=click.FloatRange(min=0), help="Give up after this many seconds (exit code 1)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON at every change.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each change.")
 def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
-    r"""Follow a job until it is final: exit code 0 if it completed, otherwise 1.
+    r"""Follow a job to its end; exit code 0 if it completed, otherwise 1.
 
-    On a terminal it is one line that is drawn anew; elsewhere a line at every change.
+    On a terminal it redraws one line; elsewhere it prints a line for each change.
 
     \b
     Examples:
-      flask jobs watch 5f0c…
-      flask jobs watch 5f0c… --json --timeout 600 | tail -n 1
+      flask jobs watch 5f0c
+      flask jobs watch 5f0c --json --timeout 600 | tail -n 1
     """
     look = _looker(as_json=as_json)
     row = None
@@ -48,8 +47,8 @@ def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
     finally:
         if row is not None and _is_bar(as_json=as_json):
             click.echo()
-    if row is None or not formatting.is_final(row):
-        click.echo(f"gave up watching after {timeout:g} s: the job goes on", err=True)
+    if row is None or not row.is_final:
+        click.echo(f"stopped watching after {timeout:g} s; the job continues", err=True)
     elif row.error and not as_json:
         click.echo(row.error, err=True)
     sys.exit(0 if row is not None and row.status == Status.COMPLETED else FAILED)
@@ -62,7 +61,7 @@ def _seen(job_id: str, timeout: float | None) -> Iterator[JobExecution]:
         db.session.rollback()  # or the session would show what it saw before
         row = find_job(job_id)
         yield row
-        if formatting.is_final(row) or monotonic() >= give_up_at:
+        if row.is_final or monotonic() >= give_up_at:
             return
         sleep(POLL_SECONDS)
 

@@ -1,4 +1,6 @@
-"""What may be wrong with an app's jobs, and what to do about it; families add checks of theirs.
+"""What may be wrong with an app's jobs, and how to fix it; families add checks of their own.
+
+Checks only look: none changes a row or a setting.
 
 from app.jobs import doctor
 

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, QueuePool, text
 
 from ..errors import DatabaseUnavailable
 from ..operate import readiness
-from ..table.db import db
-from ..table.transactions import in_transaction
+from ..table.db import db, in_transaction
 from .checks import own
 from .finding import Finding, failure, passed, warning
 

@@ -87,7 +87,7 @@ def endpoints() -> Finding:
 def probe() -> Finding:
     """BASE_URL is right only if what QStash sends there comes in here."""
     nonce, start = str(uuid4()), monotonic()
-    with _listening() as arrived:
+    with listening() as arrived:
         message_id = _publish(nonce)
         state, status = "", None
         while monotonic() < start + PATIENCE:
@@ -132,7 +132,7 @@ def _judge(state: str, status: int | None) -> Finding:
 
 
 @contextmanager
-def _listening() -> Iterator[Any]:
+def listening() -> Iterator[Any]:
     """Yield a function that waits a moment and returns what came of a probe, if it has arrived."""
     # A connection that listens goes on listening, so it does not go back to the pool.
     connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -12,7 +12,7 @@ from ..errors import DatabaseUnavailable
 from ..execute.delivery import signed
 from ..outcome import Busy
 from ..recover.routes import bp
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from ..values import jsonb
 
 PROBE = "/api/jobs/probe"

@@ -25,7 +25,7 @@ def qstash() -> Finding:
     except PublishError as error:
         if error.status in TOKEN_REFUSED:
             return failure(
-                f"{url} refuses the token",
+                f"{url} rejected the token",
                 fix="set QSTASH_TOKEN to the one of https://console.upstash.com/qstash, same "
                 "region. Until then, jobs wait in the table",
             )

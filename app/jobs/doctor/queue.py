@@ -2,14 +2,14 @@
 
 from itertools import islice
 
-from ..cli import formatting
+from .. import durations
 from ..operate import health
 from ..operate.health import Reason, Verdict
 from ..operate.queue_check import check_queued
 from ..table import snapshot
+from ..table.db import in_transaction
 from ..table.snapshot import CAP
 from ..table.sweep_sql import UNPUBLISHED
-from ..table.transactions import in_transaction
 from .checks import own
 from .finding import Finding, failure, passed, warning
 
@@ -36,7 +36,7 @@ def outbox() -> Finding:
         return passed("no job waits to be published")
     number = f"{count}" if count < CAP else f"at least {CAP}"
     return failure(
-        f"{number} jobs wait to be published, the first for {formatting.duration(waited)}",
+        f"{number} jobs wait to be published, the oldest for {durations.in_words(waited)}",
         fix="the log's lines `[jobs] Job not published yet` say what QStash answers; see also "
         "`qstash`, `probe` and `sweep`; then `flask jobs sweep`",
     )

@@ -2,32 +2,39 @@
 
     enqueue ── validate ── record (INSERT, pending) ── commit ── publish ──▶ QStash
 
-The second half, on the other side of QStash, is `worker`.
+The second half, on the other side of QStash, is `execute.executor`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar, Unpack
+from uuid import uuid4
 
+from flask import current_app
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
-from ..errors import DatabaseUnavailable, InvalidOption
-from ..events import Enqueueing, observed
+from .. import request_id
+from ..errors import DatabaseUnavailable, InvalidOption, InvalidPayload
+from ..events import Enqueueing, Written, observed, tell
+from ..message import Message
+from ..payload import loading, sealing
 from ..publish import outbox
-from ..registry import get_job_config
+from ..registry import JobConfig, get_job_config
 from ..table import job_rows
-from ..table.db import connection_of
-from ..table.transactions import in_transaction
-from ..values import cron as crons
+from ..table.after_commit import after_commit
+from ..table.db import connection_of, in_transaction
 from ..values import jsonb
-from ..values.ids import OwnerId
-from ..values.options import Options, normalise
-from .prepare import Draft, Owner, check_size, draft, draft_many, envelope
+from ..values.ids import OwnerId, check_owner_id
+from ..values.options import Options, available_at, normalise
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+MAX_KEY_LENGTH = 255
+
 AnySession = Session | scoped_session[Any]
 
 
@@ -43,6 +50,51 @@ class JobId(str):
         made = cls(job_id)
         made.existed = existed
         return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What a job's metadata says beside its time."""
+
+    user_id: OwnerId | None = None
+    organization_id: OwnerId | None = None
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("user_id", "organization_id"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, check_owner_id(name, value))
+        key = self.idempotency_key
+        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
+            raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
+        if key is not None and jsonb.clean_text(key) != key:
+            raise InvalidOption("idempotency_key: has NUL characters or unpaired surrogates")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job that is good to be recorded, and the message that will carry it."""
+
+    message: Message
+    owner: Owner
+    envelope: dict[str, Any]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns to insert."""
+        return {
+            "job_id": self.message.job_id,
+            "job_type": self.message.job_type,
+            "payload": self.envelope,
+            "user_id": self.owner.user_id,
+            "organization_id": self.owner.organization_id,
+            "idempotency_key": self.owner.idempotency_key,
+            "queue": self.message.options.get("queue"),
+            "max_retries": self.message.options["retries"],
+            "options": self.message.options,
+            "available_at": self.message.available_at,
+        }
 
 
 def enqueue(
@@ -86,7 +138,7 @@ def enqueue(
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        job = draft(config, payload, owner, normalise(config, options))
+        job = draft(config, payload, owner, normalise(config.options, options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": job.message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
@@ -116,7 +168,7 @@ def enqueue_many(
     owner = Owner(user_id=user_id, organization_id=organization_id)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        jobs = draft_many(config, payloads, owner, normalise(config, options))
+        jobs = draft_many(config, payloads, owner, normalise(config.options, options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"type": job_type, "count": len(jobs), "url": url}
         log.info("[jobs] Enqueueing jobs", extra=about)
@@ -126,64 +178,111 @@ def enqueue_many(
     return [job.message.job_id for job in jobs]
 
 
-def schedule(
-    job_type: str,
-    cron: str,
-    payload: Any,
-    *,
-    schedule_id: str | None = None,
-    timezone: str | None = None,
-    user_id: OwnerId | None = None,
-    organization_id: OwnerId | None = None,
-    **options: Unpack[Options],
-) -> str:
-    """Have QStash enqueue a job again and again; return the schedule's id.
-
-    Each firing is a job of its own, recorded when it is delivered.
+def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, Any]) -> Draft:
+    """Validate a payload and write out its job.
 
     Args:
-        job_type: A registered name.
-        cron: Five fields, or `@daily` and its like; see `timezone`.
-        payload: As for `enqueue`; the same at every firing.
-        schedule_id: Replaces the schedule of this id, if there is one.
-        timezone: An IANA name such as "Europe/Berlin"; UTC where None.
-        user_id: As for `enqueue`.
-        organization_id: As for `enqueue`.
-        **options: See `Options`; a schedule takes no `not_before`.
+        config: The job's type.
+        payload: Camel-case JSON as a mapping, or the payload's dataclass.
+        owner: Whom it is for.
+        options: As `options.normalise` returns them.
 
     Raises:
-        UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`; also where a schedule of
-            this id calls another app.
-        PublishRefused, PublishUnavailable: There is no such schedule now.
+        InvalidPayload: `errors` maps fields to messages; also for one that is too large.
     """
-    if "not_before" in options:
-        raise InvalidOption("not_before: a schedule's cron says when; leave it out")
-    config = get_job_config(job_type)
-    expression = _checked_cron(config.type, schedule_id, cron, timezone)
-    owner = Owner(user_id=user_id, organization_id=organization_id)
-    body = jsonb.dumps(envelope(config, payload, owner, cron=expression))
-    check_size(config, body)
-    if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
-        raise InvalidOption(
-            f"schedule_id: {schedule_id!r} is another app's, it calls {other}; take another id"
-        )
-    scheduled = outbox.publisher().schedule(
-        config.endpoint,
-        expression,
-        body,
-        normalise(config, options),
-        schedule_id=schedule_id,
+    job_id = str(uuid4())
+    written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
+    # Kept with the options, so that a later publish of the same job carries the same ones.
+    headers = {request_id.HEADER: request_id.current_request_id()}
+    tell(Written(headers))
+    message = Message(
+        job_id=job_id,
+        job_type=config.type,
+        endpoint=config.endpoint,
+        body=jsonb.dumps(written),
+        options={**options, "headers": headers | options.get("headers", {})},
+        available_at=available_at(options),
     )
-    log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})
-    return scheduled
+    check_size(config, message.body)
+    return Draft(message, owner, written)
 
 
-def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: str | None) -> str:
+def check_size(config: JobConfig, body: str) -> None:
+    """Refuse what this app would refuse when it is delivered: nothing can help it then.
+
+    Raises:
+        InvalidPayload: The message has more bytes than JOBS_MAX_BODY, sealed fields counted as
+            they are once sealed.
+    """
+    size, largest = len(body.encode()), current_app.config["JOBS_MAX_BODY"]
+    if size > largest:
+        said = (
+            f"Makes a message of {size:,} bytes, and JOBS_MAX_BODY is {largest:,}: store what is "
+            "large, and enqueue where it is."
+        )
+        raise InvalidPayload(config.type, {"payload": [said]})
+
+
+def draft_many(
+    config: JobConfig, payloads: Iterable[Any], owner: Owner, options: Mapping[str, Any]
+) -> list[Draft]:
+    """Validate all payloads; `InvalidPayload.errors` maps the index of each bad one to its own."""
+    drafts, errors = [], {}
+    for index, payload in enumerate(payloads):
+        try:
+            drafts.append(draft(config, payload, owner, options))
+        except InvalidPayload as error:
+            errors[index] = error.errors
+    if errors:
+        raise InvalidPayload(config.type, errors)
+    return drafts
+
+
+def envelope(
+    config: JobConfig,
+    payload: Any,
+    owner: Owner,
+    job_id: str | None = None,
+    *,
+    cron: str | None = None,
+) -> dict[str, Any]:
+    """Return the job as the wire has it, but for its id, for which its secrets are sealed.
+
+    Without an id it is a schedule's, whose `cron` each firing then tells. All its firings carry the
+    same id, as a worker elsewhere may demand one; ours goes by the message's. Raises as `draft`
+    does.
+    """
+    metadata = {
+        "userId": owner.user_id,
+        "organizationId": owner.organization_id,
+        "idempotencyKey": owner.idempotency_key,
+        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "cron": cron,
+    }
+    known = {key: value for key, value in metadata.items() if value is not None}
+    wire = _validated(config, payload)
+    written = sealing.seal(config, wire, job_id) if config.sealed else {"payload": wire}
+    named = {"jobId": str(uuid4())} if job_id is None else {}
+    return {
+        **named,
+        "type": config.type,
+        **loading.version_member(config),
+        **written,
+        "metadata": known,
+    }
+
+
+def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Return the payload as the wire has it, known to load at the other end."""
+    given = config.schema.dump(payload) if is_dataclass(payload) else payload
+    if not isinstance(given, Mapping):
+        raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
     try:
-        return crons.checked(cron, timezone)
-    except InvalidOption as error:
-        called = f"the schedule {schedule_id}" if schedule_id else "a schedule"
-        raise InvalidOption(f"{error} ({called} of {job_type})") from error
+        wire = loading.dump(config.schema, loading.load_given(config, given))
+        jsonb.dumps(wire)
+    except ValueError as error:
+        raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
+    return wire
 
 
 def _record(job: Draft, session: AnySession | None) -> str:
@@ -225,6 +324,4 @@ def _publish(jobs: Sequence[Draft], session: AnySession | None) -> None:
     if session is None:
         outbox.publish(messages)
     else:
-        outbox.publish_after_commit(
-            session() if isinstance(session, scoped_session) else session, messages
-        )
+        after_commit(session, outbox.publish_committed, messages)

@@ -1,1 +1,4 @@
-"""The second half of a job's way, told by `executor`: verify, parse, claim, execute, record."""
+"""The second half of a job's way: verify > parse > claim > execute > record; `executor` tells it.
+
+It answers QStash's deliveries and runs handlers; it changes a row only through `table.attempts`.
+"""

@@ -20,6 +20,7 @@ from ..context import Job, current_job
 from ..deadline import Limit, no_silence, time_limit
 from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
 from ..events import Delivered, Died, Executing, observed, tell
+from ..message import Message
 from ..outcome import (
     NOT_PUBLISHED,
     Busy,
@@ -35,12 +36,10 @@ from ..outcome import (
 )
 from ..payload import loading
 from ..publish import outbox, relay
-from ..publish.qstash import Message
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import connection_of, db
-from ..table.transactions import in_transaction
+from ..table.db import connection_of, db, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .delivery import as_firing, parse, retried

@@ -8,7 +8,7 @@ from ..deadline import beaten, raise_if_due
 from ..errors import JobCancelled, LeaseLost
 from ..table import attempt_sql, attempts
 from ..table.attempts import Attempt
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 
 #: Seconds between two signs of life that are written; the others cost nothing.
 EVERY = 1.0

@@ -11,9 +11,8 @@ from threading import Event, Timer
 from types import FrameType
 from typing import Any
 
-from .. import deadline
+from .. import deadline, recycling
 from ..errors import ShuttingDown
-from . import recycling
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def at_sigterm(grace: float) -> None:
     For the process of a server that starts another when one ends: from here on it is ended when it
     cannot be trusted any more (see `recycling`).
     """
-    recycling.allow()
+    recycling.allow(begin)
     previous: Any = signal.getsignal(signal.SIGTERM)
 
     def handle(number: int, frame: FrameType | None) -> None:

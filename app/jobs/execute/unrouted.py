@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import DatabaseUnavailable, InvalidSignature
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from .delivery import HEADER, BodyTooLarge, verify_request
 
 log = logging.getLogger(__name__)

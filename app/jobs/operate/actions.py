@@ -10,15 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
 
 from ..errors import PublishError
 from ..publish import relay
-from ..table import audit
+from ..table import action_sql, audit
+from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
-from ..table.transactions import in_transaction
 
 log = logging.getLogger(__name__)
 
@@ -28,50 +27,11 @@ Action = Literal["retry", "cancel", "delete"]
 
 _table = cast("Table", JobExecution.__table__)
 
-_TAKEN = """
-    WITH taken AS (SELECT id AS taken_id, status AS old_status, message_id AS old_message_id
-                     FROM job_executions WHERE id = ANY(:ids))
-"""
-
-_RETRY = text(
-    f"""
-    {_TAKEN}
-    UPDATE job_executions AS job
-       SET status = 'pending', error = NULL, result = NULL, progress = NULL, retry_count = 0,
-           generation = generation + 1, reschedules = 0, legs = 0, checkpoint = NULL,
-           message_id = NULL, published_at = NULL,
-           available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,
-           cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now()
-      FROM taken WHERE job.id = taken_id
-    RETURNING {relay.COLUMNS}, old_status, old_message_id
-    """  # noqa: S608 - the only values in the text are this package's constants
-).columns(payload=JSONB, options=JSONB)
-
-# A running handler is only asked: `cancelled_at` is what it sees at its next progress or check.
-_CANCEL = text(
-    f"""
-    {_TAKEN}
-    UPDATE job_executions AS job
-       SET status = CASE old_status WHEN 'processing' THEN 'processing' ELSE 'cancelled' END,
-           completed_at = CASE old_status WHEN 'processing' THEN job.completed_at ELSE now() END,
-           cancelled_at = now(), dead_at = NULL, updated_at = now()
-      FROM taken WHERE job.id = taken_id
-    RETURNING job.job_id, old_status, old_message_id
-    """  # noqa: S608 - likewise
-)
-
-_DELETE = text(
-    f"""
-    {_TAKEN},
-    deleted AS (DELETE FROM job_executions AS job USING taken WHERE job.id = taken_id
-                RETURNING job.job_id, old_status, old_message_id),
-    remembered AS (INSERT INTO deleted_jobs (job_id) SELECT job_id FROM deleted
-                   ON CONFLICT (job_id) DO UPDATE SET deleted_at = now())
-    SELECT * FROM deleted
-    """  # noqa: S608 - likewise
-)
-
-_STATEMENTS: dict[Action, Any] = {"retry": _RETRY, "cancel": _CANCEL, "delete": _DELETE}
+_STATEMENTS: dict[Action, Any] = {
+    "retry": action_sql.RETRY,
+    "cancel": action_sql.CANCEL,
+    "delete": action_sql.DELETE,
+}
 
 
 @dataclass(slots=True)

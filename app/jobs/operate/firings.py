@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from .. import schedules
 from ..errors import PublishError
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from ..values.cron import next_after
 
 #: How many schedules are looked at, so that what this costs has an end.
@@ -22,7 +22,7 @@ LIMIT = 200
 CLOCKS = timedelta(minutes=1)
 
 # Steps from schedule to schedule through the index, however many jobs each has.
-_LATEST = text(
+LATEST = text(
     """
     WITH RECURSIVE latest AS (
         (SELECT schedule_id, created_at, payload->'metadata'->>'cron' AS cron
@@ -59,7 +59,7 @@ def stopped() -> list[Stopped]:
     Raises:
         DatabaseUnavailable: It cannot be told.
     """
-    rows = in_transaction(lambda tx: tx.execute(_LATEST, {"limit": LIMIT}).all())
+    rows = in_transaction(lambda tx: tx.execute(LATEST, {"limit": LIMIT}).all())
     crons = schedules.declared_crons() if rows else {}
     found = []
     for row in rows:

@@ -8,11 +8,11 @@ from typing import Any
 
 from flask import current_app
 
+from .. import durations
 from ..table.models import Status
 from ..table.snapshot import CAP, Figures, measure
 from .firings import Stopped, stopped
 
-_HOUR_IN_MINUTES = 60
 #: The share of failed jobs from which on the original's `health` is unhealthy.
 _GUIDES_LIMIT = 0.05
 
@@ -115,14 +115,15 @@ def _minute(moment: datetime) -> str:
 def _reasons(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
     oldest = figures.oldest_pending_seconds or 0
     if figures.idle and oldest > config["JOBS_HEALTH_IDLE"]:
-        said = f"nothing was processed for {_span(config['JOBS_HEALTH_IDLE'])}, though jobs are due"
+        idle = durations.in_words(config["JOBS_HEALTH_IDLE"])
+        said = f"nothing was processed for {idle}, though jobs are due"
         yield Reason("idle", Verdict.UNHEALTHY, said)
     yield from _failing(figures, config)
     if figures.stuck:
         said = f"{_jobs(figures.stuck)} stuck in processing: no sign of life from the process"
         yield Reason("stuck", Verdict.DEGRADED, said)
     if figures.overdue:
-        said = f"{_jobs(figures.overdue)} overdue, the first for {_span(oldest)}"
+        said = f"{_jobs(figures.overdue)} overdue, the oldest by {durations.in_words(oldest)}"
         yield Reason("overdue", Verdict.DEGRADED, said)
 
 
@@ -140,9 +141,3 @@ def _jobs(number: int) -> str:
     if number == 1:
         return "1 job"
     return f"{number} jobs" if number < CAP else f"at least {CAP} jobs"
-
-
-def _span(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, _HOUR_IN_MINUTES)
-    return f"{hours} h {rest} min" if hours else f"{minutes} min"

@@ -16,14 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
-from ..enqueue.prepare import Owner
+from ..enqueue.enqueuer import Owner
 from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
 from ..publish import relay
 from ..schemas import camel_case
 from ..table import job_rows
-from ..table.db import connection_of
+from ..table.db import connection_of, in_transaction
 from ..table.models import TRANSITIONS, JobExecution, Status
-from ..table.transactions import in_transaction
 from ..values import ids, jsonb
 from ..values.nearest import hint
 
@@ -127,7 +126,7 @@ def _update(connection: Connection, job_id: str, values: dict[str, Any]) -> Row[
     known = ids.is_job_id(job_id)
     row = connection.execute(_FOR_UPDATE, {"job_id": job_id}).one_or_none() if known else None
     if row is None:
-        raise IllegalTransition(f"there is no job {job_id}")
+        raise IllegalTransition(f"no job has the id {job_id}")
     status = values.get("status")
     if status is not None and status not in TRANSITIONS[Status(row.status)]:
         raise IllegalTransition(f"job {job_id} is {row.status} and cannot become {status}")

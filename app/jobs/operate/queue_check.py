@@ -14,7 +14,7 @@ from ..payload.redaction import scrub
 from ..registry import registry_of
 from ..schemas import EnvelopeSchema
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 
 BATCH = 500
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from ..errors import JobsError, PublishError
 from ..execute import shutdown
 from ..publish import outbox
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 
 #: Seconds for which QStash's answer is kept: probes come often, from many.
 KEPT = 10.0

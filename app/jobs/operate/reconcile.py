@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Row, text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from .. import schedules
 from ..errors import InvalidDelivery, PublishError, PublishUnavailable
@@ -29,7 +28,8 @@ from ..recover import external_attempts, given_up, sweep
 from ..recover.given_up import DeadLetter
 from ..registry import get_job_config
 from ..schedules import Change
-from ..table.transactions import in_transaction
+from ..table import message_sql
+from ..table.db import in_transaction
 
 PAGE = 500
 
@@ -59,17 +59,6 @@ _COMPLETED = text(
      WHERE job_id = ANY(CAST(:job_ids AS text[])) AND status = 'completed'
     """
 )
-
-# Only if nothing happened to the row since it was compared.
-_PUT_BACK = text(
-    f"""
-    UPDATE job_executions AS job
-       SET status = 'pending', message_id = NULL, published_at = NULL, updated_at = now(),
-           reschedules = reschedules + 1, max_retries = coalesce(max_retries, 3)
-     WHERE job_id = :job_id AND message_id = :message_id AND updated_at = :updated_at
-    RETURNING {relay.COLUMNS}
-    """  # noqa: S608 - the only values in the text are this package's constants
-).columns(payload=JSONB, options=JSONB)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +167,7 @@ def _ended_elsewhere(row: Row[Any]) -> Difference:
 def _lost(row: Row[Any]) -> Difference:
     def mend() -> bool:
         given = {name: getattr(row, name) for name in ("job_id", "message_id", "updated_at")}
-        put_back = in_transaction(lambda tx: tx.execute(_PUT_BACK, given).all())
+        put_back = in_transaction(lambda tx: tx.execute(message_sql.PUT_BACK_LOST, given).all())
         return relay.publish(put_back).waiting == 0
 
     return Difference(

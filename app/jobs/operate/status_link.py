@@ -14,11 +14,10 @@ from flask import Blueprint, Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
-from ..cli import formatting
 from ..errors import InvalidOption, JobsNotInitialised
 from ..table import job_rows, progress
+from ..table.db import explained
 from ..table.models import JobExecution, Status
-from ..table.transactions import explained
 from ..values.ids import is_job_id
 
 DAY = 24 * 60 * 60
@@ -107,7 +106,7 @@ def describe(row: JobExecution) -> dict[str, Any]:
         "jobId": row.job_id,
         "type": row.job_type,
         "status": row.status,
-        "final": formatting.is_final(row),
+        "final": row.is_final,
         "progress": found and {name: getattr(found, name) for name in found.__slots__},
         "result": row.result,
         "error": error_class(row),

@@ -22,7 +22,7 @@ from ..errors import (
 from ..registry import JobConfig
 from ..schemas import Envelope
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from ..values import jsonb
 from . import failures, redaction, sealing
 

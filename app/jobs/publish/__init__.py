@@ -1,1 +1,5 @@
-"""Recorded jobs on their way to QStash: after the commit, in the background, or again."""
+"""Recorded jobs on their way to QStash: after the commit, in the background, or once more.
+
+`qstash` alone talks to QStash, through its SDK. `outbox` publishes and notes the message ids; the
+others decide when.
+"""

@@ -13,8 +13,9 @@ from threading import Lock, Thread
 
 from flask import Flask
 
+from ..message import Message
 from . import outbox
-from .qstash import Message, Publisher
+from .qstash import Publisher
 
 log = logging.getLogger(__name__)
 

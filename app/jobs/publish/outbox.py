@@ -8,23 +8,19 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, current_app
-from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from flask import current_app
 
 from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
 from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
+from ..message import Message
 from ..table import job_rows
-from ..table.transactions import in_transaction
-from .qstash import Message, Publisher
+from ..table.db import in_transaction
+from .qstash import Publisher
 
 log = logging.getLogger(__name__)
 
 #: After so many messages that QStash does not take for now it is not the messages.
 TROUBLE = 10
-
-_WAITING = "jobs.waiting"
-_COMMITTED = "jobs.committed"
 
 
 def publish(messages: Sequence[Message]) -> None:
@@ -126,50 +122,19 @@ def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
 
 
-def publish_after_commit(session: Session, messages: Sequence[Message]) -> None:
-    """Publish when the session's outermost transaction has committed; a rollback forgets them."""
-    inner = session.get_nested_transaction() or session.get_transaction()
-    waiting = session.info.setdefault(_WAITING, [])
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
-    waiting.extend((inner, app, message) for message in messages)
+def publish_committed(messages: Sequence[Message]) -> None:
+    """Publish jobs of a session that has committed (see `after_commit`), as far as they are there.
 
-
-@event.listens_for(Session, "after_soft_rollback")
-def _forget(session: Session, previous: SessionTransaction) -> None:
-    """Drop what was enqueued in a savepoint, or in the whole transaction, that rolled back."""
-    if _WAITING in session.info:
-        kept = [one for one in session.info[_WAITING] if not _is_within(one[0], previous)]
-        session.info[_WAITING] = kept
-
-
-@event.listens_for(Session, "after_commit")
-def _remember_commit(session: Session) -> None:
-    # Releasing a savepoint counts as a commit to SQLAlchemy, but not to us.
-    if _WAITING in session.info and not session.in_nested_transaction():
-        session.info[_COMMITTED] = True
-
-
-@event.listens_for(Session, "after_transaction_end")
-def _publish_committed(session: Session, transaction: SessionTransaction) -> None:
-    """Publish once the connection is back in its pool, so that QStash's time is not its time.
-
-    Only what is recorded: a savepoint that was rolled back past the Session's knowledge took the
-    row with it, and so did, or may yet, an outer transaction that the Session had joined.
+    A savepoint that was rolled back past the session's knowledge took its rows with it, and so did,
+    or may yet, an outer transaction that the session had joined.
     """
-    if transaction.parent is not None or _WAITING not in session.info:
-        return
-    waiting: list[tuple[SessionTransaction, Flask, Message]] = session.info.pop(_WAITING)
-    if not session.info.pop(_COMMITTED, False) or not waiting:
-        return
-    with waiting[0][1].app_context():
-        try:
-            messages = _recorded([message for _, _, message in waiting])
-            if messages:
-                publish(messages)
-        except JobsError:
-            # The caller's commit is done and must not look as if it had failed. What was refused
-            # is dead and logged; what was not published is found by the sweep.
-            log.exception("[jobs] Jobs not published after commit")
+    try:
+        recorded = _recorded(messages)
+        if recorded:
+            publish(recorded)
+    except JobsError:
+        # What was refused is dead and logged; what was not published is found by the sweep.
+        log.exception("[jobs] Jobs not published after commit")
 
 
 def _recorded(messages: Sequence[Message]) -> list[Message]:
@@ -221,9 +186,3 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
 def _about(message: Message, **details: str) -> dict[str, Any]:
     url = publisher().destination(message.endpoint)
     return {"jobId": message.job_id, "type": message.job_type, "url": url, **details}
-
-
-def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:
-    while inner is not None and inner is not outer:
-        inner = inner.parent
-    return inner is outer

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
+from ..message import Message
+from ..registry import is_elsewhere
 from ..values import callback_urls
-from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
-from ..values.urls import is_elsewhere
 
 if TYPE_CHECKING:
     from qstash import QStash
@@ -46,30 +45,6 @@ CALLBACK = "/api/jobs/callback"
 #: Tells a delivery how often QStash tries again, as no header of its own does: for a firing of a
 #: schedule, which has no row before.
 RETRIES_HEADER = "Jobs-Retries"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One publish: a job's envelope on its way to the job's endpoint.
-
-    Attributes:
-        generation: With `legs` and `reschedules`, tells one publish of a job from another, so that
-            QStash drops a repetition of the same one.
-    """
-
-    job_id: str
-    job_type: str
-    endpoint: str
-    body: str
-    options: Mapping[str, Any]
-    generation: int = 0
-    legs: int = 0
-    reschedules: int = 0
-    available_at: datetime | None = None
-
-    @property
-    def deduplication_id(self) -> str:
-        return f"{header_safe(self.job_id)}-{self.generation}-{self.legs}-{self.reschedules}"
 
 
 class Publisher:

@@ -11,26 +11,20 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ..errors import PublishUnavailable
 from ..events import Died, tell
+from ..message import Message
 from ..registry import get_job_config, registry_of
 from ..table import job_rows
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from ..values import backoff, jsonb
 from . import outbox
-from .qstash import Message
 
 log = logging.getLogger(__name__)
 
-#: What a statement returns of a row that is to be published.
-COLUMNS = """
-    job.job_id, job.job_type, job.payload, job.options, job.max_retries, job.generation,
-    job.legs, job.reschedules, job.available_at, job.created_at, job.id
-"""
-
 _ONE_WAITING = text(
     f"""
-    SELECT {COLUMNS} FROM job_executions AS job
+    SELECT {job_rows.TO_PUBLISH} FROM job_executions AS job
      WHERE job_id = :job_id AND status = 'pending' AND published_at IS NULL
-    """  # noqa: S608 - the only values in the text are this module's names
+    """  # noqa: S608 - the only values in the text are the table's columns
 ).columns(payload=JSONB, options=JSONB)
 
 _OUTCOME = text(
@@ -64,10 +58,10 @@ def known_types() -> list[str]:
 
 
 def publish(rows: Sequence[Row[Any]]) -> Published:
-    """Publish rows (with `COLUMNS`) in the order in which they were made; note what became of them.
+    """Publish rows in the order in which they were made; note what became of them.
 
-    Each goes with its own deduplication id, so that QStash drops what it has already, and with what
-    is left of its delay.
+    Each has the columns of `job_rows.TO_PUBLISH`. It goes with its own deduplication id, so that
+    QStash drops what it has already, and with what is left of its delay.
     """
     if not rows:
         return Published()

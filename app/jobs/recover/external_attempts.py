@@ -9,57 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ..errors import InvalidDelivery, PermanentError
 from ..outcome import RETRY_SOON
 from ..payload.loading import checked_result
 from ..publish import outbox
 from ..registry import registry_of
-from ..table import job_rows
-from ..table.attempt_sql import KEPT_ATTEMPTS
+from ..table import job_rows, message_sql
+from ..table.db import in_transaction
 from ..table.models import Status
-from ..table.transactions import in_transaction
 from ..values import jsonb
 from . import given_up
 from .given_up import DeadLetter
-
-# Only for the message that the row waits for, each attempt once, and none after a later one.
-_END = text(
-    f"""
-    UPDATE job_executions
-       SET status = :status, result = CAST(:result AS jsonb), error = :error, dead_at = NULL,
-           retry_count = :retried, message_id = :message_id, updated_at = now(),
-           started_at = coalesce(started_at, now()), published_at = coalesce(published_at, now()),
-           completed_at = CASE WHEN :status = 'completed' THEN now() END,
-           attempts = CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
-                           ELSE attempts - 0 END || CAST(:attempt AS jsonb)
-     WHERE job_id = :job_id AND job_type = :job_type AND status IN ('pending', 'failed')
-       AND (:status = 'completed' OR dead_at IS NULL AND retry_count <= :retried)
-       AND (message_id = :message_id OR :status = 'completed' AND dead_at IS NOT NULL
-            OR message_id IS NULL AND generation = 0 AND reschedules = 0)
-       AND NOT attempts @> jsonb_build_array(jsonb_build_object(
-               'message_id', CAST(:message_id AS text), 'retried', CAST(:retried AS int)))
-    """  # noqa: S608 - the only values in the text are this package's numbers
-)
-
-# Locks the row: noted between this and `_END`, an attempt would be neither recorded nor put off.
-_IS_ABOUT_TO_BE_NOTED = text(
-    """
-    SELECT status = 'pending' AND message_id IS NULL FROM job_executions
-     WHERE job_id = :job_id AND job_type = :job_type
-       FOR UPDATE
-    """
-)
-
-_COMPLETE = text(
-    """
-    UPDATE job_executions
-       SET status = 'completed', error = NULL, dead_at = NULL, completed_at = now(),
-           updated_at = now()
-     WHERE job_id = :job_id AND message_id = :message_id AND status IN ('pending', 'failed')
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +99,8 @@ def record(connection: Connection, attempt: Attempt) -> float:
         "message_id": letter.message_id,
         "attempt": jsonb.dumps(kept),
     }
-    waits = connection.execute(_IS_ABOUT_TO_BE_NOTED, job).scalar_one_or_none()
-    if connection.execute(_END, job | given).rowcount:
+    waits = connection.execute(message_sql.IS_ABOUT_TO_BE_NOTED, job).scalar_one_or_none()
+    if connection.execute(message_sql.END_ELSEWHERE, job | given).rowcount:
         return 0
     if waits is None:  # a schedule's firing, which is first seen now
         over = {"dead_at": None, "attempts": [kept]}
@@ -159,7 +121,7 @@ def was_delivered(message_id: str) -> bool:
 def complete(job_id: str, message_id: str) -> bool:
     """Mark a job completed whose callback was lost; tell whether it still waited for that."""
     job = {"job_id": job_id, "message_id": message_id}
-    return in_transaction(lambda tx: tx.execute(_COMPLETE, job).rowcount) == 1
+    return in_transaction(lambda tx: tx.execute(message_sql.COMPLETE_ELSEWHERE, job).rowcount) == 1
 
 
 def _count(report: dict[str, Any], name: str) -> int:

@@ -12,14 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from flask import current_app
 from marshmallow import ValidationError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ..errors import InvalidDelivery
 from ..execute.delivery import QSTASH_ID, firing_id
 from ..outcome import BUSY, NOT_RUN
 from ..schemas import EnvelopeSchema
-from ..table import attempts, job_rows, memory
-from ..table.attempt_sql import LOST_ATTEMPT
+from ..table import attempts, job_rows, memory, message_sql
 from ..table.models import Status
 from ..values import jsonb
 
@@ -29,51 +28,6 @@ if TYPE_CHECKING:
 MAX_QUOTED = 300
 
 _envelopes = EnvelopeSchema()
-
-# Only the message that the row waits for: an older one, given up after the job was published anew,
-# says nothing about the newer.
-_AWAITED = """
-    job_id = :job_id AND dead_at IS NULL
-    AND (message_id = :message_id
-         OR message_id IS NULL AND generation = 0 AND legs = 0 AND reschedules = 0)
-"""
-
-# A running handler is left to end. One whose process died is the sweep's, which puts the job back:
-# while its lease lasted, QStash's tries were turned away, and they were none of the job's own. Only
-# where the lost attempt was the last of these, or the job was called off, is this its end.
-_GIVE_UP = text(
-    f"""
-    UPDATE job_executions
-       SET status = CASE WHEN cancelled_at IS NULL THEN 'failed' ELSE 'cancelled' END,
-           dead_at = CASE WHEN cancelled_at IS NULL THEN now() END,
-           error = :error, completed_at = now(), updated_at = now(),
-           attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END,
-           lease_token = NULL, lease_expires_at = NULL,
-           published_at = coalesce(published_at, now()),
-           message_id = :message_id
-     WHERE {_AWAITED}
-       AND (status IN ('pending', 'failed')
-            OR status = 'processing' AND lease_expires_at IS NULL
-            OR status = 'processing' AND lease_expires_at < now()
-               AND (retry_count >= coalesce(max_retries, 0) OR cancelled_at IS NOT NULL))
-    RETURNING status
-    """  # noqa: S608 - the only values in the text are those of `lost_attempts`
-)
-
-# The last thing that QStash heard was that this app could not run the job just then. Where the
-# handler has not run as often as the retries allow, that is no reason to give the job up: the sweep
-# publishes it anew. A bound on it keeps an app that can never run it from trying for ever.
-_PUT_BACK = text(
-    f"""
-    UPDATE job_executions
-       SET status = 'pending', error = :error, updated_at = now(),
-           message_id = NULL, published_at = NULL, reschedules = reschedules + 1
-     WHERE {_AWAITED} AND status IN ('pending', 'failed') AND cancelled_at IS NULL
-       AND max_retries IS NOT NULL AND reschedules < :most
-       AND (SELECT count(*) FROM jsonb_array_elements(attempts) AS kept
-             WHERE kept->>'message_id' = :message_id) <= max_retries
-    """  # noqa: S608 - likewise
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +97,12 @@ def record(connection: Connection, letter: DeadLetter) -> Verdict:
     """Mark the job dead, unless it is final, waits for a newer message or still runs."""
     values = {"job_id": letter.job_id, "message_id": letter.message_id, "error": letter.error}
     most = current_app.config["JOBS_MAX_RESCHEDULES"]
-    if letter.was_turned_away and connection.execute(_PUT_BACK, {**values, "most": most}).rowcount:
+    if (
+        letter.was_turned_away
+        and connection.execute(message_sql.PUT_BACK_UNRUN, {**values, "most": most}).rowcount
+    ):
         return Verdict(put_back=True)
-    status = connection.execute(_GIVE_UP, values).scalar_one_or_none()
+    status = connection.execute(message_sql.GIVE_UP, values).scalar_one_or_none()
     if status is not None:
         return Verdict(changed=True, dead=status == Status.FAILED)
     row = attempts.look(connection, letter.job_id)

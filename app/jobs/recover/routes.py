@@ -13,7 +13,7 @@ from ..events import Died, tell
 from ..execute.delivery import signed
 from ..outcome import Busy, Refused
 from ..publish.qstash import CALLBACK, FAILURE_CALLBACK
-from ..table.transactions import in_transaction
+from ..table.db import in_transaction
 from . import external_attempts, given_up, sweep
 from .forwarding import forward
 from .given_up import DeadLetter

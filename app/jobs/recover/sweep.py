@@ -22,9 +22,9 @@ from ..events import Died, tell
 from ..publish import outbox, relay
 from ..registry import registry_of
 from ..table import memory, sweep_sql
+from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import Upkeep
-from ..table.transactions import in_transaction
 from . import given_up
 from .forwarding import forward
 from .given_up import DeadLetter, Verdict

@@ -1,4 +1,4 @@
-"""The table of jobs: the only room whose SQL writes `status`.
+"""The table of jobs: its rows, its state changes, what is counted in it, and the transactions.
 
-Other rooms call its functions; none writes SQL of its own that changes a job's state.
+Other rooms call its functions; SQL that changes a job's state belongs here.
 """

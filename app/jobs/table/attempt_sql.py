@@ -7,8 +7,8 @@ and they are read more often than changed.
 from sqlalchemy import TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from ..durations import LONGEST_DELAY
 from ..values.ids import OwnerIdColumn
-from ..values.options import LONGEST_DELAY
 from .memory import MESSAGE, UNDELIVERED
 
 KEPT_ATTEMPTS = 20

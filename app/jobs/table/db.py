@@ -1,20 +1,57 @@
-"""The app's database as the jobs use it, and the base of their own tables.
+"""The app's database as the jobs use it: tables, sessions, short transactions, every connection.
 
 The extension has a `MetaData` of its own, so that nothing of the app's is needed to declare its
-tables; its sessions and engines are those of the app's Flask-SQLAlchemy.
+tables; its sessions and engines are those of the app's Flask-SQLAlchemy. What is done about a
+connection (a time limit is heard, a demoted server left, a handler's settings are undone) is done
+about those of all engines of the process, so that a handler may use one of its own.
 """
 
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, current_app
-from sqlalchemy import Connection, Engine, MetaData
+from psycopg import Connection as DriverConnection
+from psycopg import Error as DatabaseError
+from psycopg.errors import DatatypeMismatch, UndefinedColumn, UndefinedTable
+from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
+from sqlalchemy.pool import Pool, PoolResetState
 
-from ..errors import JobsNotInitialised
+from ..context import current_job
+from ..deadline import raise_if_due
+from ..errors import DatabaseUnavailable, JobsNotInitialised
 
 if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
     from flask_sqlalchemy.session import Session as HostSession
+
+T = TypeVar("T")
+
+#: The SQLSTATE of a write where only reads are allowed: after a failover, on what is a standby now.
+READ_ONLY = "25006"
+
+#: Errors of PostgreSQL that are no fault of the statement: it stops or starts (57P…), has no
+#: connection left, or no room on its disk; or this one is a standby now, and only read from.
+_OUTAGES = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "53100", READ_ONLY})
+#: How a column begins that `flask db upgrade` has not made yet what JOBS_ID_TYPE says.
+_OWNER_COLUMN = re.compile(r'^column "(user|organization)_id" is of type')
+#: The class of errors of the connection itself.
+_CONNECTION = "08"
+#: Two transactions were in each other's way: this one was undone, and may simply be done again.
+_COLLISIONS = frozenset({"40001", "40P01"})
+
+_USED = "jobs_used_by_a_handler"
+# All that a session keeps over its transactions, but for prepared statements, which the driver
+# counts on.
+_FORGET = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; "
+    "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
+)
 
 
 class Base(DeclarativeBase):
@@ -73,3 +110,136 @@ def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
     # Flask-SQLAlchemy looks there for the engine of a table, and so for all apps of a process.
     if Base.metadata.info.setdefault("bind_key", key) != key:
         raise JobsNotInitialised("JOBS_BIND_KEY must be the same for all apps of a process")
+
+
+def in_transaction(work: Callable[[Connection], T]) -> T:
+    """Run `work` and commit.
+
+    A pooled connection may have died since its last use (PostgreSQL restarted), or lead to what
+    is only a standby now, which only its next statement shows. Nothing was committed then, so the
+    work is done once more on a new one: cheaper than asking every connection beforehand whether it
+    is alive. So it is after a deadlock.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be reached, or has no such table; `is_uncertain`
+            where only the answer to the commit was lost.
+    """
+    try:
+        try:
+            return _attempt(work)
+        except _Stale:
+            return _attempt(work)
+    except _Stale as stale:
+        _explain(stale.error)
+        raise stale.error from None
+    except _Unanswered as lost:
+        reason = str(lost.error.orig).strip().split("\n", 1)[0]
+        message = f"the database did not answer the commit, which may be done: {reason}"
+        raise DatabaseUnavailable(message, is_uncertain=True) from lost.error
+    except SQLAlchemyError as error:
+        _explain(error)
+        raise
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` where a query fails because of the database, not of itself."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _explain(error)
+        raise
+
+
+def _explain(error: SQLAlchemyError) -> None:
+    cause = getattr(error, "orig", None) or error
+    reason = str(cause).strip().split("\n", 1)[0]
+    if _is_outage(error):
+        raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
+    if isinstance(cause, UndefinedTable | UndefinedColumn):
+        message = f"the database is not migrated ({reason}); run `flask db upgrade`"
+        raise DatabaseUnavailable(message) from error
+    if isinstance(cause, DatatypeMismatch) and _OWNER_COLUMN.match(reason):
+        message = f"the columns are not what JOBS_ID_TYPE says ({reason}); run `flask db upgrade`"
+        raise DatabaseUnavailable(message) from error
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    """Tell whether the database is away, rather than at odds with the statement."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = _sqlstate(error.orig)
+    if state is None:  # not the server's own words: it could not be reached, or is gone
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return state in _OUTAGES or state.startswith(_CONNECTION)
+
+
+class _Stale(Exception):
+    """The work changed nothing, for no fault of its own."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        self.error = error
+
+
+class _Unanswered(Exception):
+    """The connection broke while it committed: nobody knows whether that is done."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        self.error = error
+
+
+def _attempt(work: Callable[[Connection], T]) -> T:
+    with db.engine.connect() as connection:
+        try:
+            result = work(connection)
+        except DBAPIError as error:
+            if error.connection_invalidated or _sqlstate(error.orig) in _COLLISIONS:
+                raise _Stale(error) from error
+            raise
+        try:
+            connection.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise _Unanswered(error) from error
+            raise
+    return result
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Return PostgreSQL's code for an error; None where it is not the server that speaks."""
+    return error.sqlstate if isinstance(error, DatabaseError) else None
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _before_statement(connection: Connection, *_: Any) -> None:
+    raise_if_due()
+    if current_job.get() is not None:
+        connection.info[_USED] = True
+
+
+@event.listens_for(Pool, "checkout")
+def _before_use(*_: Any) -> None:
+    raise_if_due()
+
+
+@event.listens_for(Engine, "handle_error")
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Have the pool open new connections, which lead to the server that can be written to."""
+    if _sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
+
+
+@event.listens_for(Pool, "reset")
+def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
+    """Undo what a handler's `SET` and the like would leave to whoever has the connection next."""
+    if record is None:  # it was detached from the pool, and is closed instead
+        return
+    if record.info.pop(_USED, False) and isinstance(connection, DriverConnection):
+        connection.rollback()
+        connection.autocommit = True
+        try:
+            connection.execute(_FORGET, prepare=False)
+        finally:
+            connection.autocommit = False

@@ -10,13 +10,19 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, Table, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from ..publish.qstash import Message
+from ..message import Message
 from ..values import jsonb
 from ..values.ids import is_job_id
 from .db import db
 from .models import JobExecution, Status
 
 _table = cast("Table", JobExecution.__table__)
+
+#: What a statement returns of a row (`job`) that is to be published.
+TO_PUBLISH = """
+    job.job_id, job.job_type, job.payload, job.options, job.max_retries, job.generation,
+    job.legs, job.reschedules, job.available_at, job.created_at, job.id
+"""
 
 # Nothing where the id exists: the same INSERT may be sent again when its answer was lost.
 _INSERT = insert(_table).on_conflict_do_nothing(index_elements=["job_id"])

@@ -183,6 +183,11 @@ class JobExecution(Base):
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing happens to it any more, unless someone retries it."""
+        return self.dead_at is not None or self.status in {Status.COMPLETED, Status.CANCELLED}
+
 
 @event.listens_for(JobExecution, "load")
 @event.listens_for(JobExecution, "refresh")

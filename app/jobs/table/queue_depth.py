@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from .db import in_transaction
 from .snapshot import CAP
-from .transactions import in_transaction
 
 #: Milliseconds after which a statement is given up: the next scrape is due soon.
 PATIENCE_MS = 2_000

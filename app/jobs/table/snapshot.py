@@ -11,8 +11,8 @@ from functools import cache
 from flask import current_app
 from sqlalchemy import TextClause, text
 
+from .db import in_transaction
 from .models import Status
-from .transactions import in_transaction
 
 #: Where counting ends. The failure rate is that of the newest so many jobs.
 CAP = 2_000
@@ -74,7 +74,7 @@ def measure() -> Figures:
         "idle": config["JOBS_HEALTH_IDLE"],
         "unwatched": sorted(config[UNWATCHED]),
     }
-    row = in_transaction(lambda tx: tx.execute(_statement(CAP), given).one())
+    row = in_transaction(lambda tx: tx.execute(statement(CAP), given).one())
     values = row._asdict()
     last_hour = {str(status): values.pop(f"last_hour_{status}") for status in Status}
     return Figures(last_hour=last_hour, **values)
@@ -90,7 +90,7 @@ _WATCHED = "job_type <> ALL(CAST(:unwatched AS text[]))"
 
 
 @cache
-def _statement(cap: int) -> TextClause:
+def statement(cap: int) -> TextClause:
     """Return the statement with the cap written into it: a plan for any cap is a worse one."""
     return text(_FIGURES.replace(":cap", str(cap)))
 

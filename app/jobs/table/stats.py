@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
+from .db import in_transaction
 from .models import Status
-from .transactions import in_transaction
 
 #: Of more jobs only the newest are counted, so that a look at a long time cannot take long.
 COUNTED = 100_000

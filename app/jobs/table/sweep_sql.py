@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ..publish.relay import COLUMNS
 from .attempt_sql import KEPT_ATTEMPTS, LOST_ATTEMPT, LOST_COUNT
+from .job_rows import TO_PUBLISH
 
 # Whether `twin` is the job `put_back`, enqueued once more since a person put that back: the guide
 # of the TypeScript starter does both. The work is then the twin's, so that it is not done twice.
@@ -68,7 +68,7 @@ PUBLISH = Upkeep(
         f"""
         UPDATE job_executions AS job SET updated_at = now()
          WHERE id = ANY(:ids) AND {_UNPUBLISHED}
-        RETURNING {COLUMNS}
+        RETURNING {TO_PUBLISH}
         """  # noqa: S608 - likewise
     ).columns(payload=JSONB, options=JSONB),
 )
@@ -108,7 +108,7 @@ RESCUE = Upkeep(
                published_at = CASE WHEN becomes <> 'pending' THEN published_at END,
                message_id = CASE WHEN becomes <> 'pending' THEN message_id END
           FROM lost WHERE job.id = lost_id
-        RETURNING {COLUMNS}, job.status, old_message_id
+        RETURNING {TO_PUBLISH}, job.status, old_message_id
         """  # noqa: S608 - likewise
     ).columns(payload=JSONB, options=JSONB),
 )

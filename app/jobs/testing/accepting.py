@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..errors import PublishUnavailable
-from ..publish.qstash import Message, Publisher
+from ..message import Message
+from ..publish.qstash import Publisher
 
 # What the extension asks besides: to forget messages, and for dead letters. There are none.
 _ANSWERS = SimpleNamespace(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import Flask
 
-from ..publish.qstash import Message, Publisher
+from ..message import Message
+from ..publish.qstash import Publisher
 from .accepting import AcceptingPublisher
 from .failing import FailingQStash
 

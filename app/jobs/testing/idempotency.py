@@ -11,14 +11,13 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from werkzeug.test import TestResponse
 
-from ..enqueue import prepare
+from ..enqueue import enqueuer
 from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
 from ..table.attempts import Attempt
-from ..table.db import db
+from ..table.db import db, in_transaction
 from ..table.models import Status
-from ..table.transactions import in_transaction
 from ..values.options import Options, normalise
 from . import calls, contents, rows, wire
 from .contents import Contents
@@ -124,7 +123,7 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = prepare.draft(config, payload, prepare.Owner(), normalise(config, options))
+    draft = enqueuer.draft(config, payload, enqueuer.Owner(), normalise(config.options, options))
     return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
 
 

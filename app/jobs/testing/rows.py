@@ -47,7 +47,7 @@ def job(job_id: str) -> JobExecution:
     if found:
         return found[0]
     raise AssertionError(
-        f"there is no job {job_id}: if it was enqueued with session=…, commit that session first"
+        f"no job has the id {job_id}: if it was enqueued with session=…, commit that session first"
     )
 
 

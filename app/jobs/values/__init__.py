@@ -1,4 +1,4 @@
-"""What a caller may write: ids, addresses, durations, options, cron expressions.
+"""What callers may write: ids, URLs, options, cron expressions, retry delays; each is checked here.
 
-No I/O; every other room may use it.
+It reads no table and calls nobody, except `callback_urls`, which looks up names of hosts.
 """

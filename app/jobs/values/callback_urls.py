@@ -26,7 +26,6 @@ from flask import current_app
 from werkzeug.exceptions import HTTPException
 
 from ..errors import InvalidOption, quoted
-from ..registry import registry_of
 
 Address = IPv4Address | IPv6Address
 
@@ -130,7 +129,7 @@ def _takes_deliveries(parts: SplitResult, ours: SplitResult) -> bool:
         rule, _ = current_app.url_map.bind("").match(path, method="POST", return_rule=True)
     except HTTPException:
         return False
-    job_endpoints = {config.endpoint for config in registry_of(current_app)}
+    job_endpoints = {config.endpoint for config in current_app.extensions["jobs"].registry}
     return rule.rule in job_endpoints or rule.endpoint.startswith("jobs.")
 
 

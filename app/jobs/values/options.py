@@ -4,14 +4,14 @@ Each option is a header of QStash's publish API (https://upstash.com/docs/qstash
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any, TypedDict
 
+from .. import durations
 from ..errors import InvalidOption, quoted
-from ..registry import FlowControl, JobConfig
 from . import backoff, callback_urls
 from .backoff import RetryDelay
 from .nearest import hint
@@ -22,8 +22,7 @@ from .urls import ascii_url
 OLDEST = timedelta(days=365)
 
 #: What QStash's largest published plan takes (https://upstash.com/pricing/qstash): it refuses more
-#: delay and more retries, and waits no longer for an answer.
-LONGEST_DELAY = 365 * 24 * 60 * 60
+#: retries, and waits no longer for an answer.
 LONGEST_TIMEOUT = 2 * 60 * 60
 MOST_RETRIES = 100
 LONGEST_PERIOD = 7 * 24 * 60 * 60
@@ -36,6 +35,22 @@ LONGEST_HEADER = 4096
 LONGEST_HEADERS = 16 * 1024
 
 Duration = int | float | timedelta | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowControl:
+    """How fast QStash may deliver the messages that share `key`.
+
+    Attributes:
+        rate: Deliveries started per `period`.
+        period: Seconds.
+        parallelism: Deliveries under way at once.
+    """
+
+    key: str
+    rate: int | None = None
+    period: int | None = None
+    parallelism: int | None = None
 
 
 class Options(TypedDict, total=False):
@@ -51,7 +66,7 @@ class Options(TypedDict, total=False):
             "1000 * (1 + retried)"; or a function from the attempt that failed (1, 2, …) to seconds
             or a timedelta.
         timeout: How long one execution may take, as `delay`.
-        callback: A URL that QStash tells every attempt's response; see `destinations`.
+        callback: A URL that QStash tells every attempt's response; see `callback_urls`.
         failure_callback: A URL that QStash tells when it gives up.
         headers: Forwarded to the job's endpoint.
         queue: A QStash queue to deliver through, in order; it knows no delay and no flow control.
@@ -72,9 +87,6 @@ class Options(TypedDict, total=False):
     label: str | list[str]
 
 
-# More digits are beyond any time, and Python reads no number of some thousand.
-_PART = "(?:([0-9]{1,1000})%s)?"
-_DURATION = re.compile("".join(_PART % unit for unit in "dhms"))
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _QUEUE_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}")
@@ -86,8 +98,8 @@ _NOT_FORWARDED = frozenset(
 )
 
 
-def normalise(config: JobConfig, given: Options) -> dict[str, Any]:
-    """Return the options as JSON values, with the job type's own as defaults.
+def normalise(defaults: Mapping[str, Any], given: Options) -> dict[str, Any]:
+    """Return the options as JSON values, with the job type's own (`JobConfig.options`) as defaults.
 
     `delay` and `timeout` come back as whole seconds, `not_before` as ISO-8601.
 
@@ -96,15 +108,10 @@ def normalise(config: JobConfig, given: Options) -> dict[str, Any]:
             each other.
     """
     _refuse_unknown(given)
-    defaults: dict[str, Any] = {
-        "retries": config.retries,
-        "retry_delay": config.retry_delay,
-        "timeout": config.timeout,
-        "queue": config.queue,
-        "flow_control": None if given.get("queue") or config.queue else config.flow_control,
-    }
-    asked = defaults | {name: value for name, value in given.items() if value is not None}
+    asked = {**defaults, **{name: value for name, value in given.items() if value is not None}}
     asked = {name: value for name, value in asked.items() if value is not None}
+    if "queue" in asked and given.get("flow_control") is None:
+        asked.pop("flow_control", None)  # the type's own, which a queue does without
     _refuse_contradictions(asked)
     checked: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in asked.items()}
     if "retry_delay" in checked:
@@ -114,34 +121,7 @@ def normalise(config: JobConfig, given: Options) -> dict[str, Any]:
 
 def seconds(name: str, value: Any) -> int:
     """Return a duration in whole seconds, rounded up: QStash counts no finer."""
-    return ceil(_seconds(name, value))
-
-
-def wait(name: str, value: Any) -> float:
-    """Return a delay in seconds, as it was given, of a year at the most."""
-    result = _seconds(name, value)
-    if result > LONGEST_DELAY:
-        raise InvalidOption(f"{name}: {quoted(value)} is more than a year, which QStash refuses")
-    return result
-
-
-def _seconds(name: str, value: Any) -> float:
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, str):
-        match = _DURATION.fullmatch(value)
-        if not match or not value:
-            raise InvalidOption(
-                f'{name}: {quoted(value)} is no duration; write it like "90s" or "1h30m"'
-            )
-        days, hours, minutes, rest = (int(part or 0) for part in match.groups())
-        value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidOption(f"{name}: {quoted(value)} is no duration; give seconds or a timedelta")
-    if not 0 <= value < float("inf"):
-        said = f"{quoted(value)} is not a time from now on"
-        raise InvalidOption(f"{name}: {said}; give 0 or more seconds")
-    return value
+    return _rounded_up(name, value, durations.parse)
 
 
 def available_at(options: Mapping[str, Any]) -> datetime | None:
@@ -171,7 +151,14 @@ def _refuse_contradictions(asked: Mapping[str, Any]) -> None:
 
 
 def _delay(name: str, value: Any) -> int:
-    return ceil(wait(name, value))
+    return _rounded_up(name, value, durations.parse_delay)
+
+
+def _rounded_up(name: str, value: Any, parse: Callable[[Any], float]) -> int:
+    try:
+        return ceil(parse(value))
+    except ValueError as error:
+        raise InvalidOption(f"{name}: {quoted(value)} {error}") from None
 
 
 def _timeout(name: str, value: Any) -> int:
@@ -216,7 +203,7 @@ def _not_before(name: str, value: Any) -> str:
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidOption(f"{name}: {value!r} is not an aware datetime; add a time zone")
     now, written = datetime.now(UTC), value.isoformat()
-    if value - now > timedelta(seconds=LONGEST_DELAY):
+    if value - now > timedelta(seconds=durations.LONGEST_DELAY):
         raise InvalidOption(f"{name}: {written} is more than a year away, which QStash refuses")
     if now - value > OLDEST:
         raise InvalidOption(f"{name}: {written} is more than a year ago")

@@ -49,8 +49,3 @@ def ascii_address(address: str) -> str:
     """
     local, at, domain = address.rpartition("@")
     return f"{normalize('NFC', local)}{at}{ascii_host(domain)}"
-
-
-def is_elsewhere(endpoint: str) -> bool:
-    """Tell whether an endpoint is no path of this app's, but the URL of another worker."""
-    return "://" in endpoint

@@ -4,10 +4,9 @@ import json
 import sqlite3
 from typing import Any
 
-from app.local_qstash.engine.intake import Order
-from app.local_qstash.errors import bad_request, not_found
-from app.local_qstash.headers import Pair
-
+from ..engine.intake import Order
+from ..errors import bad_request, not_found
+from ..protocol.headers import Pair
 from .filters import MESSAGE_FILTERS, Parameters, check_known, cursor_seq, integer, read_page, where
 from .http import Call, Route, reply
 from .publish import config_pairs

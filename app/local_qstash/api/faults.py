@@ -12,9 +12,8 @@ that were exposed to faults. QStash itself has no such endpoint.
 from functools import wraps
 from typing import Any
 
-from app.local_qstash.errors import ApiError, InvalidFaultError, bad_request
-from app.local_qstash.faults import PUBLISH, Fault, parse_faults
-
+from ..errors import ApiError, InvalidFaultError, bad_request
+from ..faults import PUBLISH, Fault, parse_faults
 from .http import Call, Handler, Route
 
 _FORM = 'the body is {"faults": ["drop=0.05", ...], "seed": a non-negative integer or absent}'

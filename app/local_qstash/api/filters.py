@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.local_qstash.errors import bad_request
-from app.local_qstash.text import whole_number
+from ..errors import bad_request
+from ..protocol.text import whole_number
 
 Parameters = Mapping[str, Sequence[str]]
 _MAX_VALUES = 10_000

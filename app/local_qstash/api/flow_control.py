@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from app.local_qstash.engine.lanes import FlowLane
-from app.local_qstash.errors import bad_request, not_found
-
+from ..engine.lanes import FlowLane
+from ..errors import bad_request, not_found
 from .filters import integer
 from .http import Call, Route
 

@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
-from app.local_qstash.browsers import check_host, check_no_other_site
-from app.local_qstash.destinations import NO_LANGUAGE_MODEL
-from app.local_qstash.errors import ApiError, bad_request
-from app.local_qstash.headers import Pair
-from app.local_qstash.services import Services
-from app.local_qstash.text import parse_json, readable
+from ..browsers import check_host, check_no_other_site
+from ..errors import ApiError, bad_request
+from ..protocol.destinations import NO_LANGUAGE_MODEL
+from ..protocol.headers import Pair
+from ..protocol.text import parse_json, readable
+from ..services import Services
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from app.local_qstash.errors import bad_request
-
+from ..errors import bad_request
 from .filters import (
     MESSAGE_FILTERS,
     URL_FILTERS,

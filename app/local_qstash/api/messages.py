@@ -3,10 +3,9 @@
 import sqlite3
 from typing import Any
 
-from app.local_qstash.engine.message import Message
-from app.local_qstash.errors import bad_request, not_found
-from app.local_qstash.store.schema import PENDING
-
+from ..engine.message import Message
+from ..errors import bad_request, not_found
+from ..store.schema import PENDING
 from .filters import MESSAGE_FILTERS, URL_FILTERS, Where, check_known, integer, where
 from .http import Call, Route
 from .views import message_view

@@ -5,12 +5,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.local_qstash.destinations import check_name, split_target
-from app.local_qstash.engine.intake import Draft, Order, Receipt
-from app.local_qstash.errors import ApiError, WorkflowError, bad_request
-from app.local_qstash.headers import Pair, read_boolean
-from app.local_qstash.services import Services
-
+from ..engine.intake import Draft, Order, Receipt
+from ..errors import ApiError, WorkflowError, bad_request
+from ..protocol.destinations import check_name, split_target
+from ..protocol.headers import Pair, read_boolean
+from ..services import Services
 from .faults import exposed
 from .http import Call, Route, reply
 

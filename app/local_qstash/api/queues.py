@@ -3,9 +3,8 @@
 import sqlite3
 from typing import Any
 
-from app.local_qstash.destinations import check_name
-from app.local_qstash.errors import bad_request, not_found
-
+from ..errors import bad_request, not_found
+from ..protocol.destinations import check_name
 from .http import Call, Route
 
 _MAX_PARALLELISM = 1_000

@@ -3,13 +3,12 @@
 import sqlite3
 from typing import Any
 
-from app.local_qstash.cron import parse_cron
-from app.local_qstash.destinations import check_name, is_url
-from app.local_qstash.engine.schedules import Schedule
-from app.local_qstash.errors import bad_request, not_found
-from app.local_qstash.ids import new_id
-from app.local_qstash.store.schema import DELIVERED, FAILED
-
+from ..engine.schedules import Schedule
+from ..errors import bad_request, not_found
+from ..protocol.cron import parse_cron
+from ..protocol.destinations import check_name, is_url
+from ..protocol.ids import new_id
+from ..store.schema import DELIVERED, FAILED
 from .http import Call, Route
 from .publish import read_order
 from .views import schedule_view

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from app.local_qstash.destinations import check_name, check_url
-from app.local_qstash.engine.url_groups import Endpoint, UrlGroup
-from app.local_qstash.errors import bad_request, not_found
-
+from ..engine.url_groups import Endpoint, UrlGroup
+from ..errors import bad_request, not_found
+from ..protocol.destinations import check_name, check_url
 from .http import Call, Route
 from .publish import config_pairs
 

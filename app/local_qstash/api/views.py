@@ -7,11 +7,11 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
-from app.local_qstash.admission import split_admission
-from app.local_qstash.engine.callbacks import header_map
-from app.local_qstash.engine.schedules import Schedule
-from app.local_qstash.headers import Pair
-from app.local_qstash.options import CallbackOptions, Options, Redaction, parse_options
+from ..engine.callbacks import header_map
+from ..engine.schedules import Schedule
+from ..protocol.admission import split_admission
+from ..protocol.headers import Pair
+from ..protocol.options import CallbackOptions, Options, Redaction, parse_options
 
 Json = dict[str, Any]
 

@@ -5,9 +5,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import time
 
-from app.local_qstash.durations import parse_go_duration
-from app.local_qstash.expressions import retry_delay_ms
-
+from ..protocol.durations import parse_go_duration
+from ..protocol.expressions import retry_delay_ms
 from .message import Message
 from .transport import Answer
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from app.local_qstash.headers import Pair
-from app.local_qstash.options import CallbackOptions, parse_options
-
+from ..protocol.headers import Pair
+from ..protocol.options import CallbackOptions, parse_options
 from .message import Message
 from .transport import Answer
 

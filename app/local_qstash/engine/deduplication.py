@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.store.batch import Batch
+from ..clock import Clock
+from ..store.batch import Batch
 
 _WINDOW = 600_000  # ms
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import count
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.feed import Feed
-from app.local_qstash.settings import Settings
-from app.local_qstash.store.batch import Batch
-from app.local_qstash.store.schema import CANCELLING, PENDING
-from app.local_qstash.store.store import Store
-
+from ..clock import Clock
+from ..settings import Settings
+from ..store.batch import Batch
+from ..store.schema import CANCELLING, PENDING
+from ..store.store import Store
+from .feed import Feed
 from .gates import Gates
 from .loading import load_body, load_unfinished
 from .message import Message

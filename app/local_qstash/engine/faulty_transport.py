@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from app.local_qstash.faults import DELIVERY, Fault, Faults
-
+from ..faults import DELIVERY, Fault, Faults
 from .message import Message
 from .transport import Answer, Transport
 

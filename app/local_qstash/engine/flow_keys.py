@@ -3,10 +3,9 @@
 import sqlite3
 from collections.abc import Iterable
 
-from app.local_qstash.options import FlowControl
-from app.local_qstash.store.batch import Batch
-from app.local_qstash.store.store import Store
-
+from ..protocol.options import FlowControl
+from ..store.batch import Batch
+from ..store.store import Store
 from .engine import Engine
 from .lanes import FlowLane
 

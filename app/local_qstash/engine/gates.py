@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.destinations import origin_of
-from app.local_qstash.store.schema import PENDING
-
+from ..clock import Clock
+from ..protocol.destinations import origin_of
+from ..store.schema import PENDING
 from .lanes import FlowLane, OriginLane, QueueLane
 from .message import Message
 from .timers import Timers

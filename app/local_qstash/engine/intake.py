@@ -7,14 +7,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.local_qstash.admission import Admission, split_admission
-from app.local_qstash.destinations import check_url, is_url
-from app.local_qstash.errors import ApiError, bad_request
-from app.local_qstash.headers import Pair
-from app.local_qstash.options import Options, parse_options
-from app.local_qstash.settings import Limits
-from app.local_qstash.store.batch import Batch, DatabaseCall
-
+from ..errors import ApiError, bad_request
+from ..protocol.admission import Admission, split_admission
+from ..protocol.destinations import check_url, is_url
+from ..protocol.headers import Pair
+from ..protocol.options import Options, parse_options
+from ..settings import Limits
+from ..store.batch import Batch, DatabaseCall
 from .deduplication import Deduplication
 from .engine import Engine
 from .flow_keys import FlowKeys

@@ -5,9 +5,9 @@ import contextlib
 import logging
 import sqlite3
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.settings import Limits
-from app.local_qstash.store.store import Store
+from ..clock import Clock
+from ..settings import Limits
+from ..store.store import Store
 
 _INTERVAL = 10.0
 _STEP = 500  # rows per transaction, so that accepting messages never waits long

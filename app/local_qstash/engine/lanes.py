@@ -8,9 +8,8 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from app.local_qstash.options import FlowControl
-from app.local_qstash.store.schema import PENDING
-
+from ..protocol.options import FlowControl
+from ..store.schema import PENDING
 from .message import Message
 
 

@@ -3,8 +3,7 @@
 import json
 import sqlite3
 
-from app.local_qstash.options import parse_options
-
+from ..protocol.options import parse_options
 from .message import Message
 
 _COLUMNS = (

@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass, field
 
-from app.local_qstash.headers import Pair
-from app.local_qstash.ids import new_id
-from app.local_qstash.options import FlowControl, Options
-from app.local_qstash.store.batch import Row
-from app.local_qstash.store.schema import PENDING
+from ..protocol.headers import Pair
+from ..protocol.ids import new_id
+from ..protocol.options import FlowControl, Options
+from ..store.batch import Row
+from ..store.schema import PENDING
 
 
 @dataclass(slots=True, eq=False)

@@ -3,10 +3,9 @@
 import json
 from dataclasses import dataclass, field
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.store.batch import Batch
-from app.local_qstash.store.schema import CANCELLED, DELIVERED, FAILED, PENDING
-
+from ..clock import Clock
+from ..store.batch import Batch
+from ..store.schema import CANCELLED, DELIVERED, FAILED, PENDING
 from .backoff import seconds_asked, seconds_until_retry
 from .callbacks import callback_message
 from .message import Message

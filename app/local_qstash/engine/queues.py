@@ -3,9 +3,8 @@
 import sqlite3
 from collections.abc import Iterable
 
-from app.local_qstash.store.batch import Batch
-from app.local_qstash.store.store import Store
-
+from ..store.batch import Batch
+from ..store.store import Store
 from .engine import Engine
 
 _UPSERT = (

@@ -6,12 +6,11 @@ import logging
 import sqlite3
 from dataclasses import dataclass, replace
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.cron import check_fires, next_fire
-from app.local_qstash.errors import ApiError
-from app.local_qstash.headers import Pair
-from app.local_qstash.store.store import Store
-
+from ..clock import Clock
+from ..errors import ApiError
+from ..protocol.cron import check_fires, next_fire
+from ..protocol.headers import Pair
+from ..store.store import Store
 from .intake import Draft, Intake, Order
 from .timers import Timers
 

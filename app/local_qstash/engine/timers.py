@@ -6,7 +6,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
-from app.local_qstash.clock import Clock
+from ..clock import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,11 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from app.local_qstash.destinations import origin_of, wire_url
-from app.local_qstash.headers import Pair, canonical
-from app.local_qstash.settings import Settings
-from app.local_qstash.signing import sign
-from app.local_qstash.text import readable, writable
-
-from .keys import SigningKeys
+from ..protocol.destinations import origin_of, wire_url
+from ..protocol.headers import Pair, canonical
+from ..protocol.signing import SigningKeys, sign
+from ..protocol.text import readable, writable
+from ..settings import Settings
 from .message import Message
 
 _SKIPPED = frozenset({"Accept-Encoding", "Content-Type"})  # only as published

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.local_qstash.clock import Clock
-from app.local_qstash.headers import Pair
-from app.local_qstash.store.store import Store
+from ..clock import Clock
+from ..protocol.headers import Pair
+from ..store.store import Store
 
 Endpoint = dict[str, str]  # url, and name if it has one
 

@@ -9,10 +9,9 @@ import hmac
 
 from aiohttp import web
 
-from app.local_qstash.browsers import check_host, is_same_origin
-from app.local_qstash.errors import ApiError
-from app.local_qstash.hosts import is_loopback
-from app.local_qstash.settings import Settings
+from ..browsers import check_host, is_same_origin
+from ..errors import ApiError
+from ..settings import Settings, is_loopback
 
 _COOKIE = "local_qstash_page"
 

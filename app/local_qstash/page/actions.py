@@ -7,10 +7,9 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from app.local_qstash.api import dlq, flow_control, messages, queues, schedules
-from app.local_qstash.api.http import Call, Handler
-from app.local_qstash.errors import bad_request
-
+from ..api import dlq, flow_control, messages, queues, schedules
+from ..api.http import Call, Handler
+from ..errors import bad_request
 from .dead_letters import matching_ids, newest_seq
 from .visit import Visit
 

@@ -4,9 +4,8 @@ import sqlite3
 from functools import partial
 from typing import Any
 
-from app.local_qstash.api.filters import Where
-from app.local_qstash.options import parse_options
-
+from ..api.filters import Where
+from ..protocol.options import parse_options
 from .filters import given, narrow
 from .paging import PAGE, Paged, link, read_cursor
 from .rows import ANSWER_SHOWN, body_of, pairs_of

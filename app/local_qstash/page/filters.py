@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from app.local_qstash.api.filters import Where
-
+from ..api.filters import Where
 from .visit import Visit
 
 # Parameter -> what it is called, and its condition. The first three are fields of the form, the

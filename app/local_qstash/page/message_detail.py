@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from app.local_qstash.errors import not_found
-from app.local_qstash.headers import Pair
-from app.local_qstash.options import parse_options
-from app.local_qstash.store.schema import PENDING
-
+from ..errors import not_found
+from ..protocol.headers import Pair
+from ..protocol.options import parse_options
+from ..store.schema import PENDING
 from .rows import ANSWER_SHOWN, BODY_SHOWN, Body, body_of, pairs_of, request_body, request_headers
 from .standing import Observer
 from .visit import Shown, Visit

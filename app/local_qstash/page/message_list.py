@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from app.local_qstash.api.filters import Where
-from app.local_qstash.errors import bad_request
-from app.local_qstash.options import parse_options
-from app.local_qstash.store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
-
+from ..api.filters import Where
+from ..errors import bad_request
+from ..protocol.options import parse_options
+from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
 from .filters import FILTERS, INDEXED, given, narrow
 from .paging import PAGE, Paged, link, read_cursor
 from .rows import pairs_of

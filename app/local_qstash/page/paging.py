@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from app.local_qstash.errors import bad_request
-from app.local_qstash.text import whole_number
-
+from ..errors import bad_request
+from ..protocol.text import whole_number
 from .visit import Visit
 
 _T = TypeVar("_T")

@@ -4,9 +4,8 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
-from app.local_qstash.headers import Pair
-from app.local_qstash.options import Options
-
+from ..protocol.headers import Pair
+from ..protocol.options import Options
 from .words import text_of
 
 BODY_SHOWN = 65_536  # bytes

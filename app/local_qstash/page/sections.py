@@ -3,10 +3,9 @@
 from functools import lru_cache
 from typing import Any
 
-from app.local_qstash.api import flow_control, queues, schedules, url_groups
-from app.local_qstash.cron import next_fire
-from app.local_qstash.engine.schedules import Schedule
-
+from ..api import flow_control, queues, schedules, url_groups
+from ..engine.schedules import Schedule
+from ..protocol.cron import next_fire
 from .paging import number_pages
 from .visit import Shown, Visit
 from .words import cron_in_words

@@ -4,10 +4,10 @@ import sqlite3
 from dataclasses import dataclass
 from enum import Enum
 
-from app.local_qstash.destinations import origin_of
-from app.local_qstash.engine.message import Message
-from app.local_qstash.services import Services
-from app.local_qstash.store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED
+from ..engine.message import Message
+from ..protocol.destinations import origin_of
+from ..services import Services
+from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED
 
 
 class Standing(Enum):

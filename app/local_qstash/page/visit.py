@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-from app.local_qstash.api.filters import Parameters
-from app.local_qstash.api.http import Call
-from app.local_qstash.services import Services
+from ..api.filters import Parameters
+from ..api.http import Call
+from ..services import Services
 
 _FORM_BYTES = 65_536
 

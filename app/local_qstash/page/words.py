@@ -6,9 +6,9 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from app.cron import in_words
-from app.local_qstash.cron import parse_cron
-from app.local_qstash.errors import ApiError
+from ...cron import in_words
+from ..errors import ApiError
+from ..protocol.cron import parse_cron
 
 CAP = 10_000  # counts stop here: nobody reads the difference, and counting on costs time
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')

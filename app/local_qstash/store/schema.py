@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.local_qstash.errors import StateFileError
+from ..errors import StateFileError
 
 _APPLICATION_ID = 0x51535448  # "QSTH": says that the file is ours
 _VERSION = 1

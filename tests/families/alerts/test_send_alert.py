@@ -16,7 +16,6 @@ from app.families.webhooks.verifiers import Standard
 from app.jobs import RetryLater
 from app.jobs.doctor import Level
 from app.jobs.operate import health
-from tests.families.alerts.conftest import SECRET
 from tests.support.http_server import HttpServer, Reply
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import AddJobs
@@ -66,7 +65,7 @@ def test_slack_gets_a_text_without_markup_of_others(
 
 
 def test_a_webhook_is_signed_and_its_id_is_the_same_at_every_attempt(
-    client: FlaskClient, webhook: HttpServer
+    app: Flask, client: FlaskClient, webhook: HttpServer
 ) -> None:
     job = a_job("webhook")
     for status, answered in ((500, 500), (200, 200)):
@@ -75,7 +74,7 @@ def test_a_webhook_is_signed_and_its_id_is_the_same_at_every_attempt(
 
     first, second = webhook.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
-    Standard().verify(Headers(second.headers), second.body, [SECRET])
+    Standard().verify(Headers(second.headers), second.body, [app.config["ALERT_WEBHOOK_SECRET"]])
     event = second.json
     assert (event["type"], event["data"]["verdict"]) == ("job_health.changed", "unhealthy")
 
@@ -122,7 +121,7 @@ def test_the_channels_can_be_tried_by_hand(
     [
         (["test"], "no channel is configured"),
         (["acknowledge"], "nothing to acknowledge"),
-        (["silence", "soon"], "'soon' is no duration"),
+        (["silence", "soon"], "'soon' is not a duration"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(cli: FlaskCliRunner, args: list[str], said: str) -> None:

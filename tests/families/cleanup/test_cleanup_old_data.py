@@ -3,7 +3,6 @@
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,8 @@ from app.db import db
 from app.families.cleanup import batches
 from app.families.cleanup.cleanup_old_data import Cleanup, cleanup_old_data
 from app.families.webhooks.models import WebhookEvent
-from app.jobs import Continue, InvalidPayload, Job, JobExecution
+from app.jobs import Continue, InvalidPayload, JobExecution
+from app.jobs.testing import make_job
 from tests.support.qstash import deliver, envelope
 
 OLD, NEW = timedelta(days=91), timedelta(days=89)
@@ -34,17 +34,6 @@ SLEEPY = """
     CREATE TRIGGER sleepy BEFORE DELETE ON job_executions FOR EACH ROW EXECUTE FUNCTION sleepy()
 """
 OPEN = [{"status": "pending"}, {"status": "processing"}, {"status": "failed"}]
-
-
-def a_job(*, seconds: float = 300, state: dict[str, Any] | None = None) -> Job:
-    return Job(
-        id=str(uuid4()),
-        type="cleanup-old-data",
-        attempt=1,
-        generation=0,
-        expires_at=monotonic() + seconds,
-        state=state,
-    )
 
 
 def add_job(age: timedelta, **values: Any) -> str:
@@ -67,7 +56,7 @@ def add_webhook(age: timedelta, job_id: str | None = None) -> None:
 
 def clean(**payload: Any) -> dict[str, Any]:
     given = {"retention": 90, **payload}
-    result = cleanup_old_data(Cleanup(**given), a_job())
+    result = cleanup_old_data(Cleanup(**given), make_job("cleanup-old-data"))
     db.session.rollback()  # What was deleted is gone, whatever becomes of the job.
     assert result is not None
     return result
@@ -177,9 +166,11 @@ def test_what_one_delivery_does_not_finish_the_next_goes_on_with(app: Flask) -> 
         add_webhook(OLD)
 
     with pytest.raises(Continue) as handed_over:
-        cleanup_old_data(Cleanup(90), a_job(seconds=1))
+        cleanup_old_data(Cleanup(90), make_job("cleanup-old-data", seconds=1))
     assert handed_over.value.state["deleted"]["jobExecutions"] == 3
-    rest = cleanup_old_data(Cleanup(90), a_job(state=handed_over.value.state))
+    rest = cleanup_old_data(
+        Cleanup(90), make_job("cleanup-old-data", state=handed_over.value.state)
+    )
 
     assert rest is not None
     assert rest["deleted"]["jobExecutions"] == rest["deleted"]["webhookEvents"] == 3

@@ -1,12 +1,12 @@
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from flask import Flask
 
 from app.dev.resend_server import ResendServer
 from app.jobs import Job
+from app.jobs.testing import make_job
 
 
 @pytest.fixture
@@ -41,14 +41,4 @@ def mailbox(mailer: Flask) -> Path:
 
 @pytest.fixture
 def job() -> Job:
-    return a_job()
-
-
-def a_job(*, seconds: float = 30, generation: int = 0) -> Job:
-    return Job(
-        id="4f1c2d7e-0b5a-4c3e-9d68-1a2b3c4d5e6f",
-        type="send-email",
-        attempt=1,
-        generation=generation,
-        expires_at=monotonic() + seconds,
-    )
+    return make_job("send-email")

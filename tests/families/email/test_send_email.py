@@ -1,5 +1,7 @@
 """The payload of `send-email`: what is refused before anything is recorded. And the job itself."""
 
+from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -12,7 +14,6 @@ from app.families.email.samples import SAMPLES
 from app.families.email.send_email import resend_rate, send_email
 from app.families.email.template import TEMPLATES
 from app.jobs import FlowControl, Job, PermanentError
-from tests.families.email.conftest import a_job
 from tests.support.waiting import wait_until
 
 RESET = next(sample for sample in SAMPLES if sample["template"] == "passwordReset")
@@ -187,9 +188,9 @@ def test_a_second_attempt_sends_nothing_more(resend: ResendServer, job: Job) -> 
     assert len(resend.sent) == 1
 
 
-def test_a_manual_retry_sends_again(resend: ResendServer) -> None:
+def test_a_manual_retry_sends_again(resend: ResendServer, job: Job) -> None:
     for generation in range(2):
-        send_email(SendEmailSchema().load(RESET), a_job(generation=generation))
+        send_email(SendEmailSchema().load(RESET), replace(job, generation=generation))
 
     assert len(resend.sent) == 2
 
@@ -200,7 +201,7 @@ def test_a_silent_resend_ends_with_the_jobs_time_and_is_not_sent_twice(
     resend.answer("ada@example.com", SILENT)
 
     with pytest.raises(SendError, match="no answer within"):
-        send_email(SendEmailSchema().load(RESET), a_job(seconds=1.5))
+        send_email(SendEmailSchema().load(RESET), replace(job, expires_at=monotonic() + 1.5))
     wait_until(lambda: resend.requests, "the request that was given up")
     send_email(SendEmailSchema().load(RESET), job)
 

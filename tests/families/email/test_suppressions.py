@@ -14,7 +14,7 @@ from app.families.email.models import EmailSuppression
 from app.families.email.samples import SAMPLES
 from app.families.email.template import TEMPLATES
 from app.jobs import InvalidPayload, PermanentError, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import deliver
 
 CRITICAL = {"passwordReset", "passwordChanged", "emailChange"}

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from app.accounts.models import User
 from app.db import db
 from app.families.exports import copying
-from tests.families.exports.conftest import MOMENT, Export
+from tests.families.exports.exporting import MOMENT, Export
 from tests.support.waiting import wait_until
 
 

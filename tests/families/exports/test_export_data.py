@@ -29,14 +29,7 @@ from app.families.exports.writers.xlsx import XlsxWriter
 from app.jobs import Continue, Job, JobExecution, PermanentError, Status
 from app.jobs.errors import JobCancelled
 from app.jobs.testing import drain
-from tests.families.exports.conftest import (
-    Export,
-    a_job,
-    an_event,
-    download,
-    leg_of,
-    to_its_end,
-)
+from tests.families.exports.exporting import Export, a_job, an_event, download, leg_of, to_its_end
 
 CONTINUED = [name for name, writer in WRITERS.items() if writer.continues]
 USERS = ExportData("users", "csv")

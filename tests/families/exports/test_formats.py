@@ -20,7 +20,7 @@ from app.artifacts.formulas import guarded
 from app.db import db
 from app.families.exports.catalog import ENTITIES
 from app.families.exports.writers import WRITERS
-from tests.families.exports.conftest import NASTY, Export, a_job, in_database
+from tests.families.exports.exporting import NASTY, Export, a_job, in_database
 from tests.support.libreoffice import convert, needs_libreoffice
 
 pytestmark = pytest.mark.usefixtures("nasty")

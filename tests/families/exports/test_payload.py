@@ -50,7 +50,7 @@ def test_a_field_that_is_wrong(changes: dict[str, Any], field: str, said: str) -
 @pytest.mark.parametrize(
     ("entity", "filters", "said"),
     [
-        ("users", {"status": "active"}, "Unknown filter of users 'status'; there are: created"),
+        ("users", {"status": "active"}, "Unknown filter of users 'status'; known: created"),
         ("users", {"createAfter": "2026-01-01"}, "did you mean: createdAfter"),
         ("users", {"createdAfter": "yesterday"}, "Must be a date such as 2026-01-31"),
         ("users", {"createdAfter": "2026-02-30"}, "Must be a date"),
@@ -65,7 +65,7 @@ def test_a_field_that_is_wrong(changes: dict[str, Any], field: str, said: str) -
         ("users", {"email": ""}, "Must be a text"),
         ("users", {"email": "a\x00b"}, "control characters"),
         ("users", {"email": "\ud800"}, "control characters"),
-        ("memberships", {"role": "boss"}, "Unknown value 'boss'; there are: owner, admin"),
+        ("memberships", {"role": "boss"}, "Unknown value 'boss'; known: owner, admin"),
         ("job-executions", {"status": "complete"}, "did you mean: completed"),
         ("organizations", {"status": "cancelled"}, "did you mean: canceled?"),
     ],

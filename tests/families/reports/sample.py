@@ -17,7 +17,7 @@ from app.families.reports.report import (
     Table,
     Unit,
 )
-from tests.families.reports.conftest import NASTY
+from tests.families.reports.world import NASTY
 
 WEEK = Period(date(2026, 10, 1), date(2026, 10, 7))
 FORMULA = "=HYPERLINK(1)"

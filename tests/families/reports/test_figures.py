@@ -10,7 +10,7 @@ from app.db import db
 from app.families.reports import catalog
 from app.families.reports.period import Period
 from app.families.reports.report import Chart, Money, Report, Row, Table
-from tests.families.reports.conftest import NASTY, OCTOBER, compute, figures
+from tests.families.reports.world import NASTY, OCTOBER, compute, figures
 
 pytestmark = pytest.mark.usefixtures("world")
 

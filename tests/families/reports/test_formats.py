@@ -17,8 +17,8 @@ import pytest
 
 from app.families.reports.renderers import csv_file, html_page, json_document, workbook
 from app.families.reports.report import Money
-from tests.families.reports.conftest import NASTY
 from tests.families.reports.sample import EMPTY, FORMULA, FULL, PLANS
+from tests.families.reports.world import NASTY
 from tests.support.libreoffice import convert, needs_libreoffice
 
 

@@ -58,7 +58,7 @@ def test_a_type_that_there_is_not_is_told_the_nearest() -> None:
 def test_a_format_that_resembles_none_is_told_all() -> None:
     said = errors(format="docm")["format"][0]
 
-    assert said == "Unknown format 'docm'; there are: pdf, html, xlsx, csv, json"
+    assert said == "Unknown format 'docm'; known: pdf, html, xlsx, csv, json"
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "2026-02-30", "", "01.10.2026"])

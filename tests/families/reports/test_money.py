@@ -20,7 +20,7 @@ from app.families.reports.report import Figure, Money, Report, Table
 from app.families.stripe import samples
 from app.jobs import JobExecution
 from app.jobs.testing import assert_enqueued
-from tests.families.reports.conftest import at, compute, figures, organization
+from tests.families.reports.world import at, compute, figures, organization
 from tests.support.stripe import handle
 
 FORMATS = ("csv", "html", "xlsx", "pdf", "json")

@@ -13,8 +13,8 @@ from pdfplumber.pdf import PDF
 
 from app.families.reports.renderers import formats, pdf
 from app.families.reports.report import ChartKind, Contents, Series, Subject, Table
-from tests.families.reports.conftest import NASTY
 from tests.families.reports.sample import EMPTY, FULL, LONG
+from tests.families.reports.world import NASTY
 
 
 @pytest.fixture(scope="module")

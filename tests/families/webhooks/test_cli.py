@@ -11,11 +11,10 @@ from flask.testing import FlaskCliRunner
 from app.db import db
 from app.families.webhooks import inbox
 from app.families.webhooks.samples import samples
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import drain
-from tests.families.webhooks.test_process_webhook import leave_effect, notes
 from tests.support.http_server import serving
-from tests.support.webhooks import EVENTS, Post, stored
+from tests.support.webhooks import EVENTS, Post, leave_effect, notes, stored
 
 
 @pytest.fixture

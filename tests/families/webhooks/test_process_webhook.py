@@ -14,33 +14,13 @@ from app.families import webhooks
 from app.families.webhooks import Webhook
 from app.families.webhooks.inbox import CARRIED
 from app.jobs import Job, JobExecution, enqueue
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_idempotent, deliver, drain
 from tests.support.qstash import deliver as qstash_delivers
 from tests.support.qstash import envelope
-from tests.support.sample_jobs import Effect
-from tests.support.webhooks import EVENTS, Post, signed, stored
+from tests.support.webhooks import EVENTS, Post, leave_effect, notes, signed, stored
 
 PUSH = {"source": "github", "event": "push", "data": {"ref": "refs/heads/main"}}
-
-
-def leave_effect(note: str, *, source: str = "github", event: str = "*") -> list[Webhook]:
-    """Register a handler that writes to the database; return what it is given, as it comes."""
-    seen: list[Webhook] = []
-
-    def handler(webhook: Webhook, job: Job) -> dict[str, Any]:
-        seen.append(webhook)
-        db.session.add(Effect(job_id=job.id, note=note))
-        return {"note": note}
-
-    handler.__name__ = note
-    webhooks.on(source, event)(handler)
-    return seen
-
-
-def notes() -> list[str]:
-    db.session.rollback()
-    return list(db.session.scalars(select(Effect.note).order_by(Effect.id)))
 
 
 def result_of(job_id: str | None) -> Any:
@@ -59,7 +39,7 @@ def test_a_handler_is_told_what_came_and_when_and_from_where(post: Post) -> None
     post("github")
     (row,) = stored()
 
-    assert result_of(row.job_id) == {"handlers": {"test_process_webhook.greet": {"note": "greet"}}}
+    assert result_of(row.job_id) == {"handlers": {"webhooks.greet": {"note": "greet"}}}
     assert seen == [
         Webhook(
             source="github",

@@ -14,7 +14,7 @@ from app import create_app
 from app.families import webhooks
 from app.families.webhooks.sources import SOURCES
 from app.jobs.errors import DiscoveryError
-from app.jobs.publish.qstash import Message
+from app.jobs.message import Message
 from app.jobs.testing import assert_enqueued, refute_enqueued
 from app.web import proxies
 from tests.support.apps import settings
@@ -167,10 +167,19 @@ def test_a_form_is_refused_and_the_fix_named(post: Post) -> None:
     assert "Choose the content type application/json" in refused(answer, 415)
 
 
-def test_a_body_over_the_limit_is_refused_unread(post: Post, app: Flask) -> None:
+def test_a_body_over_the_limit_is_refused_unread(client: FlaskClient, app: Flask) -> None:
     app.config["WEBHOOK_MAX_BODY"] = 20
+    body = io.BytesIO(b"x" * 100)
 
-    refused(post("github"), 413)
+    answer = client.post(
+        "/api/webhooks/github",
+        input_stream=body,
+        content_length=100,
+        content_type="application/json",
+    )
+
+    refused(answer, 413)
+    assert body.tell() == 0
 
 
 def test_a_body_of_unknown_length_is_read_no_further_than_the_limit(

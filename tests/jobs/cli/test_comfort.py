@@ -68,14 +68,14 @@ def test_what_fits_none_says_so(cli: FlaskCliRunner, two_alike: None, given: str
     result = cli.invoke(args=["jobs", "show", given])
 
     assert result.exit_code == 2
-    assert f"there is no job {given}" in result.stderr
+    assert f"no job has the id {given}" in result.stderr
 
 
 def test_too_short_an_id_is_told_how_long_it_must_be(cli: FlaskCliRunner, two_alike: None) -> None:
     result = cli.invoke(args=["jobs", "show", "5f0"])
 
     assert result.exit_code == 2
-    assert "5f0 is too short for a job's id: give its first 4 characters" in result.stderr
+    assert "5f0 is too short: give at least 4 characters of the id" in result.stderr
 
 
 def test_fault_A19_a_list_says_when_and_whose_where_there_is_something_to_say(
@@ -121,7 +121,7 @@ def test_fault_A19_no_line_of_the_help_is_cut(cli: FlaskCliRunner, group: list[s
 def test_fault_A19_only_what_is_near_is_taken_for_what_was_meant(app: Flask) -> None:
     with pytest.raises(UnknownJobType, match="did you mean: sample") as near:
         enqueue("sampel", {})
-    with pytest.raises(UnknownJobType, match=r"there are: .*cleanup-old-data, ") as far:
+    with pytest.raises(UnknownJobType, match=r"known: .*cleanup-old-data, ") as far:
         enqueue("zzz", {})
 
     assert "noop" not in str(near.value)
@@ -217,7 +217,7 @@ def schedules_create() -> click.Command:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--not-before", "tomorrow"], "'tomorrow' is no time"),
+        (["--not-before", "tomorrow"], "'tomorrow' is not a time"),
         (["--not-before", "2030-01-01T00:00"], "has no time zone"),
         (["--header", "X-Tenant"], "write it like 'X-Tenant: acme'"),
         (["--flow-control", "emails,speed=3"], "speed=3: write it like"),

@@ -113,4 +113,4 @@ def test_nobody_to_ask_is_a_refusal_that_names_yes(cli: FlaskCliRunner, rows: Ro
 
     assert not group.is_terminal()
     assert (result.exit_code, job_id in rows) == (2, True)
-    assert "Delete 1 job (1 failed)? Nobody is there to be asked: say --yes" in result.stderr
+    assert "Delete 1 job (1 failed)? Not a terminal: pass --yes to confirm" in result.stderr

@@ -171,7 +171,7 @@ def test_every_command_and_option_is_explained() -> None:
         (["list", "--older-than", "9" * 400], "is not a time from now on"),
         (["stats", "--type", "simple"], "did you mean: sample"),
         (["retry"], "No filter was given"),
-        (["dlq", "retry"], "say which letters"),
+        (["dlq", "retry"], "no dead letters selected"),
     ],
 )
 def test_a_mistake_names_its_fix(cli: FlaskCliRunner, args: list[str], said: str) -> None:

@@ -69,7 +69,7 @@ def test_a_schedule_with_a_sealed_field_is_run_now(
 def test_the_maintenance_is_run_now(cli: FlaskCliRunner, qstash: QStash) -> None:
     invoke(cli, "schedules", "sync")
 
-    assert "maintenance is done" in invoke(cli, "schedules", "run", "code.jobs-maintenance")
+    assert "Sweep finished" in invoke(cli, "schedules", "run", "code.jobs-maintenance")
 
 
 @pytest.fixture
@@ -96,11 +96,11 @@ def test_a_dead_letter_is_listed_and_delivered_again(
 def test_dead_letters_are_deleted_by_type(
     cli: FlaskCliRunner, live_qstash: QStash, dead: str
 ) -> None:
-    assert "0 letters" in invoke(cli, "dlq", "delete", "--type", "noop", "--yes")
+    assert "0 dead letters" in invoke(cli, "dlq", "delete", "--type", "noop", "--yes")
     refused = cli.invoke(args=["jobs", "dlq", "delete", "--type", "sample"])
-    assert (refused.exit_code, "Delete 1 letter?" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "Delete 1 dead letter?" in refused.stderr) == (2, True)
 
-    assert "1 letter" in invoke(cli, "dlq", "delete", "--all", "--yes")
+    assert "1 dead letter" in invoke(cli, "dlq", "delete", "--all", "--yes")
     assert live_qstash.dlq.list().messages == []
 
 
@@ -110,5 +110,5 @@ def test_a_letter_that_is_not_there_deletes_no_other(
 ) -> None:
     result = cli.invoke(args=["jobs", "dlq", "delete", dlq_id, "--yes"])
 
-    assert (result.exit_code, "not there" in result.stderr) == (1, True)
+    assert (result.exit_code, "do not exist" in result.stderr) == (1, True)
     assert len(live_qstash.dlq.list().messages) == 1

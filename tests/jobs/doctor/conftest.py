@@ -1,8 +1,7 @@
 """The doctor on the command line, and an app that QStash reaches at a real address."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,22 +9,9 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from app.local_qstash.testing import LocalQStash
+from tests.jobs.doctor.said import Doctor, Said
 from tests.support.http_server import serving
 from tests.support.publishing import served_by
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a run of the doctor found, by check, and its exit code."""
-
-    exit_code: int
-    findings: dict[str, dict[str, str]]
-
-    def levels(self) -> dict[str, str]:
-        return {name: finding["level"] for name, finding in self.findings.items()}
-
-
-Doctor = Callable[..., Said]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.jobs.doctor.probe import PROBE
 from app.jobs.events import Event, SignatureFailed, observe
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
-from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.doctor.said import Doctor
 from tests.support.http_server import HttpServer, Reply
 from tests.support.publishing import NOBODY, connect, publishing
 
@@ -23,7 +23,7 @@ SIG_A, SIG_B = f"sig_{'a' * 32}", f"sig_{'b' * 32}"
 @pytest.fixture
 def console(local: LocalQStash) -> Iterator[QStash]:
     """What a person does at QStash."""
-    with connect(local) as client:
+    with connect(local.url) as client:
         yield client
 
 
@@ -55,7 +55,7 @@ def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> N
         found = doctor("qstash").findings["qstash"]
 
     assert found["level"] == "fail"
-    assert found["said"].endswith("refuses the token")
+    assert found["said"].endswith("rejected the token")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_wrong_keys_in_the_app_are_what_qstash_is_answered(
 
 
 def test_a_probe_without_a_signature_notifies_nobody(app: Flask) -> None:
-    with delivery._listening() as arrived:
+    with delivery.listening() as arrived:
         response = app.test_client().post(PROBE, data="forged")
         assert response.status_code == 401
         assert not arrived("forged")

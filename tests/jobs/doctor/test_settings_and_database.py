@@ -12,7 +12,7 @@ from app.db import db
 from app.jobs import doctor as doctors
 from app.jobs import enqueue
 from app.jobs.doctor import Finding, database, examination
-from tests.jobs.doctor.conftest import Doctor
+from tests.jobs.doctor.said import Doctor
 from tests.support.rows import AddJobs
 
 HOURS_AGO = "now() - interval '2 hours'"
@@ -141,7 +141,7 @@ def test_the_connection_to_a_far_database_should_be_encrypted(
 ) -> None:
     for query, level in (("", "warn"), ("?sslmode=verify-full", "pass")):
         engine = create_engine(f"postgresql+psycopg://u:p@db.example.com/app{query}")
-        monkeypatch.setitem(db._app_engines[app], None, engine)
+        monkeypatch.setitem(db.engines, None, engine)
         assert doctor("database-encryption").levels() == {"database-encryption": level}
 
 
@@ -158,7 +158,7 @@ def test_an_unknown_check_is_refused_with_those_that_there_are(cli: FlaskCliRunn
     result = cli.invoke(args=["jobs", "doctor", "--only", "everything"])
 
     assert result.exit_code == 2
-    assert "there is no check 'everything'; there are: base-url, credentials" in result.stderr
+    assert "unknown check 'everything'; known: base-url, credentials" in result.stderr
 
 
 def test_a_family_adds_checks_and_a_broken_or_silent_one_is_a_failure(
@@ -202,7 +202,7 @@ def test_fault_R13_jobs_that_qstash_does_not_take_are_told(doctor: Doctor, app: 
 
     found = doctor("outbox").findings["outbox"]
     assert found["level"] == "fail"
-    assert found["said"].startswith("1 jobs wait to be published, the first for 11")
+    assert found["said"].startswith("1 jobs wait to be published, the oldest for 11")
 
 
 def test_fault_A22_secrets_that_the_source_code_shows_fail_the_checklist(

@@ -124,7 +124,7 @@ def made_long_ago(app: Flask, qstash: QStash) -> None:
 def test_a_firing_brings_the_cron_of_its_schedule_along(app: Flask, live_qstash: QStash) -> None:
     schedule_id = schedule("sample", "* * * * *", {"action": "none"}, timezone="Europe/Berlin")
 
-    query = db.text("SELECT cron FROM (%s) AS latest" % firings._LATEST.text)  # noqa: UP031, S608
+    query = db.text("SELECT cron FROM (%s) AS latest" % firings.LATEST.text)  # noqa: UP031, S608
     wait_until(lambda: db.session.execute(query, {"limit": 5}).scalars().all(), "the first firing")
     assert db.session.execute(query, {"limit": 5}).scalars().all() == [
         "CRON_TZ=Europe/Berlin * * * * *"
@@ -144,7 +144,7 @@ def test_the_doctor_tells_too(cli: FlaskCliRunner, add_jobs: AddJobs) -> None:
 def test_no_part_of_it_scans_the_table(app: Flask) -> None:
     for avoided in ("enable_seqscan", "enable_sort"):
         db.session.execute(db.text(f"SET LOCAL {avoided} = off"))
-    lines = db.session.scalars(db.text(f"EXPLAIN {firings._LATEST.text}"), {"limit": 5}).all()
+    lines = db.session.scalars(db.text(f"EXPLAIN {firings.LATEST.text}"), {"limit": 5}).all()
 
     assert "Seq Scan on job_executions" not in "\n".join(lines)
     assert "Sort" not in "\n".join(lines)

@@ -140,7 +140,7 @@ def test_no_part_of_it_scans_the_table(app: Flask) -> None:
     for avoided in ("enable_seqscan", "enable_sort"):
         db.session.execute(db.text(f"SET LOCAL {avoided} = off"))
     lines = db.session.scalars(
-        db.text(f"EXPLAIN {snapshot._statement(snapshot.CAP).text}"), bound
+        db.text(f"EXPLAIN {snapshot.statement(snapshot.CAP).text}"), bound
     ).all()
     plan = "\n".join(lines)
 

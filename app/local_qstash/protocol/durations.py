@@ -2,7 +2,7 @@
 
 import re
 
-from .errors import bad_request
+from ..errors import bad_request
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(?:[0-9]{1,12}[smhd]){1,20}")

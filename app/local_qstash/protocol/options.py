@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..errors import bad_request
 from .destinations import check_url
 from .durations import parse_duration
-from .errors import bad_request
 from .expressions import compile_retry_delay
 from .headers import Pair, canonical, read_duration, read_integer, read_method, split_list
 from .text import whole_number

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .errors import bad_request
+from ..errors import bad_request
 from .headers import Pair, read_boolean, read_duration, read_integer
 
 

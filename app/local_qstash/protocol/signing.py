@@ -1,4 +1,4 @@
-"""The signature of a delivery: a JWT over its URL and body (HS256), in `Upstash-Signature`."""
+"""The signature of a delivery, a JWT over its URL and body in `Upstash-Signature`; its keys."""
 
 import hashlib
 import hmac
@@ -34,6 +34,21 @@ def sign(key: str, *, url: str, body: bytes) -> str:
 
 def new_key() -> str:
     return f"sig_{secrets.token_urlsafe(21)}"
+
+
+class SigningKeys:
+    """Keys of the running server.
+
+    A rotation lasts until the server stops: its clients are configured with fixed keys, and a
+    restart that brought back a rotated key would lock all of them out.
+    """
+
+    def __init__(self, current: str, following: str) -> None:
+        self.current = current
+        self.next = following
+
+    def rotate(self) -> None:
+        self.current, self.next = self.next, new_key()
 
 
 def _encode(part: bytes) -> bytes:

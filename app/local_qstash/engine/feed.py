@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .engine.message import Message
+from .message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Feed:
     def __init__(self) -> None:
         self._subscribers: set[asyncio.Queue[Change]] = set()
 
-    def publish(self, state: str, message: "Message") -> None:
+    def publish(self, state: str, message: Message) -> None:
         for subscriber in self._subscribers:
             if subscriber.full():  # a watcher that sleeps loses the oldest changes, not our memory
                 subscriber.get_nowait()

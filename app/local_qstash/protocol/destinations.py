@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from yarl import URL
 
-from .errors import bad_request
+from ..errors import bad_request
 from .text import readable
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,256}")

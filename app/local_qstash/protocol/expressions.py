@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from .errors import bad_request
+from ..errors import bad_request
 
 Expression = Callable[[float], float]
 

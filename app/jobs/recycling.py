@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from threading import Thread
 from time import sleep
 
@@ -25,16 +26,20 @@ class _Recycling:
     """What `at_sigterm` has allowed, and how far it is."""
 
     def __init__(self) -> None:
-        self.is_possible = False
+        self.stop: Callable[[float], None] | None = None
         self.has_begun = False
 
 
 _state = _Recycling()
 
 
-def allow() -> None:
-    """Say that somebody starts another process when this one ends."""
-    _state.is_possible = True
+def allow(stop: Callable[[float], None]) -> None:
+    """Say that somebody starts another process when this one ends.
+
+    Args:
+        stop: Has the handlers stop that run, after a grace period of so many seconds.
+    """
+    _state.stop = stop
 
 
 def begin(about: str, thread_id: int, *, seconds: float) -> None:
@@ -49,19 +54,17 @@ def begin(about: str, thread_id: int, *, seconds: float) -> None:
     """
     if _state.has_begun:
         return
-    _state.has_begun = _state.is_possible
+    _state.has_begun = _state.stop is not None
     Thread(target=_say, args=(about, thread_id, seconds), daemon=True).start()
-    if _state.is_possible:
+    if _state.stop is not None:
         Thread(target=_end_at_last, args=(about,), daemon=True).start()
-        from . import shutdown  # noqa: PLC0415 - which imports `deadline`, which imports this
-
-        shutdown.begin(seconds / 2)
+        _state.stop(seconds / 2)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def end(about: str) -> None:
     """End the process at once, if somebody starts another."""
-    if _state.is_possible:
+    if _state.stop is not None:
         os.write(2, f"[jobs] Process {os.getpid()} ended: {about} could not be stopped\n".encode())
         os._exit(EXIT_CODE)
 
@@ -74,5 +77,5 @@ def _end_at_last(about: str) -> None:
 def _say(about: str, thread_id: int, seconds: float) -> None:
     frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - public in the docs
     stack = "".join(traceback.format_stack(frame)) if frame else ""
-    then = f"the process stops, at the latest in {seconds:.0f} s" if _state.is_possible else ""
+    then = f"the process stops, at the latest in {seconds:.0f} s" if _state.stop is not None else ""
     log.critical("[jobs] Cannot be stopped", extra={"what": about, "then": then, "stack": stack})

@@ -3,9 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from app.cron import CronError, NeverFiresError, Schedule, parse
-
-from .errors import bad_request
+from ...cron import CronError, NeverFiresError, Schedule, parse
+from ..errors import bad_request
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 """Reading one header of a message's configuration: names, numbers, durations, lists."""
 
+from ..errors import bad_request
 from .durations import parse_duration
-from .errors import bad_request
 from .text import whole_number
 
 Pair = tuple[str, str]  # lower-case header name and value

@@ -1,0 +1,56 @@
+"""Durations: read as callers and people write them, and put into words for people."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+# More digits are beyond any time, and Python reads no number of some thousand.
+_PART = "(?:([0-9]{1,1000})%s)?"
+_WRITTEN = re.compile("".join(_PART % unit for unit in "dhms"))
+_MINUTE = 60
+
+#: QStash refuses a longer delay, whatever the plan (https://upstash.com/pricing/qstash).
+LONGEST_DELAY = 365 * 24 * 60 * 60
+
+
+def parse(value: Any) -> float:
+    """Return seconds, as given or from a timedelta or text such as "1h30m".
+
+    Raises:
+        ValueError: It says what the value is not, to stand behind the value.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, str):
+        match = _WRITTEN.fullmatch(value)
+        if not match or not value:
+            raise ValueError('is not a duration; write it like "90s" or "1h30m"')
+        days, hours, minutes, rest = (int(part or 0) for part in match.groups())
+        value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a duration; give seconds or a timedelta")  # noqa: TRY004 - likewise
+    if not 0 <= value < float("inf"):
+        raise ValueError("is not a time from now on; give 0 or more seconds")
+    return value
+
+
+def parse_delay(value: Any) -> float:
+    """Return the seconds of a delay, of a year at the most; raises as `parse` does."""
+    seconds = parse(value)
+    if seconds > LONGEST_DELAY:
+        raise ValueError("is more than a year, which QStash refuses")
+    return seconds
+
+
+def in_words(seconds: float | None) -> str:
+    """Return a duration in the unit that suits it; None is a dash."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    large, small = (f"{hours} h", f"{minutes} m") if hours else (f"{minutes} m", f"{rest} s")
+    return large if small.startswith("0 ") else f"{large} {small}"

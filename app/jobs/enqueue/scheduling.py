@@ -1,0 +1,75 @@
+"""Have QStash enqueue: a job again and again, as a cron expression says."""
+
+import logging
+from typing import Any, Unpack
+
+from ..errors import InvalidOption
+from ..publish import outbox
+from ..registry import get_job_config
+from ..values import cron as crons
+from ..values import jsonb
+from ..values.ids import OwnerId
+from ..values.options import Options, normalise
+from .enqueuer import Owner, check_size, envelope
+
+log = logging.getLogger(__name__)
+
+
+def schedule(
+    job_type: str,
+    cron: str,
+    payload: Any,
+    *,
+    schedule_id: str | None = None,
+    timezone: str | None = None,
+    user_id: OwnerId | None = None,
+    organization_id: OwnerId | None = None,
+    **options: Unpack[Options],
+) -> str:
+    """Have QStash enqueue a job again and again; return the schedule's id.
+
+    Each firing is a job of its own, recorded when it is delivered.
+
+    Args:
+        job_type: A registered name.
+        cron: Five fields, or `@daily` and its like; see `timezone`.
+        payload: As for `enqueue`; the same at every firing.
+        schedule_id: Replaces the schedule of this id, if there is one.
+        timezone: An IANA name such as "Europe/Berlin"; UTC where None.
+        user_id: As for `enqueue`.
+        organization_id: As for `enqueue`.
+        **options: See `Options`; a schedule takes no `not_before`.
+
+    Raises:
+        UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`; also where a schedule of
+            this id calls another app.
+        PublishRefused, PublishUnavailable: There is no such schedule now.
+    """
+    if "not_before" in options:
+        raise InvalidOption("not_before: a schedule's cron says when; leave it out")
+    config = get_job_config(job_type)
+    expression = _checked_cron(config.type, schedule_id, cron, timezone)
+    owner = Owner(user_id=user_id, organization_id=organization_id)
+    body = jsonb.dumps(envelope(config, payload, owner, cron=expression))
+    check_size(config, body)
+    if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
+        raise InvalidOption(
+            f"schedule_id: {schedule_id!r} is another app's, it calls {other}; take another id"
+        )
+    scheduled = outbox.publisher().schedule(
+        config.endpoint,
+        expression,
+        body,
+        normalise(config.options, options),
+        schedule_id=schedule_id,
+    )
+    log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})
+    return scheduled
+
+
+def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: str | None) -> str:
+    try:
+        return crons.checked(cron, timezone)
+    except InvalidOption as error:
+        called = f"the schedule {schedule_id}" if schedule_id else "a schedule"
+        raise InvalidOption(f"{error} ({called} of {job_type})") from error

@@ -1,0 +1,32 @@
+"""What is published: one job on its way to its endpoint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .values.ids import header_safe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One publish: a job's envelope on its way to the job's endpoint.
+
+    Attributes:
+        generation: With `legs` and `reschedules`, tells one publish of a job from another, so that
+            QStash drops a repetition of the same one.
+    """
+
+    job_id: str
+    job_type: str
+    endpoint: str
+    body: str
+    options: Mapping[str, Any]
+    generation: int = 0
+    legs: int = 0
+    reschedules: int = 0
+    available_at: datetime | None = None
+
+    @property
+    def deduplication_id(self) -> str:
+        return f"{header_safe(self.job_id)}-{self.generation}-{self.legs}-{self.reschedules}"
