@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app import api
 from app.config import load
+from app.db import db
 from app.jobs import JobBlueprint, Jobs, enqueue
 from app.jobs.errors import DiscoveryError
 from app.jobs.registry import registry_of
@@ -142,7 +143,8 @@ def test_a_job_type_cannot_take_an_endpoint_of_the_api(tmp_path: Path) -> None:
     family = JobBlueprint("greedy", __name__)
     family.job("greedy", "", payload=SampleSchema)(lambda _payload, _job: None)
     app = Flask(__name__)
-    app.config.update(load(tmp_path), SECRET_KEY="x")
+    app.config.update(load(tmp_path), SECRET_KEY="x", SQLALCHEMY_DATABASE_URI="postgresql://")
+    db.init_app(app)
     Jobs().init_app(app)
     app.register_blueprint(family)
 
