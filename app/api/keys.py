@@ -79,7 +79,7 @@ def all_keys() -> list[ApiKey]:
     """Return the records of all keys, newest first, including expired and revoked ones."""
     query = select(_table).order_by(_table.c.id.desc())
     rows = in_transaction(lambda tx: tx.execute(query).all())
-    return [ApiKey(**row._mapping) for row in rows]  # noqa: SLF001 - likewise
+    return [ApiKey(**row._mapping) for row in rows]  # noqa: SLF001 - as above
 
 
 def revoke(prefix: str) -> bool:
