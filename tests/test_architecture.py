@@ -66,7 +66,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "context schemas job_types message request_id interruptible recycling",
         "registry deadline",
         "table",
-        "payload",
+        "migrations payload",
         "outcome",
         "events",
         "publish",
@@ -100,8 +100,6 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
 # What users import in their tests starts the local server for them.
 EXCEPTIONS = {
     ("app.jobs.testing", "local_qstash"),
-    # Until each outcome names its own statement.
-    ("app.jobs.table.attempts", "outcome"),
 }
 
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from app.admin.access import admin_only, known_as
 from app.extensions import limiter
 from app.jobs.operate import health, readiness
-from app.jobs.operate.health import Verdict
+from app.jobs.operate.health import HealthStatus
 from app.web.limits import limited
 
 #: They say what is missing, and no secrets.
@@ -51,6 +51,6 @@ def readyz() -> ResponseReturnValue:
 def job_health() -> ResponseReturnValue:
     """Answer 503 for unhealthy, so that a monitor needs to read no JSON, and 200 otherwise."""
     found = health.check()
-    is_bad = found.verdict == Verdict.UNHEALTHY
+    is_bad = found.verdict == HealthStatus.UNHEALTHY
     status = HTTPStatus.SERVICE_UNAVAILABLE if is_bad else HTTPStatus.OK
     return health.as_json(found), status, {"Cache-Control": "no-store"}

@@ -7,9 +7,9 @@ from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
 from app.jobs.enqueue.enqueuer import MAX_KEY_LENGTH
+from app.jobs.values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
 from app.jobs.values.ids import JobIdField, OwnerIdField, OwnerIdQueryField
 from app.jobs.values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, seconds
-from app.jobs.values.retry_delay import LONGEST as LONGEST_EXPRESSION
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 #: Seconds: more is beyond the calendar, forwards or backwards.

@@ -21,7 +21,6 @@ from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
-from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
 from .values.options import FlowControl
 from .values.urls import ascii_url
@@ -59,7 +58,6 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_HEALTH_PROCESSING": 600.0,
     "JOBS_HEALTH_OVERDUE": 600.0,
     "JOBS_HEALTH_IDLE": 3600.0,
-    UNWATCHED: frozenset(),
 }
 
 

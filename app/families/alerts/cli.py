@@ -18,7 +18,7 @@ from app.jobs.cli.formatting import table
 from app.jobs.cli.group import FAILED, CommandGroup, Refused, as_json, jobs, print_json
 from app.jobs.cli.params import Duration
 from app.jobs.operate import health
-from app.jobs.operate.health import Verdict
+from app.jobs.operate.health import HealthStatus
 from app.jobs.table import audit
 
 PATIENCE = 10.0
@@ -61,7 +61,7 @@ def silence_alerts(duration: int) -> None:
 def acknowledge_alert(by: str | None) -> None:
     """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
-    if row.told == Verdict.HEALTHY:
+    if row.told == HealthStatus.HEALTHY:
         db.session.rollback()
         raise Refused("nothing to acknowledge: no alert was sent")
     row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, QueuePool, text
 from ..errors import DatabaseUnavailable
 from ..operate import readiness
 from ..table.db import db, in_transaction
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
 SLOW_MS = 20.0
