@@ -22,7 +22,7 @@ MAX_MODULE, MAX_FUNCTION = 350, 40
 def ladder(*floors: str) -> dict[str, set[str]]:
     """Let what stands on a floor import what is below it, and nothing beside it."""
     below: set[str] = set()
-    rules = {}
+    rules: dict[str, set[str]] = {}
     for floor in floors:
         rules |= {name: set(below) for name in floor.split()}
         below |= set(floor.split())

@@ -9,8 +9,12 @@ from urllib.parse import urlsplit
 
 from limits import parse_many
 from marshmallow import ValidationError
+from marshmallow.validate import Range
 
 FERNET_BYTES = 32
+ONE_OF = "{input} is none of {choices}."
+ABOVE_ZERO = Range(min=0, min_inclusive=False)
+AT_LEAST_ZERO = Range(min=0)
 
 # Spaces, backslashes and what cannot be seen: programs disagree on what they mean in a URL.
 _ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")

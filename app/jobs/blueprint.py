@@ -9,16 +9,14 @@ from flask.blueprints import BlueprintSetupState
 
 from .context import Job
 from .enqueue import enqueuer, scheduling
-from .errors import DiscoveryError, InvalidOption
 from .execute.delivery import signed
 from .execute.executor import deliver
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, Upgrade, get_job_config, registry_of
 from .schemas import PayloadSchema
-from .values import backoff
 from .values.backoff import RetryDelay
-from .values.options import FlowControl, normalise
+from .values.options import FlowControl
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -157,11 +155,6 @@ def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowC
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     loading.check_upgrades(config)
-    backoff.check(config.type, config.retry_delay, config.retries)
-    try:
-        normalise(config.options, {})
-    except InvalidOption as error:
-        raise DiscoveryError(f"job type {config.type!r}: {error}") from None
     sealing.check(config, state.app.config)
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

@@ -22,7 +22,6 @@ from .publish import outbox
 from .recover.routes import SWEEP
 from .registry import registry_of
 from .values import jsonb
-from .values.options import normalise
 
 if TYPE_CHECKING:
     from qstash.schedule import Schedule
@@ -215,7 +214,7 @@ def _sweep() -> Declared:
 
 def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     config = job_type.config
-    options = normalise(config.options, schedule.options)
+    options = config.options_with(schedule.options)
     body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
     check_size(config, body)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.

@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import pairwise
 from math import isfinite
 
-from ..errors import DiscoveryError, InvalidOption, quoted
+from ..errors import InvalidOption, quoted
 
 RetryDelay = str | Callable[[int], float | timedelta]
 
@@ -33,15 +33,6 @@ _TOKEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _END = ""
-
-
-def check(job_type: str, given: RetryDelay | None, retries: int) -> None:
-    """Check at the start what a job type declares; raises `DiscoveryError`."""
-    try:
-        if given is not None:
-            expression(given, retries)
-    except InvalidOption as error:
-        raise DiscoveryError(f"job type {job_type!r}: {error}") from None
 
 
 def expression(given: RetryDelay, retries: int) -> str:
