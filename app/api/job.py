@@ -36,7 +36,7 @@ limited(status_link.bp, known_as=_known_by_key_or_link)
 
 
 def seen_by_key(job_id: str) -> dict[str, Any] | None:
-    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status.register_viewer`."""
+    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status_link.register_viewer`."""
     if not has_key():
         return None
     key = authorise("read")

@@ -93,7 +93,7 @@ def test_a_function_is_asked_for_as_many_retries_as_the_job_has(app: Flask, rows
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("soon", r"'soon' is no arithmetic that QStash knows: numbers, \+ - \* / %, retried and"),
+        ("soon", r"'soon' is not arithmetic that QStash knows: numbers, \+ - \* / %, retried and"),
         ("1000 * retries", "no arithmetic"),
         ("open(1)", "no arithmetic"),
         ("1000 *", "no arithmetic"),
@@ -111,10 +111,10 @@ def test_a_function_is_asked_for_as_many_retries_as_the_job_has(app: Flask, rows
         ("2 ** retried", "no arithmetic"),
         ("[1, 2]", "no arithmetic"),
         ("1+" * 300 + "1", "601 characters, and QStash should get 500 at most"),
-        (lambda _: -1, "-1 after attempt 1 is no wait; give seconds or a timedelta"),
-        (lambda _: "5s", "'5s' after attempt 1 is no wait"),
-        (lambda _: float("nan"), "nan after attempt 1 is no wait"),
-        (lambda _: None, "None after attempt 1 is no wait"),
+        (lambda _: -1, "-1 after attempt 1 is not a wait; give seconds or a timedelta"),
+        (lambda _: "5s", "'5s' after attempt 1 is not a wait"),
+        (lambda _: float("nan"), "nan after attempt 1 is not a wait"),
+        (lambda _: None, "None after attempt 1 is not a wait"),
         (lambda attempt: [1][attempt - 1], "the function fails for attempt 2: IndexError"),
         (lambda: 1, "the function fails for attempt 1: TypeError"),
     ],

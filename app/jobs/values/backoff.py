@@ -36,7 +36,7 @@ _END = ""
 
 
 def expression(given: RetryDelay, retries: int) -> str:
-    """Return what QStash is told.
+    """Return the expression for QStash.
 
     Args:
         given: An expression of QStash's, or a function from the attempt that failed (1, 2, …) to
@@ -44,7 +44,7 @@ def expression(given: RetryDelay, retries: int) -> str:
         retries: For how many retries a function is asked; the last answer stands for all after it.
 
     Raises:
-        InvalidOption: It is none that QStash knows, or a function's answers are no such waits.
+        InvalidOption: QStash does not know the expression, or a function does not return waits.
     """
     written = _steps(given, retries) if callable(given) else given
     if len(written) > MAX_LENGTH:
@@ -79,9 +79,8 @@ def _milliseconds(delay_after: Callable[[int], float | timedelta], attempt: int)
         or not isinstance(seconds, int | float)
         or not (isfinite(seconds) and seconds >= 0)
     ):
-        raise InvalidOption(
-            f"retry_delay: {wait!r} after attempt {attempt} is no wait; give seconds or a timedelta"
-        )
+        said = f"{wait!r} after attempt {attempt} is not a wait"
+        raise InvalidOption(f"retry_delay: {said}; give seconds or a timedelta")
     return min(round(seconds * 1000), LONGEST)
 
 
@@ -91,7 +90,7 @@ def _checked(text: str) -> str:
         _parse(text)
     except ValueError as error:
         raise InvalidOption(
-            f"retry_delay: {quoted(text)} is no arithmetic that QStash knows: numbers, + - * / %, "
+            f"retry_delay: {quoted(text)} is not arithmetic that QStash knows: numbers, + - * / %, "
             f"retried and {', '.join(sorted(FUNCTIONS))}; it {error}"
         ) from None
     return text
