@@ -108,5 +108,5 @@ def _find(job_id: str, key: Key) -> JobExecution:
     """Return a job; another organization's is as if there were none."""
     row = job_rows.get_job_execution_by_job_id(job_id)
     if row is None or key.organization_id not in {None, row.organization_id}:
-        abort(HTTPStatus.NOT_FOUND, "There is no such job, or no longer.")
+        abort(HTTPStatus.NOT_FOUND, "No such job; it may have been deleted.")
     return row

@@ -25,7 +25,7 @@ class JobTypes:
         except KeyError:
             near = get_close_matches(constant, self._names) or sorted(self._names)
             known = ", ".join(near) or "none is declared; `create_app` imports the families"
-            message = f"there is no job type {constant}; did you mean: {known}?"
+            message = f"no job type {constant}; did you mean: {known}?"
             raise AttributeError(message) from None
 
     def __iter__(self) -> Iterator[str]:

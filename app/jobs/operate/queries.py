@@ -59,14 +59,14 @@ def create_job_execution(
     values = _checked(data, known=(*_IDENTITY, *_CHANGEABLE))
     missing = [name for name in (*_IDENTITY, "payload") if name not in values]
     if missing:
-        raise UpdateRefused(f"a job needs {', '.join(missing)}")
+        raise UpdateRefused(f"required: {', '.join(missing)}")
     status = values.get("status")
     begun = {} if status == Status.PENDING else _with_status(status)
     query = (
         insert(_table).values(**begun | values).on_conflict_do_nothing(index_elements=["job_id"])
     )
     if not _in(session, lambda tx: tx.execute(query.returning(_table.c.id)).all()):
-        raise UpdateRefused(f"there is a job {values['job_id']} already")
+        raise UpdateRefused(f"job {values['job_id']} already exists")
     made = job_rows.get_job_execution_by_job_id(values["job_id"])
     return cast("JobExecution", made)
 
@@ -197,7 +197,7 @@ def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
 def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
     """Return the fields by column, each of its kind."""
     if not isinstance(given, Mapping):
-        raise UpdateRefused(f"{type(given).__name__} is no mapping of a job's fields to values")
+        raise UpdateRefused(f"{type(given).__name__} is not a mapping of a job's fields to values")
     named = {camel_case(name): name for name in known} | {name: name for name in known}
     values: dict[str, Any] = {}
     for name, value in given.items():
@@ -226,21 +226,21 @@ def _status(_: str, value: Any) -> Status:
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
         raise UpdateRefused(
-            f"{name}: {value!r} is no job's id: a line of 1 to {ids.MAX_LENGTH} characters"
+            f"{name}: {value!r} is not a job's id: one line of 1 to {ids.MAX_LENGTH} characters"
         )
     return str(value)
 
 
 def _type(name: str, value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TYPE_LENGTH:
-        raise UpdateRefused(f"{name}: {value!r} is no text of 1 to {MAX_TYPE_LENGTH} characters")
+        raise UpdateRefused(f"{name}: {value!r} is not a text of 1 to {MAX_TYPE_LENGTH} characters")
     return jsonb.clean_text(value)
 
 
 def _object(name: str, value: Any) -> dict[str, Any]:
     try:
         if not isinstance(value, Mapping):
-            raise ValueError(f"{type(value).__name__} is no object")  # noqa: TRY301, TRY004 - said like the others
+            raise ValueError(f"{type(value).__name__} is not an object")  # noqa: TRY301, TRY004 - said like the others
         jsonb.dumps(dict(value))
     except ValueError as error:
         raise UpdateRefused(f"{name}: {error}") from None

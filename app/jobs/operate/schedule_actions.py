@@ -93,6 +93,6 @@ def _envelope(schedule: "Schedule") -> Envelope:
         envelope: Envelope = _envelopes.load(jsonb.loads(schedule.body or ""))
     except (ValueError, ValidationError) as error:
         raise InvalidOption(
-            f"{schedule.schedule_id}: what it delivers is no job: {error}"
+            f"{schedule.schedule_id}: what it delivers is not a job: {error}"
         ) from error
     return envelope

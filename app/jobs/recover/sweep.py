@@ -127,7 +127,7 @@ def _take(step: Callable[[], None], report: Report) -> None:
     except PublishError as error:
         report.problem = report.problem or str(error)
     except Exception as error:
-        log.exception("[jobs] A step of the sweep failed")
+        log.exception("[jobs] Sweep step failed")
         report.problem = report.problem or f"{type(error).__name__}; the log says more"
 
 
@@ -152,7 +152,7 @@ def _settle_twins() -> None:
     """Complete what a person put back and enqueued again as well, once that is completed."""
     for row in in_transaction(lambda tx: tx.execute(sweep_sql.DONE_BY_TWIN).all()):
         about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
-        log.info("[jobs] Done by the job that was enqueued anew", extra=about)
+        log.info("[jobs] Job completed by its twin", extra=about)
 
 
 def _publish(report: Report, grace: float) -> None:

@@ -75,7 +75,8 @@ def _milliseconds(delay_after: Callable[[int], float | timedelta], attempt: int)
         or not (isfinite(seconds) and seconds >= 0)
     ):
         raise InvalidOption(
-            f"retry_delay: {wait!r} after attempt {attempt} is no wait; give seconds or a timedelta"
+            f"retry_delay: {wait!r} after attempt {attempt} is not a wait; give seconds or a "
+            "timedelta"
         )
     return min(round(seconds * 1000), LONGEST)
 
@@ -86,7 +87,7 @@ def _checked(text: str) -> str:
         retry_delay.check(text)
     except ValueError as error:
         raise InvalidOption(
-            f"retry_delay: {quoted(text)} is no arithmetic that QStash knows: numbers, + - * / %, "
-            f"retried and {', '.join(sorted(retry_delay.FUNCTIONS))}; it {error}"
+            f"retry_delay: {quoted(text)} is not an expression that QStash accepts: numbers, "
+            f"+ - * / %, retried and {', '.join(sorted(retry_delay.FUNCTIONS))}; it {error}"
         ) from None
     return text
