@@ -249,7 +249,7 @@ def _report(letter: "DlqMessage") -> dict[str, Any]:
     try:
         cleaned: dict[str, Any] = jsonb.clean(known)
     except ValueError as error:
-        raise InvalidDelivery(f"the letter is no JSON: {error}") from error
+        raise InvalidDelivery(f"the dead letter is not JSON: {error}") from error
     return cleaned
 
 
