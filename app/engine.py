@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from app.config import ConfigError
 from app.db import db
-from app.jobs.values import jsonb
+from app.jobs.kit import jsonb
 
 #: Seconds, but for the last, which libpq takes in milliseconds. A server that vanishes without
 #: closing its connections (a failover, a cut network) is noticed after 25 s when it should answer,

@@ -9,8 +9,12 @@ from urllib.parse import urlsplit
 
 from limits import parse_many
 from marshmallow import ValidationError
+from marshmallow.validate import Range
 
 FERNET_BYTES = 32
+ONE_OF = "{input} is none of {choices}."
+ABOVE_ZERO = Range(min=0, min_inclusive=False)
+AT_LEAST_ZERO = Range(min=0)
 
 # Spaces, backslashes and what cannot be seen: programs disagree on what they mean in a URL.
 _ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")
@@ -100,7 +104,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _in_ascii(text: str) -> str:
-    from app.jobs.values.urls import ascii_host, ascii_url  # noqa: PLC0415 - slow, and rarely needed
+    from app.jobs.kit import ascii_host, ascii_url  # noqa: PLC0415 - slow, and rarely needed
 
     try:
         return ascii_url(text) if "://" in text else ascii_host(text)
@@ -109,7 +113,7 @@ def _in_ascii(text: str) -> str:
 
 
 def _address(address: str) -> str:
-    from app.jobs.values.urls import ascii_address  # noqa: PLC0415 - likewise
+    from app.jobs.kit import ascii_address  # noqa: PLC0415 - likewise
 
     try:
         return ascii_address(address)

@@ -8,7 +8,7 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
 
-from app.config.checks import is_address_or_empty, is_url_or_empty
+from app.config.checks import AT_LEAST_ZERO, is_address_or_empty, is_url_or_empty
 
 #: Bytes of a Standard Webhooks key (https://www.standardwebhooks.com).
 WEBHOOK_KEY_BYTES = range(24, 65)
@@ -30,7 +30,7 @@ def read(env: Env) -> dict[str, Any]:
         "ALERT_WEBHOOK_URL": env.str("ALERT_WEBHOOK_URL", "", validate=is_url_or_empty),
         "ALERT_WEBHOOK_SECRET": env.str("ALERT_WEBHOOK_SECRET", "", validate=_is_webhook_secret),
         "ALERT_CONFIRMATIONS": env.int("ALERT_CONFIRMATIONS", 2, validate=Range(min=1)),
-        "ALERT_REPEAT_HOURS": env.float("ALERT_REPEAT_HOURS", 4.0, validate=Range(min=0)),
+        "ALERT_REPEAT_HOURS": env.float("ALERT_REPEAT_HOURS", 4.0, validate=AT_LEAST_ZERO),
     }
 
 

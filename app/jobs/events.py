@@ -17,7 +17,32 @@ from flask.sansio.app import App
 
 from .errors import Interruption
 from .message import Message
+from .outcome import LABELS
 from .table.attempts import Attempt
+
+__all__ = [
+    "LABELS",
+    "Attempt",
+    "Began",
+    "Delivered",
+    "Died",
+    "Ended",
+    "Enqueued",
+    "Enqueueing",
+    "Event",
+    "Executing",
+    "Message",
+    "Observer",
+    "Publishing",
+    "SignatureFailed",
+    "Step",
+    "Unpublished",
+    "Written",
+    "add_signers",
+    "observe",
+    "signers",
+    "tell",
+]
 
 log = logging.getLogger(__name__)
 

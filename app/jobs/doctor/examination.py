@@ -10,8 +10,7 @@ from flask import Flask, current_app
 
 from ..errors import JobsError
 from ..payload.redaction import scrub
-from .checks import Check
-from .finding import Finding, Level, failure
+from .checks import Check, Finding, Level, failure
 
 #: Seconds that one check may take.
 LIMIT = 20.0

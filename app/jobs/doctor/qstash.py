@@ -9,8 +9,7 @@ from .. import schedules
 from ..errors import PublishError
 from ..operate.readiness import TOKEN_REFUSED
 from ..publish import outbox
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
 #: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.
@@ -108,7 +107,7 @@ def schedules_differ() -> Finding:
 def _is_fresh_development() -> bool:
     """Tell whether this is a developer's app for which nobody has asked for schedules so far."""
     config = current_app.config
-    sweeps = config.get("APP_ENV") == "development" and config["JOBS_SWEEP_EVERY"]
+    sweeps = config["JOBS_SWEEP_EVERY"] and not config["BASE_URL"].startswith("https://")
     return bool(sweeps) and not any(map(schedules.is_ours, schedules.installed()))
 
 
@@ -117,8 +116,8 @@ def sweep() -> Finding:
     """Without it, what a crash or an outage leaves behind stays behind."""
     if current_app.config["JOBS_SWEEP_EVERY"]:
         return passed("each process sweeps by itself")
-    maintenance = schedules.own_id(schedules.MAINTENANCE_NAME)
-    if any(one.schedule_id == maintenance for one in schedules.installed()):
+    sweep = schedules.own_id(schedules.SWEEP_NAME)
+    if any(one.schedule_id == sweep for one in schedules.installed()):
         return passed("QStash calls for a sweep every five minutes")
     return failure(
         "nothing sweeps",

@@ -4,14 +4,13 @@ from itertools import islice
 
 from .. import durations
 from ..operate import health
-from ..operate.health import Reason, Verdict
+from ..operate.health import HealthStatus, Reason
 from ..operate.queue_check import check_queued
 from ..table import snapshot
 from ..table.db import in_transaction
 from ..table.snapshot import CAP
 from ..table.sweep_sql import UNPUBLISHED
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 #: How many queued jobs are read at most.
 READ = 10_000
@@ -95,5 +94,5 @@ def _about(*codes: str, well: str) -> Finding:
     if not found:
         return passed(well)
     worst = found[0]
-    judge = failure if worst.verdict == Verdict.UNHEALTHY else warning
+    judge = failure if worst.verdict == HealthStatus.UNHEALTHY else warning
     return judge(worst.message, fix=FIXES[worst.code])

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 # What the official development server publishes for its users
 # (https://upstash.com/docs/qstash/howto/local-development): anybody can sign with these.

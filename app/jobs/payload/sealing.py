@@ -10,7 +10,6 @@ have it sent to himself by moving it into another job.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +21,7 @@ from ..errors import DiscoveryError, InvalidDelivery, JobsNotInitialised, Perman
 from ..registry import JobConfig, registry_of
 from ..schemas import Envelope
 from ..values import jsonb
+from ..values.nearest import hint
 
 MARK = "$sealed"
 LOST_KEY = (
@@ -45,9 +45,8 @@ def check_switches(app: App) -> None:
     known = {config.type for config in registry_of(app)}
     for name in _unsealed(app.config):
         if name not in known:
-            near = ", ".join(get_close_matches(name, known, n=1) or sorted(known)) or "none"
             raise JobsNotInitialised(
-                f"JOBS_UNSEALED: unknown job type {name!r}; did you mean: {near}?"
+                f"JOBS_UNSEALED: unknown job type {name!r}; {hint(name, sorted(known))}"
             )
 
 

@@ -13,6 +13,7 @@ from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavail
 from ..message import Message
 from ..registry import is_elsewhere
 from ..values import callback_urls
+from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Publisher:
         request = self._request(message.endpoint, message.options) | {
             "url": self.destination(message.endpoint),
             "body": message.body,
-            "deduplication_id": self.own(message.deduplication_id),
+            "deduplication_id": self.own(deduplication_id(message)),
         }
         if "queue" in message.options:
             return request | {"queue": self.own(message.options["queue"])}
@@ -231,6 +232,12 @@ class Publisher:
             raise PublishUnavailable(limited, status=RATE_LIMITED, is_outage=True) from error
         except QStashError as error:
             raise _classified(error) from error
+
+
+def deduplication_id(message: Message) -> str:
+    """Return what tells one publish of a job from another, but not from a repetition of itself."""
+    job_id = header_safe(message.job_id)
+    return f"{job_id}-{message.generation}-{message.legs}-{message.reschedules}"
 
 
 def _written(write: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""SQL for what QStash says of a job's message other than by delivering it: given up, lost, done."""
+"""SQL for what QStash says of a job's message, other than by delivering it: given up, lost."""
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB

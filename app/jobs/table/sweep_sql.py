@@ -1,4 +1,4 @@
-"""The SQL of maintenance: which rows need it, taken so that no two sweeps take the same."""
+"""The SQL of a sweep: which rows need it, taken so that no two sweeps take the same."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ _LOST = """
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class SweepStep:
     """What a sweep does to one kind of rows, in two statements: find them, then take them.
 
     The first reads nothing of a row that could be unreadable, so that each row can be taken by
@@ -52,7 +52,7 @@ class Upkeep:
 # `updated_at` is the claim: whoever takes a row makes it too young for the others, so that no lock
 # is held while QStash is talked to, and a crash leaves it to the next sweep. A row without
 # `max_retries` was recorded by the TypeScript starter, which publishes by itself.
-PUBLISH = Upkeep(
+PUBLISH = SweepStep(
     find=text(
         f"""
         SELECT id, job_id FROM job_executions AS put_back
@@ -75,7 +75,7 @@ PUBLISH = Upkeep(
 
 # Back to the outbox as a publish of its own, or dead if that happened too often: a job that kills
 # its process would otherwise do so for ever. What was to be cancelled is cancelled.
-RESCUE = Upkeep(
+RESCUE = SweepStep(
     find=text(
         f"""
         SELECT id, job_id FROM job_executions
