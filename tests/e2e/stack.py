@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.families.email.enqueue import send_password_changed_email_async
 from flask import Flask
 
 from app.config import DEV_QSTASH
 from app.dev.guardian import ROOT
 from app.dev.resend_server import ResendServer
+from app.families.email.senders import send_password_changed_email_async
 from app.jobs import JobExecution
 from app.jobs.cli.formatting import is_final
 from tests.support.ports import reserved_port
