@@ -8,7 +8,7 @@ import click
 from flask import current_app, json
 
 from app.accounts.seeding import AlreadySeeded, plant
-from app.jobs.cli.group import JobsGroup, Refused
+from app.jobs.cli.kit import JobsGroup, Refused
 
 accounts = JobsGroup("accounts", help="People and organizations.")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, false
 
-from app.jobs.values.ids import MAX_NUMBER, OwnerId, id_type
+from app.jobs.kit import MAX_NUMBER, OwnerId, id_type
 
 
 def key_of(owner_id: OwnerId) -> int | None:

@@ -1,14 +1,15 @@
 """What machines ask of a running app: the probes, open to everybody, and how the jobs are."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 
+from app.admin import history
 from app.admin.access import admin_only, known_as
 from app.extensions import limiter
-from app.jobs.operate import health, readiness
-from app.jobs.operate.health import Verdict
+from app.jobs.operate import HealthStatus, health, readiness
 from app.web.limits import limited
 
 #: They say what is missing, and no secrets.
@@ -37,7 +38,7 @@ def readyz() -> ResponseReturnValue:
     `?without=qstash` leaves a part out: the app accepts jobs while QStash is away.
     """
     left_out = set(request.args.get("without", "").split(","))
-    parts = [part for part in readiness.parts() if part.name not in left_out]
+    parts = [part for part in _parts() if part.name not in left_out]
     ready = all(part.problem is None for part in parts)
     body = {
         "status": "ready" if ready else "not ready",
@@ -46,11 +47,20 @@ def readyz() -> ResponseReturnValue:
     return body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, _NOT_KEPT
 
 
+def _parts() -> Iterator[readiness.Part]:
+    """Yield what the jobs need, and count this app's own migrations to theirs."""
+    for part in readiness.parts():
+        if part.name == "migrations":
+            yield readiness.Part(part.name, history.problem() or part.problem)
+        else:
+            yield part
+
+
 @health_bp.get("/job-health")
 @admin_only
 def job_health() -> ResponseReturnValue:
     """Answer 503 for unhealthy, so that a monitor needs to read no JSON, and 200 otherwise."""
     found = health.check()
-    is_bad = found.verdict == Verdict.UNHEALTHY
+    is_bad = found.verdict == HealthStatus.UNHEALTHY
     status = HTTPStatus.SERVICE_UNAVAILABLE if is_bad else HTTPStatus.OK
     return health.as_json(found), status, {"Cache-Control": "no-store"}

@@ -7,9 +7,8 @@ them.
 from flask import Flask
 
 from app.api import cli, job, jobs, openapi
-from app.jobs import register_viewer
-from app.jobs.errors import DiscoveryError
-from app.jobs.registry import registry_of
+from app.jobs import DiscoveryError, register_viewer
+from app.jobs.kit import registry_of
 
 __all__ = ["cli", "init_app"]
 

@@ -7,11 +7,21 @@ import click
 
 from app.api import keys
 from app.api.models import ApiKey
-from app.jobs.cli.formatting import age, table
-from app.jobs.cli.group import JobsGroup, Refused, as_json, confirm, jobs, print_json, yes
-from app.jobs.cli.params import Duration, Id, JobType
-from app.jobs.values.ids import OwnerId
-from app.jobs.values.nearest import hint
+from app.jobs.cli.kit import (
+    Duration,
+    Id,
+    JobsGroup,
+    JobType,
+    Refused,
+    age,
+    as_json,
+    confirm,
+    jobs,
+    print_json,
+    table,
+    yes,
+)
+from app.jobs.kit import OwnerId, hint
 
 apikey = JobsGroup("apikey", help="Create, list and revoke the keys of the job API.")
 jobs.add_command(apikey)

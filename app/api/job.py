@@ -12,13 +12,10 @@ from app.api.access import authorise, caller_name, has_key
 from app.api.documented import Operation, documented
 from app.api.keys import Key
 from app.db import db
-from app.jobs import JobExecution
-from app.jobs.cli import formatting
-from app.jobs.operate import actions, status_link
-from app.jobs.operate.actions import Done
-from app.jobs.table import job_rows
-from app.jobs.table.db import explained
-from app.jobs.table.filters import Filter
+from app.jobs import JobExecution, get_job_execution_by_job_id
+from app.jobs.cli import kit
+from app.jobs.kit import explained
+from app.jobs.operate import Done, Filter, actions, status_link
 from app.web.limits import limited
 
 bp = limited(
@@ -39,7 +36,7 @@ limited(status_link.bp, known_as=_known_by_key_or_link)
 
 
 def seen_by_key(job_id: str) -> dict[str, Any] | None:
-    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status.register_viewer`."""
+    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status_link.register_viewer`."""
     if not has_key():
         return None
     key = authorise("read")
@@ -97,7 +94,7 @@ def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, A
 
 def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> None:
     with explained():
-        state = formatting.state(_find(job_id, key))
+        state = kit.state(_find(job_id, key))
         db.session.rollback()  # the action uses its own transactions
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
     if not action(wanted, by=key.actor).count:
@@ -106,7 +103,7 @@ def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> 
 
 def _find(job_id: str, key: Key) -> JobExecution:
     """Return a job; another organization's counts as missing."""
-    row = job_rows.get_job_execution_by_job_id(job_id)
+    row = get_job_execution_by_job_id(job_id)
     if row is None or key.organization_id not in {None, row.organization_id}:
         abort(HTTPStatus.NOT_FOUND, "No such job; it may have been deleted.")
     return row

@@ -12,11 +12,16 @@ from app.api.access import authorise, caller_name, forbid, requires
 from app.api.documented import Operation, documented
 from app.api.keys import Key
 from app.api.request_parsing import InvalidRequest
-from app.jobs import InvalidOption, InvalidPayload, UnknownJobType, enqueue, status_url
-from app.jobs.registry import get_job_config, registry_of
-from app.jobs.table.db import explained
-from app.jobs.table.filters import Filter
-from app.jobs.table.pages import is_recorded, list_jobs
+from app.jobs import (
+    InvalidOption,
+    InvalidPayload,
+    UnknownJobType,
+    enqueue,
+    get_job_config,
+    status_url,
+)
+from app.jobs.kit import explained, registry_of
+from app.jobs.operate import Filter, is_recorded, list_jobs
 from app.web.limits import limited
 from app.web.problems import problem
 

@@ -13,8 +13,7 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import Connection, Table, func, or_, select, update
 
 from app.api.models import ApiKey
-from app.jobs.table.db import in_transaction
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId, in_transaction
 
 Scope = Literal["read", "enqueue", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
-from app.jobs.values.ids import OwnerId, OwnerIdColumn
+from app.jobs.kit import OwnerId, OwnerIdColumn
 
 _TIMESTAMP = DateTime(timezone=True)
 

@@ -15,8 +15,7 @@ from flask import current_app
 
 from app.api.keys import Key
 from app.api.request_parsing import InvalidRequest
-from app.jobs.registry import registry_of
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId, registry_of
 
 #: The prefix of the hash that stands for an id.
 HASHED = "x-"

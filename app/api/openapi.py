@@ -15,9 +15,15 @@ from app.api.documented import Operation
 from app.api.external_docs import EXTERNAL
 from app.api.schemas import EnqueueSchema, ProblemSchema
 from app.jobs import PayloadSchema
-from app.jobs.registry import registry_of
-from app.jobs.schemas import camel_case
-from app.jobs.values.ids import MAX_LENGTH, MAX_NUMBER, JobIdField, OwnerIdField, id_type
+from app.jobs.kit import (
+    MAX_LENGTH,
+    MAX_NUMBER,
+    JobIdField,
+    OwnerIdField,
+    camel_case,
+    id_type,
+    registry_of,
+)
 from app.web.limits import limited
 
 if TYPE_CHECKING:

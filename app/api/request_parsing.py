@@ -8,8 +8,7 @@ from flask import abort, current_app, request
 from marshmallow import Schema, ValidationError
 
 from app.jobs import InvalidOption
-from app.jobs.schemas import camel_case
-from app.jobs.values import jsonb
+from app.jobs.kit import camel_case, jsonb
 
 #: How deeply a body may be nested.
 LEVELS = 50

@@ -6,10 +6,18 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, validate
 
 from app.jobs import FlowControl, InvalidOption, Status, WireSchema
-from app.jobs.enqueue.enqueuer import MAX_KEY_LENGTH
-from app.jobs.values.ids import JobIdField, OwnerIdField, OwnerIdQueryField
-from app.jobs.values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, seconds
-from app.jobs.values.retry_delay import LONGEST as LONGEST_EXPRESSION
+from app.jobs.kit import (
+    LONGEST_EXPRESSION,
+    LONGEST_NAME,
+    LONGEST_PERIOD,
+    LONGEST_URL,
+    MAX_KEY_LENGTH,
+    MOST_RETRIES,
+    JobIdField,
+    OwnerIdField,
+    OwnerIdQueryField,
+    seconds,
+)
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 #: Seconds: more would be beyond the calendar.

@@ -5,9 +5,8 @@ from typing import Any
 
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
-from app.jobs.operate import status_link
-from app.jobs.payload.masking import hidden
-from app.jobs.table import progress
+from app.jobs.kit import hidden
+from app.jobs.operate import attempts_made, began_at, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
@@ -18,11 +17,11 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "status": row.status,
         "final": row.is_final,
         "error": status_link.error_class(row),
-        "attempts": progress.attempts_made(row),
+        "attempts": attempts_made(row),
         "userId": row.user_id,
         "organizationId": row.organization_id,
         "createdAt": _iso(row.created_at),
-        "startedAt": _iso(progress.began_at(row)),
+        "startedAt": _iso(began_at(row)),
         "completedAt": _iso(row.completed_at),
     }
 

@@ -12,10 +12,9 @@ from app.artifacts.files import delete
 from app.artifacts.links import link
 from app.artifacts.models import Artifact
 from app.db import db
-from app.jobs.cli import formatting
-from app.jobs.cli.group import JobsGroup, Refused, as_json, print_json
-from app.jobs.cli.params import Id, JobId
-from app.jobs.values.ids import OwnerId
+from app.jobs.cli import kit
+from app.jobs.cli.kit import Id, JobId, JobsGroup, Refused, as_json, print_json
+from app.jobs.kit import OwnerId
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
 _KB = 1000
@@ -58,7 +57,7 @@ def list_artifacts(
     if as_json:
         print_json([_as_json(row) for row in rows])
     else:
-        table = formatting.table([_HEAD, *map(_line, rows)], shrink=(1,))
+        table = kit.table([_HEAD, *map(_line, rows)], shrink=(1,))
         click.echo(table if rows else "No files.")
 
 
@@ -71,7 +70,7 @@ def show_artifact(artifact_id: Any, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(formatting.table([(name, str(value)) for name, value in found.items()]))
+        click.echo(kit.table([(name, str(value)) for name, value in found.items()]))
 
 
 @artifacts.command("link")
@@ -91,7 +90,7 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     artifact = _find(artifact_id)
     if artifact.expires_at <= datetime.now(UTC):
         raise Refused(
-            f"{artifact.name!r} expired at {formatting.time(artifact.expires_at)}; create it again"
+            f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}; create it again"
         )
     url = link(artifact, expires_in=lifetime)
     print_json({"url": url}) if as_json else click.echo(url)
@@ -129,7 +128,7 @@ def _as_json(row: Artifact) -> dict[str, Any]:
 
 def _line(row: Artifact) -> tuple[str, ...]:
     organization = "-" if row.organization_id is None else str(row.organization_id)
-    expires = formatting.time(row.expires_at)
+    expires = kit.time(row.expires_at)
     return (row.id, row.name, _size(row.size), organization, expires, row.job_id or "-")
 
 

@@ -15,7 +15,7 @@ from app.artifacts.stores import current_store
 from app.artifacts.writer import About, ArtifactFile
 from app.db import db
 from app.jobs import Job
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId
 
 PIECE = 1024 * 1024
 

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, DateTime, Index, String, Text, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
-from app.jobs.values.ids import MAX_LENGTH, OwnerId, OwnerIdColumn
+from app.jobs.kit import MAX_LENGTH, OwnerId, OwnerIdColumn
 
 _TIMESTAMP = DateTime(timezone=True)
 

@@ -6,7 +6,7 @@ from unicodedata import category
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from app.artifacts.errors import InvalidArtifact
-from app.jobs.values.ids import is_uuid
+from app.jobs.kit import is_uuid
 
 MAX_NAME = 255
 MAX_MEDIA_TYPE = 100

@@ -13,7 +13,7 @@ from app.artifacts.names import parse_key
 from app.artifacts.removal import remove_after_commit
 from app.artifacts.stores.base import Store, Upload
 from app.db import db
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

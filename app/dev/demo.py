@@ -49,7 +49,7 @@ def demo(instance: Path) -> bool:
     """
     emails, log_file = instance / "emails", instance / "log"
     _forget_last_time(instance, emails)
-    click.echo("\nBackground jobs for Flask over QStash, the whole way on this machine alone.\n")
+    click.echo("\nBackground jobs for Flask over QStash, end to end on this machine.\n")
     with (
         log_file.open("w") as log,
         ResendServer(emails) as resend,
@@ -91,7 +91,7 @@ def _follow(runner: Runner, app: Flask) -> list[Line]:
     cases = _cases()
     with app.app_context():
         jobs = [(case, _enqueue(case)) for case in cases]
-    click.echo(f"\n  Enqueued {len(jobs)} emails; QStash delivers them to the app.\n")
+    click.echo(f"\n  Enqueued {len(jobs)} emails. QStash delivers them to the app.\n")
     progress = Progress(sys.stdout)
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -124,15 +124,15 @@ def _enqueue(case: Case) -> str:
 
 
 def _line(case: Case, job_id: str) -> Line:
-    from app.jobs.cli import formatting  # noqa: PLC0415 - likewise
-    from app.jobs.table import job_rows  # noqa: PLC0415 - likewise
+    from app.jobs import get_job_execution_by_job_id  # noqa: PLC0415 - likewise
+    from app.jobs.cli import kit  # noqa: PLC0415 - likewise
 
-    row = job_rows.get_job_execution_by_job_id(job_id)
+    row = get_job_execution_by_job_id(job_id)
     if row is None:
         return Line(case.label, "send-email", "missing", 0, 0, as_expected=False)
     ended = row.completed_at or row.dead_at
     took = ((ended or datetime.now(UTC)) - row.created_at).total_seconds()
-    state = (formatting.state(row), len(row.attempts))
+    state = (kit.state(row), len(row.attempts))
     expected = state == (case.status, case.attempts) if row.is_final else None
     return Line(case.label, row.job_type, *state, took, expected)
 
@@ -141,11 +141,11 @@ def _judge(lines: Sequence[Line], emails: Path, log: Path) -> bool:
     wrong = [line.label for line in lines if not line.as_expected]
     written = len(list(emails.glob("*.html")))
     if wrong:
-        click.echo(f"\n  Not as it should be: {', '.join(wrong)}.")
-        click.echo(f"  The log of all processes: {relpath(log)}")
+        click.echo(f"\n  Not as expected: {', '.join(wrong)}.")
+        click.echo(f"  Log of all processes: {relpath(log)}")
     else:
-        click.echo("\n  Every job ended as it should: what Resend failed twice was tried again,")
-        click.echo("  what it refused was given up at once.")
-    click.echo(f"  {written} emails to look at in a browser: {relpath(emails)}/*.html")
+        click.echo("\n  Every job ended as expected: emails that Resend failed twice were retried,")
+        click.echo("  emails that it rejected were given up at once.")
+    click.echo(f"  {written} emails to open in a browser: {relpath(emails)}/*.html")
     click.echo("  Next: make dev\n")
     return not wrong

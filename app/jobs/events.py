@@ -1,4 +1,4 @@
-"""What those are told who watch an app's jobs: the one seam for metrics and for traces.
+"""Events that an app's jobs emit: the one seam for metrics and traces.
 
 An observer is called with each event, in the thread and at the moment in which it happens. It
 cannot disturb a job: what it raises is logged.
@@ -17,7 +17,32 @@ from flask.sansio.app import App
 
 from .errors import Interruption
 from .message import Message
+from .outcome import LABELS
 from .table.attempts import Attempt
+
+__all__ = [
+    "LABELS",
+    "Attempt",
+    "Began",
+    "Delivered",
+    "Died",
+    "Ended",
+    "Enqueued",
+    "Enqueueing",
+    "Event",
+    "Executing",
+    "Message",
+    "Observer",
+    "Publishing",
+    "SignatureFailed",
+    "Step",
+    "Unpublished",
+    "Written",
+    "add_signers",
+    "observe",
+    "signers",
+    "tell",
+]
 
 log = logging.getLogger(__name__)
 

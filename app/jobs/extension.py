@@ -21,7 +21,6 @@ from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
-from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
 from .values.options import FlowControl
 from .values.urls import ascii_url
@@ -51,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
+    "JOBS_QUIET": True,
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",
     "JOBS_CALLBACK_ALLOW": "",
@@ -59,7 +59,6 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_HEALTH_PROCESSING": 600.0,
     "JOBS_HEALTH_OVERDUE": 600.0,
     "JOBS_HEALTH_IDLE": 3600.0,
-    UNWATCHED: frozenset(),
 }
 
 
@@ -155,10 +154,11 @@ class Jobs:
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
+            JOBS_QUIET: Whether commands print no log lines of what goes well.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
-                job is stuck, or overdue, and all are unhealthy; see `figures`.
+                job is stuck, or overdue, and all are unhealthy; see `snapshot`.
 
         Args:
             app: The app.

@@ -107,7 +107,9 @@ def test_a_store_that_goes_away_leaves_no_half_file(app: Flask) -> None:
         pass
 
     assert not db.session.new
-    current_store().client.close()
+    store = current_store()
+    assert isinstance(store, S3Store)
+    store.client.close()
 
 
 def test_a_store_that_refuses_says_why(on_s3: Flask, s3: str) -> None:
@@ -115,7 +117,9 @@ def test_a_store_that_refuses_says_why(on_s3: Flask, s3: str) -> None:
     on_s3.extensions["artifacts"].clear()
     with pytest.raises(artifacts.StoreUnavailable, match="NoSuchBucket"):
         write(artifacts.create("a.csv", media_type="text/csv"), 1000)
-    current_store().client.close()
+    store = current_store()
+    assert isinstance(store, S3Store)
+    store.client.close()
 
 
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:

@@ -14,12 +14,17 @@ from app.families.alerts.channels import configured, deliver
 from app.families.alerts.messages import compose
 from app.families.alerts.models import AlertState
 from app.families.alerts.state import Kind
-from app.jobs.cli.formatting import table
-from app.jobs.cli.group import FAILED, CommandGroup, Refused, as_json, jobs, print_json
-from app.jobs.cli.params import Duration
-from app.jobs.operate import health
-from app.jobs.operate.health import Verdict
-from app.jobs.table import audit
+from app.jobs.cli.kit import (
+    FAILED,
+    CommandGroup,
+    Duration,
+    Refused,
+    as_json,
+    jobs,
+    print_json,
+    table,
+)
+from app.jobs.operate import HealthStatus, audit, health
 
 PATIENCE = 10.0
 
@@ -61,7 +66,7 @@ def silence_alerts(duration: int) -> None:
 def acknowledge_alert(by: str | None) -> None:
     """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
-    if row.told == Verdict.HEALTHY:
+    if row.told == HealthStatus.HEALTHY:
         db.session.rollback()
         raise Refused("nothing to acknowledge: no alert was sent")
     row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()

@@ -11,7 +11,7 @@ from app.accounts.models import Organization
 from app.db import db
 from app.families.stripe import bp, samples
 from app.families.stripe.sending import Sent, send
-from app.jobs.cli.group import FAILED, Refused, as_json, print_json
+from app.jobs.cli.kit import FAILED, Refused, as_json, print_json
 
 VERSIONS = {"current": samples.CURRENT, "old": samples.OLD}
 Command = Callable[..., None]

@@ -14,10 +14,8 @@ from sqlalchemy import select
 from app.db import db
 from app.families.stripe.source import stripe
 from app.families.webhooks.models import WebhookEvent
-from app.jobs import JobExecution
-from app.jobs.cli.formatting import state
-from app.jobs.errors import JobsError
-from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs import JobExecution, JobsError, get_job_execution_by_job_id
+from app.jobs.cli.kit import state
 
 PATIENCE, POLL_SECONDS = 10, 0.2
 

@@ -16,10 +16,8 @@ from app.families.webhooks.inbox import Filter
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES, Source
-from app.jobs.cli.formatting import state, table
-from app.jobs.cli.group import Refused, as_json, print_json
-from app.jobs.cli.params import Duration
-from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs import get_job_execution_by_job_id
+from app.jobs.cli.kit import Duration, Refused, as_json, print_json, state, table
 
 SECONDS = 10
 _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")

@@ -1,13 +1,44 @@
-"""Which checks there are: the extension's own, and those that families add."""
+"""What a check is and finds: the extension's own, and those that families add."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
-from .finding import Finding
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    PASS = "pass"  # noqa: S105 - the opposite of a secret
+    WARN = "warn"
+    FAIL = "fail"
+    #: Not asked, as something that it needs failed.
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check's result: one sentence, and how to fix it. Names no secret's value."""
+
+    level: Level
+    said: str
+    fix: str = ""
+
+
+def passed(said: str) -> Finding:
+    return Finding(Level.PASS, said)
+
+
+def warning(said: str, *, fix: str) -> Finding:
+    return Finding(Level.WARN, said, fix)
+
+
+def failure(said: str, *, fix: str) -> Finding:
+    return Finding(Level.FAIL, said, fix)
+
 
 Run = Callable[[], Finding]
 
@@ -45,7 +76,9 @@ def own(name: str, *needs: str, production: bool = False) -> Callable[[Run], Run
     return add
 
 
-def check(bp: Blueprint, name: str, *, production: bool = False) -> Callable[[Run], Run]:
+def check(
+    bp: Blueprint, name: str, *, needs: tuple[str, ...] = (), production: bool = False
+) -> Callable[[Run], Run]:
     """Add a family's check to `flask jobs doctor` of every app that has the family.
 
     The function is called in the app's context, in a thread of its own, and returns `passed(…)`,
@@ -54,11 +87,12 @@ def check(bp: Blueprint, name: str, *, production: bool = False) -> Callable[[Ru
     Args:
         bp: The family's blueprint.
         name: In kebab case; `--only` takes it.
+        needs: Checks that must not fail, or there is no sense in asking, such as "database".
         production: Whether it is asked with `--production` only.
     """
 
     def add(run: Run) -> Run:
-        added = Check(name=name, run=run, production=production)
+        added = Check(name=name, run=run, needs=needs, production=production)
 
         def register(state: BlueprintSetupState) -> None:
             state.app.extensions.setdefault(_KEY, []).append(added)

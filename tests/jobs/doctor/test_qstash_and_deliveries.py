@@ -13,6 +13,7 @@ from app.jobs.doctor.probe import PROBE
 from app.jobs.events import Event, SignatureFailed, observe
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
+from app.web import proxies
 from tests.jobs.doctor.said import Doctor
 from tests.support.http_server import HttpServer, Reply
 from tests.support.publishing import NOBODY, connect, publishing
@@ -61,8 +62,8 @@ def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> N
 @pytest.mark.parametrize(
     ("current", "following", "level", "said"),
     [
-        (SIG_A, SIG_B, "fail", "every delivery is answered 401"),
-        (None, SIG_B, "warn", "a rotation would lock it out"),
+        (SIG_A, SIG_B, "fail", "every delivery gets a 401"),
+        (None, SIG_B, "warn", "after a rotation, all deliveries"),
     ],
 )
 def test_signing_keys_are_compared_with_qstashs(  # noqa: PLR0917 - a table
@@ -118,18 +119,19 @@ def test_schedules_that_differ_are_told_until_they_are_synced(
 def test_fault_R18_a_proxy_that_the_app_was_not_told_of_is_told(
     doctor: Doctor, app: Flask, local: LocalQStash, trusted: int, level: str
 ) -> None:
+    app.config["TRUSTED_PROXIES"] = trusted
+    proxies.init_app(app)
     inner = app.wsgi_app
 
     def proxied(environ: Any, start_response: Any) -> Any:
         return inner({**environ, "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, start_response)
 
     app.wsgi_app = proxied  # type: ignore[method-assign]
-    app.config["TRUSTED_PROXIES"] = trusted
 
     found = doctor("probe").findings["probe"]
 
     assert found["level"] == level
-    assert ("TRUSTED_PROXIES is 0" in found["said"]) == (trusted == 0)
+    assert ("does not know of" in found["said"]) == (trusted == 0)
 
 
 def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
@@ -140,7 +142,7 @@ def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
 
     assert "answers 404, where this app would answer 401" in said["signature"]["said"]
     assert said["probe"]["said"].endswith("was answered 404")
-    assert said["probe"]["fix"].startswith("see that BASE_URL leads to this app")
+    assert said["probe"]["fix"].startswith("check that BASE_URL leads to this app")
     assert console.dlq.list().messages == []
 
 
@@ -150,7 +152,7 @@ def test_an_app_that_takes_anything_is_a_failure(
     with HttpServer() as other, publishing(app, BASE_URL=other.url):
         said = doctor("signature", "probe").findings
 
-    assert "accepts a request without a signature" in said["signature"]["said"]
+    assert "accepts an unsigned request" in said["signature"]["said"]
     assert said["probe"]["level"] == "warn"
     assert "not by an app with this database" in said["probe"]["said"]
 
@@ -209,7 +211,7 @@ def test_fault_A22_its_own_requests_are_neither_logged_nor_counted(
 def test_fault_A22_a_development_without_schedules_is_no_warning(
     doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
 ) -> None:
-    app.config.update(APP_ENV="development", JOBS_SWEEP_EVERY=10.0)
+    app.config["JOBS_SWEEP_EVERY"] = 10.0
     fresh = doctor("schedules")
     app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
     console.schedule.delete(own_id("jobs-maintenance"))
