@@ -44,7 +44,7 @@ lint: $(TEST_READY) ## Check the style of the code (ruff)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-types: $(TEST_READY) ## Check the types of the app (mypy, strict)
+types: $(TEST_READY) ## Check the types of the app and its tests (mypy, strict)
 	@$(BIN)/mypy
 
 audit: $(READY) ## Look for known vulnerabilities in the locked packages; needs the network

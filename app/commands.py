@@ -9,34 +9,41 @@ from typing import Any
 import click
 from flask.cli import ScriptInfo
 
-ABOUT = "Enqueue background jobs, look at them and act on them."
+ABOUT = """Enqueue, inspect and manage background jobs.
+
+\b
+Examples:
+  flask jobs types
+  flask jobs list --dead --newer-than 1d
+  flask jobs show 5f0c --traceback
+  flask jobs doctor
+"""
 #: What `flask jobs --help` says of each command. `tests/test_commands.py` compares it with what the
 #: commands say of themselves.
 COMMANDS = {
-    "alerts": "See what people were told of the jobs' health, and take care",
+    "alerts": "List, silence and acknowledge health alerts",
     "apikey": "Make, list and revoke the keys of the job API",
-    "cancel": "Call jobs off; those that run are asked to stop",
-    "check": "List the queued jobs whose payload this code would refuse; exit code 1 if there are "
-    "any",
+    "cancel": "Cancel jobs that are not finished; running ones are asked to stop",
+    "check": "List queued jobs that this version of the code would reject",
     "db": "Make and change the tables of jobs, unless the app's own migrations do",
-    "delete": "Delete completed, cancelled or dead jobs, and with them the knowledge that they ran",
-    "dlq": "See, retry and delete the dead letters that QStash keeps",
-    "doctor": "Look for what may be wrong, and say how to mend it",
+    "delete": "Delete completed, cancelled or dead jobs for good",
+    "dlq": "List, retry and delete messages in QStash's dead-letter queue",
+    "doctor": "Check settings, database and QStash, and say how to fix problems",
     "enqueue": "Enqueue a job and print its id",
-    "health": "Say how the jobs are, and why",
-    "link": "Print a link to a job's status: whoever has it can look, until it expires",
+    "health": "Report whether jobs are healthy, and why not",
+    "link": "Print a link to a job's status, which needs no login until it expires",
     "list": "List jobs, newest first",
-    "new": "Write a job type TYPE into FAMILY, and the family where it is new, with tests that "
-    "pass",
-    "reconcile": "Compare the table with QStash both ways, and repair what differs",
-    "retry": "Put failed or cancelled jobs back, to run again with all their retries",
-    "run": "Run a job's handler here and now, without QStash and without a record",
-    "schedules": "See, create, run, pause and delete QStash's schedules",
-    "show": "Show one job: what happened to it and when, its attempts, payload and result",
-    "stats": "Count the jobs recorded of late by type and status, with their times",
-    "sweep": "Publish what was left behind, rescue what died, take over what QStash gave up",
-    "types": "List the job types that were found, and how each is run",
-    "watch": "Follow a job until it is final: exit code 0 if it completed, otherwise 1",
+    "new": "Generate a job type with passing tests, and its family if that is new",
+    "reconcile": "Compare the table with QStash in both directions, and repair differences",
+    "retry": "Retry failed or cancelled jobs, with all their retries again",
+    "run": "Run a job's handler right here, without QStash and without a row in the table",
+    "schedules": "List, create, run, pause and delete schedules at QStash",
+    "show": "Show one job: its timeline, attempts, payload and result",
+    "stats": "Count recent jobs by type and status, with run and wait times",
+    "sweep": "Publish unpublished jobs, rescue those whose process died, record what QStash gave "
+    "up on",
+    "types": "List the registered job types and their settings",
+    "watch": "Follow a job to its end; exit code 0 if it completed, otherwise 1",
 }
 
 

@@ -57,3 +57,13 @@ def test_the_workflow_may_only_read() -> None:
 
 def test_hooks_are_local() -> None:
     assert {repo["repo"] for repo in parsed(HOOKS)["repos"]} == {"local"}
+
+
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    dated = re.search(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    projects = [ROOT / "pyproject.toml", ROOT / "packages/flask_qstash_jobs/pyproject.toml"]
+
+    assert dated
+    for project in projects:
+        assert tomllib.loads(project.read_text())["project"]["version"] == dated[1]

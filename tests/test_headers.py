@@ -44,7 +44,7 @@ def test_production_is_https_for_a_year(app: Flask, client: FlaskClient) -> None
 
 
 def test_a_failure_has_them_too(app: Flask, client: FlaskClient) -> None:
-    app.add_url_rule("/broken", "broken", lambda: 1 / 0)
+    app.add_url_rule("/broken", "broken", lambda: str(1 / 0))
     app.testing = False
     answer = client.get("/broken")
     assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (500, "nosniff")

@@ -49,6 +49,23 @@ def test_readme_shows_a_dozen_settings_with_the_defaults_of_the_page() -> None:
     assert shown == {name: page[name] for name in shown}
 
 
+def test_the_picture_of_a_jobs_life_names_rooms_that_there_are() -> None:
+    picture = README.partition("## The life of a job")[2].split("```")[1]
+    rooms = set(re.findall(r"\b([a-z]+)/", picture))
+
+    assert rooms == {"enqueue", "table", "publish", "execute", "recover", "operate"}
+    assert [room for room in rooms if not (ROOT / "app/jobs" / room).is_dir()] == []
+
+
+def test_images_are_small_and_shown() -> None:
+    pages = "".join(path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+    images = sorted(ROOT.glob("docs/images/*"))
+
+    assert images
+    assert [one.name for one in images if f"images/{one.name})" not in pages] == []
+    assert [one.name for one in images if one.stat().st_size > 150_000] == []
+
+
 def test_readme_fits_two_screens() -> None:
     assert len(README.splitlines()) <= 195
     assert len(README.split()) <= 1500

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask import Flask
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
@@ -25,7 +26,7 @@ from tests.support.apps import settings
 class Ended(InMemorySpanExporter):
     """The spans that have ended."""
 
-    def __getitem__(self, name: str) -> ReadableSpan:
+    def __getitem__(self, name: str) -> Any:
         return next(span for span in self.get_finished_spans() if span.name == name)
 
 

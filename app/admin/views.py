@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from app.admin import history
 from app.admin.access import admin_only, known_as
 from app.extensions import limiter
-from app.jobs.operate import Verdict, health, readiness
+from app.jobs.operate import HealthStatus, health, readiness
 from app.web.limits import limited
 
 #: They say what is missing, and no secrets.
@@ -61,6 +61,6 @@ def _parts() -> Iterator[readiness.Part]:
 def job_health() -> ResponseReturnValue:
     """Answer 503 for unhealthy, so that a monitor needs to read no JSON, and 200 otherwise."""
     found = health.check()
-    is_bad = found.verdict == Verdict.UNHEALTHY
+    is_bad = found.verdict == HealthStatus.UNHEALTHY
     status = HTTPStatus.SERVICE_UNAVAILABLE if is_bad else HTTPStatus.OK
     return health.as_json(found), status, {"Cache-Control": "no-store"}

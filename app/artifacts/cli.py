@@ -1,4 +1,4 @@
-"""`flask artifacts …`: which files there are, links to them, and deleting them."""
+"""`flask artifacts …`: list files, make links to them, and delete them."""
 
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -28,7 +28,9 @@ class ArtifactsGroup(JobsGroup):
             raise Refused(str(error)) from error
 
 
-artifacts = ArtifactsGroup("artifacts", help="Look at the files that jobs made; hand them out.")
+artifacts = ArtifactsGroup(
+    "artifacts", help="List the files that jobs made, make links to them, and delete them."
+)
 
 
 @artifacts.command("list")
@@ -73,7 +75,9 @@ def show_artifact(artifact_id: Any, as_json: bool) -> None:
 
 @artifacts.command("link")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long it is good.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), help="How long the link stays valid."
+)
 @as_json
 def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     r"""Print a link that downloads a file, for ARTIFACTS_LINK_EXPIRES seconds.
@@ -85,7 +89,9 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     lifetime = None if hours is None else timedelta(hours=hours)
     artifact = _find(artifact_id)
     if artifact.expires_at <= datetime.now(UTC):
-        raise Refused(f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}; make it anew")
+        raise Refused(
+            f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}; create it again"
+        )
     url = link(artifact, expires_in=lifetime)
     print_json({"url": url}) if as_json else click.echo(url)
 
@@ -95,7 +101,7 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
-    """Delete a file; all links to it end."""
+    """Delete a file, which invalidates its links."""
     artifact = _find(artifact_id)
     deleted = _as_json(artifact)
     if not yes:
@@ -108,7 +114,7 @@ def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
 def _find(artifact_id: Any) -> Artifact:
     found = db.session.get(Artifact, str(artifact_id))
     if found is None:
-        raise Refused(f"there is no file {artifact_id}; `flask artifacts list` shows the newest")
+        raise Refused(f"no file {artifact_id}; `flask artifacts list` shows the newest")
     return found
 
 
@@ -127,7 +133,7 @@ def _line(row: Artifact) -> tuple[str, ...]:
 
 
 def _size(octets: int) -> str:
-    """Say a number of bytes in the unit that suits it."""
+    """Format a number of bytes in a suitable unit."""
     if octets < _KB:
         return f"{octets:.0f} B"
     units = ("kB", "MB", "GB")

@@ -1,4 +1,4 @@
-"""The settings: read in this package, nowhere else, and checked all at once before anything starts.
+"""The settings: read in this package only, and all checked before anything starts.
 
 They come from the environment and, outside production, from `.env`. In development nothing has to
 be set: a running `make dev` leaves its addresses in `instance/dev.json`, and what is still missing
@@ -17,6 +17,9 @@ from marshmallow.validate import Length, OneOf, Range
 
 from app.config import jobs, operations, process, running, security
 from app.config.checks import (
+    ABOVE_ZERO,
+    AT_LEAST_ZERO,
+    ONE_OF,
     are_keys,
     is_address,
     is_address_or_empty,
@@ -71,7 +74,6 @@ FAMILIES = Path(__file__).parent.parent / "families"
 _SOURCE_SECRET = re.compile(r"WEBHOOK_[A-Z0-9_]+_SECRET")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _FORMATS = ("auto", "json", "text")
-_ONE_OF = "{input} is none of {choices}."
 _NOT_EMPTY = Length(min=1, error="is empty.")
 
 
@@ -83,7 +85,7 @@ class ConfigError(click.ClickException):
     def __init__(self, problems: Mapping[str, list[str]]) -> None:
         self.problems = dict(problems)
         lines = [f"\n  {name}: {' '.join(said)}" for name, said in sorted(problems.items())]
-        super().__init__(f"nothing was started, as settings are missing or wrong:{''.join(lines)}")
+        super().__init__(f"not started: settings are missing or invalid:{''.join(lines)}")
 
 
 def load(instance: Path) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def load(instance: Path) -> dict[str, Any]:
         ConfigError: Says everything that is wrong at once; never a secret's value.
     """
     env = Env(eager=False)
-    name = env.str("APP_ENV", "development", validate=OneOf(ENVIRONMENTS, error=_ONE_OF))
+    name = env.str("APP_ENV", "development", validate=OneOf(ENVIRONMENTS, error=ONE_OF))
     if name != "production":
         env.read_env(str(instance.parent / ".env"), recurse=False)
     defaults: dict[str, Any] = dict(PRODUCTION)
@@ -147,12 +149,12 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "APP_NAME": env.str("APP_NAME", "Acme"),
         "ACTIVITY_RETENTION_DAYS": env.int("ACTIVITY_RETENTION_DAYS", 365, validate=Range(min=1)),
         "SUPPORT_EMAIL": env.str("SUPPORT_EMAIL", "", validate=is_address_or_empty),
-        "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=Range(min=0)),
+        "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=AT_LEAST_ZERO),
         "RATELIMIT_STORAGE_URI": env.str("RATELIMIT_STORAGE_URI", "memory://", validate=is_storage),
-        "LOG_LEVEL": env.str("LOG_LEVEL", "", validate=OneOf(("", *_LEVELS), error=_ONE_OF)),
+        "LOG_LEVEL": env.str("LOG_LEVEL", "", validate=OneOf(("", *_LEVELS), error=ONE_OF)),
         "LOG_FILE": env.str("LOG_FILE", ""),
         "LOG_FILE_DAYS": env.int("LOG_FILE_DAYS", 14, validate=Range(min=1)),
-        "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=_ONE_OF)),
+        "LOG_FORMAT": env.str("LOG_FORMAT", "auto", validate=OneOf(_FORMATS, error=ONE_OF)),
     }
 
 
@@ -171,7 +173,7 @@ def _services(env: Env, defaults: dict[str, Any]) -> dict[str, Any]:
         "RESEND_API_KEY": _given(env, "RESEND_API_KEY", without_emails | defaults),
         "RESEND_API_URL": env.str("RESEND_API_URL", "https://api.resend.com", validate=is_url),
         "RESEND_FROM_EMAIL": _given(env, "RESEND_FROM_EMAIL", without_emails | defaults, is_sender),
-        "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=Range(min=0)),
+        "RESEND_RATE_PER_SECOND": env.int("RESEND_RATE_PER_SECOND", 2, validate=AT_LEAST_ZERO),
         "MAILBOX_DIR": env.str("MAILBOX_DIR", "mailbox"),
         "STRIPE_SECRET_KEY": env.str("STRIPE_SECRET_KEY", ""),
         "STRIPE_API_URL": env.str("STRIPE_API_URL", "https://api.stripe.com", validate=is_url),
@@ -182,24 +184,22 @@ def _webhooks(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Read also the secrets of sources that this app declares beside those that it ships with."""
     own = {name: env.str(name) for name in os.environ if _SOURCE_SECRET.fullmatch(name)}
     stripe, github, resend = (defaults.get(name, "") for name in DEV_WEBHOOKS)
-    above_zero = Range(min=0, min_inclusive=False)
     return {
         **own,
         "STRIPE_WEBHOOK_SECRET": env.str("STRIPE_WEBHOOK_SECRET", stripe),
         "WEBHOOK_GITHUB_SECRET": env.str("WEBHOOK_GITHUB_SECRET", github),
         "WEBHOOK_RESEND_SECRET": env.str("WEBHOOK_RESEND_SECRET", resend),
-        "WEBHOOK_MAX_BODY": env.int("WEBHOOK_MAX_BODY", 512 * 1024, validate=above_zero),
+        "WEBHOOK_MAX_BODY": env.int("WEBHOOK_MAX_BODY", 512 * 1024, validate=ABOVE_ZERO),
         "WEBHOOK_RATE_LIMIT": env.str("WEBHOOK_RATE_LIMIT", "600/minute", validate=is_rate),
     }
 
 
 def _artifacts(env: Env) -> dict[str, Any]:
-    above_zero = Range(min=0, min_inclusive=False)
-    expires = env.int("ARTIFACTS_LINK_EXPIRES", 24 * 60 * 60, validate=above_zero)
+    expires = env.int("ARTIFACTS_LINK_EXPIRES", 24 * 60 * 60, validate=ABOVE_ZERO)
     return {
         "ARTIFACTS_STORE": env.str("ARTIFACTS_STORE", "local", validate=is_store),
         "ARTIFACTS_DIR": env.str("ARTIFACTS_DIR", "artifacts", validate=_NOT_EMPTY),
-        "ARTIFACTS_EXPIRE": env.float("ARTIFACTS_EXPIRE", 7.0, validate=above_zero),
+        "ARTIFACTS_EXPIRE": env.float("ARTIFACTS_EXPIRE", 7.0, validate=ABOVE_ZERO),
         "ARTIFACTS_LINK_EXPIRES": expires,
         "ARTIFACTS_S3_ENDPOINT": env.str("ARTIFACTS_S3_ENDPOINT", "", validate=is_url_or_empty),
         "ARTIFACTS_S3_REGION": env.str("ARTIFACTS_S3_REGION", ""),
@@ -225,15 +225,15 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     if len(settings["SECRET_KEY"] or "") < MIN_SECRET:
         problems["SECRET_KEY"] = [f"must have at least {MIN_SECRET} characters."]
     if settings["SECRET_KEY"] == DEVELOPMENT["SECRET_KEY"]:
-        problems["SECRET_KEY"] = ["is development's, which is public."]
+        problems["SECRET_KEY"] = ["is the development key, which is public; generate your own."]
     for name, published in DEV_QSTASH.items():
         if settings[name] == published:
-            problems[name] = ["is the development server's published value; take your own."]
+            problems[name] = ["is the public value of the development server; use your own."]
     for name, published in DEV_WEBHOOKS.items():
         if published in (settings[name] or "").split(","):
-            problems[name] = ["has development's secret, which is public."]
+            problems[name] = ["contains the development secret, which is public."]
     if DEVELOPMENT["JOBS_ENCRYPTION_KEYS"] in (settings["JOBS_ENCRYPTION_KEYS"] or ""):
-        problems["JOBS_ENCRYPTION_KEYS"] = ["has development's key, which is public."]
+        problems["JOBS_ENCRYPTION_KEYS"] = ["contains the development key, which is public."]
     return problems
 
 

@@ -6,37 +6,34 @@ from typing import Any
 from environs import Env
 from marshmallow.validate import OneOf, Range, Regexp
 
-from app.config.checks import are_destinations
+from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations
 from app.jobs.kit import DEFAULTS
 
 #: What JOBS_SEAL must be for a production that does not seal.
 UNSEALED = "false-in-production"
 
-_ONE_OF = "{input} is none of {choices}."
-_ABOVE_ZERO = Range(min=0, min_inclusive=False)
-_AT_LEAST_ZERO = Range(min=0)
 _NAMESPACE = Regexp(
-    r"[A-Za-z0-9_-]{0,40}$", error="may have only letters, digits, '-' and '_', 40 at most."
+    r"[A-Za-z0-9_-]{0,40}$", error="may contain only letters, digits, '-' and '_', at most 40."
 )
 _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
-    "JOBS_PUBLISH": (OneOf(("inline", "background"), error=_ONE_OF),),
+    "JOBS_PUBLISH": (OneOf(("inline", "background"), error=ONE_OF),),
     "JOBS_NAMESPACE": (_NAMESPACE,),
-    "JOBS_GRACE": (_ABOVE_ZERO,),
-    "JOBS_PUBLISH_TIMEOUT": (_ABOVE_ZERO,),
-    "JOBS_MAX_BODY": (_ABOVE_ZERO,),
-    "JOBS_MAX_RESCHEDULES": (_AT_LEAST_ZERO,),
+    "JOBS_GRACE": (ABOVE_ZERO,),
+    "JOBS_PUBLISH_TIMEOUT": (ABOVE_ZERO,),
+    "JOBS_MAX_BODY": (ABOVE_ZERO,),
+    "JOBS_MAX_RESCHEDULES": (AT_LEAST_ZERO,),
     "JOBS_MAX_LEGS": (Range(min=1),),
-    "JOBS_SIGNATURE_LEEWAY": (_AT_LEAST_ZERO,),
-    "JOBS_SWEEP_EVERY": (_AT_LEAST_ZERO,),
-    "JOBS_ID_TYPE": (OneOf(("integer", "text", "uuid"), error=_ONE_OF),),
-    "JOBS_SEAL": (OneOf(("true", "false", UNSEALED), error=_ONE_OF),),
+    "JOBS_SIGNATURE_LEEWAY": (AT_LEAST_ZERO,),
+    "JOBS_SWEEP_EVERY": (AT_LEAST_ZERO,),
+    "JOBS_ID_TYPE": (OneOf(("integer", "text", "uuid"), error=ONE_OF),),
+    "JOBS_SEAL": (OneOf(("true", "false", UNSEALED), error=ONE_OF),),
     "JOBS_UNSEALED": (),
     "JOBS_CALLBACK_ALLOW": (are_destinations,),
     "JOBS_HEALTH_FAILURE_RATE": (Range(0, 1),),
     "JOBS_HEALTH_UNHEALTHY_RATE": (Range(0, 1),),
-    "JOBS_HEALTH_PROCESSING": (_ABOVE_ZERO,),
-    "JOBS_HEALTH_OVERDUE": (_ABOVE_ZERO,),
-    "JOBS_HEALTH_IDLE": (_ABOVE_ZERO,),
+    "JOBS_HEALTH_PROCESSING": (ABOVE_ZERO,),
+    "JOBS_HEALTH_OVERDUE": (ABOVE_ZERO,),
+    "JOBS_HEALTH_IDLE": (ABOVE_ZERO,),
 }
 
 

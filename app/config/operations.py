@@ -8,7 +8,7 @@ from environs import Env
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
 
-from app.config.checks import is_address_or_empty, is_url_or_empty
+from app.config.checks import AT_LEAST_ZERO, is_address_or_empty, is_url_or_empty
 
 #: Bytes of a Standard Webhooks key (https://www.standardwebhooks.com).
 WEBHOOK_KEY_BYTES = range(24, 65)
@@ -30,7 +30,7 @@ def read(env: Env) -> dict[str, Any]:
         "ALERT_WEBHOOK_URL": env.str("ALERT_WEBHOOK_URL", "", validate=is_url_or_empty),
         "ALERT_WEBHOOK_SECRET": env.str("ALERT_WEBHOOK_SECRET", "", validate=_is_webhook_secret),
         "ALERT_CONFIRMATIONS": env.int("ALERT_CONFIRMATIONS", 2, validate=Range(min=1)),
-        "ALERT_REPEAT_HOURS": env.float("ALERT_REPEAT_HOURS", 4.0, validate=Range(min=0)),
+        "ALERT_REPEAT_HOURS": env.float("ALERT_REPEAT_HOURS", 4.0, validate=AT_LEAST_ZERO),
     }
 
 
@@ -38,7 +38,9 @@ def contradictions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what cannot be, though each value by itself is well formed."""
     problems = {}
     if settings["ALERT_WEBHOOK_URL"] and not settings["ALERT_WEBHOOK_SECRET"]:
-        problems["ALERT_WEBHOOK_SECRET"] = ["signs what ALERT_WEBHOOK_URL is sent; set it, too."]
+        problems["ALERT_WEBHOOK_SECRET"] = [
+            "must be set too: it signs the requests to ALERT_WEBHOOK_URL."
+        ]
     return problems
 
 
@@ -57,4 +59,4 @@ def _is_webhook_secret(value: str) -> None:
     except ValueError:
         length = 0
     if not value.startswith("whsec_") or length not in WEBHOOK_KEY_BYTES:
-        raise ValidationError("is not whsec_ with 24 to 64 bytes in base64 after it.")
+        raise ValidationError("is not whsec_ followed by 24 to 64 bytes in base64.")

@@ -88,7 +88,7 @@ def _unprivileged() -> pwd.struct_passwd:
             continue
     raise PostgresError(
         "PostgreSQL does not run as root and there is no account `postgres` or `nobody` to run"
-        " it as. Work as another user than root, or set DATABASE_URL to a server you have."
+        " it as. Work as a user other than root, or set DATABASE_URL to a server that you have."
     )
 
 

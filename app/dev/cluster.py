@@ -119,7 +119,7 @@ class Cluster:
                 return
             if "locale" not in made.stderr:
                 break
-        raise PostgresError(f"initdb could not make a cluster in {folder}:\n{made.stderr}")
+        raise PostgresError(f"initdb could not create a cluster in {folder}:\n{made.stderr}")
 
     def _binaries(self) -> Binaries:
         major = int((self.data / "PG_VERSION").read_text())
@@ -127,7 +127,7 @@ class Cluster:
             return self.account.reachable_binaries(find_binaries(major))
         except PostgresError as error:
             raise PostgresError(
-                f"The data in {self.home} was made by PostgreSQL {major}. {error} Or delete the"
+                f"The data in {self.home} was created by PostgreSQL {major}. {error} Or delete the"
                 " folder: the next start makes a new one, and what it held is lost."
             ) from error
 

@@ -24,7 +24,7 @@ def settings(instance: Path, given: Mapping[str, str]) -> dict[str, str]:
     """
     wanted = given.get(SETTING) or "own"
     if wanted not in ("own", "published"):
-        raise RunnerError(f"{SETTING}={wanted}: say own (the default) or published.")
+        raise RunnerError(f"{SETTING}={wanted}: must be own (the default) or published.")
     name, own = _kept(instance / "credentials.json")
     found = _by_name(DEVELOPMENT) if wanted == "published" else own
     # Who sets one of these and no QSTASH_URL means the local queue.

@@ -49,7 +49,7 @@ def demo(instance: Path) -> bool:
     """
     emails, log_file = instance / "emails", instance / "log"
     _forget_last_time(instance, emails)
-    click.echo("\nBackground jobs for Flask over QStash, the whole way on this machine alone.\n")
+    click.echo("\nBackground jobs for Flask over QStash, end to end on this machine.\n")
     with (
         log_file.open("w") as log,
         ResendServer(emails) as resend,
@@ -91,7 +91,7 @@ def _follow(runner: Runner, app: Flask) -> list[Line]:
     cases = _cases()
     with app.app_context():
         jobs = [(case, _enqueue(case)) for case in cases]
-    click.echo(f"\n  Enqueued {len(jobs)} emails; QStash delivers them to the app.\n")
+    click.echo(f"\n  Enqueued {len(jobs)} emails. QStash delivers them to the app.\n")
     progress = Progress(sys.stdout)
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -141,11 +141,11 @@ def _judge(lines: Sequence[Line], emails: Path, log: Path) -> bool:
     wrong = [line.label for line in lines if not line.as_expected]
     written = len(list(emails.glob("*.html")))
     if wrong:
-        click.echo(f"\n  Not as it should be: {', '.join(wrong)}.")
-        click.echo(f"  The log of all processes: {relpath(log)}")
+        click.echo(f"\n  Not as expected: {', '.join(wrong)}.")
+        click.echo(f"  Log of all processes: {relpath(log)}")
     else:
-        click.echo("\n  Every job ended as it should: what Resend failed twice was tried again,")
-        click.echo("  what it refused was given up at once.")
-    click.echo(f"  {written} emails to look at in a browser: {relpath(emails)}/*.html")
+        click.echo("\n  Every job ended as expected: emails that Resend failed twice were retried,")
+        click.echo("  emails that it rejected were given up at once.")
+    click.echo(f"  {written} emails to open in a browser: {relpath(emails)}/*.html")
     click.echo("  Next: make dev\n")
     return not wrong

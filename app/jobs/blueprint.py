@@ -9,16 +9,14 @@ from flask.blueprints import BlueprintSetupState
 
 from .context import Job
 from .enqueue import enqueuer, scheduling
-from .errors import DiscoveryError, InvalidOption
 from .execute.delivery import signed
 from .execute.executor import deliver
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, Upgrade, get_job_config, registry_of
 from .schemas import PayloadSchema
-from .values import backoff
 from .values.backoff import RetryDelay
-from .values.options import FlowControl, normalise
+from .values.options import FlowControl
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -41,6 +39,7 @@ class JobOptions(TypedDict, total=False):
             `job.check()`. The lease is then that long, and extended up to the timeout.
         acts_outside: The handler has effects that no transaction takes back and no idempotency key
             guards: each claim is on the database's disk before it starts, at the price of a wait.
+        unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
@@ -57,6 +56,7 @@ class JobOptions(TypedDict, total=False):
     timeout: int
     heartbeat: int
     acts_outside: bool
+    unwatched: bool
     description: str
     queue: str
     sealed: tuple[str, ...]
@@ -155,11 +155,6 @@ def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowC
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     loading.check_upgrades(config)
-    backoff.check(config.type, config.retry_delay, config.retries)
-    try:
-        normalise(config.options, {})
-    except InvalidOption as error:
-        raise DiscoveryError(f"job type {config.type!r}: {error}") from None
     sealing.check(config, state.app.config)
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

@@ -21,7 +21,6 @@ from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
-from .table.snapshot import UNWATCHED
 from .values.ids import ID_TYPES, JobIdConverter
 from .values.options import FlowControl
 from .values.urls import ascii_url
@@ -60,7 +59,6 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_HEALTH_PROCESSING": 600.0,
     "JOBS_HEALTH_OVERDUE": 600.0,
     "JOBS_HEALTH_IDLE": 3600.0,
-    UNWATCHED: frozenset(),
 }
 
 
@@ -160,7 +158,7 @@ class Jobs:
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
-                job is stuck, or overdue, and all are unhealthy; see `figures`.
+                job is stuck, or overdue, and all are unhealthy; see `snapshot`.
 
         Args:
             app: The app.

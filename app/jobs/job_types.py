@@ -1,7 +1,8 @@
 """`JOB_TYPES`: the names of the job types as constants, `JOB_TYPES.SEND_EMAIL`."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
+
+from .values.nearest import hint
 
 
 class JobTypes:
@@ -23,10 +24,8 @@ class JobTypes:
         try:
             return self._names[constant]
         except KeyError:
-            near = get_close_matches(constant, self._names) or sorted(self._names)
-            known = ", ".join(near) or "none is declared; `create_app` imports the families"
-            message = f"there is no job type {constant}; did you mean: {known}?"
-            raise AttributeError(message) from None
+            known = hint(constant, sorted(self._names))
+            raise AttributeError(f"there is no job type {constant}; {known}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._names.values()))

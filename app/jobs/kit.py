@@ -16,6 +16,7 @@ from .request_id import request_id_if_any
 from .schemas import camel_case
 from .table.db import explained, in_transaction
 from .values import jsonb
+from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
 from .values.ids import (
     MAX_LENGTH,
     MAX_NUMBER,
@@ -29,7 +30,6 @@ from .values.ids import (
 )
 from .values.nearest import hint
 from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, seconds
-from .values.retry_delay import LONGEST as LONGEST_EXPRESSION
 from .values.urls import ascii_address, ascii_host, ascii_url
 
 __all__ = [

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .values.ids import header_safe
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -26,7 +24,3 @@ class Message:
     legs: int = 0
     reschedules: int = 0
     available_at: datetime | None = None
-
-    @property
-    def deduplication_id(self) -> str:
-        return f"{header_safe(self.job_id)}-{self.generation}-{self.legs}-{self.reschedules}"

@@ -8,11 +8,11 @@ from flask import current_app
 from flask.sansio.app import App
 
 from .context import Job
-from .errors import DiscoveryError, JobsNotInitialised, UnknownJobType
+from .errors import DiscoveryError, InvalidOption, JobsNotInitialised, UnknownJobType
 from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
 from .values.nearest import hint
-from .values.options import FlowControl
+from .values.options import FlowControl, Options, normalise
 
 Handler = Callable[[Any, Job], dict[str, Any] | None]
 #: From a payload's wire form in one version to that in the next; may change what it is given.
@@ -26,6 +26,9 @@ class JobConfig:
     Attributes:
         endpoint: The path that QStash delivers to, below BASE_URL; of a type whose worker is
             elsewhere, that worker's URL.
+
+    Raises:
+        DiscoveryError: An option that QStash would refuse.
     """
 
     type: str
@@ -37,6 +40,7 @@ class JobConfig:
     description: str = ""
     heartbeat: int | None = None
     acts_outside: bool = False
+    unwatched: bool = False
     queue: str | None = None
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()
@@ -44,14 +48,28 @@ class JobConfig:
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None
     adapt: Upgrade | None = field(default=None, repr=False)
+    _options: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "_options", normalise(self._declared, {}))
+        except InvalidOption as error:
+            raise DiscoveryError(f"job type {self.type!r}: {error}") from None
 
     @property
     def is_external(self) -> bool:
         return is_elsewhere(self.endpoint)
 
+    def options_with(self, given: Options) -> dict[str, Any]:
+        """Return the options of one publish, checked; what is not given is the type's own.
+
+        Raises:
+            InvalidOption: One is unknown, or QStash would refuse it.
+        """
+        return normalise(self._declared, given) if given else dict(self._options)
+
     @property
-    def options(self) -> dict[str, Any]:
-        """The options with which its jobs are published, where `enqueue` does not say otherwise."""
+    def _declared(self) -> dict[str, Any]:
         names = ("retries", "retry_delay", "timeout", "queue", "flow_control")
         return {name: getattr(self, name) for name in names}
 

@@ -1,4 +1,4 @@
-"""QStash's schedules made to match the code: those that `@periodic` declares, and maintenance.
+"""QStash's schedules made to match the code: those that `@periodic` declares, and the sweep's.
 
 Only schedules whose id begins with `code.` and that call this app are touched; those made with
 `schedule()` or by hand are not. What was declared is known again by a hash in a header.
@@ -19,19 +19,18 @@ from .enqueue.enqueuer import Owner, check_size, envelope
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox
-from .recover.routes import MAINTENANCE
+from .recover.routes import SWEEP
 from .registry import registry_of
 from .values import jsonb
-from .values.options import normalise
 
 if TYPE_CHECKING:
     from qstash.schedule import Schedule
 
 PREFIX = "code."
 HEADER = "Jobs-Declaration"
-MAINTENANCE_NAME = "jobs-maintenance"
-MAINTENANCE_CRON = "*/5 * * * *"
-#: Of what is sent; a change has the next sync send all schedules anew.
+SWEEP_NAME = "jobs-maintenance"
+SWEEP_CRON = "*/5 * * * *"
+#: Of what is sent; a change has the next sync send all schedules again.
 FORM = 2
 
 
@@ -189,7 +188,7 @@ def _change(declared: Declared, everybodys: Mapping[str, "Schedule"], *, take_ov
 
 
 def _declared() -> Iterator[Declared]:
-    yield _maintenance()
+    yield _sweep()
     seen: set[str] = set()
     for job_type in _job_types():
         for schedule in job_type.schedules:
@@ -201,12 +200,12 @@ def _declared() -> Iterator[Declared]:
             yield declared
 
 
-def _maintenance() -> Declared:
+def _sweep() -> Declared:
     return Declared(
-        name=MAINTENANCE_NAME,
-        schedule_id=own_id(MAINTENANCE_NAME),
-        endpoint=MAINTENANCE,
-        cron=MAINTENANCE_CRON,
+        name=SWEEP_NAME,
+        schedule_id=own_id(SWEEP_NAME),
+        endpoint=SWEEP,
+        cron=SWEEP_CRON,
         body="",
         options={"retries": 0, "timeout": 60},
         fingerprint="1",
@@ -215,7 +214,7 @@ def _maintenance() -> Declared:
 
 def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
     config = job_type.config
-    options = normalise(config.options, schedule.options)
+    options = config.options_with(schedule.options)
     body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
     check_size(config, body)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
@@ -248,7 +247,7 @@ def _matches(schedule: "Schedule", declared: Declared) -> bool:
 def _install(declared: Declared) -> None:
     headers = {**declared.options.get("headers", {}), HEADER: declared.fingerprint}
     details: dict[str, Any] = {"schedule_id": declared.schedule_id}
-    if declared.endpoint == MAINTENANCE:
+    if declared.endpoint == SWEEP:
         # No job is behind it that could be marked dead.
         details |= {"failure_callback": None, "failure_callback_headers": None}
     outbox.publisher().schedule(

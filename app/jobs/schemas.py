@@ -8,12 +8,13 @@ the payload, and `sealed`, the names of its encrypted fields.
 
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, TypeVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
+from .errors import InvalidDelivery
 from .values.ids import JobIdField, OwnerId, OwnerIdField
+from .values.nearest import nearest
 
 T = TypeVar("T")
 
@@ -51,8 +52,8 @@ class PayloadSchema(WireSchema[T]):
         known = [str(field.data_key) for field in self.load_fields.values()]
         for key, said in error.messages_dict.items():
             if said == [self.error_messages["unknown"]] and isinstance(key, str):
-                near = get_close_matches(key, known, n=1)
-                said[:] = [f"Unknown field; did you mean {near[0]}?"] if near else said
+                near = nearest(key, known)
+                said[:] = [f"Unknown field; did you mean: {near[0]}?"] if near else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +119,15 @@ class EnvelopeSchema(WireSchema[Envelope]):
     def build(self, data: dict[str, Any], **_: Any) -> Envelope:
         sealed = tuple(data.pop("sealed", ()))
         return Envelope(**data, sealed=sealed)
+
+
+_envelopes = EnvelopeSchema()
+
+
+def load_envelope(raw: Any) -> Envelope:
+    """Return an envelope from its JSON; raises `InvalidDelivery`."""
+    try:
+        envelope: Envelope = _envelopes.load(raw)
+    except ValidationError as error:
+        raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
+    return envelope

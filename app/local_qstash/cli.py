@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_STATE = Path("instance/qstash.sqlite3")
 
 
-@click.group("qstash", help="A QStash-compatible server for this machine.")
+@click.group("qstash", help="Run a local QStash server, and preview cron schedules.")
 def qstash() -> None:
     pass
 
@@ -41,42 +41,42 @@ def qstash() -> None:
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"SQLite file that keeps everything over restarts.  [default: {DEFAULT_STATE}]",
+    help=f"SQLite file that keeps state across restarts.  [default: {DEFAULT_STATE}]",
 )
-@click.option("--memory", is_flag=True, help="Keep nothing: everything is gone at the end.")
+@click.option("--memory", is_flag=True, help="Keep state in memory only; it is lost at the end.")
 @click.option(
     "--speed",
     default=1.0,
     show_default=True,
     type=click.FloatRange(0.001, 1_000_000),
-    help="Make delays, backoff and cron this many times faster.",
+    help="Run delays, backoff and cron this many times faster.",
 )
 @click.option(
     "--map-origin",
     "origins",
     multiple=True,
     metavar="FROM=TO",
-    help="Deliver what is published to origin FROM to origin TO instead; repeatable.",
+    help="Deliver messages for origin FROM to origin TO instead (repeatable).",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="KIND=SHARE[:DETAIL]",
-    help="Let a share of deliveries (drop, fail:STATUS, lose-answer, duplicate, delay:TIME,"
-    " reorder) or publishes (publish-fail:STATUS, publish-drop) go wrong; repeatable.",
+    help="Inject faults into a share of deliveries (drop, fail:STATUS, lose-answer, duplicate,"
+    " delay:TIME, reorder) or publishes (publish-fail:STATUS, publish-drop) (repeatable).",
 )
 @click.option(
     "--fault-seed",
     type=click.IntRange(0),
-    help="Choose the victims of --fault as in every run with this seed.  [default: by chance]",
+    help="Seed for --fault: the same seed hits the same requests.  [default: random]",
 )
 @click.option(
     "--token",
     default=DEVELOPMENT.token,
     envvar="QSTASH_DEV_TOKEN",
     show_envvar=True,
-    help="What clients must show.  [default: the development token]",
+    help="Token that clients must send.  [default: the development token]",
 )
 @click.option(
     "--signing-keys",
@@ -85,7 +85,7 @@ def qstash() -> None:
     envvar="QSTASH_DEV_SIGNING_KEYS",
     show_envvar=True,
     metavar="CURRENT NEXT",
-    help="What deliveries are signed with.  [default: the development keys]",
+    help="Keys to sign deliveries with.  [default: the development keys]",
 )
 @click.option("--listening", type=int, hidden=True, help="A socket that this process was given.")
 @click.option("--instance", hidden=True, help="What /healthz says of whose server this is.")
@@ -104,13 +104,19 @@ def dev(
     listening: int | None,
     instance: str | None,
 ) -> None:
-    """Run a QStash server on this machine, for development and tests.
+    r"""Run a QStash server on this machine, for development and tests.
 
-    Prints what a client needs in the form of an env file, then serves until it is stopped with
-    Ctrl-C or SIGTERM.
+    It prints the settings that clients need, in the format of an env file, and serves until Ctrl-C
+    or SIGTERM. Its page at the same address shows messages, schedules and dead letters.
+
+    \b
+    Examples:
+      flask qstash dev
+      flask qstash dev --memory --port 0
+      flask qstash dev --fault drop=0.05 --fault fail:503=0.1 --fault-seed 7
     """
     if memory and state is not None:
-        raise click.UsageError("--memory and --state exclude each other.")
+        raise click.UsageError("--memory and --state cannot be used together.")
     settings = Settings(
         state=None if memory else (state or DEFAULT_STATE),
         host=host,
@@ -135,16 +141,27 @@ def dev(
 
 @qstash.command("next")
 @click.argument("cron")
-@click.option("--after", metavar="ISO", help="Look from this moment on; UTC without an offset.")
 @click.option(
-    "--count", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many."
+    "--after", metavar="TIME", help="Start from this ISO 8601 time (UTC unless it has an offset)."
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs: times in UTC.")
+@click.option(
+    "--count",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Number of times to print.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC.")
 def next_firings(cron: str, after: str | None, count: int, *, as_json: bool) -> None:
-    """Say when a CRON expression fires next, as QStash reads it.
+    r"""Print when a cron expression fires next, as QStash interprets it.
 
-    CRON has five fields (minute, hour, day of month, month, day of week), or is @daily, @every 90m
-    and the like; a time zone stands before it, as in "CRON_TZ=Europe/Berlin 0 9 * * MON-FRI".
+    CRON has five fields (minute, hour, day of month, month, day of week), or is a shorthand such as
+    @daily or @every 90m. A time zone can come first.
+
+    \b
+    Examples:
+      flask qstash next '30 3 * * *'
+      flask qstash next 'CRON_TZ=Europe/Berlin 0 9 * * MON-FRI' --count 3
     """
     try:
         schedule = parse(cron)
@@ -158,7 +175,7 @@ def next_firings(cron: str, after: str | None, count: int, *, as_json: bool) -> 
         click.echo(f"{in_words(schedule)} ({schedule.zone})")
         click.echo("\n".join(f"{one:%a %Y-%m-%d %H:%M:%S %Z}" for one in found))
     if not found:
-        raise click.ClickException(f"{cron} never fires, at least not within five years.")
+        raise click.ClickException(f"{cron} does not fire within the next five years.")
 
 
 def _firings(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
@@ -175,7 +192,7 @@ def _moment(text: str | None) -> datetime:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{text!r} is no moment, such as 2026-10-25T00:30Z", param_hint="--after"
+            f"{text!r} is not a time; write it like 2026-10-25T00:30Z", param_hint="--after"
         ) from None
 
 
@@ -224,14 +241,14 @@ def _faults(texts: tuple[str, ...]) -> tuple[Fault, ...]:
 
 
 def _check_exposure(settings: Settings) -> None:
-    """Refuse to show the well-known token to other machines."""
+    """Refuse to accept the public token from other machines."""
     ours = settings.credentials
     known = ours.token == DEVELOPMENT.token or (
         ours.current_signing_key == DEVELOPMENT.current_signing_key
     )
     if known and not is_loopback(settings.host):
         raise click.UsageError(
-            f"--host {settings.host} can be reached from other machines, and everybody knows the "
-            "development token and keys. Set QSTASH_DEV_TOKEN and QSTASH_DEV_SIGNING_KEYS (two, "
-            "with a space between them) to secrets of your own first."
+            f"--host {settings.host} is reachable from other machines, and the development token "
+            "and keys are public. First set QSTASH_DEV_TOKEN and QSTASH_DEV_SIGNING_KEYS (two keys "
+            "separated by a space) to secrets of your own."
         )

@@ -111,9 +111,9 @@ def parse_fault(text: str) -> Fault:
         raise InvalidFaultError(f"{text!r}: use KIND=SHARE[:DETAIL], such as drop=0.05")
     kind, share = KINDS.get(parts["kind"]), float(parts["share"])
     if kind is None:
-        raise InvalidFaultError(f"{text!r}: {parts['kind']!r} is none of {', '.join(KINDS)}")
+        raise InvalidFaultError(f"{text!r}: {parts['kind']!r} is not one of {', '.join(KINDS)}")
     if share > 1:
-        raise InvalidFaultError(f"{text!r}: the share is from 0 to 1, such as 0.05 for 5 %")
+        raise InvalidFaultError(f"{text!r}: the share must be from 0 to 1, such as 0.05 for 5 %")
     detail = kind.default if parts["detail"] is None else parts["detail"]
     value = kind.read(detail) if kind.read else (0 if parts["detail"] is None else None)
     if value is None:

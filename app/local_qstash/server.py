@@ -94,7 +94,7 @@ class _Connection(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         # The parser's lines after the first repeat what was sent, perhaps a token.
         reason = next(iter((message or "").strip().splitlines()), "bad request").rstrip(":")[:200]
-        logger.info("Refused what is no HTTP request: %s", reason)
+        logger.info("Rejected a malformed HTTP request: %s", reason)
         response = reply({"error": f"no valid HTTP request: {reason}"}, status)
         response.force_close()
         return response

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from app.config import process
 from app.jobs import DatabaseUnavailable
 from app.jobs.kit import registry_of
-from app.jobs.operate import CAP, STATES, Depth, queue_depth
+from app.jobs.operate import CAP, STATES, Depth, snapshot
 from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
 from app.serving.worker_metrics import undisturbed
 
@@ -47,7 +47,7 @@ class QueueCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield `jobs_database_up`, and the depth if that is 1."""
         try:
-            found = queue_depth.measure()
+            found = snapshot.measure_depth()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."

@@ -9,7 +9,7 @@ from app.api.keys import Key
 from app.api.namespaces import keep_apart
 from app.jobs.values.options import LONGEST_NAME
 
-IDS = [7, -7, "7", "a", "a.b", "b", "a b", "\u00e4", "x-1", "a" * 255, "0" * 36]
+IDS: list[int | str] = [7, -7, "7", "a", "a.b", "b", "a b", "\u00e4", "x-1", "a" * 255, "0" * 36]
 NAMES = ["c", "b.c", "reports"]
 
 

@@ -63,7 +63,7 @@ def test_a_full_disk_at_the_very_end_leaves_no_half_file(app: Flask) -> None:
 
 def test_a_writer_that_ignores_the_full_disk_gets_no_file_with_a_hole(app: Flask) -> None:
     file = artifacts.create("a.csv", media_type="text/csv")
-    with pytest.raises(artifacts.ArtifactError, match="not whole"):
+    with pytest.raises(artifacts.ArtifactError, match="is incomplete"):
         write_regardless(file)
 
     assert held() == []
@@ -107,7 +107,9 @@ def test_a_store_that_goes_away_leaves_no_half_file(app: Flask) -> None:
         pass
 
     assert not db.session.new
-    current_store().client.close()
+    store = current_store()
+    assert isinstance(store, S3Store)
+    store.client.close()
 
 
 def test_a_store_that_refuses_says_why(on_s3: Flask, s3: str) -> None:
@@ -115,7 +117,9 @@ def test_a_store_that_refuses_says_why(on_s3: Flask, s3: str) -> None:
     on_s3.extensions["artifacts"].clear()
     with pytest.raises(artifacts.StoreUnavailable, match="NoSuchBucket"):
         write(artifacts.create("a.csv", media_type="text/csv"), 1000)
-    current_store().client.close()
+    store = current_store()
+    assert isinstance(store, S3Store)
+    store.client.close()
 
 
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:

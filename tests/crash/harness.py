@@ -137,11 +137,11 @@ class Point:
     @staticmethod
     def _is_settled() -> bool:
         """Look without passing a point: looking is the harness's, not the system's."""
-        with db.engine.raw_connection() as connection:  # type: ignore[attr-defined]
+        with db.engine.raw_connection() as connection:
             waiting = "status IN ('pending', 'processing') OR status = 'failed' AND dead_at IS NULL"
             cursor = connection.cursor()
             cursor.execute(f"SELECT count(*) FROM job_executions WHERE {waiting}")  # noqa: S608
-            return bool(cursor.fetchone()[0] == 0)
+            return cursor.fetchone() == (0,)
 
     def _let_leases_run_out(self) -> None:
         db.session.execute(

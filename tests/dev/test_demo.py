@@ -34,7 +34,7 @@ def test_the_demo_shows_nine_jobs_and_leaves_nothing_running(tmp_path: Path) -> 
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("✓") >= 9
-        assert "Every job ended as it should" in done.stdout
+        assert "Every job ended as expected" in done.stdout
         assert not list(tmp_path.rglob("postmaster.pid"))
     finally:
         Server(tmp_path / "demo" / "postgres").destroy()

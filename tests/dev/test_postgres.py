@@ -223,7 +223,7 @@ def test_data_of_another_version_is_an_error_that_says_what_to_do(server: Server
     server.stop()
     (server.home / "cluster" / "PG_VERSION").write_text("12\n")
 
-    with pytest.raises(PostgresError, match=r"made by PostgreSQL 12.*JOBS_PG_BIN.*delete"):
+    with pytest.raises(PostgresError, match=r"created by PostgreSQL 12.*JOBS_PG_BIN.*delete"):
         server.start()
 
 

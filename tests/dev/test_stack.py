@@ -168,7 +168,7 @@ def test_fault_K20_A9_foreign_clients_have_the_published_credentials_on_request(
     assert {**published, **DEV_QSTASH} == {**published, "QSTASH_URL": DEV_QSTASH["QSTASH_URL"]}
     assert given["QSTASH_TOKEN"] == "mine"
     assert given["QSTASH_CURRENT_SIGNING_KEY"] != published["QSTASH_CURRENT_SIGNING_KEY"]
-    with pytest.raises(RunnerError, match="say own"):
+    with pytest.raises(RunnerError, match="must be own"):
         credentials.settings(tmp_path, {"QSTASH_DEV_CREDENTIALS": "mine"})
 
 

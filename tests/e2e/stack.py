@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.families.email.enqueue import send_password_changed_email_async
 from flask import Flask
 
 from app.config import DEV_QSTASH
 from app.dev.guardian import ROOT
 from app.dev.resend_server import ResendServer
+from app.families.email.senders import send_password_changed_email_async
 from app.jobs import JobExecution
-from app.jobs.cli.formatting import is_final
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
 from tests.support.publishing import connect
@@ -76,7 +75,7 @@ class Stack:
 
     def final(self, job_id: str) -> JobExecution:
         """Wait until the job is in a final state and return it."""
-        self.await_that(lambda: is_final(row_of(job_id)), f"the end of job {job_id}")
+        self.await_that(lambda: row_of(job_id).is_final, f"the end of job {job_id}")
         return row_of(job_id)
 
     def await_that(self, condition: Callable[[], object], what: str) -> None:

@@ -159,7 +159,7 @@ def test_a_job_of_the_typescript_starter_is_executed_and_recorded(
     address = f"typescript-{with_row}@example.com"
     job_id = str(uuid4())
     data = {"recipientName": "Ann"}
-    envelope = {
+    envelope: dict[str, object] = {
         "jobId": job_id,
         "type": "send-email",
         "payload": {"to": address, "template": "passwordChanged", "data": data},

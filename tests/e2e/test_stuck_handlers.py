@@ -12,7 +12,6 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import enqueue
-from app.jobs.cli.formatting import is_final
 from app.local_qstash.testing import LocalQStash
 from tests.e2e.gunicorn import Server, gunicorn
 from tests.support.ill_behaved import bp
@@ -95,7 +94,7 @@ def test_fault_R12_a_reload_kills_no_job_without_tries_left(
 ) -> None:
     """Deliveries on kept connections go on while the old workers stop."""
     with LocalQStash() as qstash:
-        given = {"QSTASH_URL": qstash.url, "QSTASH_TOKEN": qstash.token}
+        given: dict[str, Any] = {"QSTASH_URL": qstash.url, "QSTASH_TOKEN": qstash.token}
         with (
             gunicorn(tmp_path, database_url, **given) as server,
             publishing(app, **given, BASE_URL=server.url),
@@ -107,7 +106,7 @@ def test_fault_R12_a_reload_kills_no_job_without_tries_left(
                 if reload:
                     server.process.send_signal(signal.SIGHUP)
                 jobs += [enqueue("patient", quick, retries=0) for _ in range(40)]
-            server.await_that(lambda: all(is_final(row_of(job)) for job in jobs), "all jobs")
+            server.await_that(lambda: all(row_of(job).is_final for job in jobs), "all jobs")
 
     ends = Counter((row_of(job).status, row_of(job).error) for job in jobs)
     assert ends == {("completed", None): 120}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import fresh_database
+from tests.support.apps import fresh_database
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent

@@ -13,6 +13,7 @@ from app.db import db
 from app.jobs import Continue, Job, JobBlueprint, Status, enqueue
 from app.jobs.message import Message
 from app.jobs.operate import actions
+from app.jobs.publish.qstash import deduplication_id
 from app.jobs.recover import sweep
 from app.jobs.table.filters import Filter
 from app.jobs.testing import assert_idempotent, deliver, drain
@@ -63,7 +64,7 @@ def test_a_leg_commits_its_work_with_the_checkpoint_and_publishes_the_next(
     assert (row.retry_count, row.lease_token, row.available_at) == (0, None, None)
     assert row.attempts[-1]["outcome"] == "continued"
     assert effects() == ["legs"]
-    assert [message.deduplication_id for message in published] == [
+    assert [deduplication_id(message) for message in published] == [
         f"{job_id}-0-0-0",
         f"{job_id}-0-1-0",
     ]
@@ -206,7 +207,7 @@ def test_a_manual_retry_starts_from_the_beginning(published: list[Message], rows
     actions.retry(Filter(job_ids=(job_id,)), by="test")
 
     assert (rows[job_id].legs, rows[job_id].checkpoint) == (0, None)
-    assert published[-1].deduplication_id == f"{job_id}-1-0-0"
+    assert deduplication_id(published[-1]) == f"{job_id}-1-0-0"
 
 
 def test_a_leg_that_gets_nowhere_is_dead_at_once(published: list[Message], rows: Rows) -> None:

@@ -26,10 +26,12 @@ from app.jobs.interruptible import OURS
 from tests.support.sample_jobs import Effect
 
 
-def spin(seconds: float) -> None:
-    end = time.monotonic() + seconds
+def spin(seconds: float) -> int:
+    """Keep the interpreter busy; return how often it went round."""
+    rounds, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
-        pass
+        rounds += 1
+    return rounds
 
 
 def test_what_runs_too_long_is_interrupted() -> None:
@@ -135,11 +137,18 @@ def commit() -> None:
 
 
 shared: "queue.Queue[int]" = queue.Queue()
+
+
+def take_a_turn() -> None:
+    shared.put(1)
+    shared.get()
+
+
 DEEDS: dict[str, Callable[[], object]] = {
     "pool": connect,
     "commit": commit,
     "log": lambda: logging.getLogger("stress").warning("at work"),
-    "queue": lambda: (shared.put(1), shared.get()),
+    "queue": take_a_turn,
 }
 
 

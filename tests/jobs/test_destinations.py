@@ -190,8 +190,9 @@ def test_an_endpoint_of_the_apps_own_that_checks_signatures_may_be_a_callback(ap
 
 @pytest.mark.parametrize("option", ["callback", "failure_callback"])
 def test_an_enqueue_with_a_private_callback_records_nothing(option: Any) -> None:
+    given: Any = {option: "http://169.254.169.254/"}
     with pytest.raises(InvalidOption, match=option):
-        enqueue("sample", {"action": "none"}, **{option: "http://169.254.169.254/"})
+        enqueue("sample", {"action": "none"}, **given)
     assert db.session.scalar(db.text("SELECT count(*) FROM job_executions")) == 0
 
 

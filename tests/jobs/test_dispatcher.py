@@ -29,9 +29,9 @@ from app.jobs import (
     schedule,
 )
 from app.jobs.execute.executor import INTERRUPT_AFTER
-from app.jobs.publish import outbox
 from app.jobs.publish.qstash import MARGIN
 from app.jobs.recover.sweep import sweep
+from app.jobs.table import job_rows
 from app.jobs.table.attempt_sql import LEASE_MARGIN
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.values import jsonb
@@ -296,9 +296,9 @@ def lost_answers(app: Flask) -> Iterator[list[int]]:
         left.pop()
         driver = connection.connection.dbapi_connection
         assert driver is not None
-        driver.commit()  # type: ignore[attr-defined]
-        pid = driver.info.backend_pid  # type: ignore[attr-defined]
-        driver.execute("SELECT pg_terminate_backend(%s)", [pid])  # type: ignore[attr-defined]
+        driver.commit()
+        pid = driver.info.backend_pid
+        driver.execute("SELECT pg_terminate_backend(%s)", [pid])
 
     def broken(connection: Connection) -> None:
         with suppress(psycopg.OperationalError):
@@ -346,13 +346,13 @@ def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
 ) -> None:
     """The database goes away between the publish and the note of it."""
     away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
-    noted = outbox.job_rows.note_published
+    noted = job_rows.note_published
 
     def vanish(connection: Connection, published: Any) -> None:
         with away.connect():
             noted(connection, published)
 
-    monkeypatch.setattr(outbox.job_rows, "note_published", vanish)
+    monkeypatch.setattr(job_rows, "note_published", vanish)
     job_id = enqueue("sample", GOOD)
     monkeypatch.undo()
 

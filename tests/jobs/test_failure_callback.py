@@ -330,21 +330,19 @@ def test_fault_D5_a_letter_with_what_cannot_be_stored_is_taken_over(
     rows: Rows, qstash: QStash
 ) -> None:
     job_id = enqueue("sample", {"action": "none"}, delay=3600)
-    letter = DlqMessage(
-        **{field.name: None for field in fields(DlqMessage)}
-        | {
-            "message_id": rows[job_id].message_id,
-            "body": json.dumps(rows[job_id].payload),
-            "response_body": ODD,
-            "response_status": 500,
-            "response_headers": {ODD: [ODD]},
-            "failure_callback": "http://[",
-            "headers": {"Upstash-Label": [ODD]},
-            "max_retries": 3,
-        }
-    )
+    given: dict[str, Any] = {
+        **dict.fromkeys(field.name for field in fields(DlqMessage)),
+        "message_id": rows[job_id].message_id,
+        "body": json.dumps(rows[job_id].payload),
+        "response_body": ODD,
+        "response_status": 500,
+        "response_headers": {ODD: [ODD]},
+        "failure_callback": "http://[",
+        "headers": {"Upstash-Label": [ODD]},
+        "max_retries": 3,
+    }
 
-    assert take_over(from_queue(letter))
+    assert take_over(from_queue(DlqMessage(**given)))
     assert rows[job_id].dead_at is not None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_type_with_a_heartbeat_has_a_short_lease_that_is_extended(
 def lease_left(job: dict[str, Any]) -> float:
     left = "SELECT extract(epoch FROM lease_expires_at - now()) FROM job_executions"
     db.session.rollback()
-    return float(db.session.scalar(text(f"{left} WHERE job_id = :id"), {"id": job["jobId"]}))  # type: ignore[arg-type]
+    return float(db.session.scalar(text(f"{left} WHERE job_id = :id"), {"id": job["jobId"]}))
 
 
 def test_a_handler_that_outlives_the_grace_period_goes_back_to_the_queue(
@@ -164,7 +165,7 @@ def test_a_draining_process_takes_no_new_delivery(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not by `drain.begin`: the end of its grace period would interrupt another test's handler.
-    draining = shutdown.Event()
+    draining = Event()
     draining.set()
     monkeypatch.setattr(shutdown, "draining", draining)
     job = envelope({"action": "none"})
@@ -177,7 +178,7 @@ def test_a_draining_process_takes_no_new_delivery(
 
 @pytest.fixture
 def draining(monkeypatch: pytest.MonkeyPatch) -> None:
-    event = shutdown.Event()
+    event = Event()
     event.set()
     monkeypatch.setattr(shutdown, "draining", event)
 

@@ -29,8 +29,8 @@ from app.jobs.execute.delivery import firing_id
 from app.jobs.message import Message
 from app.jobs.recover import given_up, sweep_timer
 from app.jobs.recover import sweep as maintenance
-from app.jobs.recover.given_up import DeadLetter, Verdict
-from app.jobs.recover.sweep import Report, sweep
+from app.jobs.recover.given_up import DeadLetter, GiveUpResult
+from app.jobs.recover.sweep import SweepReport, sweep
 from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
 from app.jobs.testing.accepting import AcceptingPublisher
@@ -115,7 +115,7 @@ def test_an_enqueue_in_progress_is_left_alone(rows: Rows, qstash: QStash) -> Non
     job_id = left_behind(rows)
     rows.set(job_id, updated_at=text("now() - interval '20 s'"))
 
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
     assert sweep(grace=10).published == 1
 
 
@@ -124,7 +124,7 @@ def test_rows_of_others_are_left_alone(rows: Rows, qstash: QStash) -> None:
     for values in ({"max_retries": None}, {"job_type": "of-tomorrow"}):
         rows.set(left_behind(rows), **values)
 
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
 
 
 def test_qstash_away_ends_the_sweep_and_loses_nothing(rows: Rows, cli: FlaskCliRunner) -> None:
@@ -152,7 +152,7 @@ def test_many_sweeps_at_once_publish_each_job_once(app: Flask, rows: Rows, qstas
     for _ in range(20):
         left_behind(rows, delay=3600)
 
-    def run(_: int) -> Report:
+    def run(_: int) -> SweepReport:
         with app.app_context():
             return sweep()
 
@@ -189,7 +189,7 @@ def test_the_message_that_brought_it_is_forgotten(rows: Rows, qstash: QStash) ->
 def test_a_lease_that_may_live_is_left_alone(rows: Rows, qstash: QStash, ends: str) -> None:
     died(rows, lease_expires_at=text(ends))
 
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
 
 
 def test_a_job_that_kills_its_process_is_dead_in_the_end(rows: Rows, qstash: QStash) -> None:
@@ -226,7 +226,7 @@ def test_a_job_that_qstash_gave_up_unheard_is_dead(rows: Rows, qstash: QStash) -
     wait_until(lambda: letters(qstash, "sample"), "the dead letter")
 
     assert sweep().dead_letters == 1
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
 
     row = rows[job_id]
     assert (row.status, row.dead_at is not None) == (Status.FAILED, True)
@@ -250,7 +250,7 @@ def test_what_is_no_job_is_left_to_qstash(rows: Rows, qstash: QStash) -> None:
     qstash.message.publish(url=f"{BASE_URL}/api/jobs/sample", body="{", retries=0)
     wait_until(lambda: letters(qstash, "sample"), "the dead letter")
 
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
 
 
 def test_a_job_of_another_producer_gets_a_row(rows: Rows, qstash: QStash) -> None:
@@ -325,7 +325,7 @@ def test_a_sweep_passes_over_what_another_holds(
 ) -> None:
     held, free = make(rows), make(rows)
 
-    def run() -> Report:
+    def run() -> SweepReport:
         with app.app_context():
             return sweep()
 
@@ -334,7 +334,7 @@ def test_a_sweep_passes_over_what_another_holds(
         other.execute(lock, {"id": held})
         swept = threads.submit(run)
         try:
-            assert swept.result(10) in (Report(published=1), Report(rescued=1))
+            assert swept.result(10) in (SweepReport(published=1), SweepReport(rescued=1))
         finally:
             other.rollback()
     assert rows[free].published_at is not None
@@ -459,7 +459,7 @@ def test_fault_R3_a_dead_letter_that_cannot_be_recorded_stops_no_other(
     wait_until(lambda: len(letters(qstash, "sample")) == 2, "the dead letters")
     record = given_up.record
 
-    def fail(connection: Connection, letter: DeadLetter) -> Verdict:
+    def fail(connection: Connection, letter: DeadLetter) -> GiveUpResult:
         if letter.job_id == bad:
             connection.execute(text("SELECT 1/0"))
         return record(connection, letter)
@@ -477,12 +477,12 @@ def test_fault_R3_sweeping_again_and_again_outlives_every_exception(
 ) -> None:
     sweeps: list[int] = []
 
-    def once(**_: Any) -> Report:
+    def once(**_: Any) -> SweepReport:
         sweeps.append(1)
         if len(sweeps) == 1:
             raise RuntimeError("out of the blue")
         os.kill(os.getpid(), signal.SIGTERM)
-        return Report()
+        return SweepReport()
 
     monkeypatch.setattr(maintenance, "sweep", once)
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
@@ -512,7 +512,7 @@ def test_fault_R14_of_two_dead_letters_the_rows_own_is_found(
     assert sweep().dead_letters == 1
 
     assert rows[job_id].dead_at is not None
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
     kinds = [one["kind"] for one in json.loads(cli.invoke(args=RECONCILE).stdout)]
     assert "dead-letter" not in kinds
 
@@ -530,7 +530,7 @@ def test_fault_A3_a_deleted_job_does_not_come_back(
     letter = letters(qstash, job_type)[0]
     assert cli.invoke(args=["jobs", "delete", job_id, "--yes"]).exit_code == 0
 
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
     told = report_of(envelope(GOOD, job_type, jobId=job_id), letter.message_id)
     assert deliver(client, told, CALLBACK).json == {
         "success": True,
@@ -551,7 +551,7 @@ def test_fault_A3_what_cleanup_deletes_does_not_come_back(rows: Rows, qstash: QS
     with db.engine.begin() as connection:
         assert old.delete(connection, *old.bounds(connection)) == 1
 
-    assert sweep() == Report()
+    assert sweep() == SweepReport()
     assert job_id not in rows
 
 

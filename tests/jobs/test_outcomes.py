@@ -20,7 +20,9 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import InvalidOption, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater
-from app.jobs.events import Began, Ended, Event, Executing, observe
+from app.jobs.events import Began, Delivered, Ended, Event, Executing, observe
+from app.jobs.execute import raised
+from app.jobs.outcome import LABELS, Answer, Outcome
 from app.jobs.values.jsonb import MAX_TEXT_BYTES
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import row_of
@@ -393,3 +395,48 @@ def test_fault_D3_an_error_in_sql_is_the_jobs_failure_and_no_outage(
 
     assert (answer.status_code, row.status) == (500, "failed")
     assert statement in row.attempts[0]["traceback"]
+
+
+def test_a_new_outcome_is_one_class_and_one_statement(
+    app: Flask,
+    client: FlaskClient,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As CONTRIBUTING says; the rest follows from them."""
+    labels = dict(LABELS)
+
+    @dataclasses.dataclass(frozen=True)
+    class Parked(Outcome):
+        label = "parked"
+        event = "[jobs] Job parked"
+        logged = kept = ("why",)
+        statement = text(
+            "UPDATE job_executions SET status = 'cancelled', error = :why,"
+            " attempts = attempts || CAST(:attempt AS jsonb), lease_token = NULL"
+            " WHERE job_id = :job_id AND lease_token = :token RETURNING status"
+        )
+
+        why: str = "no room"
+
+        def answer(self) -> Answer:
+            return Answer(202, {"parked": self.why})
+
+    seen: list[Event] = []
+    observe(app, seen.append)
+    monkeypatch.setattr(raised, "outcome_of", lambda *_: Parked())
+    job = envelope({"action": "fail"})
+    with caplog.at_level(logging.INFO):
+        answer = deliver(client, job)
+
+    assert "parked" in LABELS
+    LABELS.clear()
+    LABELS.update(labels)
+    assert (answer.status_code, answer.json) == (202, {"parked": "no room"})
+    row = row_of(job)
+    assert (row.status, row.error) == ("cancelled", "no room")
+    kept = row.attempts[-1]
+    assert (kept["outcome"], kept["status"], kept["why"]) == ("parked", 202, "no room")
+    line = next(one for one in caplog.records if one.message == "[jobs] Job parked")
+    assert (line.__dict__["jobId"], line.__dict__["why"]) == (job["jobId"], "no room")
+    assert [one.outcome for one in seen if isinstance(one, Delivered)] == ["parked"]

@@ -89,8 +89,8 @@ def test_a_row_made_by_hand_is_published_by_whoever_made_it(app: Flask, rows: Ro
     ("data", "said"),
     [
         ({}, "a job needs job_id, job_type, payload"),
-        ({"jobId": "x\n"}, "job_id: .* is no job's id: a line of 1 to 255 characters"),
-        ({"job_type": ""}, "job_type: '' is no text of 1 to 100 characters"),
+        ({"jobId": "x\n"}, "job_id: .* is not a job id: give a line of 1 to 255 characters"),
+        ({"job_type": ""}, "job_type: '' is not a text of 1 to 100 characters"),
         ({"jobType": "sample", "job_type": "sample"}, "job_type is given twice"),
     ],
 )
@@ -182,9 +182,9 @@ def test_fields_are_changed_together_in_the_wires_spelling(app: Flask) -> None:
         ({"jobType": "other"}, "jobType cannot be written by hand"),
         ({"status": "done"}, "status: 'done' is none of pending, processing, completed, failed"),
         ({"status": None}, "status: None is none of"),
-        ({"payload": None}, "payload: NoneType is no object"),
+        ({"payload": None}, "payload: NoneType is not an object"),
         ({"payload": {"a": "\x00"}}, "payload: text must not contain NUL"),
-        ({"result": [1]}, "result: list is no object"),
+        ({"result": [1]}, "result: list is not an object"),
         ({"result": {"a": float("nan")}}, "result: "),
         ({"error": 5}, "error: 5 is neither a text nor None"),
         ({"retryCount": -1}, "retry_count: -1 is not a whole number of 0 or more"),
@@ -427,7 +427,7 @@ def test_no_sweep_reads_the_table_to_find_twins(app: Flask) -> None:
 
 @pytest.mark.parametrize("given", [None, "status", ["status"]])
 def test_what_is_no_mapping_is_refused_in_one_sentence(app: Flask, given: Any) -> None:
-    with pytest.raises(UpdateRefused, match="is no mapping of a job's fields to values"):
+    with pytest.raises(UpdateRefused, match="is not a mapping of a job's fields to values"):
         update_job_execution("any", given)
-    with pytest.raises(UpdateRefused, match="is no mapping of a job's fields to values"):
+    with pytest.raises(UpdateRefused, match="is not a mapping of a job's fields to values"):
         create_job_execution(given)

@@ -73,7 +73,7 @@ def test_a_dry_run_lists_and_changes_nothing(
     result = cli.invoke(args=["jobs", "reconcile", "--dry-run"])
     assert result.exit_code == 1
     assert f"{lost}  pending here, but QStash has no message msg_lost" in result.output
-    assert "publish anew (not repaired)" in result.output
+    assert "publish again (not repaired)" in result.output
     assert qstash.schedule.list() == []
 
 

@@ -79,7 +79,7 @@ def test_only_the_handler_sees_a_secret(
     letter = Letter("whole", LINK, PIN, [{"name": "a", "token_value": TOKEN}])
 
     job_id = send_letter.enqueue(letter, delay="1h")
-    body = qstash.message.get(row(job_id)["message_id"]).body
+    body = qstash.message.get(row(job_id)["message_id"]).body or ""
     answer = deliver(client, body.encode(), PATH, upstash_retried="3")
 
     assert seen == [letter]
@@ -225,7 +225,7 @@ def test_a_schedules_secret_opens_at_each_firing_and_its_retries(
 ) -> None:
     payload = {"to": "later", "link": LINK}
     schedule_id = schedule("send-letter", "0 9 * * *", payload)
-    body = qstash.schedule.get(schedule_id).body
+    body = qstash.schedule.get(schedule_id).body or ""
     firing = {"upstash_schedule_id": schedule_id, "upstash_message_id": "msg_f"}
 
     assert deliver(client, body.encode(), PATH, **firing).json == {

@@ -47,7 +47,7 @@ from app.jobs.outcome import Failed, Outcome
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
 from app.jobs.table.filters import Filter
-from app.jobs.table.models import JobExecution
+from app.jobs.table.models import TRANSITIONS, JobExecution, Status
 from app.jobs.testing import rows
 from app.jobs.testing.accepting import AcceptingPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
@@ -62,16 +62,20 @@ PROFILES = {
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 GOOD = {"action": "scripted"}
 
-#: The table of transitions; a status may always stay as it is.
-WATCH = """
+#: What the table of transitions allows; a status may always stay as it is. Only people and workers
+#: elsewhere complete what was not being processed, and none of these events is theirs.
+LEGAL = [
+    (before, after)
+    for before, allowed in TRANSITIONS.items()
+    for after in allowed
+    if after != Status.COMPLETED or before == Status.PROCESSING
+]
+WATCH = f"""
     CREATE FUNCTION watch_status() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
-            ('pending', 'processing'), ('pending', 'failed'), ('pending', 'cancelled'),
-            ('processing', 'completed'), ('processing', 'failed'), ('processing', 'pending'),
-            ('processing', 'cancelled'), ('failed', 'processing'), ('failed', 'pending'),
-            ('failed', 'cancelled'), ('cancelled', 'pending'))
-        THEN RAISE USING MESSAGE = 'illegal: ' || OLD.status || ' to ' || NEW.status; END IF;
+            {", ".join(f"('{before}', '{after}')" for before, after in LEGAL)})
+    THEN RAISE USING MESSAGE = 'illegal: ' || OLD.status || ' to ' || NEW.status; END IF;
         RETURN NEW;
     END $$;
     CREATE TRIGGER watch_status BEFORE UPDATE ON job_executions
@@ -362,7 +366,7 @@ def machine(app: Flask) -> Iterator[Callable[[], Machine]]:
 
 @pytest.mark.timeout(120 if PROFILE == "quick" else 0)
 def test_no_sequence_of_events_leaves_the_table_of_transitions(
-    machine: Callable[[], Machine],
+    machine: Any,
 ) -> None:
     run_state_machine_as_test(machine, settings=PROFILES[PROFILE])
 

@@ -65,7 +65,8 @@ def test_a_failure_says_how_those_of_the_type_differ(published: list[Message]) -
 
     assert "no 'sample' job with payload={'count': 4, 'actoin': 'none'}, user_id=8" in said(error)
     assert (
-        f"{job_id}: payload.count is 3; payload has no 'actoin', but 'action'; user_id is 7"
+        f"{job_id}: payload.count is 3; "
+        "payload has no 'actoin'; did you mean: action?; user_id is 7"
     ) in said(error)
 
 
@@ -243,7 +244,7 @@ def test_a_job_may_be_cancelled_and_jobs_be_swept(published: list[Message]) -> N
 
     actions.cancel(Filter(job_ids=(job_id,)), by="test")
 
-    assert sweep.sweep() == sweep.Report()
+    assert sweep.sweep() == sweep.SweepReport()
     assert drain() == []
 
 

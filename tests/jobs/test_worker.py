@@ -362,7 +362,8 @@ def test_a_no_op_delivery_costs_two_statements_in_two_transactions(client: Flask
     job = envelope({"action": "none"}, job_type="noop")
     deliver(client, job, path="/api/jobs/noop")
     change_row(job, status="pending")
-    statements, commits = [], []
+    statements: list[str] = []
+    commits: list[int] = []
     event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     event.listen(db.engine, "commit", commits.append)
 

@@ -93,7 +93,7 @@ class Receiver:
         self._refused: set[str] = set()
 
     async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))  # type: ignore[arg-type]
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -157,7 +157,7 @@ class Victim:
         options = ["--port", "0", "--state", "state.sqlite3", "--speed", str(SPEED)]
         with (self._folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(FLASK, "qstash", "dev", *options),
+                *(str(FLASK), "qstash", "dev", *options),
                 cwd=self._folder,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

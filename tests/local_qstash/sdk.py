@@ -16,7 +16,7 @@ class Sdk:
 
     def __call__(self, verb: str, *args: Any, **options: Any) -> Any:
         result = attrgetter(verb)(self._client)(*args, **options)
-        return self._runner.run(result) if inspect.isawaitable(result) else result
+        return self._runner.run(result) if inspect.iscoroutine(result) else result
 
     def close(self) -> None:
         if isinstance(self._client, QStash):

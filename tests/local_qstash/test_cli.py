@@ -52,12 +52,12 @@ def test_it_keeps_its_state_in_the_instance_folder_over_an_interrupt(
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (["--host", "0.0.0.0"], "everybody knows the development token"),  # noqa: S104
-        (["--host", "0.0.0.0", "--token", "mine"], "everybody knows the development"),  # noqa: S104
-        (["--memory", "--state", "x"], "exclude each other"),
+        (["--host", "0.0.0.0"], "the development token and keys are public"),  # noqa: S104
+        (["--host", "0.0.0.0", "--token", "mine"], "and keys are public"),  # noqa: S104
+        (["--memory", "--state", "x"], "cannot be used together"),
         (["--map-origin", "https://a.test"], "use origins"),
         (["--map-origin", "https://a.test/path=http://b.test"], "use origins"),
-        (["--fault", "drop=2"], "the share is from 0 to 1"),
+        (["--fault", "drop=2"], "the share must be from 0 to 1"),
         (["--fault", "fail=0.1:200"], "fail takes a status from 300 to 599"),
         (["--speed", "0"], "Invalid value for '--speed'"),
         (["--state", "broken"], "Cannot use the state file broken"),

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 APP = Path(server.__file__).parent
 TEXT = (HERE.parents[1] / "docs" / "local-qstash.md").read_text()
 # Where the names of configuration headers are read, each as a literal.
-READERS = ["admission.py", "options.py", "api/schedules.py", "api/publish.py"]
+READERS = ["protocol/admission.py", "protocol/options.py", "api/schedules.py", "api/publish.py"]
 
 
 def test_every_endpoint_of_the_server_stands_in_the_table_and_no_other() -> None:

@@ -10,7 +10,7 @@ from tests.support.http_server import HttpServer, Reply
 
 
 async def _until_delivered(server: LocalQStash, http: httpx.Client, url: str) -> list[Change]:
-    seen = []
+    seen: list[Change] = []
     with server.server.services.engine.feed.subscribe() as changes:
         await asyncio.to_thread(http.post, f"/v2/publish/{url}")
         while not seen or seen[-1].state != "DELIVERED":

@@ -3,6 +3,7 @@
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -143,10 +144,10 @@ def test_a_group_can_be_enqueued_to(http: httpx.Client, destination: HttpServer)
 def test_a_group_decides_on_duplicates_per_endpoint(client: QStash) -> None:
     url = "http://127.0.0.1:1"
     client.url_group.upsert_endpoints("g", [{"url": f"{url}/a"}])
-    options = {"url_group": "g", "deduplication_id": "x", "delay": "1h"}
-    client.message.publish(**options)  # type: ignore[call-overload]
+    options: dict[str, Any] = {"url_group": "g", "deduplication_id": "x", "delay": "1h"}
+    client.message.publish(**options)
     client.url_group.upsert_endpoints("g", [{"url": f"{url}/b"}])
-    again = client.message.publish(**options)  # type: ignore[call-overload]
+    again: Any = client.message.publish(**options)
     assert [one.deduplicated for one in again] == [True, False]
 
 

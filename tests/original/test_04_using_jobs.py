@@ -283,8 +283,7 @@ def test_scheduled_jobs(app: Flask, stack: Stack) -> None:
     qstash.ask(lambda client: client.schedule.delete(schedule_id))
 
 
-def owner_of(job_id: str) -> int | None:
-    owner: int | None = db.session.scalar(
+def owner_of(job_id: str) -> int | str | None:
+    return db.session.scalar(
         select(Artifact.organization_id).where(Artifact.job_id == row_of(job_id).job_id)
     )
-    return owner

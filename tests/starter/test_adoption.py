@@ -56,8 +56,8 @@ def run(statements: str) -> None:
 
 def rows() -> list[dict[str, Any]]:
     with connected() as connection:
-        connection.row_factory = psycopg.rows.dict_row  # type: ignore[assignment]
-        return connection.execute("SELECT * FROM job_executions ORDER BY id").fetchall()  # type: ignore[return-value]
+        cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
+        return cursor.execute("SELECT * FROM job_executions ORDER BY id").fetchall()
 
 
 def types() -> dict[str, str]:

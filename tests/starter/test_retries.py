@@ -25,7 +25,7 @@ def test_a_producers_retries_are_made_whatever_the_registry_says(
 ) -> None:
     body = envelope({"action": "fail"})
     message_id = publish(live_qstash, body, retries=retries)
-    filter_ = {"message_id": message_id}
+    filter_: Any = {"message_id": message_id}
     wait_until(lambda: live_qstash.dlq.list(filter=filter_).messages, "the dead letter")
 
     row = rows[body["jobId"]]

@@ -65,7 +65,7 @@ def send_letter(payload: Letter, job: Job) -> dict[str, Any] | None:
             raise PermanentError(f"GET /?next={quote(link, safe='')} and {link!r}")
         case "chained":
             try:
-                return {"found": {}[link]}
+                return {"found": dict[str, str]()[link]}
             except KeyError as error:
                 raise ValueError("no such link") from error
         case "later":

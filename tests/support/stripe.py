@@ -53,6 +53,7 @@ def handle(event: Event, *, seconds: float = 60) -> dict[str, Any]:
         payload_of(event), make_job("process-stripe-webhook", seconds=seconds)
     )
     db.session.flush()
+    assert result is not None
     return result
 
 

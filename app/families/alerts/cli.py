@@ -24,7 +24,7 @@ from app.jobs.cli.kit import (
     print_json,
     table,
 )
-from app.jobs.operate import Verdict, audit, health
+from app.jobs.operate import HealthStatus, audit, health
 
 PATIENCE = 10.0
 
@@ -66,7 +66,7 @@ def silence_alerts(duration: int) -> None:
 def acknowledge_alert(by: str | None) -> None:
     """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
-    if row.told == Verdict.HEALTHY:
+    if row.told == HealthStatus.HEALTHY:
         db.session.rollback()
         raise Refused("nothing to acknowledge: no alert was sent")
     row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()

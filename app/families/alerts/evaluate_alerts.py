@@ -29,6 +29,7 @@ class EvaluateSchema(PayloadSchema[Evaluate]):
     payload=EvaluateSchema,
     retries=1,
     timeout=30,
+    unwatched=True,
     description="Send alerts when job health changes",
 )
 def evaluate_alerts(payload: Evaluate, job: Job) -> dict[str, Any]:  # noqa: ARG001 - every handler's arguments

@@ -6,7 +6,7 @@ from typing import Any
 from flask import current_app
 
 from app.families.alerts.state import Kind
-from app.jobs.operate import Verdict
+from app.jobs.operate import HealthStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def _headline(kind: str, verdict: str) -> str:
         return f"A test: jobs are {verdict}"
     if kind == Kind.REMINDER:
         return f"Jobs are still {verdict}"
-    return "Jobs are healthy again" if verdict == Verdict.HEALTHY else f"Jobs are {verdict}"
+    return "Jobs are healthy again" if verdict == HealthStatus.HEALTHY else f"Jobs are {verdict}"
 
 
 def _lines(health: dict[str, Any], previous: str, since: str | None) -> list[str]:
@@ -44,7 +44,7 @@ def _lines(health: dict[str, Any], previous: str, since: str | None) -> list[str
     if since:
         lines.append(f"since {since}, before that {previous}")
     lines += ["", _last_hour(health), _now(health)]
-    if health["verdict"] != Verdict.HEALTHY:
+    if health["verdict"] != HealthStatus.HEALTHY:
         lines += ["", "flask jobs doctor", "flask jobs alerts acknowledge"]
     return lines
 

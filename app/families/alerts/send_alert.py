@@ -48,6 +48,7 @@ class AlertSchema(PayloadSchema[Alert]):
     payload=AlertSchema,
     retries=5,
     timeout=30,
+    unwatched=True,
     description="Send an alert through one channel",
 )
 def send_alert(payload: Alert, job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
 from app.families.alerts.models import AlertState
-from app.jobs.operate import Health, Verdict
+from app.jobs.operate import Health, HealthStatus
 
 JOBS = "jobs"
 
@@ -36,7 +36,7 @@ def locked() -> AlertState:
 
 def observe(state: AlertState, found: Health, config: Mapping[str, Any]) -> Kind | None:
     """Record what was found, and return why an alert is due, if one is."""
-    now = found.figures.measured_at
+    now = found.snapshot.measured_at
     _note(state, found, now)
     if state.silenced_until is not None and now < state.silenced_until:
         return None
@@ -67,7 +67,7 @@ def _change(state: AlertState, now: datetime) -> None:
 
 def _is_reminder_due(state: AlertState, now: datetime, every_hours: float) -> bool:
     return (
-        state.told != Verdict.HEALTHY
+        state.told != HealthStatus.HEALTHY
         and state.verdict == state.told
         and state.acknowledged_at is None
         and state.told_at is not None

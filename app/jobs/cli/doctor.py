@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import click
 from flask import current_app
 
-from ..doctor.checks import Check, checks_of
+from ..doctor.checks import Check, Level, checks_of
 from ..doctor.examination import Result, examine
-from ..doctor.finding import Level
 from ..values.nearest import hint
 from .group import Refused, as_json, jobs, print_json
 

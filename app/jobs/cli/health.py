@@ -5,12 +5,12 @@ import sys
 import click
 
 from ..operate import health
-from ..operate.health import Health, Verdict
+from ..operate.health import Health, HealthStatus
 from ..table.snapshot import CAP
 from . import formatting
 from .group import as_json, jobs, print_json
 
-EXIT_CODES = {Verdict.HEALTHY: 0, Verdict.DEGRADED: 1, Verdict.UNHEALTHY: 2}
+EXIT_CODES = {HealthStatus.HEALTHY: 0, HealthStatus.DEGRADED: 1, HealthStatus.UNHEALTHY: 2}
 
 
 @jobs.command("health")
@@ -35,18 +35,18 @@ def tell_health(*, as_json: bool) -> None:
 
 
 def _text(found: Health) -> str:
-    figures = found.figures
-    rate = figures.failure_rate
-    oldest = figures.oldest_pending_seconds
+    snapshot = found.snapshot
+    rate = snapshot.failure_rate
+    oldest = snapshot.oldest_pending_seconds
     lines = [
-        ("enqueued", _by_status(figures.last_hour) + " (last hour)"),
-        ("finished", f"completed {figures.completed}, failed {figures.failed} (last hour)"),
+        ("enqueued", _by_status(snapshot.last_hour) + " (last hour)"),
+        ("finished", f"completed {snapshot.completed}, failed {snapshot.failed} (last hour)"),
         ("failure rate", "nothing finished" if rate is None else f"{rate:.1%}"),
-        ("pending", f"{_number(figures.pending)}, overdue {_number(figures.overdue)}"),
+        ("pending", f"{_number(snapshot.pending)}, overdue {_number(snapshot.overdue)}"),
         ("oldest due for", "nothing is due" if oldest is None else f"{oldest:.0f} s"),
-        ("processing", f"{_number(figures.processing)}, stuck {figures.stuck}"),
-        ("retrying", _number(figures.retrying)),
-        ("dead", _number(figures.dead)),
+        ("processing", f"{_number(snapshot.processing)}, stuck {snapshot.stuck}"),
+        ("retrying", _number(snapshot.retrying)),
+        ("dead", _number(snapshot.dead)),
     ]
     reasons = [f"  {reason.verdict}: {reason.message}" for reason in found.reasons]
     return "\n".join([str(found.verdict), *reasons, "", formatting.table(lines)])

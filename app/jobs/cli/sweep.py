@@ -11,7 +11,7 @@ from flask import json
 
 from ..errors import DatabaseUnavailable
 from ..recover import sweep
-from ..recover.sweep import Report
+from ..recover.sweep import SweepReport
 from .group import FAILED, as_json, jobs
 from .params import Duration, grace
 
@@ -58,5 +58,5 @@ def _sweep_until_stopped(every: int, grace: int, *, as_json: bool) -> None:
         stopped.wait(max(1, every))
 
 
-def _say(report: Report, *, as_json: bool) -> None:
+def _say(report: SweepReport, *, as_json: bool) -> None:
     click.echo(json.dumps(asdict(report)) if as_json else report)

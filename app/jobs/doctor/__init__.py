@@ -10,9 +10,8 @@ def sms_key() -> doctor.Finding:
 """
 
 from . import database, delivery, production, qstash, queue, settings
-from .checks import Check, check, checks_of
+from .checks import Check, Finding, Level, check, checks_of, failure, passed, warning
 from .examination import Result, examine
-from .finding import Finding, Level, failure, passed, warning
 
 __all__ = [
     "Check",

@@ -1,13 +1,44 @@
-"""Which checks there are: the extension's own, and those that families add."""
+"""What a check is and finds: the extension's own, and those that families add."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
-from .finding import Finding
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    PASS = "pass"  # noqa: S105 - the opposite of a secret
+    WARN = "warn"
+    FAIL = "fail"
+    #: Not asked, as something that it needs failed.
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check's result: one sentence, and how to fix it. Names no secret's value."""
+
+    level: Level
+    said: str
+    fix: str = ""
+
+
+def passed(said: str) -> Finding:
+    return Finding(Level.PASS, said)
+
+
+def warning(said: str, *, fix: str) -> Finding:
+    return Finding(Level.WARN, said, fix)
+
+
+def failure(said: str, *, fix: str) -> Finding:
+    return Finding(Level.FAIL, said, fix)
+
 
 Run = Callable[[], Finding]
 

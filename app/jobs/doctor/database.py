@@ -9,8 +9,7 @@ from sqlalchemy import Connection, text
 from ..errors import DatabaseUnavailable
 from ..operate import readiness
 from ..table.db import in_transaction, upgrade_command
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
 SLOW_MS = 20.0

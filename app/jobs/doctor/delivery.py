@@ -1,4 +1,4 @@
-"""Deliveries: what is signed arrives, what is not is refused."""
+"""Deliveries: signed ones arrive, unsigned ones are rejected."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,7 @@ from ..execute import own_test
 from ..publish import outbox
 from ..registry import registry_of
 from ..table.db import db
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 from .probe import CHANNEL, FORWARDED, PROBE
 
 if TYPE_CHECKING:
@@ -29,16 +28,16 @@ POLL_SECONDS = 0.5
 OVER = {"DELIVERED", "FAILED", "CANCELED"}
 
 FIXES: dict[int | None, str] = {
-    None: "see that the app runs, and that QStash reaches BASE_URL (firewall, proxy, DNS, TLS)",
-    HTTPStatus.UNAUTHORIZED: "see that the app there has the same BASE_URL, signing keys and time",
-    HTTPStatus.NOT_FOUND: "see that BASE_URL leads to this app, and that it runs this code",
-    HTTPStatus.SERVICE_UNAVAILABLE: "see that the app there reaches its database",
+    None: "check that the app runs, and that QStash reaches BASE_URL (firewall, proxy, DNS, TLS)",
+    HTTPStatus.UNAUTHORIZED: "check that the app there has our BASE_URL, signing keys and time",
+    HTTPStatus.NOT_FOUND: "check that BASE_URL leads to this app, and that it runs this code",
+    HTTPStatus.SERVICE_UNAVAILABLE: "check that the app there reaches its database",
 }
 
 
 @own("signature")
 def unsigned() -> Finding:
-    """Whoever is not QStash must be sent away."""
+    """Unsigned requests must be rejected."""
     import httpx  # noqa: PLC0415 - slow to import, and only this needs it
 
     url = outbox.publisher().destination(PROBE)
@@ -47,24 +46,24 @@ def unsigned() -> Finding:
     except httpx.HTTPError as error:
         return failure(
             f"nothing answers at {url} from here: {error or type(error).__name__}",
-            fix="start the app, or set BASE_URL to where it is",
+            fix="start the app, or set BASE_URL to its address",
         )
     if answer.status_code == HTTPStatus.UNAUTHORIZED and "QStash signature" in answer.text:
-        return passed("a request without a signature is answered 401")
+        return passed("an unsigned request gets a 401")
     if answer.is_success:
         return failure(
-            f"{url} accepts a request without a signature ({answer.status_code})",
-            fix="see that BASE_URL leads to this app, and that no proxy answers for it",
+            f"{url} accepts an unsigned request ({answer.status_code})",
+            fix="check that BASE_URL leads to this app, and that no proxy answers for it",
         )
     return failure(
         f"{url} answers {answer.status_code}, where this app would answer 401",
-        fix="set BASE_URL to this app's own address: no redirect, no login and no other app before",
+        fix="set BASE_URL to this app's own address, with no redirect or login in front",
     )
 
 
 @own("endpoints", "signature")
 def endpoints() -> Finding:
-    """A process that is older than the code answers 404 to what the code enqueues."""
+    """A process that is older than the code answers 404 to new job types."""
     import httpx  # noqa: PLC0415 - likewise
 
     publisher, configs = outbox.publisher(), list(registry_of(current_app))
@@ -77,15 +76,15 @@ def endpoints() -> Finding:
     if unknown:
         return failure(
             f"the app at {current_app.config['BASE_URL']} does not know {', '.join(unknown)}: its"
-            " deliveries are answered 404",
-            fix="that process is older than the code: start it again",
+            " deliveries get a 404",
+            fix="that process is older than the code: restart it",
         )
     return passed(f"the app there knows all {len(configs)} job types of this code")
 
 
 @own("probe", "qstash", "database", "base-url")
 def probe() -> Finding:
-    """BASE_URL is right only if what QStash sends there comes in here."""
+    """BASE_URL is only right if what QStash sends there arrives here."""
     nonce, start = str(uuid4()), monotonic()
     with listening() as arrived:
         message_id = _publish(nonce)
@@ -117,18 +116,18 @@ def _judge(state: str, status: int | None) -> Finding:
     if state == "DELIVERED":
         return warning(
             f"QStash's message was accepted at {url}, but not by an app with this database",
-            fix="see that this command and the app have the same DATABASE_URL, without pgbouncer's "
-            "transaction mode on this side",
+            fix="check that this command and the app have the same DATABASE_URL, without "
+            "pgbouncer's transaction mode on this side",
         )
     if state not in {"ERROR", "FAILED"}:
         return failure(
             f"QStash has not delivered a message within {PATIENCE:.0f} s",
-            fix="see the message at QStash's console, and https://status.upstash.com",
+            fix="look for the message in QStash's console, and at https://status.upstash.com",
         )
     answered = f"was answered {status}" if status else "got no answer"
     return failure(
         f"QStash's message to {url} {answered}",
-        fix=FIXES.get(status, "see what stands before the app at BASE_URL"),
+        fix=FIXES.get(status, "check what is in front of the app at BASE_URL"),
     )
 
 

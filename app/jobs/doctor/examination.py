@@ -1,4 +1,4 @@
-"""Running the checks: side by side, each with a time limit."""
+"""Running the checks: in parallel, each with a time limit."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -10,8 +10,7 @@ from flask import Flask, current_app
 
 from ..errors import JobsError
 from ..payload.redaction import scrub
-from .checks import Check
-from .finding import Finding, Level, failure
+from .checks import Check, Finding, Level, failure
 
 #: Seconds that one check may take.
 LIMIT = 20.0
@@ -26,7 +25,7 @@ class Result:
 
 
 def examine(checks: Sequence[Check]) -> Iterator[Result]:
-    """Make the checks and yield each result as it comes, those first that others need."""
+    """Run the checks, those first that others need, and yield each result as it comes."""
     names = {check.name for check in checks}
     levels: dict[str, Level] = {}
     left = list(checks)
@@ -48,8 +47,8 @@ def _side_by_side(checks: Sequence[Check], levels: dict[str, Level]) -> Iterator
             found = finding.result(timeout=max(0.0, give_up_at - monotonic()))
         except TimeoutError:
             found = failure(
-                f"there was no answer within {LIMIT:.0f} s",
-                fix=f"see what is slow, and ask again: flask jobs doctor --only {check.name}",
+                f"no answer within {LIMIT:.0f} s",
+                fix=f"find what is slow, then run: flask jobs doctor --only {check.name}",
             )
         yield Result(check, found)
 
@@ -58,7 +57,7 @@ def _start(app: Flask, check: Check, levels: dict[str, Level]) -> Future[Finding
     finding: Future[Finding] = Future()
     missing = [name for name in check.needs if levels.get(name) in {Level.FAIL, Level.SKIP}]
     if missing:
-        finding.set_result(Finding(Level.SKIP, f"not asked, as {missing[0]} failed"))
+        finding.set_result(Finding(Level.SKIP, f"not run, because {missing[0]} failed"))
     else:
         # A thread that hangs must not keep the process: so not a pool's.
         Thread(target=_run, args=(app, check, finding), daemon=True).start()
@@ -70,7 +69,7 @@ def _run(app: Flask, check: Check, finding: Future[Finding]) -> None:
         try:
             finding.set_result(check.run())
         except JobsError as error:
-            finding.set_result(failure(str(error), fix="mend that and ask again"))
+            finding.set_result(failure(str(error), fix="fix that, then run the check again"))
         except Exception as error:  # noqa: BLE001 - a check of a family's may raise anything
             said = scrub(f"the check itself failed: {type(error).__name__}: {error}")
-            finding.set_result(failure(said, fix="mend the check"))
+            finding.set_result(failure(said, fix="fix the check"))

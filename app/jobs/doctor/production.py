@@ -5,8 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from flask import current_app
 
 from ..table.db import db
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 MIN_SECRET = 32
 #: Fewer different characters than this are hardly random.

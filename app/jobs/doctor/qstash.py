@@ -1,4 +1,4 @@
-"""QStash: there, with the keys that are set here, the same time and the code's schedules."""
+"""QStash: is it up, with our keys, our time and our schedules?"""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,8 +9,7 @@ from .. import schedules
 from ..errors import PublishError
 from ..operate.readiness import TOKEN_REFUSED
 from ..publish import outbox
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
 #: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.
@@ -26,15 +25,15 @@ def qstash() -> Finding:
         if error.status in TOKEN_REFUSED:
             return failure(
                 f"{url} rejected the token",
-                fix="set QSTASH_TOKEN to the one of https://console.upstash.com/qstash, same "
+                fix="copy QSTASH_TOKEN from https://console.upstash.com/qstash, for the same "
                 "region. Until then, jobs wait in the table",
             )
         return failure(
             str(error),
-            fix="check QSTASH_URL and the way there (firewall, proxy, DNS); in development: make "
-            "dev. Until then, jobs wait in the table",
+            fix="check QSTASH_URL and the network path (firewall, proxy, DNS); in development, "
+            "run `make dev`. Until then, jobs wait in the table",
         )
-    return passed(f"{url} answers and takes the token")
+    return passed(f"{url} answers and accepts the token")
 
 
 @own("signing-keys", "qstash")
@@ -45,40 +44,40 @@ def signing_keys() -> Finding:
     current, following = config["QSTASH_CURRENT_SIGNING_KEY"], config["QSTASH_NEXT_SIGNING_KEY"]
     if theirs.current not in {current, following}:
         return failure(
-            "QStash signs with a key that is not set here: every delivery is answered 401",
-            fix="set QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY to those of the "
-            "console, and start the app again",
+            "QStash signs with a key that is not set here: every delivery gets a 401",
+            fix="copy QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY from the console, "
+            "and restart the app",
         )
     if theirs.current == following:
         return warning(
-            "the keys were rotated: QStash signs with what is QSTASH_NEXT_SIGNING_KEY here",
-            fix=f"set both keys anew before the next rotation, which would lock it out: {ROTATION}",
+            "the keys were rotated: QStash now signs with our QSTASH_NEXT_SIGNING_KEY",
+            fix=f"copy both keys again before the next rotation breaks deliveries: {ROTATION}",
         )
     if theirs.next != following:
         return warning(
-            "QSTASH_NEXT_SIGNING_KEY is not QStash's: a rotation would lock it out",
-            fix="set it to that of the console",
+            "QSTASH_NEXT_SIGNING_KEY is not QStash's: after a rotation, all deliveries would fail",
+            fix="copy it from the console",
         )
-    return passed("QStash signs with the keys that are set")
+    return passed("QStash signs with the keys that are set here")
 
 
 @own("qstash-clock", "qstash")
 def clock() -> Finding:
-    """A token is good for a short time only, and from a moment on."""
+    """A signature is only valid for a short time."""
     import httpx  # noqa: PLC0415 - slow to import, and loaded with the SDK by now
 
     before = datetime.now(UTC)
     answer = httpx.get(current_app.config["QSTASH_URL"], timeout=5)
     ours = before + (datetime.now(UTC) - before) / 2
     if "Date" not in answer.headers:
-        return passed("QStash does not tell its time")
+        return passed("QStash sends no time to compare with")
     skew = (parsedate_to_datetime(answer.headers["Date"]) - ours).total_seconds()
     leeway = current_app.config["JOBS_SIGNATURE_LEEWAY"]
     if abs(skew) > leeway + ROUNDING:
         return failure(
             f"QStash's clock differs by {skew:+.0f} s, more than JOBS_SIGNATURE_LEEWAY allows: "
-            "deliveries may be answered 401",
-            fix="have this machine's clock set by NTP",
+            "deliveries may get a 401",
+            fix="synchronize this machine's clock by NTP",
         )
     return passed(f"QStash's clock differs by less than {leeway + ROUNDING:g} s")
 
@@ -88,8 +87,8 @@ def schedules_differ() -> Finding:
     changes = schedules.plan()
     if changes and _is_fresh_development():
         return passed(
-            "none is installed yet, and development sweeps by itself; `flask jobs schedules sync`"
-            f" would create {len(changes)}"
+            "none installed, and development sweeps by itself; `flask jobs schedules sync` would "
+            f"create {len(changes)}"
         )
     if changes:
         return warning(
@@ -100,9 +99,9 @@ def schedules_differ() -> Finding:
     if paused:
         return warning(
             f"paused at QStash: {', '.join(paused)}",
-            fix="resume them, or take them out of the code",
+            fix="resume them, or remove them from the code",
         )
-    return passed("QStash's schedules are the code's")
+    return passed("QStash's schedules match the code")
 
 
 def _is_fresh_development() -> bool:
@@ -117,10 +116,10 @@ def sweep() -> Finding:
     """Without it, what a crash or an outage leaves behind stays behind."""
     if current_app.config["JOBS_SWEEP_EVERY"]:
         return passed("each process sweeps by itself")
-    maintenance = schedules.own_id(schedules.MAINTENANCE_NAME)
-    if any(one.schedule_id == maintenance for one in schedules.installed()):
-        return passed("QStash asks for a sweep every five minutes")
+    sweep = schedules.own_id(schedules.SWEEP_NAME)
+    if any(one.schedule_id == sweep for one in schedules.installed()):
+        return passed("QStash calls for a sweep every five minutes")
     return failure(
-        "nobody sweeps",
+        "nothing sweeps",
         fix="run `flask jobs schedules sync`, or keep `flask jobs sweep --every 30s` running",
     )

@@ -4,14 +4,13 @@ from itertools import islice
 
 from .. import durations
 from ..operate import health
-from ..operate.health import Reason, Verdict
+from ..operate.health import HealthStatus, Reason
 from ..operate.queue_check import check_queued
 from ..table import snapshot
 from ..table.db import in_transaction
 from ..table.snapshot import CAP
 from ..table.sweep_sql import UNPUBLISHED
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 #: How many queued jobs are read at most.
 READ = 10_000
@@ -20,11 +19,11 @@ READ = 10_000
 PATIENCE = 600
 
 FIXES = {
-    "idle": "see what `probe` finds; then `flask jobs sweep`",
-    "failureRate": "flask jobs list --status failed",
-    "stuck": "flask jobs sweep",
-    "schedule": "flask jobs schedules list; see what `probe` finds",
-    "overdue": "see what `probe` finds; `flask jobs sweep` publishes what QStash never got",
+    "idle": "check what `probe` finds, then run `flask jobs sweep`",
+    "failureRate": "run `flask jobs list --status failed`",
+    "stuck": "run `flask jobs sweep`",
+    "schedule": "run `flask jobs schedules list`, and check what `probe` finds",
+    "overdue": "check what `probe` finds; `flask jobs sweep` publishes what QStash never got",
 }
 
 
@@ -37,7 +36,7 @@ def outbox() -> Finding:
     number = f"{count}" if count < CAP else f"at least {CAP}"
     return failure(
         f"{number} jobs wait to be published, the oldest for {durations.in_words(waited)}",
-        fix="the log's lines `[jobs] Job not published yet` say what QStash answers; see also "
+        fix="log lines `[jobs] Job not published yet` say what QStash answers; see also "
         "`qstash`, `probe` and `sweep`; then `flask jobs sweep`",
     )
 
@@ -54,7 +53,7 @@ def processing() -> Finding:
 
 @own("failures", "migrations")
 def failures() -> Finding:
-    return _about("failureRate", well="few jobs of the last hour failed, or none")
+    return _about("failureRate", well="few or no jobs failed in the last hour")
 
 
 @own("firings", "migrations")
@@ -68,8 +67,8 @@ def dead_letters() -> Finding:
     if dead:
         number = f"{dead}" if dead < CAP else f"at least {CAP}"
         return warning(
-            f"{number} jobs are failed and dead",
-            fix="see why: `flask jobs list --dead`; then `flask jobs retry --dead`, or "
+            f"{number} jobs are dead",
+            fix="find out why with `flask jobs list --dead`; then `flask jobs retry --dead`, or "
             "`flask jobs delete --dead`",
         )
     return passed("no job is dead")
@@ -83,11 +82,11 @@ def payloads() -> Finding:
     if refused:
         first = refused[0]
         return failure(
-            f"this code would refuse {len(refused)} of {len(checked)} queued jobs, such as "
+            f"this code would reject {len(refused)} of {len(checked)} queued jobs, such as "
             f"{first.job_id}: {first.refusal}",
-            fix="see all: `flask jobs check`; then mend the code, or delete the jobs",
+            fix="list them with `flask jobs check`; then fix the code, or delete the jobs",
         )
-    return passed(f"this code takes all {len(checked)} queued jobs")
+    return passed(f"this code accepts all {len(checked)} queued jobs")
 
 
 def _about(*codes: str, well: str) -> Finding:
@@ -95,5 +94,5 @@ def _about(*codes: str, well: str) -> Finding:
     if not found:
         return passed(well)
     worst = found[0]
-    judge = failure if worst.verdict == Verdict.UNHEALTHY else warning
+    judge = failure if worst.verdict == HealthStatus.UNHEALTHY else warning
     return judge(worst.message, fix=FIXES[worst.code])

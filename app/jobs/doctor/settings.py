@@ -1,4 +1,4 @@
-"""Settings that are well formed, each by itself, and cannot work together."""
+"""Settings that are valid one by one, but cannot work together."""
 
 import json
 from base64 import b64decode
@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
-from .checks import own
-from .finding import Finding, failure, passed, warning
+from .checks import Finding, failure, own, passed, warning
 
 # What the official development server publishes for its users
 # (https://upstash.com/docs/qstash/howto/local-development): anybody can sign with these.
@@ -32,19 +31,19 @@ def base_url() -> Finding:
     ours, qstash = current_app.config["BASE_URL"], current_app.config["QSTASH_URL"]
     if _is_local(ours) and not _is_local(qstash):
         return failure(
-            f"{qstash} cannot reach this app at {ours}, which is an address of this machine",
+            f"{qstash} cannot reach this app at {ours}, an address of this machine only",
             fix="set BASE_URL to the app's public address, or QSTASH_URL to a local server",
         )
     if ours.startswith("http://") and not _is_local(ours):
         return warning(
-            f"deliveries travel in clear to {ours}", fix="set BASE_URL to an https:// address"
+            f"deliveries travel unencrypted to {ours}", fix="set BASE_URL to an https:// address"
         )
-    return passed(f"deliveries are for {ours}")
+    return passed(f"deliveries go to {ours}")
 
 
 @own("credentials")
 def credentials() -> Finding:
-    """The development server's credentials are known to everybody."""
+    """The development server's credentials are public."""
     config = current_app.config
     published = [
         name
@@ -55,12 +54,12 @@ def credentials() -> Finding:
         published.append("QSTASH_TOKEN")
     if published and not _is_local(config["BASE_URL"]):
         return failure(
-            f"{', '.join(published)}: published for development, so anybody can sign deliveries",
-            fix="take your own from https://console.upstash.com/qstash",
+            f"{', '.join(published)}: public credentials, so anyone can sign deliveries",
+            fix="use your own from https://console.upstash.com/qstash",
         )
     if published:
-        return passed("development's credentials, on this machine only")
-    return passed("the credentials are nobody else's")
+        return passed("development credentials, on this machine only")
+    return passed("the credentials are not the public ones")
 
 
 def _is_local(url: str) -> bool:

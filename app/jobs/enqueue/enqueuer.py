@@ -8,7 +8,7 @@ The second half, on the other side of QStash, is `execute.executor`.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, Unpack
 from uuid import uuid4
 
@@ -28,7 +28,7 @@ from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_transaction
 from ..values import jsonb
 from ..values.ids import OwnerId, check_owner_id
-from ..values.options import Options, available_at, normalise
+from ..values.options import Options
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def enqueue(
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        job = draft(config, payload, owner, normalise(config.options, options))
+        job = draft(config, payload, owner, config.options_with(options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": job.message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
@@ -168,7 +168,7 @@ def enqueue_many(
     owner = Owner(user_id=user_id, organization_id=organization_id)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        jobs = draft_many(config, payloads, owner, normalise(config.options, options))
+        jobs = draft_many(config, payloads, owner, config.options_with(options))
         url = outbox.publisher().destination(config.endpoint)
         about = {"type": job_type, "count": len(jobs), "url": url}
         log.info("[jobs] Enqueueing jobs", extra=about)
@@ -185,7 +185,7 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
         config: The job's type.
         payload: Camel-case JSON as a mapping, or the payload's dataclass.
         owner: Whom it is for.
-        options: As `options.normalise` returns them.
+        options: As `JobConfig.options_with` returns them.
 
     Raises:
         InvalidPayload: `errors` maps fields to messages; also for one that is too large.
@@ -201,10 +201,19 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
         endpoint=config.endpoint,
         body=jsonb.dumps(written),
         options={**options, "headers": headers | options.get("headers", {})},
-        available_at=available_at(options),
+        available_at=_available_at(options),
     )
     check_size(config, message.body)
     return Draft(message, owner, written)
+
+
+def _available_at(options: Mapping[str, Any]) -> datetime | None:
+    """Return when the job may be delivered at the earliest, where the options say so."""
+    if "not_before" in options:
+        return datetime.fromisoformat(options["not_before"])
+    if options.get("delay"):
+        return datetime.now(UTC) + timedelta(seconds=options["delay"])
+    return None
 
 
 def check_size(config: JobConfig, body: str) -> None:

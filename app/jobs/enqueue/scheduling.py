@@ -9,7 +9,7 @@ from ..registry import get_job_config
 from ..values import cron as crons
 from ..values import jsonb
 from ..values.ids import OwnerId
-from ..values.options import Options, normalise
+from ..values.options import Options
 from .enqueuer import Owner, check_size, envelope
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def schedule(
         config.endpoint,
         expression,
         body,
-        normalise(config.options, options),
+        config.options_with(options),
         schedule_id=schedule_id,
     )
     log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})

@@ -20,7 +20,6 @@ from uuid import NAMESPACE_URL, uuid5
 import jwt
 from flask import current_app, g, request
 from flask.typing import ResponseReturnValue
-from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import DatabaseUnavailable, DeliveryError, InvalidDelivery, InvalidSignature
@@ -29,7 +28,7 @@ from ..outcome import Refused
 from ..payload import loading
 from ..publish.qstash import RETRIES_HEADER
 from ..registry import JobConfig
-from ..schemas import Envelope, EnvelopeSchema
+from ..schemas import Envelope, load_envelope
 from ..table.attempts import Delivery
 from ..table.memory import Token
 from ..values import jsonb
@@ -43,7 +42,6 @@ QSTASH_ID = re.compile(r"[\x21-\x7e]{1,255}")
 MAX_RETRIED = 1_000
 MAX_DIGITS = 9
 
-_envelopes = EnvelopeSchema()
 _COUNT = re.compile(r"[0-9]{1,9}")
 
 
@@ -191,10 +189,7 @@ def parse(config: JobConfig) -> Delivery:
         NewerPayload: Only newer code understands it.
     """
     raw = _json(request.get_data())
-    try:
-        envelope = _envelopes.load(raw)
-    except ValidationError as error:
-        raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
+    envelope = load_envelope(raw)
     job_id = _job_id(envelope)
     if envelope.type != config.type:
         message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"

@@ -5,15 +5,14 @@ What is listed here is public: an app's own admin pages, APIs and alerts are bui
 """
 
 from ..recover.sweep import sweep
-from ..table import audit, queue_depth
+from ..table import audit, snapshot
 from ..table.filters import Filter
 from ..table.pages import is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
-from ..table.queue_depth import STATES, Depth
-from ..table.snapshot import CAP
+from ..table.snapshot import CAP, STATES, Depth
 from . import actions, health, readiness, status_link
 from .actions import Done
-from .health import Health, Verdict, unwatch
+from .health import Health, HealthStatus
 
 __all__ = [
     "CAP",
@@ -22,7 +21,7 @@ __all__ = [
     "Done",
     "Filter",
     "Health",
-    "Verdict",
+    "HealthStatus",
     "actions",
     "attempts_made",
     "audit",
@@ -30,9 +29,8 @@ __all__ = [
     "health",
     "is_recorded",
     "list_jobs",
-    "queue_depth",
     "readiness",
+    "snapshot",
     "status_link",
     "sweep",
-    "unwatch",
 ]

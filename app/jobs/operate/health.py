@@ -1,24 +1,23 @@
-"""How the jobs are: a verdict on the figures, with its reasons."""
+"""How the jobs are: a verdict on a snapshot of them, with its reasons."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from flask.sansio.app import App
 
 from .. import durations
 from ..table.models import Status
-from ..table.snapshot import CAP, UNWATCHED, Figures, measure
+from ..table.snapshot import CAP, Snapshot, measure
 from .firings import Stopped, stopped
 
 #: The share of failed jobs from which on the original's `health` is unhealthy.
 _GUIDES_LIMIT = 0.05
 
 
-class Verdict(StrEnum):
+class HealthStatus(StrEnum):
     """What to think of the jobs."""
 
     HEALTHY = "healthy"
@@ -33,76 +32,71 @@ class Reason:
     """Why the verdict is not "healthy"; `code` is for machines."""
 
     code: str
-    verdict: Verdict
+    verdict: HealthStatus
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The figures, and what is wrong with them."""
+    """The counts, and what is wrong with them."""
 
-    figures: Figures
+    snapshot: Snapshot
     reasons: tuple[Reason, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> HealthStatus:
         """The worst that a reason says."""
         found = {reason.verdict for reason in self.reasons}
-        worst_first = (Verdict.UNHEALTHY, Verdict.DEGRADED)
-        return next((verdict for verdict in worst_first if verdict in found), Verdict.HEALTHY)
-
-
-def unwatch(app: App, job_types: Iterable[str]) -> None:
-    """Have job types say nothing of the others' health: those that watch over it."""
-    app.config[UNWATCHED] |= frozenset(job_types)
+        worst_first = (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED)
+        return next((verdict for verdict in worst_first if verdict in found), HealthStatus.HEALTHY)
 
 
 def check() -> Health:
     """Measure and judge.
 
     Raises:
-        DatabaseUnavailable: There are no figures.
+        DatabaseUnavailable: Nothing can be counted.
     """
-    figures = measure()
-    reasons = [*_reasons(figures, current_app.config), *map(_silent, stopped())]
-    return Health(figures, tuple(reasons))
+    snapshot = measure()
+    reasons = [*_reasons(snapshot, current_app.config), *map(_silent, stopped())]
+    return Health(snapshot, tuple(reasons))
 
 
 def as_json(health: Health) -> dict[str, Any]:
     """Return what `GET /api/admin/job-health` answers."""
-    figures = health.figures
-    return _as_the_guide(figures) | {
+    snapshot = health.snapshot
+    return _as_the_guide(snapshot) | {
         "verdict": health.verdict,
         "reasons": [
             {"code": reason.code, "verdict": reason.verdict, "message": reason.message}
             for reason in health.reasons
         ],
-        "lastHour": figures.last_hour,
-        "completed": figures.completed,
-        "failed": figures.failed,
-        "failureShare": figures.failure_rate,
-        "pending": figures.pending,
-        "overdue": figures.overdue,
-        "oldestPendingSeconds": figures.oldest_pending_seconds,
-        "processing": figures.processing,
-        "stuck": figures.stuck,
-        "retrying": figures.retrying,
-        "dead": figures.dead,
+        "lastHour": snapshot.last_hour,
+        "completed": snapshot.completed,
+        "failed": snapshot.failed,
+        "failureShare": snapshot.failure_rate,
+        "pending": snapshot.pending,
+        "overdue": snapshot.overdue,
+        "oldestPendingSeconds": snapshot.oldest_pending_seconds,
+        "processing": snapshot.processing,
+        "stuck": snapshot.stuck,
+        "retrying": snapshot.retrying,
+        "dead": snapshot.dead,
         "countsEndAt": CAP,
-        "measuredAt": figures.measured_at.isoformat(),
+        "measuredAt": snapshot.measured_at.isoformat(),
     }
 
 
-def _as_the_guide(figures: Figures) -> dict[str, Any]:
+def _as_the_guide(snapshot: Snapshot) -> dict[str, Any]:
     """Return what the original's monitoring endpoint answers: the jobs of the last hour."""
-    counts = {status: count for status, count in figures.last_hour.items() if count}
+    counts = {status: count for status, count in snapshot.last_hour.items() if count}
     failed, total = counts.get(Status.FAILED, 0), sum(counts.values())
     is_healthy = failed < _GUIDES_LIMIT * total or not failed
     return {
         "stats": [{"status": status, "count": count} for status, count in counts.items()],
         "failureRate": failed,
         "totalJobs": total,
-        "health": Verdict.HEALTHY if is_healthy else Verdict.UNHEALTHY,
+        "health": HealthStatus.HEALTHY if is_healthy else HealthStatus.UNHEALTHY,
     }
 
 
@@ -111,36 +105,36 @@ def _silent(schedule: Stopped) -> Reason:
         f"schedule {schedule.schedule_id} has not fired since {_minute(schedule.fired_at)}; "
         f"its next job was due at {_minute(schedule.due_at)}"
     )
-    return Reason("schedule", Verdict.DEGRADED, said)
+    return Reason("schedule", HealthStatus.DEGRADED, said)
 
 
 def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _reasons(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
-    oldest = figures.oldest_pending_seconds or 0
-    if figures.idle and oldest > config["JOBS_HEALTH_IDLE"]:
+def _reasons(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
+    oldest = snapshot.oldest_pending_seconds or 0
+    if snapshot.idle and oldest > config["JOBS_HEALTH_IDLE"]:
         idle = durations.in_words(config["JOBS_HEALTH_IDLE"])
         said = f"nothing was processed for {idle}, though jobs are due"
-        yield Reason("idle", Verdict.UNHEALTHY, said)
-    yield from _failing(figures, config)
-    if figures.stuck:
-        said = f"{_jobs(figures.stuck)} stuck in processing: no sign of life from the process"
-        yield Reason("stuck", Verdict.DEGRADED, said)
-    if figures.overdue:
-        said = f"{_jobs(figures.overdue)} overdue, the oldest by {durations.in_words(oldest)}"
-        yield Reason("overdue", Verdict.DEGRADED, said)
+        yield Reason("idle", HealthStatus.UNHEALTHY, said)
+    yield from _failing(snapshot, config)
+    if snapshot.stuck:
+        said = f"{_jobs(snapshot.stuck)} stuck in processing: no sign of life from the process"
+        yield Reason("stuck", HealthStatus.DEGRADED, said)
+    if snapshot.overdue:
+        said = f"{_jobs(snapshot.overdue)} overdue, the oldest by {durations.in_words(oldest)}"
+        yield Reason("overdue", HealthStatus.DEGRADED, said)
 
 
-def _failing(figures: Figures, config: Mapping[str, Any]) -> Iterator[Reason]:
-    rate = figures.failure_rate
+def _failing(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
+    rate = snapshot.failure_rate
     if rate is None or rate <= config["JOBS_HEALTH_FAILURE_RATE"]:
         return
     most = rate > config["JOBS_HEALTH_UNHEALTHY_RATE"]
-    finished = figures.completed + figures.failed
-    said = f"{figures.failed} of {_jobs(finished)} of the last hour failed ({rate:.1%})"
-    yield Reason("failureRate", Verdict.UNHEALTHY if most else Verdict.DEGRADED, said)
+    finished = snapshot.completed + snapshot.failed
+    said = f"{snapshot.failed} of {_jobs(finished)} of the last hour failed ({rate:.1%})"
+    yield Reason("failureRate", HealthStatus.UNHEALTHY if most else HealthStatus.DEGRADED, said)
 
 
 def _jobs(number: int) -> str:

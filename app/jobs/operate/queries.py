@@ -88,7 +88,7 @@ def update_job_execution(
 
     Raises:
         UpdateRefused: A field is unknown or of the wrong kind; nothing was changed.
-        IllegalTransition: There is no such job, or its status cannot become that; likewise.
+        IllegalTransition: No such job, or its status cannot become that; also an `UpdateRefused`.
     """
     values = _checked(updates, known=_CHANGEABLE)
     old = (
@@ -197,7 +197,7 @@ def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
 def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
     """Return the fields by column, each of its kind."""
     if not isinstance(given, Mapping):
-        raise UpdateRefused(f"{type(given).__name__} is no mapping of a job's fields to values")
+        raise UpdateRefused(f"{type(given).__name__} is not a mapping of a job's fields to values")
     named = {camel_case(name): name for name in known} | {name: name for name in known}
     values: dict[str, Any] = {}
     for name, value in given.items():
@@ -226,21 +226,21 @@ def _status(_: str, value: Any) -> Status:
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
         raise UpdateRefused(
-            f"{name}: {value!r} is no job's id: a line of 1 to {ids.MAX_LENGTH} characters"
+            f"{name}: {value!r} is not a job id: give a line of 1 to {ids.MAX_LENGTH} characters"
         )
     return str(value)
 
 
 def _type(name: str, value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TYPE_LENGTH:
-        raise UpdateRefused(f"{name}: {value!r} is no text of 1 to {MAX_TYPE_LENGTH} characters")
+        raise UpdateRefused(f"{name}: {value!r} is not a text of 1 to {MAX_TYPE_LENGTH} characters")
     return jsonb.clean_text(value)
 
 
 def _object(name: str, value: Any) -> dict[str, Any]:
     try:
         if not isinstance(value, Mapping):
-            raise ValueError(f"{type(value).__name__} is no object")  # noqa: TRY301, TRY004 - said like the others
+            raise ValueError(f"{type(value).__name__} is not an object")  # noqa: TRY301, TRY004 - said like the others
         jsonb.dumps(dict(value))
     except ValueError as error:
         raise UpdateRefused(f"{name}: {error}") from None

@@ -3,23 +3,20 @@
 from typing import TYPE_CHECKING
 
 from flask import current_app
-from marshmallow import ValidationError
 
 from ..enqueue import enqueuer
 from ..errors import InvalidDelivery, InvalidOption, flatten
 from ..payload import sealing
 from ..publish import outbox
 from ..recover import sweep
-from ..recover.routes import MAINTENANCE
+from ..recover.routes import SWEEP
 from ..registry import JobConfig, get_job_config, registry_of
 from ..schedules import PREFIX, installed, own_id
-from ..schemas import Envelope, EnvelopeSchema
+from ..schemas import Envelope, load_envelope
 from ..values import jsonb
 
 if TYPE_CHECKING:
     from qstash.schedule import Schedule
-
-_envelopes = EnvelopeSchema()
 
 
 def find(schedule_id: str) -> "Schedule":
@@ -43,13 +40,13 @@ def run_now(schedule: "Schedule") -> str | None:
     """Do what a firing would do, at once; its next firing comes as it would have.
 
     Returns:
-        The id of the job that was enqueued; None for the maintenance, which is done on return.
+        The id of the job that was enqueued; None for the sweep, which is done on return.
 
     Raises:
-        InvalidOption: What it would deliver is no job that this app takes.
+        InvalidOption: What it would deliver is not a job of this app.
         PublishRefused: QStash will not take the job.
     """
-    if schedule.destination == outbox.publisher().destination(MAINTENANCE):
+    if schedule.destination == outbox.publisher().destination(SWEEP):
         sweep.sweep()
         return None
     config = _config(schedule)
@@ -90,9 +87,9 @@ def _config(schedule: "Schedule") -> JobConfig:
 
 def _envelope(schedule: "Schedule") -> Envelope:
     try:
-        envelope: Envelope = _envelopes.load(jsonb.loads(schedule.body or ""))
-    except (ValueError, ValidationError) as error:
-        raise InvalidOption(
-            f"{schedule.schedule_id}: what it delivers is no job: {error}"
-        ) from error
-    return envelope
+        return load_envelope(jsonb.loads(schedule.body or ""))
+    except ValueError as error:
+        said = str(error)
+    except InvalidDelivery as error:
+        said = flatten(error.errors)
+    raise InvalidOption(f"{schedule.schedule_id}: what it delivers is not a job: {said}")

@@ -1,4 +1,4 @@
-"""How far a job has come, for whoever holds its link: `GET /api/jobs/<job_id>`.
+"""A job's progress, for anyone who has its link: `GET /api/jobs/<job_id>`.
 
 A link is for one job and expires. It tells what a user may see: neither the payload nor what an
 error said, only the error's class.
@@ -38,7 +38,7 @@ _VIEWERS = "jobs.viewers"
 def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
     """Return a link to a job's status, for users to poll.
 
-    Who has the link can look, so hand it to those who may; what it tells is in `describe`.
+    Anyone with the link can look; `describe` returns what they see.
 
     Args:
         job_id: What `enqueue` returned.
@@ -53,7 +53,7 @@ def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
     if not seconds > 0:
         raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
     if not is_job_id(job_id) or "/" in job_id:
-        raise InvalidOption(f"job_id: {job_id!r} is no job's id that can stand in a link")
+        raise InvalidOption(f"job_id: {job_id!r} is not a job id that a link can contain")
     token = _serializer().dumps([job_id, int(time() + seconds)])
     return f"{current_app.config['BASE_URL']}/api/jobs/{quote(job_id, safe='')}?token={token}"
 
@@ -69,7 +69,7 @@ def register_links(app: Flask, links: Links) -> None:
 
 
 def register_viewer(app: Flask, viewer: Viewer) -> None:
-    """Let others than who has its link see a job: those that have rights of another kind.
+    """Let callers without the link see a job, by rights of another kind.
 
     Args:
         app: The app.
@@ -85,11 +85,11 @@ def job_status(job_id: str) -> ResponseReturnValue:
         viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
         answers = (viewer(job_id) for viewer in viewers)
         answer = next((answer for answer in answers if answer is not None), None)
-        return answer or abort(403, "This link is not valid, or no longer: ask for a new one.")
+        return answer or abort(403, "This link is invalid or has expired; ask for a new one.")
     with explained():
         row = job_rows.get_job_execution_by_job_id(job_id)
         if row is None:
-            abort(404, "There is no such job, or no longer.")
+            abort(404, "No such job; it may have been deleted.")
         return describe(row)
 
 

@@ -13,6 +13,7 @@ from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavail
 from ..message import Message
 from ..registry import is_elsewhere
 from ..values import callback_urls
+from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Publisher:
     @cached_property
     def _client(self) -> "QStash":
         import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
-        from qstash import QStash  # noqa: PLC0415 - likewise
+        from qstash import QStash  # noqa: PLC0415 - as above
 
         client = QStash(self._token, retry=False, base_url=self._url)
         limits = {phase: share * self._budget for phase, share in _PHASES.items()}
@@ -164,7 +165,7 @@ class Publisher:
         request = self._request(message.endpoint, message.options) | {
             "url": self.destination(message.endpoint),
             "body": message.body,
-            "deduplication_id": self.own(message.deduplication_id),
+            "deduplication_id": self.own(deduplication_id(message)),
         }
         if "queue" in message.options:
             return request | {"queue": self.own(message.options["queue"])}
@@ -208,7 +209,7 @@ class Publisher:
 
     def _call(self, request: Callable[[], T]) -> T:
         import httpx  # noqa: PLC0415 - loaded with the client
-        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - likewise
+        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - as above
 
         try:
             try:
@@ -231,6 +232,12 @@ class Publisher:
             raise PublishUnavailable(limited, status=RATE_LIMITED, is_outage=True) from error
         except QStashError as error:
             raise _classified(error) from error
+
+
+def deduplication_id(message: Message) -> str:
+    """Return what tells one publish of a job from another, but not from a repetition of itself."""
+    job_id = header_safe(message.job_id)
+    return f"{job_id}-{message.generation}-{message.legs}-{message.reschedules}"
 
 
 def _written(write: Callable[[], T]) -> T:

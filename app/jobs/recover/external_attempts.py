@@ -1,7 +1,7 @@
 """How attempts ended that a worker elsewhere made: as QStash's callback or its log tells it.
 
 QStash calls back after every attempt; the body is that of its failure callback, which
-`dead_letters` reads (https://upstash.com/docs/qstash/features/callbacks).
+`given_up` reads (https://upstash.com/docs/qstash/features/callbacks).
 """
 
 from base64 import b64decode
@@ -67,12 +67,12 @@ def read(body: bytes, forward_to: str | None) -> Attempt:
     """Read the body of QStash's callback.
 
     Raises:
-        InvalidDelivery: It is none, or its message is no job of a type whose worker is elsewhere.
+        InvalidDelivery: It is malformed, or its message is not a job of an external type.
     """
     letter = given_up.from_callback(body, forward_to)
     job_type = letter.row["job_type"]
     if job_type not in {one.type for one in registry_of(current_app) if one.is_external}:
-        raise InvalidDelivery(f"{job_type!r} is no job type of this app whose worker is elsewhere")
+        raise InvalidDelivery(f"{job_type!r} is not an external job type of this app")
     report = jsonb.loads(letter.report)
     status, retried = (_count(report, name) for name in ("status", "retried"))
     return Attempt(letter, status, retried, _answer(report.get("body")))
@@ -127,7 +127,7 @@ def complete(job_id: str, message_id: str) -> bool:
 def _count(report: dict[str, Any], name: str) -> int:
     value = report.get(name, 0)
     if type(value) is not int or value < 0:
-        raise InvalidDelivery(f"{name} is no number", {name: ["Not a whole number."]})
+        raise InvalidDelivery(f"{name} is not a number", {name: ["Not a whole number."]})
     return value
 
 

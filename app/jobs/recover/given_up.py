@@ -1,9 +1,10 @@
-"""Messages that QStash has given up: read from its failure callback or its queue of dead letters.
+"""Messages that QStash has given up: read, recorded, and passed on to the job's own callback.
 
 The failure callback's body is documented at https://upstash.com/docs/qstash/features/callbacks;
 an entry of the dead-letter queue is brought into the same shape, so that both are read alike.
 """
 
+import logging
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from flask import current_app
-from marshmallow import ValidationError
 from sqlalchemy import Connection
 
-from ..errors import InvalidDelivery
+from ..errors import InvalidDelivery, InvalidOption, PublishRefused, PublishUnavailable
 from ..execute.delivery import QSTASH_ID, firing_id
 from ..outcome import BUSY, NOT_RUN
-from ..schemas import EnvelopeSchema
+from ..publish import outbox
+from ..schemas import load_envelope
 from ..table import attempts, job_rows, memory, message_sql
 from ..table.models import Status
-from ..values import jsonb
+from ..values import callback_urls, jsonb
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
 
-MAX_QUOTED = 300
+log = logging.getLogger(__name__)
 
-_envelopes = EnvelopeSchema()
+MAX_QUOTED = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +52,12 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GiveUpResult:
     """What became of the row.
 
     Attributes:
         dead: The job is failed and dead now, or was before.
-        put_back: The job is to be published anew, as it was given up without having been run.
+        put_back: The job is to be published again: it was given up without being run.
         wait: For how many seconds its handler may still run.
     """
 
@@ -93,7 +94,35 @@ def from_queue(letter: "DlqMessage") -> DeadLetter:
     return _read(_report(letter), query.get("forward", [None])[0])
 
 
-def record(connection: Connection, letter: DeadLetter) -> Verdict:
+def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
+    """Publish QStash's report to the job's own callback of that kind, if it has one.
+
+    Through QStash, so that it is signed and retried like any callback of its own. Where it goes is
+    checked again, as the host name may resolve to another address by now.
+
+    Raises:
+        PublishUnavailable: QStash cannot be reached at the moment, or the name not be looked up.
+    """
+    if letter.forward_to is None:
+        return
+    request: dict[str, Any] = {
+        "url": letter.forward_to,
+        "body": letter.report,
+        "content_type": "application/json",
+        # A callback may come twice; what it sets off must not.
+        "deduplication_id": outbox.publisher().own(f"{once}-{letter.message_id.replace(':', '-')}"),
+    }
+    try:
+        callback_urls.check_again("failure_callback", letter.forward_to)
+        outbox.publisher().ask(lambda qstash: qstash.message.publish(**request))
+    except (callback_urls.Unresolved, callback_urls.UnknownHost) as error:
+        raise PublishUnavailable(str(error)) from None
+    except (InvalidOption, PublishRefused) as error:
+        about = {"jobId": letter.job_id, "url": letter.forward_to, "error": str(error)}
+        log.error("[jobs] Failure callback refused", extra=about)  # noqa: TRY400 - the message says it all
+
+
+def record(connection: Connection, letter: DeadLetter) -> GiveUpResult:
     """Mark the job dead, unless it is final, waits for a newer message or still runs."""
     values = {"job_id": letter.job_id, "message_id": letter.message_id, "error": letter.error}
     most = current_app.config["JOBS_MAX_RESCHEDULES"]
@@ -101,23 +130,23 @@ def record(connection: Connection, letter: DeadLetter) -> Verdict:
         letter.was_turned_away
         and connection.execute(message_sql.PUT_BACK_UNRUN, {**values, "most": most}).rowcount
     ):
-        return Verdict(put_back=True)
+        return GiveUpResult(put_back=True)
     status = connection.execute(message_sql.GIVE_UP, values).scalar_one_or_none()
     if status is not None:
-        return Verdict(changed=True, dead=status == Status.FAILED)
+        return GiveUpResult(changed=True, dead=status == Status.FAILED)
     row = attempts.look(connection, letter.job_id)
     if row is None:
         return _never_seen(connection, letter)
     runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0
-    return Verdict(dead=row.dead, wait=(row.lease_left or 0) if runs else 0)
+    return GiveUpResult(dead=row.dead, wait=(row.lease_left or 0) if runs else 0)
 
 
-def _never_seen(connection: Connection, letter: DeadLetter) -> Verdict:
+def _never_seen(connection: Connection, letter: DeadLetter) -> GiveUpResult:
     """Record the job, dead as it is, unless it is unknown only because somebody deleted it."""
     if memory.deleted(connection, [letter.job_id]):
-        return Verdict()
+        return GiveUpResult()
     job_rows.create_job_execution(connection, letter.row)
-    return Verdict(changed=True, dead=True)
+    return GiveUpResult(changed=True, dead=True)
 
 
 def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
@@ -181,10 +210,7 @@ def _decoded(report: dict[str, Any], name: str) -> bytes:
 
 
 def _row(raw: dict[str, Any], message_id: str, schedule_id: object) -> dict[str, Any]:
-    try:
-        envelope = _envelopes.load(raw)
-    except ValidationError as error:
-        raise InvalidDelivery("the envelope is broken", error.messages_dict) from error
+    envelope = load_envelope(raw)
     # What QStash reports it signs, so its schedule's id can be trusted here.
     is_firing = isinstance(schedule_id, str) and QSTASH_ID.fullmatch(schedule_id)
     job_id = firing_id(message_id) if is_firing else envelope.job_id

@@ -1,4 +1,4 @@
-"""What QStash calls besides the jobs: its failure callback, and maintenance on a schedule."""
+"""What QStash calls besides the jobs: its callbacks, and the sweep on a schedule."""
 
 import logging
 from dataclasses import asdict
@@ -15,13 +15,12 @@ from ..outcome import Busy, Refused
 from ..publish.qstash import CALLBACK, FAILURE_CALLBACK
 from ..table.db import in_transaction
 from . import external_attempts, given_up, sweep
-from .forwarding import forward
-from .given_up import DeadLetter
+from .given_up import DeadLetter, forward
 
 log = logging.getLogger(__name__)
 
 #: Where a schedule of QStash's asks for a sweep.
-MAINTENANCE = "/api/jobs/maintenance"
+SWEEP = "/api/jobs/maintenance"
 
 bp = Blueprint("jobs", __name__)
 
@@ -66,20 +65,20 @@ def callback() -> ResponseReturnValue:
         log.warning("[jobs] Callback refused", extra={"error": str(error)})
         return Refused(str(error), error.errors).response()
     except (DatabaseUnavailable, PublishUnavailable) as error:
-        log.error("[jobs] Callback put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        log.error("[jobs] Callback put off", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database or QStash is unavailable").response()
     log.info("[jobs] Job answered elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
     return {"success": True, "jobId": attempt.letter.job_id}
 
 
-@bp.post(MAINTENANCE)
+@bp.post(SWEEP)
 @signed
-def run_maintenance() -> ResponseReturnValue:
+def run_sweep() -> ResponseReturnValue:
     """Sweep, as the schedule that `flask jobs schedules sync` installs asks."""
     try:
         report = sweep.sweep()
     except DatabaseUnavailable as error:
-        log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database is unavailable").response()
     return {"success": True, **asdict(report)}
 

@@ -1,6 +1,6 @@
-"""What crashes and outages leave behind, put right: one routine, safe to run at any time.
+"""Repair what crashes and outages leave behind: one routine, safe to run at any time.
 
-    rescue       processing, but its lease ran out      → pending and published anew, or dead
+    rescue       processing, but its lease ran out      → pending and published again, or dead
     publish      pending, but QStash never got it       → published
     take over    waiting, but QStash has given it up    → failed, dead
 
@@ -24,10 +24,9 @@ from ..registry import registry_of
 from ..table import memory, sweep_sql
 from ..table.db import in_transaction
 from ..table.models import Status
-from ..table.sweep_sql import Upkeep
+from ..table.sweep_sql import SweepStep
 from . import given_up
-from .forwarding import forward
-from .given_up import DeadLetter, Verdict
+from .given_up import DeadLetter, GiveUpResult, forward
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
@@ -50,18 +49,18 @@ NAMED = 5
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class SweepReport:
     """What one sweep did, in jobs.
 
     Attributes:
         published: Handed to QStash.
         refused: Failed and dead, as QStash will not take them.
-        rescued: Put back after their process died, and published anew.
+        rescued: Put back after their process died, and published again.
         abandoned: Dead, as their process died too often.
         cancelled: Cancelled while they ran, which their process did not live to see.
         dead_letters: Failed and dead, as QStash had given them up.
-        set_aside: The ids of jobs that could not be seen to, each for a reason of its own, which
-            the log says. They hold up no others, and the next sweep tries them again.
+        set_aside: The ids of jobs that could not be treated, each for its own reason, which is
+            logged. They do not block others, and the next sweep tries them again.
         problem: What else went wrong; the next sweep goes on.
     """
 
@@ -76,7 +75,7 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything was seen to."""
+        """Whether nothing failed."""
         return not self.set_aside and self.problem is None
 
     def __str__(self) -> str:
@@ -91,7 +90,7 @@ class Report:
         )
 
 
-def sweep(*, grace: float = GRACE) -> Report:
+def sweep(*, grace: float = GRACE) -> SweepReport:
     """Rescue, publish and take over what needs it.
 
     Each step is taken whatever became of the one before, and each row by itself where they cannot
@@ -103,7 +102,7 @@ def sweep(*, grace: float = GRACE) -> Report:
     Raises:
         DatabaseUnavailable: Whatever was done until then is done.
     """
-    report = Report()
+    report = SweepReport()
     steps: list[Callable[[], None]] = [
         lambda: _rescue(report, grace),
         _settle_twins,
@@ -113,13 +112,13 @@ def sweep(*, grace: float = GRACE) -> Report:
     ]
     for step in steps:
         _take(step, report)
-    if report != Report():
+    if report != SweepReport():
         level = logging.INFO if report.is_clean else logging.ERROR
         log.log(level, "[jobs] Swept", extra={"did": str(report)})
     return report
 
 
-def _take(step: Callable[[], None], report: Report) -> None:
+def _take(step: Callable[[], None], report: SweepReport) -> None:
     try:
         step()
     except DatabaseUnavailable:
@@ -131,7 +130,7 @@ def _take(step: Callable[[], None], report: Report) -> None:
         report.problem = report.problem or f"{type(error).__name__}; the log says more"
 
 
-def _rescue(report: Report, grace: float) -> None:
+def _rescue(report: SweepReport, grace: float) -> None:
     """Put jobs back whose lease ran out, and have QStash forget the messages that brought them."""
     known = relay.known_types()
     for rows in _batches(report, sweep_sql.RESCUE, grace=grace):
@@ -152,10 +151,10 @@ def _settle_twins() -> None:
     """Complete what a person put back and enqueued again as well, once that is completed."""
     for row in in_transaction(lambda tx: tx.execute(sweep_sql.DONE_BY_TWIN).all()):
         about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
-        log.info("[jobs] Done by the job that was enqueued anew", extra=about)
+        log.info("[jobs] Done by the job that was enqueued again", extra=about)
 
 
-def _publish(report: Report, grace: float) -> None:
+def _publish(report: SweepReport, grace: float) -> None:
     """Publish what is in the outbox, until QStash takes no more."""
     types = relay.known_types()
     waiting = 0
@@ -171,7 +170,7 @@ def _publish(report: Report, grace: float) -> None:
         raise PublishUnavailable(reason)
 
 
-def _take_over_dead_letters(report: Report) -> None:
+def _take_over_dead_letters(report: SweepReport) -> None:
     """Mark jobs dead that QStash has given up without our hearing of it."""
     oldest = in_transaction(lambda tx: tx.execute(sweep_sql.OLDEST_WAITING).scalar())
     now = datetime.now(UTC)
@@ -241,7 +240,7 @@ def _concerns(letter: DeadLetter, row: Row[Any] | None) -> bool:
 def take_over(letter: DeadLetter) -> bool:
     """Mark the job dead and tell who asked to be told; tell whether that settled the letter."""
 
-    def work(tx: Connection) -> Verdict:
+    def work(tx: Connection) -> GiveUpResult:
         verdict = given_up.record(tx, letter)
         if verdict.changed and verdict.dead:
             # Before the commit: a crash in between tells twice, which QStash drops, not never.
@@ -254,7 +253,7 @@ def take_over(letter: DeadLetter) -> bool:
     return verdict.changed or verdict.put_back
 
 
-def _batches(report: Report, kind: Upkeep, **given: Any) -> Iterator[Sequence[Row[Any]]]:
+def _batches(report: SweepReport, kind: SweepStep, **given: Any) -> Iterator[Sequence[Row[Any]]]:
     """Take rows, each batch in a transaction of its own, until there are no more."""
     aside: list[int] = []
     for _ in range(MAX_BATCHES):
@@ -278,7 +277,7 @@ def _batches(report: Report, kind: Upkeep, **given: Any) -> Iterator[Sequence[Ro
 class _Batch:
     """The next rows of a kind."""
 
-    kind: Upkeep
+    kind: SweepStep
     given: dict[str, Any]
 
     def take(self, connection: Connection) -> tuple[int, Sequence[Row[Any]]]:
@@ -287,7 +286,7 @@ class _Batch:
         return len(found), self._take(connection, [row.id for row in found])
 
     def take_each(self) -> tuple[int, list[Row[Any]], dict[int, str]]:
-        """Return likewise, each row taken by itself, and those that could not be, by id."""
+        """Do the same row by row; also return the rows that failed, by id."""
         given = {**self.given, "limit": BATCH}
         found = in_transaction(lambda tx: tx.execute(self.kind.find, given).all())
         taken: list[Row[Any]] = []

@@ -107,5 +107,5 @@ def _position(after: str) -> tuple[datetime, int]:
         )
     except (ValueError, OverflowError) as error:
         raise InvalidOption(
-            f"after: {after!r} is no page's cursor; take the one that the page before gave"
+            f"after: {after!r} is not a page's cursor; use the one that the previous page returned"
         ) from error

@@ -1,27 +1,29 @@
-"""How many jobs are where: one statement, in which an index bounds every part.
+"""How many jobs are where, over all or by type: statements in which an index bounds every part.
 
-So it costs the same with ten thousand rows and with ten million. Counts end at `CAP`; one that is
+So each costs the same with ten thousand rows and with ten million. Counts end at `CAP`; one that is
 there means "at least".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
 from flask import current_app
-from sqlalchemy import TextClause, text
+from sqlalchemy import Connection, TextClause, text
 
+from ..registry import registry_of
 from .db import in_transaction
 from .models import Status
 
 #: Where counting ends. The failure rate is that of the newest so many jobs.
 CAP = 2_000
-#: The key of `app.config` with the job types that say nothing of the others: those that watch them.
-UNWATCHED = "JOBS_HEALTH_UNWATCHED"
+#: Milliseconds after which `measure_depth` is given up: the next scrape is due soon.
+PATIENCE_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Snapshot:
     """Counts of jobs.
 
     Attributes:
@@ -29,7 +31,7 @@ class Figures:
         last_hour: Those enqueued in the last hour, by status.
         completed: Those completed in the last hour.
         failed: Those that failed for good in the last hour, or failed in it and wait for a retry.
-            Not those that QStash never took: whoever asked for them was told, and nothing ran.
+            Not those that QStash never took: their callers got an error, and nothing ran.
         pending: Those that wait to be delivered, also delayed ones.
         overdue: Those of them whose time came more than JOBS_HEALTH_OVERDUE seconds ago.
         oldest_pending_seconds: For how long the first of them has been due; None where none is.
@@ -61,8 +63,23 @@ class Figures:
         return self.failed / finished if finished else None
 
 
-def measure() -> Figures:
-    """Return the figures as of now.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """Counts of jobs by type, as a scrape of the metrics asks for.
+
+    Attributes:
+        waiting: Those that are not final, by type and state (`STATES`).
+        dead: Those that failed for good, however long ago.
+        oldest_pending_seconds: For how long the first pending one has been due; 0 where none is.
+    """
+
+    waiting: Mapping[tuple[str, str], int]
+    dead: int
+    oldest_pending_seconds: float
+
+
+def measure() -> Snapshot:
+    """Return the counts as of now.
 
     Raises:
         DatabaseUnavailable: There are none.
@@ -72,16 +89,40 @@ def measure() -> Figures:
         "overdue": config["JOBS_HEALTH_OVERDUE"],
         "processing": config["JOBS_HEALTH_PROCESSING"],
         "idle": config["JOBS_HEALTH_IDLE"],
-        "unwatched": sorted(config[UNWATCHED]),
+        "unwatched": sorted(one.type for one in registry_of(current_app) if one.unwatched),
     }
     row = in_transaction(lambda tx: tx.execute(statement(CAP), given).one())
     values = row._asdict()
     last_hour = {str(status): values.pop(f"last_hour_{status}") for status in Status}
-    return Figures(last_hour=last_hour, **values)
+    return Snapshot(last_hour=last_hour, **values)
+
+
+def measure_depth() -> Depth:
+    """Return the counts by type as of now; raises as `measure` does."""
+
+    def work(tx: Connection) -> Depth:
+        tx.exec_driver_sql(f"SET LOCAL statement_timeout = {PATIENCE_MS}")
+        rows = tx.execute(_DEPTH, {"cap": CAP}).all()
+        dead, oldest = tx.execute(_DEAD_AND_OLDEST, {"cap": CAP}).one()
+        waiting = {(job_type, state): count for job_type, state, count in rows}
+        return Depth(waiting=waiting, dead=dead, oldest_pending_seconds=oldest or 0)
+
+    return in_transaction(work)
 
 
 _HOUR_AGO = "now() - interval '1 hour'"
 _DUE = "coalesce(available_at, created_at)"
+# Each with the order of its index, without which the planner might read the table instead: it may
+# think that it meets enough rows of the kind soon enough from the table's start, where the oldest
+# are.
+_WAITING = {
+    "pending": ("status = 'pending'", _DUE),
+    "processing": ("status = 'processing'", "lease_expires_at"),
+    "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
+}
+_DEAD = ("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")
+#: What a job that is not final can be.
+STATES = tuple(_WAITING)
 _OVERDUE = "now() - make_interval(secs => :overdue)"
 # A row of another producer, which says nothing of its options, may have been published by that.
 _PUBLISHED = """(published_at IS NOT NULL OR started_at IS NOT NULL OR message_id IS NOT NULL
@@ -96,14 +137,16 @@ def statement(cap: int) -> TextClause:
 
 
 def _count(condition: str, order: str) -> str:
-    """Count up to the cap.
-
-    The order is that of an index: without it, the planner may think that it meets enough rows of
-    the kind soon enough by reading the table from its start, where the oldest are.
-    """
+    """Count up to the cap, in the order of an index."""
     rows = f"SELECT FROM job_executions WHERE {condition} ORDER BY {order} LIMIT :cap"
     return f"(SELECT count(*) FROM ({rows}) AS capped)"  # noqa: S608 - our own text
 
+
+_OLDEST_PENDING = f"""
+    (SELECT CAST(extract(epoch FROM now() - due) AS float8)
+       FROM (SELECT min({_DUE}) AS due FROM job_executions WHERE status = 'pending') AS oldest
+      WHERE due < now() AND isfinite(due))
+"""  # noqa: S608 - as above
 
 _LAST_HOUR = ", ".join(
     _count(f"status = '{status}' AND created_at > {_HOUR_AGO}", "created_at DESC")
@@ -122,8 +165,6 @@ _FIGURES = f"""
     retrying AS (
         SELECT updated_at, job_type FROM job_executions
          WHERE status = 'failed' AND dead_at IS NULL ORDER BY created_at LIMIT :cap),
-    oldest AS (
-        SELECT min({_DUE}) AS due FROM job_executions WHERE status = 'pending'),
     latest AS (
         SELECT completed_at AS at FROM job_executions
          WHERE completed_at > now() - make_interval(secs => :idle) AND {_WATCHED}
@@ -133,21 +174,34 @@ _FIGURES = f"""
         (SELECT count(*) FROM finished WHERE status = 'failed' AND published)
         + (SELECT count(*) FROM retrying
             WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
-        {_count("status = 'pending'", _DUE)} AS pending,
+        {_count(*_WAITING["pending"])} AS pending,
         {_count(f"status = 'pending' AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
-        (SELECT CAST(extract(epoch FROM now() - due) AS float8) FROM oldest
-          WHERE due < now() AND isfinite(due)) AS oldest_pending_seconds,
-        {_count("status = 'processing'", "lease_expires_at")} AS processing,
+        {_OLDEST_PENDING} AS oldest_pending_seconds,
+        {_count(*_WAITING["processing"])} AS processing,
         (SELECT count(*) FROM job_executions
           WHERE status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now()
             AND coalesce(started_at, created_at) < now() - make_interval(secs => :processing)
         ) AS stuck,
         (SELECT count(*) FROM retrying) AS retrying,
-        {_count("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")} AS dead,
+        {_count(*_DEAD)} AS dead,
         NOT EXISTS (SELECT FROM latest)
         AND NOT EXISTS (SELECT FROM retrying
                          WHERE updated_at > now() - make_interval(secs => :idle) AND {_WATCHED})
         AND NOT EXISTS (SELECT FROM job_executions
                          WHERE status = 'processing' AND lease_expires_at > now() AND {_WATCHED})
             AS idle
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
+
+_DEPTH = text(
+    " UNION ALL ".join(
+        f"""
+        SELECT job_type, '{state}' AS state, count(*) FROM (
+            SELECT job_type FROM job_executions
+             WHERE {condition} ORDER BY {order} LIMIT :cap) AS capped
+         GROUP BY job_type
+        """  # noqa: S608 - as above
+        for state, (condition, order) in _WAITING.items()
+    )
+)
+
+_DEAD_AND_OLDEST = text(f"SELECT {_count(*_DEAD)}, {_OLDEST_PENDING}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import PublishUnavailable
 from ..message import Message
-from ..publish.qstash import Publisher
+from ..publish.qstash import Publisher, deduplication_id
 
 # What the extension asks besides: to forget messages, and for dead letters. There are none.
 _ANSWERS = SimpleNamespace(
@@ -24,10 +24,10 @@ class AcceptingPublisher(Publisher):
 
     def publish(self, message: Message) -> str:
         """Take a message; its id is made from its deduplication id."""
-        known = {one.deduplication_id for one in self.messages}
-        if message.deduplication_id not in known:
+        known = {deduplication_id(one) for one in self.messages}
+        if deduplication_id(message) not in known:
             self.messages.append(message)
-        return f"msg_{message.deduplication_id}"
+        return f"msg_{deduplication_id(message)}"
 
     def publish_many(self, messages: Sequence[Message]) -> list[str | None]:
         """Take messages."""

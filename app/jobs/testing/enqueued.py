@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from ..payload import sealing
 from ..registry import JobConfig, get_job_config
-from ..schemas import EnvelopeSchema
+from ..schemas import load_envelope
 from ..table.models import JobExecution
+from ..values.nearest import hint
 from . import rows
-
-_envelopes = EnvelopeSchema()
 
 
 def assert_enqueued(job_type: str, payload: Any = None, /, **columns: Any) -> JobExecution:
@@ -61,7 +59,7 @@ def _differences(
 
 
 def _payload(row: JobExecution) -> dict[str, Any]:
-    return sealing.unseal(_envelopes.load(row.payload), row.job_id)
+    return sealing.unseal(load_envelope(row.payload), row.job_id)
 
 
 def _compared(path: str, wanted: Any, actual: Any) -> Iterator[str]:
@@ -71,8 +69,7 @@ def _compared(path: str, wanted: Any, actual: Any) -> Iterator[str]:
             if key in actual:
                 yield from _compared(f"{path}.{key}", value, actual[key])
             else:
-                near = get_close_matches(str(key), map(str, actual), n=1)
-                yield f"{path} has no {key!r}" + (f", but {near[0]!r}" if near else "")
+                yield f"{path} has no {key!r}; {hint(str(key), map(str, actual))}"
     elif isinstance(wanted, list) and isinstance(actual, list) and len(wanted) == len(actual):
         for index, (one, other) in enumerate(zip(wanted, actual, strict=True)):
             yield from _compared(f"{path}[{index}]", one, other)

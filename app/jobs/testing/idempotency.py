@@ -18,7 +18,7 @@ from ..table import job_rows
 from ..table.attempts import Attempt
 from ..table.db import db, in_transaction
 from ..table.models import Status
-from ..values.options import Options, normalise
+from ..values.options import Options
 from . import calls, contents, rows, wire
 from .contents import Contents
 
@@ -123,7 +123,7 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = enqueuer.draft(config, payload, enqueuer.Owner(), normalise(config.options, options))
+    draft = enqueuer.draft(config, payload, enqueuer.Owner(), config.options_with(options))
     return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
 
 

@@ -1,37 +1,42 @@
 """How long QStash waits before a retry: its expression, or a function that becomes one.
 
-QStash evaluates arithmetic over `retried`, the number of retries before this one, to milliseconds.
-It has no `if`, but `min` and `max`: with them any function of the attempt is a sum of steps. So the
-wait is QStash's from the first failure on, also where the process died and answered nothing.
+QStash evaluates arithmetic over `retried`, the number of retries before this one, to milliseconds
+(https://upstash.com/docs/qstash/features/retry). It has no `if`, but `min` and `max`: with them any
+function of the attempt is a sum of steps. So QStash itself waits from the first failure on, also
+where the process died and answered nothing.
 """
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from math import isfinite
 
-from ..errors import DiscoveryError, InvalidOption, quoted
-from . import retry_delay
+from ..errors import InvalidOption, quoted
 
 RetryDelay = str | Callable[[int], float | timedelta]
 
 #: Milliseconds; QStash waits no longer.
 LONGEST = 24 * 60 * 60 * 1000
-#: The characters that an expression may have.
-MAX_LENGTH = retry_delay.LONGEST
+#: The characters that an expression may have, and how deep it may be nested.
+MAX_LENGTH = 500
+LEVELS = 32
 
+#: From a function to how many arguments it takes; None for one or more.
+FUNCTIONS: dict[str, int | None] = {
+    "pow": 2, "sqrt": 1, "abs": 1, "exp": 1, "floor": 1, "ceil": 1, "round": 1,
+    "min": None, "max": None,
+}  # fmt: skip
 
-def check(job_type: str, given: RetryDelay | None, retries: int) -> None:
-    """Check at the start what a job type declares; raises `DiscoveryError`."""
-    try:
-        if given is not None:
-            expression(given, retries)
-    except InvalidOption as error:
-        raise DiscoveryError(f"job type {job_type!r}: {error}") from None
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)|(?P<name>[a-z_]\w*)|(?P<sign>\S))",
+    re.ASCII | re.IGNORECASE,
+)
+_END = ""
 
 
 def expression(given: RetryDelay, retries: int) -> str:
-    """Return what QStash is told.
+    """Return the expression for QStash.
 
     Args:
         given: An expression of QStash's, or a function from the attempt that failed (1, 2, …) to
@@ -39,7 +44,7 @@ def expression(given: RetryDelay, retries: int) -> str:
         retries: For how many retries a function is asked; the last answer stands for all after it.
 
     Raises:
-        InvalidOption: It is none that QStash knows, or a function's answers are no such waits.
+        InvalidOption: QStash does not know the expression, or a function does not return waits.
     """
     written = _steps(given, retries) if callable(given) else given
     if len(written) > MAX_LENGTH:
@@ -74,19 +79,97 @@ def _milliseconds(delay_after: Callable[[int], float | timedelta], attempt: int)
         or not isinstance(seconds, int | float)
         or not (isfinite(seconds) and seconds >= 0)
     ):
-        raise InvalidOption(
-            f"retry_delay: {wait!r} after attempt {attempt} is no wait; give seconds or a timedelta"
-        )
+        said = f"{wait!r} after attempt {attempt} is not a wait"
+        raise InvalidOption(f"retry_delay: {said}; give seconds or a timedelta")
     return min(round(seconds * 1000), LONGEST)
 
 
 def _checked(text: str) -> str:
     """Return an expression that QStash knows."""
     try:
-        retry_delay.check(text)
+        _parse(text)
     except ValueError as error:
         raise InvalidOption(
-            f"retry_delay: {quoted(text)} is no arithmetic that QStash knows: numbers, + - * / %, "
-            f"retried and {', '.join(sorted(retry_delay.FUNCTIONS))}; it {error}"
+            f"retry_delay: {quoted(text)} is not arithmetic that QStash knows: numbers, + - * / %, "
+            f"retried and {', '.join(sorted(FUNCTIONS))}; it {error}"
         ) from None
     return text
+
+
+def _parse(text: str) -> None:
+    """Raise `ValueError`, which says what is wrong, unless this is an expression of this grammar.
+
+    sum     = product (("+" | "-") product)*
+    product = signed (("*" | "/" | "%") signed)*
+    signed  = ("-" | "+") signed | atom
+    atom    = number | "retried" | name "(" sum ("," sum)* ")" | "(" sum ")"
+    """
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"has more than {MAX_LENGTH} characters")
+    reader = _Reader(text)
+    reader.sum(0)
+    if reader.next != _END:
+        raise ValueError(f"has an unexpected {reader.next!r}")
+
+
+class _Reader:
+    """Reads an expression by its grammar, a method for each of its lines."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = iter([found[found.lastgroup or 0] for found in _TOKEN.finditer(text)])
+        self.next = next(self._tokens, _END)
+
+    def sum(self, level: int) -> None:
+        self._product(level)
+        while self.next in {"+", "-"}:
+            self._take()
+            self._product(level)
+
+    def _product(self, level: int) -> None:
+        self._signed(level)
+        while self.next in {"*", "/", "%"}:
+            self._take()
+            self._signed(level)
+
+    def _signed(self, level: int) -> None:
+        if level > LEVELS:
+            raise ValueError(f"is nested deeper than {LEVELS} levels")
+        if self.next in {"+", "-"}:
+            self._take()
+            self._signed(level + 1)
+        else:
+            self._atom(level)
+
+    def _atom(self, level: int) -> None:
+        word = self._take()
+        if word == "(":
+            self.sum(level + 1)
+            self._expect(")")
+        elif word in FUNCTIONS:
+            self._arguments(word, level)
+        elif word == _END:
+            raise ValueError("ends too early")
+        elif word != "retried" and not (word[0].isdigit() or (word[0] == "." and word != ".")):
+            raise ValueError(f"has an unexpected {word!r}")
+
+    def _arguments(self, name: str, level: int) -> None:
+        self._expect("(")
+        self.sum(level + 1)
+        given = 1
+        while self.next == ",":
+            self._take()
+            self.sum(level + 1)
+            given += 1
+        self._expect(")")
+        if FUNCTIONS[name] not in {None, given}:
+            raise ValueError(f"gives {name} {given} values, and not {FUNCTIONS[name]}")
+
+    def _take(self) -> str:
+        taken, self.next = self.next, next(self._tokens, _END)
+        return taken
+
+    def _expect(self, sign: str) -> None:
+        if self.next != sign:
+            found = "the end" if self.next == _END else repr(self.next)
+            raise ValueError(f"has {found} where {sign!r} belongs")
+        self._take()

@@ -99,7 +99,7 @@ _NOT_FORWARDED = frozenset(
 
 
 def normalise(defaults: Mapping[str, Any], given: Options) -> dict[str, Any]:
-    """Return the options as JSON values, with the job type's own (`JobConfig.options`) as defaults.
+    """Return the options as JSON values, with the job type's own as defaults.
 
     `delay` and `timeout` come back as whole seconds, `not_before` as ISO-8601.
 
@@ -122,15 +122,6 @@ def normalise(defaults: Mapping[str, Any], given: Options) -> dict[str, Any]:
 def seconds(name: str, value: Any) -> int:
     """Return a duration in whole seconds, rounded up: QStash counts no finer."""
     return _rounded_up(name, value, durations.parse)
-
-
-def available_at(options: Mapping[str, Any]) -> datetime | None:
-    """Return when the job may be delivered at the earliest, where the options say so."""
-    if "not_before" in options:
-        return datetime.fromisoformat(options["not_before"])
-    if options.get("delay"):
-        return datetime.now(UTC) + timedelta(seconds=options["delay"])
-    return None
 
 
 def _refuse_unknown(given: Options) -> None:

@@ -40,7 +40,7 @@ class Claim:
         except asyncio.CancelledError:
             if not self.written.cancelled():
                 raise  # it is this request that was given up
-            raise sqlite3.OperationalError("its elder could not be written") from None
+            raise sqlite3.OperationalError("the original message could not be written") from None
 
 
 class Deduplication:

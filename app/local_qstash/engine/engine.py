@@ -176,7 +176,7 @@ class Engine:
         except sqlite3.Error as error:
             return Answer(error=f"cannot read the message from the state file: {error}")
         except Exception as error:
-            logger.exception("Cannot make an attempt of %s", message.id)
+            logger.exception("Cannot attempt to deliver %s", message.id)
             return Answer(error=f"internal error: {type(error).__name__}")
 
     def _conclude(self, message: Message, answer: Answer) -> Outcome:
@@ -184,7 +184,7 @@ class Engine:
         try:
             return conclude(message, answer, self.clock)
         except Exception:
-            logger.exception("Cannot tell what follows from an answer to %s", message.id)
+            logger.exception("Cannot process the response to %s", message.id)
             problem = answer.error or "its answer could not be read, see the server's log"
             return conclude(message, Answer(answer.status, error=problem), self.clock, report=False)
 
@@ -221,7 +221,7 @@ class Engine:
             except sqlite3.OperationalError:  # a full disk, for example
                 await asyncio.sleep(1)
             except Exception:
-                logger.exception("The outcome of an attempt cannot be written")
+                logger.exception("Cannot write the outcome of an attempt")
                 return False
             else:
                 return True

@@ -32,7 +32,7 @@ class Access:
         """
         check_host(request, self._host)
         if request.method == "POST" and not is_same_origin(request):
-            raise ApiError(403, "this form was not sent by this page; open it anew and try again")
+            raise ApiError(403, "this form was not sent by this page; reload it and try again")
 
     def knows(self, request: web.BaseRequest) -> bool:
         """Say whether this visitor needs no token, or has shown it."""

@@ -93,7 +93,7 @@ class Page:
     async def _show(self, visit: Visit) -> web.Response:
         view = _view(visit)
         if view is None:
-            raise ApiError(404, f"there is no page {visit.request.raw_path}")
+            raise ApiError(404, f"no such page: {visit.request.raw_path}")
         shown = await view(visit)
         counts = await self._services.store.run(partial(_read_counts, services=self._services))
         return self._renderer.html(shown.template, self._common(visit, counts) | shown.values)
@@ -116,7 +116,7 @@ class Page:
     def _static(self, visit: Visit) -> web.Response:
         found = static_file(visit.name or "")
         if found is None:
-            raise ApiError(404, f"there is no file {visit.name}")
+            raise ApiError(404, f"no such file: {visit.name}")
         return found
 
     async def _sign_in(self, visit: Visit) -> web.Response:

@@ -29,7 +29,7 @@ def check_fires(expression: str, after_ms: int) -> None:
         ApiError: 400, saying so, or which part is wrong.
     """
     if next_fire(expression, after_ms) is None:
-        raise _invalid(expression, NeverFiresError("it never fires, at least not in five years"))
+        raise _invalid(expression, NeverFiresError("it does not fire within the next five years"))
 
 
 def next_fire(expression: str, after_ms: int) -> int | None:

@@ -74,7 +74,7 @@ def wire_url(url: str) -> str:
     What is ASCII stays as it was published, since the receiver verifies the URL.
 
     Raises:
-        ValueError: the host is no host name.
+        ValueError: the host is not a host name.
     """
     if url.isascii() and "%" not in url.split("?", 1)[0]:
         return url
@@ -90,11 +90,11 @@ def _ascii_host(host_port: str) -> str:
     if host_port.startswith("[") or (decoded.isascii() and decoded == host_port):
         return host_port
     if _NO_HOST.search(decoded):
-        raise ValueError(f"{decoded!r} is no host name")
+        raise ValueError(f"{decoded!r} is not a host name")
     host, colon, port = decoded.rpartition(":") if ":" in decoded else (decoded, "", "")
     name = URL(f"http://{host}/").raw_host
     if not name or not _HOST.fullmatch(name):
-        raise ValueError(f"{host!r} is no host name")
+        raise ValueError(f"{host!r} is not a host name")
     return f"{name}{colon}{port}"
 
 

@@ -118,7 +118,7 @@ def _check(connection: sqlite3.Connection) -> None:
     ours = _pragma(connection, "application_id") == _APPLICATION_ID
     empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if not ours and not empty:
-        raise sqlite3.DatabaseError("it is an SQLite file of another program")
+        raise sqlite3.DatabaseError("it is another program's SQLite file")
     if version > _VERSION:
         raise sqlite3.DatabaseError(f"it was written by a newer version (format {version})")
     if empty:

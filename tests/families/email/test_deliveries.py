@@ -181,6 +181,7 @@ def test_what_other_producers_must_say_they_must_say(
 
     answer = deliver(client, envelope(payload, job_type="send-email"), PATH)
 
+    assert answer.json is not None
     assert (answer.status_code, answer.json["errors"]) == (
         489,
         {"data": {"resetUrl": ["Missing data for required field."]}},

@@ -4,7 +4,6 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import cast
 
 import pytest
 from flask import Flask
@@ -22,7 +21,7 @@ def put(key: str | None = None, *, to: str = "ada@example.com") -> str:
 
 
 def read(path: Path) -> EmailMessage:
-    return cast("EmailMessage", message_from_bytes(path.read_bytes(), policy=default))
+    return message_from_bytes(path.read_bytes(), policy=default)
 
 
 def test_an_email_is_a_page_and_a_message_of_the_same_name(mailbox: Path) -> None:

@@ -141,7 +141,7 @@ def test_unknown_fields_are_refused_in_payload_and_data() -> None:
 
     assert errors(payload) == {
         "cc": ["Unknown field."],
-        "data": {"reset_url": ["Unknown field; did you mean resetUrl?"]},
+        "data": {"reset_url": ["Unknown field; did you mean: resetUrl?"]},
     }
 
 
@@ -158,7 +158,7 @@ def test_an_unknown_field_is_told_the_nearest(template: str, key: str, nearest: 
 
     said = errors({**sample, "data": {**sample["data"], key: "x"}})
 
-    assert said == {"data": {key: [f"Unknown field; did you mean {nearest}?"]}}
+    assert said == {"data": {key: [f"Unknown field; did you mean: {nearest}?"]}}
 
 
 def test_a_subject_cannot_smuggle_in_a_header() -> None:

@@ -18,7 +18,7 @@ from app.families.email.template import TEMPLATES
 from app.jobs import InvalidOption, InvalidPayload, JobExecution, Status
 from app.jobs.execute.run_now import run_handler
 from app.jobs.payload import sealing
-from app.jobs.schemas import EnvelopeSchema
+from app.jobs.schemas import load_envelope
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 
 
@@ -87,7 +87,7 @@ def test_every_email_can_be_enqueued(sample: dict[str, Any]) -> None:
     assert job is not None
     assert (job.status, job.user_id, job.organization_id) == (Status.PENDING, 7, 8)
     assert "https://" not in str(job.payload)
-    clear = sealing.unseal(EnvelopeSchema().load(job.payload), job.job_id)
+    clear = sealing.unseal(load_envelope(job.payload), job.job_id)
     assert clear == sample
     assert job.options["flow_control"] == {"key": "resend", "rate": 2, "period": 1}
     assert job.options["delay"] == 60

@@ -37,7 +37,7 @@ def test_an_empty_payload_is_told_all_that_it_lacks() -> None:
         ({"gzip": "yes"}, "gzip", "Not a valid boolean."),
         ({"bom": True, "format": "jsonl"}, "bom", "Only a CSV"),
         ({"filters": []}, "filters", "Not a valid mapping type."),
-        ({"colums": ["id"]}, "colums", "Unknown field; did you mean columns?"),
+        ({"colums": ["id"]}, "colums", "Unknown field; did you mean: columns?"),
     ],
 )
 def test_a_field_that_is_wrong(changes: dict[str, Any], field: str, said: str) -> None:

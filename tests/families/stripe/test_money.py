@@ -93,7 +93,7 @@ def tiers(mode: str, **about: Any) -> dict[str, Any]:
 
 YEAR, QUARTER = {"interval": "year"}, {"interval_count": 3}
 METERED = {"usage_type": "metered"}
-EUR_TOO = {"currency_options": {"eur": {"unit_amount": 4500}}}
+EUR_TOO: dict[str, Any] = {"currency_options": {"eur": {"unit_amount": 4500}}}
 #: Subscriptions with what recurs in a month, by the definition in docs/stripe.md.
 SUBSCRIPTIONS: list[tuple[str, list[Any], dict[str, Any], int | None]] = [
     ("monthly", [priced()], {}, 4900),

@@ -168,7 +168,7 @@ def test_an_event_about_an_old_subscription_does_not_disturb_a_newer_one(
     app: Flask, name: str
 ) -> None:
     organization = an_organization()
-    newer = {"id": NEWER, "status": "active", "start_date": CREATED + 10**6}
+    newer: dict[str, Any] = {"id": NEWER, "status": "active", "start_date": CREATED + 10**6}
     handle(updated(1, CREATED + 10**6, {}, **newer))
     before = state(organization)
 
@@ -190,7 +190,7 @@ def test_nor_one_that_the_organization_had_before_any_event(app: Flask) -> None:
 def test_when_the_newer_one_ends_the_older_that_lives_is_shown(app: Flask) -> None:
     organization = an_organization()
     handle(an_event("customer.subscription.updated"))
-    newer = {"id": NEWER, "start_date": CREATED + 10**6}
+    newer: dict[str, Any] = {"id": NEWER, "start_date": CREATED + 10**6}
     handle({**an_event("customer.subscription.deleted", **newer), "id": "evt_1"})
 
     assert state(organization)["stripe_subscription_id"] == SUBSCRIPTION

@@ -3,6 +3,7 @@
 import base64
 import hmac
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import time_machine
@@ -31,7 +32,7 @@ each = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 timed = pytest.mark.parametrize("scheme", [SCHEMES[name] for name in WITH_TIME], ids=WITH_TIME)
 
 
-def reason(check: Callable[[], None]) -> str:
+def reason(check: Callable[[], object]) -> str:
     with pytest.raises(SignatureError) as raised:
         check()
     return str(raised.value)
@@ -109,7 +110,7 @@ def test_a_damaged_signature_is_refused_and_raises_nothing_else(
 
     # What only adds a further element may be as good as without it.
     for headers in (damaged, only) if damage == "é" else (only,):
-        assert reason(lambda given=headers: scheme.verify(given, BODY, [KEY]))  # type: ignore[misc] # a default's type
+        assert reason(partial(scheme.verify, headers, BODY, [KEY]))
 
 
 @timed

@@ -53,7 +53,8 @@ def test_a_filter_finds_what_it_says(
 def test_pages_follow_each_other_without_a_gap(cli: FlaskCliRunner, option: list[str]) -> None:
     """Also where jobs were recorded at the same moment, as `enqueue_many` does."""
     made = [add_row(created_at=NOW, error="no") for _ in range(5)]
-    seen, after = [], []
+    seen: list[str] = []
+    after: list[str] = []
     for _ in range(3):
         result = cli.invoke(args=["jobs", "list", "--json", "--limit", "2", *option, *after])
         page = json.loads(result.stdout)

@@ -62,8 +62,8 @@ def test_a_refused_token_is_told_from_an_outage(doctor: Doctor, app: Flask) -> N
 @pytest.mark.parametrize(
     ("current", "following", "level", "said"),
     [
-        (SIG_A, SIG_B, "fail", "every delivery is answered 401"),
-        (None, SIG_B, "warn", "a rotation would lock it out"),
+        (SIG_A, SIG_B, "fail", "every delivery gets a 401"),
+        (None, SIG_B, "warn", "after a rotation, all deliveries"),
     ],
 )
 def test_signing_keys_are_compared_with_qstashs(  # noqa: PLR0917 - a table
@@ -142,7 +142,7 @@ def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
 
     assert "answers 404, where this app would answer 401" in said["signature"]["said"]
     assert said["probe"]["said"].endswith("was answered 404")
-    assert said["probe"]["fix"].startswith("see that BASE_URL leads to this app")
+    assert said["probe"]["fix"].startswith("check that BASE_URL leads to this app")
     assert console.dlq.list().messages == []
 
 
@@ -152,7 +152,7 @@ def test_an_app_that_takes_anything_is_a_failure(
     with HttpServer() as other, publishing(app, BASE_URL=other.url):
         said = doctor("signature", "probe").findings
 
-    assert "accepts a request without a signature" in said["signature"]["said"]
+    assert "accepts an unsigned request" in said["signature"]["said"]
     assert said["probe"]["level"] == "warn"
     assert "not by an app with this database" in said["probe"]["said"]
 

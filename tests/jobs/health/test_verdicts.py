@@ -7,8 +7,9 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from app.db import db
+from app.jobs import get_job_config
 from app.jobs.operate import health
-from app.jobs.operate.health import Verdict
+from app.jobs.operate.health import HealthStatus
 from app.jobs.table import snapshot
 from tests.support.rows import AddJobs
 
@@ -22,30 +23,31 @@ def codes() -> list[str]:
 def test_no_jobs_at_all_are_healthy_and_have_no_failure_rate(app: Flask) -> None:
     found = health.check()
 
-    assert found.verdict == Verdict.HEALTHY
-    assert found.figures.failure_rate is None
-    assert found.figures.oldest_pending_seconds is None
+    assert found.verdict == HealthStatus.HEALTHY
+    assert found.snapshot.failure_rate is None
+    assert found.snapshot.oldest_pending_seconds is None
 
 
 @pytest.mark.parametrize(
-    ("failed", "verdict"), [(1, Verdict.HEALTHY), (2, Verdict.DEGRADED), (20, Verdict.UNHEALTHY)]
+    ("failed", "verdict"),
+    [(1, HealthStatus.HEALTHY), (2, HealthStatus.DEGRADED), (20, HealthStatus.UNHEALTHY)],
 )
 def test_the_failure_rate_makes_the_verdict(
-    add_jobs: AddJobs, failed: int, verdict: Verdict
+    add_jobs: AddJobs, failed: int, verdict: HealthStatus
 ) -> None:
     add_jobs(19, "completed", completed_at=NOW)
     add_jobs(failed, "failed", completed_at=NOW, dead_at=NOW)
     add_jobs(30, "failed", completed_at=HOURS_AGO, dead_at=HOURS_AGO, created_at=HOURS_AGO)
 
     assert health.check().verdict == verdict
-    assert health.check().figures.failure_rate == failed / (19 + failed)
+    assert health.check().snapshot.failure_rate == failed / (19 + failed)
 
 
 def test_a_job_that_fails_counts_before_its_retries_are_used_up(add_jobs: AddJobs) -> None:
     add_jobs(1, "failed")
 
     assert codes() == ["failureRate"]
-    assert health.check().figures.retrying == 1
+    assert health.check().snapshot.retrying == 1
 
 
 def test_fault_R19_jobs_that_qstash_never_took_are_no_failures(
@@ -53,26 +55,26 @@ def test_fault_R19_jobs_that_qstash_never_took_are_no_failures(
 ) -> None:
     refused = {"completed_at": NOW, "dead_at": NOW, "options": """'{"retries": 3}'"""}
     add_jobs(4, "failed", **refused)
-    assert health.check().figures.failed == 0
-    assert health.check().verdict == Verdict.HEALTHY
+    assert health.check().snapshot.failed == 0
+    assert health.check().verdict == HealthStatus.HEALTHY
 
     add_jobs(1, "failed", **refused, published_at=NOW)
     add_jobs(1, "failed", **refused, started_at=NOW)
-    assert health.check().figures.failed == 2
+    assert health.check().snapshot.failed == 2
 
 
-def test_jobs_that_only_watch_the_others_do_not_count(app: Flask, add_jobs: AddJobs) -> None:
-    app.config[snapshot.UNWATCHED] = {"watcher"}
-    add_jobs(3, "completed", completed_at=NOW, job_type="'watcher'")
+def test_jobs_that_only_watch_the_others_do_not_count(add_jobs: AddJobs) -> None:
+    assert get_job_config("evaluate-alerts").unwatched
+    add_jobs(3, "completed", completed_at=NOW, job_type="'evaluate-alerts'")
     add_jobs(1, "pending", created_at=HOURS_AGO)
 
-    assert health.check().figures.completed == 0
+    assert health.check().snapshot.completed == 0
     assert codes() == ["idle", "overdue"]
 
 
 def test_nothing_processed_though_due_is_unhealthy(add_jobs: AddJobs) -> None:
     add_jobs(1, "pending", created_at=HOURS_AGO)
-    assert health.check().verdict == Verdict.UNHEALTHY
+    assert health.check().verdict == HealthStatus.UNHEALTHY
 
     add_jobs(1, "processing", lease_expires_at="now() + interval '1 minute'")
     assert codes() == ["overdue"]
@@ -81,8 +83,8 @@ def test_nothing_processed_though_due_is_unhealthy(add_jobs: AddJobs) -> None:
 def test_a_delayed_job_is_not_overdue(add_jobs: AddJobs) -> None:
     add_jobs(1, "pending", created_at=HOURS_AGO, available_at="now() + interval '1 hour'")
 
-    assert health.check().verdict == Verdict.HEALTHY
-    assert health.check().figures.pending == 1
+    assert health.check().verdict == HealthStatus.HEALTHY
+    assert health.check().snapshot.pending == 1
 
 
 def test_a_job_is_stuck_once_its_lease_ran_out_however_long_it_runs(add_jobs: AddJobs) -> None:
@@ -91,7 +93,7 @@ def test_a_job_is_stuck_once_its_lease_ran_out_however_long_it_runs(add_jobs: Ad
 
     add_jobs(2, "processing", started_at=HOURS_AGO, lease_expires_at=HOURS_AGO)
     assert codes() == ["stuck"]
-    assert health.check().figures.stuck == 2
+    assert health.check().snapshot.stuck == 2
 
 
 def test_thresholds_are_settings(app: Flask, add_jobs: AddJobs) -> None:

@@ -115,5 +115,5 @@ def test_the_token_signs_in_until_signing_out(exposed: httpx.Client) -> None:
 
 def test_a_forged_cookie_does_not_sign_in(exposed: httpx.Client) -> None:
     for forged in ("", "sesame", "é", "0" * 64):
-        headers = {"Cookie": f"local_qstash_page={forged}".encode()}
+        headers = {b"Cookie": f"local_qstash_page={forged}".encode()}
         assert exposed.get("/", headers=headers).status_code == 401

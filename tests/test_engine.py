@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app import create_app
+from app.config import ConfigError
 from app.db import db
 from tests.support.apps import settings
 
@@ -41,3 +42,29 @@ def test_statements_are_prepared_unless_a_pooler_stands_between(
         driver: Any = connection.connection.driver_connection
         names = driver.execute("SELECT name FROM pg_prepared_statements", prepare=False)
         assert len(names.fetchall()) == prepared
+
+
+def test_without_an_address_the_first_connection_starts_the_embedded_database(
+    database_url: str,
+) -> None:
+    started: list[str] = []
+
+    def embedded() -> str:
+        started.append(database_url)
+        return database_url
+
+    app = create_app(settings(""), embedded=embedded)
+    with app.app_context():
+        assert started == []
+        with db.engine.connect() as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+        assert started
+        db.engine.dispose()
+
+
+def test_where_nothing_is_embedded_the_missing_address_is_named() -> None:
+    with (
+        create_app(settings("")).app_context(),
+        pytest.raises(ConfigError, match="DATABASE_URL: is empty"),
+    ):
+        db.engine.connect()
