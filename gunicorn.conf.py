@@ -88,9 +88,9 @@ def post_worker_init(worker: Any) -> None:
     """Let running jobs finish or go back to the queue when this worker is told to stop."""
     config = getattr(worker.wsgi, "config", {})
     if "JOBS_GRACE" in config:
-        from app.jobs.execute import shutdown  # noqa: PLC0415 - only where there are jobs
+        from app.jobs.kit import at_sigterm  # noqa: PLC0415 - only where there are jobs
 
-        shutdown.at_sigterm(config["JOBS_GRACE"])
+        at_sigterm(config["JOBS_GRACE"])
 
 
 def _logger(*filters: str) -> dict[str, Any]:

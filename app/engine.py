@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from app.config import ConfigError
 from app.db import db
-from app.jobs.values import jsonb
+from app.jobs.kit import jsonb
 
 #: Seconds, but for the last, which libpq takes in milliseconds. A server that vanishes without
 #: closing its connections (a failover, a cut network) is noticed after 25 s when it should answer,
@@ -54,7 +54,9 @@ def init_app(app: Flask, embedded: Embedded) -> None:
 
 def none_embedded() -> str:
     """Stand for the database that an app starts, where it starts none."""
-    raise ConfigError({"DATABASE_URL": ["is empty, and this program starts no database."]})
+    raise ConfigError(
+        {"DATABASE_URL": ["is empty, and this program does not start a database itself."]}
+    )
 
 
 class _Moments(TimestamptzLoader):

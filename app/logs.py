@@ -12,9 +12,7 @@ from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
 
 from app.config import ConfigError
-from app.jobs.context import current_job
-from app.jobs.deadline import raise_if_due
-from app.jobs.request_id import request_id_if_any
+from app.jobs.kit import current_job, raise_if_due, request_id_if_any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -27,6 +25,7 @@ def init_app(app: Flask) -> None:
     if app.config["LOG_FILE"]:
         handlers.append(_formatted(_file(app), as_json=as_json))
     logging.basicConfig(level=app.config["LOG_LEVEL"] or "INFO", handlers=handlers, force=True)
+    app.config["JOBS_QUIET"] = not app.config["LOG_LEVEL"]  # of commands: who asks gets them
     # The first two log every request, headers and all at DEBUG; the last lists its own parts.
     for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

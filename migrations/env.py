@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from app.jobs import migrations
-from app.jobs.table import adoption, owner_columns
+from app.jobs.migrations import adoption, owner_columns
 
 # Any number, the same for everybody: two starts that migrate at once take turns.
 LOCK = 7_203_114

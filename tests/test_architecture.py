@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "api": {"db", "jobs", "web"},
         "metrics": {"serving", "jobs", "config", "extensions"},
         "tracing": {"jobs", "config"},
-        "admin": {"jobs", "config", "extensions", "web", "api"},
+        "admin": {"db", "jobs", "config", "extensions", "web", "api"},
         # `create_app`.
         "__init__": {
             *("db", "config", "engine", "logs", "extensions", "web", "accounts", "artifacts"),
@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "scaffold",
         "cli",
         "extension",
+        "kit",
         "__init__",
         "testing",
     ),

@@ -1,34 +1,33 @@
-"""Jobs as callers with a key see them: without what is sealed, or named a secret."""
+"""Jobs as callers with a key see them: without sealed or masked fields."""
 
 from datetime import datetime
 from typing import Any
 
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
-from app.jobs.operate import status_link
-from app.jobs.payload.masking import hidden
-from app.jobs.table import progress
+from app.jobs.kit import hidden
+from app.jobs.operate import attempts_made, began_at, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
-    """Return a job as a list has it."""
+    """Return a job for a list."""
     return {
         "jobId": row.job_id,
         "type": row.job_type,
         "status": row.status,
         "final": row.is_final,
         "error": status_link.error_class(row),
-        "attempts": progress.attempts_made(row),
+        "attempts": attempts_made(row),
         "userId": row.user_id,
         "organizationId": row.organization_id,
         "createdAt": _iso(row.created_at),
-        "startedAt": _iso(progress.began_at(row)),
+        "startedAt": _iso(began_at(row)),
         "completedAt": _iso(row.completed_at),
     }
 
 
 def details(row: JobExecution, key: Key) -> dict[str, Any]:
-    """Return a job by itself; what an error said is the operator's, as it may name our insides."""
+    """Return a single job. Only the operator's keys see its error, which may expose internals."""
     whole = status_link.describe(row) | {
         "payload": hidden(row.payload.get("payload")),
         "userId": row.user_id,

@@ -1,4 +1,4 @@
-"""`flask artifacts …`: which files there are, links to them, and deleting them."""
+"""`flask artifacts …`: list files, make links to them, and delete them."""
 
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -12,10 +12,9 @@ from app.artifacts.files import delete
 from app.artifacts.links import link
 from app.artifacts.models import Artifact
 from app.db import db
-from app.jobs.cli import formatting
-from app.jobs.cli.group import JobsGroup, Refused, as_json, print_json
-from app.jobs.cli.params import Id, JobId
-from app.jobs.values.ids import OwnerId
+from app.jobs.cli import kit
+from app.jobs.cli.kit import Id, JobId, JobsGroup, Refused, as_json, print_json
+from app.jobs.kit import OwnerId
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
 _KB = 1000
@@ -29,7 +28,9 @@ class ArtifactsGroup(JobsGroup):
             raise Refused(str(error)) from error
 
 
-artifacts = ArtifactsGroup("artifacts", help="Look at the files that jobs made; hand them out.")
+artifacts = ArtifactsGroup(
+    "artifacts", help="List the files that jobs made, make links to them, and delete them."
+)
 
 
 @artifacts.command("list")
@@ -56,7 +57,7 @@ def list_artifacts(
     if as_json:
         print_json([_as_json(row) for row in rows])
     else:
-        table = formatting.table([_HEAD, *map(_line, rows)], shrink=(1,))
+        table = kit.table([_HEAD, *map(_line, rows)], shrink=(1,))
         click.echo(table if rows else "No files.")
 
 
@@ -69,12 +70,14 @@ def show_artifact(artifact_id: Any, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(formatting.table([(name, str(value)) for name, value in found.items()]))
+        click.echo(kit.table([(name, str(value)) for name, value in found.items()]))
 
 
 @artifacts.command("link")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long it is good.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), help="How long the link stays valid."
+)
 @as_json
 def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     r"""Print a link that downloads a file, for ARTIFACTS_LINK_EXPIRES seconds.
@@ -87,7 +90,7 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     artifact = _find(artifact_id)
     if artifact.expires_at <= datetime.now(UTC):
         raise Refused(
-            f"{artifact.name!r} expired at {formatting.time(artifact.expires_at)}; make it anew"
+            f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}; create it again"
         )
     url = link(artifact, expires_in=lifetime)
     print_json({"url": url}) if as_json else click.echo(url)
@@ -98,7 +101,7 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
-    """Delete a file; all links to it end."""
+    """Delete a file, which invalidates its links."""
     artifact = _find(artifact_id)
     deleted = _as_json(artifact)
     if not yes:
@@ -111,7 +114,7 @@ def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
 def _find(artifact_id: Any) -> Artifact:
     found = db.session.get(Artifact, str(artifact_id))
     if found is None:
-        raise Refused(f"there is no file {artifact_id}; `flask artifacts list` shows the newest")
+        raise Refused(f"no file {artifact_id}; `flask artifacts list` shows the newest")
     return found
 
 
@@ -125,12 +128,12 @@ def _as_json(row: Artifact) -> dict[str, Any]:
 
 def _line(row: Artifact) -> tuple[str, ...]:
     organization = "-" if row.organization_id is None else str(row.organization_id)
-    expires = formatting.time(row.expires_at)
+    expires = kit.time(row.expires_at)
     return (row.id, row.name, _size(row.size), organization, expires, row.job_id or "-")
 
 
 def _size(octets: int) -> str:
-    """Say a number of bytes in the unit that suits it."""
+    """Format a number of bytes in a suitable unit."""
     if octets < _KB:
         return f"{octets:.0f} B"
     units = ("kB", "MB", "GB")

@@ -7,13 +7,13 @@ from environs import Env
 from marshmallow.validate import OneOf, Range, Regexp
 
 from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations
-from app.jobs.extension import DEFAULTS
+from app.jobs.kit import DEFAULTS
 
 #: What JOBS_SEAL must be for a production that does not seal.
 UNSEALED = "false-in-production"
 
 _NAMESPACE = Regexp(
-    r"[A-Za-z0-9_-]{0,40}$", error="may have only letters, digits, '-' and '_', 40 at most."
+    r"[A-Za-z0-9_-]{0,40}$", error="may contain only letters, digits, '-' and '_', at most 40."
 )
 _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "JOBS_PUBLISH": (OneOf(("inline", "background"), error=ONE_OF),),

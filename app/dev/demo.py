@@ -124,15 +124,15 @@ def _enqueue(case: Case) -> str:
 
 
 def _line(case: Case, job_id: str) -> Line:
-    from app.jobs.cli import formatting  # noqa: PLC0415 - likewise
-    from app.jobs.table import job_rows  # noqa: PLC0415 - likewise
+    from app.jobs import get_job_execution_by_job_id  # noqa: PLC0415 - likewise
+    from app.jobs.cli import kit  # noqa: PLC0415 - likewise
 
-    row = job_rows.get_job_execution_by_job_id(job_id)
+    row = get_job_execution_by_job_id(job_id)
     if row is None:
         return Line(case.label, "send-email", "missing", 0, 0, as_expected=False)
     ended = row.completed_at or row.dead_at
     took = ((ended or datetime.now(UTC)) - row.created_at).total_seconds()
-    state = (formatting.state(row), len(row.attempts))
+    state = (kit.state(row), len(row.attempts))
     expected = state == (case.status, case.attempts) if row.is_final else None
     return Line(case.label, row.job_type, *state, took, expected)
 

@@ -11,6 +11,7 @@ from .enqueue.scheduling import schedule
 from .errors import (
     Continue,
     DatabaseUnavailable,
+    DiscoveryError,
     IllegalTransition,
     InvalidOption,
     InvalidPayload,
@@ -41,6 +42,7 @@ __all__ = [
     "JOB_TYPES",
     "Continue",
     "DatabaseUnavailable",
+    "DiscoveryError",
     "FinishedJobs",
     "FlowControl",
     "IllegalTransition",

@@ -17,7 +17,32 @@ from flask.sansio.app import App
 
 from .errors import Interruption
 from .message import Message
+from .outcome import LABELS
 from .table.attempts import Attempt
+
+__all__ = [
+    "LABELS",
+    "Attempt",
+    "Began",
+    "Delivered",
+    "Died",
+    "Ended",
+    "Enqueued",
+    "Enqueueing",
+    "Event",
+    "Executing",
+    "Message",
+    "Observer",
+    "Publishing",
+    "SignatureFailed",
+    "Step",
+    "Unpublished",
+    "Written",
+    "add_signers",
+    "observe",
+    "signers",
+    "tell",
+]
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +169,7 @@ def tell(event: Event) -> None:
         except Interruption:
             raise  # of the handler that this happens in; no observer's own
         except BaseException:
-            log.exception("[jobs] An observer failed")
+            log.exception("[jobs] Observer failed")
 
 
 @contextmanager

@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
+    "JOBS_QUIET": True,
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",
     "JOBS_CALLBACK_ALLOW": "",
@@ -153,6 +154,7 @@ class Jobs:
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
+            JOBS_QUIET: Whether commands print no log lines of what goes well.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
@@ -169,7 +171,7 @@ class Jobs:
             DiscoveryError: A family is broken.
         """
         if "jobs" in app.extensions:
-            raise JobsNotInitialised("this app has its jobs extension already: call init_app once")
+            raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         for key, value in DEFAULTS.items():
             app.config.setdefault(key, value)
         missing = [key for key in REQUIRED if not app.config.get(key)]
@@ -206,7 +208,7 @@ def _refuse_other_letters(config: dict[str, Any]) -> None:
             try:
                 fix = f"write it {ascii_url(config[name])}"
             except ValueError:
-                fix = "its host is no name that can be looked up"
+                fix = "its host is not a name that can be looked up"
             raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
 
 

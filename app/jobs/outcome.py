@@ -330,7 +330,7 @@ class Lost(Busy):
     """Another delivery took the job over; whatever the handler did is thrown away."""
 
     label = "lost"
-    event = "[jobs] Lease lost, result thrown away"
+    event = "[jobs] Lease lost, result discarded"
     level = logging.WARNING
 
     reason: str = "another delivery took this job over"

@@ -17,10 +17,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from app.config import process
-from app.jobs.errors import DatabaseUnavailable
-from app.jobs.registry import registry_of
-from app.jobs.table import snapshot
-from app.jobs.table.snapshot import CAP, STATES, Depth
+from app.jobs import DatabaseUnavailable
+from app.jobs.kit import registry_of
+from app.jobs.operate import CAP, STATES, Depth, snapshot
 from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
 from app.serving.worker_metrics import undisturbed
 

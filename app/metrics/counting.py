@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flask import current_app
 
 from app.jobs.events import (
+    LABELS,
     Began,
     Delivered,
     Died,
@@ -13,13 +14,12 @@ from app.jobs.events import (
     Enqueued,
     Event,
     Executing,
+    Message,
     SignatureFailed,
     Unpublished,
     signers,
 )
-from app.jobs.message import Message
-from app.jobs.outcome import LABELS
-from app.jobs.registry import registry_of
+from app.jobs.kit import registry_of
 
 if TYPE_CHECKING:
     from prometheus_client import Counter

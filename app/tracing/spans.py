@@ -17,18 +17,18 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
 from app.jobs.events import (
+    Attempt,
     Began,
     Delivered,
     Ended,
     Enqueueing,
     Event,
     Executing,
+    Message,
     Publishing,
     Step,
     Written,
 )
-from app.jobs.message import Message
-from app.jobs.table.attempts import Attempt
 
 if TYPE_CHECKING:
     from contextvars import Token

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
 
-from app.jobs.table import adoption
+from app.jobs.migrations import adoption
 
 revision = "0001"
 down_revision = None

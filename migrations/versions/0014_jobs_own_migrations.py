@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade():
     if op.get_context().as_sql:
-        op.execute(migrations.sql("0001"))
+        op.execute(migrations.sql("0001").rstrip(";\n"))
     else:
         migrations.upgrade(op.get_bind(), "0001")
 

@@ -7,6 +7,7 @@ import pytest
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -144,7 +145,10 @@ def test_a_job_type_cannot_take_an_endpoint_of_the_api(tmp_path: Path) -> None:
     family = JobBlueprint("greedy", __name__)
     family.job("greedy", "", payload=SampleSchema)(lambda _payload, _job: None)
     app = Flask(__name__)
-    app.config.update(load(tmp_path), SECRET_KEY="x")
+    app.config.update(
+        load(tmp_path), SECRET_KEY="x", SQLALCHEMY_DATABASE_URI="postgresql+psycopg://"
+    )
+    SQLAlchemy(app)
     Jobs().init_app(app)
     app.register_blueprint(family)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
 from app.jobs import Jobs, get_job_config
 from app.jobs.errors import DiscoveryError, JobsNotInitialised
@@ -60,8 +61,10 @@ def start(families: str | None = None, **config: str) -> Flask:
         QSTASH_TOKEN="t",
         QSTASH_CURRENT_SIGNING_KEY=CURRENT,
         QSTASH_NEXT_SIGNING_KEY=NEXT,
+        SQLALCHEMY_DATABASE_URI="postgresql+psycopg://",
     )
     app.config.update(config)
+    SQLAlchemy(app)
     Jobs().init_app(app, families=families)
     return app
 
@@ -116,6 +119,22 @@ def test_what_breaks_the_rule_stops_the_start(
 def test_without_signing_keys_nothing_starts() -> None:
     with pytest.raises(JobsNotInitialised, match="set QSTASH_NEXT_SIGNING_KEY"):
         start(QSTASH_NEXT_SIGNING_KEY="")
+
+
+def test_an_app_without_its_database_is_refused() -> None:
+    app = Flask("bare")
+    app.config.update(start().config)
+    with pytest.raises(JobsNotInitialised, match=r"call db.init_app\(app\) before"):
+        Jobs(app)
+
+    db, other = SQLAlchemy(app), SQLAlchemy()
+    with pytest.raises(JobsNotInitialised, match="another database"):
+        Jobs(app, other)
+    app.config["JOBS_BIND_KEY"] = "nowhere"
+    with pytest.raises(JobsNotInitialised, match="JOBS_BIND_KEY is 'nowhere'"):
+        Jobs(app, db)
+    app.config["JOBS_BIND_KEY"] = ""
+    assert Jobs(app, db)
 
 
 def test_a_second_init_is_refused() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
 from qstash import QStash
 from qstash.errors import QStashError
 
@@ -222,7 +223,8 @@ def test_a_declaration_outside_of_apps_is_in_all_of_them(tmp_path: Path) -> None
         app = Flask("app")
         app.config.update(
             BASE_URL=BASE_URL, QSTASH_TOKEN="t", QSTASH_CURRENT_SIGNING_KEY="a",
-            QSTASH_NEXT_SIGNING_KEY="b",
+            QSTASH_NEXT_SIGNING_KEY="b", SQLALCHEMY_DATABASE_URI="postgresql+psycopg://",
         )  # fmt: skip
+        SQLAlchemy(app)
         jobs.init_app(app)
         assert [one.type for one in app.extensions["jobs"].registry] == [TYPE]

@@ -14,12 +14,17 @@ from app.families.alerts.channels import configured, deliver
 from app.families.alerts.messages import compose
 from app.families.alerts.models import AlertState
 from app.families.alerts.state import Kind
-from app.jobs.cli.formatting import table
-from app.jobs.cli.group import FAILED, CommandGroup, Refused, as_json, jobs, print_json
-from app.jobs.cli.params import Duration
-from app.jobs.operate import health
-from app.jobs.operate.health import HealthStatus
-from app.jobs.table import audit
+from app.jobs.cli.kit import (
+    FAILED,
+    CommandGroup,
+    Duration,
+    Refused,
+    as_json,
+    jobs,
+    print_json,
+    table,
+)
+from app.jobs.operate import HealthStatus, audit, health
 
 PATIENCE = 10.0
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import current_app
 
 from app.families.alerts.state import Kind
-from app.jobs.operate.health import HealthStatus
+from app.jobs.operate import HealthStatus
 
 
 @dataclass(frozen=True, slots=True)

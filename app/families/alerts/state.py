@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
 from app.families.alerts.models import AlertState
-from app.jobs.operate.health import Health, HealthStatus
+from app.jobs.operate import Health, HealthStatus
 
 JOBS = "jobs"
 

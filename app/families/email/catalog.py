@@ -20,7 +20,7 @@ from app.families.email.rendering import render
 from app.families.email.suppressions import suppressed
 from app.families.email.template import TEMPLATES, Subject, Template, data_schema
 from app.jobs import InvalidPayload, JobId, Options, PermanentError, enqueue
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId
 
 JOB = "send-email"
 

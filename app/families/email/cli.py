@@ -4,8 +4,7 @@ import click
 from flask import json
 
 from app.families.email import bp, suppressions
-from app.jobs.cli.formatting import table
-from app.jobs.cli.group import JobsGroup, Refused, as_json
+from app.jobs.cli.kit import JobsGroup, Refused, as_json, table
 
 group = JobsGroup("suppressions", help="Addresses that receive only critical email.")
 bp.cli.help = "Manage the emails that this app sends."

@@ -7,7 +7,7 @@ from unicodedata import normalize
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
-from app.jobs.values.urls import ascii_address
+from app.jobs.kit import ascii_address
 
 LONGEST_ADDRESS = 254
 

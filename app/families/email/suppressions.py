@@ -10,7 +10,7 @@ from app.db import db
 from app.families.email.fields import comparable
 from app.families.email.models import EmailSuppression
 from app.families.email.template import get_template
-from app.jobs.table.db import in_transaction
+from app.jobs.kit import in_transaction
 
 
 def suppressed(to: str, template: str) -> str | None:

@@ -8,7 +8,7 @@ import marshmallow
 from marshmallow import ValidationError, post_dump, post_load
 
 from app.jobs import PayloadSchema
-from app.jobs.values.nearest import hint
+from app.jobs.kit import hint
 
 Subject = str | Callable[[Mapping[str, Any]], str]
 

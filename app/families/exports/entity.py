@@ -12,9 +12,7 @@ from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
-from app.jobs.schemas import camel_case
-from app.jobs.values.ids import OwnerId, OwnerIdColumn, id_type
-from app.jobs.values.nearest import hint
+from app.jobs.kit import OwnerId, OwnerIdColumn, camel_case, hint, id_type
 
 
 class Kind(StrEnum):

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from sqlalchemy import ColumnElement
 
 from app.families.exports.entity import Entity, Filter, Kind, nearest
-from app.jobs.values.ids import OwnerId, OwnerIdColumn, OwnerIdField, id_type
+from app.jobs.kit import OwnerId, OwnerIdColumn, OwnerIdField, id_type
 
 AFTER, BEFORE, ORGANIZATION = "createdAfter", "createdBefore", "organizationId"
 #: The filters of every entity.

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from app.families.exports import filters
 from app.families.exports.entity import Entity
 from app.jobs import PermanentError
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId
 
 
 @dataclass(frozen=True, slots=True)

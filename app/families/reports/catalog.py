@@ -19,8 +19,7 @@ from app.families.reports.period import Period
 from app.families.reports.report import Contents, Report, Subject
 from app.families.reports.scope import Scope
 from app.jobs import PermanentError
-from app.jobs.values.ids import OwnerId
-from app.jobs.values.nearest import hint
+from app.jobs.kit import OwnerId, hint
 
 # For the transaction. Sorting and grouping a few hundred thousand rows need not spill to disk:
 # PostgreSQL's default of 4 MB is meant for many concurrent queries. And the planner cannot know

@@ -16,8 +16,8 @@ from app.families.reports.generate_report import file_name
 from app.families.reports.period import Period, problems
 from app.families.reports.renderers.formats import FORMATS, get_format
 from app.jobs import PermanentError
-from app.jobs.cli.params import Id
-from app.jobs.values.ids import OwnerId
+from app.jobs.cli.kit import Id
+from app.jobs.kit import OwnerId
 
 #: The default period: this many days before today.
 DEFAULT_DAYS = 30

@@ -8,7 +8,7 @@ from sqlalchemy import Row, TextClause
 
 from app.db import db
 from app.families.reports.period import Period
-from app.jobs.values.ids import OwnerId
+from app.jobs.kit import OwnerId
 
 #: The buckets of `width_bucket` with `Period.edges`.
 BEFORE, PREVIOUS, FIRST = 0, 1, 2

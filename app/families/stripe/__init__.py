@@ -7,7 +7,7 @@ an event does not include.
 """
 
 from app.jobs import JobBlueprint
-from app.jobs.cli.group import JobsGroup
+from app.jobs.cli.kit import JobsGroup
 
 bp = JobBlueprint("stripe", __name__)
 bp.cli = JobsGroup(help="Send made-up, signed Stripe events to the running app.")

@@ -17,8 +17,7 @@ from app.families.stripe.api import Stripe
 from app.families.stripe.effects import EFFECTS
 from app.families.stripe.event import Event
 from app.families.stripe.reading import optional, required
-from app.jobs import Job, PayloadSchema
-from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs import Job, PayloadSchema, get_job_execution_by_job_id
 
 TEST_KEYS, LIVE_KEYS = ("sk_test_", "rk_test_"), ("sk_live_", "rk_live_")
 #: The last second that a date can have.

@@ -14,10 +14,8 @@ from sqlalchemy import select
 from app.db import db
 from app.families.stripe.source import stripe
 from app.families.webhooks.models import WebhookEvent
-from app.jobs import JobExecution
-from app.jobs.cli.formatting import state
-from app.jobs.errors import JobsError
-from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs import JobExecution, JobsError, get_job_execution_by_job_id
+from app.jobs.cli.kit import state
 
 PATIENCE, POLL_SECONDS = 10, 0.2
 
@@ -81,7 +79,7 @@ def _post(body: bytes, signed: dict[str, str]) -> tuple[int, str]:
     headers = {"Content-Type": "application/json", **signed}
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - BASE_URL is checked
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - as above
             return answer.status, answer.read().decode(errors="replace").strip()
     except urllib.error.HTTPError as error:
         with error:

@@ -9,7 +9,7 @@ from flask import abort
 from app.families.stripe.signature import StripeSignature
 from app.families.webhooks import public, source
 from app.families.webhooks.receive import receive
-from app.jobs.values import jsonb
+from app.jobs.kit import jsonb
 
 # https://docs.stripe.com/api/events/object; `api_version` may be null.
 _FIELDS = {"created": (int, "a whole number"), "data": (dict, "an object")}

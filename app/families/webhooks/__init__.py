@@ -16,7 +16,7 @@ from app.families.webhooks.handlers import Webhook, on
 from app.families.webhooks.sources import Source, source
 from app.families.webhooks.verifiers import Hmac, Standard, Unverified
 from app.jobs import JobBlueprint
-from app.jobs.cli.group import JobsGroup
+from app.jobs.cli.kit import JobsGroup
 
 __all__ = [
     "Hmac",

@@ -16,10 +16,8 @@ from app.families.webhooks.inbox import Filter
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES, Source
-from app.jobs.cli.formatting import state, table
-from app.jobs.cli.group import Refused, as_json, print_json
-from app.jobs.cli.params import Duration
-from app.jobs.table.job_rows import get_job_execution_by_job_id
+from app.jobs import get_job_execution_by_job_id
+from app.jobs.cli.kit import Duration, Refused, as_json, print_json, state, table
 
 SECONDS = 10
 _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")
@@ -167,7 +165,7 @@ def _post(source: Source, body: bytes, headers: dict[str, str]) -> None:
     url = f"{current_app.config['BASE_URL']}/api/webhooks/{source.name}"
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - BASE_URL is http or https
     try:
-        urllib.request.urlopen(request, timeout=SECONDS).close()  # noqa: S310 - likewise
+        urllib.request.urlopen(request, timeout=SECONDS).close()  # noqa: S310 - as above
     except urllib.error.HTTPError as error:
         with error:
             said = error.read().decode(errors="replace")

@@ -14,9 +14,7 @@ from app.families.webhooks.incoming import Incoming
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import JobExecution, JobsError, enqueue
-from app.jobs.payload import sealing
-from app.jobs.table.db import explained
-from app.jobs.values import jsonb
+from app.jobs.kit import explained, jsonb, sealing
 
 log = logging.getLogger(__name__)
 

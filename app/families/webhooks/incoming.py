@@ -13,7 +13,7 @@ from flask import abort, current_app, request
 from app.families.webhooks.sources import Source
 from app.families.webhooks.verifiers import SignatureError
 from app.jobs.events import SignatureFailed, tell
-from app.jobs.values import jsonb
+from app.jobs.kit import jsonb
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from app.families.webhooks import bp, inbox
 from app.families.webhooks.handlers import Webhook, handlers_of
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import Job, PayloadSchema, PermanentError
-from app.jobs.payload import redaction, sealing
-from app.jobs.values import jsonb
+from app.jobs.kit import jsonb, remember, sealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +83,5 @@ def _data(payload: ProcessWebhook, row: WebhookEvent | None) -> Any:
     data = jsonb.loads(inbox.body_of(row).decode())
     if row.sealed:
         # From here on errors and tracebacks do not quote it.
-        redaction.remember(sealing.clear_texts(["data"], {"data": data}))
+        remember(sealing.clear_texts(["data"], {"data": data}))
     return data

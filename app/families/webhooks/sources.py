@@ -8,8 +8,8 @@ from typing import Any
 
 from app.families.webhooks.handlers import REGISTRATIONS
 from app.families.webhooks.verifiers import Unverified, Verifier
-from app.jobs.errors import DiscoveryError
-from app.jobs.values.nearest import hint
+from app.jobs import DiscoveryError
+from app.jobs.kit import hint
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _WILDCARDS = re.compile(r"[*?\[]")

@@ -113,13 +113,13 @@ def _first_sentence(command: click.Command) -> str:
 
 @contextmanager
 def _quiet(ctx: click.Context) -> Iterator[None]:
-    """Keep log lines of what goes well out of the output, unless LOG_LEVEL asks for them.
+    """Keep log lines of what goes well out of the output, unless JOBS_QUIET is false.
 
     A log file gets them all the same.
     """
     consoles = [one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler]
     before = [console.level for console in consoles]
-    if not ctx.ensure_object(ScriptInfo).load_app().config.get("LOG_LEVEL"):
+    if ctx.ensure_object(ScriptInfo).load_app().config["JOBS_QUIET"]:
         for console in consoles:
             console.setLevel(max(console.level, logging.WARNING))
     try:

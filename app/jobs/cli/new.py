@@ -85,18 +85,11 @@ def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> 
         job, test = names[-2:]
         click.echo(
             f"\n{new.type} is registered; nothing else needs to change. Next:\n"
-            f"  {_test_command(test)}\n"
+            f"  python -m pytest {test}\n"
             f"  write your code in carry_out() in {job}"
         )
 
 
-def _test_command(test: str) -> str:
-    """Return how to run the test: by make where there is one, as it installs what tests need."""
-    if (Path(current_app.root_path).parent / "Makefile").exists():
-        return f'make test PYTEST_ARGS="{test}"'
-    return f"python -m pytest {test}"
-
-
 def _relative(path: Path) -> str:
-    root = Path(current_app.root_path).parent
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -76,7 +76,9 @@ def own(name: str, *needs: str, production: bool = False) -> Callable[[Run], Run
     return add
 
 
-def check(bp: Blueprint, name: str, *, production: bool = False) -> Callable[[Run], Run]:
+def check(
+    bp: Blueprint, name: str, *, needs: tuple[str, ...] = (), production: bool = False
+) -> Callable[[Run], Run]:
     """Add a family's check to `flask jobs doctor` of every app that has the family.
 
     The function is called in the app's context, in a thread of its own, and returns `passed(…)`,
@@ -85,11 +87,12 @@ def check(bp: Blueprint, name: str, *, production: bool = False) -> Callable[[Ru
     Args:
         bp: The family's blueprint.
         name: In kebab case; `--only` takes it.
+        needs: Checks that must not fail, or there is no sense in asking, such as "database".
         production: Whether it is asked with `--production` only.
     """
 
     def add(run: Run) -> Run:
-        added = Check(name=name, run=run, production=production)
+        added = Check(name=name, run=run, needs=needs, production=production)
 
         def register(state: BlueprintSetupState) -> None:
             state.app.extensions.setdefault(_KEY, []).append(added)

@@ -103,9 +103,10 @@ def _arrived(said: str, seconds: float) -> Finding:
     took = f"a message took {seconds:.1f} s through QStash and back"
     if said.endswith(FORWARDED):
         return warning(
-            f"{took}; it came through a proxy (X-Forwarded-For), but TRUSTED_PROXIES is 0: to the "
-            "app, all clients have the proxy's address and share one rate limit",
-            fix="set TRUSTED_PROXIES to the number of proxies in front of the app",
+            f"{took}; a proxy that the app does not know of brought it (X-Forwarded-For): to it, "
+            "all callers have the proxy's address, and share its rate limits",
+            fix="tell the app how many proxies stand before it: werkzeug's ProxyFix, or "
+            "TRUSTED_PROXIES where the app has that setting",
         )
     return passed(took)
 

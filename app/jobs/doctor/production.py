@@ -17,16 +17,6 @@ _RANDOM = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
-@own("environment", production=True)
-def environment() -> Finding:
-    name = current_app.config.get("APP_ENV", "production")
-    if name != "production":
-        return failure(
-            f"APP_ENV is {name}", fix="set APP_ENV=production, which refuses what is unsafe"
-        )
-    return passed("APP_ENV is production")
-
-
 @own("debug", production=True)
 def debug() -> Finding:
     if current_app.debug or current_app.testing:
@@ -44,30 +34,9 @@ def https() -> Finding:
     return passed("deliveries travel encrypted")
 
 
-@own("published-secrets", production=True)
-def published_secrets() -> Finding:
-    """What the source code has for development, everybody has."""
-    known = [name for name in current_app.config.get("PUBLISHED_SECRETS", ()) if _is_known(name)]
-    if known:
-        return failure(
-            f"{', '.join(known)}: development's, which the source code shows to everybody",
-            fix="set your own; the documentation of each says how one is made",
-        )
-    return passed("no secret is one that the source code shows")
-
-
-def _is_known(name: str) -> bool:
-    """Tell whether a secret, or one of several between commas, is development's."""
-    given = str(current_app.config.get(name) or "")
-    known = current_app.config.get("PUBLISHED_SECRETS", {}).get(name)
-    return known is not None and known in (given, *map(str.strip, given.split(",")))
-
-
 @own("secret-key", production=True)
 def secret_key() -> Finding:
     secret = str(current_app.config.get("SECRET_KEY") or "")
-    if _is_known("SECRET_KEY"):
-        return failure("SECRET_KEY is development's, which everybody knows", fix=_RANDOM)
     if len(secret) < MIN_SECRET or len(set(secret)) < MIN_VARIETY:
         return failure(
             "SECRET_KEY can be guessed",
@@ -78,35 +47,12 @@ def secret_key() -> Finding:
 
 @own("encryption-keys", production=True)
 def encryption_keys() -> Finding:
-    if _is_known("JOBS_ENCRYPTION_KEYS"):
-        return failure(
-            "JOBS_ENCRYPTION_KEYS has development's key: what is sealed, everybody can read",
-            fix=_NEW_KEY,
-        )
     if not current_app.config["JOBS_ENCRYPTION_KEYS"]:
         return warning(
             "JOBS_ENCRYPTION_KEYS is empty: no job type can seal a field",
             fix=_NEW_KEY,
         )
     return passed("there are keys to seal fields with")
-
-
-@own("rate-limits", production=True)
-def rate_limits() -> Finding:
-    where = str(current_app.config.get("RATELIMIT_STORAGE_URI", ""))
-    if not where or where.startswith("memory:"):
-        return warning(
-            "rate limits are counted in each process by itself",
-            fix="set RATELIMIT_STORAGE_URI=redis://… , so that they hold over all",
-        )
-    return passed("rate limits are counted in one place")
-
-
-@own("logs", production=True)
-def logs() -> Finding:
-    if current_app.config.get("LOG_FORMAT", "auto") == "text":
-        return warning("logs are for people to read", fix="set LOG_FORMAT=json, or auto")
-    return passed("logs are JSON")
 
 
 @own("database-encryption", production=True)
@@ -121,22 +67,6 @@ def database_encryption() -> Finding:
             "yours",
         )
     return passed("the connection to the database is encrypted, or stays on this machine")
-
-
-@own("slow-clients", production=True)
-def slow_clients() -> Finding:
-    """Gunicorn's threads read a request for as long as its sender likes, before who it is is known.
-
-    Whether the proxy buffers cannot be seen from here; that there is one, is said.
-    """
-    if not current_app.config.get("TRUSTED_PROXIES"):
-        return warning(
-            "no proxy stands before the app (TRUSTED_PROXIES is 0): clients that never finish a "
-            "request hold its threads, one each, until nobody is answered",
-            fix="put a proxy before it that buffers requests, such as nginx or Caddy with a limit "
-            "on reading, and set TRUSTED_PROXIES",
-        )
-    return passed("a proxy stands before the app; see that it buffers requests")
 
 
 @own("backups", "database", production=True)

@@ -107,7 +107,7 @@ def schedules_differ() -> Finding:
 def _is_fresh_development() -> bool:
     """Tell whether this is a developer's app for which nobody has asked for schedules so far."""
     config = current_app.config
-    sweeps = config.get("APP_ENV") == "development" and config["JOBS_SWEEP_EVERY"]
+    sweeps = config["JOBS_SWEEP_EVERY"] and not config["BASE_URL"].startswith("https://")
     return bool(sweeps) and not any(map(schedules.is_ours, schedules.installed()))
 
 

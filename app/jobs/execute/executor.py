@@ -85,7 +85,7 @@ def _come_to(attempt: Attempt) -> Outcome:
     except InvalidDelivery as error:
         return _refuse(config, error)
     except NewerPayload as error:
-        log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
+        log.warning("[jobs] Delivery postponed", extra={"type": config.type, "error": str(error)})
         return Busy(str(error), loading.wait_for_newer_code(config, retried()), counts=True)
     if not_run is not None:
         return _say(not_run, {"jobId": attempt.job_id})
@@ -241,7 +241,7 @@ def _drop_connection() -> None:
     try:
         db.session().invalidate()
     except Exception:
-        log.exception("[jobs] Session of an interrupted handler thrown away")
+        log.exception("[jobs] Session of an interrupted handler discarded")
         db.session.registry.clear()
 
 
@@ -258,7 +258,7 @@ def record(attempt: Attempt, outcome: Outcome) -> Outcome:
     except Exception as error:
         failed = raised.failure(error)
         said = {**attempt.log_fields, "error": failed.error}
-        log.error("[jobs] Outcome cannot be recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
+        log.error("[jobs] Outcome not recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
         return _record(attempt, failed)
 
 
@@ -326,7 +326,7 @@ def _say(outcome: Outcome, about: dict[str, Any]) -> Outcome:
 def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:
     """Mark the job dead, if there is one: no retry can help."""
     about = {"jobId": error.job_id, "type": config.type, "error": str(error)}
-    log.warning("[jobs] Delivery refused", extra={**about, "errors": error.errors})
+    log.warning("[jobs] Delivery rejected", extra={**about, "errors": error.errors})
     if error.job_id is not None:
         said = f"{error}: {flatten(error.errors)}".removesuffix(": ")
         job_id, reason = error.job_id, jsonb.bounded(said)

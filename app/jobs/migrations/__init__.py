@@ -30,7 +30,17 @@ from ..values.ids import ID_TYPES, id_type
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
 
-__all__ = ["HEAD", "current", "include_object", "metadata", "sql", "upgrade"]
+__all__ = [
+    "HEAD",
+    "VERSION_TABLE",
+    "adoption",
+    "current",
+    "include_object",
+    "metadata",
+    "owner_columns",
+    "sql",
+    "upgrade",
+]
 
 VERSION_TABLE = "jobs_alembic_version"
 MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken)
@@ -133,9 +143,13 @@ def _context(
     dialect_name: str | None = None,
     written: StringIO | None = None,
 ) -> "MigrationContext":
-    from alembic.migration import MigrationContext  # noqa: PLC0415 - as above
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
-
+    try:
+        from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
+        from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+    except ImportError:
+        raise MigrationRefused(
+            "Alembic is not installed: pip install 'flask-qstash-jobs[migrations]'"
+        ) from None
     scripts = ScriptDirectory(str(_HERE))
     return MigrationContext.configure(
         connection,

@@ -1,4 +1,36 @@
 """What people do to jobs, schedules and dead letters by hand, and how they see that all is well.
 
 The CLI and the pages call it; it prints nothing. What it changes, it notes in the audit table.
+What is listed here is public: an app's own admin pages, APIs and alerts are built from it.
 """
+
+from ..recover.sweep import sweep
+from ..table import audit, snapshot
+from ..table.filters import Filter
+from ..table.pages import is_recorded, list_jobs
+from ..table.progress import attempts_made, began_at
+from ..table.snapshot import CAP, STATES, Depth
+from . import actions, health, readiness, status_link
+from .actions import Done
+from .health import Health, HealthStatus
+
+__all__ = [
+    "CAP",
+    "STATES",
+    "Depth",
+    "Done",
+    "Filter",
+    "Health",
+    "HealthStatus",
+    "actions",
+    "attempts_made",
+    "audit",
+    "began_at",
+    "health",
+    "is_recorded",
+    "list_jobs",
+    "readiness",
+    "snapshot",
+    "status_link",
+    "sweep",
+]

@@ -1,16 +1,15 @@
 """Whether this process can do its work: what `GET /readyz` and `flask jobs doctor` ask."""
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from threading import Lock
 from time import monotonic
 
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from ..errors import JobsError, PublishError
 from ..execute import shutdown
+from ..migrations import HEAD, current
 from ..publish import outbox
 from ..table.db import in_transaction
 
@@ -39,32 +38,14 @@ def parts() -> list[Part]:
 
 
 def migrations() -> str | None:
-    """Say what is wrong with the database's version; None where there are no migrations at all."""
-    if "migrate" not in current_app.extensions:
-        return None
-    root = Path(current_app.root_path).parent
-    wanted = _heads(root / current_app.extensions["migrate"].directory)
+    """Say what is wrong with the version of the tables of jobs."""
     try:
-        found = in_transaction(_version)
+        found = in_transaction(current)
     except JobsError:
         return "the database cannot be asked"
-    if found == wanted:
+    if found == HEAD:
         return None
-    at = ", ".join(sorted(found)) or "nothing"
-    return f"the database is at {at}, the code at {', '.join(sorted(wanted))}"
-
-
-@cache
-def _heads(directory: Path) -> frozenset[str]:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - comes with Flask-Migrate
-
-    return frozenset(ScriptDirectory(str(directory)).get_heads())
-
-
-def _version(tx: Connection) -> frozenset[str]:
-    if tx.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-        return frozenset()
-    return frozenset(tx.scalars(text("SELECT version_num FROM alembic_version")))
+    return f"the database is at {found or 'nothing'}, the code at {HEAD}"
 
 
 def _database() -> str | None:

@@ -13,7 +13,7 @@ from ..registry import registry_of
 from .names import Field
 
 _templates = Environment(
-    loader=PackageLoader("app.jobs.scaffold"),
+    loader=PackageLoader(__package__),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -59,16 +59,16 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
     """
     taken = {config.type: config for config in registry_of(app)}.get(new.type)
     if taken:
-        raise ScaffoldRefused(f"job type {new.type!r} is there already: {taken.handler.__module__}")
-    family = Path(import_module(new.families).__path__[0]) / new.family
-    tests = Path(app.root_path).parent / "tests" / family.parent.name / new.family
+        raise ScaffoldRefused(f"job type {new.type!r} already exists: {taken.handler.__module__}")
+    family = _folder(new.families) / new.family
+    tests = _folder(new.families.split(".")[0]).parent / "tests" / family.parent.name / new.family
     wanted = {
         family / f"{new.module}.py": _render("job.py", new),
         tests / f"test_{new.module}.py": _render("test.py", new),
     }
     for path in wanted:
         if path.exists():
-            raise ScaffoldRefused(f"{path} is there already; nothing was written")
+            raise ScaffoldRefused(f"{path} already exists; nothing was written")
     if not (family / "__init__.py").exists():
         wanted = {family / "__init__.py": _render("family.py", new), **wanted}
     missing = [folder / "__init__.py" for folder in (tests.parent, tests)]
@@ -94,8 +94,20 @@ def write(wanted: dict[Path, str]) -> None:
         raise ScaffoldRefused(f"nothing was written: {error}") from error
 
 
+def _folder(package: str) -> Path:
+    return Path(import_module(package).__path__[0])
+
+
 def _render(name: str, new: NewJob) -> str:
-    return _templates.get_template(f"{name}.jinja").render(new=new, imports=_imports(new))
+    template = _templates.get_template(f"{name}.jinja")
+    return template.render(new=new, imports=_imports(new), face=_face())
+
+
+def _face() -> str:
+    """Name the package that users import from: this one, or the one that it is shipped in."""
+    jobs = __package__.rpartition(".")[0]
+    above = jobs.rpartition(".")[0]
+    return above if hasattr(import_module(above), "JobBlueprint") else jobs
 
 
 def _imports(new: NewJob) -> list[str]:

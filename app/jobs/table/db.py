@@ -92,6 +92,11 @@ def connection_of(session: "scoped_session[Any] | Session") -> Connection:
     return session.connection(bind_arguments={"clause": Base.metadata.tables["job_executions"]})
 
 
+def upgrade_command() -> str:
+    """Name the command that makes and changes the tables: the app's own, where it has one."""
+    return "flask db upgrade" if "migrate" in current_app.extensions else "flask jobs db upgrade"
+
+
 def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
     """See that the app has its database, and the tables their engine.
 
@@ -157,10 +162,11 @@ def _explain(error: SQLAlchemyError) -> None:
     if _is_outage(error):
         raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
     if isinstance(cause, UndefinedTable | UndefinedColumn):
-        message = f"the database is not migrated ({reason}); run `flask db upgrade`"
+        message = f"the database is not migrated ({reason}); run `{upgrade_command()}`"
         raise DatabaseUnavailable(message) from error
     if isinstance(cause, DatatypeMismatch) and _OWNER_COLUMN.match(reason):
-        message = f"the columns are not what JOBS_ID_TYPE says ({reason}); run `flask db upgrade`"
+        message = f"the columns are not what JOBS_ID_TYPE says ({reason})"
+        message += f"; run `{upgrade_command()}`"
         raise DatabaseUnavailable(message) from error
 
 

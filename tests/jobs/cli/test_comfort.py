@@ -98,14 +98,13 @@ def test_fault_A19_no_log_lines_among_the_output_and_hints_go_to_stderr(
 ) -> None:
     console = io.StringIO()
     monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(console)])
-    app.config["LOG_LEVEL"] = ""
     result = cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])
 
     assert re.fullmatch(r"[0-9a-f-]{36}\n", result.stdout)
     assert "flask jobs watch" in result.stderr
     assert console.getvalue() == ""
 
-    app.config["LOG_LEVEL"] = "INFO"
+    app.config["JOBS_QUIET"] = False
     cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])
     assert "Enqueueing job" in console.getvalue()
 

@@ -13,6 +13,7 @@ from app.jobs.doctor.probe import PROBE
 from app.jobs.events import Event, SignatureFailed, observe
 from app.jobs.schedules import own_id
 from app.local_qstash.testing import LocalQStash
+from app.web import proxies
 from tests.jobs.doctor.said import Doctor
 from tests.support.http_server import HttpServer, Reply
 from tests.support.publishing import NOBODY, connect, publishing
@@ -118,18 +119,19 @@ def test_schedules_that_differ_are_told_until_they_are_synced(
 def test_fault_R18_a_proxy_that_the_app_was_not_told_of_is_told(
     doctor: Doctor, app: Flask, local: LocalQStash, trusted: int, level: str
 ) -> None:
+    app.config["TRUSTED_PROXIES"] = trusted
+    proxies.init_app(app)
     inner = app.wsgi_app
 
     def proxied(environ: Any, start_response: Any) -> Any:
         return inner({**environ, "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, start_response)
 
     app.wsgi_app = proxied  # type: ignore[method-assign]
-    app.config["TRUSTED_PROXIES"] = trusted
 
     found = doctor("probe").findings["probe"]
 
     assert found["level"] == level
-    assert ("TRUSTED_PROXIES is 0" in found["said"]) == (trusted == 0)
+    assert ("does not know of" in found["said"]) == (trusted == 0)
 
 
 def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
@@ -209,7 +211,7 @@ def test_fault_A22_its_own_requests_are_neither_logged_nor_counted(
 def test_fault_A22_a_development_without_schedules_is_no_warning(
     doctor: Doctor, app: Flask, local: LocalQStash, console: QStash
 ) -> None:
-    app.config.update(APP_ENV="development", JOBS_SWEEP_EVERY=10.0)
+    app.config["JOBS_SWEEP_EVERY"] = 10.0
     fresh = doctor("schedules")
     app.test_cli_runner().invoke(args=["jobs", "schedules", "sync"])
     console.schedule.delete(own_id("jobs-maintenance"))

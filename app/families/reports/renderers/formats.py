@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 
 from app.families.reports.renderers import csv_file, html_page, json_document, pdf, workbook
 from app.families.reports.report import Report
-from app.jobs.values.nearest import hint
+from app.jobs.kit import hint
 
 Render = Callable[[Report], bytes]
 

@@ -20,7 +20,7 @@ from app.families.reports.report import (
     Unit,
 )
 from app.families.reports.scope import FIRST, Scope
-from app.jobs.values.ids import OwnerIdColumn
+from app.jobs.kit import OwnerIdColumn
 
 #: Job types in the chart, and errors in the table.
 RANKED, MOST_ERRORS = 8, 25

@@ -28,7 +28,7 @@ def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:
 
 
 def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
-    # `IF NOT EXISTS` would look at the first schema of the search path alone.
+    # `IF NOT EXISTS` looks at the first schema of the search path alone.
     if not op.get_context().as_sql and op.get_bind().scalar(FOUND):
         return
     op.create_table(
@@ -45,6 +45,7 @@ def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_job_executions"),
         sa.UniqueConstraint("job_id", name="uq_job_executions_job_id"),
+        if_not_exists=True,
     )
 
 

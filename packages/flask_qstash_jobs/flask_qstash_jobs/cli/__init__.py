@@ -1,0 +1,1 @@
+"""For an app's own commands: `cli.kit`."""

@@ -1,0 +1,35 @@
+"""The extension in an app that is not this one, from the files that its wheel ships."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.apps import fresh_database
+
+ROOT = Path(__file__).parent.parent.parent
+HERE = Path(__file__).parent
+
+
+def test_an_app_of_another_name_runs_jobs(database_server: str, tmp_path: Path) -> None:
+    package = tmp_path / "flask_qstash_jobs"
+    shutil.copytree(ROOT / "packages/flask_qstash_jobs/flask_qstash_jobs", package)
+    for part in ("jobs", "cron", "local_qstash"):
+        shutil.copytree(
+            ROOT / "app" / part, package / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("host.py", "run.py"):
+        shutil.copy(HERE / name, tmp_path)
+
+    with fresh_database(database_server, f"host_{os.getpid()}") as url:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "run.py", url],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stderr
