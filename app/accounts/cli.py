@@ -10,18 +10,18 @@ from flask import current_app, json
 from app.accounts.seeding import AlreadySeeded, plant
 from app.jobs.cli.kit import JobsGroup, Refused
 
-accounts = JobsGroup("accounts", help="People and organizations.")
+accounts = JobsGroup("accounts", help="Generate sample users and organizations.")
 
 
 @accounts.command("seed")
 @click.option("--users", type=click.IntRange(1, 10_000_000), default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
 @click.option(
-    "--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day; today if not given."
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the data.  [default: today]"
 )
-@click.option("--replace", is_flag=True, help="Delete what an earlier run made of this seed.")
-@click.option("--yes-in-production", is_flag=True, help="Needed where APP_ENV is production.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.option("--replace", is_flag=True, help="First delete what this seed created before.")
+@click.option("--yes-in-production", is_flag=True, help="Required if APP_ENV is production.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def seed_accounts(
     *,
     users: int,
@@ -31,7 +31,7 @@ def seed_accounts(
     yes_in_production: bool,
     as_json: bool,
 ) -> None:
-    r"""Make up people, their organizations, subscriptions and activities of two years.
+    r"""Generate users, organizations, subscriptions and two years of activity.
 
     The same seed makes the same data (up to the same day). A second run with that seed is refused
     unless it is to --replace the first; with another seed it adds.
@@ -43,7 +43,7 @@ def seed_accounts(
       flask accounts seed --users 100000 --replace
     """
     if current_app.config["APP_ENV"] == "production" and not yes_in_production:
-        raise Refused("this is production, and the data is made up: add --yes-in-production")
+        raise Refused("this is production: pass --yes-in-production to add sample data")
     began = time.monotonic()
     day = (until or datetime.now(UTC)).date()
     bar = click.progressbar(length=users, label="Seeding users", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`flask artifacts …`: which files there are, links to them, and deleting them."""
+"""`flask artifacts …`: list, link and delete the files that jobs made."""
 
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -28,12 +28,12 @@ class ArtifactsGroup(JobsGroup):
             raise Refused(str(error)) from error
 
 
-artifacts = ArtifactsGroup("artifacts", help="Look at the files that jobs made; hand them out.")
+artifacts = ArtifactsGroup("artifacts", help="List, link and delete files that jobs made.")
 
 
 @artifacts.command("list")
-@click.option("--job", "job_id", type=JobId(), help="Only the files of one job.")
-@click.option("--organization", type=Id(), metavar="ID", help="Only the files of one organization.")
+@click.option("--job", "job_id", type=JobId(), help="Only files of this job.")
+@click.option("--organization", type=Id(), metavar="ID", help="Only files of this organization.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 def list_artifacts(
@@ -63,7 +63,7 @@ def list_artifacts(
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
 @as_json
 def show_artifact(artifact_id: Any, as_json: bool) -> None:
-    """Show one file: its size, type, SHA-256, and where it is kept."""
+    """Show one file: its size, type, SHA-256 and location."""
     found = _as_json(_find(artifact_id))
     if as_json:
         print_json(found)
@@ -73,10 +73,12 @@ def show_artifact(artifact_id: Any, as_json: bool) -> None:
 
 @artifacts.command("link")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long it is good.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), help="Hours that it stays valid."
+)
 @as_json
 def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
-    r"""Print a link that downloads a file, for ARTIFACTS_LINK_EXPIRES seconds.
+    r"""Print a download link for a file, valid for ARTIFACTS_LINK_EXPIRES seconds.
 
     \b
     Example:
@@ -85,17 +87,17 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     lifetime = None if hours is None else timedelta(hours=hours)
     artifact = _find(artifact_id)
     if artifact.expires_at <= datetime.now(UTC):
-        raise Refused(f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}; make it anew")
+        raise Refused(f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}")
     url = link(artifact, expires_in=lifetime)
     print_json({"url": url}) if as_json else click.echo(url)
 
 
 @artifacts.command("delete")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 @as_json
 def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
-    """Delete a file; all links to it end."""
+    """Delete a file; links to it stop working."""
     artifact = _find(artifact_id)
     deleted = _as_json(artifact)
     if not yes:
@@ -108,7 +110,7 @@ def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
 def _find(artifact_id: Any) -> Artifact:
     found = db.session.get(Artifact, str(artifact_id))
     if found is None:
-        raise Refused(f"there is no file {artifact_id}; `flask artifacts list` shows the newest")
+        raise Refused(f"no file has the id {artifact_id}; `flask artifacts list` shows the newest")
     return found
 
 
