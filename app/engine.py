@@ -54,7 +54,9 @@ def init_app(app: Flask, embedded: Embedded) -> None:
 
 def none_embedded() -> str:
     """Stand for the database that an app starts, where it starts none."""
-    raise ConfigError({"DATABASE_URL": ["is empty, and this program starts no database."]})
+    raise ConfigError(
+        {"DATABASE_URL": ["is empty, and this program does not start a database itself."]}
+    )
 
 
 class _Moments(TimestamptzLoader):

@@ -170,9 +170,9 @@ def test_fault_R16_a_tunnel_with_secrets_of_its_own_starts(
         ("https://ex\u00e4mple.com", "https://xn--exmple-cua.com"),
         ("https://\uff45xample.com", "https://example.com"),
         ("https://example.com/\u00e4", "https://example.com/%C3%A4"),
-        ("https://example.com/a b", "is no URL"),
-        ("https://example.com\\x", "is no URL"),
-        ("https://example.com:99999", "is no URL"),
+        ("https://example.com/a b", "is not a URL"),
+        ("https://example.com\\x", "is not a URL"),
+        ("https://example.com:99999", "is not a URL"),
     ],
 )
 def test_fault_A16_a_url_in_other_letters_is_refused_with_the_form_to_write(
@@ -195,7 +195,9 @@ def test_fault_A16_a_url_in_other_letters_is_refused_with_the_form_to_write(
 def test_fault_A16_a_host_in_other_letters_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: must have .* write it xn--dtabase-5wa.example"):
+    with pytest.raises(
+        ConfigError, match=f"{name}: must have .* write it as xn--dtabase-5wa.example"
+    ):
         loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
 
 
@@ -213,7 +215,7 @@ def test_fault_A16_a_domain_in_other_letters_is_refused_with_the_form_to_write(
 def test_what_is_no_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: is no email address"):
+    with pytest.raises(ConfigError, match=f"{name}: is not an email address"):
         loaded(monkeypatch, tmp_path, {**PRODUCTION, name: value})
 
 
@@ -242,7 +244,7 @@ def test_malformed_settings_are_named_with_the_reason(
 
 
 def test_an_unknown_environment_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="APP_ENV: prod is none of development, test, production"):
+    with pytest.raises(ConfigError, match="APP_ENV: prod is not one of development, test"):
         loaded(monkeypatch, tmp_path, {"APP_ENV": "prod"})
 
 

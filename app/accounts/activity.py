@@ -1,4 +1,4 @@
-"""What happened to an organization, for its people to read."""
+"""The activity log of an organization, for its members to read."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from app.db import db
 
 
 class Activity(StrEnum):
-    """The actions that this app records; reports look for them by these names."""
+    """The actions that this app records; reports find them by these names."""
 
     ORGANIZATION_CREATED = "organization.created"
     MEMBER_JOINED = "member.joined"
@@ -29,12 +29,12 @@ def record_activity(
     details: Mapping[str, Any] | None = None,
     ip_address: str | None = None,
 ) -> None:
-    """Record an activity in the session's transaction, with what it tells of.
+    """Record an activity in the session's transaction.
 
     Args:
         action: One of `Activity`, or a constant of your own such as `project.created`.
-        organization_id: To whom it happened.
-        user_id: Who did it, if it was one of us.
+        organization_id: The organization it happened to.
+        user_id: Who did it, if it was a user.
         details: Identifiers and figures as JSON; never secrets.
         ip_address: Where it came from.
     """
@@ -50,7 +50,7 @@ def record_activity(
 
 
 def has_activity(action: str, organization_id: int, details: Mapping[str, Any]) -> bool:
-    """Tell whether an organization's log has such a line, with at least these details."""
+    """Return whether an organization's log has such an entry, with at least these details."""
     line = exists().where(
         ActivityLog.organization_id == organization_id,
         ActivityLog.action == action,

@@ -10,16 +10,14 @@ from flask import current_app, json
 from app.accounts.seeding import AlreadySeeded, plant
 from app.jobs.cli.kit import JobsGroup, Refused
 
-accounts = JobsGroup("accounts", help="Generate sample users and organizations.")
+accounts = JobsGroup("accounts", help="People and organizations.")
 
 
 @accounts.command("seed")
 @click.option("--users", type=click.IntRange(1, 10_000_000), default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
-@click.option(
-    "--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the data.  [default: today]"
-)
-@click.option("--replace", is_flag=True, help="First delete what this seed created before.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day. [default: today]")
+@click.option("--replace", is_flag=True, help="Delete this seed's earlier data first.")
 @click.option("--yes-in-production", is_flag=True, help="Required if APP_ENV is production.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def seed_accounts(
@@ -31,10 +29,10 @@ def seed_accounts(
     yes_in_production: bool,
     as_json: bool,
 ) -> None:
-    r"""Generate users, organizations, subscriptions and two years of activity.
+    r"""Generate people, organizations, subscriptions and two years of activity.
 
-    The same seed makes the same data (up to the same day). A second run with that seed is refused
-    unless it is to --replace the first; with another seed it adds.
+    The same seed gives the same data (up to the same day). A second run with that seed fails unless
+    you pass --replace; a run with another seed adds data.
 
     \b
     Examples:
@@ -43,7 +41,9 @@ def seed_accounts(
       flask accounts seed --users 100000 --replace
     """
     if current_app.config["APP_ENV"] == "production" and not yes_in_production:
-        raise Refused("this is production: pass --yes-in-production to add sample data")
+        raise Refused(
+            "this is production, and the data is made up: pass --yes-in-production to confirm"
+        )
     began = time.monotonic()
     day = (until or datetime.now(UTC)).date()
     bar = click.progressbar(length=users, label="Seeding users", file=sys.stderr)
@@ -52,7 +52,7 @@ def seed_accounts(
             counts = plant(seed, users=users, until=day, replace=replace, progress=bar.update)
     except AlreadySeeded as error:
         raise Refused(
-            f"there is data of seed {seed}: add --replace, or take another --seed to add to it"
+            f"seed {seed} has data already: pass --replace, or another --seed to add to it"
         ) from error
     if as_json:
         click.echo(json.dumps(counts, indent=2))

@@ -1,10 +1,10 @@
-"""Whose a Stripe customer is: the organization's that was named first, however late that comes.
+"""Which organization a Stripe customer belongs to: the first one named, however late that arrives.
 
     the app itself ── before all events; then the event that was created first
 
-`stripe_customers` keeps the first claim to each customer. An earlier one that comes late takes its
-place, and the customer's subscriptions go along. What the app itself wrote into an organization's
-columns is older than any event.
+`stripe_customers` keeps the first claim to each customer. An earlier claim that arrives late
+replaces it, and the customer's subscriptions move along. What the app itself wrote into an
+organization's columns is older than any event.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +24,11 @@ BEFORE_EVENTS = -1
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """That a customer is an organization's.
+    """A claim that a customer belongs to an organization.
 
     Attributes:
-        at: When the event that says so was created, in Unix seconds.
-        event: Its id, which decides between events of one second.
+        at: When its event was created, in Unix seconds.
+        event: The event's id, which decides between events of one second.
     """
 
     organization_id: int
@@ -38,11 +38,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer, seen from an event.
+    """A customer, as seen from an event.
 
     Attributes:
-        subscription_id: The subscription that the event is about.
-        named: The organizations that events about it name; see `facts`.
+        subscription_id: The event's subscription.
+        named: The organizations that its events name; see `subscription_facts`.
     """
 
     id: str
@@ -58,14 +58,14 @@ class Customer:
         return {claim.organization_id for claim in self._claims()} | self.holders()
 
     def holders(self) -> set[int]:
-        """Return the organizations that show the customer or have a subscription of its."""
+        """Return the organizations that show the customer or have one of its subscriptions."""
         theirs = StripeSubscription.stripe_customer_id == self.id
         found = db.session.scalars(select(StripeSubscription.organization_id).where(theirs))
         shown = _shown_by(Organization.stripe_customer_id, self.id)
         return {one for one in (*found, shown) if one is not None}
 
     def keep(self, claim: Claim) -> None:
-        """Record to whom the customer belongs; who calls this has locked the organization."""
+        """Record whom the customer belongs to; the caller has locked the organization."""
         values = {
             "organization_id": claim.organization_id,
             "named_at": claim.at,
@@ -76,7 +76,7 @@ class Customer:
         db.session.execute(row.on_conflict_do_update(index_elements=key, set_=values))
 
     def _claims(self) -> Iterator[Claim]:
-        """Yield all claims; of two of the same time the first of these counts."""
+        """Yield all claims; of two at the same time the first wins."""
         row = db.session.get(StripeCustomer, self.id, populate_existing=True)
         kept = Claim(row.organization_id, row.named_at, row.named_by) if row else None
         shown = _shown_by(Organization.stripe_customer_id, self.id)
@@ -92,7 +92,7 @@ class Customer:
                 yield Claim(named["id"], named["at"], named["event"])
 
     def _subscribed(self) -> int | None:
-        """Return who had the subscription before any event told whose customer this is."""
+        """Return who had the subscription before any event named the customer's organization."""
         row = db.session.get(StripeSubscription, self.subscription_id, populate_existing=True)
         if row is None or row.organization_id is None:
             return _shown_by(Organization.stripe_subscription_id, self.subscription_id)
@@ -100,9 +100,9 @@ class Customer:
 
 
 def remember(organization: Organization) -> None:
-    """Keep that the customer is the organization's, before its column shows another one.
+    """Record that the customer is the organization's, before its column shows another one.
 
-    Who calls this has locked the organization.
+    The caller has locked the organization.
     """
     if organization.stripe_customer_id is None:
         return
@@ -116,7 +116,7 @@ def remember(organization: Organization) -> None:
 
 
 def shown_customer(organization_id: int, preferred: str | None) -> str | None:
-    """Return what an organization shows: the preferred one of its customers, or its first."""
+    """Return the customer that an organization shows: the preferred one, or its first."""
     other = aliased(Organization)
     mine, key = StripeCustomer.organization_id == organization_id, StripeCustomer.stripe_customer_id
     taken = exists().where(other.stripe_customer_id == key, other.id != organization_id)

@@ -1,4 +1,4 @@
-"""People, the organizations that they work in, and what an organization pays for."""
+"""People, their organizations, and what an organization pays for."""
 
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -41,13 +41,13 @@ class User(Base):
 
 
 class Organization(Base):
-    """Who pays. The facts of its subscription are those of `StripeSubscription`, projected.
+    """Who pays. Its subscription columns are a projection of `StripeSubscription`.
 
     Attributes:
-        subscription_status: Stripe's word: active, trialing, past_due, canceled, …
-        monthly_amount: What recurs, in the currency's smallest unit, per month.
+        subscription_status: Stripe's status: active, trialing, past_due, canceled, …
+        monthly_amount: Recurring revenue per month, in the currency's smallest unit.
         currency: ISO 4217, in lower case as Stripe writes it.
-        subscribed_at, unsubscribed_at: When the present subscription began and ended.
+        subscribed_at, unsubscribed_at: When the current subscription started and ended.
     """
 
     __tablename__ = "organizations"
@@ -114,11 +114,11 @@ class ActivityLog(Base):
 
 
 class StripeSubscription(Base):
-    """What Stripe's events have told of one subscription, whether its customer is known or not.
+    """What Stripe's events say about one subscription, whether its customer is known or not.
 
     Attributes:
-        organization_id: Whose it is, once that is known; an organization may have had several.
-        facts: What is newest of each kind; see `app.accounts.subscription_facts`.
+        organization_id: Its organization, once known; an organization may have had several.
+        facts: The newest of each kind; see `app.accounts.subscription_facts`.
     """
 
     __tablename__ = "stripe_subscriptions"
@@ -138,7 +138,7 @@ class StripeSubscription(Base):
 
 
 class StripeCustomer(Base):
-    """Whose a customer of Stripe's is; an organization may have several.
+    """The organization of a Stripe customer; an organization may have several customers.
 
     Attributes:
         named_at: When the event that says so was created, in Unix seconds; -1 for what the app

@@ -1,4 +1,4 @@
-"""Plausible organizations and their people, made up from a seed: the same one, the same data."""
+"""Plausible organizations and people, generated from a seed: the same seed, the same data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ _STATUSES = ("active", "trialing", "past_due", "canceled")
 _STATUS_SHARES = (76, 6, 5, 13)
 _SIZES, _SIZE_SHARES = (1, 2, 3, 5, 8, 13, 30), (26, 22, 18, 16, 10, 6, 2)
 
-#: How far back the first organization goes.
+#: How long ago the first organization was created.
 DAYS = 730
 PAYING, LEAVING = 0.62, 0.04
 
@@ -59,7 +59,7 @@ COLUMNS = {
 
 
 def domain(seed: int) -> str:
-    """Return where the people of a seed have their email: nobody gets it (RFC 2606)."""
+    """Return the email domain of a seed's people, which nobody receives (RFC 2606)."""
     return f"seed{seed}.example.com"
 
 
@@ -68,15 +68,15 @@ def customer_prefix(seed: int) -> str:
 
 
 class Seed:
-    """Makes up batches, of which only one is in memory at a time."""
+    """Generates batches, one in memory at a time."""
 
     def __init__(self, seed: int, *, users: int, until: date, first: tuple[int, int]) -> None:
         """Prepare.
 
         Args:
-            seed: Decides everything but the ids.
+            seed: Determines everything but the ids.
             users: How many people.
-            until: The day before which it all happened.
+            until: Everything happened before this day.
             first: The ids of the first organization and the first user.
         """
         self._random = Random(seed)  # noqa: S311 - nothing here is a secret
@@ -145,7 +145,7 @@ class Seed:
     def _log(
         self, batch: Batch, organization_id: int, user_id: int | None, action: str, at: datetime
     ) -> None:
-        # Addresses that RFC 5737 keeps for documentation.
+        # RFC 5737 reserves these addresses for documentation.
         address = f"203.0.113.{self._random.randrange(1, 255)}"
         batch.activity_logs.append((organization_id, user_id, action, "{}", address, at))
 

@@ -1,4 +1,4 @@
-"""Writing seeded data: by COPY, batch by batch, in one transaction."""
+"""Write seeded data by COPY, batch by batch, in one transaction."""
 
 from collections.abc import Callable
 from datetime import date
@@ -18,7 +18,7 @@ Counts = dict[str, int]
 
 
 class AlreadySeeded(Exception):
-    """There is data of this seed."""
+    """This seed already has data."""
 
 
 def plant(
@@ -27,14 +27,14 @@ def plant(
     """Write the data of a seed and return how many rows each table got.
 
     Args:
-        seed: Decides everything but the ids.
+        seed: Determines everything but the ids.
         users: How many people.
-        until: The day before which it all happened.
-        replace: Delete what there is of this seed first.
-        progress: Told of so many users more.
+        until: Everything happened before this day.
+        replace: Delete this seed's data first.
+        progress: Called with the number of users added.
 
     Raises:
-        AlreadySeeded: There is data of this seed, and it is not to be replaced.
+        AlreadySeeded: This seed has data, and `replace` is false.
     """
     if replace:
         _uproot(seed)
@@ -65,7 +65,7 @@ def _uproot(seed: int) -> None:
 
 
 def _first_id(cursor: psycopg.Cursor[Any], table: str) -> int:
-    """Return the next id; others wait with theirs until the commit."""
+    """Return the next id; other writers wait until the commit."""
     name = sql.Identifier(table)
     cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(name))
     row = cursor.execute(sql.SQL("SELECT coalesce(max(id), 0) + 1 FROM {}").format(name)).fetchone()

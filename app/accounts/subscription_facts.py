@@ -1,15 +1,15 @@
-"""What events tell of a subscription, joined so that their order does not matter.
+"""What events say about a subscription, joined so that their order does not matter.
 
-Stripe delivers events late, twice and out of order, and several bear the same second
-(https://docs.stripe.com/webhooks#event-ordering). So nothing is overwritten in place. What is known
-is a value of which `join` keeps, of each kind of fact, what is newest; `join` is associative,
-commutative and idempotent. `state_of` computes a subscription's state from that value alone.
+Stripe delivers events late, twice and out of order, and several may have the same second
+(https://docs.stripe.com/webhooks#event-ordering). So nothing is overwritten in place. `join` merges
+facts by keeping the newest of each kind; it is associative, commutative and idempotent. `state_of`
+computes a subscription's state from the facts alone.
 
 Facts are JSON, as `StripeSubscription.facts` keeps them:
 
-- `snapshots`: the newest states that Stripe told, more than one only where they bear one second;
+- `snapshots`: the newest states from Stripe, more than one only if they have the same second;
 - `checkout`, `paymentFailed`, `organization`: the newest of each;
-- `names`: of products, by their ids.
+- `names`: product names by id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from typing import Any
 
 Facts = Mapping[str, Any]
 
-#: Stripe's states of a subscription.
+#: Stripe's statuses of a subscription.
 STATUSES = (
     "active",
     "canceled",
@@ -29,24 +29,24 @@ STATUSES = (
     "trialing",
     "unpaid",
 )
-#: Those that it never leaves.
+#: The final ones.
 ENDED = frozenset({"canceled", "incomplete_expired"})
-#: Those in which its first payment has never come.
+#: Those in which the first payment has never come.
 NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
-#: Those in which it lives and brings no recurring revenue: as Stripe itself counts.
+#: Those that are alive without recurring revenue, as Stripe itself counts it.
 WITHOUT_REVENUE = frozenset({"trialing", "unpaid", "paused"})
-#: What the column of a plan's name holds.
+#: The length of the plan's name column.
 PLAN_LENGTH = 200
 _PAID = frozenset({"active", "trialing"})
 _NEWEST = ("checkout", "paymentFailed", "organization")
 
-# Which of two states of one second is the later.
+# Which of two states of the same second is the later.
 ADOPTED, FETCHED, CREATED, UPDATED, DELETED = range(5)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A subscription as it stands; times are Unix seconds, `monthly_amount` is in minor units."""
+    """The state of a subscription; times are Unix seconds, `monthly_amount` is in minor units."""
 
     status: str
     started: int = 0
@@ -60,13 +60,13 @@ class State:
 
     @property
     def precedence(self) -> tuple[int, int]:
-        """Order an organization's subscriptions: living, then never paid, then ended; by start."""
+        """Order an organization's subscriptions: alive, then never paid, then ended; by start."""
         alive = 0 if self.status in ENDED else 1 if self.status == "incomplete" else 2
         return alive, self.started
 
 
 def join(one: Facts, other: Facts) -> dict[str, Any]:
-    """Return what both together tell."""
+    """Return the newest of both."""
     joined: dict[str, Any] = {}
     for kind in _NEWEST:
         if told := [facts[kind] for facts in (one, other) if kind in facts]:
@@ -80,7 +80,7 @@ def join(one: Facts, other: Facts) -> dict[str, Any]:
 
 
 def state_of(facts: Facts) -> State:
-    """Return the state that the facts come to."""
+    """Return the state that the facts amount to."""
     snapshot = newest_snapshot(facts)
     checkout = facts.get("checkout", {})
     product = snapshot.get("productId")
@@ -100,10 +100,10 @@ def state_of(facts: Facts) -> State:
 
 
 def newest_snapshot(facts: Facts) -> dict[str, Any]:
-    """Return the newest state that Stripe told, or nothing.
+    """Return the newest state from Stripe, or an empty one.
 
-    Of several of one second it is the one whose `before`, the values that it replaced, are the
-    others' values: so a change and the next one are told apart though no clock does.
+    Of several from the same second, it is the one whose `before`, the values that it replaced, are
+    the others' values: this orders successive changes although their times are equal.
     """
     snapshots: Sequence[dict[str, Any]] = facts.get("snapshots", ())
 
@@ -118,7 +118,7 @@ def newest_snapshot(facts: Facts) -> dict[str, Any]:
 def _status(
     snapshot: Mapping[str, Any], checkout: Mapping[str, Any], failed: Mapping[str, Any] | None
 ) -> str:
-    """Let a checkout or a failed payment speak where no later state of Stripe's does."""
+    """Let a checkout or a failed payment decide unless Stripe's own state is later."""
     status: str = snapshot.get("status") or "incomplete"
     at = snapshot.get("at", -1)
     if status == "incomplete" and checkout.get("paid") and checkout["at"] >= at:
@@ -133,7 +133,7 @@ def _age(told: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _newest(snapshots: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep those that share the highest rank, one per event: the one whose amount is known."""
+    """Keep those of the highest rank, one per event: the one whose amount is known."""
 
     def rank(snapshot: dict[str, Any]) -> tuple[bool, int, int]:
         return snapshot["status"] in ENDED, snapshot["at"], snapshot["kind"]

@@ -1,11 +1,11 @@
-"""From what events tell to what an organization has: facts kept, joined and projected.
+"""From events to an organization's columns: facts are stored, joined and projected.
 
-Facts are kept by subscription, whether or not it is known whose it is; they reach the organization
+Facts are stored by subscription, even if its organization is unknown; they reach the organization
 once its customer is known. An organization shows one subscription, the first by
-`State.precedence`: so an event about an old one does not disturb a newer one.
+`State.precedence`, so an event about an old one does not disturb a newer one.
 
-Jobs about one customer take their turns, and so do those about one organization. Everybody locks
-the customer first and the organizations second, by their ids, so nobody waits in a circle.
+Jobs about one customer take turns, and so do those about one organization. All lock the customer
+first and then the organizations in the order of their ids, so they cannot deadlock.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from app.db import db
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What came of recording facts.
+    """The result of recording facts.
 
     Attributes:
-        state: Of the subscription that the facts are about.
-        organization: Whose it is, None where that is not known yet.
-        changes: The organization's columns that now have another value: their old and new ones.
+        state: The subscription's state.
+        organization: Its organization, None if not known yet.
+        changes: The organization's columns that changed, with old and new values.
         former: Organizations that had the customer until now.
     """
 
@@ -40,25 +40,25 @@ class Recorded:
 
 
 def known_facts(subscription_id: str) -> dict[str, Any]:
-    """Return what is known of a subscription."""
+    """Return the known facts about a subscription."""
     key = StripeSubscription.stripe_subscription_id
     facts = db.session.scalar(select(StripeSubscription.facts).where(key == subscription_id))
     return facts or {}
 
 
 def organization_of(subscription_id: str, customer_id: str, facts: Facts) -> int | None:
-    """Return whose a subscription is: its customer's; see `customers`."""
+    """Return a subscription's organization, which is its customer's; see `customers`."""
     claim = Customer(customer_id, subscription_id, named=[facts.get("organization")]).owner()
     return claim.organization_id if claim else None
 
 
 def record_facts(subscription_id: str, customer_id: str, told: Facts) -> Recorded:
-    """Join what was told to what is known, and project it, in the session's transaction.
+    """Join new facts to the known ones, and project them, in the session's transaction.
 
     Args:
-        subscription_id: The subscription that it is about.
+        subscription_id: The subscription.
         customer_id: Who pays for it.
-        told: See `facts`.
+        told: The new facts; see `subscription_facts`.
     """
     _take_turns(customer_id)
     facts: Facts = join(known_facts(subscription_id), told)
@@ -80,13 +80,13 @@ def record_facts(subscription_id: str, customer_id: str, told: Facts) -> Recorde
 
 
 def _take_turns(customer_id: str) -> None:
-    """Wait for other transactions about this customer: its rows may not exist yet."""
+    """Wait for other transactions about this customer, whose rows may not exist yet."""
     key = func.hashtextextended(f"stripe customer {customer_id}", 0)
     db.session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def _lock(ids: set[int]) -> dict[int, Organization]:
-    """Lock organizations, all of them in one order, and remember what the app gave them."""
+    """Lock organizations in one order, and remember what the app gave them."""
     query = select(Organization).where(Organization.id.in_(ids)).order_by(Organization.id)
     fresh = {"populate_existing": True}
     found = db.session.scalars(query.with_for_update(), execution_options=fresh).all()
@@ -96,7 +96,7 @@ def _lock(ids: set[int]) -> dict[int, Organization]:
 
 
 def _adopt(organization: Organization, subscription_id: str, facts: Facts) -> Facts:
-    """Make facts of a subscription that the organization had before any event told of it."""
+    """Make facts for a subscription that the organization had before any event."""
     present = organization.stripe_subscription_id
     if present is None or known_facts(present):
         return facts
@@ -139,7 +139,7 @@ def _keep(subscription_id: str, customer_id: str | None, facts: Facts) -> None:
 
 
 def _give(customer: Customer, claim: Claim) -> None:
-    """Give the organization its customer and all subscriptions of that, whoever had them."""
+    """Give the organization its customer and all of the customer's subscriptions."""
     customer.keep(claim)
     _set_organization(claim.organization_id, StripeSubscription.stripe_customer_id == customer.id)
 
@@ -151,7 +151,7 @@ def _set_organization(organization_id: int, which: Any) -> None:
 
 
 def _project(organization: Organization) -> dict[str, tuple[Any, Any]]:
-    """Have the organization show the first of its subscriptions; return what that changed."""
+    """Make the organization show the first of its subscriptions; return what that changed."""
     mine = StripeSubscription.organization_id == organization.id
     rows = db.session.scalars(
         select(StripeSubscription).where(mine), execution_options={"populate_existing": True}
@@ -165,7 +165,7 @@ def _project(organization: Organization) -> dict[str, tuple[Any, Any]]:
 
 
 def _columns(state: State | None) -> dict[str, Any]:
-    """Return what the columns have of a subscription's state; nothing where there is none."""
+    """Return the column values for a subscription's state; empty ones without a state."""
     state = state or State(status="")
     return {
         "stripe_product_id": state.product_id,

@@ -1,6 +1,7 @@
 """The job API: jobs over HTTP, for callers with an API key.
 
-`keys` says who calls, `access` what they may, `jobs` is what they can do; `openapi` describes it.
+`keys` identifies callers, `access` authorizes them, `jobs` has the endpoints, `openapi` describes
+them.
 """
 
 from flask import Flask
@@ -15,7 +16,7 @@ _OURS = (jobs.bp, job.bp, openapi.bp)
 
 
 def init_app(app: Flask) -> None:
-    """Add the API; after the job families, whose endpoints must not be its own.
+    """Add the API, after the job families, whose endpoints must differ from its own.
 
     Raises:
         DiscoveryError: A job type has the path of another endpoint.
@@ -27,7 +28,7 @@ def init_app(app: Flask) -> None:
 
 
 def _refuse_collisions(app: Flask) -> None:
-    """QStash's deliveries of a job type would go to whichever was registered first."""
+    """Otherwise a job type's deliveries would go to whichever endpoint was registered first."""
     rules = [rule.rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())]
     for config in registry_of(app):
         if rules.count(config.endpoint) > 1:

@@ -1,4 +1,4 @@
-"""Who calls, and what for: API keys in the requests for the job API."""
+"""Authorization of requests to the job API by their API key."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,7 +19,7 @@ View = Callable[..., ResponseReturnValue]
 
 
 def requires(*scopes: Scope) -> Callable[[View], View]:
-    """Have a view answer only to a key with one of these scopes: 401 without key, else 403."""
+    """Require a key with one of these scopes: 401 without a key, else 403."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -38,7 +38,7 @@ def authorise(*scopes: Scope) -> Key:
     if key is None:
         raise Unauthorized(
             "Send `Authorization: Bearer …` with an API key that is neither expired nor revoked; "
-            "`flask jobs apikey create` makes one.",
+            "`flask jobs apikey create` creates one.",
             www_authenticate=WWWAuthenticate("bearer"),
         )
     if not set(scopes) & set(key.scopes):
@@ -47,8 +47,8 @@ def authorise(*scopes: Scope) -> Key:
 
 
 def caller() -> Key | None:
-    """Return the key that the request came with, if it is good; looked up once a request."""
-    # Not in `g`, which outlives a request that is made within an app context.
+    """Return the request's key, if it is valid; looked up once per request."""
+    # Not in `g`, which outlives a request made within an app context.
     if _CALLER not in request.environ:
         given = request.authorization
         token = given.token if given is not None and given.type == "bearer" else None
@@ -58,13 +58,13 @@ def caller() -> Key | None:
 
 
 def caller_name() -> str | None:
-    """Name the key that a request counts for, which has one."""
+    """Return the key that an authorized request is counted under."""
     key = caller()
     return None if key is None else f"key {key.id}"
 
 
 def has_key() -> bool:
-    """Tell whether the request claims to come with an API key, good or not."""
+    """Return whether the request has an API key, valid or not."""
     given = request.authorization
     return given is not None and (given.token or "").startswith(keys.MARK)
 

@@ -1,4 +1,4 @@
-"""`flask jobs apikey …`: keys of the job API."""
+"""`flask jobs apikey …`: manage the keys of the job API."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from app.jobs.cli.kit import (
 )
 from app.jobs.kit import OwnerId, hint
 
-apikey = JobsGroup("apikey", help="Create, list and revoke keys of the job API.")
+apikey = JobsGroup("apikey", help="Create, list and revoke the keys of the job API.")
 jobs.add_command(apikey)
 
 _FIELDS = (
@@ -49,25 +49,27 @@ class ScopeName(click.ParamType[str]):
     type=ScopeName(),
     multiple=True,
     required=True,
-    help="read, enqueue or manage (retry, cancel, delete); repeatable.",
+    help="read, enqueue or manage (retry, cancel, delete); may be repeated.",
 )
 @click.option(
     "--organization-id",
     type=Id(),
     metavar="ID",
-    help="Restrict the key to this organization's jobs.",
+    help="Only this organization's jobs.",
 )
 @click.option(
     "--type",
     "job_types",
     type=JobType(),
     multiple=True,
-    help="Job type that the key may enqueue; repeatable.",
+    help="Enqueue only this type; may be repeated. Required for a key of one organization.",
 )
-@click.option("--expires-in", type=Duration(), help="Lifetime, e.g. 90d.  [default: unlimited]")
+@click.option(
+    "--expires-in", type=Duration(), help='Lifetime of the key, e.g. "90d". Default: never expires.'
+)
 @as_json
 def create(name: str, scopes: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    r"""Create a key and print it, just once: only its hash is stored.
+    r"""Create a key and print it once: only its hash is stored.
 
     \b
     Examples:
@@ -88,13 +90,13 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool, **options: Any) ->
         print_json({"key": secret, **_as_json(made)})
     else:
         click.echo(secret)
-        click.echo("Save it now: it will not be shown again.", err=True)
+        click.echo("Store it now: it is not shown again.", err=True)
 
 
 @apikey.command("list")
 @as_json
 def list_keys(as_json: bool) -> None:
-    """List all keys by their first characters, newest first."""
+    """List all keys by their prefix, newest first."""
     found = keys.all_keys()
     if as_json:
         print_json({"keys": [_as_json(key) for key in found]})
@@ -107,10 +109,10 @@ def list_keys(as_json: bool) -> None:
 @click.argument("prefix")
 @yes
 def revoke(prefix: str, yes: bool) -> None:
-    """Revoke a key, given whole or by its first characters."""
+    """Revoke a key, given in full or by its prefix."""
     prefix = "_".join(prefix.split("_")[:2])
     if all(key.prefix != prefix for key in keys.all_keys()):
-        raise Refused(f"no such key: {prefix}; `flask jobs apikey list` shows all")
+        raise Refused(f"no key {prefix}; `flask jobs apikey list` shows all")
     if not yes:
         confirm(f"Revoke {prefix}? This cannot be undone.")
     keys.revoke(prefix)
@@ -119,12 +121,12 @@ def revoke(prefix: str, yes: bool) -> None:
 
 def _check(name: str, scopes: tuple[str, ...], organization: OwnerId | None, types: Any) -> None:
     if not name.isprintable() or not 0 < len(name) <= ApiKey.name.type.length:
-        raise Refused("NAME: must be a line of 1 to 100 characters")
+        raise Refused("NAME: must be one line of 1 to 100 characters")
     if types and "enqueue" not in scopes:
-        raise Refused("--type: only useful with --scope enqueue; add that, or leave it out")
+        raise Refused("--type: only applies to enqueuing; add --scope enqueue, or omit it")
     if organization is not None and "enqueue" in scopes and not types:
         raise Refused(
-            "--type: required to enqueue with an organization's key, as some types act for all"
+            "--type: required for an organization's key: some types act for all organizations"
         )
 
 
@@ -134,7 +136,7 @@ def _moment(seconds: int | None) -> datetime | None:
     try:
         return datetime.now(UTC) + timedelta(seconds=seconds)
     except OverflowError:
-        raise Refused("--expires-in: too long; leave it out for a key that never expires") from None
+        raise Refused("--expires-in: is beyond the end of the calendar; omit it") from None
 
 
 def _as_json(key: ApiKey) -> dict[str, Any]:

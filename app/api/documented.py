@@ -1,4 +1,4 @@
-"""What a view says of itself, for the OpenAPI document; `openapi` writes it down."""
+"""How a view describes itself for the OpenAPI document; `openapi` writes that."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ class Operation:
 
     Attributes:
         summary: One line.
-        scopes: Of an API key; one of them is needed.
-        security: The names of security schemes, each enough by itself; none for public endpoints.
-        query: What may stand behind the question mark.
+        scopes: The API key needs one of these.
+        security: Names of security schemes, each sufficient by itself; none for public endpoints.
+        query: The schema of the query string.
         body: A schema, or the name of one that `openapi` makes.
-        answers: From a status to a schema, to a JSON schema, or to None where there is no body.
-        media_type: Of the answers.
+        answers: By status, a schema, a JSON schema, or None without a body.
+        media_type: The answers' media type.
         problems: Statuses that are answered with a problem document.
     """
 
@@ -36,7 +36,7 @@ class Operation:
 
 
 def documented(operation: Operation) -> Callable[[V], V]:
-    """Attach to a view what the OpenAPI document says of it; apply it below the route."""
+    """Attach a view's description for the OpenAPI document; apply it below the route."""
 
     def attach(view: V) -> V:
         view.operation = operation  # type: ignore[attr-defined]  # functions take attributes

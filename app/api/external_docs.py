@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of endpoints that stand in other packages, by Flask's name."""
+"""Descriptions of endpoints in other packages for the OpenAPI document, by Flask's name."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _HEALTH = _object(
 )
 _READY = _object(status=_TEXT, parts={"type": "object", "additionalProperties": _TEXT})
 _RECEIVED = Operation(
-    summary="Take a webhook, signed as its sender signs",
+    summary="Receive a signed webhook",
     answers={200: _object(received={"type": "boolean"})},
     body={"type": "object"},
     problems=(400, 401, 404, 413, 415, 429, 503),
@@ -33,26 +33,27 @@ _RECEIVED = Operation(
 
 EXTERNAL = {
     "job_status.job_status": Operation(
-        summary="Look at a job, by its link or with a key",
+        summary="Show a job, by its link or with a key",
         scopes=("read",),
         security=("apiKey", "statusLink"),
         answers={200: schemas.JobSchema},
         problems=(401, 403, 404, 429, 503),
     ),
     "job_health.job_health": Operation(
-        summary="How the jobs are: figures of the last hour and a verdict",
+        summary="Job health: the last hour's figures and a verdict",
         security=("apiKey", "adminToken"),
         answers={200: _HEALTH, 503: _HEALTH},
         problems=(401, 403, 429),
     ),
     "probes.healthz": Operation(
-        summary="Whether the process answers", answers={200: _object(status=_TEXT)}
+        summary="Liveness: whether the process answers", answers={200: _object(status=_TEXT)}
     ),
     "probes.readyz": Operation(
-        summary="Whether requests should be sent here", answers={200: _READY, 503: _READY}
+        summary="Readiness: whether requests should be sent here",
+        answers={200: _READY, 503: _READY},
     ),
     "artifacts.download": Operation(
-        summary="Download a file that a job made, by its link",
+        summary="Download a job's file, by its link",
         answers={200: _FILE, 206: _FILE, 302: None},
         media_type="*/*",
         problems=(403, 410, 416, 429),

@@ -1,4 +1,4 @@
-"""`/api/jobs/<id>`: one job, seen and acted on."""
+"""`/api/jobs/<id>`: show one job and act on it."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -31,12 +31,12 @@ def _known_by_key_or_link() -> str | None:
     return caller_name() or (f"job {job_id}" if status_link.has_link(job_id) else None)
 
 
-# The extension makes it, and leaves it to the app how often strangers may ask.
+# The extension makes it, and leaves its rate limit to the app.
 limited(status_link.bp, known_as=_known_by_key_or_link)
 
 
 def seen_by_key(job_id: str) -> dict[str, Any] | None:
-    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status.register_viewer`."""
+    """Answer `GET /api/jobs/<id>` for a caller with a key; see `status_link.register_viewer`."""
     if not has_key():
         return None
     key = authorise("read")
@@ -60,7 +60,7 @@ def retry(job_id: str) -> ResponseReturnValue:
 @bp.post("/cancel")
 @documented(
     Operation(
-        summary="Call a job off, or ask it to stop if it runs",
+        summary="Cancel a job, or ask it to stop if it is running",
         scopes=("manage",),
         answers={200: schemas.JobSchema},
         problems=_PROBLEMS,
@@ -85,7 +85,7 @@ def delete(job_id: str) -> ResponseReturnValue:
 
 
 def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, Any]:
-    """Act, and answer the job as it is then."""
+    """Act, and answer with the job's new state."""
     key = authorise("manage")
     _done(job_id, key, action, possible)
     with explained():
@@ -95,14 +95,14 @@ def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, A
 def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> None:
     with explained():
         state = kit.state(_find(job_id, key))
-        db.session.rollback()  # the action has transactions of its own
+        db.session.rollback()  # the action uses its own transactions
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
     if not action(wanted, by=key.actor).count:
         abort(HTTPStatus.CONFLICT, f"The job is {state}; only {possible}.")
 
 
 def _find(job_id: str, key: Key) -> JobExecution:
-    """Return a job; another organization's is as if there were none."""
+    """Return a job; another organization's counts as missing."""
     row = get_job_execution_by_job_id(job_id)
     if row is None or key.organization_id not in {None, row.organization_id}:
         abort(HTTPStatus.NOT_FOUND, "No such job; it may have been deleted.")

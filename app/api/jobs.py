@@ -1,4 +1,4 @@
-"""`/api/jobs` and `/api/job-types`: enqueue, and look at many."""
+"""`/api/jobs` and `/api/job-types`: enqueue and list jobs, list job types."""
 
 import logging
 from http import HTTPStatus
@@ -36,13 +36,15 @@ bp = limited(Blueprint("job_api", __name__, url_prefix="/api"), known_as=caller_
         summary="Enqueue a job",
         scopes=("enqueue",),
         body="Enqueue",
-        headers={"Idempotency-Key": "As `idempotencyKey`: the same again makes no second job."},
+        headers={
+            "Idempotency-Key": "Same as `idempotencyKey`: at most one job is enqueued per key."
+        },
         answers={200: schemas.EnqueuedSchema, 202: schemas.EnqueuedSchema},
         problems=(400, 401, 403, 413, 415, 422, 429, 503),
     )
 )
 def enqueue_job() -> ResponseReturnValue:
-    """Answer 202 when the job is recorded, or 200 where its idempotency key has one already."""
+    """Answer 202 when the job is recorded, or 200 if its idempotency key already has one."""
     key = authorise("enqueue")
     given = request_parsing.body(schemas.EnqueueSchema)
     _take_header(given)
@@ -75,12 +77,12 @@ def enqueue_job() -> ResponseReturnValue:
     )
 )
 def list_page() -> ResponseReturnValue:
-    """Answer a page; `after` of one asks for the next."""
+    """Answer one page; its `after` requests the next."""
     key = authorise("read")
     given = request_parsing.query(schemas.FilterSchema)
     _bind(given, key)
     if key.organization_id is not None and "error" in given:
-        forbid("error: a key of one organization cannot search what errors said.")
+        forbid("error: a key of one organization cannot search error messages.")
     after, limit = given.pop("after", None), given.pop("limit")
     with explained():
         _check_type(given.get("job_type"))
@@ -113,30 +115,30 @@ def _invalid_request(error: InvalidRequest) -> Response:
 
 
 def _take_header(given: dict[str, Any]) -> None:
-    """Take the idempotency key from the header, which may not differ from the body's."""
+    """Accept the idempotency key from the header, which must match the body's."""
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return
     try:
-        header = header.encode("latin-1").decode()  # WSGI hands bytes over as Latin-1
+        header = header.encode("latin-1").decode()  # WSGI passes bytes as Latin-1
     except UnicodeError:
         raise InvalidRequest({"idempotencyKey": ["The header is not UTF-8."]}) from None
     if given.setdefault("idempotency_key", header) != header:
-        raise InvalidRequest({"idempotencyKey": ["Not the same as the header Idempotency-Key."]})
+        raise InvalidRequest({"idempotencyKey": ["Differs from the header Idempotency-Key."]})
 
 
 def _bind(given: dict[str, Any], key: Key) -> None:
-    """Keep a key to its organization and its job types."""
+    """Restrict a key to its organization and its job types."""
     if key.organization_id is not None:
         if given.get("organization_id") not in {None, key.organization_id}:
-            forbid(f"organizationId: this key is of organization {key.organization_id} alone.")
+            forbid(f"organizationId: this key is only for organization {key.organization_id}.")
         given["organization_id"] = key.organization_id
     if "type" in given and key.job_types is not None and given["type"] not in key.job_types:
         forbid(f"type: this key may enqueue only {', '.join(key.job_types)}.")
 
 
 def _check_type(name: str | None) -> None:
-    """Refuse a misspelt type, which would list nothing; old jobs may be of one that is gone."""
+    """Reject a misspelt type, which would list nothing; old jobs may have a removed type."""
     if name is None or is_recorded(name):
         return
     try:

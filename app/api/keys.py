@@ -1,8 +1,7 @@
-"""API keys: made, looked up and revoked.
+"""API keys: create, look up, revoke.
 
-What is stored is the SHA-256 of a key. That is enough, where it would not be for a password: a key
-is 256 random bits, so there is no list of likely ones to try, and a slow hash would only make every
-request slow.
+Only a key's SHA-256 is stored. That would not be enough for a password, but a key is 256 random
+bits: no list of likely keys exists, and a slow hash would only slow down every request.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from app.jobs.kit import OwnerId, in_transaction
 Scope = Literal["read", "enqueue", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-#: By this a key is told from the token of a status link, and found by scanners of leaked secrets.
+#: Distinguishes a key from a status link's token, and lets secret scanners find it.
 MARK = "jobkey_"
 USED_EVERY = timedelta(minutes=1)
 
@@ -28,7 +27,7 @@ _table = cast("Table", ApiKey.__table__)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a key that is good allows; see `ApiKey`."""
+    """What a valid key allows; see `ApiKey`."""
 
     id: int
     prefix: str
@@ -39,7 +38,7 @@ class Key:
 
     @property
     def actor(self) -> str:
-        """Who acts, as the audit has it."""
+        """The actor's name in the audit."""
         return f"API key {self.name} ({self.prefix})"
 
 
@@ -51,7 +50,7 @@ def create(
     job_types: tuple[str, ...] | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[str, ApiKey]:
-    """Make a key; return it, which nobody can do again, and its record."""
+    """Create a key; return it, this once, and its record."""
     prefix = f"{MARK}{token_hex(4)}"
     secret = f"{prefix}_{token_urlsafe(32)}"
     values: dict[str, Any] = {
@@ -69,21 +68,21 @@ def create(
 
 
 def find(secret: str) -> Key | None:
-    """Return what a key allows, and note that it was used; None unless it is good now."""
+    """Return what a key allows, and record its use; None if it is not valid now."""
     if not secret.startswith(MARK):
         return None
     return in_transaction(lambda tx: _find(tx, _digest(secret)))
 
 
 def all_keys() -> list[ApiKey]:
-    """Return the records of all keys, newest first, also of those that are no longer good."""
+    """Return the records of all keys, newest first, including expired and revoked ones."""
     query = select(_table).order_by(_table.c.id.desc())
     rows = in_transaction(lambda tx: tx.execute(query).all())
-    return [ApiKey(**row._mapping) for row in rows]  # noqa: SLF001 - likewise
+    return [ApiKey(**row._mapping) for row in rows]  # noqa: SLF001 - as above
 
 
 def revoke(prefix: str) -> bool:
-    """Make a key no longer good, from the next request on; False where there is no such one."""
+    """Revoke a key from the next request on; False if there is no such key."""
     change = (
         update(_table)
         .where(_table.c.prefix == prefix)
@@ -93,7 +92,7 @@ def revoke(prefix: str) -> bool:
 
 
 def _find(tx: Connection, digest: str) -> Key | None:
-    """Look the digest up by its index: how long that takes tells nothing of a key."""
+    """Look the digest up by its index: the time it takes reveals nothing about a key."""
     query = select(_table).where(
         _table.c.digest == digest,
         _table.c.revoked_at.is_(None),

@@ -13,13 +13,13 @@ _TIMESTAMP = DateTime(timezone=True)
 
 
 class ApiKey(Base):
-    """One key, of which only its holder knows more than the beginning.
+    """One key; only its holder knows more than the prefix.
 
     Attributes:
-        prefix: The key's beginning, to recognise it by.
+        prefix: The key's first characters, to recognise it by.
         digest: SHA-256 of the key, in hex.
-        organization_id: Whose jobs alone it sees and makes; None for everybody's.
-        job_types: What alone it may enqueue; None for every type.
+        organization_id: The only organization whose jobs it sees and makes; None for all.
+        job_types: The only types it may enqueue; None for all.
         last_used_at: To the minute.
     """
 

@@ -1,8 +1,8 @@
-"""Queues and flow-control keys of callers with a key, apart from the app's own and each other's.
+"""Separate namespaces for callers' queues and flow-control keys, apart from the app's own.
 
-What is delivered through one queue, or under one flow-control key, waits for each other, and QStash
-takes the limits of a key from the newest message that names it. So who may name any could hold up
-everybody's emails.
+Messages of one queue, or of one flow-control key, wait for each other, and QStash takes a key's
+limits from the newest message that names it. So a caller who may use any name could delay
+everyone's emails.
 """
 
 import re
@@ -17,7 +17,7 @@ from app.api.keys import Key
 from app.api.request_parsing import InvalidRequest
 from app.jobs.kit import OwnerId, registry_of
 
-#: Before the hash that stands for an id.
+#: The prefix of the hash that stands for an id.
 HASHED = "x-"
 _PLAIN = re.compile(f"(?!{HASHED})[A-Za-z0-9_-]{{1,48}}")
 
@@ -26,8 +26,8 @@ def keep_apart(given: dict[str, Any], key: Key) -> None:
     """Put a key's organization before its queue and flow-control names: `org-7.reports`.
 
     Raises:
-        InvalidRequest: The job's type has limits of its own, which hold for everybody, or a name
-            is one that a job type has.
+        InvalidRequest: The job's type has its own limits, which apply to everyone, or a name
+            is already used by a job type.
     """
     _refuse_other_limits(given)
     if key.organization_id is not None:
@@ -41,9 +41,9 @@ def keep_apart(given: dict[str, Any], key: Key) -> None:
 
 
 def _name(organization_id: OwnerId) -> str:
-    """Return an organization's id as a part of a name; no two of them, with what follows, agree.
+    """Return an organization's id as a part of a name, so that no two names collide.
 
-    An id that is a text may hold what a name may not, or the full stop that ends it here.
+    A text id may contain characters that a name may not, or the full stop that ends it here.
     """
     written = str(organization_id)
     if _PLAIN.fullmatch(written):
@@ -52,19 +52,19 @@ def _name(organization_id: OwnerId) -> str:
 
 
 def _refuse_other_limits(given: dict[str, Any]) -> None:
-    """Refuse to have a job of a type with a lane overtake the others by another."""
+    """Reject a queue or key for a type that has its own: its jobs must not overtake each other."""
     config = next((one for one in registry_of(current_app) if one.type == given["type"]), None)
     if config is None or (config.flow_control is None and config.queue is None):
         return
     for name, field in (("queue", "queue"), ("flow_control", "flowControl")):
         if name in given:
-            said = f"Jobs of the type {config.type} have limits of their own; leave it out."
+            said = f"Jobs of the type {config.type} have their own limits; omit it."
             raise InvalidRequest({field: [said]})
 
 
 def _refuse_the_apps_own(given: dict[str, Any]) -> None:
     queue, flow = given.get("queue"), given.get("flow_control")
-    said = "is the app's own; take another name."
+    said = "is used by the app; choose another name."
     if queue is not None and queue in _queues():
         raise InvalidRequest({"queue": [f"{queue} {said}"]})
     if flow is not None and flow.key in _keys():

@@ -1,4 +1,4 @@
-"""`GET /api/openapi.json`: what callers need to know, made from what the views check by."""
+"""`GET /api/openapi.json`: the API's description, made from the schemas that the views use."""
 
 import re
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 
-#: Seconds for which a client may keep the document.
+#: Seconds for which a client may cache the document.
 KEPT = 300
 _DOCUMENT = "api.openapi"
 _PARAMETER = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 _DESCRIPTION = (
-    "Enqueue background jobs, look at them and act on them. A key is made by "
+    "Enqueue background jobs, inspect them and act on them. A key is created by "
     "`flask jobs apikey create` and sent as `Authorization: Bearer …`. Errors are problem "
     "documents (RFC 9457)."
 )
@@ -46,7 +46,11 @@ _OWNER_IDS: dict[str, dict[str, Any]] = {
     "uuid": {"type": "string", "format": "uuid"},
 }
 _SECURITY: dict[str, dict[str, Any]] = {
-    "apiKey": {"type": "http", "scheme": "bearer", "description": "A key of `flask jobs apikey`."},
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key from `flask jobs apikey create`.",
+    },
     "adminToken": {"type": "http", "scheme": "bearer", "description": "ADMIN_TOKEN."},
     "statusLink": {"type": "apiKey", "in": "query", "name": "token"},
 }
@@ -56,7 +60,7 @@ bp = limited(Blueprint("openapi", __name__), known_as=caller_name)
 
 @bp.get("/api/openapi.json")
 def document() -> ResponseReturnValue:
-    """Answer the OpenAPI 3.1 document of this app, with its job types."""
+    """Answer this app's OpenAPI 3.1 document, with its job types."""
     extensions = current_app.extensions
     if _DOCUMENT not in extensions:
         extensions[_DOCUMENT] = build(current_app)
@@ -64,8 +68,8 @@ def document() -> ResponseReturnValue:
 
 
 def build(app: Flask) -> dict[str, Any]:
-    """Describe every view that is `documented`, or named in `external_docs`."""
-    # Slow to import, and only this needs them.
+    """Describe every view that is `documented`, or listed in `external_docs`."""
+    # Slow to import, and needed only here.
     from apispec import APISpec  # noqa: PLC0415
     from apispec.ext.marshmallow import MarshmallowPlugin  # noqa: PLC0415
 
@@ -98,7 +102,7 @@ def _name(schema: Schema | type[Schema]) -> str:
 
 
 def _id(_: Any, field: Any, **__: Any) -> dict[str, Any]:
-    """Describe an id: a job's, or an owner's as JOBS_ID_TYPE has it."""
+    """Describe an id: a job's, or an owner's, whose type is JOBS_ID_TYPE."""
     if isinstance(field, JobIdField):
         return {"minLength": 1, "maxLength": MAX_LENGTH}
     if not isinstance(field, OwnerIdField):
@@ -108,7 +112,7 @@ def _id(_: Any, field: Any, **__: Any) -> dict[str, Any]:
 
 
 def _add_enqueue(spec: "APISpec", app: Flask) -> None:
-    """Describe a body for each job type: the type says which payload it must have."""
+    """Describe a body for each job type, which determines the payload."""
     spec.components.schema("Options", schema=EnqueueSchema)
     options = spec.components.schemas.pop("Options")
     mapping = {}

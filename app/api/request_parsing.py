@@ -1,4 +1,4 @@
-"""From a request to what it says; what is wrong is named by its field."""
+"""Parse requests; errors name the field."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -10,20 +10,20 @@ from marshmallow import Schema, ValidationError
 from app.jobs import InvalidOption
 from app.jobs.kit import camel_case, jsonb
 
-#: How deep a body may be nested.
+#: How deeply a body may be nested.
 LEVELS = 50
 
 
 class InvalidRequest(Exception):
-    """Fields of a request are wrong; `errors` maps them to messages."""
+    """Fields of a request are invalid; `errors` maps them to messages."""
 
     def __init__(self, errors: Mapping[str, Any]) -> None:
         self.errors = dict(errors)
-        super().__init__(f"This is wrong: {', '.join(map(str, self.errors))}.")
+        super().__init__(f"Invalid: {', '.join(map(str, self.errors))}.")
 
     @classmethod
     def of(cls, error: InvalidOption) -> "InvalidRequest":
-        """Turn `retry_delay: wrong` into the field's error, and `a and b: wrong` into both's."""
+        """Turn `retry_delay: message` into the field's error, and `a and b: message` into both."""
         names, _, said = str(error).partition(": ")
         return cls({camel_case(name): [said] for name in names.split(" and ")})
 
@@ -32,16 +32,16 @@ def query(schema: type[Schema]) -> dict[str, Any]:
     """Return the query's fields.
 
     Raises:
-        InvalidRequest: One is unknown or wrong.
+        InvalidRequest: One is unknown or invalid.
     """
     return _load(schema, request.args.to_dict())
 
 
 def body(schema: type[Schema]) -> dict[str, Any]:
-    """Return the body's fields, or abort: other than JSON 415, too large 413, broken 400.
+    """Return the body's fields, or abort: 415 if not JSON, 413 if too large, 400 if malformed.
 
     Raises:
-        InvalidRequest: One is missing, unknown or wrong.
+        InvalidRequest: One is missing, unknown or invalid.
     """
     if not request.is_json:
         abort(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: must be application/json.")
@@ -54,7 +54,7 @@ def body(schema: type[Schema]) -> dict[str, Any]:
 
 
 def _bytes(largest: int) -> bytes:
-    # One more than may be: where no length is given (chunked), werkzeug cuts a body off in silence.
+    # One more than allowed: without a length (chunked), werkzeug silently truncates a body.
     request.max_content_length = largest + 1
     found = request.get_data(cache=False)
     if len(found) > largest:
@@ -63,7 +63,7 @@ def _bytes(largest: int) -> bytes:
 
 
 def _refuse_deep(value: Any) -> None:
-    """Refuse what a schema or an encoder, which call themselves for each level, would die of."""
+    """Reject nesting that would exhaust the recursion of a schema or an encoder."""
     level = [value]
     for _ in range(LEVELS):
         level = [item for one in level for item in _items(one)]

@@ -1,4 +1,4 @@
-"""The API's shapes, both to check what comes in and to document what goes out."""
+"""The API's schemas, to validate requests and to document answers."""
 
 import re
 from typing import Any
@@ -20,16 +20,16 @@ from app.jobs.kit import (
 )
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-#: Seconds: more is beyond the calendar, forwards or backwards.
+#: Seconds: more would be beyond the calendar.
 LONGEST_SPAN = 1000 * 365 * 24 * 60 * 60
-#: Characters that a caller's own name of a queue or flow-control key may have: its organization
-#: is put before it.
+#: Characters of a caller's name for a queue or flow-control key, which gets a prefix for its
+#: organization.
 MOST_OWN = LONGEST_NAME - 56
 _COUNT = validate.Range(1, 1_000_000)
 
 
 class Text(fields.String):
-    """A text that PostgreSQL can hold."""
+    """A text that PostgreSQL can store."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, *args, **kwargs)
@@ -39,7 +39,7 @@ class Text(fields.String):
 
 
 class Duration(fields.Field[float]):
-    """Seconds, or a duration of QStash's; in a query, where all is text, digits are seconds."""
+    """Seconds, or a QStash duration; in a query, where all is text, digits are seconds."""
 
     def __init__(self, **options: Any) -> None:
         number = {"type": "number", "minimum": 0}
@@ -58,7 +58,7 @@ class Duration(fields.Field[float]):
         except InvalidOption as error:
             raise ValidationError(str(error).removeprefix("it: ")) from None
         if found > LONGEST_SPAN:
-            raise ValidationError("Must be no more than a thousand years.")
+            raise ValidationError("Must be at most a thousand years.")
         return found
 
 
@@ -69,7 +69,7 @@ class Moment(fields.Field[Any]):
 
     def __init__(self, **options: Any) -> None:
         kinds = [{"type": "string", "format": "date-time"}, {"type": "integer"}]
-        said = "A date and time with its zone, or seconds since 1970."
+        said = "A date and time with a zone, or seconds since 1970."
         super().__init__(**options, metadata={"anyOf": kinds, "description": said})
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
@@ -93,7 +93,7 @@ class FlowControlSchema(WireSchema[FlowControl]):
 
 
 class EnqueueSchema(WireSchema[dict[str, Any]]):
-    """A job to enqueue; `app.jobs.enqueue` by the names that the wire has."""
+    """A job to enqueue: the arguments of `app.jobs.enqueue`, by their names on the wire."""
 
     model = dict
 
@@ -118,10 +118,10 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
 
 
 class EnqueuedSchema(WireSchema[dict[str, Any]]):
-    """What became of it; `statusUrl` may be handed to whom the job is for.
+    """The result; `statusUrl` may be passed on to the job's user.
 
-    It is null for a job that was there before, unless the key may read: somebody else may have
-    used the idempotency key first.
+    It is null for a job that already existed, unless the key may read: someone else may have used
+    the idempotency key first.
     """
 
     job_id = JobIdField(required=True)
@@ -130,7 +130,7 @@ class EnqueuedSchema(WireSchema[dict[str, Any]]):
 
 
 class FilterSchema(WireSchema[dict[str, Any]]):
-    """Which jobs, and which page of them."""
+    """Filters for jobs, and the page."""
 
     model = dict
 
@@ -177,7 +177,7 @@ class SummarySchema(WireSchema[Any]):
 
 
 class JobSchema(WireSchema[Any]):
-    """A job as who has its link sees it; with an API key also what is not required here."""
+    """A job as its link shows it; with an API key, also the fields that are not required here."""
 
     job_id = JobIdField(required=True)
     type = fields.String(required=True)
@@ -205,7 +205,7 @@ class JobSchema(WireSchema[Any]):
 
 
 class PageSchema(WireSchema[Any]):
-    """Some jobs, newest first; `after` asks for those that follow."""
+    """A page of jobs, newest first; `after` requests the next."""
 
     jobs = fields.List(fields.Nested(SummarySchema), required=True)
     after = fields.String(required=True, allow_none=True)
@@ -227,7 +227,7 @@ class JobTypesSchema(WireSchema[Any]):
 
 
 class ProblemSchema(WireSchema[Any]):
-    """RFC 9457; `errors` maps fields to what is wrong with them."""
+    """RFC 9457; `errors` maps fields to messages."""
 
     type = fields.String(required=True)
     title = fields.String(required=True)

@@ -1,4 +1,4 @@
-"""Jobs as callers with a key see them: without what is sealed, or named a secret."""
+"""Jobs as callers with a key see them: without sealed or masked fields."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from app.jobs.operate import attempts_made, began_at, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
-    """Return a job as a list has it."""
+    """Return a job for a list."""
     return {
         "jobId": row.job_id,
         "type": row.job_type,
@@ -27,7 +27,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
 
 
 def details(row: JobExecution, key: Key) -> dict[str, Any]:
-    """Return a job by itself; what an error said is the operator's, as it may name our insides."""
+    """Return a single job. Only the operator's keys see its error, which may expose internals."""
     whole = status_link.describe(row) | {
         "payload": hidden(row.payload.get("payload")),
         "userId": row.user_id,

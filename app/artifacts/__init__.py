@@ -1,10 +1,10 @@
-"""Files that jobs produce: written as a stream, whole or not at all, and handed out by link.
+"""Files that jobs produce: written as a stream, completely or not at all, and served by link.
 
     with artifacts.create("users.csv", media_type="text/csv", job=job) as file:
         file.write(b"...")
     return {"url": artifacts.link(file.artifact)}
 
-`writer` is how a file comes to be, `stores` where it is kept, `cleanup` what removes it.
+`writer` writes a file, `stores` keep it, `cleanup` removes it.
 """
 
 from flask import Flask
@@ -51,7 +51,7 @@ __all__ = [
 
 
 def init_app(app: Flask) -> None:
-    """Add the store, the endpoint that hands files out, links to them, `flask artifacts …`."""
+    """Add the store, the endpoint that serves files, links to them, and `flask artifacts …`."""
     stores.init_app(app)
     app.register_blueprint(routes.bp)
     app.cli.add_command(cli.artifacts)

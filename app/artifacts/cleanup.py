@@ -1,4 +1,4 @@
-"""Remove what has expired, and what crashes and rollbacks left behind."""
+"""Remove expired files, and what crashes and rollbacks left behind."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,11 +25,11 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orphan:
-    """Bytes that no row names and that no living job can still want.
+    """Bytes that no row names and no unfinished job can need.
 
     Attributes:
         place: Where they are.
-        size: How many, None where the store does not tell.
+        size: How many, None if the store does not say.
         remove: Removes them.
     """
 
@@ -40,10 +40,10 @@ class Orphan:
 
 
 def remove_expired(limit: int = 1000) -> int:
-    """Delete up to `limit` files that have expired, and return how many.
+    """Delete up to `limit` expired files, and return how many.
 
     The rows are deleted in `db.session`, the bytes when you commit it; call it until it returns 0.
-    Rows that another process is deleting are passed over.
+    Rows that another process is deleting are skipped.
     """
     due = (
         select(Artifact.id)
@@ -59,7 +59,7 @@ def remove_expired(limit: int = 1000) -> int:
 
 
 def remove_orphans(min_age: timedelta = MIN_AGE) -> int:
-    """Remove all `orphans`, and return how many; one that cannot be removed stays for next time."""
+    """Remove all `orphans`, and return how many; any that cannot be removed stay for next time."""
     removed = 0
     for orphan in orphans(min_age):
         try:
@@ -72,10 +72,10 @@ def remove_orphans(min_age: timedelta = MIN_AGE) -> int:
 
 
 def orphans(min_age: timedelta = MIN_AGE) -> Iterator[Orphan]:
-    """Find whole files, parts of files and working folders that nothing needs any more.
+    """Find complete files, parts of files and working folders that are no longer needed.
 
     That is: no row names them, nothing was written to them for `min_age`, and the job that made
-    them, if one did, is gone or final.
+    them, if any, is gone or final.
     """
     before = datetime.now(UTC) - min_age
     store = current_store()
@@ -95,7 +95,7 @@ def _orphan(stray: Stray, discard: Callable[[Stray], None]) -> Orphan:
 
 
 def _unneeded(strays: Sequence[Stray]) -> Iterator[Stray]:
-    """Ask for the jobs first: one that is final has committed its rows, so these are then seen."""
+    """Look for the jobs first: a final one has committed its rows, so these are then visible."""
     keys = {stray.key: parse_key(stray.key) for stray in strays}
     alive = _alive({key.job_id for key in keys.values() if key and key.job_id})
     named = set(db.session.scalars(select(Artifact.key).where(Artifact.key.in_(keys))))
@@ -106,12 +106,12 @@ def _unneeded(strays: Sequence[Stray]) -> Iterator[Stray]:
 
 
 def _alive(job_ids: set[str]) -> set[str]:
-    """Return those of the jobs, by `stand_in`, that may run, or run on."""
+    """Return those of the jobs, by `stand_in`, that may still run."""
     final = or_(
         JobExecution.status.in_([Status.COMPLETED, Status.CANCELLED]),
         JobExecution.dead_at.is_not(None),
     )
-    # One that is no UUID cannot be looked up by what stands for it; of such, few are not final.
+    # An id that is not a UUID cannot be looked up by its stand-in; few of these are not final.
     foreign = JobExecution.job_id.not_like("________-____-____-____-____________")
     is_meant = or_(JobExecution.job_id.in_(job_ids), foreign)
     alive = db.session.scalars(select(JobExecution.job_id).where(is_meant, ~final))

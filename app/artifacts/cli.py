@@ -1,4 +1,4 @@
-"""`flask artifacts …`: list, link and delete the files that jobs made."""
+"""`flask artifacts …`: list files, make links to them, and delete them."""
 
 from datetime import UTC, datetime, timedelta
 from math import log
@@ -28,12 +28,14 @@ class ArtifactsGroup(JobsGroup):
             raise Refused(str(error)) from error
 
 
-artifacts = ArtifactsGroup("artifacts", help="List, link and delete files that jobs made.")
+artifacts = ArtifactsGroup(
+    "artifacts", help="List the files that jobs made, make links to them, and delete them."
+)
 
 
 @artifacts.command("list")
-@click.option("--job", "job_id", type=JobId(), help="Only files of this job.")
-@click.option("--organization", type=Id(), metavar="ID", help="Only files of this organization.")
+@click.option("--job", "job_id", type=JobId(), help="Only the files of one job.")
+@click.option("--organization", type=Id(), metavar="ID", help="Only the files of one organization.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 def list_artifacts(
@@ -63,7 +65,7 @@ def list_artifacts(
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
 @as_json
 def show_artifact(artifact_id: Any, as_json: bool) -> None:
-    """Show one file: its size, type, SHA-256 and location."""
+    """Show one file: its size, type, SHA-256, and where it is kept."""
     found = _as_json(_find(artifact_id))
     if as_json:
         print_json(found)
@@ -74,11 +76,11 @@ def show_artifact(artifact_id: Any, as_json: bool) -> None:
 @artifacts.command("link")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
 @click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), help="Hours that it stays valid."
+    "--hours", type=click.FloatRange(min=0, min_open=True), help="How long the link stays valid."
 )
 @as_json
 def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
-    r"""Print a download link for a file, valid for ARTIFACTS_LINK_EXPIRES seconds.
+    r"""Print a link that downloads a file, for ARTIFACTS_LINK_EXPIRES seconds.
 
     \b
     Example:
@@ -87,7 +89,9 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
     lifetime = None if hours is None else timedelta(hours=hours)
     artifact = _find(artifact_id)
     if artifact.expires_at <= datetime.now(UTC):
-        raise Refused(f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}")
+        raise Refused(
+            f"{artifact.name!r} expired at {kit.time(artifact.expires_at)}; create it again"
+        )
     url = link(artifact, expires_in=lifetime)
     print_json({"url": url}) if as_json else click.echo(url)
 
@@ -97,7 +101,7 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 @as_json
 def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
-    """Delete a file; links to it stop working."""
+    """Delete a file, which invalidates its links."""
     artifact = _find(artifact_id)
     deleted = _as_json(artifact)
     if not yes:
@@ -110,7 +114,7 @@ def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
 def _find(artifact_id: Any) -> Artifact:
     found = db.session.get(Artifact, str(artifact_id))
     if found is None:
-        raise Refused(f"no file has the id {artifact_id}; `flask artifacts list` shows the newest")
+        raise Refused(f"no file {artifact_id}; `flask artifacts list` shows the newest")
     return found
 
 
@@ -129,7 +133,7 @@ def _line(row: Artifact) -> tuple[str, ...]:
 
 
 def _size(octets: int) -> str:
-    """Say a number of bytes in the unit that suits it."""
+    """Format a number of bytes in a suitable unit."""
     if octets < _KB:
         return f"{octets:.0f} B"
     units = ("kB", "MB", "GB")

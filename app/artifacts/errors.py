@@ -9,19 +9,19 @@ class ArtifactError(Exception):
 
 
 class InvalidArtifact(ArtifactError, ValueError):
-    """A name, a media type or a lifetime that no file may have."""
+    """An invalid name, media type or lifetime of a file."""
 
 
 class ArtifactLost(ArtifactError):
-    """A suspended file cannot be continued, as it is gone or shorter than it was: begin it anew."""
+    """A suspended file cannot be continued: it is gone, or shorter than it was. Start over."""
 
 
 class ArtifactBusy(ArtifactError):
-    """Another process still writes this file; it was taken over and will soon notice."""
+    """Another process is still writing this file; it has lost its job and will soon notice."""
 
 
 class StoreUnavailable(ArtifactError):
-    """The store refused, or could not be reached; nothing of the file is left behind."""
+    """The store failed or is unreachable; nothing of the file is left behind."""
 
 
 class MissingExtra(ArtifactError):

@@ -32,15 +32,15 @@ def create(
     """Return a stream for a new file; open it with `with`.
 
     Args:
-        name: What it is called when it is downloaded; not a path.
+        name: The file's name for downloads; not a path.
         media_type: Such as "text/csv; charset=utf-8".
-        job: The job that makes it, which tells its user and organization, too.
-        user_id: Whom it is for, where no job makes it.
-        organization_id: Only links made for this organization open it; None is none.
-        expires_in: How long it is kept, ARTIFACTS_EXPIRE days unless given.
+        job: The job that makes it; its user and organization apply.
+        user_id: Whom it is for, without a job.
+        organization_id: Only links made for this organization open it.
+        expires_in: How long it is kept; ARTIFACTS_EXPIRE days by default.
 
     Raises:
-        InvalidArtifact: A name, media type or lifetime that cannot be.
+        InvalidArtifact: An invalid name, media type or lifetime.
     """
     about = About(
         key=str(new_key(job.id if job else None)),
@@ -57,15 +57,15 @@ def create(
 def resume(state: dict[str, Any]) -> ArtifactFile:
     """Return the stream that continues a suspended file; open it with `with`.
 
-    Bytes that came after `suspend` are dropped, so the same state can be resumed any number of
-    times until the file is recorded.
+    Bytes written after `suspend` are dropped, so the same state can be resumed any number of times
+    until the file is recorded.
 
     Args:
         state: What `ArtifactFile.suspend` returned.
 
     Raises (by `with`):
-        ArtifactLost: It is gone, or it was completed and recorded.
-        ArtifactBusy: A process that was taken over still writes it.
+        ArtifactLost: It is gone, or already completed and recorded.
+        ArtifactBusy: A process that has lost the job is still writing it.
     """
     about = About.from_json(state["about"])
     key = parse_key(about.key)
@@ -82,7 +82,7 @@ def store(
     job: Job | None = None,
     expires_in: timedelta | None = None,
 ) -> Artifact:
-    """Copy a file that is complete, such as one made in `spool()`, and return its row.
+    """Copy a complete file, such as one made in `spool()`, and return its row.
 
     Raises as `create` does.
     """
@@ -95,7 +95,7 @@ def store(
 
 
 def delete(artifact: Artifact) -> None:
-    """Remove a file: its row in `db.session`, its bytes when that commits; links are void then."""
+    """Remove a file: its row in `db.session`, its bytes on commit, which also invalidates links."""
     key = artifact.key
     db.session.delete(artifact)
     remove_after_commit([key])

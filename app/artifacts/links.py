@@ -1,4 +1,4 @@
-"""Signed, expiring links: they name a file and the organization it was made for."""
+"""Signed, expiring links, each for a file and its organization."""
 
 import time
 from datetime import timedelta
@@ -16,18 +16,18 @@ PATH = "/api/artifacts/"
 
 
 class BadLink(Exception):
-    """It was not made here, was changed, or is another organization's."""
+    """The link was not made here, was changed, or belongs to another organization."""
 
 
 class DeadLink(Exception):
-    """It was good once: it expired, or its file did, or was deleted."""
+    """The link or its file expired, or the file was deleted."""
 
 
 def link(artifact: Artifact, *, expires_in: timedelta | None = None) -> str:
     """Return a URL that downloads a file without any other credential.
 
-    It ends after `expires_in` (ARTIFACTS_LINK_EXPIRES seconds unless given), when the file expires
-    or when it is deleted, whichever is first.
+    It is valid for `expires_in` (ARTIFACTS_LINK_EXPIRES seconds by default), or until the file
+    expires or is deleted, whichever is first.
     """
     seconds = current_app.config["ARTIFACTS_LINK_EXPIRES"]
     lifetime = seconds if expires_in is None else expires_in.total_seconds()
@@ -37,7 +37,7 @@ def link(artifact: Artifact, *, expires_in: timedelta | None = None) -> str:
 
 
 def links_of(job: JobExecution) -> dict[str, str]:
-    """Return links to the files that a job made, by their names: for the job's status."""
+    """Return links to a job's files by name, for the job's status."""
     made = (
         select(Artifact)
         .where(Artifact.job_id == job.job_id, Artifact.expires_at > func.now())
@@ -47,7 +47,7 @@ def links_of(job: JobExecution) -> dict[str, str]:
 
 
 def opened(token: str) -> str | None:
-    """Return the file's id of a token that was made here and is not over; asks no database."""
+    """Return the file's id in a token that is ours and has not expired; without the database."""
     try:
         artifact_id, _, ends = _serializer().loads(token)
     except (BadData, ValueError, TypeError):
@@ -56,10 +56,10 @@ def opened(token: str) -> str | None:
 
 
 def follow(token: str) -> tuple[Artifact, int]:
-    """Return the file that a token is good for, and for how many seconds more it is.
+    """Return the file of a token, and for how many more seconds the token is valid.
 
     Raises:
-        BadLink, DeadLink: Tell nothing of the file.
+        BadLink, DeadLink: They reveal nothing about the file.
     """
     try:
         artifact_id, organization_id, ends = _serializer().loads(token)

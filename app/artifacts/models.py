@@ -13,10 +13,10 @@ _TIMESTAMP = DateTime(timezone=True)
 
 
 class Artifact(Base):
-    """One file that is whole and can be handed out.
+    """One complete file that can be served.
 
     Attributes:
-        name: What the file is called when it is downloaded.
+        name: The file's name for downloads.
         key: Where the store keeps it.
         size: Bytes.
         sha256: In hex.
@@ -41,5 +41,5 @@ class Artifact(Base):
     expires_at: Mapped[datetime] = mapped_column(_TIMESTAMP)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a job's result tells of its file."""
+        """Return the file's description for a job's result."""
         return {name: getattr(self, name) for name in ("id", "name", "size", "sha256")}

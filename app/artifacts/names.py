@@ -1,4 +1,4 @@
-"""What a file may be called, and where a store keeps it, which no caller has a say in."""
+"""Names of files, which callers choose, and their keys in a store, which they do not."""
 
 import re
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _KEY = re.compile(rf"[0-9a-f]{{2}}/(?P<artifact>{_UUID})\.(?P<job>{_UUID}|none)"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where a store keeps a file, as `artifacts.key` has it.
+    """A file's key in a store, as in `artifacts.key`.
 
-    It names the job, so that what a crash left behind tells whether somebody may still need it: by
-    its id, or by `stand_in` of one that is no UUID and might be no name of a file.
+    It names the job, so that files left behind by a crash show whether a job may still need them:
+    by its id, or by its `stand_in` if the id is not a UUID, which may not be a valid file name.
     """
 
     artifact_id: str
@@ -37,13 +37,13 @@ def new_key(job_id: str | None) -> Key:
 
 
 def stand_in(job_id: str) -> str:
-    """Return the UUID by which a key names a job: its own, or one made of its id."""
+    """Return the UUID that stands for a job in a key: its id, or one derived from it."""
     is_plain = is_uuid(job_id) and job_id == job_id.lower()
     return job_id if is_plain else str(uuid5(NAMESPACE_URL, f"job:{job_id}"))
 
 
 def parse_key(text: str) -> Key | None:
-    """Return None for what was not made by `new_key`: a foreign file, which is left alone."""
+    """Return None for anything not made by `new_key`: foreign files are left alone."""
     found = _KEY.fullmatch(text)
     if found is None:
         return None
@@ -52,29 +52,29 @@ def parse_key(text: str) -> Key | None:
 
 
 def check_name(name: object) -> str:
-    """Return a name that every file system takes and that is not a path.
+    """Return a name that is valid on every file system and not a path.
 
     Raises:
-        InvalidArtifact: Says what is wrong with it.
+        InvalidArtifact: The message says what is wrong.
     """
     if not isinstance(name, str) or not name.strip():
-        raise InvalidArtifact(f"name: {name!r} is empty, or no text")
+        raise InvalidArtifact(f"name: {name!r} is empty, or not a text")
     if any(category(character) in _INVISIBLE for character in name):
         raise InvalidArtifact(f"name: {name!r} has a NUL, control or invisible character")
     if "/" in name or "\\" in name or name in {".", ".."}:
-        raise InvalidArtifact(f"name: {name!r} is a path; give the file's name alone")
+        raise InvalidArtifact(f"name: {name!r} is a path; give only the file's name")
     if len(name.encode()) > MAX_NAME:
         raise InvalidArtifact(f"name: {name[:20]!r}… is longer than {MAX_NAME} bytes")
     return name
 
 
 def check_media_type(media_type: object) -> str:
-    """Return a media type that may stand in a header.
+    """Return a media type that is valid in a header.
 
     Raises:
-        InvalidArtifact: It is none, such as "csv".
+        InvalidArtifact: It is not one, for example "csv".
     """
     is_text = isinstance(media_type, str) and len(media_type) <= MAX_MEDIA_TYPE
     if not is_text or not _MEDIA_TYPE.fullmatch(str(media_type)):
-        raise InvalidArtifact(f"media_type: {media_type!r} is no media type such as text/csv")
+        raise InvalidArtifact(f"media_type: {media_type!r} is not a media type such as text/csv")
     return str(media_type)

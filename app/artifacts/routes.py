@@ -1,4 +1,4 @@
-"""`GET /api/artifacts/<token>`: hand a file out to whoever has the link."""
+"""`GET /api/artifacts/<token>`: serve a file to anyone with the link."""
 
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +23,7 @@ bp = limited(Blueprint("artifacts", __name__), known_as=_known_by_link)
 def download(token: str) -> Response:
     """Answer with the file or a part of it, or redirect to where it is.
 
-    403 for a link that was never good, 410 for one that no longer is; neither says more.
+    403 for an invalid link, 410 for an expired one; neither says more.
     """
     try:
         artifact, seconds = follow(token)
@@ -39,7 +39,7 @@ def download(token: str) -> Response:
 
 
 def _headers(media_type: str) -> dict[str, Any]:
-    """Keep the file out of shared caches, and what it may contain out of our origin."""
+    """Keep the file out of shared caches, and its content out of our origin."""
     headers = {
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",

@@ -1,4 +1,4 @@
-"""Working folders for writers that must seek, such as those of XLSX and zip."""
+"""Working folders for writers that need to seek, such as those of XLSX and zip."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ FOLDER = "spool"
 
 @contextmanager
 def spool(job: Job | None = None) -> Iterator[Path]:
-    """Give an empty folder on this machine's disk, which is removed at the end of the block.
+    """Yield an empty folder on this machine's disk, which is removed at the end of the block.
 
-    One that a killed process left behind is among the `orphans`.
+    If the process is killed, `orphans` finds it.
     """
     folder = local_folder() / FOLDER / str(new_key(job.id if job else None)).partition("/")[2]
     folder.mkdir(parents=True)
@@ -29,7 +29,7 @@ def spool(job: Job | None = None) -> Iterator[Path]:
 
 
 def strays() -> Iterator[Stray]:
-    """List the working folders, with the time of the newest file in each."""
+    """List the working folders, each with the time of its newest file."""
     for folder in (local_folder() / FOLDER).glob("*"):
         key = f"{folder.name[:2]}/{folder.name}"
         if parse_key(key) is not None:

@@ -1,4 +1,4 @@
-"""The stream that a job writes a file into: the file appears whole, or not at all."""
+"""The stream that a job writes a file to: the file appears complete, or not at all."""
 
 import hashlib
 import io
@@ -18,13 +18,13 @@ from app.jobs.kit import OwnerId
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-#: Bytes that are gathered before they go to the store: callers write line by line.
+#: Bytes buffered before they go to the store: callers write line by line.
 BUFFER = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What is known of a file before it is written."""
+    """What is known about a file before it is written."""
 
     key: str
     name: str
@@ -43,11 +43,11 @@ class About:
 
 
 class ArtifactFile(io.BufferedIOBase):
-    """A binary stream that can only be written to, and only forward.
+    """A write-only, forward-only binary stream.
 
     It is its own context manager. Leaving the block makes the file appear and adds its row to
-    `db.session`. An exception removes what was written; where the file was resumed, it leaves it
-    to be resumed from the same state again. Closing a wrapper decides nothing.
+    `db.session`. An exception removes what was written; a resumed file stays, and can be resumed
+    from the same state again. Closing a wrapper has no effect.
 
     Attributes:
         artifact: The row, once the block is left.
@@ -65,7 +65,7 @@ class ArtifactFile(io.BufferedIOBase):
         self._buffer = bytearray()
         self._text: io.TextIOWrapper | None = None
         self._broken: BaseException | None = None
-        # A hash cannot be carried over to another process: a resumed file is read again at its end.
+        # A hash cannot be passed to another process: a resumed file is read again at its end.
         self._hash = None if self.size else hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -77,19 +77,19 @@ class ArtifactFile(io.BufferedIOBase):
         return self
 
     def text(self, encoding: str = "utf-8") -> io.TextIOWrapper:
-        """Return the one text stream onto this file, which writes line ends as they are given.
+        """Return the one text stream for this file, which writes line ends unchanged.
 
-        It is flushed when the file is suspended or its block is left.
+        It is flushed when the file is suspended or its block ends.
         """
         if self._text is None:
             self._text = io.TextIOWrapper(self, encoding, newline="", write_through=False)
         return self._text
 
     def suspend(self) -> dict[str, Any]:
-        """Make durable what was written, and return what `artifacts.resume` continues from.
+        """Make what was written durable, and return the state for `artifacts.resume`.
 
-        Flush wrappers other than `text()` first. Afterwards the file takes nothing more, and
-        leaving its block does nothing.
+        Flush wrappers other than `text()` first. Afterwards the file accepts no more writes, and
+        leaving its block has no effect.
 
         Returns:
             JSON of about 500 bytes, for a checkpoint.
@@ -125,7 +125,7 @@ class ArtifactFile(io.BufferedIOBase):
         return self.size
 
     def close(self) -> None:
-        """Do nothing: wrappers close what they wrap; what becomes of the file the block decides."""
+        """Do nothing: wrappers close what they wrap, but the block decides about the file."""
 
     def __exit__(
         self,
@@ -138,7 +138,7 @@ class ArtifactFile(io.BufferedIOBase):
         elif self._upload is not None:
             self._complete()
         if kind is None and self._broken is not None:
-            raise ArtifactError(f"the file is not whole: {self._broken}") from self._broken
+            raise ArtifactError(f"the file is incomplete: {self._broken}") from self._broken
 
     def _complete(self) -> None:
         try:
@@ -159,7 +159,7 @@ class ArtifactFile(io.BufferedIOBase):
         self._drain()
 
     def _drain(self) -> None:
-        """Hand what was gathered to the store."""
+        """Pass the buffer to the store."""
         gathered, self._buffer = self._buffer, bytearray()
         with memoryview(gathered) as octets:
             self._pass_on(octets)
@@ -170,7 +170,7 @@ class ArtifactFile(io.BufferedIOBase):
         try:
             self._opened().write(octets)
         except BaseException as error:
-            # Should the caller go on regardless, the file must not end up with a hole in it.
+            # If the caller goes on regardless, the file must not end up with a hole in it.
             self._broken = error
             raise
         if self._hash is not None:
@@ -178,7 +178,7 @@ class ArtifactFile(io.BufferedIOBase):
 
     def _opened(self) -> Upload:
         if self._upload is None:
-            raise ValueError("this file takes nothing now: write to it inside its `with` block")
+            raise ValueError("this file is not open: write to it inside its `with` block")
         return self._upload
 
     def _give_up(self) -> None:
@@ -208,7 +208,7 @@ class ArtifactFile(io.BufferedIOBase):
         )
 
     def _sha256(self) -> str:
-        """Return the hash; of a file that took several legs, by reading it in its store."""
+        """Return the hash; a file of several legs is read again from its store."""
         found = self._hash
         if found is None:
             found = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The settings: read in this package, nowhere else, and checked all at once before anything starts.
+"""The settings: read in this package only, and all checked before anything starts.
 
 They come from the environment and, outside production, from `.env`. In development nothing has to
 be set: a running `make dev` leaves its addresses in `instance/dev.json`, and what is still missing
@@ -85,7 +85,7 @@ class ConfigError(click.ClickException):
     def __init__(self, problems: Mapping[str, list[str]]) -> None:
         self.problems = dict(problems)
         lines = [f"\n  {name}: {' '.join(said)}" for name, said in sorted(problems.items())]
-        super().__init__(f"nothing was started, as settings are missing or wrong:{''.join(lines)}")
+        super().__init__(f"not started: settings are missing or invalid:{''.join(lines)}")
 
 
 def load(instance: Path) -> dict[str, Any]:
@@ -225,15 +225,15 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     if len(settings["SECRET_KEY"] or "") < MIN_SECRET:
         problems["SECRET_KEY"] = [f"must have at least {MIN_SECRET} characters."]
     if settings["SECRET_KEY"] == DEVELOPMENT["SECRET_KEY"]:
-        problems["SECRET_KEY"] = ["is development's, which is public."]
+        problems["SECRET_KEY"] = ["is the development key, which is public; generate your own."]
     for name, published in DEV_QSTASH.items():
         if settings[name] == published:
-            problems[name] = ["is the development server's published value; take your own."]
+            problems[name] = ["is the public value of the development server; use your own."]
     for name, published in DEV_WEBHOOKS.items():
         if published in (settings[name] or "").split(","):
-            problems[name] = ["has development's secret, which is public."]
+            problems[name] = ["contains the development secret, which is public."]
     if DEVELOPMENT["JOBS_ENCRYPTION_KEYS"] in (settings["JOBS_ENCRYPTION_KEYS"] or ""):
-        problems["JOBS_ENCRYPTION_KEYS"] = ["has development's key, which is public."]
+        problems["JOBS_ENCRYPTION_KEYS"] = ["contains the development key, which is public."]
     return problems
 
 

@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 from marshmallow.validate import Range
 
 FERNET_BYTES = 32
-ONE_OF = "{input} is none of {choices}."
+ONE_OF = "{input} is not one of {choices}."
 ABOVE_ZERO = Range(min=0, min_inclusive=False)
 AT_LEAST_ZERO = Range(min=0)
 
@@ -24,7 +24,7 @@ _HOST = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", re.IGNORECASE | re.ASCII)
 def is_database(value: str) -> None:
     scheme, separator, _ = value.partition("://")
     if value and (not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}):
-        raise ValidationError("is no URL like postgresql://user:password@host:5432/database.")
+        raise ValidationError("is not a URL like postgresql://user:password@host:5432/database.")
     _refuse_other_letters(value)
 
 
@@ -33,9 +33,9 @@ def _refuse_other_letters(url: str) -> None:
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
-        raise ValidationError("has no host that can be looked up.") from None
+        raise ValidationError("has no valid host name.") from None
     if not host.isascii():
-        raise ValidationError(f"must have its host in ASCII; write it {_in_ascii(host)}.")
+        raise ValidationError(f"must have an ASCII host; write it as {_in_ascii(host)}.")
 
 
 def are_keys(value: str) -> None:
@@ -45,14 +45,14 @@ def are_keys(value: str) -> None:
         except ValueError:
             length = 0
         if length != FERNET_BYTES:
-            raise ValidationError("has a key that is not 32 bytes in URL-safe base64.")
+            raise ValidationError("contains a key that is not 32 bytes in URL-safe base64.")
 
 
 def is_rate(value: str) -> None:
     try:
         parse_many(value)
     except ValueError:
-        raise ValidationError("is no rate like 600/minute.") from None
+        raise ValidationError("is not a rate like 600/minute.") from None
 
 
 def is_storage(value: str) -> None:
@@ -66,9 +66,9 @@ def is_storage(value: str) -> None:
 def is_url(value: str) -> None:
     """Take a URL in the one form that all clients use and QStash signs: ASCII, nothing odd."""
     if not _is_plain(value):
-        raise ValidationError("is no URL like https://app.example.com.")
+        raise ValidationError("is not a URL like https://app.example.com.")
     if not value.isascii():
-        raise ValidationError(f"must be ASCII; write it {_in_ascii(value)}.")
+        raise ValidationError(f"must be ASCII; write it as {_in_ascii(value)}.")
 
 
 def is_address(value: str) -> None:
@@ -76,9 +76,9 @@ def is_address(value: str) -> None:
     address = parseaddr(value)[1]
     local, _, domain = address.rpartition("@")
     if not local or not domain or _ODD.search(address):
-        raise ValidationError("is no email address like mail@example.com.")
+        raise ValidationError("is not an email address like mail@example.com.")
     if not domain.isascii():
-        raise ValidationError(f"must have its domain in ASCII; write it {_address(address)}.")
+        raise ValidationError(f"must have an ASCII domain; write it as {_address(address)}.")
 
 
 def is_url_or_empty(value: str) -> None:
@@ -109,7 +109,7 @@ def _in_ascii(text: str) -> str:
     try:
         return ascii_url(text) if "://" in text else ascii_host(text)
     except ValueError:
-        return "with a host that can be looked up"
+        return "with a valid host name"
 
 
 def _address(address: str) -> str:
@@ -118,7 +118,7 @@ def _address(address: str) -> str:
     try:
         return ascii_address(address)
     except ValueError:
-        return "at a domain that can be looked up"
+        return "with a valid domain"
 
 
 def is_store(value: str) -> None:
@@ -136,6 +136,6 @@ def are_destinations(value: str) -> None:
             # What looks like an address must be one.
             if not _HOST.fullmatch(entry) or entry.rpartition(".")[2].isdecimal():
                 raise ValidationError(
-                    f"{entry} is neither a host such as hooks.example.com nor addresses such as "
+                    f"{entry} is neither a host such as hooks.example.com nor a network such as "
                     "10.1.0.0/16."
                 ) from None

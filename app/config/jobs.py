@@ -13,7 +13,7 @@ from app.jobs.kit import DEFAULTS
 UNSEALED = "false-in-production"
 
 _NAMESPACE = Regexp(
-    r"[A-Za-z0-9_-]{0,40}$", error="may have only letters, digits, '-' and '_', 40 at most."
+    r"[A-Za-z0-9_-]{0,40}$", error="may contain only letters, digits, '-' and '_', at most 40."
 )
 _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "JOBS_PUBLISH": (OneOf(("inline", "background"), error=ONE_OF),),

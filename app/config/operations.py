@@ -38,7 +38,9 @@ def contradictions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what cannot be, though each value by itself is well formed."""
     problems = {}
     if settings["ALERT_WEBHOOK_URL"] and not settings["ALERT_WEBHOOK_SECRET"]:
-        problems["ALERT_WEBHOOK_SECRET"] = ["signs what ALERT_WEBHOOK_URL is sent; set it, too."]
+        problems["ALERT_WEBHOOK_SECRET"] = [
+            "must be set too: it signs the requests to ALERT_WEBHOOK_URL."
+        ]
     return problems
 
 
@@ -57,4 +59,4 @@ def _is_webhook_secret(value: str) -> None:
     except ValueError:
         length = 0
     if not value.startswith("whsec_") or length not in WEBHOOK_KEY_BYTES:
-        raise ValidationError("is not whsec_ with 24 to 64 bytes in base64 after it.")
+        raise ValidationError("is not whsec_ followed by 24 to 64 bytes in base64.")

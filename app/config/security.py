@@ -30,13 +30,15 @@ def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     for name in TRUSTED:
         parts = urlsplit(settings[name] or "")
         if parts.scheme == "http" and parts.hostname not in AT_HOME:
-            problems[name] = ["must begin with https://: what is sent there has a secret key."]
+            problems[name] = ["must start with https://: requests to it carry a secret key."]
     if (settings["JOBS_SIGNATURE_LEEWAY"] or 0) > MAX_LEEWAY:
-        problems["JOBS_SIGNATURE_LEEWAY"] = [f"must be {MAX_LEEWAY} at most, or signatures last."]
+        problems["JOBS_SIGNATURE_LEEWAY"] = [
+            f"must be at most {MAX_LEEWAY}, or signatures would stay valid."
+        ]
     if any(map(_is_wildcard, (settings["JOBS_CALLBACK_ALLOW"] or "").split(","))):
-        problems["JOBS_CALLBACK_ALLOW"] = ["allows every address; name those that are meant."]
+        problems["JOBS_CALLBACK_ALLOW"] = ["allows every address; list only the ones you need."]
     if settings["JOBS_SEAL"] == "false":
-        said = f"would leave links and tokens in clear; if that is meant, say {UNSEALED}."
+        said = f"would store links and tokens in plain text; if you want that, set {UNSEALED}."
         problems["JOBS_SEAL"] = [said]
     return problems
 
@@ -50,8 +52,8 @@ def published(settings: Mapping[str, Any], known: Mapping[str, str]) -> dict[str
     if not host or is_loopback(host):
         return {}
     said = (
-        f"is development's, which is public, and BASE_URL's host {host} may be reached by others: "
-        "set one of your own."
+        f"is the development value, which is public, and others may reach BASE_URL's host {host}: "
+        "set your own."
     )
     return {
         name: [said]

@@ -16,7 +16,7 @@ def _no_beat(_: dict[str, Any] | None) -> None:
 
 
 def _no_fence() -> None:
-    """Likewise."""
+    """Stand in where there is no lease to check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ BaseException
     ├── JobCancelled          somebody cancelled it
     ├── LeaseLost             another delivery has taken it over
     │   └── HandlerSilent     or may, as the handler gave no sign of life
-    └── ShuttingDown          its process is told to stop
+    └── ShuttingDown          its process was told to stop
 
 Raised without a message, an error says its docstring.
 """
@@ -107,7 +107,7 @@ class PublishUnavailable(PublishError):
 
     @property
     def needs_a_person(self) -> bool:
-        """Whether QStash answered, but turned this app away: no waiting mends a bad token."""
+        """Whether QStash answered, but rejected this app: waiting does not fix a bad token."""
         return self.status is not None and self.status not in _PASSING and self.status < _BROKEN
 
 

@@ -1,4 +1,4 @@
-"""What those are told who watch an app's jobs: the one seam for metrics and for traces.
+"""Events that an app's jobs emit: the one seam for metrics and traces.
 
 An observer is called with each event, in the thread and at the moment in which it happens. It
 cannot disturb a job: what it raises is logged.

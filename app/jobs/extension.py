@@ -158,7 +158,7 @@ class Jobs:
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
-                job is stuck, or overdue, and all are unhealthy; see `figures`.
+                job is stuck, or overdue, and all are unhealthy; see `snapshot`.
 
         Args:
             app: The app.

@@ -30,7 +30,7 @@ PREFIX = "code."
 HEADER = "Jobs-Declaration"
 SWEEP_NAME = "jobs-maintenance"
 SWEEP_CRON = "*/5 * * * *"
-#: Of what is sent; a change has the next sync send all schedules anew.
+#: Of what is sent; a change has the next sync send all schedules again.
 FORM = 2
 
 

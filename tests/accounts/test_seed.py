@@ -55,7 +55,7 @@ def test_a_second_run_of_one_seed_is_refused(cli: FlaskCliRunner) -> None:
     result = cli.invoke(args=SEED)
 
     assert result.exit_code == 2
-    assert "add --replace, or take another --seed" in result.output
+    assert "pass --replace, or another --seed" in result.output
     assert count(User) == 60
 
 
@@ -74,6 +74,6 @@ def test_production_has_to_be_meant(
 ) -> None:
     monkeypatch.setitem(app.config, "APP_ENV", "production")
 
-    assert "add --yes-in-production" in cli.invoke(args=SEED).output
+    assert "pass --yes-in-production" in cli.invoke(args=SEED).output
     assert count(User) == 0
     assert cli.invoke(args=[*SEED, "--yes-in-production"]).exit_code == 0

@@ -97,7 +97,7 @@ def test_an_organizations_key_makes_its_jobs_alone(call: Call) -> None:
     found = call("GET", f"/api/jobs/{answer.json['jobId']}", key).json
     assert found is not None
     assert found["organizationId"] == 3
-    assert (refused.status_code, "organization 3 alone" in refused.text) == (403, True)
+    assert (refused.status_code, "only for organization 3" in refused.text) == (403, True)
     assert count_rows() == 1
 
 

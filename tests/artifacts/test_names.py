@@ -24,7 +24,7 @@ from tests.artifacts.stores import held
         ("ü" * 128, "longer than 255 bytes"),
         ("", "is empty"),
         ("  ", "is empty"),
-        (None, "is empty, or no text"),
+        (None, "is empty, or not a text"),
     ],
 )
 def test_a_bad_name_is_refused_with_its_reason(app: Flask, name: str, reason: str) -> None:
@@ -36,7 +36,7 @@ def test_a_bad_name_is_refused_with_its_reason(app: Flask, name: str, reason: st
 
 @pytest.mark.parametrize("media_type", ["csv", "text/csv\r\nx: y", "a/" + "b" * 99, None])
 def test_a_bad_media_type_is_refused(app: Flask, media_type: str) -> None:
-    with pytest.raises(artifacts.InvalidArtifact, match="no media type such as text/csv"):
+    with pytest.raises(artifacts.InvalidArtifact, match="not a media type such as text/csv"):
         artifacts.create("a.csv", media_type=media_type)
 
 

@@ -63,7 +63,7 @@ def test_a_full_disk_at_the_very_end_leaves_no_half_file(app: Flask) -> None:
 
 def test_a_writer_that_ignores_the_full_disk_gets_no_file_with_a_hole(app: Flask) -> None:
     file = artifacts.create("a.csv", media_type="text/csv")
-    with pytest.raises(artifacts.ArtifactError, match="not whole"):
+    with pytest.raises(artifacts.ArtifactError, match="is incomplete"):
         write_regardless(file)
 
     assert held() == []

@@ -36,6 +36,9 @@ REASONS: dict[str, dict[str, str]] = {
         "make dev": STACK,
     },
     "CONTRIBUTING.md": {"make check": THIS, "make test": THIS},
+    "docs/extending.md": {
+        "from app.jobs import migrations": "tests/jobs/test_migrations.py calls it so",
+    },
     "docs/deploy.md": {
         "docker build": "wants a container engine; tests/deploy does by hand what the image does",
         "useradd": "changes the machine",

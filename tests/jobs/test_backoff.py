@@ -93,10 +93,7 @@ def test_a_function_is_asked_for_as_many_retries_as_the_job_has(app: Flask, rows
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (
-            "soon",
-            r"'soon' is not an expression that QStash accepts: numbers, \+ - \* / %, retried and",
-        ),
+        ("soon", r"'soon' is not an expression that QStash accepts: numbers, \+ - \* / %"),
         ("1000 * retries", "not an expression"),
         ("open(1)", "not an expression"),
         ("1000 *", "not an expression"),

@@ -13,7 +13,7 @@ _STATE = "artifacts"
 
 
 def init_app(app: Flask) -> None:
-    """Leave the store to its first use: whoever needs none does not load its library."""
+    """Create the store on first use, so that its library is loaded only if needed."""
     app.extensions[_STATE] = {}
 
 
@@ -21,7 +21,7 @@ def current_store() -> Store:
     """Return the store of ARTIFACTS_STORE.
 
     Raises:
-        MissingExtra: A library is missing; says which to install.
+        MissingExtra: A library is missing; the message says which.
     """
     stores: dict[str, Store] = current_app.extensions[_STATE]
     if "store" not in stores:
@@ -30,7 +30,7 @@ def current_store() -> Store:
 
 
 def local_folder() -> Path:
-    """Return ARTIFACTS_DIR: where working folders are, whatever the store."""
+    """Return ARTIFACTS_DIR, where working folders are, whatever the store."""
     return Path(current_app.instance_path, current_app.config["ARTIFACTS_DIR"])
 
 

@@ -1,7 +1,7 @@
-"""What a store must do: the store itself, and one upload into it.
+"""The interface of a store, and of one upload to it.
 
-`key` is always the text of a `names.Key`. All methods raise `StoreUnavailable`, or an `OSError`
-such as "disk full"; none is retried here beyond what a store's own client does.
+`key` is always the text of a `names.Key`. All methods may raise `StoreUnavailable`, or an `OSError`
+such as "disk full"; only a store's own client retries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,14 @@ from app.artifacts.models import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stray:
-    """Something that a store holds: a file, the part of one, or a working folder.
+    """Something in a store: a file, part of one, or a working folder.
 
     Attributes:
-        key: The text of the `names.Key` it was made under.
-        place: Where it is, in the store's own words.
-        size: Bytes, None where the store does not tell.
-        modified_at: When something was last written to it; for an unfinished upload to S3, when
-            it was begun.
+        key: The text of its `names.Key`.
+        place: Where it is, in the store's own terms.
+        size: Bytes, None if the store does not say.
+        modified_at: When it was last written to; for an unfinished upload to S3, when it was
+            started.
     """
 
     key: str
@@ -33,45 +33,45 @@ class Stray:
 
 
 class Upload(Protocol):
-    """A file on its way into a store, which nobody sees before `complete` has returned."""
+    """A file being uploaded, which is invisible until `complete` has returned."""
 
     def write(self, data: memoryview) -> None: ...
 
     def suspend(self) -> dict[str, Any]:
-        """Keep what was written, let go of everything, and return what `Store.resume` needs."""
+        """Keep what was written, release everything, and return the state for `Store.resume`."""
 
     def complete(self) -> Sequence[str]:
-        """Make the file appear, whole and durable.
+        """Make the file appear, complete and durable.
 
         Returns:
-            Keys of what is of no more use once its row is committed, for `Store.delete`.
+            Keys that `Store.delete` may remove once its row is committed.
         """
 
     def release(self) -> None:
-        """Let go of what the process holds and leave the store as it is; never raises."""
+        """Release what the process holds and leave the store as it is; never raises."""
 
     def abort(self) -> None:
         """Remove what was written; never raises, and may be called after `complete` failed."""
 
 
 class Store(Protocol):
-    """A place for files."""
+    """Where files are kept."""
 
     def begin(self, key: str, *, name: str, media_type: str) -> Upload: ...
 
     def resume(self, key: str, state: dict[str, Any]) -> Upload:
-        """Continue a suspended upload; what was written after it was suspended is dropped.
+        """Continue a suspended upload; anything written after the suspension is dropped.
 
         Raises:
             ArtifactLost: It is gone.
-            ArtifactBusy: Another process still writes it.
+            ArtifactBusy: Another process is still writing it.
         """
 
     def read(self, key: str) -> Iterator[bytes]:
-        """Yield a whole file in pieces of bounded size.
+        """Yield a file in pieces of bounded size.
 
         Raises:
-            ArtifactLost: There is none.
+            ArtifactLost: No such file.
         """
 
     def response(self, artifact: Artifact, *, seconds: int) -> Response | None:
@@ -79,14 +79,14 @@ class Store(Protocol):
 
         Args:
             artifact: The file.
-            seconds: For how long a link that the answer contains may be good at most.
+            seconds: The maximum lifetime of a link in the answer.
         """
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove whole files; those that are gone are no error."""
+        """Remove complete files; missing ones are not an error."""
 
     def strays(self) -> Iterator[Stray]:
-        """List all that the store holds and that was made by us, whole or not."""
+        """List everything in the store that we made, complete or not."""
 
     def discard(self, stray: Stray) -> None:
-        """Remove what `strays` listed; if it is gone it is no error."""
+        """Remove an item of `strays`; if it is gone, that is not an error."""

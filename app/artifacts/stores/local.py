@@ -1,7 +1,7 @@
-"""Files in a folder: written beside their place, made durable, then renamed into it.
+"""Files in a folder: written under a temporary name, made durable, then renamed.
 
-`3f/<artifact>.<job>` is a whole file; with `.part` it is one that is being written, locked by the
-process that does.
+`3f/<artifact>.<job>` is a complete file; with `.part` it is being written, and locked by the
+process that writes it.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ PIECE = 1024 * 1024
 
 
 class LocalStore:
-    """A folder on this machine, or one that all machines mount."""
+    """A folder on this machine, or one mounted on all machines."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class LocalStore:
         try:
             file = _open_locked(path, 0)
         except FileNotFoundError as error:
-            raise ArtifactLost(f"{_part(path)} is gone; begin the file anew") from error
+            raise ArtifactLost(f"{_part(path)} is gone; start the file over") from error
         upload = LocalUpload(path, file, size)
         upload.truncate()
         return upload
@@ -70,7 +70,7 @@ class LocalStore:
             )
         except FileNotFoundError:
             return None
-        response.headers["Content-Type"] = artifact.media_type  # not what Flask adds to it
+        response.headers["Content-Type"] = artifact.media_type  # without what Flask adds
         return response
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -93,7 +93,7 @@ class LocalStore:
 
 
 class LocalUpload:
-    """A file that is being written; the lock keeps a process that was taken over from it."""
+    """A file being written; the lock keeps out a process that has lost the job."""
 
     def __init__(self, path: Path, file: int, size: int) -> None:
         self.path = path
@@ -105,7 +105,7 @@ class LocalUpload:
         found = os.fstat(self.file).st_size
         if found < self.size:
             self.release()
-            raise ArtifactLost(f"{_part(self.path)} has {found} of {self.size} bytes; begin anew")
+            raise ArtifactLost(f"{_part(self.path)} has {found} of {self.size} bytes; start over")
         os.ftruncate(self.file, self.size)
         os.lseek(self.file, self.size, os.SEEK_SET)
 
@@ -150,7 +150,7 @@ def _open_locked(path: Path, flags: int) -> int:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(file)
-        raise ArtifactBusy(f"another process still writes {_part(path)}") from error
+        raise ArtifactBusy(f"another process is still writing {_part(path)}") from error
     return file
 
 
@@ -161,7 +161,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make what was created or renamed in it outlive a power cut."""
+    """Make files created or renamed in a folder survive a power cut."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

@@ -1,4 +1,4 @@
-"""Files in S3, or in any store that speaks its protocol, such as R2, MinIO or Ceph."""
+"""Files in S3, or in any store with its protocol, such as R2, MinIO or Ceph."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from app.artifacts.stores.s3_client import Bucket, Gone, explained, make_client
 from app.artifacts.stores.s3_upload import TAIL, S3Upload
 
 PIECE = 1024 * 1024
-BATCH = 1000  # keys that one request may delete
+BATCH = 1000  # maximum keys per delete request
 LINK_SECONDS = 300
 
 _UPLOAD = "?uploadId="
@@ -25,7 +25,7 @@ _TAIL = re.compile(re.escape(TAIL) + "[0-9a-f]{8}$")
 
 
 class S3Store:
-    """Whole files, parts of files in multipart uploads, and the tails of suspended ones."""
+    """Complete files, parts in multipart uploads, and the tails of suspended uploads."""
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
@@ -33,7 +33,7 @@ class S3Store:
 
     @classmethod
     def from_url(cls, url: str, settings: Mapping[str, Any]) -> Self:
-        """Return the store of a URL such as `s3://bucket/folder`, with ARTIFACTS_S3_… settings."""
+        """Return the store for a URL such as `s3://bucket/folder`, with ARTIFACTS_S3_… settings."""
         parts = urlsplit(url)
         folder = parts.path.strip("/")
         client = make_client(settings)
@@ -55,7 +55,7 @@ class S3Store:
             raise ArtifactLost(f"{key} is gone from the store") from error
 
     def response(self, artifact: Artifact, *, seconds: int) -> Response | None:
-        """Redirect to the store, where a URL is signed for one method alone."""
+        """Redirect to the store, whose signed URLs are each for one method."""
         method = "head_object" if request.method == "HEAD" else "get_object"
         url = self.client.generate_presigned_url(
             method, Params=self.bucket.place(artifact.key), ExpiresIn=min(seconds, LINK_SECONDS)
@@ -102,7 +102,7 @@ class S3Store:
                     Bucket=self.bucket.name, Delete={"Objects": objects, "Quiet": True}
                 )
             if answer.get("Errors"):
-                raise StoreUnavailable(f"the S3 store kept {answer['Errors'][0]}")
+                raise StoreUnavailable(f"the S3 store did not delete {answer['Errors'][0]}")
 
     def _strays(self, found: Iterable[tuple[str, str, datetime, int | None]]) -> Iterator[Stray]:
         for place, key, modified_at, size in found:

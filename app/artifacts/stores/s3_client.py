@@ -1,4 +1,4 @@
-"""The client for S3 and what speaks its protocol, and its errors in one line."""
+"""The client for S3 and compatible stores, with its errors in one line."""
 
 import hashlib
 from base64 import b64encode
@@ -29,14 +29,14 @@ _GONE = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket, or a folder in one: its name ends with a slash and goes before every key."""
+    """A bucket, or a folder in one: its name ends with a slash and is the prefix of every key."""
 
     client: Any
     name: str
     folder: str
 
     def place(self, key: str) -> dict[str, str]:
-        """Return the arguments that name an object to the client."""
+        """Return the client's arguments for an object."""
         return {"Bucket": self.name, "Key": self.folder + key}
 
 
@@ -45,7 +45,7 @@ class Gone(Exception):
 
 
 def make_client(settings: Mapping[str, Any]) -> Any:
-    """Return a client, which threads may share, as ARTIFACTS_S3_… say."""
+    """Return a thread-safe client, configured by ARTIFACTS_S3_… ."""
     endpoint = settings["ARTIFACTS_S3_ENDPOINT"] or None
     client = boto3.session.Session().client(
         "s3",
@@ -60,7 +60,7 @@ def make_client(settings: Mapping[str, Any]) -> Any:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
-            # Other stores than Amazon's do not all know its newer checksums.
+            # Not all other stores know Amazon's newer checksums.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
@@ -70,9 +70,9 @@ def make_client(settings: Mapping[str, Any]) -> Any:
 
 
 def _add_md5(params: dict[str, Any], **_: Any) -> None:
-    """Send the digest that S3's protocol asked for when other stores learned it.
+    """Send the digest that S3's protocol required when other stores implemented it.
 
-    boto3 sends a CRC32 alone, whatever it is told of checksums; a store that wants the older one
+    boto3 sends only a CRC32, whatever its checksum settings; a store that requires the older digest
     answers MissingContentMD5, and no file would ever be deleted.
     """
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
@@ -84,7 +84,7 @@ def explained() -> Iterator[None]:
     """Turn the SDK's errors into ours.
 
     Raises:
-        Gone: There is no such object or upload.
+        Gone: No such object or upload.
         StoreUnavailable: Anything else.
     """
     try:
@@ -98,7 +98,7 @@ def explained() -> Iterator[None]:
 
 
 def object_headers(name: str, media_type: str) -> dict[str, str]:
-    """Return what the store will say of a file when somebody downloads it."""
+    """Return the headers that the store sends when a file is downloaded."""
     # The ASCII name is for clients older than RFC 5987.
     plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
     names = {"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"}

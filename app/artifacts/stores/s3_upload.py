@@ -1,7 +1,7 @@
-"""One file on its way into an S3 store.
+"""One upload to an S3 store.
 
-A small one is put at once; a larger one is a multipart upload, of which nobody sees anything before
-it is complete. What does not fill a part when the file is suspended is kept as an object beside it.
+A small file is one request; a larger one is a multipart upload, which is invisible until it is
+complete. When a file is suspended, the rest that does not fill a part is kept as a separate object.
 """
 
 import logging
@@ -14,15 +14,15 @@ from app.artifacts.stores.s3_client import Bucket, Gone, explained, object_heade
 
 log = logging.getLogger(__name__)
 
-#: Bytes of each part but the last: 10,000 are allowed, so a file may have 78 GiB. All are of one
-#: size, as Cloudflare's R2 wants it; at least 5 MiB, as all want it
+#: Bytes of each part but the last: 10,000 parts are allowed, so a file may have 78 GiB. All parts
+#: have one size, as Cloudflare's R2 requires, and at least 5 MiB, as all stores require
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
 PART = 8 * 1024 * 1024
 TAIL = ".tail-"
 
 
 class S3Upload:
-    """Memory stays at about one part, whatever the size of the file."""
+    """Uses about one part of memory, whatever the size of the file."""
 
     def __init__(self, bucket: Bucket, key: str, *, name: str, media_type: str) -> None:
         self.bucket = bucket
@@ -34,7 +34,7 @@ class S3Upload:
         self.upload_id: str | None = None
         self.etags: list[str] = []
         self.tail = bytearray()
-        #: The key of the object that holds the tail this upload was resumed with.
+        #: The key of the object with the tail that this upload was resumed with.
         self.tail_key: str | None = None
 
     def write(self, data: memoryview) -> None:
@@ -60,13 +60,13 @@ class S3Upload:
         }
 
     def resume(self, state: dict[str, Any]) -> Self:
-        """Go back to what was suspended; raises as `Store.resume` does."""
+        """Return to the suspended state; raises as `Store.resume` does."""
         try:
             self._resume_tail(state["tail"], state["obsolete"])
             if state["upload_id"]:
                 self._resume_parts(state["upload_id"], state["parts"])
         except Gone as error:
-            raise ArtifactLost(f"{self.name!r} is gone from the store; begin it anew") from error
+            raise ArtifactLost(f"{self.name!r} is gone from the store; start it over") from error
         return self
 
     def complete(self) -> Sequence[str]:
@@ -82,7 +82,7 @@ class S3Upload:
         self.tail = bytearray()
 
     def abort(self) -> None:
-        """Remove parts and object alike: an answer may have got lost after it was completed."""
+        """Remove parts and object: the answer to its completion may have been lost."""
         self.release()
         try:
             self._abort_multipart()
@@ -105,7 +105,7 @@ class S3Upload:
         self.client.complete_multipart_upload(**self._multipart(), MultipartUpload={"Parts": parts})
 
     def _multipart(self) -> dict[str, str]:
-        """Name the multipart upload, which begins when it is first needed."""
+        """Return the id of the multipart upload, which is started when first needed."""
         if self.upload_id is None:
             headers = object_headers(self.name, self.media_type)
             answer = self.client.create_multipart_upload(**self.place, **headers)
@@ -124,7 +124,7 @@ class S3Upload:
     def _resume_tail(self, tail_key: str | None, obsolete: str | None) -> None:
         with explained():
             if obsolete:
-                # The checkpoint that needed it has been followed by the one we resume from.
+                # The checkpoint that needed it has been superseded by the one we resumed from.
                 self.client.delete_object(**self.bucket.place(obsolete))
             if tail_key:
                 answer = self.client.get_object(**self.bucket.place(tail_key))
@@ -132,7 +132,7 @@ class S3Upload:
         self.tail_key = tail_key
 
     def _resume_parts(self, upload_id: str, count: int) -> None:
-        """Keep the parts that were there; later ones are written again, under the same numbers."""
+        """Keep the existing parts; later ones are written again, under the same numbers."""
         try:
             with explained():
                 self.upload_id = upload_id
@@ -142,11 +142,11 @@ class S3Upload:
             self._take_back(count)
             return
         if len(etags) < count:
-            raise ArtifactLost(f"{self.name!r} has {len(etags)} of {count} parts; begin it anew")
+            raise ArtifactLost(f"{self.name!r} has {len(etags)} of {count} parts; start it over")
         self.etags = etags[:count]
 
     def _take_back(self, count: int) -> None:
-        """Begin a new upload with what is in the completed file.
+        """Start a new upload with the content of the completed file.
 
         The process died after completing it, before its row was committed.
         """

@@ -50,7 +50,7 @@ class SendError(Exception):
 def send(params: "Emails.SendParams", *, idempotency_key: str | None, patience: float) -> str:
     """Send an email and return Resend's id; for arguments and errors see `transport.send`."""
     import resend  # noqa: PLC0415 - see above
-    from resend.exceptions import ResendError  # noqa: PLC0415 - likewise
+    from resend.exceptions import ResendError  # noqa: PLC0415 - as above
 
     with _configured(patience):
         try:

@@ -24,8 +24,10 @@ def _about(command: Command) -> Command:
             "--customer", metavar="ID", help="Stripe's id of the customer. [default: new]"
         ),
         click.option("--subscription", metavar="ID", help="Its subscription. [default: new]"),
-        click.option("--organization", metavar="ID", type=int, help="Named by a checkout."),
-        click.option("--email", help="Who pays.", default="ann@example.com", show_default=True),
+        click.option("--organization", metavar="ID", type=int, help="The one a checkout names."),
+        click.option(
+            "--email", help="The payer's address.", default="ann@example.com", show_default=True
+        ),
         click.option("--amount", help="Per month, in cents.", type=click.IntRange(0), default=4900),
         click.option("--currency", default="usd", show_default=True),
         click.option("--api-version", type=click.Choice(list(VERSIONS)), default="current"),

@@ -79,7 +79,7 @@ def _post(body: bytes, signed: dict[str, str]) -> tuple[int, str]:
     headers = {"Content-Type": "application/json", **signed}
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - BASE_URL is checked
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - as above
             return answer.status, answer.read().decode(errors="replace").strip()
     except urllib.error.HTTPError as error:
         with error:

@@ -165,7 +165,7 @@ def _post(source: Source, body: bytes, headers: dict[str, str]) -> None:
     url = f"{current_app.config['BASE_URL']}/api/webhooks/{source.name}"
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - BASE_URL is http or https
     try:
-        urllib.request.urlopen(request, timeout=SECONDS).close()  # noqa: S310 - likewise
+        urllib.request.urlopen(request, timeout=SECONDS).close()  # noqa: S310 - as above
     except urllib.error.HTTPError as error:
         with error:
             said = error.read().decode(errors="replace")

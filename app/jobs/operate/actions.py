@@ -1,8 +1,8 @@
 """What people do to jobs by hand: retry, cancel, delete; one or many, and each on record.
 
 Shared by the command line and by pages. Jobs are taken in chunks, each changed in one transaction
-with its line in the audit, so that what was done is on record however it ends. QStash is told after
-the commit: what it does not hear is found by the sweep, or by the delivery that comes all the same.
+with its line in the audit, so that it is recorded however it ends. QStash is called after the
+commit: if that fails, the sweep publishes, or a needless delivery finds nothing to do.
 """
 
 import logging
@@ -53,7 +53,7 @@ class Done:
 
 
 def retry(wanted: Filter, *, by: str) -> Done:
-    """Put failed and cancelled jobs back and publish them anew, from the start, with all retries.
+    """Put failed and cancelled jobs back and publish them again, from the start, with all retries.
 
     The attempts are kept; the generation goes up, and with it the jobs' idempotency keys. Jobs
     whose type this app does not know are left alone.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One entry; `job_id` and `job_type` are None where what it carries is no job."""
+    """One entry; `job_id` and `job_type` are None if it does not carry a job."""
 
     dlq_id: str
     message_id: str

@@ -88,7 +88,7 @@ def update_job_execution(
 
     Raises:
         UpdateRefused: A field is unknown or of the wrong kind; nothing was changed.
-        IllegalTransition: There is no such job, or its status cannot become that; likewise.
+        IllegalTransition: No such job, or its status cannot become that; also an `UpdateRefused`.
     """
     values = _checked(updates, known=_CHANGEABLE)
     old = (

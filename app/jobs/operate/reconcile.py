@@ -2,7 +2,7 @@
 
     here                                   at QStash                repair
     pending, not published                 -                        sweep
-    pending, or failed and to be retried   no such message          publish anew
+    pending, or failed and to be retried   no such message          publish again
     waiting, or no row                     a dead letter            mark dead
     completed                              a dead letter            delete the letter
     declared in code                       no such schedule         sync schedules
@@ -124,7 +124,7 @@ def _missing(grace: float) -> Iterator[Difference]:
     after, known = 0, relay.known_types()
     while True:
         asked = {"grace": grace, "after": after, "limit": PAGE}
-        rows = in_transaction(lambda tx, asked=asked: tx.execute(_WAITING, asked).all())  # type: ignore[misc]  # likewise
+        rows = in_transaction(lambda tx, asked=asked: tx.execute(_WAITING, asked).all())  # type: ignore[misc]  # as above
         for row in rows:
             try:
                 exists = _exists(row.message_id)
@@ -147,7 +147,7 @@ def _missing_one(row: Row[Any], known: Sequence[str]) -> Difference:
 
 
 def _ended_elsewhere(row: Row[Any]) -> Difference:
-    """Read QStash's log: the job may be done, and its callback lost. It is never published anew."""
+    """Read QStash's log: the job may be done, and its callback lost. Never publish it again."""
     if external_attempts.was_delivered(row.message_id):
         return Difference(
             kind="delivered",

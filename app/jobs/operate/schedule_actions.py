@@ -43,7 +43,7 @@ def run_now(schedule: "Schedule") -> str | None:
         The id of the job that was enqueued; None for the sweep, which is done on return.
 
     Raises:
-        InvalidOption: What it would deliver is no job that this app takes.
+        InvalidOption: What it would deliver is not a job of this app.
         PublishRefused: QStash will not take the job.
     """
     if schedule.destination == outbox.publisher().destination(SWEEP):
@@ -92,4 +92,4 @@ def _envelope(schedule: "Schedule") -> Envelope:
         said = str(error)
     except InvalidDelivery as error:
         said = flatten(error.errors)
-    raise InvalidOption(f"{schedule.schedule_id}: what it delivers is no job: {said}")
+    raise InvalidOption(f"{schedule.schedule_id}: what it delivers is not a job: {said}")

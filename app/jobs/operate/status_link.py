@@ -1,4 +1,4 @@
-"""How far a job has come, for whoever holds its link: `GET /api/jobs/<job_id>`.
+"""A job's progress, for anyone who has its link: `GET /api/jobs/<job_id>`.
 
 A link is for one job and expires. It tells what a user may see: neither the payload nor what an
 error said, only the error's class.
@@ -38,7 +38,7 @@ _VIEWERS = "jobs.viewers"
 def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
     """Return a link to a job's status, for users to poll.
 
-    Who has the link can look, so hand it to those who may; what it tells is in `describe`.
+    Anyone with the link can look; `describe` returns what they see.
 
     Args:
         job_id: What `enqueue` returned.
@@ -69,7 +69,7 @@ def register_links(app: Flask, links: Links) -> None:
 
 
 def register_viewer(app: Flask, viewer: Viewer) -> None:
-    """Let others than who has its link see a job: those that have rights of another kind.
+    """Let callers without the link see a job, by rights of another kind.
 
     Args:
         app: The app.

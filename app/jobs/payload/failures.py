@@ -55,7 +55,7 @@ def tell(error: BaseException) -> Told:
 
 
 def message(error: BaseException) -> str:
-    """Return the exception's own words, likewise."""
+    """Return the exception's own words, scrubbed as well."""
     return _presentable(_text(error), _values_of(error), jsonb.MAX_TEXT_BYTES)
 
 
@@ -95,7 +95,7 @@ def _trace(error: BaseException) -> str:
     """Return the traceback, with long messages cut rather than the frames before them."""
     try:
         entries = traceback.format_exception(error)
-    except BaseException:  # noqa: BLE001 - likewise
+    except BaseException:  # noqa: BLE001 - as above
         entries = traceback.format_tb(error.__traceback__)
     return "".join(_cut(entry) for entry in entries)
 

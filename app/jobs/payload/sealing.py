@@ -1,12 +1,12 @@
-"""Encrypted payload fields: in clear for who enqueues and for the handler, sealed in between.
+"""Encrypted payload fields: plain text for the caller and the handler, encrypted in between.
 
 On the wire and in the row a sealed value is `{"$sealed": token}`, and the envelope's `sealed` names
 the fields that are. So what was enqueued before a field was sealed still runs, and so does what
 was sealed before it no longer is.
 
 A token (Fernet: AES-128-CBC, then HMAC-SHA256) holds what it was sealed for beside the value: job,
-type and field. Who can write to the queue or the table cannot read a password's reset link, nor
-have it sent to himself by moving it into another job.
+type and field. Someone who can write to the queue or the table can neither read a password's
+reset link nor redirect it to themselves by moving it into another job.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,7 +101,7 @@ def unseal(envelope: Envelope, job_id: str) -> dict[str, Any]:
     """Return an envelope's payload in clear; the envelope stays as it is.
 
     Raises:
-        InvalidDelivery: A field cannot be opened; the message says how to mend it.
+        InvalidDelivery: A field cannot be opened; the message says how to fix it.
     """
     payload = envelope.payload
     for path in reversed(envelope.sealed):

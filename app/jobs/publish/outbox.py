@@ -114,7 +114,7 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 
 
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
-    """Say that jobs stay in the outbox; loudly where no waiting mends what is wrong."""
+    """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
         tell(Unpublished(messages, refused=False))
     level = logging.ERROR if error.needs_a_person else logging.WARNING
@@ -167,8 +167,8 @@ def _bury(message: Message, reason: str) -> None:
 def _note(published: Sequence[tuple[Message, str]]) -> None:
     """Note the message ids.
 
-    Without the database the jobs are recorded and published all the same: whoever enqueues must
-    not hear otherwise. The sweep publishes them again, which QStash drops, and notes it then.
+    Without the database the jobs are recorded and published all the same: the caller
+    must not see an error. The sweep publishes them again, which QStash drops, and notes it then.
     """
     if not published:
         return

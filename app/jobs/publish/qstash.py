@@ -148,7 +148,7 @@ class Publisher:
     @cached_property
     def _client(self) -> "QStash":
         import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
-        from qstash import QStash  # noqa: PLC0415 - likewise
+        from qstash import QStash  # noqa: PLC0415 - as above
 
         client = QStash(self._token, retry=False, base_url=self._url)
         limits = {phase: share * self._budget for phase, share in _PHASES.items()}
@@ -209,7 +209,7 @@ class Publisher:
 
     def _call(self, request: Callable[[], T]) -> T:
         import httpx  # noqa: PLC0415 - loaded with the client
-        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - likewise
+        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - as above
 
         try:
             try:

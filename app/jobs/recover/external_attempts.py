@@ -1,7 +1,7 @@
 """How attempts ended that a worker elsewhere made: as QStash's callback or its log tells it.
 
 QStash calls back after every attempt; the body is that of its failure callback, which
-`dead_letters` reads (https://upstash.com/docs/qstash/features/callbacks).
+`given_up` reads (https://upstash.com/docs/qstash/features/callbacks).
 """
 
 from base64 import b64decode
@@ -67,7 +67,7 @@ def read(body: bytes, forward_to: str | None) -> Attempt:
     """Read the body of QStash's callback.
 
     Raises:
-        InvalidDelivery: It is none, or its message is no job of a type whose worker is elsewhere.
+        InvalidDelivery: It is malformed, or its message is not a job of an external type.
     """
     letter = given_up.from_callback(body, forward_to)
     job_type = letter.row["job_type"]

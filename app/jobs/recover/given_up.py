@@ -57,7 +57,7 @@ class GiveUpResult:
 
     Attributes:
         dead: The job is failed and dead now, or was before.
-        put_back: The job is to be published anew, as it was given up without having been run.
+        put_back: The job is to be published again: it was given up without being run.
         wait: For how many seconds its handler may still run.
     """
 
@@ -98,7 +98,7 @@ def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
     """Publish QStash's report to the job's own callback of that kind, if it has one.
 
     Through QStash, so that it is signed and retried like any callback of its own. Where it goes is
-    checked anew: since the enqueue the name may have come to mean another address.
+    checked again, as the host name may resolve to another address by now.
 
     Raises:
         PublishUnavailable: QStash cannot be reached at the moment, or the name not be looked up.

@@ -65,7 +65,7 @@ def callback() -> ResponseReturnValue:
         log.warning("[jobs] Callback rejected", extra={"error": str(error)})
         return Refused(str(error), error.errors).response()
     except (DatabaseUnavailable, PublishUnavailable) as error:
-        log.error("[jobs] Callback postponed", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        log.error("[jobs] Callback postponed", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database or QStash is unavailable").response()
     log.info("[jobs] Job executed elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
     return {"success": True, "jobId": attempt.letter.job_id}
@@ -78,7 +78,7 @@ def run_sweep() -> ResponseReturnValue:
     try:
         report = sweep.sweep()
     except DatabaseUnavailable as error:
-        log.error("[jobs] Sweep postponed", extra={"error": str(error)})  # noqa: TRY400 - likewise
+        log.error("[jobs] Sweep postponed", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database is unavailable").response()
     return {"success": True, **asdict(report)}
 

@@ -1,6 +1,6 @@
-"""What crashes and outages leave behind, put right: one routine, safe to run at any time.
+"""Repair what crashes and outages leave behind: one routine, safe to run at any time.
 
-    rescue       processing, but its lease ran out      → pending and published anew, or dead
+    rescue       processing, but its lease ran out      → pending and published again, or dead
     publish      pending, but QStash never got it       → published
     take over    waiting, but QStash has given it up    → failed, dead
 
@@ -55,12 +55,12 @@ class SweepReport:
     Attributes:
         published: Handed to QStash.
         refused: Failed and dead, as QStash will not take them.
-        rescued: Put back after their process died, and published anew.
+        rescued: Put back after their process died, and published again.
         abandoned: Dead, as their process died too often.
         cancelled: Cancelled while they ran, which their process did not live to see.
         dead_letters: Failed and dead, as QStash had given them up.
-        set_aside: The ids of jobs that could not be seen to, each for a reason of its own, which
-            the log says. They hold up no others, and the next sweep tries them again.
+        set_aside: The ids of jobs that could not be treated, each for its own reason, which is
+            logged. They do not block others, and the next sweep tries them again.
         problem: What else went wrong; the next sweep goes on.
     """
 
@@ -75,7 +75,7 @@ class SweepReport:
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything was seen to."""
+        """Whether nothing failed."""
         return not self.set_aside and self.problem is None
 
     def __str__(self) -> str:
@@ -286,7 +286,7 @@ class _Batch:
         return len(found), self._take(connection, [row.id for row in found])
 
     def take_each(self) -> tuple[int, list[Row[Any]], dict[int, str]]:
-        """Return likewise, each row taken by itself, and those that could not be, by id."""
+        """Do the same row by row; also return the rows that failed, by id."""
         given = {**self.given, "limit": BATCH}
         found = in_transaction(lambda tx: tx.execute(self.kind.find, given).all())
         taken: list[Row[Any]] = []

@@ -43,7 +43,7 @@ class Timer:
                 try:
                     sweep.sweep()
                 except Exception:
-                    # Whatever is wrong, the next sweep may find it mended.
+                    # Whatever is wrong may be fixed by the time of the next sweep.
                     log.exception("[jobs] Sweep failed")
 
 

@@ -34,7 +34,7 @@ CANCEL = text(
            cancelled_at = now(), dead_at = NULL, updated_at = now()
       FROM taken WHERE job.id = taken_id
     RETURNING job.job_id, old_status, old_message_id
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 DELETE = text(
@@ -45,5 +45,5 @@ DELETE = text(
     remembered AS (INSERT INTO deleted_jobs (job_id) SELECT job_id FROM deleted
                    ON CONFLICT (job_id) DO UPDATE SET deleted_at = now())
     SELECT * FROM deleted
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )

@@ -30,7 +30,7 @@ class Column:
         taken: What it may be now.
         length: Of the longest text that it can hold.
         default: What a row has that says nothing; with it, it must not be null.
-        needed: Whether a table without it is no table of jobs.
+        needed: Whether a table without it is not a table of jobs.
     """
 
     wanted: str | None
@@ -110,7 +110,7 @@ _CONSTRAINTS = text(
     f"""
     SELECT conname AS name, contype::text AS kind, pg_get_constraintdef(oid) AS definition
       FROM pg_constraint WHERE conrelid = '{TABLE}'::regclass AND contype <> 'n'
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 _VIEWS = text(
     f"""
@@ -118,7 +118,7 @@ _VIEWS = text(
       FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid
      WHERE classid = 'pg_rewrite'::regclass AND refobjid = '{TABLE}'::regclass
        AND ev_class <> refobjid
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 # What names a column keeps PostgreSQL from changing that column's type, even to the same one.
 _USES = text(
@@ -131,20 +131,20 @@ _USES = text(
        AND (classid IN ('pg_trigger'::regclass, 'pg_policy'::regclass)
             OR adnum <> refobjsubid
             OR (classid = 'pg_class'::regclass AND objid = refobjid))
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 _KIND = text(
     f"""
     SELECT relkind::text, pg_has_role(relowner, 'USAGE')
       FROM pg_class WHERE oid = '{TABLE}'::regclass
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 # QStash waits a day at most before a retry: what has not been touched for two is not retried.
 _BURY = text(
     f"""
     UPDATE {TABLE} SET dead_at = updated_at
      WHERE status = 'failed' AND updated_at < now() - interval '2 days'
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 
@@ -231,7 +231,7 @@ def _unfit_json(connection: Connection) -> Iterator[str]:
     for name in sorted(present & COLUMNS.keys()):
         try:
             with connection.begin_nested():
-                connection.execute(text(f"SELECT count({name}::jsonb) FROM {TABLE}"))  # noqa: S608 - likewise
+                connection.execute(text(f"SELECT count({name}::jsonb) FROM {TABLE}"))  # noqa: S608 - as above
         except DataError as error:
             said = str(error.orig).partition("\n")[0]
             yield f"{TABLE}.{name} has JSON that jsonb does not take ({said}): change it"
@@ -262,12 +262,12 @@ def _unfit_rows(connection: Connection) -> Iterator[str]:
         "payload that is not a JSON object: change it": "jsonb_typeof(payload::jsonb) <> 'object'",
     }
     for said, condition in checks.items():
-        query = text(f"SELECT count(*), min(id) FROM {TABLE} WHERE {condition}")  # noqa: S608 - likewise
+        query = text(f"SELECT count(*), min(id) FROM {TABLE} WHERE {condition}")  # noqa: S608 - as above
         count, first = connection.execute(query).one()
         if count:
             yield f"{TABLE} has {count} rows (the first with id {first}) with a {said}"
     double = text(
-        f"SELECT job_id::text FROM {TABLE} GROUP BY job_id HAVING count(*) > 1 LIMIT 1"  # noqa: S608 - likewise
+        f"SELECT job_id::text FROM {TABLE} GROUP BY job_id HAVING count(*) > 1 LIMIT 1"  # noqa: S608 - as above
     )
     if (job_id := connection.execute(double).scalar()) is not None:
         yield f"{TABLE} has the job_id {job_id!r} more than once: delete all rows but one"

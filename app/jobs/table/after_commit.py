@@ -1,7 +1,7 @@
 """What is done elsewhere once a session's transaction is committed: publishing, removing files.
 
-Held by the session, so a crash between the commit and the call leaves undone what was asked for:
-whoever uses this has a sweep that finds it.
+Held by the session, so a crash between the commit and the call loses the call: its users have a
+sweep that finds what was not done.
 """
 
 import logging

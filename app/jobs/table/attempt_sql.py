@@ -44,7 +44,7 @@ HANDED_OVER = f"""
 """  # noqa: S608 - the only values in the text are this package's
 
 #: Whether this delivery's token has brought an attempt by another message. The message's id comes
-#: by a header that nobody signs: whoever has seen a delivery could send it again as a new message.
+#: in an unsigned header: anyone who has seen a delivery could send it again as a new message.
 _FORGED = """
     EXISTS (SELECT FROM jsonb_array_elements(attempts) AS kept
              WHERE kept->>'delivered_by' = :delivered_by
@@ -108,7 +108,7 @@ LOOK = text(
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,
            {HANDED_OVER} AS handed_over, max_retries
       FROM job_executions WHERE job_id = :job_id
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 _KEEP_ATTEMPT = f"""
@@ -130,7 +130,7 @@ COMPLETE = text(
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 FAIL = text(
@@ -145,7 +145,7 @@ FAIL = text(
                                THEN clock_timestamp() END, {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, coalesce(:permanent OR retry_count >= max_retries, false) AS was_last
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 
@@ -159,7 +159,7 @@ def _handing_over(update: str) -> TextualSelect:
                    FROM put_back WHERE CAST(:message_id AS text) IS NOT NULL
                  ON CONFLICT (digest) DO NOTHING)
         SELECT * FROM put_back
-        """  # noqa: S608 - likewise
+        """  # noqa: S608 - as above
     ).columns(payload=JSONB, options=JSONB)
 
 
@@ -175,7 +175,7 @@ RESCHEDULE = _handing_over(
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
               available_at
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 # The next leg starts afresh: with all retries, and without the delay that the job had at first.
@@ -192,7 +192,7 @@ CONTINUE = _handing_over(
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
               available_at
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 CANCEL = text(
@@ -202,7 +202,7 @@ CANCEL = text(
            cancelled_at = coalesce(cancelled_at, clock_timestamp()), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 # The lease never outlives the handler's own time limit.
@@ -215,5 +215,5 @@ BEAT = text(
                started_at + make_interval(secs => :timeout + {LEASE_MARGIN}))
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING cancelled_at IS NOT NULL AS cancelled
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )

@@ -37,7 +37,7 @@ class Delivery:
         message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
             header, which is not signed: nothing that must not happen may hang on it alone.
         retried: How often QStash tried before.
-        max_retries: How often it tries again, where that is told.
+        max_retries: How often it tries again, if that is known.
         token: What brought it, which is signed.
         is_firing: It comes from a schedule.
     """
@@ -125,7 +125,7 @@ class Attempt:
     def row(self) -> dict[str, Any]:
         """The row of a job that is first seen now.
 
-        Its idempotency key stays in the envelope: whoever published it answers for that. How often
+        Its idempotency key stays in the envelope: its producer is responsible for that. How often
         QStash tries again is known only if the publisher has told.
         """
         delivery = self.delivery

@@ -239,7 +239,7 @@ def _leave_a_standby(context: ExceptionContext) -> None:
 
 @event.listens_for(Pool, "reset")
 def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
-    """Undo what a handler's `SET` and the like would leave to whoever has the connection next."""
+    """Undo what a handler's `SET` and the like would leave for the next user of the connection."""
     if record is None:  # it was detached from the pool, and is closed instead
         return
     if record.info.pop(_USED, False) and isinstance(connection, DriverConnection):

@@ -104,7 +104,7 @@ def create_job_executions(connection: Connection, rows: Sequence[Mapping[str, An
 
 
 def note_published(connection: Connection, published: Sequence[tuple[Message, str]]) -> None:
-    """Note that QStash has these jobs, by message id, unless they were published anew since."""
+    """Note that QStash has these jobs, by message id, unless they were published again since."""
     connection.execute(
         _NOTE_PUBLISHED,
         {

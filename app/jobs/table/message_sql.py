@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from .attempt_sql import KEPT_ATTEMPTS, LOST_ATTEMPT
 from .job_rows import TO_PUBLISH
 
-# Only the message that the row waits for: an older one, given up after the job was published anew,
+# Only the message that the row waits for: an older one, given up after the job was published again,
 # says nothing about the newer.
 _AWAITED = """
     job_id = :job_id AND dead_at IS NULL
@@ -15,7 +15,7 @@ _AWAITED = """
 """
 
 # A running handler is left to end. One whose process died is the sweep's, which puts the job back:
-# while its lease lasted, QStash's tries were turned away, and they were none of the job's own. Only
+# while its lease lasted, QStash's deliveries were refused, and did not count as attempts. Only
 # where the lost attempt was the last of these, or the job was called off, is this its end.
 GIVE_UP = text(
     f"""
@@ -38,7 +38,7 @@ GIVE_UP = text(
 
 # The last thing that QStash heard was that this app could not run the job just then. Where the
 # handler has not run as often as the retries allow, that is no reason to give the job up: the sweep
-# publishes it anew. A bound on it keeps an app that can never run it from trying for ever.
+# publishes it again. A bound on it keeps an app that can never run it from trying for ever.
 PUT_BACK_UNRUN = text(
     f"""
     UPDATE job_executions
@@ -48,7 +48,7 @@ PUT_BACK_UNRUN = text(
        AND max_retries IS NOT NULL AND reschedules < :most
        AND (SELECT count(*) FROM jsonb_array_elements(attempts) AS kept
              WHERE kept->>'message_id' = :message_id) <= max_retries
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 # Of a worker elsewhere: only for the message that the row waits for, each attempt once, and none

@@ -1,4 +1,4 @@
-"""The table of jobs: the row is the outbox before a job is published, and its record ever after."""
+"""The table of jobs: a row is the outbox until its job is published, and its record afterwards."""
 
 from datetime import datetime
 from enum import StrEnum

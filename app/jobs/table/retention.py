@@ -1,4 +1,4 @@
-"""Old jobs that are over, for whoever cleans up.
+"""Old finished jobs, for cleanup.
 
 A job that is pending, processing or still retried is never touched, whatever its age.
 """
@@ -26,7 +26,7 @@ _DELETE = text(
                    SELECT job_id FROM deleted WHERE status = 'failed'
                    ON CONFLICT (job_id) DO UPDATE SET deleted_at = now())
     SELECT count(*) FROM deleted
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 )
 
 

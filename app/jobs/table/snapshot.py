@@ -31,7 +31,7 @@ class Snapshot:
         last_hour: Those enqueued in the last hour, by status.
         completed: Those completed in the last hour.
         failed: Those that failed for good in the last hour, or failed in it and wait for a retry.
-            Not those that QStash never took: whoever asked for them was told, and nothing ran.
+            Not those that QStash never took: their callers got an error, and nothing ran.
         pending: Those that wait to be delivered, also delayed ones.
         overdue: Those of them whose time came more than JOBS_HEALTH_OVERDUE seconds ago.
         oldest_pending_seconds: For how long the first of them has been due; None where none is.
@@ -146,7 +146,7 @@ _OLDEST_PENDING = f"""
     (SELECT CAST(extract(epoch FROM now() - due) AS float8)
        FROM (SELECT min({_DUE}) AS due FROM job_executions WHERE status = 'pending') AS oldest
       WHERE due < now() AND isfinite(due))
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - as above
 
 _LAST_HOUR = ", ".join(
     _count(f"status = '{status}' AND created_at > {_HOUR_AGO}", "created_at DESC")
@@ -190,7 +190,7 @@ _FIGURES = f"""
         AND NOT EXISTS (SELECT FROM job_executions
                          WHERE status = 'processing' AND lease_expires_at > now() AND {_WATCHED})
             AS idle
-    """  # noqa: S608 - likewise
+    """  # noqa: S608 - as above
 
 _DEPTH = text(
     " UNION ALL ".join(
@@ -199,7 +199,7 @@ _DEPTH = text(
             SELECT job_type FROM job_executions
              WHERE {condition} ORDER BY {order} LIMIT :cap) AS capped
          GROUP BY job_type
-        """  # noqa: S608 - likewise
+        """  # noqa: S608 - as above
         for state, (condition, order) in _WAITING.items()
     )
 )

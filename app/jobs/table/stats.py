@@ -46,8 +46,8 @@ class Statistic:
     Attributes:
         dead: Of failed jobs: no further attempt will come.
         per_minute: Jobs recorded.
-        average: How long completed jobs ran in their last attempt; `p50` and `p95` likewise.
-        waited_p50: From the time when a job was due to its start; `waited_p95` likewise.
+        average: How long completed jobs ran in their last attempt; `p50` and `p95` are percentiles.
+        waited_p50: From the time when a job was due to its start.
     """
 
     job_type: str

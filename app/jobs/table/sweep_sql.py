@@ -49,7 +49,7 @@ class SweepStep:
     take: TextualSelect
 
 
-# `updated_at` is the claim: whoever takes a row makes it too young for the others, so that no lock
+# `updated_at` is the claim: taking a row makes it too recent for other sweeps, so that no lock
 # is held while QStash is talked to, and a crash leaves it to the next sweep. A row without
 # `max_retries` was recorded by the TypeScript starter, which publishes by itself.
 PUBLISH = SweepStep(
@@ -69,7 +69,7 @@ PUBLISH = SweepStep(
         UPDATE job_executions AS job SET updated_at = now()
          WHERE id = ANY(:ids) AND {_UNPUBLISHED}
         RETURNING {TO_PUBLISH}
-        """  # noqa: S608 - likewise
+        """  # noqa: S608 - as above
     ).columns(payload=JSONB, options=JSONB),
 )
 
@@ -82,7 +82,7 @@ RESCUE = SweepStep(
          WHERE {_LOST} AND id <> ALL(CAST(:aside AS bigint[]))
          ORDER BY lease_expires_at LIMIT :limit
            FOR UPDATE SKIP LOCKED
-        """  # noqa: S608 - likewise
+        """  # noqa: S608 - as above
     ),
     take=text(
         f"""
@@ -109,7 +109,7 @@ RESCUE = SweepStep(
                message_id = CASE WHEN becomes <> 'pending' THEN message_id END
           FROM lost WHERE job.id = lost_id
         RETURNING {TO_PUBLISH}, job.status, old_message_id
-        """  # noqa: S608 - likewise
+        """  # noqa: S608 - as above
     ).columns(payload=JSONB, options=JSONB),
 )
 
@@ -139,7 +139,7 @@ OLDEST_WAITING = text(
     """
 )
 
-# What a dead letter is about, as `dead_letters` asks before it marks a job dead.
+# What a dead letter is about, as `given_up` asks before it marks a job dead.
 STANDING = text(
     """
     SELECT job_id, message_id, generation = 0 AND legs = 0 AND reschedules = 0 AS is_first,

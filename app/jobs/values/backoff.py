@@ -36,7 +36,7 @@ _END = ""
 
 
 def expression(given: RetryDelay, retries: int) -> str:
-    """Return what QStash is told.
+    """Return the expression for QStash.
 
     Args:
         given: An expression of QStash's, or a function from the attempt that failed (1, 2, …) to
@@ -44,7 +44,7 @@ def expression(given: RetryDelay, retries: int) -> str:
         retries: For how many retries a function is asked; the last answer stands for all after it.
 
     Raises:
-        InvalidOption: It is none that QStash knows, or a function's answers are no such waits.
+        InvalidOption: QStash does not know the expression, or a function does not return waits.
     """
     written = _steps(given, retries) if callable(given) else given
     if len(written) > MAX_LENGTH:

@@ -1,8 +1,8 @@
 """Where a caller may have QStash call: public addresses, and those that the operator allows.
 
 A callback's URL may come from a stranger: through the job API, or a form of the app that enqueues.
-Who could name any address would have QStash, or a server of its kind inside our network, reach what
-only that network may reach (server-side request forgery).
+Someone who can choose any address could have QStash, or a server like it inside our network, call
+what only that network may reach (server-side request forgery).
 """
 
 import re

@@ -17,7 +17,7 @@ def ascii_host(host: str) -> str:
     """Return a host's name in lower case, other letters than ASCII as punycode (IDNA 2008).
 
     Raises:
-        ValueError: It is no name that can be looked up.
+        ValueError: It is not a name that can be looked up.
     """
     if host.isascii():
         return host.lower()
@@ -29,7 +29,7 @@ def ascii_url(url: str) -> str:
     """Return a URL as a client would send it: host in punycode, the rest percent-encoded.
 
     Raises:
-        ValueError: Its host is no name that can be looked up.
+        ValueError: Its host is not a name that can be looked up.
     """
     if url.isascii():
         return url
@@ -45,7 +45,7 @@ def ascii_address(address: str) -> str:
     """Return an email address with its domain in the form that mail servers use and report.
 
     Raises:
-        ValueError: Its domain is no name that can be looked up.
+        ValueError: Its domain is not a name that can be looked up.
     """
     local, at, domain = address.rpartition("@")
     return f"{normalize('NFC', local)}{at}{ascii_host(domain)}"

@@ -42,8 +42,8 @@ def seconds(value: float) -> str:
     """Format a duration with about three digits: `340 ms`, `1.24 s`, `2 m 05 s`, `3 h 20 m`."""
     if value < 0.9995:  # noqa: PLR2004 - what rounds to 1000 ms is 1 s
         return f"{value * 1000:.0f}{_SPACE}ms"
-    if value < 59.95:  # noqa: PLR2004 - likewise
-        return f"{value:.{2 if value < 9.995 else 1}f}{_SPACE}s"  # noqa: PLR2004 - likewise
+    if value < 59.95:  # noqa: PLR2004 - as above
+        return f"{value:.{2 if value < 9.995 else 1}f}{_SPACE}s"  # noqa: PLR2004 - as above
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:  # noqa: PLR2004 - minutes of an hour
         return f"{minutes}{_SPACE}m{_SPACE}{rest:02}{_SPACE}s"
