@@ -177,8 +177,9 @@ def execute(attempt: Attempt) -> Outcome:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
-                # Its work goes to the database before its time is up.
-                db.session.flush()
+                if db.session.registry.has():
+                    # Its work goes to the database before its time is up.
+                    db.session.flush()
         except BaseException as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
             outcome = raised.outcome_of(error, attempt.lease.timeout)
         finally:
@@ -271,7 +272,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
             raise
         # The work itself cannot be committed (a deferred constraint, a lost connection).
         return _record(attempt, raised.failure(error))
-    if row is None:
+    if not row:
         db.session.rollback()
         return _say(Lost(), attempt.log_fields)
     done = _say(outcome.recorded(row), attempt.log_fields)
@@ -282,17 +283,18 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     return done
 
 
-def _write(attempt: Attempt, outcome: Outcome) -> Row[Any] | None:
+def _write(attempt: Attempt, outcome: Outcome) -> Any:
     """Write the outcome with the handler's work, or alone after that was undone.
 
     The work in `db.session` and its completion, or its checkpoint, commit together or not at all.
     """
+    session = db.session
     if not outcome.keeps_work:
-        db.session.rollback()
-    elif db.session().in_transaction():
-        row = outcome.record(connection_of(db.session), attempt)
-        if row is not None:
-            db.session.commit()
+        session.rollback()
+    elif session.registry.has() and session().in_transaction():
+        row = outcome.record(connection_of(session), attempt)
+        if row:
+            session.commit()
         return row
     if outcome.statement is None:
         return None
