@@ -7,11 +7,11 @@ import sys
 import threading
 from importlib.util import find_spec
 from types import FrameType
+from urllib.parse import urlsplit
 
 import click
 from flask.cli import ScriptInfo
 
-from ...local_qstash.settings import DEVELOPMENT
 from .group import Refused, jobs
 
 HOST, PORT, QSTASH_PORT = "127.0.0.1", 5000, 8080
@@ -23,9 +23,15 @@ Process = subprocess.Popen[str]
 
 
 def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]:
-    """Return what an app needs to work with the local server; the credentials are public."""
+    """Return what an app needs to work with the local server; the credentials are public.
+
+    The path of BASE_URL stays: it is that of an app below a prefix.
+    """
+    from ...local_qstash.settings import DEVELOPMENT  # noqa: PLC0415 - an app itself has no server
+
+    path = urlsplit(os.environ.get("BASE_URL", "")).path.rstrip("/")
     return {
-        "BASE_URL": f"http://{HOST}:{port}",
+        "BASE_URL": f"http://{HOST}:{port}{path}",
         "QSTASH_URL": f"http://{HOST}:{qstash_port}",
         "QSTASH_TOKEN": DEVELOPMENT.token,
         "QSTASH_CURRENT_SIGNING_KEY": DEVELOPMENT.current_signing_key,
@@ -49,9 +55,16 @@ def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]
     type=click.IntRange(1, 65535),
     help="Port of the local QStash server.",
 )
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.001, 1_000_000),
+    help="Run delays, backoff and cron this many times faster.",
+)
 @click.option("--memory", is_flag=True, help="Keep QStash's state in memory only.")
 @click.pass_context
-def dev(ctx: click.Context, port: int, qstash_port: int, *, memory: bool) -> None:
+def dev(ctx: click.Context, port: int, qstash_port: int, *, speed: float, memory: bool) -> None:
     r"""Run the app and a local QStash server until Ctrl-C.
 
     It is `flask qstash dev` beside `flask run`. The app gets the settings for the local server as
@@ -68,7 +81,7 @@ def dev(ctx: click.Context, port: int, qstash_port: int, *, memory: bool) -> Non
     app = ctx.ensure_object(ScriptInfo).app_import_path
     path = ["--app", app] if app else []
     environment = {"JOBS_SWEEP_EVERY": _SWEEP_EVERY, **os.environ, **settings(port, qstash_port)}
-    server = [*flask, "qstash", "dev", "--port", str(qstash_port)]
+    server = [*flask, "qstash", "dev", "--port", str(qstash_port), "--speed", str(speed)]
     processes: list[Process] = []
     _stop_at_sigterm()
     try:

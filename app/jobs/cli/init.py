@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ENV = Path(".env")
 
+_NOTE = "# By `flask jobs init`, for development: the keys of the local QStash server are public."
 _LINES = """\
 from flask_qstash_jobs import JobBlueprint, Jobs
 
@@ -91,9 +92,7 @@ def _offer(settings: dict[str, str], *, sure: bool) -> None:
         confirm(f"Append this to {ENV}?")
     with ENV.open("a", encoding="utf-8") as file:
         file.write("" if not there or there.endswith("\n") else "\n")
-        file.write(
-            f"# By `flask jobs init`, for development: keys of the local QStash server are public.\n{_lines(missing)}\n"
-        )
+        file.write(f"{_NOTE}\n{_lines(missing)}\n")
     loads = (
         "Flask loads it" if find_spec("dotenv") else "`pip install python-dotenv` has Flask load it"
     )
