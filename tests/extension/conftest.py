@@ -80,8 +80,6 @@ class Host:
 def environments(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Return the folder of the environments, which all workers share."""
     base = tmp_path_factory.getbasetemp()
-    if "X_ENV" in os.environ:
-        return Path(os.environ["X_ENV"])
     shared = (base if worker_id == "master" else base.parent) / "environments"
     prepare(shared)
     return shared

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 #: For each, which file is installed there and what its app has of its own.
 ENVIRONMENTS = {
     "shop": ("*.whl", ["sqlalchemy==2.0.*", "flask-migrate", "flask-wtf", "pytest"]),
-    "api": ("*.tar.gz", ["sqlalchemy==2.1.*", "flask-login"]),
+    "api": ("*.tar.gz", ["sqlalchemy==2.1.*", "flask-login", "pytest"]),
 }
 
 

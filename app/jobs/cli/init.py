@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import migrations
-from ..errors import JobsNotInitialised
+from ..errors import JobsError, JobsNotInitialised
 from ..table.db import db, upgrade_command
 from . import dev
 from .group import confirm, is_terminal, jobs, yes
@@ -70,8 +70,10 @@ def _app(info: ScriptInfo) -> Flask | None:
     """Load the app; None where nothing but settings is missing."""
     try:
         return info.load_app()
-    except JobsNotInitialised as error:
-        if any(name in str(error) for name in dev.settings()):
+    except JobsError as error:
+        if isinstance(error, JobsNotInitialised) and any(
+            name in str(error) for name in dev.settings()
+        ):
             return None
         raise click.UsageError(str(error)) from error
 
