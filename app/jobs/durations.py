@@ -38,7 +38,7 @@ def parse_delay(value: Any) -> float:
     """Return the seconds of a delay, of a year at the most; raises as `parse` does."""
     seconds = parse(value)
     if seconds > LONGEST_DELAY:
-        raise ValueError("is more than a year, which QStash refuses")
+        raise ValueError("is more than a year, which QStash rejects")
     return seconds
 
 

@@ -77,7 +77,7 @@ class InvalidPayload(JobsError):
 
 
 class InvalidOption(JobsError):
-    """An enqueue option has a value that QStash would refuse."""
+    """An enqueue option has a value that QStash would reject."""
 
 
 class PublishError(JobsError):
@@ -93,7 +93,7 @@ class PublishError(JobsError):
 
 
 class PublishUnavailable(PublishError):
-    """QStash does not take it at the moment; the job stays pending and is published later.
+    """QStash does not accept it at the moment; the job stays pending and is published later.
 
     Attributes:
         is_outage: No other message would fare better: QStash cannot be reached, or limits the rate.
@@ -112,7 +112,7 @@ class PublishUnavailable(PublishError):
 
 
 class PublishRefused(PublishError):
-    """QStash will never take this message; the job is failed and dead."""
+    """QStash will never accept this message; the job is dead."""
 
 
 class DeliveryError(JobsError):
@@ -139,7 +139,7 @@ class NewerPayload(DeliveryError):
 
 
 class UpdateRefused(JobsError):
-    """The job's row cannot be written like that."""
+    """The job's row cannot be written with these values."""
 
 
 class IllegalTransition(UpdateRefused):
@@ -147,15 +147,15 @@ class IllegalTransition(UpdateRefused):
 
 
 class ActionRefused(JobsError):
-    """No filter was given: say which jobs, or that all of them are meant."""
+    """No filter was given: select jobs, or pass --all (everything=True in Python)."""
 
 
 class MigrationRefused(JobsError):
-    """The tables of jobs cannot be made or changed in this database; nothing was."""
+    """The job tables cannot be created or changed in this database; nothing was changed."""
 
 
 class ScaffoldRefused(JobsError):
-    """The new job type cannot be written as asked for."""
+    """The new job type cannot be generated."""
 
 
 class HandlerExited(JobsError):
@@ -183,11 +183,11 @@ class DatabaseUnavailable(JobsError):
 
 
 class HandlerError(JobsError):
-    """A handler's word on what should happen to its job."""
+    """A handler's decision on what should happen to its job."""
 
 
 class PermanentError(HandlerError):
-    """The job can never succeed: it is failed and dead at once, without further retries."""
+    """The job can never succeed: it is dead at once, without further retries."""
 
 
 class RetryLater(HandlerError):
@@ -234,7 +234,7 @@ class LeaseLost(Interruption):
 
 
 class HandlerSilent(LeaseLost):
-    """The handler gave no sign of life for so long that its lease ran out."""
+    """The handler sent no heartbeat until its lease expired."""
 
 
 class ShuttingDown(Interruption):

@@ -169,7 +169,7 @@ def tell(event: Event) -> None:
         except Interruption:
             raise  # of the handler that this happens in; no observer's own
         except BaseException:
-            log.exception("[jobs] An observer failed")
+            log.exception("[jobs] Observer failed")
 
 
 @contextmanager

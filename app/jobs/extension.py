@@ -171,7 +171,7 @@ class Jobs:
             DiscoveryError: A family is broken.
         """
         if "jobs" in app.extensions:
-            raise JobsNotInitialised("this app has its jobs extension already: call init_app once")
+            raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         for key, value in DEFAULTS.items():
             app.config.setdefault(key, value)
         missing = [key for key in REQUIRED if not app.config.get(key)]
@@ -208,7 +208,7 @@ def _refuse_other_letters(config: dict[str, Any]) -> None:
             try:
                 fix = f"write it {ascii_url(config[name])}"
             except ValueError:
-                fix = "its host is no name that can be looked up"
+                fix = "its host is not a name that can be looked up"
             raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
 
 

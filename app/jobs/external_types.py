@@ -64,7 +64,7 @@ def _checked(job_type: str, url: str | None) -> str:
         good = False
     if not good:
         raise DiscoveryError(
-            f"job type {job_type!r} is external, and its url {url!r} is no absolute http(s) URL:"
-            " say where its worker takes QStash's deliveries"
+            f"job type {job_type!r} is external, and its url {url!r} is not an absolute http(s)"
+            " URL: say where its worker takes QStash's deliveries"
         )
     return str(url)

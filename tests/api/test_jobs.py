@@ -66,7 +66,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"idempotencyKey": ""}, "idempotencyKey", "between 1 and 255"),
     ({"delay": "soon"}, "delay", "is not a duration"),
     ({"delay": 1e300}, "delay", "at most a thousand years"),
-    ({"delay": 5, "notBefore": "2030-01-01T00:00:00Z"}, "notBefore", "give one of them"),
+    ({"delay": 5, "notBefore": "2030-01-01T00:00:00Z"}, "notBefore", "give only one of them"),
     ({"notBefore": "2030-01-01T00:00:00"}, "notBefore", "Not a valid aware datetime"),
     ({"retries": -1}, "retries", "greater than or equal to 0"),
     ({"callback": "http://10.0.0.5/"}, "callback", "private network"),

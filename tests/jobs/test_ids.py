@@ -226,7 +226,7 @@ def test_a_changed_setting_is_followed_by_the_next_upgrade_or_refused(
             assert db.session.scalars(types).all() == ["character varying(255)"]
             assert [row.user_id for row in list_jobs(Filter(user_id="7")).jobs] == ["7"]
             enqueue("sample", {"action": "none"}, user_id="user_2abc")
-        for kind, what in (("integer", "1 ids that are no whole number"), ("uuid", "2 ids")):
+        for kind, what in (("integer", "1 ids that are not a whole number"), ("uuid", "2 ids")):
             with (
                 pytest.raises(SystemExit, match=f"user_id has {what}"),
                 upgraded(url, tmp_path, kind),

@@ -156,8 +156,8 @@ def test_the_command_upgrades_says_where_it_is_and_prints_the_sql(empty_app: Fla
     def jobs_db(*args: str) -> str:
         return FlaskCliRunner(empty_app).invoke(args=["jobs", "db", *args]).output
 
-    assert "the tables of jobs are not there" in jobs_db("current")
-    assert jobs_db("upgrade") == f"The tables of jobs are at {migrations.HEAD}.\n"
+    assert "There are no job tables" in jobs_db("current")
+    assert jobs_db("upgrade") == f"The job tables are at {migrations.HEAD}.\n"
     assert jobs_db("current") == f"{migrations.HEAD}, the newest\n"
     assert "CREATE TABLE IF NOT EXISTS job_executions" in jobs_db("sql")
     assert '"head": "0001"' in jobs_db("current", "--json")

@@ -88,8 +88,8 @@ def test_a_row_made_by_hand_is_published_by_whoever_made_it(app: Flask, rows: Ro
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({}, "a job needs job_id, job_type, payload"),
-        ({"jobId": "x\n"}, "job_id: .* is not a job id: give a line of 1 to 255 characters"),
+        ({}, "required: job_id, job_type, payload"),
+        ({"jobId": "x\n"}, "job_id: .* is not a job's id: one line of 1 to 255 characters"),
         ({"job_type": ""}, "job_type: '' is not a text of 1 to 100 characters"),
         ({"jobType": "sample", "job_type": "sample"}, "job_type is given twice"),
     ],
@@ -102,7 +102,7 @@ def test_a_row_that_is_none_is_refused(app: Flask, data: dict[str, Any], said: s
 def test_an_id_that_is_taken_is_refused(app: Flask, rows: Rows) -> None:
     job_id = make(user_id=1)
 
-    with pytest.raises(UpdateRefused, match=f"there is a job {job_id} already"):
+    with pytest.raises(UpdateRefused, match=f"job {job_id} already exists"):
         make(job_id=job_id, user_id=2)
 
     assert rows[job_id].user_id == 1

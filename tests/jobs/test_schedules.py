@@ -250,7 +250,7 @@ def test_fault_A2_a_schedule_by_hand_does_not_take_over_anothers_id(
     assert schedule("sample", "0 4 * * *", good, schedule_id="nightly") == "nightly"
     elsewhere()
 
-    with pytest.raises(InvalidOption, match="schedule_id: 'nightly' is another app's"):
+    with pytest.raises(InvalidOption, match="schedule_id: 'nightly' belongs to another app"):
         schedule("sample", "0 5 * * *", good, schedule_id="nightly")
 
     assert qstash.schedule.get("nightly").cron == "0 4 * * *"

@@ -10,7 +10,7 @@ from tests.support.rows import row_of
 pytestmark = pytest.mark.usefixtures("published")
 
 PATH = "/api/jobs/not-there-yet"
-HINT = "Is it older than the code?"
+HINT = "If it is older than the code"
 
 
 def test_fault_K19_A5_the_log_and_the_row_say_where_a_404_comes_from(

@@ -113,7 +113,7 @@ def test_an_observer_that_fails_disturbs_no_job(
     observe(app, broken)
 
     assert deliver(enqueue("sample", {"action": "none"})).status_code == 200
-    assert "An observer failed" in caplog.text
+    assert "Observer failed" in caplog.text
 
 
 def test_a_command_does_not_load_the_client_that_nobody_would_scrape(database_url: str) -> None:

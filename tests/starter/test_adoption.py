@@ -170,7 +170,7 @@ def test_other_types_that_lose_nothing_are_taken(empty_app: Flask) -> None:
 #: What is said of a database, by what somebody has done to it.
 BAD = {
     "status that is none of": "UPDATE job_executions SET status = 'queued' WHERE id = 5",
-    "no JSON object": "UPDATE job_executions SET payload = '\"{}\"' WHERE id = 5",
+    "not a JSON object": "UPDATE job_executions SET payload = '\"{}\"' WHERE id = 5",
     "started_at is text": "ALTER TABLE job_executions ALTER started_at TYPE text",
     "no column payload": "ALTER TABLE job_executions DROP payload",
     "column attempts of its own": "ALTER TABLE job_executions ADD attempts integer",
@@ -209,7 +209,7 @@ BAD = {
            SET payload = replace(payload::text, repeat(chr(92), 2), chr(92))::json""",
     "the view late": "CREATE VIEW late AS SELECT created_at FROM job_executions",
     "no primary key (id)": "ALTER TABLE job_executions DROP CONSTRAINT job_executions_pkey",
-    "user_id has 5 ids that are no whole number, such as 'user_2abc': set JOBS_ID_TYPE": (
+    "user_id has 5 ids that are not a whole number, such as 'user_2abc': set JOBS_ID_TYPE": (
         "ALTER TABLE job_executions ALTER user_id TYPE text USING 'user_2abc'"
     ),
     "there is a table activity_logs already": "CREATE TABLE activity_logs (id integer)",

@@ -145,7 +145,7 @@ def enqueue(
         job_id = _record(job, session)
         existed = job_id != job.message.job_id
         if existed:
-            log.info("[jobs] Job exists already", extra={"jobId": job_id, "type": job_type})
+            log.info("[jobs] Job already exists", extra={"jobId": job_id, "type": job_type})
         else:
             _publish([job], session)
     return JobId.of(job_id, existed=existed)

@@ -46,7 +46,7 @@ def schedule(
         PublishRefused, PublishUnavailable: There is no such schedule now.
     """
     if "not_before" in options:
-        raise InvalidOption("not_before: a schedule's cron says when; leave it out")
+        raise InvalidOption("not_before: not for schedules, whose cron says when")
     config = get_job_config(job_type)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)
@@ -54,7 +54,7 @@ def schedule(
     check_size(config, body)
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(
-            f"schedule_id: {schedule_id!r} is another app's, it calls {other}; take another id"
+            f"schedule_id: {schedule_id!r} belongs to another app, at {other}; use another id"
         )
     scheduled = outbox.publisher().schedule(
         config.endpoint,

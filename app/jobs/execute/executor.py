@@ -85,7 +85,7 @@ def _come_to(attempt: Attempt) -> Outcome:
     except InvalidDelivery as error:
         return _refuse(config, error)
     except NewerPayload as error:
-        log.warning("[jobs] Delivery put off", extra={"type": config.type, "error": str(error)})
+        log.warning("[jobs] Delivery postponed", extra={"type": config.type, "error": str(error)})
         return Busy(str(error), loading.wait_for_newer_code(config, retried()), counts=True)
     if not_run is not None:
         return _say(not_run, {"jobId": attempt.job_id})
@@ -177,8 +177,9 @@ def execute(attempt: Attempt) -> Outcome:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
-                # Its work goes to the database before its time is up.
-                db.session.flush()
+                if db.session.registry.has():
+                    # Its work goes to the database before its time is up.
+                    db.session.flush()
         except BaseException as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
             outcome = raised.outcome_of(error, attempt.lease.timeout)
         finally:
@@ -241,7 +242,7 @@ def _drop_connection() -> None:
     try:
         db.session().invalidate()
     except Exception:
-        log.exception("[jobs] Session of an interrupted handler thrown away")
+        log.exception("[jobs] Session of an interrupted handler discarded")
         db.session.registry.clear()
 
 
@@ -258,7 +259,7 @@ def record(attempt: Attempt, outcome: Outcome) -> Outcome:
     except Exception as error:
         failed = raised.failure(error)
         said = {**attempt.log_fields, "error": failed.error}
-        log.error("[jobs] Outcome cannot be recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
+        log.error("[jobs] Outcome not recorded", exc_info=failed.exception, extra=said)  # noqa: TRY400 - nothing hidden
         return _record(attempt, failed)
 
 
@@ -271,7 +272,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
             raise
         # The work itself cannot be committed (a deferred constraint, a lost connection).
         return _record(attempt, raised.failure(error))
-    if row is None:
+    if not row:
         db.session.rollback()
         return _say(Lost(), attempt.log_fields)
     done = _say(outcome.recorded(row), attempt.log_fields)
@@ -282,19 +283,20 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     return done
 
 
-def _write(attempt: Attempt, outcome: Outcome) -> Row[Any] | None:
+def _write(attempt: Attempt, outcome: Outcome) -> Any:
     """Write the outcome with the handler's work, or alone after that was undone.
 
     The work in `db.session` and its completion, or its checkpoint, commit together or not at all;
     in two databases (JOBS_BIND_KEY), the work before its completion.
     """
+    session = db.session
     if not outcome.keeps_work:
-        db.session.rollback()
-    elif db.session().in_transaction():
-        with completing(db.session) as connection:
+        session.rollback()
+    elif session.registry.has() and session().in_transaction():
+        with completing(session) as connection:
             row = outcome.record(connection, attempt)
-            if row is not None:
-                db.session.commit()
+            if row:
+                session.commit()
         return row
     if outcome.statement is None:
         return None
@@ -328,7 +330,7 @@ def _say(outcome: Outcome, about: dict[str, Any]) -> Outcome:
 def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:
     """Mark the job dead, if there is one: no retry can help."""
     about = {"jobId": error.job_id, "type": config.type, "error": str(error)}
-    log.warning("[jobs] Delivery refused", extra={**about, "errors": error.errors})
+    log.warning("[jobs] Delivery rejected", extra={**about, "errors": error.errors})
     if error.job_id is not None:
         said = f"{error}: {flatten(error.errors)}".removesuffix(": ")
         job_id, reason = error.job_id, jsonb.bounded(said)

@@ -50,8 +50,8 @@ def _explain(response: Response) -> Response:
 
 def _note(status: int) -> None:
     said = (
-        f"a delivery to {request.path} was answered {status}: the process that runs has no such job"
-        " type. Is it older than the code? Start it again; QStash goes on trying"
+        f"a delivery to {request.path} was answered {status}: the running process has no such job"
+        " type. If it is older than the code, restart it; QStash keeps trying"
     )
     job_id, job_type = _named(request.get_data())
     fields = {"path": request.path, "jobId": job_id, "type": job_type}

@@ -59,14 +59,14 @@ def create_job_execution(
     values = _checked(data, known=(*_IDENTITY, *_CHANGEABLE))
     missing = [name for name in (*_IDENTITY, "payload") if name not in values]
     if missing:
-        raise UpdateRefused(f"a job needs {', '.join(missing)}")
+        raise UpdateRefused(f"required: {', '.join(missing)}")
     status = values.get("status")
     begun = {} if status == Status.PENDING else _with_status(status)
     query = (
         insert(_table).values(**begun | values).on_conflict_do_nothing(index_elements=["job_id"])
     )
     if not _in(session, lambda tx: tx.execute(query.returning(_table.c.id)).all()):
-        raise UpdateRefused(f"there is a job {values['job_id']} already")
+        raise UpdateRefused(f"job {values['job_id']} already exists")
     made = job_rows.get_job_execution_by_job_id(values["job_id"])
     return cast("JobExecution", made)
 
@@ -226,7 +226,7 @@ def _status(_: str, value: Any) -> Status:
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
         raise UpdateRefused(
-            f"{name}: {value!r} is not a job id: give a line of 1 to {ids.MAX_LENGTH} characters"
+            f"{name}: {value!r} is not a job's id: one line of 1 to {ids.MAX_LENGTH} characters"
         )
     return str(value)
 

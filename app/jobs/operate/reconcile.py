@@ -152,14 +152,14 @@ def _ended_elsewhere(row: Row[Any]) -> Difference:
         return Difference(
             kind="delivered",
             subject=str(row.job_id),
-            found=f"{row.status} here, but its worker took message {row.message_id}",
+            found=f"{row.status} here, but its worker accepted message {row.message_id}",
             repair="mark the job completed",
             mend=lambda: external_attempts.complete(str(row.job_id), row.message_id),
         )
     return Difference(
         kind="unanswered",
         subject=str(row.job_id),
-        found=f"{row.status} here, but QStash knows nothing of message {row.message_id} any more",
+        found=f"{row.status} here, but QStash no longer knows message {row.message_id}",
         repair="none: ask its worker, then retry or cancel the job",
     )
 
@@ -225,7 +225,7 @@ def _unknown_type(row: Row[Any]) -> Difference:
         kind="unknown-type",
         subject=str(row.job_id),
         found=f"this app has no job type {row.job_type!r}",
-        repair="none: bring the type back, or cancel the job",
+        repair="none: restore the type, or cancel the job",
     )
 
 
@@ -233,7 +233,7 @@ def _unanswered(row: Row[Any], error: PublishError) -> Difference:
     return Difference(
         kind="unanswered",
         subject=str(row.job_id),
-        found=f"QStash does not tell of message {row.message_id}: {error}",
+        found=f"QStash does not report on message {row.message_id}: {error}",
         repair="none: ask again later",
     )
 

@@ -53,7 +53,7 @@ def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
     if not seconds > 0:
         raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
     if not is_job_id(job_id) or "/" in job_id:
-        raise InvalidOption(f"job_id: {job_id!r} is not a job id that a link can contain")
+        raise InvalidOption(f"job_id: {job_id!r} cannot be used in a link")
     token = _serializer().dumps([job_id, int(time() + seconds)])
     return f"{current_app.config['BASE_URL']}/api/jobs/{quote(job_id, safe='')}?token={token}"
 
@@ -85,7 +85,7 @@ def job_status(job_id: str) -> ResponseReturnValue:
         viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
         answers = (viewer(job_id) for viewer in viewers)
         answer = next((answer for answer in answers if answer is not None), None)
-        return answer or abort(403, "This link is invalid or has expired; ask for a new one.")
+        return answer or abort(403, "This link is invalid or has expired: ask for a new one.")
     with explained():
         row = job_rows.get_job_execution_by_job_id(job_id)
         if row is None:

@@ -69,7 +69,7 @@ def _loaded(config: JobConfig, payload: dict[str, Any], job_id: str, secrets: li
     except ValidationError:
         if config.adapt is None or in_transaction(lambda tx: job_rows.made_here(tx, job_id)):
             raise
-    log.info("[jobs] Payload of another producer", extra={"jobId": job_id, "type": config.type})
+    log.info("[jobs] Payload adapted", extra={"jobId": job_id, "type": config.type})
     adapted = config.adapt(deepcopy(payload))
     secrets += sealing.clear_texts(config.sealed, adapted)
     return config.schema.load(adapted)

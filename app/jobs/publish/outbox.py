@@ -61,7 +61,7 @@ def _publish_alone(message: Message) -> PublishUnavailable | None:
         return error
     except PublishRefused as refusal:
         _bury(message, str(refusal))
-        log.error("[jobs] Job refused by QStash", extra=_about(message, error=str(refusal)))  # noqa: TRY400 - the message says it all
+        log.error("[jobs] Job rejected by QStash", extra=_about(message, error=str(refusal)))  # noqa: TRY400 - the message says it all
         raise
     _note([(message, message_id)])
     return None
@@ -158,7 +158,7 @@ def _bury(message: Message, reason: str) -> None:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
         # The sweep publishes it again, and hears the same.
-        log.warning("[jobs] Refusal not recorded", extra=_about(message, error=str(error)))
+        log.warning("[jobs] Rejection not recorded", extra=_about(message, error=str(error)))
         return
     if buried:
         tell(Died(message.job_type))
@@ -177,7 +177,7 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))
-            log.warning("[jobs] Job published, but that could not be noted", extra=about)
+            log.warning("[jobs] Publishing not recorded", extra=about)
         return
     for message, message_id in published:
         log.info("[jobs] Job enqueued successfully", extra=_about(message, messageId=message_id))

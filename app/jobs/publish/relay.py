@@ -99,7 +99,7 @@ def _message_or_dead(row: Row[Any]) -> Message | None:
         if in_transaction(lambda tx: job_rows.mark_dead(tx, str(row.job_id), reason)):
             tell(Died(row.job_type))
         about = {"jobId": str(row.job_id), "type": row.job_type, "error": reason}
-        log.error("[jobs] Job refused", extra=about)  # noqa: TRY400 - the message says it all
+        log.error("[jobs] Job rejected", extra=about)  # noqa: TRY400 - the message says it all
         return None
 
 

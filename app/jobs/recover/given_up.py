@@ -119,7 +119,7 @@ def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
         raise PublishUnavailable(str(error)) from None
     except (InvalidOption, PublishRefused) as error:
         about = {"jobId": letter.job_id, "url": letter.forward_to, "error": str(error)}
-        log.error("[jobs] Failure callback refused", extra=about)  # noqa: TRY400 - the message says it all
+        log.error("[jobs] Failure callback rejected", extra=about)  # noqa: TRY400 - the message says it all
 
 
 def record(connection: Connection, letter: DeadLetter) -> GiveUpResult:
@@ -249,7 +249,7 @@ def _report(letter: "DlqMessage") -> dict[str, Any]:
     try:
         cleaned: dict[str, Any] = jsonb.clean(known)
     except ValueError as error:
-        raise InvalidDelivery(f"the letter is no JSON: {error}") from error
+        raise InvalidDelivery(f"the dead letter is not JSON: {error}") from error
     return cleaned
 
 

@@ -38,16 +38,16 @@ def failure_callback() -> ResponseReturnValue:
         if verdict.dead:
             forward(letter)
     except InvalidDelivery as error:
-        log.warning("[jobs] Failure callback refused", extra={"error": str(error)})
+        log.warning("[jobs] Failure callback rejected", extra={"error": str(error)})
         return Refused(str(error), error.errors).response()
     except (DatabaseUnavailable, PublishUnavailable) as error:
-        log.error("[jobs] Failure callback put off", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
+        log.error("[jobs] Failure callback postponed", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
         return Busy("the database or QStash is unavailable").response()
     if verdict.changed and verdict.dead:
         tell(Died(letter.row["job_type"]))
         log.error("[jobs] Job given up by QStash", extra=_about(letter))
     if verdict.put_back:
-        log.warning("[jobs] Job given up without having been run: put back", extra=_about(letter))
+        log.warning("[jobs] Job given up before it ran, put back", extra=_about(letter))
     return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
 
 
@@ -62,12 +62,12 @@ def callback() -> ResponseReturnValue:
             return Busy("the job is about to be noted as published", wait).response()
         forward(attempt.letter, once=f"callback-{attempt.retried}")
     except InvalidDelivery as error:
-        log.warning("[jobs] Callback refused", extra={"error": str(error)})
+        log.warning("[jobs] Callback rejected", extra={"error": str(error)})
         return Refused(str(error), error.errors).response()
     except (DatabaseUnavailable, PublishUnavailable) as error:
-        log.error("[jobs] Callback put off", extra={"error": str(error)})  # noqa: TRY400 - as above
+        log.error("[jobs] Callback postponed", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database or QStash is unavailable").response()
-    log.info("[jobs] Job answered elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
+    log.info("[jobs] Job executed elsewhere", extra=_about(attempt.letter) | attempt.log_fields)
     return {"success": True, "jobId": attempt.letter.job_id}
 
 
@@ -78,7 +78,7 @@ def run_sweep() -> ResponseReturnValue:
     try:
         report = sweep.sweep()
     except DatabaseUnavailable as error:
-        log.error("[jobs] Sweep put off", extra={"error": str(error)})  # noqa: TRY400 - as above
+        log.error("[jobs] Sweep postponed", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database is unavailable").response()
     return {"success": True, **asdict(report)}
 

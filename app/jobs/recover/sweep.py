@@ -126,7 +126,7 @@ def _take(step: Callable[[], None], report: SweepReport) -> None:
     except PublishError as error:
         report.problem = report.problem or str(error)
     except Exception as error:
-        log.exception("[jobs] A step of the sweep failed")
+        log.exception("[jobs] Sweep step failed")
         report.problem = report.problem or f"{type(error).__name__}; the log says more"
 
 
@@ -151,7 +151,7 @@ def _settle_twins() -> None:
     """Complete what a person put back and enqueued again as well, once that is completed."""
     for row in in_transaction(lambda tx: tx.execute(sweep_sql.DONE_BY_TWIN).all()):
         about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
-        log.info("[jobs] Done by the job that was enqueued again", extra=about)
+        log.info("[jobs] Job completed by its twin", extra=about)
 
 
 def _publish(report: SweepReport, grace: float) -> None:

@@ -45,7 +45,7 @@ def check_family(name: str) -> str:
         ScaffoldRefused: It cannot be that of a package.
     """
     if not _SNAKE.fullmatch(name) or keyword.iskeyword(name):
-        raise ScaffoldRefused(f"FAMILY {name!r}: take a package's name, such as sms or push_notes")
+        raise ScaffoldRefused(f"FAMILY {name!r}: use a package name, such as sms or push_notes")
     return name
 
 
@@ -57,7 +57,7 @@ def check_type(name: str) -> str:
     """
     if not _KEBAB.fullmatch(name) or keyword.iskeyword(name) or len(name) > MAX_TYPE:
         raise ScaffoldRefused(
-            f"TYPE {name!r}: take words in lower case with dashes between, such as send-sms"
+            f"TYPE {name!r}: use lowercase words joined by dashes, such as send-sms"
         )
     return name
 
@@ -70,11 +70,11 @@ def parse_field(given: str) -> Field:
     """
     name, separator, kind = given.partition(":")
     if not separator:
-        raise ScaffoldRefused(f"--field {given!r}: say its type, too, such as {given}:str")
+        raise ScaffoldRefused(f"--field {given!r}: add its type, such as {given}:str")
     if keyword.iskeyword(name):
-        raise ScaffoldRefused(f"--field {given!r}: {name} is a word of Python's; take another name")
+        raise ScaffoldRefused(f"--field {given!r}: {name} is a Python keyword; use another name")
     if not _SNAKE.fullmatch(name):
-        raise ScaffoldRefused(f"--field {given!r}: a field's name is like phone_number")
+        raise ScaffoldRefused(f"--field {given!r}: a field name looks like phone_number")
     required = not kind.endswith("?")
     kind = kind.removesuffix("?")
     if kind not in KINDS:

@@ -59,7 +59,7 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
     """
     taken = {config.type: config for config in registry_of(app)}.get(new.type)
     if taken:
-        raise ScaffoldRefused(f"job type {new.type!r} is there already: {taken.handler.__module__}")
+        raise ScaffoldRefused(f"job type {new.type!r} already exists: {taken.handler.__module__}")
     family = _folder(new.families) / new.family
     tests = _folder(new.families.split(".")[0]).parent / "tests" / family.parent.name / new.family
     wanted = {
@@ -68,7 +68,7 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
     }
     for path in wanted:
         if path.exists():
-            raise ScaffoldRefused(f"{path} is there already; nothing was written")
+            raise ScaffoldRefused(f"{path} already exists; nothing was written")
     if not (family / "__init__.py").exists():
         wanted = {family / "__init__.py": _render("family.py", new), **wanted}
     missing = [folder / "__init__.py" for folder in (tests.parent, tests)]

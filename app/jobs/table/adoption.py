@@ -193,7 +193,7 @@ def _taken_names(connection: Connection, tables: Iterable[Table]) -> Iterator[st
 def _unadoptable(connection: Connection) -> Iterator[str]:
     kind, may_change = connection.execute(_KIND).one()
     if kind != "r":
-        yield f"{TABLE} is not an ordinary table: copy its rows into one"
+        yield f"{TABLE} is not a plain table: copy its rows into one"
         return
     if not may_change:
         yield f"{TABLE} belongs to another role: run the upgrade as its owner"
@@ -259,7 +259,7 @@ def _unfit_rows(connection: Connection) -> Iterator[str]:
     }
     checks |= {
         f"status that is none of {_STATUSES}: change it": f"status::text NOT IN ({_STATUSES})",
-        "payload that is no JSON object: change it": "jsonb_typeof(payload::jsonb) <> 'object'",
+        "payload that is not a JSON object: change it": "jsonb_typeof(payload::jsonb) <> 'object'",
     }
     for said, condition in checks.items():
         query = text(f"SELECT count(*), min(id) FROM {TABLE} WHERE {condition}")  # noqa: S608 - as above

@@ -88,7 +88,7 @@ def _call_all(session: Session, transaction: SessionTransaction) -> None:
             try:
                 call(items)
             except Exception:
-                log.exception("[jobs] A call after the commit failed")
+                log.exception("[jobs] After-commit call failed")
 
 
 def _is_within(inner: SessionTransaction | None, outer: SessionTransaction) -> bool:

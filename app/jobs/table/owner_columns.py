@@ -76,6 +76,6 @@ def _problem(connection: Connection, column: OwnerColumn) -> str | None:
     if not count:
         return None
     return (
-        f"{column.table}.{column.name} has {count} ids that are no {kind}, such as {example!r}: set"
-        f" JOBS_ID_TYPE to what they are instead of {id_type()}, or correct them"
+        f"{column.table}.{column.name} has {count} ids that are not a {kind}, such as {example!r}: "
+        f"set JOBS_ID_TYPE to what they are instead of {id_type()}, or correct them"
     )

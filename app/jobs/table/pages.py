@@ -107,5 +107,5 @@ def _position(after: str) -> tuple[datetime, int]:
         )
     except (ValueError, OverflowError) as error:
         raise InvalidOption(
-            f"after: {after!r} is not a page's cursor; use the one that the previous page returned"
+            f"after: {after!r} is not a cursor; use the one that the previous page printed"
         ) from error

@@ -79,8 +79,10 @@ def _milliseconds(delay_after: Callable[[int], float | timedelta], attempt: int)
         or not isinstance(seconds, int | float)
         or not (isfinite(seconds) and seconds >= 0)
     ):
-        said = f"{wait!r} after attempt {attempt} is not a wait"
-        raise InvalidOption(f"retry_delay: {said}; give seconds or a timedelta")
+        raise InvalidOption(
+            f"retry_delay: {wait!r} after attempt {attempt} is not a wait; give seconds or a "
+            "timedelta"
+        )
     return min(round(seconds * 1000), LONGEST)
 
 
@@ -90,8 +92,8 @@ def _checked(text: str) -> str:
         _parse(text)
     except ValueError as error:
         raise InvalidOption(
-            f"retry_delay: {quoted(text)} is not arithmetic that QStash knows: numbers, + - * / %, "
-            f"retried and {', '.join(sorted(FUNCTIONS))}; it {error}"
+            f"retry_delay: {quoted(text)} is not an expression that QStash accepts: numbers, "
+            f"+ - * / %, retried and {', '.join(sorted(FUNCTIONS))}; it {error}"
         ) from None
     return text
 

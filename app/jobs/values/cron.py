@@ -22,10 +22,10 @@ def checked(cron: str, timezone: str | None) -> str:
         _check(cron, cron)
         return cron
     if cron.startswith(("CRON_TZ=", "TZ=")):
-        raise InvalidOption(f"timezone: {cron!r} names a time zone already; give one of the two")
+        raise InvalidOption(f"timezone: {cron!r} already names a time zone; give only one")
     zoned = f"CRON_TZ={timezone} {cron}"
     if not timezone or timezone == "Local" or " " in timezone or not _is_zone(timezone):
-        raise InvalidOption(f'timezone: no zone is called {timezone!r}; try "UTC"')
+        raise InvalidOption(f'timezone: unknown time zone {timezone!r}; try "UTC"')
     _check(zoned, cron)
     return zoned
 

@@ -132,12 +132,12 @@ def _refuse_unknown(given: Options) -> None:
 
 def _refuse_contradictions(asked: Mapping[str, Any]) -> None:
     if "delay" in asked and "not_before" in asked:
-        raise InvalidOption("delay and not_before: give one of them")
+        raise InvalidOption("delay and not_before: give only one of them")
     if "queue" in asked:
         for name in ("delay", "not_before", "flow_control"):
             if name in asked:
                 raise InvalidOption(
-                    f"{name}: QStash's queues do not know it; leave out one of them"
+                    f"{name}: QStash's queues do not support it; leave out one of them"
                 )
 
 
@@ -195,7 +195,7 @@ def _not_before(name: str, value: Any) -> str:
         raise InvalidOption(f"{name}: {value!r} is not an aware datetime; add a time zone")
     now, written = datetime.now(UTC), value.isoformat()
     if value - now > timedelta(seconds=durations.LONGEST_DELAY):
-        raise InvalidOption(f"{name}: {written} is more than a year away, which QStash refuses")
+        raise InvalidOption(f"{name}: {written} is more than a year away, which QStash rejects")
     if now - value > OLDEST:
         raise InvalidOption(f"{name}: {written} is more than a year ago")
     return written
@@ -229,7 +229,7 @@ def _headers(name: str, value: Any) -> dict[str, str]:
         if not isinstance(key, str) or not _HEADER_NAME.fullmatch(key) or len(key) > LONGEST_NAME:
             raise InvalidOption(f"{name}: {quoted(key)} is not a header name")
         if key.lower() in _NOT_FORWARDED or key.lower().startswith("upstash-"):
-            raise InvalidOption(f"{name}: {key} is the delivery's own; leave it out")
+            raise InvalidOption(f"{name}: {key} is set by the delivery; leave it out")
         if not isinstance(item, str) or not _HEADER_VALUE.fullmatch(item):
             raise InvalidOption(f"{name}.{key}: {quoted(item)} is not a line of printable ASCII")
         if len(item) > LONGEST_HEADER:
@@ -238,7 +238,7 @@ def _headers(name: str, value: Any) -> dict[str, str]:
     if len(value) > MOST_HEADERS or size > LONGEST_HEADERS:
         raise InvalidOption(
             f"{name}: more than {MOST_HEADERS} headers, or {LONGEST_HEADERS:,} characters in all; "
-            "put what is large into the payload"
+            "put large values into the payload"
         )
     return dict(value)
 

@@ -161,8 +161,8 @@ def test_every_command_and_option_is_explained() -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["list", "--after", "x"], "'x' is not a page's cursor"),
-        (["list", "--after", "MTIzIDQ"], "is not a page's cursor"),
+        (["list", "--after", "x"], "'x' is not a cursor"),
+        (["list", "--after", "MTIzIDQ"], "is not a cursor"),
         (["list", "--user-id", "9" * 30], "is not a valid integer from"),
         (["enqueue", "sample", "{}", "--user-id", "9" * 30], "is not a valid integer from"),
         (["enqueue", "sample", '{"action": "\\u0000"}', "--retries", "-1"], "retries: -1"),
