@@ -19,7 +19,8 @@ from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
-from .values.options import FlowControl
+from .values.ids import OwnerId
+from .values.options import FlowControl, Options
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -29,21 +30,52 @@ Result = dict[str, Any] | None
 FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | None]
 
 
+class _Owned(Options, total=False):
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
+
+
+class EnqueueOptions(_Owned, total=False):
+    """The keyword arguments of `enqueue`."""
+
+    idempotency_key: str | None
+    session: enqueuer.AnySession | None
+
+
+class EnqueueManyOptions(_Owned, total=False):
+    """The keyword arguments of `enqueue_many`."""
+
+    session: enqueuer.AnySession | None
+
+
+class ScheduleOptions(_Owned, total=False):
+    """The keyword arguments of `schedule`."""
+
+    schedule_id: str | None
+    timezone: str | None
+
+
 class Enqueueable(Generic[P]):
-    """A job type by its name."""
+    """A job type by its name.
+
+    Type checkers take the payload's class alone, so that a wrong field or option is an error at
+    the call. JSON that comes from elsewhere goes to `app.jobs.enqueue`, with the type's name.
+    """
 
     def __init__(self, job_type: str) -> None:
         self.type = job_type
 
-    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> enqueuer.JobId:
+    def enqueue(self, payload: P, **options: Unpack[EnqueueOptions]) -> enqueuer.JobId:
         """`app.jobs.enqueue` for this type."""
         return enqueuer.enqueue(self.type, payload, **options)
 
-    def enqueue_many(self, payloads: Iterable[P | Mapping[str, Any]], **options: Any) -> list[str]:
+    def enqueue_many(
+        self, payloads: Iterable[P], **options: Unpack[EnqueueManyOptions]
+    ) -> list[str]:
         """`app.jobs.enqueue_many` for this type."""
         return enqueuer.enqueue_many(self.type, payloads, **options)
 
-    def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
+    def schedule(self, cron: str, payload: P, **options: Unpack[ScheduleOptions]) -> str:
         """`app.jobs.schedule` for this type."""
         return scheduling.schedule(self.type, cron, payload, **options)
 
