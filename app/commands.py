@@ -22,7 +22,7 @@ Examples:
 #: commands say of themselves.
 COMMANDS = {
     "alerts": "List, silence and acknowledge health alerts",
-    "apikey": "Make, list and revoke the keys of the job API",
+    "apikey": "Create, list and revoke the keys of the job API",
     "cancel": "Cancel jobs that are not finished; running ones are asked to stop",
     "check": "List queued jobs that this version of the code would reject",
     "db": "Make and change the tables of jobs, unless the app's own migrations do",

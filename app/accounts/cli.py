@@ -19,7 +19,7 @@ accounts = JobsGroup("accounts", help="People and organizations.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day. [default: today]")
 @click.option("--replace", is_flag=True, help="Delete this seed's earlier data first.")
 @click.option("--yes-in-production", is_flag=True, help="Required if APP_ENV is production.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def seed_accounts(
     *,
     users: int,

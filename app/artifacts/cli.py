@@ -98,7 +98,7 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
 
 @artifacts.command("delete")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 @as_json
 def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
     """Delete a file, which invalidates its links."""

@@ -48,8 +48,7 @@ class Outcome:
     Attributes:
         label: What metrics and traces call it.
         event: Its log line, if it has one, with what the attributes in `logged` say.
-        statement: What records it, with its attributes; it returns the row if the lease is still
-            ours.
+        statement: What records it, with its attributes, if the lease is still ours.
         kept: The attributes that the attempt on the row keeps.
         kept_as: What it is called there, if not by its label.
         keeps_work: The statement commits together with what the handler did in `db.session`, which
@@ -83,8 +82,12 @@ class Outcome:
         """Return this, or what it comes to where it has happened too often."""
         return self
 
-    def record(self, connection: Connection, attempt: Attempt) -> Row[Any] | None:
-        """Write it to the job's row and return that; None if the lease is no longer ours."""
+    def record(self, connection: Connection, attempt: Attempt) -> Row[Any] | bool | None:
+        """Write it to the job's row.
+
+        Returns:
+            What the statement returns of the row, or True; nothing if the lease is no longer ours.
+        """
         if self.statement is None:
             return None
         given = {
@@ -102,10 +105,11 @@ class Outcome:
         for one in fields(self):
             value = getattr(self, one.name)
             given[one.name] = encoded(value) if isinstance(value, dict) else value
-        return connection.execute(self.statement, given).one_or_none()
+        done = connection.execute(self.statement, given)
+        return done.one_or_none() if done.returns_rows else done.rowcount == 1
 
-    def recorded(self, row: Row[Any]) -> "Outcome":
-        """Return what it came to, by the row as it is now."""
+    def recorded(self, row: Any) -> "Outcome":
+        """Return what it came to, by what the statement returned of the row."""
         return Cancelled() if self.puts_back and row.status == Status.CANCELLED else self
 
     def unpublished(self, attempt: Attempt) -> "Outcome":
@@ -173,10 +177,10 @@ class Failed(Outcome):
     def log_fields(self) -> dict[str, Any]:
         return {"error": self.error, "dead": isinstance(self, Dead)}
 
-    def recorded(self, row: Row[Any]) -> Outcome:
+    def recorded(self, row: Any) -> Outcome:
         if not row.was_last:
             return self
-        return Dead(self.kind, self.error, self.traceback, self.permanent, None, self.exception)
+        return Dead(*(getattr(self, one.name) for one in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

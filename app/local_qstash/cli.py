@@ -104,7 +104,7 @@ def dev(
     listening: int | None,
     instance: str | None,
 ) -> None:
-    r"""Run a QStash server on this machine, for development and tests.
+    """Run a QStash server on this machine, for development and tests.
 
     It prints the settings that clients need, in the format of an env file, and serves until Ctrl-C
     or SIGTERM. Its page at the same address shows messages, schedules and dead letters.
@@ -114,7 +114,7 @@ def dev(
       flask qstash dev
       flask qstash dev --memory --port 0
       flask qstash dev --fault drop=0.05 --fault fail:503=0.1 --fault-seed 7
-    """
+    """  # noqa: D301 - click wants the character \b
     if memory and state is not None:
         raise click.UsageError("--memory and --state cannot be used together.")
     settings = Settings(
@@ -153,7 +153,7 @@ def dev(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC.")
 def next_firings(cron: str, after: str | None, count: int, *, as_json: bool) -> None:
-    r"""Print when a cron expression fires next, as QStash interprets it.
+    """Print when a cron expression fires next, as QStash interprets it.
 
     CRON has five fields (minute, hour, day of month, month, day of week), or is a shorthand such as
     @daily or @every 90m. A time zone can come first.
@@ -162,7 +162,7 @@ def next_firings(cron: str, after: str | None, count: int, *, as_json: bool) -> 
     Examples:
       flask qstash next '30 3 * * *'
       flask qstash next 'CRON_TZ=Europe/Berlin 0 9 * * MON-FRI' --count 3
-    """
+    """  # noqa: D301 - click wants the character \b
     try:
         schedule = parse(cron)
     except CronError as error:

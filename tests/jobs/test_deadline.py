@@ -26,12 +26,10 @@ from app.jobs.interruptible import OURS
 from tests.support.sample_jobs import Effect
 
 
-def spin(seconds: float) -> int:
-    """Keep the interpreter busy; return how often it went round."""
-    rounds, end = 0, time.monotonic() + seconds
+def spin(seconds: float) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
-        rounds += 1
-    return rounds
+        pass
 
 
 def test_what_runs_too_long_is_interrupted() -> None:
@@ -231,7 +229,8 @@ def test_nothing_of_a_limit_is_left_for_a_tracer_to_meet() -> None:
     before = sys.gettrace()
     sys.settrace(lambda *_: None)
     try:
-        called.append(math.sqrt(len(str(spin(0)))))
+        spin(0)
+        called.append(math.sqrt(4))
     finally:
         sys.settrace(before)
 

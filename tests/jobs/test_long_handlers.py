@@ -164,7 +164,7 @@ def test_a_handler_that_outlives_the_grace_period_goes_back_to_the_queue(
 def test_a_draining_process_takes_no_new_delivery(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Not by `drain.begin`: the end of its grace period would interrupt another test's handler.
+    # Not by `shutdown.begin`: the end of its grace period would interrupt another test's handler.
     draining = Event()
     draining.set()
     monkeypatch.setattr(shutdown, "draining", draining)

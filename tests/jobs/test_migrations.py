@@ -82,6 +82,17 @@ def test_all_ways_lead_to_the_same_tables() -> None:
     assert catalog() == expected
 
 
+def test_tables_that_an_app_s_own_history_made_are_not_locked() -> None:
+    flask_migrate.upgrade("migrations", revision="0013")
+
+    with db.engine.connect() as other:
+        job = "INSERT INTO job_executions (job_id, job_type, payload) VALUES ('1', 'a', '{}')"
+        other.exec_driver_sql(job)
+        flask_migrate.upgrade("migrations")
+        assert migrations.current(other) == migrations.HEAD
+        other.rollback()
+
+
 def test_the_tables_are_what_the_models_say() -> None:
     upgrade()
 
@@ -156,8 +167,8 @@ def test_the_command_upgrades_says_where_it_is_and_prints_the_sql(empty_app: Fla
     def jobs_db(*args: str) -> str:
         return FlaskCliRunner(empty_app).invoke(args=["jobs", "db", *args]).output
 
-    assert "the tables of jobs are not there" in jobs_db("current")
-    assert jobs_db("upgrade") == f"The tables of jobs are at {migrations.HEAD}.\n"
+    assert "There are no job tables" in jobs_db("current")
+    assert jobs_db("upgrade") == f"The job tables are at {migrations.HEAD}.\n"
     assert jobs_db("current") == f"{migrations.HEAD}, the newest\n"
     assert "CREATE TABLE IF NOT EXISTS job_executions" in jobs_db("sql")
     assert '"head": "0001"' in jobs_db("current", "--json")

@@ -47,7 +47,7 @@ def test_fault_A8_next_for_programs_is_in_utc(after: str) -> None:
         (["0 9 * * 7"], 1, "Bad day-of-week: end of range (7) above maximum (6)"),
         (["0 0 L * *"], 1, "Bad day-of-month"),
         ([""], 1, "empty spec string"),
-        (["0 0 31 2 *"], 1, "never fires"),
+        (["0 0 31 2 *"], 1, "does not fire"),
         (["* * * * *", "--after", "tomorrow"], 2, "'tomorrow' is not a time"),
         (["* * * * *", "--after", "0001-01-01T00:00+14:00"], 2, "is not a time"),
         (["* * * * *", "--count", "0"], 2, "--count"),

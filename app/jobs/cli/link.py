@@ -18,7 +18,7 @@ from .params import Duration, JobId
 )
 @as_json
 def link_job(job_id: str, expires_in: int, as_json: bool) -> None:
-    r"""Print a link to a job's status, which needs no login until it expires.
+    r"""Print a link to a job's status that needs no login.
 
     \b
     Example:

@@ -44,7 +44,7 @@ from .group import as_json, jobs, print_json
 def new_job(
     family: str, job_type: str, given: tuple[str, ...], *, dry_run: bool, as_json: bool, **rest: Any
 ) -> None:
-    r"""Generate a job type with passing tests, and its family if that is new.
+    r"""Generate a job type with passing tests, in a new or existing family.
 
     \b
     Examples:

@@ -18,7 +18,7 @@ from .params import grace
 @grace
 @as_json
 def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
-    r"""Compare the table with QStash in both directions, and repair differences.
+    r"""Compare the table with QStash, and repair differences.
 
     Use it after an outage or a restored backup; it calls QStash once per waiting job. Exit code 1
     if differences remain.

@@ -19,10 +19,11 @@ from .params import JobType, Payload
 @click.argument("payload", type=Payload())
 @as_json
 def run_job(job_type: str, payload: Any, as_json: bool) -> None:
-    r"""Run a job's handler right here, without QStash and without a row in the table.
+    r"""Run a job's handler in this process, without QStash.
 
-    Use it to try out a handler. The payload is validated, the time limit applies, and the handler's
-    effects are real. Exit code 1 if it raises. PAYLOAD is JSON, @FILE or @- for standard input.
+    Use it to try out a handler. There is no row in the table, but the payload is validated, the
+    time limit applies, and the handler's effects are real. Exit code 1 if it raises. PAYLOAD is
+    JSON, @FILE or @- for standard input.
 
     \b
     Example:

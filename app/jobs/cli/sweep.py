@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 @grace
 @as_json
 def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
-    r"""Publish unpublished jobs, rescue those whose process died, record what QStash gave up on.
+    r"""Repair what crashes and outages left behind.
 
-    Safe to run at any time, even several times at once. Exit code 1 if anything failed: the last
-    line and the log say what.
+    It publishes unpublished jobs, rescues those whose process died, and records those that QStash
+    gave up on. Safe to run at any time, even several times at once. Exit code 1 if anything
+    failed: the last line and the log say what.
 
     \b
     Examples:

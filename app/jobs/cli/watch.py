@@ -30,9 +30,10 @@ Look = Callable[[JobExecution], None]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each change.")
 def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
-    r"""Follow a job to its end; exit code 0 if it completed, otherwise 1.
+    r"""Follow a job to its end.
 
-    On a terminal it redraws one line; elsewhere it prints a line for each change.
+    On a terminal it redraws one line; elsewhere it prints a line for each change. Exit code 0 if
+    the job completed, otherwise 1.
 
     \b
     Examples:

@@ -39,7 +39,7 @@ from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import connection_of, db, in_transaction
+from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .delivery import as_firing, parse, retried
@@ -177,8 +177,9 @@ def execute(attempt: Attempt) -> Outcome:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
-                # Its work goes to the database before its time is up.
-                db.session.flush()
+                if db.session.registry.has():
+                    # Its work goes to the database before its time is up.
+                    db.session.flush()
         except BaseException as error:  # noqa: BLE001 - a handler may raise anything; the row keeps it
             outcome = raised.outcome_of(error, attempt.lease.timeout)
         finally:
@@ -271,7 +272,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
             raise
         # The work itself cannot be committed (a deferred constraint, a lost connection).
         return _record(attempt, raised.failure(error))
-    if row is None:
+    if not row:
         db.session.rollback()
         return _say(Lost(), attempt.log_fields)
     done = _say(outcome.recorded(row), attempt.log_fields)
@@ -282,17 +283,20 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     return done
 
 
-def _write(attempt: Attempt, outcome: Outcome) -> Row[Any] | None:
+def _write(attempt: Attempt, outcome: Outcome) -> Any:
     """Write the outcome with the handler's work, or alone after that was undone.
 
-    The work in `db.session` and its completion, or its checkpoint, commit together or not at all.
+    The work in `db.session` and its completion, or its checkpoint, commit together or not at all;
+    in two databases (JOBS_BIND_KEY), the work before its completion.
     """
+    session = db.session
     if not outcome.keeps_work:
-        db.session.rollback()
-    elif db.session().in_transaction():
-        row = outcome.record(connection_of(db.session), attempt)
-        if row is not None:
-            db.session.commit()
+        session.rollback()
+    elif session.registry.has() and session().in_transaction():
+        with completing(session) as connection:
+            row = outcome.record(connection, attempt)
+            if row:
+                session.commit()
         return row
     if outcome.statement is None:
         return None

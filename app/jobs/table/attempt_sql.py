@@ -129,7 +129,6 @@ COMPLETE = text(
            cancelled_at = NULL, {_KEEP_PROGRESS},
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status
     """  # noqa: S608 - as above
 )
 
@@ -201,7 +200,6 @@ CANCEL = text(
        SET status = 'cancelled', error = :error, completed_at = clock_timestamp(),
            cancelled_at = coalesce(cancelled_at, clock_timestamp()), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
-    RETURNING status
     """  # noqa: S608 - as above
 )
 
