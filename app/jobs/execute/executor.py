@@ -39,7 +39,7 @@ from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import completing, db, in_transaction
+from ..table.db import completing, db, in_one_statement, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .delivery import as_firing, parse, retried
@@ -103,7 +103,7 @@ def claim(attempt: Attempt) -> Outcome | None:
         attempt.delivery = firing
     if attempt.delivery.is_firing:
         _spend(attempt.delivery)
-    if in_transaction(lambda tx: attempts.claim(tx, attempt)):
+    if in_one_statement(lambda tx: attempts.claim(tx, attempt)):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
     found = in_transaction(lambda tx: attempts.look(tx, job_id, message_id))
@@ -301,7 +301,7 @@ def _write(attempt: Attempt, outcome: Outcome) -> Any:
     if outcome.statement is None:
         return None
     # There is nothing in the session to commit, so a connection does, without a session's cost.
-    return in_transaction(lambda tx: outcome.record(tx, attempt))
+    return in_one_statement(lambda tx: outcome.record(tx, attempt))
 
 
 def _message(attempt: Attempt, row: Row[Any]) -> Message:
