@@ -16,7 +16,7 @@ from app.jobs.kit import (
     JobIdField,
     OwnerIdField,
     OwnerIdQueryField,
-    seconds,
+    parse_duration,
 )
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -54,7 +54,7 @@ class Duration(fields.Field[float]):
             int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value) else value
         )
         try:
-            found = seconds("it", given)
+            found = parse_duration("it", given)
         except InvalidOption as error:
             raise ValidationError(str(error).removeprefix("it: ")) from None
         if found > LONGEST_SPAN:

@@ -31,7 +31,7 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Description:
     """What is said of an exception.
 
     Attributes:
@@ -44,14 +44,14 @@ class Told:
     exception: BaseException
 
 
-def tell(error: BaseException) -> Told:
+def describe(error: BaseException) -> Description:
     """Say what was raised; never raises itself, whatever the exception does."""
     values = _values_of(error)
     said = _presentable(_raw(error), values, jsonb.MAX_TEXT_BYTES)
     trace = _presentable(_trace(error), values, MAX_TRACEBACK_CHARS, keep="end")
     if all(_presentable(raw, values, jsonb.MAX_TEXT_BYTES) == raw for raw in _texts(error)):
-        return Told(said, trace, error)
-    return Told(said, trace, JobFailed(said).with_traceback(error.__traceback__))
+        return Description(said, trace, error)
+    return Description(said, trace, JobFailed(said).with_traceback(error.__traceback__))
 
 
 def message(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from ..table.db import in_transaction
 from ..table.models import Status
 from ..values import jsonb
 from . import given_up
-from .given_up import DeadLetter
+from .given_up import GivenUpMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Attempt:
         result: The worker's JSON, if it answered an object.
     """
 
-    letter: DeadLetter
+    letter: GivenUpMessage
     status: int
     retried: int
     result: dict[str, Any] | None
@@ -63,7 +63,7 @@ class Attempt:
         }
 
 
-def read(body: bytes, forward_to: str | None) -> Attempt:
+def read_attempt(body: bytes, forward_to: str | None) -> Attempt:
     """Read the body of QStash's callback.
 
     Raises:
@@ -112,7 +112,7 @@ def record(connection: Connection, attempt: Attempt) -> float:
 
 def was_delivered(message_id: str) -> bool:
     """Ask QStash's log whether a worker took a message; raises as `Publisher.publish` does."""
-    found = outbox.publisher().ask(
+    found = outbox.publisher().call(
         lambda qstash: qstash.log.list(filter={"message_id": message_id})
     )
     return any(entry.state.value == "DELIVERED" for entry in found.logs)

@@ -102,7 +102,7 @@ CLAIM = text(
     """  # noqa: S608 - the only values in the text are this module's numbers
 ).columns(user_id=OwnerIdColumn, organization_id=OwnerIdColumn)
 
-LOOK = text(
+PEEK = text(
     f"""
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,

@@ -147,7 +147,7 @@ def in_transaction(work: Callable[[Connection], T]) -> T:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Raise `DatabaseUnavailable` where a query fails because of the database, not of itself."""
     try:
         yield
