@@ -178,7 +178,7 @@ def test_a_job_that_is_gone_is_not_found(client: FlaskClient) -> None:
 def test_a_link_that_no_one_could_use_is_not_made(app: Flask, options: Any) -> None:
     with pytest.raises(InvalidOption, match="expires_in"):
         status_url(str(uuid4()), **options)
-    with pytest.raises(InvalidOption, match="job_id: 'a/b' is not a job id"):
+    with pytest.raises(InvalidOption, match="job_id: 'a/b' cannot be used in a link"):
         status_url("a/b")
     app.config["SECRET_KEY"] = ""
     with pytest.raises(JobsNotInitialised, match="SECRET_KEY"):
