@@ -260,7 +260,7 @@ def _flow_control(name: str, value: Any) -> dict[str, Any]:
         raise InvalidOption(f"{name}: give a rate, a parallelism or both")
     given = {key: item for key, item in asdict(value).items() if item is not None}
     if "period" in given:
-        given["period"] = seconds(f"{name}: period", given["period"])
+        given["period"] = parse_duration(f"{name}: period", given["period"])
     largest = {"rate": 2**31 - 1, "parallelism": 2**31 - 1, "period": LONGEST_PERIOD}
     for part, most in largest.items():
         item = given.get(part, 1)
