@@ -13,7 +13,6 @@ from ..settings import Settings
 from ..store.batch import Batch
 from ..store.schema import CANCELLING, PENDING
 from ..store.store import Store
-from .feed import Feed
 from .limits import Limits
 from .loading import load_body, load_unfinished
 from .message import Message
@@ -35,7 +34,6 @@ class Engine:
         self, settings: Settings, *, clock: Clock, store: Store, transport: Transport
     ) -> None:
         self.clock, self.store, self.transport = clock, store, transport
-        self.feed = Feed()
         self.timers = Timers(clock)
         self.limits = Limits(
             clock,
@@ -79,7 +77,6 @@ class Engine:
     def admit(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self.messages[message.seq] = message
-            self.feed.publish("CREATED", message)
             self._schedule(message)
 
     @property
@@ -159,7 +156,6 @@ class Engine:
 
     async def _attempt(self, message: Message) -> None:
         log(self.store.soon(), message, "ACTIVE", self.clock.now())
-        self.feed.publish("ACTIVE", message)
         answer = await self._send(message)
         outcome = self._conclude(message, answer)
         message.in_flight = False
@@ -206,7 +202,6 @@ class Engine:
             message.retried, message.asked_until = outcome.retried, outcome.asked_until
             message.due_at = outcome.retry_at
             self._schedule(message)
-        self.feed.publish(outcome.batch.events[-1][2], message)
 
     async def _commit_until_written(self, batch: Batch) -> bool:
         """Write an outcome that something follows from, and must not be forgotten for a full disk.
@@ -230,7 +225,6 @@ class Engine:
         cancelled(self.store.soon(), message, self.clock.now())
         self.messages.pop(message.seq, None)
         self.limits.message_over(message)
-        self.feed.publish("CANCELED", message)
 
 
 def _tell(message: Message, answer: Answer, outcome: Outcome) -> None:
