@@ -25,7 +25,7 @@ from .given_up import GivenUpMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ExternalAttempt:
     """One attempt of a worker elsewhere.
 
     Attributes:
@@ -63,7 +63,7 @@ class Attempt:
         }
 
 
-def read_attempt(body: bytes, forward_to: str | None) -> Attempt:
+def read_attempt(body: bytes, forward_to: str | None) -> ExternalAttempt:
     """Read the body of QStash's callback.
 
     Raises:
@@ -75,10 +75,10 @@ def read_attempt(body: bytes, forward_to: str | None) -> Attempt:
         raise InvalidDelivery(f"{job_type!r} is not an external job type of this app")
     report = jsonb.loads(letter.report)
     status, retried = (_count(report, name) for name in ("status", "retried"))
-    return Attempt(letter, status, retried, _answer(report.get("body")))
+    return ExternalAttempt(letter, status, retried, _answer(report.get("body")))
 
 
-def record(connection: Connection, attempt: Attempt) -> float:
+def record(connection: Connection, attempt: ExternalAttempt) -> float:
     """Note how it ended; return for how many seconds to wait, where that cannot be told yet."""
     letter = attempt.letter
     job = {"job_id": letter.job_id, "job_type": letter.row["job_type"]}
