@@ -15,8 +15,8 @@ import pytest
 
 from app.config import DEV_QSTASH, running
 from app.dev import credentials
-from app.dev.guardian import ROOT
 from app.dev.postgres import Server
+from app.dev.reaper import ROOT
 from app.dev.runner import RunnerError
 from tests.support.waiting import wait_until
 

@@ -11,7 +11,7 @@ from typing import Any
 from flask import current_app
 
 from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
-from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
+from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
@@ -29,7 +29,7 @@ def publish(messages: Sequence[Message]) -> None:
     Raises:
         PublishRefused: It was a single job, and QStash will never take it; it is failed and dead.
     """
-    tell(Enqueued(messages))
+    emit(Enqueued(messages))
     background = current_app.extensions["jobs"].background
     if background is not None:
         background.put(messages)
@@ -116,7 +116,7 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
-        tell(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False))
     level = logging.ERROR if error.needs_a_person else logging.WARNING
     for message in messages:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
@@ -153,7 +153,7 @@ def publisher() -> Publisher:
 
 
 def _bury(message: Message, reason: str) -> None:
-    tell(Unpublished([message], refused=True))
+    emit(Unpublished([message], refused=True))
     try:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
@@ -161,7 +161,7 @@ def _bury(message: Message, reason: str) -> None:
         log.warning("[jobs] Rejection not recorded", extra=_about(message, error=str(error)))
         return
     if buried:
-        tell(Died(message.job_type))
+        emit(JobDied(message.job_type))
 
 
 def _note(published: Sequence[tuple[Message, str]]) -> None:

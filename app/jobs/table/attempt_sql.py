@@ -108,7 +108,7 @@ CLAIM = text(
     *map(column, ("waited", "timeout", "attempt")),
 )
 
-LOOK = text(
+PEEK = text(
     f"""
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,

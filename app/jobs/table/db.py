@@ -174,7 +174,7 @@ def _explained(work: Callable[[Connection], T], *, alone: bool) -> T:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Raise `DatabaseUnavailable` where a query fails because of the database, not of itself."""
     try:
         yield
