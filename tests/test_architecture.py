@@ -71,7 +71,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "events",
         "publish",
         "enqueue execute",
-        "periodic",
+        "periodic declaration",
         "blueprint",
         "discovery external_types",
         "recover",
