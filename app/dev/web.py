@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.runner import Process, Runner, answers
 
 #: What makes a difference to a running app.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.dev.guardian import ROOT
 from app.dev.postgres import Server
+from app.dev.reaper import ROOT
 from app.dev.web import Watcher
 from tests.support.project import copy_project
 from tests.support.waiting import wait_until

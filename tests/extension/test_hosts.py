@@ -118,7 +118,13 @@ def schedules(host: Host) -> set[str]:
 @SLOW
 def test_uninstalling_leaves_nothing(environments: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare")
-    pip = [environments / "shop/bin/python", "-m", "pip", "--python", tmp_path / "bare/bin/python"]
+    pip: list[str | Path] = [
+        environments / "shop/bin/python",
+        "-m",
+        "pip",
+        "--python",
+        tmp_path / "bare/bin/python",
+    ]
     before = files(tmp_path / "bare")
     (wheel,) = (environments / "dist").glob("*.whl")
 

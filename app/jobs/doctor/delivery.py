@@ -182,14 +182,14 @@ def _publish(nonce: str) -> str:
         "retries": 0,
         "timeout": 10,
     }
-    answer: Any = publisher.ask(lambda qstash: qstash.message.publish(**request))
+    answer: Any = publisher.call(lambda qstash: qstash.message.publish(**request))
     return str(answer.message_id)
 
 
 def _seen_by_qstash(message_id: str) -> tuple[str, int | None]:
     """Return the last state of a message in QStash's log, and what it was answered last."""
     # Not by the SDK's own method: it prints the answer.
-    found: Any = outbox.publisher().ask(
+    found: Any = outbox.publisher().call(
         lambda qstash: qstash.http.request(
             path="/v2/events", method="GET", params={"messageId": message_id}
         )
@@ -204,13 +204,13 @@ def _clear_away(message_id: str) -> None:
     """Leave nothing at QStash: neither the message nor its dead letter."""
     publisher = outbox.publisher()
     try:
-        letters = publisher.ask(
+        letters = publisher.call(
             lambda qstash: qstash.dlq.list(filter={"message_id": message_id})
         ).messages
         for dlq_id in [letter.dlq_id for letter in letters]:
-            publisher.ask(partial(_forget, dlq_id))
+            publisher.call(partial(_forget, dlq_id))
         if not letters:
-            publisher.ask(lambda qstash: qstash.message.cancel(message_id))
+            publisher.call(lambda qstash: qstash.message.cancel(message_id))
     except JobsError:
         return  # delivered after all, or QStash went away; either way nothing is left to do
 

@@ -36,7 +36,7 @@ FIRST_WAIT, LONGEST_WAIT = 30, 600
 MAX_RESULT_BYTES = 64 * 1024
 
 
-def read(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
+def load_payload(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
     """Return a payload as the type's schema loads it.
 
     From here on `redaction.scrub` hides what is sealed.
@@ -102,7 +102,7 @@ def _upgraded(
                 raise TypeError(f"it returned no dict but {type(payload).__name__}")  # noqa: TRY301 - refused like all else
         except BaseException as error:  # noqa: BLE001 - a function of the author's may raise anything
             message = f"the payload cannot be upgraded from version {step} to {step + 1}"
-            errors = {"payload": [failures.tell(error).error]}
+            errors = {"payload": [failures.describe(error).error]}
             raise InvalidDelivery(message, errors, job_id=job_id) from None
     return payload
 
@@ -123,10 +123,10 @@ def check_upgrades(config: JobConfig) -> None:
     """Check at the start that every older version can be upgraded; raises `DiscoveryError`."""
     older = range(1, config.version)
     missing = [version for version in older if version not in config.upgrades]
-    if config.version < 1 or missing:
+    if missing:
         raise DiscoveryError(
-            f"job type {config.type!r} has version {config.version}, which must be 1 or more, "
-            f"and no upgrade function from: {', '.join(map(str, missing)) or 'version 1 on'}"
+            f"job type {config.type!r} has version {config.version} and no upgrade function from: "
+            f"{', '.join(map(str, missing))}"
         )
     beyond = sorted(set(config.upgrades) - set(older))
     if beyond:

@@ -43,8 +43,8 @@ class Delivery:
     """
 
     job_id: str
-    payload: Any
-    envelope: dict[str, Any]
+    payload: Any = field(repr=False)  # trackers show the variables of frames that still run
+    envelope: dict[str, Any] = field(repr=False)
     user_id: OwnerId | None
     organization_id: OwnerId | None
     message_id: str | None
@@ -204,10 +204,10 @@ def claim(connection: Connection, attempt: Attempt) -> bool:
     return True
 
 
-def look(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
+def peek(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
     """Return the state of a job that a message could not claim; None if there is no such row."""
     asked = {"job_id": job_id, "message_id": message_id}
-    row = connection.execute(attempt_sql.LOOK, asked).one_or_none()
+    row = connection.execute(attempt_sql.PEEK, asked).one_or_none()
     return None if row is None else ClaimRefused(*row)
 
 
