@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def new_host(
     environments: Path, database_server: str, tmp_path: Path
 ) -> Iterator[Callable[[str], Host]]:
     """Yield what makes an app of that name, whose database is empty."""
-    databases = []
+    databases: list[AbstractContextManager[str]] = []
 
     def make(name: str) -> Host:
         folder = tmp_path / name

@@ -7,10 +7,9 @@
     def upgrade():
         migrations.upgrade(op.get_bind(), "0001")
 
-They keep their version in a table of their own, so an app's history may be of any form. An app that
-has Alembic compare its models with its tables tells it that these are not its own:
-
-    Migrate(app, db, include_object=migrations.include_object)
+They keep their version in a table of their own, so an app's history may be of any form. Who has
+Alembic compare models with tables tells it by `include_object` that these are not the app's own;
+for Flask-Migrate that is done.
 """
 
 from io import StringIO
