@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-from tests.extension.conftest import Host
 from tests.extension.environments import ENVIRONMENTS, clean, run
+from tests.extension.host import Host
 
 NewHost = Callable[[str], Host]
 #: What setting up the environments may take where it comes before a test.
