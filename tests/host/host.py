@@ -14,7 +14,9 @@ bp = JobBlueprint("mail", __name__)
 
 class User(db.Model):
     id = db.mapped_column(db.Uuid, primary_key=True, default=uuid4)
-    greeted = db.mapped_column(db.String, default="")
+    greeted = db.mapped_column(db.String)
+    # As it is deferred, only the commit of a handler's work fails.
+    __table_args__ = (db.UniqueConstraint("greeted", deferrable=True, initially="DEFERRED"),)
 
 
 @dataclass
@@ -35,7 +37,7 @@ def greet(payload: Greeting, job: Job) -> None:
     user.greeted = payload.text
 
 
-def create_app(**config: str) -> Flask:
+def create_app(**config: object) -> Flask:
     app = Flask(__name__)
     app.config.update(SECRET_KEY="x" * 40, JOBS_ID_TYPE="uuid", **config)
     db.init_app(app)

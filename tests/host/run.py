@@ -10,11 +10,13 @@ from flask import Flask  # noqa: E402
 from flask_qstash_jobs import enqueue, migrations  # noqa: E402
 from flask_qstash_jobs.local_qstash.testing import LocalQStash  # noqa: E402
 from flask_qstash_jobs.testing import wait_for  # noqa: E402
-from host import User, bp, create_app, db  # noqa: E402
+from host import User, create_app, db  # noqa: E402
+from sqlalchemy import inspect  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
 
-def main(database_url: str) -> None:
+def main(database_url: str, jobs_url: str | None = None) -> None:
+    binds = {"SQLALCHEMY_BINDS": {"jobs": jobs_url}, "JOBS_BIND_KEY": "jobs"} if jobs_url else {}
     with LocalQStash(speed=100) as qstash:
         server = make_server("127.0.0.1", 0, None, threaded=True)
         app = server.app = create_app(
@@ -24,6 +26,7 @@ def main(database_url: str) -> None:
             QSTASH_TOKEN=qstash.token,
             QSTASH_CURRENT_SIGNING_KEY=qstash.current_signing_key,
             QSTASH_NEXT_SIGNING_KEY=qstash.next_signing_key,
+            **binds,
         )
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -40,7 +43,8 @@ def main(database_url: str) -> None:
 
 def use() -> None:
     db.create_all()
-    with db.engine.begin() as connection:
+    jobs_engine = db.engines.get("jobs", db.engine)
+    with jobs_engine.begin() as connection:
         migrations.upgrade(connection)
     assert not db.metadata.tables.keys() & migrations.metadata.tables.keys()
     users = [User() for _ in range(2)]
@@ -55,7 +59,15 @@ def use() -> None:
         assert wait_for(job_id).status == "completed", job_id
     db.session.expire_all()
     assert [user.greeted for user in users] == ["hello", "again"]
-    assert bp.job_types
+    late = User()
+    db.session.add(late)
+    db.session.flush()
+    failing = enqueue("greet", {"text": "hello"}, user_id=late.id, retries=0, session=db.session)
+    db.session.commit()
+    assert wait_for(failing, "failed").dead_at
+    db.session.expire_all()
+    assert late.greeted is None
+    assert ("job_executions" in inspect(db.engine).get_table_names()) == (jobs_engine is db.engine)
 
 
 def command(app: Flask, *args: str) -> None:
@@ -63,4 +75,4 @@ def command(app: Flask, *args: str) -> None:
     assert result.exit_code == 0, (args, result.output)
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from tests.support.apps import fresh_database
 
@@ -12,7 +15,10 @@ ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent
 
 
-def test_an_app_of_another_name_runs_jobs(database_server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("databases", [1, 2], ids=["one database", "jobs in another"])
+def test_an_app_of_another_name_runs_jobs(
+    database_server: str, tmp_path: Path, databases: int
+) -> None:
     package = tmp_path / "flask_qstash_jobs"
     shutil.copytree(ROOT / "packages/flask_qstash_jobs/flask_qstash_jobs", package)
     for part in ("jobs", "cron", "local_qstash"):
@@ -22,9 +28,11 @@ def test_an_app_of_another_name_runs_jobs(database_server: str, tmp_path: Path) 
     for name in ("host.py", "run.py"):
         shutil.copy(HERE / name, tmp_path)
 
-    with fresh_database(database_server, f"host_{os.getpid()}") as url:
+    with ExitStack() as stack:
+        names = [f"host_{os.getpid()}_{number}" for number in range(databases)]
+        urls = [stack.enter_context(fresh_database(database_server, name)) for name in names]
         done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "run.py", url],
+            [sys.executable, "run.py", *urls],
             cwd=tmp_path,
             env={"PATH": os.environ["PATH"]},
             capture_output=True,

@@ -39,7 +39,7 @@ from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import connection_of, db, in_transaction
+from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .delivery import as_firing, parse, retried
@@ -286,15 +286,17 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
 def _write(attempt: Attempt, outcome: Outcome) -> Any:
     """Write the outcome with the handler's work, or alone after that was undone.
 
-    The work in `db.session` and its completion, or its checkpoint, commit together or not at all.
+    The work in `db.session` and its completion, or its checkpoint, commit together or not at all;
+    in two databases (JOBS_BIND_KEY), the work before its completion.
     """
     session = db.session
     if not outcome.keeps_work:
         session.rollback()
     elif session.registry.has() and session().in_transaction():
-        row = outcome.record(connection_of(session), attempt)
-        if row:
-            session.commit()
+        with completing(session) as connection:
+            row = outcome.record(connection, attempt)
+            if row:
+                session.commit()
         return row
     if outcome.statement is None:
         return None

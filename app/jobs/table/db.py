@@ -92,6 +92,20 @@ def connection_of(session: "scoped_session[Any] | Session") -> Connection:
     return session.connection(bind_arguments={"clause": Base.metadata.tables["job_executions"]})
 
 
+@contextmanager
+def completing(session: "scoped_session[Any]") -> Iterator[Connection]:
+    """Yield the connection on which a job is completed, for a block that commits the session.
+
+    It is the session's own. With JOBS_BIND_KEY it cannot be, and commits after that block: if the
+    process dies in between, the work is done again rather than lost.
+    """
+    if not current_app.config["JOBS_BIND_KEY"]:
+        yield connection_of(session)
+        return
+    with db.engine.begin() as connection:
+        yield connection
+
+
 def upgrade_command() -> str:
     """Name the command that makes and changes the tables: the app's own, where it has one."""
     return "flask db upgrade" if "migrate" in current_app.extensions else "flask jobs db upgrade"
