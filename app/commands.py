@@ -1,7 +1,7 @@
 """`flask jobs` as a plugin of Flask's command, so that its help needs neither app nor settings.
 
-Making the app loads SQLAlchemy, a driver and every job family, which is most of a second. All but
-the help is left to the group that the app has.
+Creating the app loads SQLAlchemy, a driver and every job family, which takes most of a second.
+Everything but the help is left to the app's group.
 """
 
 from typing import Any
@@ -18,37 +18,36 @@ Examples:
   flask jobs show 5f0c --traceback
   flask jobs doctor
 """
-#: What `flask jobs --help` says of each command. `tests/test_commands.py` compares it with what the
-#: commands say of themselves.
+#: What `flask jobs --help` says about each command. `tests/test_commands.py` compares it with the
+#: commands' own help.
 COMMANDS = {
     "alerts": "List, silence and acknowledge health alerts",
     "apikey": "Create, list and revoke the keys of the job API",
     "cancel": "Cancel jobs that are not finished; running ones are asked to stop",
     "check": "List queued jobs that this version of the code would reject",
-    "db": "Make and change the tables of jobs, unless the app's own migrations do",
+    "db": "Create and upgrade the job tables, unless the app's migrations do",
     "delete": "Delete completed, cancelled or dead jobs for good",
     "dlq": "List, retry and delete messages in QStash's dead-letter queue",
     "doctor": "Check settings, database and QStash, and say how to fix problems",
     "enqueue": "Enqueue a job and print its id",
     "health": "Report whether jobs are healthy, and why not",
-    "link": "Print a link to a job's status, which needs no login until it expires",
+    "link": "Print a link to a job's status that needs no login",
     "list": "List jobs, newest first",
-    "new": "Generate a job type with passing tests, and its family if that is new",
-    "reconcile": "Compare the table with QStash in both directions, and repair differences",
+    "new": "Generate a job type with passing tests, in a new or existing family",
+    "reconcile": "Compare the table with QStash, and repair differences",
     "retry": "Retry failed or cancelled jobs, with all their retries again",
-    "run": "Run a job's handler right here, without QStash and without a row in the table",
+    "run": "Run a job's handler in this process, without QStash",
     "schedules": "List, create, run, pause and delete schedules at QStash",
     "show": "Show one job: its timeline, attempts, payload and result",
     "stats": "Count recent jobs by type and status, with run and wait times",
-    "sweep": "Publish unpublished jobs, rescue those whose process died, record what QStash gave "
-    "up on",
+    "sweep": "Repair what crashes and outages left behind",
     "types": "List the registered job types and their settings",
-    "watch": "Follow a job to its end; exit code 0 if it completed, otherwise 1",
+    "watch": "Follow a job to its end",
 }
 
 
 class JobsHelp(click.Group):
-    """Lists the commands by itself, and loads the app for whatever else is asked."""
+    """Lists the commands itself, and loads the app for everything else."""
 
     def make_context(
         self,
@@ -69,11 +68,11 @@ class JobsHelp(click.Group):
         return _own_group(ctx).get_command(ctx, cmd_name)
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Name them."""
+        """Return their names."""
         return list(COMMANDS)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """List them with their whole first sentences."""
+        """List the commands with their whole first sentence."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 

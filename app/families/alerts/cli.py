@@ -62,7 +62,7 @@ def silence_alerts(duration: int) -> None:
 
 
 @group.command("acknowledge")
-@click.option("--by", default=None, help="Your name. [default: your account]")
+@click.option("--by", default=None, help="Your name.  [default: the account you are logged in as]")
 def acknowledge_alert(by: str | None) -> None:
     """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
