@@ -42,7 +42,7 @@ def migrations() -> str | None:
     try:
         found = in_transaction(current)
     except JobsError:
-        return "the database cannot be asked"
+        return "the database does not answer"
     if found == HEAD:
         return None
     return f"the database is at {found or 'nothing'}, the code at {HEAD}"

@@ -25,7 +25,7 @@ async def list_letters(visit: Visit) -> Shown:
     """Show one page of dead letters.
 
     Raises:
-        ApiError: 400, for a place that is not in the list.
+        ApiError: 400, for an invalid cursor.
     """
     chosen = _chosen(visit)
     if before := read_cursor(visit):
@@ -41,7 +41,7 @@ async def list_letters(visit: Visit) -> Shown:
 
 
 async def matching_ids(visit: Visit, *, up_to: int) -> list[str]:
-    """Return ids of dead letters that the visit's filters select and whose seq is at most `up_to`.
+    """Return ids of dead letters that the visit's filters select, with a seq of at most `up_to`.
 
     Returns one page of them; once those are gone, the next call returns others.
     """

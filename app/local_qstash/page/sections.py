@@ -1,4 +1,4 @@
-"""What is named and kept: schedules, queues, flow-control keys, URL groups, and the set-up."""
+"""The pages of schedules, queues, flow-control keys, URL groups, and the setup."""
 
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ _RUNS = 5
 
 
 async def list_schedules(visit: Visit) -> Shown:
-    """Show schedules with what their cron expressions say and when they fire next."""
+    """Show schedules, their cron expressions in words, and their next firings."""
     every = sorted(
         visit.services.schedules.schedules.values(), key=lambda one: one.created_at, reverse=True
     )
@@ -27,7 +27,7 @@ async def list_queues(visit: Visit) -> Shown:
     page = number_pages(visit, await queues.list_queues(visit.press()))
     lanes = visit.services.engine.gates.queues
     working = {name: len(lanes[name].places) for name in lanes}
-    # A callback that fails keeps its original's place, and nothing else shows why the queue stands.
+    # A failing callback keeps its original's place, and nothing else shows why the queue is stuck.
     held = {
         one.held_queue: one.id
         for one in visit.services.engine.messages.values()
@@ -47,7 +47,7 @@ async def list_groups(visit: Visit) -> Shown:
 
 
 async def show_setup(visit: Visit) -> Shown:
-    """Show what a client needs, in the form of an env file."""
+    """Show the settings that a client needs, as an env file."""
     settings, keys = visit.services.settings, visit.services.keys
     env = {
         "QSTASH_URL": f"http://{visit.host}",
