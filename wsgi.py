@@ -4,6 +4,7 @@ import sys
 
 from app import INSTANCE, create_app
 from app.config import ConfigError
+from app.jobs import StartRefused
 
 
 def embedded_database() -> str:
@@ -15,7 +16,7 @@ def embedded_database() -> str:
 
 try:
     app = create_app(embedded=embedded_database)
-except ConfigError as error:
+except (ConfigError, StartRefused) as error:
     sys.stderr.write(f"Error: {error.format_message()}\n")
     # 3 tells gunicorn that the worker cannot boot; with any other it would try for ever.
     sys.exit(3)

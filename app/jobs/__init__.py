@@ -21,6 +21,7 @@ from .errors import (
     PublishRefused,
     PublishUnavailable,
     RetryLater,
+    StartRefused,
     UnknownJobType,
     UpdateRefused,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",
+    "StartRefused",
     "Status",
     "UnknownJobType",
     "UpdateRefused",

@@ -1,22 +1,26 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
+from . import declaration
 from .context import Job
+from .declaration import JobOptions
 from .enqueue import enqueuer, scheduling
+from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
-from .registry import JobConfig, Upgrade, get_job_config, registry_of
+from .registry import JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
-from .values.backoff import RetryDelay
-from .values.options import FlowControl
+from .values.ids import OwnerId
+from .values.options import FlowControl, Options
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -26,60 +30,52 @@ Result = dict[str, Any] | None
 FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | None]
 
 
-class JobOptions(TypedDict, total=False):
-    """How a job type is run.
+class _Owned(Options, total=False):
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
 
-    Attributes:
-        retries: How often QStash delivers again after a failure; 3 by default.
-        retry_delay: How long QStash waits before a retry, unless `enqueue` says otherwise: its
-            expression, in milliseconds, such as "1000 * pow(2, retried)"; or a function from the
-            attempt that failed (1, 2, …) to seconds or a timedelta.
-        timeout: Seconds that one execution may take; 60 by default.
-        heartbeat: Seconds within which the handler promises to call `job.progress()` or
-            `job.check()`. The lease is then that long, and extended up to the timeout.
-        acts_outside: The handler has effects that no transaction takes back and no idempotency key
-            guards: each claim is on the database's disk before it starts, at the price of a wait.
-        unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
-        description: One line for `flask jobs types`.
-        queue: A QStash queue to deliver through, in order.
-        sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
-            camel-case paths such as "data.resetUrl"; through a list, the field of each item.
-        version: Of the payload. Raise it when the schema no longer takes what is queued.
-        upgrades: From each older version to the next: `{1: from_v1_to_v2}`, functions from
-            one wire form to the other.
-        adapt: From the wire form of another producer to ours. Asked for a payload that does not
-            fit, on delivery of a job that this app did not enqueue.
-    """
 
-    retries: int
-    retry_delay: RetryDelay
-    timeout: int
-    heartbeat: int
-    acts_outside: bool
-    unwatched: bool
-    description: str
-    queue: str
-    sealed: tuple[str, ...]
-    version: int
-    upgrades: Mapping[int, Upgrade]
-    adapt: Upgrade
+class EnqueueOptions(_Owned, total=False):
+    """The keyword arguments of `enqueue`."""
+
+    idempotency_key: str | None
+    session: enqueuer.AnySession | None
+
+
+class EnqueueManyOptions(_Owned, total=False):
+    """The keyword arguments of `enqueue_many`."""
+
+    session: enqueuer.AnySession | None
+
+
+class ScheduleOptions(_Owned, total=False):
+    """The keyword arguments of `schedule`."""
+
+    schedule_id: str | None
+    timezone: str | None
 
 
 class Enqueueable(Generic[P]):
-    """A job type by its name."""
+    """A job type by its name.
+
+    Type checkers take the payload's class alone, so that a wrong field or option is an error at
+    the call. JSON that comes from elsewhere goes to `app.jobs.enqueue`, with the type's name.
+    """
 
     def __init__(self, job_type: str) -> None:
         self.type = job_type
 
-    def enqueue(self, payload: P | Mapping[str, Any], **options: Any) -> enqueuer.JobId:
+    def enqueue(self, payload: P, **options: Unpack[EnqueueOptions]) -> enqueuer.JobId:
         """`app.jobs.enqueue` for this type."""
         return enqueuer.enqueue(self.type, payload, **options)
 
-    def enqueue_many(self, payloads: Iterable[P | Mapping[str, Any]], **options: Any) -> list[str]:
+    def enqueue_many(
+        self, payloads: Iterable[P], **options: Unpack[EnqueueManyOptions]
+    ) -> list[str]:
         """`app.jobs.enqueue_many` for this type."""
         return enqueuer.enqueue_many(self.type, payloads, **options)
 
-    def schedule(self, cron: str, payload: P | Mapping[str, Any], **options: Any) -> str:
+    def schedule(self, cron: str, payload: P, **options: Unpack[ScheduleOptions]) -> str:
         """`app.jobs.schedule` for this type."""
         return scheduling.schedule(self.type, cron, payload, **options)
 
@@ -126,17 +122,31 @@ class JobBlueprint(Blueprint):
             payload: The schema; what it loads to is what the handler gets.
             flow_control: A `FlowControl`, or a function from the app's configuration to one.
             **options: See `JobOptions`.
+
+        Raises:
+            DiscoveryError: The handler could not be called, or not be delivered to, as declared;
+                raised when it is decorated.
         """
 
         def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
+            declaration.check_handler(job_type, path, payload, handler)
+            about = f"job type {job_type!r} ({where(handler)})"
+            self._refuse_taken(job_type, about)
+            declared = JobConfig(
+                type=job_type,
+                endpoint=path,
+                handler=handler,
+                schema=payload(),
+                flow_control=None if callable(flow_control) else flow_control,
+                **declaration.check_options(about, options, JobOptions),
+            )
+
             def serve(state: BlueprintSetupState) -> None:
-                config = JobConfig(
-                    type=job_type,
-                    endpoint=f"{state.url_prefix or ''}{path}",
-                    handler=handler,
+                config = replace(
+                    declared,
+                    endpoint=f"{(state.url_prefix or '').rstrip('/')}{path}",
                     schema=payload(),
                     flow_control=_limit(flow_control, state.app.config),
-                    **options,
                 )
                 _serve(state, path, config)
 
@@ -146,6 +156,12 @@ class JobBlueprint(Blueprint):
             return self.job_types[-1]
 
         return register
+
+    def _refuse_taken(self, job_type: str, about: str) -> None:
+        for other in self.job_types:
+            if other.type == job_type:
+                said = f"{where(other.handler)} has this name already; rename one of them"
+                raise DiscoveryError(f"{about}: {said}")
 
 
 def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowControl | None:

@@ -52,6 +52,8 @@ def _packages(package: ModuleType) -> Iterator[str]:
 def _import(name: str) -> ModuleType:
     try:
         return import_module(name)
+    except DiscoveryError:
+        raise
     except Exception as error:
         raise DiscoveryError(f"{name} cannot be imported: {error!r}") from error
 

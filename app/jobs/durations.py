@@ -13,6 +13,11 @@ _MINUTE = 60
 LONGEST_DELAY = 365 * 24 * 60 * 60
 
 
+def is_written(text: str) -> bool:
+    """Tell whether a text is a duration such as "1h30m"."""
+    return bool(text) and _WRITTEN.fullmatch(text) is not None
+
+
 def parse(value: Any) -> float:
     """Return seconds, as given or from a timedelta or text such as "1h30m".
 

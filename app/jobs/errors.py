@@ -1,8 +1,9 @@
 """Everything that `app.jobs` raises.
 
 JobsError
-├── JobsNotInitialised        no `Jobs.init_app` yet, or a second one
-├── DiscoveryError            a family or job type that cannot be registered
+├── StartRefused              the app cannot start
+│   ├── JobsNotInitialised    no `Jobs.init_app` yet, or a second one
+│   └── DiscoveryError        a family or job type that cannot be registered
 ├── UnknownJobType            at enqueue
 ├── InvalidPayload            at enqueue and on delivery; carries field → messages
 ├── InvalidOption             at enqueue: a delay, cron, header… that QStash would refuse
@@ -40,6 +41,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from click import ClickException
+
 from . import durations
 
 #: Answers of QStash's, or of a proxy before it, that pass by themselves.
@@ -55,11 +58,15 @@ class JobsError(Exception):
         super().__init__(message or (self.__doc__ or "").strip())
 
 
-class JobsNotInitialised(JobsError):
+class StartRefused(JobsError, ClickException):
+    """The app cannot start as it is declared; the `flask` command shows this without a trace."""
+
+
+class JobsNotInitialised(StartRefused):
     """This app has no jobs extension: call `Jobs().init_app(app)` in `create_app`."""
 
 
-class DiscoveryError(JobsError):
+class DiscoveryError(StartRefused):
     """A job family could not be registered."""
 
 

@@ -7,11 +7,12 @@ from flask import Flask, current_app, has_app_context
 
 from . import discovery, request_id
 from .cli import jobs as commands
+from .declaration import ExternalOptions
 from .enqueue import enqueuer, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
-from .external_types import ExternalOptions, ExternalType
+from .external_types import ExternalType
 from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
@@ -118,7 +119,7 @@ class Jobs:
         Raises:
             DiscoveryError: No good URL, or a name that is taken.
         """
-        made = ExternalType(job_type, url, schema, {**options, "flow_control": flow_control})
+        made = ExternalType(job_type, url, schema, flow_control, options)
         if has_app_context() and "jobs" in current_app.extensions:
             registry_of(current_app).add(made.new_config())
         else:

@@ -6,25 +6,18 @@ record ◀── QStash's failure callback: dead
 """
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .blueprint import Enqueueable
 from .context import Job
+from .declaration import ExternalOptions, check_external, check_options
 from .errors import DiscoveryError, PermanentError
 from .registry import JobConfig
 from .schemas import PayloadSchema
+from .values.options import FlowControl
 
 P = TypeVar("P")
-
-
-class ExternalOptions(TypedDict, total=False):
-    """How jobs of such a type are delivered; see `blueprint.JobOptions`."""
-
-    retries: int
-    timeout: int
-    description: str
-    queue: str
 
 
 class ExternalType(Enqueueable[P]):
@@ -35,12 +28,15 @@ class ExternalType(Enqueueable[P]):
         job_type: str,
         url: str | None,
         schema: type[PayloadSchema[P]],
+        flow_control: FlowControl | None,
         options: Mapping[str, Any],
     ) -> None:
         super().__init__(job_type)
+        check_external(job_type, schema)
         self.url = _checked(job_type, url)
         self._schema = schema
-        self._options = options
+        self._flow_control = flow_control
+        self._options = check_options(f"job type {job_type!r}", options, ExternalOptions)
 
     def new_config(self) -> JobConfig:
         """Return what a registry keeps of it."""
@@ -49,6 +45,7 @@ class ExternalType(Enqueueable[P]):
             endpoint=self.url,
             handler=self._refuse,
             schema=self._schema(),
+            flow_control=self._flow_control,
             **self._options,
         )
 

@@ -1,5 +1,6 @@
 """Which job types an app has, and how each is run."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
-    """One job type; `blueprint.JobOptions` says what its options mean.
+    """One job type; `declaration.JobOptions` says what its options mean.
 
     Attributes:
         endpoint: The path that QStash delivers to, below BASE_URL; of a type whose worker is
@@ -54,7 +55,8 @@ class JobConfig:
         try:
             object.__setattr__(self, "_options", normalise(self._declared, {}))
         except InvalidOption as error:
-            raise DiscoveryError(f"job type {self.type!r}: {error}") from None
+            at = "" if self.is_external else f" ({where(self.handler)})"
+            raise DiscoveryError(f"job type {self.type!r}{at}: {error}") from None
 
     @property
     def is_external(self) -> bool:
@@ -88,11 +90,16 @@ class JobRegistry:
         """
         for other in self._configs.values():
             if other.type == config.type:
-                places = f"{_where(other)} and {_where(config)}"
-                raise DiscoveryError(f"job type {config.type!r} is registered twice: {places}")
+                places = f"{where(other.handler)} and {where(config.handler)}"
+                raise DiscoveryError(
+                    f"job type {config.type!r} is registered twice: {places}; rename one of them"
+                )
             if other.endpoint == config.endpoint and not config.is_external:
                 types = f"{other.type!r} and {config.type!r}"
-                raise DiscoveryError(f"endpoint {config.endpoint} serves two job types: {types}")
+                raise DiscoveryError(
+                    f"endpoint {config.endpoint} serves two job types: {types}; give one of them "
+                    "another path"
+                )
         self._configs[config.type] = config
 
     def get(self, job_type: str) -> JobConfig:
@@ -136,5 +143,10 @@ def is_elsewhere(endpoint: str) -> bool:
     return "://" in endpoint
 
 
-def _where(config: JobConfig) -> str:
-    return f"{config.handler.__module__}.{getattr(config.handler, '__qualname__', config.handler)}"
+def where(handler: Any) -> str:
+    """Say where a handler stands, also beneath decorators."""
+    kind = type(handler)
+    module = getattr(handler, "__module__", kind.__module__)
+    name = f"{module}.{getattr(handler, '__qualname__', kind.__qualname__)}"
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    return name if code is None else f"{name}, line {code.co_firstlineno}"

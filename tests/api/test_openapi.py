@@ -142,8 +142,8 @@ def test_a_method_that_is_not_in_it_is_405_with_those_that_are(
 
 
 def test_a_job_type_cannot_take_an_endpoint_of_the_api(tmp_path: Path) -> None:
-    family = JobBlueprint("greedy", __name__)
-    family.job("greedy", "", payload=SampleSchema)(lambda _payload, _job: None)
+    family = JobBlueprint("greedy", __name__, url_prefix="/api")
+    family.job("greedy", "/jobs", payload=SampleSchema)(lambda _payload, _job: None)
     app = Flask(__name__)
     app.config.update(
         load(tmp_path), SECRET_KEY="x", SQLALCHEMY_DATABASE_URI="postgresql+psycopg://"

@@ -13,6 +13,7 @@ from app.accounts.models import User
 from app.artifacts import Artifact
 from app.db import db
 from app.families.exports.export_data import export_data
+from app.families.exports.payload import ExportData
 from app.jobs import JobExecution, Status
 from tests.e2e.stack import Stack
 from tests.support.rows import row_of
@@ -39,7 +40,7 @@ def test_an_export_that_is_killed_in_the_middle_is_retried_and_whole(
 ) -> None:
     db.session.execute(FILL, {"rows": ROWS})
     db.session.commit()
-    payload = {"entityType": "users", "format": "csv"}
+    payload = ExportData(entity_type="users", format="csv")
     with db.engine.connect() as somebody:
         # Somebody keeps files from being recorded, so that the export cannot come to its end.
         somebody.execute(text("LOCK TABLE artifacts IN SHARE MODE"))

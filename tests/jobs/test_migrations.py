@@ -82,6 +82,17 @@ def test_all_ways_lead_to_the_same_tables() -> None:
     assert catalog() == expected
 
 
+def test_tables_that_an_app_s_own_history_made_are_not_locked() -> None:
+    flask_migrate.upgrade("migrations", revision="0013")
+
+    with db.engine.connect() as other:
+        job = "INSERT INTO job_executions (job_id, job_type, payload) VALUES ('1', 'a', '{}')"
+        other.exec_driver_sql(job)
+        flask_migrate.upgrade("migrations")
+        assert migrations.current(other) == migrations.HEAD
+        other.rollback()
+
+
 def test_the_tables_are_what_the_models_say() -> None:
     upgrade()
 

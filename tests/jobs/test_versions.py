@@ -177,9 +177,9 @@ def test_what_cannot_be_upgraded_is_dead_and_says_why(
 @pytest.mark.parametrize(
     ("version", "upgrades", "said"),
     [
-        (3, {2: add_address}, "has version 3, which must be 1 or more, and no upgrade function"),
+        (3, {2: add_address}, "has version 3 and no upgrade function from: 1"),
         (3, {}, "from: 1, 2"),
-        (0, {}, "has version 0"),
+        (0, {}, "version: 0 is not a whole number of 1 or more"),
         (2, {1: split_name, 2: add_address}, "upgrades from [2]: raise its version"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from app.jobs import Job, JobBlueprint, JobId, PayloadSchema
+from app.jobs import JOB_TYPES, Job, JobBlueprint, JobId, PayloadSchema, enqueue
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ def send_sms(payload: SendSms, job: Job) -> None:
 def enqueue_sms_job(
     payload: dict[str, Any], *, user_id: int | None = None, organization_id: int | None = None
 ) -> JobId:
-    return send_sms.enqueue(
-        payload, user_id=user_id, organization_id=organization_id, retries=3, delay=0
+    return enqueue(
+        JOB_TYPES.SEND_SMS,
+        payload,
+        user_id=user_id,
+        organization_id=organization_id,
+        retries=3,
+        delay=0,
     )

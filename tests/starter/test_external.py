@@ -46,7 +46,7 @@ def notify(app: Flask, worker: HttpServer) -> ExternalType[Notification]:
 def test_a_job_is_completed_by_the_callback(
     live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
-    job_id = notify.enqueue({"title": "Hello"}, user_id=1)
+    job_id = notify.enqueue(Notification("Hello"), user_id=1)
     wait_until(lambda: rows[job_id].status == "completed", "the callback")
 
     row = rows[job_id]
@@ -92,7 +92,7 @@ def test_what_failed_there_for_good_is_dead_here_and_can_be_retried(
 def test_a_lost_callback_is_made_good_by_reconcile_and_never_published_anew(
     live_qstash: QStash, rows: Rows, worker: HttpServer, notify: ExternalType[Notification]
 ) -> None:
-    job_id = notify.enqueue({"title": "Hello"})
+    job_id = notify.enqueue(Notification("Hello"))
     wait_until(lambda: rows[job_id].status == "completed", "the callback")
     message_id = rows[job_id].message_id
     wait_until(lambda: not _has(live_qstash, str(message_id)), "QStash to forget the message")

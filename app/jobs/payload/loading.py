@@ -121,10 +121,10 @@ def check_upgrades(config: JobConfig) -> None:
     """Check at the start that every older version can be upgraded; raises `DiscoveryError`."""
     older = range(1, config.version)
     missing = [version for version in older if version not in config.upgrades]
-    if config.version < 1 or missing:
+    if missing:
         raise DiscoveryError(
-            f"job type {config.type!r} has version {config.version}, which must be 1 or more, "
-            f"and no upgrade function from: {', '.join(map(str, missing)) or 'version 1 on'}"
+            f"job type {config.type!r} has version {config.version} and no upgrade function from: "
+            f"{', '.join(map(str, missing))}"
         )
     beyond = sorted(set(config.upgrades) - set(older))
     if beyond:

@@ -1,4 +1,4 @@
-"""How long QStash waits before a retry: its expression, or a function that becomes one.
+"""How long QStash waits before a retry: its expression, or a time or function that becomes one.
 
 QStash evaluates arithmetic over `retried`, the number of retries before this one, to milliseconds
 (https://upstash.com/docs/qstash/features/retry). It has no `if`, but `min` and `max`: with them any
@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
-from math import isfinite
+from typing import Any
 
+from .. import durations
 from ..errors import InvalidOption, quoted
 
-RetryDelay = str | Callable[[int], float | timedelta]
+Wait = float | timedelta | str
+RetryDelay = Wait | Callable[[int], Wait]
 
 #: Milliseconds; QStash waits no longer.
 LONGEST = 24 * 60 * 60 * 1000
@@ -39,14 +41,14 @@ def expression(given: RetryDelay, retries: int) -> str:
     """Return the expression for QStash.
 
     Args:
-        given: An expression of QStash's, or a function from the attempt that failed (1, 2, …) to
-            seconds or a timedelta.
+        given: A time (seconds, a timedelta, or a text such as "5m"), a function from the attempt
+            that failed (1, 2, …) to one, or an expression of QStash's.
         retries: For how many retries a function is asked; the last answer stands for all after it.
 
     Raises:
         InvalidOption: QStash does not know the expression, or a function does not return waits.
     """
-    written = _steps(given, retries) if callable(given) else given
+    written = _written(given, retries)
     if len(written) > MAX_LENGTH:
         raise InvalidOption(
             f"retry_delay: {len(written)} characters, and QStash should get {MAX_LENGTH} at most; "
@@ -55,9 +57,25 @@ def expression(given: RetryDelay, retries: int) -> str:
     return _checked(written)
 
 
-def _steps(delay_after: Callable[[int], float | timedelta], retries: int) -> str:
+def is_time(given: Any) -> bool:
+    """Tell whether it is a time, and no expression or function."""
+    return not callable(given) and not (isinstance(given, str) and not durations.is_written(given))
+
+
+def _written(given: RetryDelay, retries: int) -> str:
+    if callable(given):
+        return _steps(given, retries)
+    if isinstance(given, str) and not is_time(given):
+        return given
+    try:
+        return str(_milliseconds(given))
+    except ValueError as error:
+        raise InvalidOption(f"retry_delay: {quoted(given)} {error}") from None
+
+
+def _steps(delay_after: Callable[[int], Wait], retries: int) -> str:
     """Write a function out: its first wait, and by how much each later one differs."""
-    waits = [_milliseconds(delay_after, attempt) for attempt in range(1, max(retries, 1) + 1)]
+    waits = [_asked(delay_after, attempt) for attempt in range(1, max(retries, 1) + 1)]
     terms = [str(waits[0])]
     for retried, (before, after) in enumerate(pairwise(waits), start=1):
         if after != before:
@@ -65,7 +83,7 @@ def _steps(delay_after: Callable[[int], float | timedelta], retries: int) -> str
     return "".join(terms)
 
 
-def _milliseconds(delay_after: Callable[[int], float | timedelta], attempt: int) -> int:
+def _asked(delay_after: Callable[[int], Wait], attempt: int) -> int:
     try:
         wait = delay_after(attempt)
     except Exception as error:
@@ -73,17 +91,15 @@ def _milliseconds(delay_after: Callable[[int], float | timedelta], attempt: int)
         raise InvalidOption(
             f"retry_delay: the function fails for attempt {attempt}: {said}"
         ) from error
-    seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not (isfinite(seconds) and seconds >= 0)
-    ):
-        raise InvalidOption(
-            f"retry_delay: {wait!r} after attempt {attempt} is not a wait; give seconds or a "
-            "timedelta"
-        )
-    return min(round(seconds * 1000), LONGEST)
+    try:
+        return _milliseconds(wait)
+    except ValueError as error:
+        said = f"{quoted(wait)} after attempt {attempt} {error}"
+        raise InvalidOption(f"retry_delay: {said}") from None
+
+
+def _milliseconds(wait: Wait) -> int:
+    return min(round(durations.parse(wait) * 1000), LONGEST)
 
 
 def _checked(text: str) -> str:

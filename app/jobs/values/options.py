@@ -43,13 +43,13 @@ class FlowControl:
 
     Attributes:
         rate: Deliveries started per `period`.
-        period: Seconds.
+        period: A time: seconds, a timedelta, or a text such as "1m"; QStash counts whole seconds.
         parallelism: Deliveries under way at once.
     """
 
     key: str
     rate: int | None = None
-    period: int | None = None
+    period: "Duration | None" = None
     parallelism: int | None = None
 
 
@@ -62,9 +62,9 @@ class Options(TypedDict, total=False):
         not_before: When to deliver, as an aware datetime, or in seconds since 1970 as QStash's
             own SDK takes it.
         retries: How often QStash delivers again after a failure.
-        retry_delay: How long to wait before a retry: QStash's expression, in milliseconds, such as
-            "1000 * (1 + retried)"; or a function from the attempt that failed (1, 2, …) to seconds
-            or a timedelta.
+        retry_delay: How long to wait before a retry: a time, as `delay`; QStash's expression, in
+            milliseconds, such as "1000 * (1 + retried)"; or a function from the attempt that
+            failed (1, 2, …) to a time.
         timeout: How long one execution may take, as `delay`.
         callback: A URL that QStash tells every attempt's response; see `callback_urls`.
         failure_callback: A URL that QStash tells when it gives up.
@@ -174,9 +174,9 @@ def _retries(name: str, value: Any) -> int:
 
 
 def _retry_delay(name: str, value: Any) -> RetryDelay:
-    if callable(value):
-        function: RetryDelay = value
-        return function
+    if callable(value) or backoff.is_time(value):
+        given: RetryDelay = value
+        return given
     return _text(name, value)
 
 
@@ -259,6 +259,8 @@ def _flow_control(name: str, value: Any) -> dict[str, Any]:
     if value.rate is None and value.parallelism is None:
         raise InvalidOption(f"{name}: give a rate, a parallelism or both")
     given = {key: item for key, item in asdict(value).items() if item is not None}
+    if "period" in given:
+        given["period"] = seconds(f"{name}: period", given["period"])
     largest = {"rate": 2**31 - 1, "parallelism": 2**31 - 1, "period": LONGEST_PERIOD}
     for part, most in largest.items():
         item = given.get(part, 1)

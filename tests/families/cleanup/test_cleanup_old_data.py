@@ -18,7 +18,7 @@ from app.db import db
 from app.families.cleanup import batches
 from app.families.cleanup.cleanup_old_data import Cleanup, cleanup_old_data
 from app.families.webhooks.models import WebhookEvent
-from app.jobs import Continue, InvalidPayload, JobExecution
+from app.jobs import Continue, InvalidPayload, JobExecution, enqueue
 from app.jobs.testing import make_job
 from tests.support.qstash import deliver, envelope
 
@@ -154,7 +154,7 @@ def test_fault_A18_a_dry_run_counts_and_deletes_nothing(app: Flask) -> None:
 @pytest.mark.parametrize("retention", [0, -1, 1.5, "90", None, True, 10**9])
 def test_a_retention_that_is_no_number_of_days_is_refused(app: Flask, retention: Any) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        cleanup_old_data.enqueue({"retention": retention})
+        enqueue("cleanup-old-data", {"retention": retention})
 
     assert set(refused.value.errors) == {"retention"}
     assert count(JobExecution) == 0

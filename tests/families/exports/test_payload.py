@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from app.families.exports.export_data import export_data
 from app.families.exports.payload import ExportData, ExportDataSchema
-from app.jobs import InvalidPayload
+from app.jobs import InvalidPayload, enqueue
 
 GOOD = {"entityType": "users", "format": "csv"}
 
@@ -99,4 +98,4 @@ def test_parquet_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_enqueue_refuses_what_the_schema_refuses(app: object) -> None:
     with pytest.raises(InvalidPayload, match=r"filters\.createdAfter: Must be a date"):
-        export_data.enqueue({**GOOD, "filters": {"createdAfter": "soon"}})
+        enqueue("export-data", {**GOOD, "filters": {"createdAfter": "soon"}})

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app.accounts.models import ActivityLog, Organization, StripeSubscription
 from app.db import db
 from app.families.stripe.process_stripe_webhook import StripeWebhookSchema, process_stripe_webhook
-from app.jobs import InvalidPayload, JobExecution, PermanentError, Status
+from app.jobs import InvalidPayload, JobExecution, PermanentError, Status, enqueue
 from app.jobs.testing import assert_enqueued, deliver, refute_enqueued
 from tests.support.stripe import (
     CUSTOMER,
@@ -239,7 +239,7 @@ def test_a_payload_that_is_none_is_refused_at_enqueue(app: Flask, field: str, va
     payload = StripeWebhookSchema().dump(payload_of(an_event("invoice.payment_failed")))
 
     with pytest.raises(InvalidPayload):
-        process_stripe_webhook.enqueue({**payload, field: value})
+        enqueue("process-stripe-webhook", {**payload, field: value})
 
 
 def test_an_email_that_cannot_be_sent_does_not_keep_the_facts_back(
