@@ -1,4 +1,4 @@
-"""What a delivery can come to: a class each, which names all that follows from it.
+"""The outcomes of a delivery: each class names everything that follows from it.
 
 That is the one statement that records it, its log line, its answer to QStash and its label in the
 metrics. By QStash's protocol 2xx ends a message, 489 with `Upstash-NonRetryable-Error` sends it to
@@ -18,7 +18,7 @@ from .table import attempt_sql
 from .table.attempts import Attempt, encoded
 from .table.models import Status
 
-#: Seconds after which QStash should try again what could not be done just now.
+#: Seconds after which QStash should retry a delivery that could not be handled just now.
 RETRY_SOON = 5
 
 NOT_PUBLISHED = "the next leg is not published yet"
@@ -34,7 +34,7 @@ LABELS: dict[str, None] = {}
 
 
 class Answer(NamedTuple):
-    """What QStash is told."""
+    """The answer to QStash."""
 
     status: int
     body: dict[str, Any]
@@ -145,7 +145,7 @@ class Failed(Outcome):
     """The handler raised.
 
     Attributes:
-        kind: The exception's class; all that QStash is told.
+        kind: The exception's class; QStash learns nothing else.
         permanent: No further attempt can help.
         retry_after: Seconds after which QStash should try again, where the error knows.
         exception: What was raised, for logs and error trackers; see `failures.tell`.

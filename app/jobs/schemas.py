@@ -85,7 +85,7 @@ class Envelope:
 
     @property
     def is_firing(self) -> bool:
-        """Whether it is a schedule's, of which each firing is a job of its own."""
+        """Whether it is a schedule's; each of its firings is a separate job."""
         return self.job_id is None or self.metadata.cron is not None
 
 

@@ -41,7 +41,7 @@ def list_alerts(*, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     else:
-        click.echo(table([(name.replace("_", " "), _said(shown[name])) for name in shown]))
+        click.echo(table([(_label(name), _said(shown[name])) for name in shown]))
 
 
 @group.command("silence")
@@ -105,6 +105,10 @@ def _as_json(row: AlertState) -> dict[str, Any]:
         if name != "name"
     }
     return {**shown, "channels": configured(current_app.config)}
+
+
+def _label(name: str) -> str:
+    return {"told": "last alert", "told_at": "last alert at"}.get(name, name.replace("_", " "))
 
 
 def _said(value: Any) -> str:

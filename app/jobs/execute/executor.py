@@ -1,4 +1,4 @@
-"""The second half of a job's way: verify > parse > claim > execute > record > respond.
+"""The second half of a job's life: verify > parse > claim > execute > record > respond.
 
     record ◀── execute handler under deadline ◀── claim ◀── parse ◀── verify ◀── signed POST
 
@@ -50,9 +50,9 @@ log = logging.getLogger(__name__)
 #: Seconds after the deadline at which the thread is interrupted: the database's limit and those of
 #: the handler's clients come first, as they leave their connections whole.
 INTERRUPT_AFTER = 0.5
-#: Seconds after which a claim counts as stuck: the database has fallen silent.
+#: Seconds after which a claim counts as stuck: the database does not respond.
 CLAIM_SILENT_AFTER = 20
-#: Likewise a record, whose commit may have much to do.
+#: The same for recording an outcome, whose commit may take longer.
 RECORD_SILENT_AFTER = 60
 
 

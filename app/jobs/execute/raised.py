@@ -1,4 +1,4 @@
-"""What a handler raised, as an outcome."""
+"""Turns what a handler raised into an outcome."""
 
 from ..errors import (
     HandlerSilent,

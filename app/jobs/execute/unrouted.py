@@ -1,4 +1,4 @@
-"""Deliveries for a path that this process does not have: it runs older code than who enqueued.
+"""Deliveries for a path that this process does not have: it runs older code than the producer.
 
 QStash tries again, and the next answer may come from a process with the new code. Until then the
 job is pending, and its row says why.
@@ -61,7 +61,7 @@ def _note(status: int) -> None:
 
 
 def _named(body: bytes) -> tuple[str | None, str | None]:
-    """Return the job's id and type, where the body is an envelope."""
+    """Return the job's id and type, if the body is an envelope."""
     try:
         envelope = json.loads(body)
         job_id, job_type = envelope.get("jobId"), envelope.get("type")
