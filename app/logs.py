@@ -122,7 +122,7 @@ class DailyFile(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            today = date.today()  # noqa: DTZ011 - likewise
+            today = date.today()  # noqa: DTZ011 - as above
             if today != self._day:
                 self._turn_to(today)
             os.write(self._number, f"{self.format(record)}\n".encode(errors="backslashreplace"))

@@ -2,7 +2,7 @@
 
     python benchmarks/jobs.py [--count 300]
 
-Runs on a PostgreSQL of its own (or TEST_DATABASE_URL) and prints ratios, taken in turns so that a
+Runs on its own PostgreSQL (or TEST_DATABASE_URL) and prints ratios, taken in turns so that a
 busy machine slows both sides alike:
 
 - an enqueue in a session, beside the same INSERT through SQLAlchemy Core in that session;
@@ -98,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, database(Path(name)) as url:
         os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR")
         app = create_app()
-        from tests.support.sample_jobs import bp  # noqa: PLC0415 - declares a table of its own
+        from tests.support.sample_jobs import bp  # noqa: PLC0415 - declares its own table
 
         app.register_blueprint(bp)
         with app.app_context():
@@ -276,7 +276,7 @@ def database(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def qstash() -> Iterator[str]:
-    """Run the local QStash server in a process of its own, as the app would meet it."""
+    """Run the local QStash server in a separate process, as in development."""
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port"]
     process = subprocess.Popen(  # noqa: S603 - our own command

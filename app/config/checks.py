@@ -113,7 +113,7 @@ def _in_ascii(text: str) -> str:
 
 
 def _address(address: str) -> str:
-    from app.jobs.kit import ascii_address  # noqa: PLC0415 - likewise
+    from app.jobs.kit import ascii_address  # noqa: PLC0415 - as above
 
     try:
         return ascii_address(address)

@@ -118,14 +118,14 @@ def _cases() -> list[Case]:
 
 
 def _enqueue(case: Case) -> str:
-    from app.jobs import enqueue  # noqa: PLC0415 - likewise
+    from app.jobs import enqueue  # noqa: PLC0415 - as above
 
     return enqueue("send-email", case.payload, retry_delay=RETRY_DELAY_MS)
 
 
 def _line(case: Case, job_id: str) -> Line:
-    from app.jobs import get_job_execution_by_job_id  # noqa: PLC0415 - likewise
-    from app.jobs.cli import kit  # noqa: PLC0415 - likewise
+    from app.jobs import get_job_execution_by_job_id  # noqa: PLC0415 - as above
+    from app.jobs.cli import kit  # noqa: PLC0415 - as above
 
     row = get_job_execution_by_job_id(job_id)
     if row is None:

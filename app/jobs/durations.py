@@ -33,7 +33,7 @@ def parse(value: Any) -> float:
         days, hours, minutes, rest = (int(part or 0) for part in match.groups())
         value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("is not a duration; give seconds or a timedelta")  # noqa: TRY004 - likewise
+        raise ValueError("is not a duration; give seconds or a timedelta")  # noqa: TRY004 - as above
     if not 0 <= value < float("inf"):
         raise ValueError("is not a time from now on; give 0 or more seconds")
     return value

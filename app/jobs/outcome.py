@@ -262,7 +262,7 @@ class Released(Rescheduled):
     delay: float = RETRY_SOON
     error: str = "the process was told to stop before the handler was called"
 
-    def allowed(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - likewise
+    def allowed(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - as above
         return self
 
 
@@ -314,7 +314,7 @@ class Busy(Outcome):
     """It could not be executed just now: QStash tries again in `retry_after` seconds.
 
     Nothing was done, so it is no attempt of the job's: should QStash give up on that, the job is
-    published anew, unless it `counts`.
+    published again, unless it `counts`.
     """
 
     label = "busy"

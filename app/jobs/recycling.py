@@ -2,7 +2,7 @@
 
 A handler that cannot be stopped, or a database that has fallen silent, holds a thread for ever,
 and perhaps locks that the others need. Nothing here takes such a lock but the line that is logged
-at the beginning, in a thread of its own: the rest has to work whatever hangs.
+at the beginning, in a separate thread: the rest has to work whatever hangs.
 """
 
 import logging

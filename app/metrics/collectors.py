@@ -82,7 +82,7 @@ class CountsCollector(Collector):
         """Yield the sums."""
         counted = MultiProcessCollector(CollectorRegistry(), str(self._folder))  # type: ignore[no-untyped-call]  # has no annotations
         with undisturbed(self._folder):
-            found = list(counted.collect())  # type: ignore[no-untyped-call]  # likewise
+            found = list(counted.collect())  # type: ignore[no-untyped-call]  # as above
         yield from found
 
 

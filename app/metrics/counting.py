@@ -85,7 +85,7 @@ def count(event: Event) -> None:
 
 
 def _count_execution(step: Executing, *, has_ended: bool) -> None:
-    from app.metrics import instruments  # noqa: PLC0415 - likewise
+    from app.metrics import instruments  # noqa: PLC0415 - as above
 
     job_type, lease = step.attempt.config.type, step.attempt.lease
     instruments.IN_FLIGHT.labels(job_type).inc(-1 if has_ended else 1)

@@ -52,10 +52,10 @@ def _absorb(total: Path, left: list[Path]) -> None:
         shutil.copyfile(total, partial)
     sums = MmapedDict(str(partial))  # type: ignore[no-untyped-call]  # has no annotations
     for path in left:
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]  # likewise
-            before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]  # likewise
-            sums.write_value(key, before + value, time.time())  # type: ignore[no-untyped-call]  # likewise
-    sums.close()  # type: ignore[no-untyped-call]  # likewise
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]  # as above
+            before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]  # as above
+            sums.write_value(key, before + value, time.time())  # type: ignore[no-untyped-call]  # as above
+    sums.close()  # type: ignore[no-untyped-call]  # as above
     partial.replace(total)
     for path in left:
         path.unlink()

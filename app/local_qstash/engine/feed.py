@@ -1,4 +1,4 @@
-"""Changes as they happen, for whoever watches: the page, a test."""
+"""Changes as they happen, for watchers: the page, a test."""
 
 import asyncio
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ EMPTY_OBJECT, EMPTY_LIST = sa.text("'{}'::jsonb"), sa.text("'[]'::jsonb")
 
 
 def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:
-    # Even `IF NOT EXISTS` would wait for whoever writes to the tables.
+    # Even `IF NOT EXISTS` would wait for writers of the tables.
     if not op.get_context().as_sql and op.get_bind().scalar(WHOLE):
         return
     create_job_executions(op, owner_id)
