@@ -279,6 +279,6 @@ def _job_id(envelope: Envelope) -> str:
 
 
 def _id(header: str) -> str | None:
-    """Return one of QStash's ids; anything else in its place counts as none."""
+    """Return one of QStash's ids; anything malformed counts as none."""
     value = request.headers.get(header, "")
     return value if QSTASH_ID.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""Make the tables, where an app's own history or the starter's has not made them before."""
+"""Create the job tables, unless the app's migrations or the starter already have."""
 
 from collections.abc import Sequence
 from typing import Any
