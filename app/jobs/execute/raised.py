@@ -1,4 +1,4 @@
-"""What a handler raised, as an outcome."""
+"""Turns what a handler raised into an outcome."""
 
 from ..errors import (
     HandlerSilent,
@@ -15,7 +15,7 @@ from ..payload import failures
 
 
 def outcome_of(error: BaseException, timeout: float) -> Outcome:
-    """Return what a handler came to that may take `timeout` seconds."""
+    """Return the outcome of a handler's exception; the handler may take `timeout` seconds."""
     outcome: Outcome
     match error:
         case RetryLater():
@@ -49,7 +49,7 @@ def failure(error: BaseException) -> Failed:
 
 
 def timed_out(seconds: float, why: Interruption) -> Failed:
-    """Say that the time was up, and where in the handler that was."""
+    """Describe the timeout, and where in the handler it happened."""
     said = f"the handler was stopped after its timeout of {seconds:g} s"
     return Failed(JobTimeout.__name__, said, failures.describe(why).traceback, exception=why)
 

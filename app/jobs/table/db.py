@@ -1,6 +1,6 @@
 """The app's database as the jobs use it: tables, sessions, short transactions, every connection.
 
-The extension has a `MetaData` of its own, so that nothing of the app's is needed to declare its
+The extension has its own `MetaData`, so that nothing of the app's is needed to declare its
 tables; its sessions and engines are those of the app's Flask-SQLAlchemy. What is done about a
 connection (a time limit is heard, a demoted server left, a handler's settings are undone) is done
 about those of all engines of the process, so that a handler may use one of its own.
@@ -210,7 +210,7 @@ def _is_outage(error: SQLAlchemyError) -> bool:
 
 
 class _Stale(Exception):
-    """The work changed nothing, for no fault of its own."""
+    """The work changed nothing, through no fault of its own."""
 
     def __init__(self, error: DBAPIError) -> None:
         self.error = error
