@@ -85,6 +85,15 @@ def signed(
     return wrapper
 
 
+def is_qstash_endpoint() -> bool:
+    """Tell whether the current request is for a view that only QStash may call.
+
+    For a `before_request` that demands a login: these have a signature instead.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_signed", False)
+
+
 def verify_request(*, room: int = 1) -> None:
     """Check the current request, and keep what is known of its token in `g.jobs_token`.
 
