@@ -15,7 +15,7 @@ from .values.backoff import RetryDelay
 from .values.nearest import hint
 from .values.options import FlowControl, Options, normalise
 
-Handler = Callable[[Any, Job], dict[str, Any] | None]
+Handler = Callable[[Any, Job], Any]
 #: From a payload's wire form in one version to that in the next; may change what it is given.
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
