@@ -151,19 +151,22 @@ class JobBlueprint(Blueprint):
                 )
                 _serve(state, path, config)
 
-            try:
-                self.record(serve)
-            except AssertionError:  # Flask's, for whatever comes too late
-                raise DiscoveryError(
-                    f"{about}: the blueprint {self.name!r} is registered already; import this "
-                    "module before `register_blueprint`"
-                ) from None
+            self._at_registration(serve, about)
             JOB_TYPES.add(job_type)
             made = JobType(handler, job_type)
             self.job_types.append(made)
             return made
 
         return register
+
+    def _at_registration(self, serve: Callable[[BlueprintSetupState], None], about: str) -> None:
+        try:
+            self.record(serve)
+        except AssertionError:  # Flask's, for whatever comes too late
+            raise DiscoveryError(
+                f"{about}: the blueprint {self.name!r} is registered already; import this module "
+                "before `register_blueprint`"
+            ) from None
 
     def _refuse_taken(self, job_type: str, about: str) -> None:
         for other in self.job_types:
