@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
+    "JOBS_SCHEMA": "",
     "JOBS_QUIET": True,
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",
@@ -152,6 +153,8 @@ class Jobs:
             JOBS_BIND_KEY: Which of SQLALCHEMY_BINDS has the tables of jobs; by default the app's
                 own database. In another, a handler's work and its job's completion commit one
                 after the other.
+            JOBS_SCHEMA: The schema that has the tables of jobs; by default the first one of the
+                search_path.
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
