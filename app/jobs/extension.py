@@ -13,6 +13,7 @@ from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
+from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
@@ -195,6 +196,7 @@ class Jobs:
         request_id.init_app(app)
         unrouted.init_app(app)
         app.cli.add_command(commands)
+        autogenerate.init_app(app)
         app.register_blueprint(routes.bp)
         app.register_blueprint(status_link.bp)
         sweep_timer.init_app(app)

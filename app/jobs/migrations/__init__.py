@@ -7,15 +7,13 @@
     def upgrade():
         migrations.upgrade(op.get_bind(), "0001")
 
-They keep their version in a table of their own, so an app's history may be of any form. An app that
-has Alembic compare its models with its tables tells it that these are not its own:
-
-    Migrate(app, db, include_object=migrations.include_object)
+They keep their version in a table of their own, so an app's history may be of any form. That
+autogenerate leaves the tables alone is seen to in `autogenerate`.
 """
 
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, column, select, table, text
 
@@ -26,6 +24,7 @@ from ..table.db import Base
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
 from ..values.ids import ID_TYPES, id_type
+from .autogenerate import VERSION_TABLE, include_object, line_to_add
 
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
@@ -36,13 +35,13 @@ __all__ = [
     "adoption",
     "current",
     "include_object",
+    "line_to_add",
     "metadata",
     "owner_columns",
     "sql",
     "upgrade",
 ]
 
-VERSION_TABLE = "jobs_alembic_version"
 MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken)
 
 #: The tables as the code knows them.
@@ -102,13 +101,6 @@ def sql(revision: str = HEAD) -> str:
     written = StringIO()
     _run(_context(revision, dialect_name="postgresql", written=written))
     return schema.only_here_in_sql(written.getvalue())
-
-
-def include_object(
-    _object: Any, name: str | None, type_: str, _reflected: object, _compare_to: Any
-) -> bool:
-    """Tell Alembic's autogenerate to leave the tables of jobs alone: they are not the app's."""
-    return type_ != "table" or (name not in metadata.tables and name != VERSION_TABLE)
 
 
 def _make_way(connection: Connection) -> None:
