@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "scaffold",
         "cli",
         "extension",
-        "kit",
+        "kit sentry",
         "__init__",
         "testing",
     ),

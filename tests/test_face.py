@@ -18,6 +18,7 @@ FACE = (
     "app.jobs.kit",
     "app.jobs.migrations",
     "app.jobs.operate",
+    "app.jobs.sentry",
     "app.jobs.testing",
 )
 INSIDE = ROOT / "app/jobs"

@@ -12,7 +12,8 @@ from app import artifacts
 from app.accounts.models import User
 from app.artifacts import Artifact
 from app.db import db
-from app.families.exports.payload import ExportData, export_data
+from app.families.exports.export_data import export_data
+from app.families.exports.payload import ExportData
 from app.jobs import JobExecution, Status
 from tests.e2e.stack import Stack
 from tests.support.rows import row_of

@@ -12,7 +12,7 @@ from math import ceil
 from time import monotonic
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, got_request_exception, request
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -321,10 +321,21 @@ def _message(attempt: Attempt, row: Row[Any]) -> Message:
 
 
 def _say(outcome: Outcome, about: dict[str, Any]) -> Outcome:
+    exception = outcome.exception if isinstance(outcome, Failed) else None
+    if exception is not None:
+        _announce(exception)
     if outcome.event is not None:
-        exception = outcome.exception if isinstance(outcome, Failed) else None
         log.log(outcome.level, outcome.event, exc_info=exception, extra=about | outcome.log_fields)
     return outcome
+
+
+def _announce(exception: BaseException) -> None:
+    """Have error trackers hear of a failure, as of what any view of the app's raises."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public in the docs
+    try:
+        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exception)
+    except Exception:
+        log.exception("[jobs] A receiver of got_request_exception failed")
 
 
 def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:

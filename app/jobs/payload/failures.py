@@ -12,7 +12,7 @@ from psycopg import Error as DatabaseError
 from psycopg import errors as database_errors
 
 from ..values import jsonb
-from .redaction import scrub
+from .redaction import has_secrets, scrub
 
 MAX_TRACEBACK_CHARS = 16 * 1024
 #: Characters of one frame, or of the message, in a traceback.
@@ -49,9 +49,17 @@ def tell(error: BaseException) -> Told:
     values = _values_of(error)
     said = _presentable(_raw(error), values, jsonb.MAX_TEXT_BYTES)
     trace = _presentable(_trace(error), values, MAX_TRACEBACK_CHARS, keep="end")
+    if has_secrets():
+        _forget_variables(error)
     if all(_presentable(raw, values, jsonb.MAX_TEXT_BYTES) == raw for raw in _texts(error)):
         return Told(said, trace, error)
     return Told(said, trace, JobFailed(said).with_traceback(error.__traceback__))
+
+
+def _forget_variables(error: BaseException) -> None:
+    """Clear the frames that have ended: error trackers send their local variables."""
+    for one in _chain(error):
+        traceback.clear_frames(one.__traceback__)
 
 
 def message(error: BaseException) -> str:

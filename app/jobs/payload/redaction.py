@@ -31,6 +31,11 @@ def remember(secrets: list[str]) -> None:
     setattr(g, KEPT_IN, secrets)
 
 
+def has_secrets() -> bool:
+    """Tell whether the job under way has anything that `scrub` hides."""
+    return bool(g and g.get(KEPT_IN))
+
+
 def scrub(text: str) -> str:
     """Return the text without what the job under way has in sealed fields."""
     return hide(text, g.get(KEPT_IN, ()) if g else ())

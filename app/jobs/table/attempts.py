@@ -43,8 +43,8 @@ class Delivery:
     """
 
     job_id: str
-    payload: Any
-    envelope: dict[str, Any]
+    payload: Any = field(repr=False)  # trackers show the variables of frames that still run
+    envelope: dict[str, Any] = field(repr=False)
     user_id: OwnerId | None
     organization_id: OwnerId | None
     message_id: str | None
