@@ -9,6 +9,7 @@ about those of all engines of the process, so that a handler may use one of its 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, current_app
@@ -108,8 +109,11 @@ def completing(session: "scoped_session[Any]") -> Iterator[Connection]:
 
 
 def upgrade_command() -> str:
-    """Name the command that makes and changes the tables: the app's own, where it has one."""
-    return "flask db upgrade" if "migrate" in current_app.extensions else "flask jobs db upgrade"
+    """Name the command that makes and changes the tables: the app's own, where that does it."""
+    own = getattr(current_app.extensions.get("migrate"), "directory", None)
+    versions = Path(own, "versions").glob("*.py") if own else ()
+    is_own = any("migrations.upgrade(" in path.read_text("utf-8") for path in versions)
+    return "flask db upgrade" if is_own else "flask jobs db upgrade"
 
 
 def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
