@@ -25,7 +25,7 @@ COMMANDS = {
     "apikey": "Create, list and revoke the keys of the job API",
     "cancel": "Cancel jobs that are not finished; running ones are asked to stop",
     "check": "List queued jobs that this version of the code would reject",
-    "db": "Make and change the tables of jobs, unless the app's own migrations do",
+    "db": "Create and upgrade the job tables, unless the app's migrations do",
     "delete": "Delete completed, cancelled or dead jobs for good",
     "dlq": "List, retry and delete messages in QStash's dead-letter queue",
     "doctor": "Check settings, database and QStash, and say how to fix problems",

@@ -23,6 +23,7 @@ from app.jobs import (
 from app.jobs.errors import JobsNotInitialised, MigrationRefused
 from tests.starter.table import ROWS, TABLE
 from tests.support.apps import fresh_database
+from tests.support.pooler import Pooler
 
 OURS = {*migrations.metadata.tables, migrations.VERSION_TABLE}
 #: Its letters are those that must be quoted.
@@ -206,6 +207,18 @@ def test_what_hides_a_table_later_is_named_by_the_doctor(url: str) -> None:
         said = command(db, "doctor", "--only", "schema")
         assert "public.job_audit would be used, though the tables of jobs are in jobs" in said
         assert "rename what is the app's own" in said
+
+
+def test_the_doctor_warns_of_a_pooler_unless_the_role_has_the_path(url: str) -> None:
+    with Pooler(url) as pooler, host(pooler.url, "jobs") as db:
+        upgrade(db)
+        said = command(db, "doctor", "--only", "schema")
+        assert "a pooler such as PgBouncer is between" in said
+        assert "run ALTER ROLE" in said
+
+        run(db, f'ALTER DATABASE "{db.engine.url.database}" SET search_path TO public, jobs')
+        db.engine.dispose()
+        assert "pooler" not in command(db, "doctor", "--only", "schema")
 
 
 def test_a_role_without_the_right_is_told_which(url: str) -> None:
