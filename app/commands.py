@@ -1,7 +1,7 @@
 """`flask jobs` as a plugin of Flask's command, so that its help needs neither app nor settings.
 
-Making the app loads SQLAlchemy, a driver and every job family, which is most of a second. All but
-the help is left to the group that the app has.
+Creating the app loads SQLAlchemy, a driver and every job family, which takes most of a second.
+Everything but the help is left to the app's group.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ Examples:
   flask jobs show 5f0c --traceback
   flask jobs doctor
 """
-#: What `flask jobs --help` says of each command. `tests/test_commands.py` compares it with what the
-#: commands say of themselves.
+#: What `flask jobs --help` says about each command. `tests/test_commands.py` compares it with the
+#: commands' own help.
 COMMANDS = {
     "alerts": "List, silence and acknowledge health alerts",
     "apikey": "Create, list and revoke the keys of the job API",
@@ -47,7 +47,7 @@ COMMANDS = {
 
 
 class JobsHelp(click.Group):
-    """Lists the commands by itself, and loads the app for whatever else is asked."""
+    """Lists the commands itself, and loads the app for everything else."""
 
     def make_context(
         self,
@@ -68,11 +68,11 @@ class JobsHelp(click.Group):
         return _own_group(ctx).get_command(ctx, cmd_name)
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Name them."""
+        """Return their names."""
         return list(COMMANDS)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """List them with their whole first sentences."""
+        """List the commands with their whole first sentence."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 

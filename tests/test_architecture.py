@@ -203,17 +203,50 @@ def test_settings_alone_are_read_from_the_environment() -> None:
         assert [variable in line for line in found] == [True], name
 
 
+#: SQL that sets a job's status, or makes a row with one, as text and as SQLAlchemy builds it.
+_WRITES_STATUS = re.compile(
+    r"\bUPDATE\s+job_executions\b[^;]*?(?:\bSET|,)\s*status\s*="
+    r"|\bINTO\s+job_executions\b[^;)]*\bstatus\b"
+    r"|\b(?:update|insert)\((?:_table|JobExecution)\b|(?:_table|__table__)\.(?:update|insert)\(",
+    re.IGNORECASE,
+)
+
+
 def test_a_job_s_status_is_written_by_sql_of_one_room_only() -> None:
-    """But for `update_job_execution`, which is the guide's, and writes what it is told to."""
-    statement = re.compile(r"(UPDATE|INTO) job_executions\b[^;]*?\bstatus\b *=", re.DOTALL)
+    jobs = ROOT / "app/jobs"
     writers = {
-        module.relative_to(ROOT / "app/jobs").parts[0]
-        for module in (ROOT / "app/jobs").rglob("*.py")
-        for literal in re.findall(r'"""(.*?)"""', module.read_text(), re.DOTALL)
-        if statement.search(literal.split("WHERE")[0])
+        module.relative_to(jobs).parts[0]
+        for module in jobs.rglob("*.py")
+        if _WRITES_STATUS.search(module.read_text())
     }
 
     assert writers == {"table"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPDATE job_executions SET status = 'failed' WHERE id = 1",
+        "WITH a AS (SELECT id WHERE b) UPDATE job_executions AS c SET error = NULL, status = 'd'",
+        "INSERT INTO job_executions (job_id, status) VALUES",
+        "update(_table).where(_table.c.job_id == job_id).values(status=status)",
+        "update(JobExecution).values(status=status)",
+        "JobExecution.__table__.insert().values(rows)",
+    ],
+)
+def test_sql_that_writes_a_status_is_found(text: str) -> None:
+    assert _WRITES_STATUS.search(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPDATE job_executions SET error = :error WHERE job_id = :id AND status = 'pending'",
+        "SELECT status FROM job_executions WHERE status = 'failed'",
+    ],
+)
+def test_sql_that_reads_a_status_is_not_found(text: str) -> None:
+    assert not _WRITES_STATUS.search(text)
 
 
 def test_no_part_has_the_name_of_a_module_of_python() -> None:

@@ -65,7 +65,7 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What one app's extension holds."""
+    """The state of one app's extension."""
 
     registry: JobRegistry
     publisher: Publisher
@@ -75,7 +75,7 @@ class State:
 
 
 class Jobs:
-    """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
+    """Background jobs over QStash. Keeps no app's state on itself, so it serves several apps."""
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class Jobs:
 
 
 def _refuse_other_letters(config: dict[str, Any]) -> None:
-    """Refuse an address that QStash would sign in another form than it is compared in here."""
+    """Refuse an address that QStash would sign in a different form than the app compares."""
     for name in ("BASE_URL", "QSTASH_URL"):
         if not config[name].isascii():
             try:

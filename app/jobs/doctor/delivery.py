@@ -21,7 +21,7 @@ from .probe import CHANNEL, FORWARDED, PROBE
 if TYPE_CHECKING:
     from qstash import QStash
 
-#: Seconds that a probe may be under way.
+#: Seconds that a probe may take.
 PATIENCE = 12.0
 POLL_SECONDS = 0.5
 #: States of QStash's log after which nothing more comes.
@@ -64,7 +64,7 @@ def unsigned() -> Finding:
 @own("endpoints", "signature")
 def endpoints() -> Finding:
     """A process that is older than the code answers 404 to new job types."""
-    import httpx  # noqa: PLC0415 - likewise
+    import httpx  # noqa: PLC0415 - as above
 
     publisher, configs = outbox.publisher(), list(registry_of(current_app))
     unknown = []
@@ -134,7 +134,7 @@ def _judge(state: str, status: int | None) -> Finding:
 @contextmanager
 def listening() -> Iterator[Any]:
     """Yield a function that waits a moment and returns what came of a probe, if it has arrived."""
-    # A connection that listens goes on listening, so it does not go back to the pool.
+    # A listening connection keeps listening, so it does not go back to the pool.
     connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         driver: Any = connection.connection.driver_connection
@@ -161,14 +161,14 @@ def _publish(nonce: str) -> str:
         "retries": 0,
         "timeout": 10,
     }
-    answer: Any = publisher.ask(lambda qstash: qstash.message.publish(**request))
+    answer: Any = publisher.call(lambda qstash: qstash.message.publish(**request))
     return str(answer.message_id)
 
 
 def _seen_by_qstash(message_id: str) -> tuple[str, int | None]:
     """Return the last state of a message in QStash's log, and what it was answered last."""
-    # Not by the SDK's own method: it prints the answer.
-    found: Any = outbox.publisher().ask(
+    # Not with the SDK's own method: it prints the answer.
+    found: Any = outbox.publisher().call(
         lambda qstash: qstash.http.request(
             path="/v2/events", method="GET", params={"messageId": message_id}
         )
@@ -183,13 +183,13 @@ def _clear_away(message_id: str) -> None:
     """Leave nothing at QStash: neither the message nor its dead letter."""
     publisher = outbox.publisher()
     try:
-        letters = publisher.ask(
+        letters = publisher.call(
             lambda qstash: qstash.dlq.list(filter={"message_id": message_id})
         ).messages
         for dlq_id in [letter.dlq_id for letter in letters]:
-            publisher.ask(partial(_forget, dlq_id))
+            publisher.call(partial(_forget, dlq_id))
         if not letters:
-            publisher.ask(lambda qstash: qstash.message.cancel(message_id))
+            publisher.call(lambda qstash: qstash.message.cancel(message_id))
     except JobsError:
         return  # delivered after all, or QStash went away; either way nothing is left to do
 

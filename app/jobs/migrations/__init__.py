@@ -7,7 +7,7 @@
     def upgrade():
         migrations.upgrade(op.get_bind(), "0001")
 
-They keep their version in a table of their own, so an app's history may be of any form. An app that
+They keep their version in their own table, so an app's history may be of any form. An app that
 has Alembic compare its models with its tables tells it that these are not its own:
 
     Migrate(app, db, include_object=migrations.include_object)

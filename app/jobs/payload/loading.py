@@ -34,7 +34,7 @@ FIRST_WAIT, LONGEST_WAIT = 30, 600
 MAX_RESULT_BYTES = 64 * 1024
 
 
-def read(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
+def load_payload(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
     """Return a payload as the type's schema loads it.
 
     From here on `redaction.scrub` hides what is sealed.
@@ -100,7 +100,7 @@ def _upgraded(
                 raise TypeError(f"it returned no dict but {type(payload).__name__}")  # noqa: TRY301 - refused like all else
         except BaseException as error:  # noqa: BLE001 - a function of the author's may raise anything
             message = f"the payload cannot be upgraded from version {step} to {step + 1}"
-            errors = {"payload": [failures.tell(error).error]}
+            errors = {"payload": [failures.describe(error).error]}
             raise InvalidDelivery(message, errors, job_id=job_id) from None
     return payload
 
