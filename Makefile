@@ -5,8 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 PYTEST_ARGS ?= -n auto
-# The tests whose code runs where it can be measured: the others start processes of their own, or
-# hold times and memory that measuring would change.
+# The tests whose coverage can be measured: the others start separate processes, or check times and
+# memory that measuring would change.
 IN_PROCESS := $(wildcard tests/test_*.py) tests/accounts tests/admin tests/api tests/artifacts \
 	tests/families tests/jobs tests/local_qstash tests/metrics
 APART := $(filter-out $(IN_PROCESS),$(patsubst %/,%,$(wildcard tests/*/)))

@@ -1,12 +1,12 @@
 """`flask jobs` of this app: its help needs neither app nor settings.
 
-Making the app loads SQLAlchemy, a driver and every job family, which is most of a second.
+Creating the app loads SQLAlchemy, a driver and every job family, which takes most of a second.
 """
 
 from .plugin import WITHOUT_APP, JobsPlugin
 
-#: What `flask jobs --help` says of each command. `tests/test_commands.py` compares it with what the
-#: commands say of themselves.
+#: What `flask jobs --help` says about each command. `tests/test_commands.py` compares it with the
+#: commands' own help.
 COMMANDS = {
     "alerts": "List, silence and acknowledge health alerts",
     "apikey": "Create, list and revoke the keys of the job API",

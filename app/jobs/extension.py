@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
-from . import discovery, neighbours, request_id, settings
+from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
 from .declaration import ExternalOptions
 from .enqueue import enqueuer, scheduling
@@ -13,6 +13,7 @@ from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
+from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
@@ -33,7 +34,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What one app's extension holds."""
+    """The state of one app's extension."""
 
     registry: JobRegistry
     publisher: Publisher
@@ -43,7 +44,7 @@ class State:
 
 
 class Jobs:
-    """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
+    """Background jobs over QStash. Keeps no app's state on itself, so it serves several apps."""
 
     def __init__(
         self,
@@ -120,6 +121,8 @@ class Jobs:
             JOBS_BIND_KEY: Which of SQLALCHEMY_BINDS has the tables of jobs; by default the app's
                 own database. In another, a handler's work and its job's completion commit one
                 after the other.
+            JOBS_SCHEMA: The schema that has the tables of jobs; by default the first one of the
+                search_path.
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
@@ -151,8 +154,9 @@ class Jobs:
         last_guard.init_app(app)
         request_id.init_app(app)
         unrouted.init_app(app)
-        neighbours.init_app(app)
+        csrf.init_app(app)
         app.cli.add_command(commands)
+        autogenerate.init_app(app)
         app.register_blueprint(routes.bp)
         app.register_blueprint(status_link.bp)
         sweep_timer.init_app(app)

@@ -1,6 +1,6 @@
-"""What those build on who extend an app with jobs: families with tables, pages or an API of theirs.
+"""Tools for extending an app with jobs: families that have tables, pages or an API.
 
-Commands have a kit of their own, `app.jobs.cli.kit`.
+For commands, see `app.jobs.cli.kit`.
 """
 
 from .context import current_job

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -32,16 +32,13 @@ def new_host(
     environments: Path, database_server: str, tmp_path: Path
 ) -> Iterator[Callable[[str], Host]]:
     """Yield what makes an app of that name, whose database is empty."""
-    databases: list[AbstractContextManager[str]] = []
+    with ExitStack() as databases:
 
-    def make(name: str) -> Host:
-        folder = tmp_path / name
-        shutil.copytree(HOSTS, folder)
-        database = fresh_database(database_server, f"{name}_{os.getpid()}_{len(databases)}")
-        databases.append(database)
-        environment = {"FLASK_APP": name, "DATABASE_URL": database.__enter__()}
-        return Host(name, folder, environments / name / "bin", environment)
+        def make(name: str) -> Host:
+            folder = tmp_path / name
+            shutil.copytree(HOSTS, folder)
+            database = fresh_database(database_server, f"{name}_{os.getpid()}")
+            environment = {"FLASK_APP": name, "DATABASE_URL": databases.enter_context(database)}
+            return Host(name, folder, environments / name / "bin", environment)
 
-    yield make
-    for database in databases:
-        database.__exit__(None, None, None)
+        yield make

@@ -22,7 +22,7 @@ from .probe import CHANNEL, FORWARDED, PROBE
 if TYPE_CHECKING:
     from qstash import QStash
 
-#: Seconds that a probe may be under way.
+#: Seconds that a probe may take.
 PATIENCE = 12.0
 POLL_SECONDS = 0.5
 #: States of QStash's log after which nothing more comes.
@@ -85,7 +85,7 @@ def _in_front(status: int) -> str:
 @own("endpoints", "signature")
 def endpoints() -> Finding:
     """A process that is older than the code answers 404 to new job types."""
-    import httpx  # noqa: PLC0415 - likewise
+    import httpx  # noqa: PLC0415 - as above
 
     publisher, configs = outbox.publisher(), list(registry_of(current_app))
     unknown = []
@@ -155,7 +155,7 @@ def _judge(state: str, status: int | None) -> Finding:
 @contextmanager
 def listening() -> Iterator[Any]:
     """Yield a function that waits a moment and returns what came of a probe, if it has arrived."""
-    # A connection that listens goes on listening, so it does not go back to the pool.
+    # A listening connection keeps listening, so it does not go back to the pool.
     connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         driver: Any = connection.connection.driver_connection
@@ -188,7 +188,7 @@ def _publish(nonce: str) -> str:
 
 def _seen_by_qstash(message_id: str) -> tuple[str, int | None]:
     """Return the last state of a message in QStash's log, and what it was answered last."""
-    # Not by the SDK's own method: it prints the answer.
+    # Not with the SDK's own method: it prints the answer.
     found: Any = outbox.publisher().call(
         lambda qstash: qstash.http.request(
             path="/v2/events", method="GET", params={"messageId": message_id}

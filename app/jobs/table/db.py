@@ -1,6 +1,6 @@
 """The app's database as the jobs use it: tables, sessions, short transactions, every connection.
 
-The extension has a `MetaData` of its own, so that nothing of the app's is needed to declare its
+The extension has its own `MetaData`, so that nothing of the app's is needed to declare its
 tables; its sessions and engines are those of the app's Flask-SQLAlchemy. What is done about a
 connection (a time limit is heard, a demoted server left, a handler's settings are undone) is done
 about those of all engines of the process, so that a handler may use one of its own.
@@ -26,6 +26,7 @@ from sqlalchemy.pool import Pool, PoolResetState
 from ..context import current_job
 from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable, JobsNotInitialised
+from . import schema
 
 if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
@@ -134,6 +135,8 @@ def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
     # Flask-SQLAlchemy looks there for the engine of a table, and so for all apps of a process.
     if Base.metadata.info.setdefault("bind_key", key) != key:
         raise JobsNotInitialised("JOBS_BIND_KEY must be the same for all apps of a process")
+    with app.app_context():
+        schema.init_app(app, found.engines[key])
 
 
 def _check_driver(engine: Engine) -> None:
@@ -224,7 +227,7 @@ def _is_outage(error: SQLAlchemyError) -> bool:
 
 
 class _Stale(Exception):
-    """The work changed nothing, for no fault of its own."""
+    """The work changed nothing, through no fault of its own."""
 
     def __init__(self, error: DBAPIError) -> None:
         self.error = error
@@ -290,5 +293,6 @@ def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
         connection.autocommit = True
         try:
             connection.execute(_FORGET, prepare=False)
+            schema.find_again(connection, record)
         finally:
             connection.autocommit = False
