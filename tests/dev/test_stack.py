@@ -112,7 +112,7 @@ def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev:
     second = Dev(dev.instance)
 
     assert second.process.wait(timeout=60) == 1
-    assert f"runs already, at {settings['BASE_URL']}" in second.log.read_text()
+    assert f"Already running, at {settings['BASE_URL']}" in second.log.read_text()
     assert running.settings(dev.instance) == settings
 
 
@@ -123,7 +123,7 @@ def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
     # Whichever came first.
     wait_until(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
     loser, winner = (dev, second) if dev.process.poll() is not None else (second, dev)
-    assert "It runs already, and is still starting; stop that one first." in loser.log.read_text()
+    assert "Already running, and is still starting; stop that one first." in loser.log.read_text()
     winner.await_ready()
     winner.stop()
 
@@ -140,7 +140,7 @@ def test_fault_A22_a_running_stack_loses_nothing(dev: Dev, command: str) -> None
     )
 
     assert done.returncode == 1
-    assert f"It runs already, at {settings['BASE_URL']}" in done.stderr
+    assert f"Already running, at {settings['BASE_URL']}" in done.stderr
     assert Server(dev.instance / "postgres").is_running()
 
 

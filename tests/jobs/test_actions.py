@@ -259,7 +259,7 @@ def test_a_named_job_that_cannot_be_changed_is_exit_code_1(cli: FlaskCliRunner, 
     result = cli.invoke(args=["jobs", "retry", recorded(rows, status="completed")])
 
     assert result.exit_code == 1
-    assert "1 of the given jobs do not exist or cannot be retried now" in result.stderr
+    assert "1 of the given jobs does not exist or cannot be retried now" in result.stderr
 
 
 @pytest.mark.parametrize(
