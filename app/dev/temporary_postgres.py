@@ -11,11 +11,11 @@ from app.dev.reaper import Reaper
 
 @contextmanager
 def temporary_server() -> Iterator[Server]:
-    """Run a fast, forgetful server for a test run and leave nothing of it, even after `kill -9`."""
+    """Run a fast, non-durable server for a test run; even `kill -9` leaves nothing behind."""
     with Reaper() as reaper:
         folder = Path(tempfile.mkdtemp(prefix="flask-qstash-jobs-"))
         reaper.tell(f"folder {folder}")
-        folder.chmod(0o711)  # as root, PostgreSQL's account has to pass through
+        folder.chmod(0o711)  # as root, so that PostgreSQL's account can enter
         server = Server(folder / "postgres", durable=False)
         reaper.tell(f"postgres {folder / 'postgres'}")
         server.start()

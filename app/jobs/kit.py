@@ -1,19 +1,19 @@
-"""What those build on who extend an app with jobs: families with tables, pages or an API of theirs.
+"""Tools for extending an app with jobs: families that have tables, pages or an API.
 
-Commands have a kit of their own, `app.jobs.cli.kit`.
+For commands, see `app.jobs.cli.kit`.
 """
 
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
 from .execute.shutdown import at_sigterm
-from .extension import DEFAULTS
 from .payload import sealing
 from .payload.masking import hidden
 from .payload.redaction import remember
 from .registry import registry_of
 from .request_id import request_id_if_any
 from .schemas import camel_case
+from .settings import DEFAULTS
 from .table.db import in_transaction, translate_database_errors
 from .values import jsonb
 from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION

@@ -7,10 +7,12 @@ from . import (  # noqa: F401 - each adds its command to the group
     actions,
     check,
     db,
+    dev,
     dlq,
     doctor,
     enqueue,
     health,
+    init,
     link,
     list,  # noqa: A004 - as its command
     new,

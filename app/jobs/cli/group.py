@@ -28,11 +28,11 @@ limit = click.option(
     help="Maximum number of rows.",
 )
 
-_START = "`make dev` starts it in development"
+_START = "`flask qstash dev` starts it in development"
 
 
 class CommandGroup(AppGroup):
-    """A group whose help is not cut."""
+    """A group whose help is not cut, and which keeps the lines of examples."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their whole first sentence, on as many lines as it takes."""
@@ -41,6 +41,12 @@ class CommandGroup(AppGroup):
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _keep_lines(command)
+        return command
 
 
 class JobsGroup(CommandGroup):
@@ -54,12 +60,6 @@ class JobsGroup(CommandGroup):
                 return super().invoke(ctx)
         except JobsError as error:
             raise Refused(_with_fix(error)) from error
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        command = super().get_command(ctx, cmd_name)
-        if command is not None:
-            _keep_lines(command)
-        return command
 
 
 class Refused(click.ClickException):
@@ -130,7 +130,7 @@ def _quiet(ctx: click.Context) -> Iterator[None]:
 
 
 def _keep_lines(command: click.Command) -> None:
-    """Have click keep the lines of examples: in a raw docstring its mark is two characters."""
+    """Repair click's mark for lines to keep: in a raw docstring it is two characters."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
     if isinstance(command, click.Group):
         for inner in command.commands.values():

@@ -85,6 +85,15 @@ def signed(
     return wrapper
 
 
+def is_qstash_endpoint() -> bool:
+    """Tell whether the current request is for a view that only QStash may call.
+
+    For a `before_request` that demands a login: these have a signature instead.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_signed", False)
+
+
 def verify_request(*, room: int = 1) -> None:
     """Check the current request, and keep what is known of its token in `g.jobs_token`.
 
@@ -235,7 +244,7 @@ def as_firing(delivery: Delivery) -> Delivery | None:
     """Return it as a schedule's firing, where QStash's headers say so and the envelope does not.
 
     Another producer's schedule may carry one job id in all its firings, and nothing else that is
-    signed. The headers are not: whoever takes this has to know that no job has that id.
+    signed. The headers are not, so the caller must know that no job has that id.
     """
     if delivery.is_firing or delivery.schedule_id is None or delivery.message_id is None:
         return None
@@ -279,6 +288,6 @@ def _job_id(envelope: Envelope) -> str:
 
 
 def _id(header: str) -> str | None:
-    """Return one of QStash's ids; anything else in its place counts as none."""
+    """Return one of QStash's ids; anything malformed counts as none."""
     value = request.headers.get(header, "")
     return value if QSTASH_ID.fullmatch(value) else None

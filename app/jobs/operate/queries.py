@@ -93,7 +93,7 @@ def update_job_execution(
 
 
 def _changed(job_id: str, values: dict[str, Any]) -> Any:
-    """Change the row in a transaction of its own, and wait for no other for long."""
+    """Change the row in its own transaction, without waiting long for another."""
 
     def work(connection: Connection) -> Any:
         connection.execute(_NOT_FOR_EVER)

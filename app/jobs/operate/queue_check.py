@@ -31,7 +31,7 @@ class Checked:
 def check_queued() -> Iterator[Checked]:
     """Read every queued job as a delivery of it would be, without running it.
 
-    A batch at a time, each in a short transaction of its own: however long the queue, nothing in
+    A batch at a time, each in its own short transaction: however long the queue, nothing in
     the database waits for this.
     """
     last = 0

@@ -14,7 +14,7 @@ from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnav
 from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
-from ..table.db import in_transaction
+from ..table.db import in_one_statement, in_transaction
 from .qstash import Publisher
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def publish_committed(messages: Sequence[Message]) -> None:
 def _recorded(messages: Sequence[Message]) -> list[Message]:
     """Return those whose rows others can see, and log the others."""
     job_ids = [message.job_id for message in messages]
-    found = in_transaction(lambda tx: job_rows.existing(tx, job_ids))
+    found = in_one_statement(lambda tx: job_rows.existing(tx, job_ids))
     for message in messages:
         if message.job_id not in found:
             log.info("[jobs] Job not published: not committed", extra=_about(message))
@@ -173,7 +173,7 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
     if not published:
         return
     try:
-        in_transaction(lambda tx: job_rows.note_published(tx, published))
+        in_one_statement(lambda tx: job_rows.note_published(tx, published))
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))

@@ -255,7 +255,7 @@ def take_over(letter: GivenUpMessage) -> bool:
 
 
 def _batches(report: SweepReport, kind: SweepStep, **given: Any) -> Iterator[Sequence[Row[Any]]]:
-    """Take rows, each batch in a transaction of its own, until there are no more."""
+    """Take rows, each batch in its own transaction, until there are no more."""
     aside: list[int] = []
     for _ in range(MAX_BATCHES):
         batch = _Batch(kind, {**given, "aside": aside})

@@ -1,4 +1,4 @@
-"""From names to files: all of them, or none."""
+"""Writes the files of a new job type: all of them, or none."""
 
 import json
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..errors import ScaffoldRefused
 from ..registry import registry_of
+from ..values.face import face
 from .names import Field
 
 _templates = Environment(
@@ -27,7 +28,7 @@ _templates.filters["literal"] = lambda value: (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job type that is to be written.
+    """A job type to be written.
 
     Attributes:
         families: The package of all families, such as "app.families".
@@ -55,7 +56,7 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
     """Return the text of each file to write, by its path.
 
     Raises:
-        ScaffoldRefused: The type or one of the files is there already.
+        ScaffoldRefused: The type or one of the files already exists.
     """
     taken = {config.type: config for config in registry_of(app)}.get(new.type)
     if taken:
@@ -71,15 +72,17 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
             raise ScaffoldRefused(f"{path} already exists; nothing was written")
     if not (family / "__init__.py").exists():
         wanted = {family / "__init__.py": _render("family.py", new), **wanted}
-    missing = [folder / "__init__.py" for folder in (tests.parent, tests)]
+    # Packages only where the tests are one: else pytest would take `families` for theirs.
+    is_package = (tests.parent.parent / "__init__.py").exists()
+    missing = [folder / "__init__.py" for folder in (tests.parent, tests) if is_package]
     return {path: "" for path in missing if not path.exists()} | wanted
 
 
 def write(wanted: dict[Path, str]) -> None:
-    """Write the files; if one cannot be written, those before it are taken back.
+    """Write the files; if one cannot be written, delete those before it.
 
     Raises:
-        ScaffoldRefused: The disk said no.
+        ScaffoldRefused: A file could not be written.
     """
     written: list[Path] = []
     try:
@@ -100,14 +103,7 @@ def _folder(package: str) -> Path:
 
 def _render(name: str, new: NewJob) -> str:
     template = _templates.get_template(f"{name}.jinja")
-    return template.render(new=new, imports=_imports(new), face=_face())
-
-
-def _face() -> str:
-    """Name the package that users import from: this one, or the one that it is shipped in."""
-    jobs = __package__.rpartition(".")[0]
-    above = jobs.rpartition(".")[0]
-    return above if hasattr(import_module(above), "JobBlueprint") else jobs
+    return template.render(new=new, imports=_imports(new), face=face())
 
 
 def _imports(new: NewJob) -> list[str]:

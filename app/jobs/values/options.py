@@ -91,7 +91,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _QUEUE_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}")
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_NAME}}}")
-# A delivery has its own: what its connection needs, and what QStash says of it.
+# A delivery sets these itself: those of its connection, and those that QStash adds.
 _NOT_FORWARDED = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "user-agent"}

@@ -22,13 +22,13 @@ from .transport import Answer, Transport
 
 logger = logging.getLogger(__name__)
 
-# The body of a message that waits, for its time or for its turn, stays in memory up to this many
-# bytes; a longer one is read back.
+# The body of a waiting message stays in memory up to this many bytes; a longer one is read back
+# from the file.
 _BODY_KEPT = 4096
 
 
 class Engine:
-    """Owner of every unfinished message of a server."""
+    """Owns every unfinished message of a server."""
 
     def __init__(
         self, settings: Settings, *, clock: Clock, store: Store, transport: Transport
@@ -47,7 +47,7 @@ class Engine:
         self._attempts: set[asyncio.Task[None]] = set()
 
     def load(self) -> None:
-        """Take up where the last server on this state file stopped."""
+        """Resume where the last server on this state file stopped."""
         last, unfinished = self.store.load(load_unfinished)
         self._seq = count(last + 1)
         for message in unfinished:
@@ -57,7 +57,7 @@ class Engine:
             self._schedule(message)
 
     async def accept(self, messages: Sequence[Message], batch: Batch) -> None:
-        """Make new messages durable together with `batch`, then let them on their way.
+        """Make new messages durable together with `batch`, then start them.
 
         Raises:
             sqlite3.Error: none of them was accepted.
@@ -81,7 +81,7 @@ class Engine:
 
     @property
     def active(self) -> int:
-        """How many attempts are being made now."""
+        """The number of attempts in flight."""
         return len(self._attempts)
 
     async def cancel(self, seqs: Iterable[int]) -> int:
@@ -112,7 +112,7 @@ class Engine:
         self.limits.due(message)
 
     async def stop(self, grace: float) -> None:
-        """Let attempts in flight end for `grace` seconds; what is left is delivered next time."""
+        """Let attempts in flight end for `grace` seconds; the rest is delivered next time."""
         self.timers.stop()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=grace)
@@ -121,7 +121,7 @@ class Engine:
         await asyncio.gather(*self._attempts, return_exceptions=True)
 
     def _retake_place(self, message: Message) -> None:
-        """Count a callback, or a message that was begun before a restart, into its queue."""
+        """Add a callback, or a message that was started before a restart, to its queue."""
         begun = message.queue is not None and message.retried > 0
         if message.place is not None and (begun or message.held_queue is not None):
             message.has_place = begun
@@ -144,7 +144,7 @@ class Engine:
             message.body = None
 
     def _wake(self, message: Message, due_at: int) -> None:
-        # A message that was delivered ahead of its time leaves a stale timer behind.
+        # A message that was delivered early leaves a stale timer behind.
         if message.due_at == due_at and message.seq in self.messages:
             self.limits.due(message)
 
@@ -164,7 +164,7 @@ class Engine:
         await self._record(message, outcome)
 
     async def _send(self, message: Message) -> Answer:
-        """Make the attempt; whatever goes wrong with it is its answer, so that it always ends."""
+        """Make the attempt; any failure becomes its answer, so that it always ends."""
         try:
             if message.body is None:
                 message.body = await self.store.run(partial(load_body, seq=message.seq))
@@ -176,7 +176,7 @@ class Engine:
             return Answer(error=f"internal error: {type(error).__name__}")
 
     def _conclude(self, message: Message, answer: Answer) -> Outcome:
-        """Decide what follows; an answer that makes that impossible counts by its status alone."""
+        """Decide what follows; an answer that cannot be read counts by its status alone."""
         try:
             return conclude(message, answer, self.clock)
         except Exception:
@@ -186,7 +186,7 @@ class Engine:
 
     async def _record(self, message: Message, outcome: Outcome) -> None:
         if outcome.retry_at is None:
-            self.messages.pop(message.seq, None)  # so that nobody cancels it while this is written
+            self.messages.pop(message.seq, None)  # not to be cancelled while this is written
         self.enroll(outcome.callbacks, outcome.batch)
         if outcome.callbacks or message.place:
             if not await self._commit_until_written(outcome.batch):
@@ -204,11 +204,11 @@ class Engine:
             self._schedule(message)
 
     async def _commit_until_written(self, batch: Batch) -> bool:
-        """Write an outcome that something follows from, and must not be forgotten for a full disk.
+        """Write an outcome that has consequences, and so must survive a full disk.
 
-        A callback tells others of it, and the next in a queue starts after it: not twice, and not
-        again after the next, should the server be killed. What can never be written is logged and
-        given up, and False returned: its message must not keep its place for ever.
+        Callbacks report it, and the next message of a queue starts after it; neither may happen
+        twice if the server is killed. An outcome that can never be written is logged and given up,
+        and False returned: its message must not keep its place for ever.
         """
         while True:
             try:

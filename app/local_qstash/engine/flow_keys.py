@@ -57,7 +57,7 @@ class FlowKeys:
     async def pin(
         self, key: str, *, parallelism: int | None, rate: int | None, period: int | None
     ) -> None:
-        """Fix the given values against those that messages bring; the rate's count starts anew."""
+        """Fix the given values against those that messages bring; the rate's count restarts."""
         limit = self._engine.limits.flow(key)
         if parallelism is not None:
             limit.parallelism, limit.pinned_parallelism = parallelism, True

@@ -1,4 +1,4 @@
-"""What the buttons do: each is a call of the API's own handler, answered with a redirect."""
+"""The buttons: each calls the API's own handler and is answered with a redirect."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -33,10 +33,10 @@ _MANY: dict[str, Callable[[Call], Awaitable[Any]]] = {
 
 
 async def act(request: PageRequest) -> web.Response:
-    """Do what the pressed button says, then lead back to where it was.
+    """Carry out the pressed button, then redirect to the page it was on.
 
     Raises:
-        ApiError: 400 for a button that is none; otherwise as the API's handler does.
+        ApiError: 400 for an unknown button; otherwise the errors of the API's handler.
     """
     form = await request.form()
     action, name = form.get("action", ""), form.get("name", "")
@@ -56,7 +56,7 @@ def see_other(location: str) -> web.Response:
 
 
 async def _act_on_all(request: PageRequest, handler: Callable[[Call], Awaitable[Any]]) -> int:
-    """Act on every dead letter that the filters select and that was there at the beginning."""
+    """Act on every dead letter that the filters select, except those added meanwhile."""
     number, newest = 0, await newest_seq(request)
     while ids := await matching_ids(request, up_to=newest):
         await handler(request.press(dlqIds=ids))
@@ -65,7 +65,7 @@ async def _act_on_all(request: PageRequest, handler: Callable[[Call], Awaitable[
 
 
 def _new_id(result: object) -> str | None:
-    """Return the id of the message that a dead letter was sent as anew."""
+    """Return the id of the new message of a retried dead letter."""
     if not isinstance(result, web.Response) or not isinstance(result.body, bytes):
         return None
     message_id = json.loads(result.body).get("messageId")
@@ -73,7 +73,7 @@ def _new_id(result: object) -> str | None:
 
 
 def _back(asked: str, fallback: str, **outcome: str) -> str:
-    """Return the address to go to: a path of ours, never another site."""
+    """Return the address to redirect to: one of our paths, never another site."""
     parts = urlsplit(asked if asked.startswith("/") and asked.isprintable() else fallback)
     path = "/" + parts.path.lstrip("/\\")
     return f"{path}?{'&'.join(part for part in (parts.query, urlencode(outcome)) if part)}"

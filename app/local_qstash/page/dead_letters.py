@@ -25,7 +25,7 @@ async def list_letters(request: PageRequest) -> Shown:
     """Show one page of dead letters.
 
     Raises:
-        ApiError: 400, for a place that is not in the list.
+        ApiError: 400, for an invalid cursor.
     """
     chosen = _chosen(request)
     if before := read_cursor(request):
@@ -41,7 +41,7 @@ async def list_letters(request: PageRequest) -> Shown:
 
 
 async def matching_ids(request: PageRequest, *, up_to: int) -> list[str]:
-    """Return ids of dead letters that the filters select and whose seq is at most `up_to`.
+    """Return ids of dead letters that the request's filters select, with a seq of at most `up_to`.
 
     Returns one page of them; once those are gone, the next call returns others.
     """

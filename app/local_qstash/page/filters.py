@@ -1,4 +1,4 @@
-"""The filters of the lists of messages and dead letters, as they stand in the query string."""
+"""The filters of the lists of messages and dead letters, read from the query string."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from ..api.filters import Where
 from .page_request import PageRequest
 
-# Parameter -> what it is called, and its condition. The first three are fields of the form, the
-# others come from links elsewhere on the page.
+# Parameter -> its label and its condition. The first three are fields of the form, the others come
+# from links elsewhere on the page.
 FILTERS: dict[str, tuple[str, Callable[[str], tuple[str, str]]]] = {
     "url": ("URL contains", lambda value: ("instr(m.url, ?)", value)),
     "label": ("Label", lambda value: ("instr(m.labels, ?)", f",{value},")),
@@ -28,7 +28,7 @@ def narrow(chosen: Where, request: PageRequest, names: Iterable[str] = FILTERS) 
 
 
 def given(request: PageRequest) -> dict[str, Any]:
-    """Return the form's fields with their values, and the filters that came by a link."""
+    """Return the form's fields with their values, and the filters that came from a link."""
     values = {name: request.query.get(name, "") for name in FILTERS}
     return {
         "fields": [(name, FILTERS[name][0], values[name]) for name in _FIELDS],

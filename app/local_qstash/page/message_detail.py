@@ -1,4 +1,4 @@
-"""One message: what was asked, every attempt, and what comes next."""
+"""One message: its options, every attempt, and the next step."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Step:
 
     state: str
     time: int
-    number: int | None = None  # from 1; an attempt that a stopped server cut off has none
+    number: int | None = None  # from 1; None for an attempt that the server's stop interrupted
     ended: int | None = None
     error: str | None = None
     status: int | None = None
@@ -51,7 +51,7 @@ async def show_message(request: PageRequest) -> Shown:
     """Show one message.
 
     Raises:
-        ApiError: 404, when there is none of that id, or no longer.
+        ApiError: 404, if the id is unknown or its message was deleted.
     """
     message_id = request.name or ""
     row, events = await request.services.store.run(partial(_read, message_id=message_id))

@@ -17,8 +17,8 @@ from .page_request import PageRequest, Shown
 from .paging import PAGE, Paged, link, read_cursor
 from .rows import pairs_of
 
-# A filter that few messages meet looks at this many and then offers to go on from there, so that
-# a full server is not slowed down by somebody's search.
+# A filter that few messages match searches this many and then offers to continue, so that a search
+# does not slow down a full server.
 _SCANNED = 20_000
 
 _STATES = {
@@ -52,11 +52,11 @@ async def list_messages(request: PageRequest) -> Shown:
     """Show one page of messages.
 
     Raises:
-        ApiError: 400, for a state that is none or a place that is not in the list.
+        ApiError: 400, for an unknown state or an invalid cursor.
     """
     state = request.query.get("state", "all")
     if state not in (*_STATES, "active"):
-        raise bad_request(f"state: {state!r} is none of active, {', '.join(_STATES)}")
+        raise bad_request(f"state: {state!r} is not one of active, {', '.join(_STATES)}")
     order = _Order(state)
     base, wanted = _active(request) if state == "active" else Where([_STATES[state]]), Where()
     order.start(base, read_cursor(request))
@@ -77,16 +77,16 @@ async def list_messages(request: PageRequest) -> Shown:
 
 
 def _active(request: PageRequest) -> Where:
-    """Return the condition for what is in flight, which only the engine knows."""
+    """Return the condition for messages in flight, which only the engine knows."""
     messages = request.services.engine.messages.values()
     seqs = sorted((one.seq for one in messages if one.in_flight), reverse=True)[:CAP]
     return Where([f"m.seq IN ({', '.join('?' * len(seqs))})"], list(seqs))
 
 
 def _find(db: sqlite3.Connection, *, base: Where, wanted: Where, order: "_Order") -> _Found:
-    """Return the page that `wanted` leaves of `base`.
+    """Return the page of rows of `base` that match `wanted`.
 
-    What `wanted` says has no index: only so many messages are looked at for it.
+    No index helps with `wanted`, so only a limited number of messages is searched.
     """
     limit = _SCANNED if wanted.conditions else PAGE + 1
     looked_at = f"{_KEY} WHERE {base} ORDER BY {order} LIMIT"
@@ -104,7 +104,7 @@ def _find(db: sqlite3.Connection, *, base: Where, wanted: Where, order: "_Order"
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Newest first, in the order that the index of each state has."""
+    """Newest first, in the order of each state's index."""
 
     state: str
 
@@ -114,8 +114,8 @@ class _Order:
 
     @property
     def _seq(self) -> str:
-        # Few are to be retried, so those are found by their own index and sorted; the plus keeps
-        # SQLite from walking through all that is pending in order.
+        # Few wait for a retry, so those are found by their own index and sorted; the plus keeps
+        # SQLite from scanning all pending messages in order.
         return "+m.seq" if self.state == "retrying" else "m.seq"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a message is doing now, in one word, and what holds it back."""
+"""A message's current state, in one word, and what it waits for."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED
 
 
 class MessageState(Enum):
-    """The states that a reader tells apart; a value is the word on its badge."""
+    """The states that the page shows; a value is the text of its badge."""
 
     DELAYED = "Delayed"
     WAITING = "Waiting"
@@ -33,7 +33,7 @@ _STORED = {
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Looks at rows of the messages table with the engine's memory beside them."""
+    """Reads the state of a message from its row and the engine's memory."""
 
     services: Services
     now: int
@@ -49,7 +49,7 @@ class Observer:
         return MessageState.DELAYED if row["due_at"] > self.now else MessageState.WAITING
 
     def held_back_by(self, row: sqlite3.Row) -> str | None:
-        """Say why a message that is due has not been sent yet, None if it is not due."""
+        """Return why a due message has not been sent yet, None if it is not due."""
         message = self._live(row)
         if message is None or message.in_flight or message.due_at > self.now:
             return None

@@ -1,4 +1,4 @@
-"""The page's front: who is asking, for what, and the answer as HTML."""
+"""The page's entry point: access, routing, and answers in HTML."""
 
 import logging
 import sqlite3
@@ -52,7 +52,7 @@ _SELECT = "SELECT " + ", ".join(
 
 
 class Page:
-    """Answers what is not the API's."""
+    """Answers all requests outside the API."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -64,7 +64,7 @@ class Page:
         return path.startswith("/") and path.split("/")[1] in _OWN
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; never raises for what a visitor did."""
+        """Answer one request; never raises because of the visitor."""
         try:
             return await self._answer(read_page_request(self._services, request))
         except ApiError as error:
@@ -143,9 +143,9 @@ def _view(request: PageRequest) -> View | None:
 
 
 def _read_counts(db: sqlite3.Connection, services: Services) -> dict[str, int]:
-    """Return how many there are of everything; more than the cap is the cap plus one.
+    """Return the counts for the navigation, each capped: above the cap, it is the cap plus one.
 
-    So the numbers beside the navigation cost the same at any size.
+    So they cost the same at any size.
     """
     return dict(db.execute(_SELECT).fetchone()) | {
         "active": services.engine.active,

@@ -1,4 +1,4 @@
-"""A request for a part of the page, and what a view answers with."""
+"""One request to the page, and a view's answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _FORM_BYTES = 65_536
 
 
 class Press(Call):
-    """A pressed button as a call of the API: its parameters come from the page, its body is none.
+    """A pressed button as a call of the API: its parameters come from the page; it has no body.
 
     The page acts through the API's own handlers, so a button can do nothing that a client cannot.
     """
@@ -49,7 +49,7 @@ class PageRequest:
 
     @property
     def is_poll(self) -> bool:
-        """Whether the page's script asks for the part that changes only."""
+        """Whether the page's script asks only for the part that changes."""
         return "X-Page-Poll" in self.http.headers
 
     @property
@@ -71,7 +71,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A template and what fills it."""
+    """A template and its values."""
 
     template: str
     values: dict[str, Any] = field(default_factory=dict)

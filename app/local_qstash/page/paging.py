@@ -1,4 +1,4 @@
-"""Long lists in pages: by keyset in the state file, by number for what is in memory."""
+"""Long lists in pages: by keyset in the state file, by page number in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Paged(Generic[_T]):
-    """One page of a list; the links lead to its neighbours and are None where there is none."""
+    """One page of a list; the links to its neighbours are None if there is none."""
 
     items: Sequence[_T]
     newer: str | None
@@ -23,7 +23,7 @@ class Paged(Generic[_T]):
 
 
 def link(request: PageRequest, **changes: str | None) -> str:
-    """Return the address of this page with other parameters; None leaves one out."""
+    """Return the address of this page with other parameters; None removes one."""
     path = f"/{request.section}" + (f"/{quote(request.name, safe='')}" if request.name else "")
     merged = {key: value for key, value in request.query.items() if key not in ("done", "of")}
     kept = {key: value for key, value in (merged | changes).items() if value is not None}
@@ -31,10 +31,10 @@ def link(request: PageRequest, **changes: str | None) -> str:
 
 
 def read_cursor(request: PageRequest) -> tuple[int, int] | None:
-    """Return the sort key that the page begins below, None for the first page.
+    """Return the sort key that the page starts below, None for the first page.
 
     Raises:
-        ApiError: 400, when it is not one that a page linked to.
+        ApiError: 400, if no page linked to it.
     """
     text = request.query.get("before")
     if text is None:
@@ -47,10 +47,10 @@ def read_cursor(request: PageRequest) -> tuple[int, int] | None:
 
 
 def number_pages(request: PageRequest, items: Sequence[_T]) -> Paged[_T]:
-    """Cut a list that is in memory.
+    """Return one page of a list in memory.
 
     Raises:
-        ApiError: 400, when the page asked for is no number.
+        ApiError: 400, if the page is not a number.
     """
     text = request.query.get("page", "1")
     number = whole_number(text)

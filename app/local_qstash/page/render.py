@@ -1,4 +1,4 @@
-"""Templates to responses, with the headers that keep a page to itself."""
+"""Renders templates as responses, with the headers that isolate a page from other sites."""
 
 import hashlib
 from functools import lru_cache
@@ -55,7 +55,7 @@ class Renderer:
 
 
 def static_file(name: str) -> web.Response | None:
-    """Return a style sheet or script, None if there is none of that name."""
+    """Return a style sheet or script, None if its name is unknown."""
     body = _assets().get(name)
     if body is None:
         return None
@@ -77,13 +77,13 @@ def _asset_url(name: str) -> str:
 
 @pass_context
 def _moment(context: Context, ms: int) -> Markup:
-    """Show a unix millisecond as its distance from now, in full when pointed at."""
+    """Show a unix millisecond relative to now, with the full date as a tooltip."""
     return _time(ms, formatting.absolute(ms), formatting.relative(ms, context["now"]))
 
 
 @pass_context
 def _calendar(context: Context, ms: int) -> Markup:
-    """Show a unix millisecond as a date, as its distance from now when pointed at."""
+    """Show a unix millisecond as a date, with its distance from now as a tooltip."""
     return _time(ms, formatting.relative(ms, context["now"]), formatting.calendar(ms))
 
 

@@ -1,4 +1,4 @@
-"""What is named and kept: schedules, queues, flow-control keys, URL groups, and the set-up."""
+"""The pages of schedules, queues, flow-control keys, URL groups, and the setup."""
 
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ _RUNS = 5
 
 
 async def list_schedules(request: PageRequest) -> Shown:
-    """Show schedules with what their cron expressions say and when they fire next."""
+    """Show schedules, their cron expressions in words, and their next firings."""
     every = sorted(
         request.services.schedules.schedules.values(), key=lambda one: one.created_at, reverse=True
     )
@@ -27,7 +27,7 @@ async def list_queues(request: PageRequest) -> Shown:
     page = number_pages(request, await queues.list_queues(request.press()))
     limits = request.services.engine.limits.queues
     working = {name: len(limits[name].places) for name in limits}
-    # A callback that fails keeps its original's place, and nothing else shows why the queue stands.
+    # A failing callback keeps its original's place, and nothing else shows why the queue is stuck.
     held = {
         one.held_queue: one.id
         for one in request.services.engine.messages.values()
@@ -47,7 +47,7 @@ async def list_groups(request: PageRequest) -> Shown:
 
 
 async def show_setup(request: PageRequest) -> Shown:
-    """Show what a client needs, in the form of an env file."""
+    """Show the settings that a client needs, as an env file."""
     settings, keys = request.services.settings, request.services.keys
     env = {
         "QSTASH_URL": f"http://{request.host}",
