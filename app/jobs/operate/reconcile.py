@@ -22,9 +22,9 @@ from urllib.parse import quote
 from sqlalchemy import Row, text
 
 from .. import schedules
-from ..errors import InvalidDelivery, PublishError, PublishUnavailable
+from ..errors import PublishError, PublishUnavailable
 from ..publish import outbox, relay
-from ..recover import external_attempts, given_up, sweep
+from ..recover import external_attempts, sweep
 from ..recover.given_up import GivenUpMessage
 from ..registry import get_job_config
 from ..schedules import Change
@@ -113,7 +113,7 @@ def _unpublished(grace: float) -> Iterator[Difference]:
 def _dead_letters() -> Iterator[Difference]:
     for page in sweep.dead_letter_pages():
         yield from map(_unsettled, sweep.unsettled(page))
-        letters = dict(_jobs_of(page))
+        letters = {letter.job_id: entry.dlq_id for letter, entry in sweep.jobs_of(page)}
         found = {"job_ids": list(letters)}
         completed = in_transaction(lambda tx, found=found: tx.execute(_COMPLETED, found).scalars())  # type: ignore[misc]  # mypy cannot infer a default's type
         yield from (_completed(str(job_id), letters[str(job_id)]) for job_id in completed)
@@ -236,14 +236,6 @@ def _unanswered(row: Row[Any], error: PublishError) -> Difference:
         found=f"QStash does not report on message {row.message_id}: {error}",
         repair="none: ask again later",
     )
-
-
-def _jobs_of(page: Any) -> Iterator[tuple[str, str]]:
-    for entry in page:
-        try:
-            yield given_up.from_queue(entry).job_id, entry.dlq_id
-        except InvalidDelivery:
-            continue  # not a job
 
 
 def _exists(message_id: str) -> bool:
