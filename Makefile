@@ -11,6 +11,9 @@ IN_PROCESS := $(wildcard tests/test_*.py) tests/accounts tests/admin tests/api t
 	tests/families tests/jobs tests/local_qstash tests/metrics
 APART := $(filter-out $(IN_PROCESS),$(patsubst %/,%,$(wildcard tests/*/)))
 
+# Where `make dist` puts what it builds.
+DIST ?= dist
+
 # Only relative paths, so that the repository may lie in a folder with spaces in its name.
 BIN := .venv/bin
 READY := .venv/.ready
@@ -61,8 +64,8 @@ dist: $(READY) ## Build the extension alone, as wheel and source distribution, i
 	@[ .venv/dist/.ready -nt requirements/dist.txt ] || { $(BIN)/python -m venv --clear .venv/dist \
 		&& .venv/dist/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
 		--only-binary :all: -r requirements/dist.txt && touch .venv/dist/.ready; }
-	@rm -rf dist
-	@.venv/dist/bin/python -m build --no-isolation --outdir dist packages/flask_qstash_jobs
+	@rm -rf "$(DIST)"
+	@.venv/dist/bin/python -m build --no-isolation --outdir "$(DIST)" packages/flask_qstash_jobs
 
 format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix

@@ -6,7 +6,7 @@
         runner.wait()
 
 Leaving the context stops everything in reverse order; so does Ctrl-C, SIGTERM, and even the death
-of this process (see guardian.py).
+of this process (see reaper.py).
 """
 
 import json
@@ -27,7 +27,7 @@ from typing import IO, Any, Self, TypeVar
 from click import ClickException
 
 from app.dev.console import Console
-from app.dev.guardian import ROOT, Guardian, stop_group
+from app.dev.reaper import ROOT, Reaper, stop_group
 
 READY_SECONDS = 60
 LINES_KEPT = 30
@@ -109,7 +109,7 @@ class Runner:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        self._guardian = Guardian().__enter__()
+        self._reaper = Reaper().__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,7 +145,7 @@ class Runner:
         """
         process = Process(name, argv, env=env, console=self._console, inherits=inherits)
         self._processes.append(process)
-        self._guardian.tell(f"group {process.group}")
+        self._reaper.tell(f"group {process.group}")
         if ready:
             _await_ready(process, ready, timeout)
         return process
@@ -165,15 +165,15 @@ class Runner:
     def forget(self, process: Process) -> None:
         """Stop watching a process that has ended."""
         self._processes.remove(process)
-        self._guardian.tell(f"gone group {process.group}")
+        self._reaper.tell(f"gone group {process.group}")
 
     def stop_postgres_at_exit(self, data_dir: Path) -> None:
         """Have a PostgreSQL server stopped after the processes that were started later."""
-        self._guardian.tell(f"postgres {data_dir.absolute()}")
+        self._reaper.tell(f"postgres {data_dir.absolute()}")
 
     def delete_at_exit(self, file: Path) -> None:
         """Have a file deleted before the processes that were started earlier are stopped."""
-        self._guardian.tell(f"file {file.absolute()}")
+        self._reaper.tell(f"file {file.absolute()}")
 
     def wait(self) -> None:
         """Run until one process ends.
@@ -192,10 +192,10 @@ class Runner:
                 raise process.failure(f"ended with exit code {process.exit_code()}")
 
     def _stop(self) -> None:
-        self._guardian.begin()
+        self._reaper.begin()
         for process in reversed(self._processes):
-            process.join()  # collected, or the guardian would think that it still runs
-        self._guardian.__exit__()
+            process.join()  # collected, or the reaper would think that it still runs
+        self._reaper.__exit__()
 
 
 def answers(url: str, instance: str) -> Ready:

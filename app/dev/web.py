@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.runner import Process, Runner, answers
 
 #: Files that a running app loads.

@@ -171,6 +171,6 @@ def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowC
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     loading.check_upgrades(config)
-    sealing.check(config, state.app.config)
+    sealing.check_sealed(config, state.app.config)
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

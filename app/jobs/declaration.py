@@ -289,7 +289,7 @@ def _option(name: str, value: Any) -> Any:
 
 
 def _time(name: str, value: Any) -> int:
-    seconds = publishing.seconds(name, value)
+    seconds = publishing.parse_duration(name, value)
     if seconds == 0:
         raise ValueError(f"{name}: must be at least one second")
     return seconds

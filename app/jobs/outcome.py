@@ -148,7 +148,7 @@ class Failed(Outcome):
         kind: The exception's class; QStash learns nothing else.
         permanent: No further attempt can help.
         retry_after: Seconds after which QStash should try again, where the error knows.
-        exception: What was raised, for logs and error trackers; see `failures.tell`.
+        exception: What was raised, for logs and error trackers; see `failures.describe`.
     """
 
     label = "failed"

@@ -260,8 +260,8 @@ def _install(declared: Declared) -> None:
 
 
 def _delete(schedule_id: str) -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.delete(schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.delete(schedule_id))
 
 
 def _pause(schedule_id: str) -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.pause(schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.pause(schedule_id))

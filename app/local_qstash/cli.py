@@ -198,7 +198,12 @@ def _moment(text: str | None) -> datetime:
 
 async def _serve(settings: Settings) -> None:
     # Slow to import, and every `flask` command imports this module.
-    from .server import serve_until, start_server  # noqa: PLC0415
+    try:
+        from .server import serve_until, start_server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"No module {error.name}: pip install 'flask-qstash-jobs[dev]'"
+        ) from None
 
     server = await start_server(settings)
     # A server keeps thousands of messages for long, none of them in a cycle: scanning them as often

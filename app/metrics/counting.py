@@ -7,15 +7,15 @@ from flask import current_app
 
 from app.jobs.events import (
     LABELS,
-    Began,
     Delivered,
-    Died,
     Ended,
     Enqueued,
     Event,
     Executing,
+    JobDied,
     Message,
     SignatureFailed,
+    Started,
     Unpublished,
     signers,
 )
@@ -68,7 +68,7 @@ def count(event: Event) -> None:
     from app.metrics import instruments  # noqa: PLC0415 - as said above
 
     match event:
-        case Began(step) | Ended(step):
+        case Started(step) | Ended(step):
             if isinstance(step, Executing):
                 _count_execution(step, has_ended=isinstance(event, Ended))
         case Delivered(job_type, outcome):
@@ -78,7 +78,7 @@ def count(event: Event) -> None:
         case Unpublished(messages, refused):
             reason = REFUSED if refused else UNAVAILABLE
             _count_each(instruments.PUBLISH_FAILURES, messages, reason)
-        case Died(job_type):
+        case JobDied(job_type):
             instruments.DEAD.labels(job_type).inc()
         case SignatureFailed(source):
             instruments.SIGNATURE_FAILURES.labels(source).inc()

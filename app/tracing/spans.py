@@ -18,16 +18,16 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
 from app.jobs.events import (
     Attempt,
-    Began,
     Delivered,
     Ended,
     Enqueueing,
     Event,
     Executing,
+    JobPrepared,
     Message,
     Publishing,
+    Started,
     Step,
-    Written,
 )
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class Spans:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Began(step):
+            case Started(step):
                 span = self._start(step)
                 self._open[step] = span, context.attach(trace.set_span_in_context(span))
             case Ended(step):
                 self._end(step)
-            case Written(headers):
+            case JobPrepared(headers):
                 propagate.inject(headers)
             case Delivered(_, outcome):
                 trace.get_current_span().set_attribute("job.outcome", outcome)

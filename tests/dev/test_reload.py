@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.dev.console import Console
-from app.dev.guardian import ROOT
 from app.dev.ports import listen
 from app.dev.postgres import Server
+from app.dev.reaper import ROOT
 from app.dev.runner import Runner, answers
 from app.dev.web import Watcher, Web
 from tests.support.project import copy_project

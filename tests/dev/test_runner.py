@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.dev.console import Console
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.runner import Runner, RunnerError, answers, says
 from tests.support.ports import reserved_port
 from tests.support.waiting import wait_until

@@ -15,10 +15,14 @@ import pytest
 
 from app.config import DEV_QSTASH, running
 from app.dev import credentials
-from app.dev.guardian import ROOT
 from app.dev.postgres import Server
+from app.dev.reaper import ROOT
 from app.dev.runner import RunnerError
 from tests.support.waiting import wait_until
+
+# A start ends by itself if it takes too long: no test is to lose patience before it does.
+PATIENCE = 100
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 EMAIL = {"to": "ada@example.com", "template": "passwordChanged", "data": {"recipientName": "Ada"}}
 
@@ -39,7 +43,11 @@ class Dev:
             )
 
     def await_ready(self) -> dict[str, str]:
-        wait_until(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
+        wait_until(
+            lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll() is not None,
+            lambda: f"a start:\n{self.log.read_text()}",
+            PATIENCE,
+        )
         assert self.process.poll() is None, self.log.read_text()
         return running.settings(self.instance)
 

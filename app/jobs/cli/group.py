@@ -13,7 +13,7 @@ from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from ..table import job_rows
-from ..table.db import explained
+from ..table.db import translate_database_errors
 from ..table.models import JobExecution
 
 FAILED, WRONG = 1, 2
@@ -56,7 +56,7 @@ class JobsGroup(CommandGroup):
         if os.environ.get("NO_COLOR"):  # https://no-color.org
             ctx.color = False
         try:
-            with explained(), _quiet(ctx):
+            with translate_database_errors(), _quiet(ctx):
                 return super().invoke(ctx)
         except JobsError as error:
             raise Refused(_with_fix(error)) from error

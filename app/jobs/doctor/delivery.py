@@ -13,6 +13,7 @@ from flask import current_app
 from ..errors import JobsError
 from ..execute import own_test
 from ..publish import outbox
+from ..recover.routes import bp
 from ..registry import registry_of
 from ..table.db import db
 from .checks import Finding, failure, own, passed, warning
@@ -26,6 +27,9 @@ PATIENCE = 12.0
 POLL_SECONDS = 0.5
 #: States of QStash's log after which nothing more comes.
 OVER = {"DELIVERED", "FAILED", "CANCELED"}
+
+#: What an app answers to those that it does not know.
+_SENT_AWAY = {301, 302, 303, 307, 308, 400, 401, 403}
 
 FIXES: dict[int | None, str] = {
     None: "check that the app runs, and that QStash reaches BASE_URL (firewall, proxy, DNS, TLS)",
@@ -57,7 +61,24 @@ def unsigned() -> Finding:
         )
     return failure(
         f"{url} answers {answer.status_code}, where this app would answer 401",
-        fix="set BASE_URL to this app's own address, with no redirect or login in front",
+        fix=_in_front(answer.status_code)
+        or "set BASE_URL to this app's own address, with no redirect or login in front",
+    )
+
+
+def _in_front(status: int) -> str:
+    """Name what of the app's own may answer before our view does; empty where nothing would."""
+    functions = [
+        f"{each.__module__}.{each.__qualname__}"
+        for scope in (None, bp.name)
+        for each in current_app.before_request_funcs.get(scope, ())
+        if not each.__module__.startswith(f"{__package__.rpartition('.')[0]}.")
+    ]
+    if not functions or status not in _SENT_AWAY:
+        return ""
+    return (
+        f"let QStash pass: before_request calls {', '.join(functions)}; in the one that answers, "
+        "return None where `is_qstash_endpoint()` is true"
     )
 
 
@@ -161,14 +182,14 @@ def _publish(nonce: str) -> str:
         "retries": 0,
         "timeout": 10,
     }
-    answer: Any = publisher.ask(lambda qstash: qstash.message.publish(**request))
+    answer: Any = publisher.call(lambda qstash: qstash.message.publish(**request))
     return str(answer.message_id)
 
 
 def _seen_by_qstash(message_id: str) -> tuple[str, int | None]:
     """Return the last state of a message in QStash's log, and what it was answered last."""
     # Not with the SDK's own method: it prints the answer.
-    found: Any = outbox.publisher().ask(
+    found: Any = outbox.publisher().call(
         lambda qstash: qstash.http.request(
             path="/v2/events", method="GET", params={"messageId": message_id}
         )
@@ -183,13 +204,13 @@ def _clear_away(message_id: str) -> None:
     """Leave nothing at QStash: neither the message nor its dead letter."""
     publisher = outbox.publisher()
     try:
-        letters = publisher.ask(
+        letters = publisher.call(
             lambda qstash: qstash.dlq.list(filter={"message_id": message_id})
         ).messages
         for dlq_id in [letter.dlq_id for letter in letters]:
-            publisher.ask(partial(_forget, dlq_id))
+            publisher.call(partial(_forget, dlq_id))
         if not letters:
-            publisher.ask(lambda qstash: qstash.message.cancel(message_id))
+            publisher.call(lambda qstash: qstash.message.cancel(message_id))
     except JobsError:
         return  # delivered after all, or QStash went away; either way nothing is left to do
 

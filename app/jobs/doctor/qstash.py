@@ -20,7 +20,7 @@ ROUNDING = 1.0
 def qstash() -> Finding:
     url = current_app.config["QSTASH_URL"]
     try:
-        outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+        outbox.publisher().call(lambda qstash: qstash.signing_key.get())
     except PublishError as error:
         if error.status in TOKEN_REFUSED:
             return failure(
@@ -39,7 +39,7 @@ def qstash() -> Finding:
 @own("signing-keys", "qstash")
 def signing_keys() -> Finding:
     """QStash's signing keys must be set here, now and after the next rotation."""
-    theirs = outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+    theirs = outbox.publisher().call(lambda qstash: qstash.signing_key.get())
     config = current_app.config
     current, following = config["QSTASH_CURRENT_SIGNING_KEY"], config["QSTASH_NEXT_SIGNING_KEY"]
     if theirs.current not in {current, following}:

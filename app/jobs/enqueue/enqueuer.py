@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from .. import request_id
 from ..errors import DatabaseUnavailable, InvalidOption, InvalidPayload
-from ..events import Enqueueing, Written, observed, tell
+from ..events import Enqueueing, JobPrepared, emit, observed
 from ..message import Message
 from ..payload import loading, sealing
 from ..publish import outbox
@@ -194,7 +194,7 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
     written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
     # Kept with the options, so that a later publish of the same job carries the same ones.
     headers = {request_id.HEADER: request_id.current_request_id()}
-    tell(Written(headers))
+    emit(JobPrepared(headers))
     message = Message(
         job_id=job_id,
         job_type=config.type,

@@ -23,7 +23,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import DatabaseUnavailable, DeliveryError, InvalidDelivery, InvalidSignature
-from ..events import SignatureFailed, tell
+from ..events import SignatureFailed, emit
 from ..outcome import Refused
 from ..payload import loading
 from ..publish.qstash import RETRIES_HEADER
@@ -74,7 +74,7 @@ def signed(
             return Refused(str(error)).response()
         except InvalidSignature as error:
             if not is_own_test():
-                tell(SignatureFailed("qstash"))
+                emit(SignatureFailed("qstash"))
                 current_app.logger.warning(
                     "[jobs] Invalid QStash signature", extra={"path": request.path}
                 )
@@ -83,6 +83,15 @@ def signed(
 
     wrapper.is_signed = True  # type: ignore[attr-defined]  # read by the test of the architecture
     return wrapper
+
+
+def is_qstash_endpoint() -> bool:
+    """Tell whether the current request is for a view that only QStash may call.
+
+    For a `before_request` that demands a login: these have a signature instead.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_signed", False)
 
 
 def verify_request(*, room: int = 1) -> None:
@@ -216,7 +225,7 @@ def _payload(
 ) -> tuple[Any, BaseException | None]:
     """Load the payload; a bug in a validator is kept, to fail the attempt as a handler's would."""
     try:
-        return loading.read(config, envelope, job_id), None
+        return loading.load_payload(config, envelope, job_id), None
     except (DeliveryError, DatabaseUnavailable):
         raise
     except BaseException as error:  # noqa: BLE001 - a validator may raise anything

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..context import Job, current_job
 from ..deadline import Limit, no_silence, time_limit
 from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
-from ..events import Delivered, Died, Executing, observed, tell
+from ..events import Delivered, Executing, JobDied, emit, observed
 from ..message import Message
 from ..outcome import (
     NOT_PUBLISHED,
@@ -39,7 +39,7 @@ from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import completing, db, in_transaction
+from ..table.db import completing, db, in_one_statement, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .delivery import as_firing, parse, retried
@@ -64,7 +64,7 @@ def deliver(config: JobConfig) -> Response:
     except DatabaseUnavailable as error:
         log.error("[jobs] Database unavailable", extra={"type": config.type, "error": str(error)})  # noqa: TRY400 - the message says it all
         outcome = Busy("the database is unavailable")
-    tell(Delivered(config.type, outcome.label))
+    emit(Delivered(config.type, outcome.label))
     return outcome.response(attempt)
 
 
@@ -103,10 +103,10 @@ def claim(attempt: Attempt) -> Outcome | None:
         attempt.delivery = firing
     if attempt.delivery.is_firing:
         _spend(attempt.delivery)
-    if in_transaction(lambda tx: attempts.claim(tx, attempt)):
+    if in_one_statement(lambda tx: attempts.claim(tx, attempt)):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    found = in_transaction(lambda tx: attempts.look(tx, job_id, message_id))
+    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id))
     if found is None:
         return _claim_arrival(attempt)
     if found.job_type != attempt.config.type:
@@ -121,14 +121,14 @@ def claim(attempt: Attempt) -> Outcome | None:
 
 def _has_tries_left(attempt: Attempt) -> bool:
     """Tell whether QStash retries after a 503, which uses up one of its retries."""
-    row = in_transaction(lambda tx: attempts.look(tx, attempt.job_id))
+    row = in_transaction(lambda tx: attempts.peek(tx, attempt.job_id))
     told = None if row is None else row.max_retries
     return attempt.delivery.retried < (attempt.config.retries if told is None else told)
 
 
 def _is_unknown(connection: Connection, job_id: str) -> bool:
     """Tell whether there never was a job with this id, as far as we remember."""
-    return attempts.look(connection, job_id) is None and not memory.deleted(connection, [job_id])
+    return attempts.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
 
 
 def _spend(delivery: Delivery) -> None:
@@ -277,7 +277,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
         return _say(Lost(), attempt.log_fields)
     done = _say(outcome.recorded(row), attempt.log_fields)
     if isinstance(done, Dead):
-        tell(Died(attempt.config.type))
+        emit(JobDied(attempt.config.type))
     if done.puts_back and not outbox.publish_one(_message(attempt, row)):
         return done.unpublished(attempt)
     return done
@@ -301,7 +301,7 @@ def _write(attempt: Attempt, outcome: Outcome) -> Any:
     if outcome.statement is None:
         return None
     # There is nothing in the session to commit, so a connection does, without a session's cost.
-    return in_transaction(lambda tx: outcome.record(tx, attempt))
+    return in_one_statement(lambda tx: outcome.record(tx, attempt))
 
 
 def _message(attempt: Attempt, row: Row[Any]) -> Message:
@@ -346,5 +346,5 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:
         said = f"{error}: {flatten(error.errors)}".removesuffix(": ")
         job_id, reason = error.job_id, jsonb.bounded(said)
         if in_transaction(lambda tx: job_rows.mark_dead(tx, job_id, reason)):
-            tell(Died(config.type))
+            emit(JobDied(config.type))
     return Refused(str(error), error.errors)

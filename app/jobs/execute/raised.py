@@ -37,21 +37,21 @@ def outcome_of(error: BaseException, timeout: float) -> Outcome:
 
 
 def failure(error: BaseException) -> Failed:
-    told = failures.tell(error)
+    found = failures.describe(error)
     return Failed(
         kind=type(error).__name__,
-        error=told.error,
-        traceback=told.traceback,
+        error=found.error,
+        traceback=found.traceback,
         permanent=isinstance(error, PermanentError),
         retry_after=failures.retry_after(error),
-        exception=told.exception,
+        exception=found.exception,
     )
 
 
 def timed_out(seconds: float, why: Interruption) -> Failed:
     """Describe the timeout, and where in the handler it happened."""
     said = f"the handler was stopped after its timeout of {seconds:g} s"
-    return Failed(JobTimeout.__name__, said, failures.tell(why).traceback, exception=why)
+    return Failed(JobTimeout.__name__, said, failures.describe(why).traceback, exception=why)
 
 
 def _silent(why: HandlerSilent) -> Failed:
@@ -59,4 +59,4 @@ def _silent(why: HandlerSilent) -> Failed:
         "the handler gave no sign of life for longer than its heartbeat, so another delivery could "
         "have begun beside it: call job.progress() or job.check() more often"
     )
-    return Failed(HandlerSilent.__name__, said, failures.tell(why).traceback, exception=why)
+    return Failed(HandlerSilent.__name__, said, failures.describe(why).traceback, exception=why)

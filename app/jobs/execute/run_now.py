@@ -36,7 +36,7 @@ def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None
     except (Exception, KeyboardInterrupt):  # the latter comes from the terminal
         raise
     except BaseException as error:
-        raise HandlerExited(failures.tell(error).error) from error
+        raise HandlerExited(failures.describe(error).error) from error
 
 
 def _run_legs(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any] | None:

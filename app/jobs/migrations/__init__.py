@@ -143,13 +143,9 @@ def _context(
     dialect_name: str | None = None,
     written: StringIO | None = None,
 ) -> "MigrationContext":
-    try:
-        from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
-        from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
-    except ImportError:
-        raise MigrationRefused(
-            "Alembic is not installed: pip install 'flask-qstash-jobs[migrations]'"
-        ) from None
+    from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+
     scripts = ScriptDirectory(str(_HERE))
     return MigrationContext.configure(
         connection,

@@ -48,7 +48,7 @@ def _batch_after(last: int) -> Any:
 def _refusal(row: Row[Any]) -> str | None:
     try:
         envelope = load_envelope(row.payload)
-        loading.read(registry_of(current_app).get(row.job_type), envelope, row.job_id)
+        loading.load_payload(registry_of(current_app).get(row.job_type), envelope, row.job_id)
     except InvalidDelivery as error:
         return f"{error}: {flatten(error.errors)}"
     except JobsError as error:

@@ -78,7 +78,7 @@ def _qstash() -> str | None:
 
 def _ask_qstash() -> str | None:
     try:
-        outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+        outbox.publisher().call(lambda qstash: qstash.signing_key.get())
     except PublishError as error:
         return "refuses QSTASH_TOKEN" if error.status in TOKEN_REFUSED else "cannot be reached"
     except JobsError:

@@ -108,7 +108,7 @@ class Publisher:
 
     def schedules(self) -> list["Schedule"]:
         """Return the account's schedules, also those of other apps; raises as `publish` does."""
-        return self.ask(lambda qstash: qstash.schedule.list())
+        return self.call(lambda qstash: qstash.schedule.list())
 
     def is_called_by(self, schedule: "Schedule") -> bool:
         """Tell whether a schedule calls this app."""
@@ -121,7 +121,7 @@ class Publisher:
                 return schedule.destination
         return None
 
-    def ask(self, question: Callable[["QStash"], T]) -> T:
+    def call(self, question: Callable[["QStash"], T]) -> T:
         """Ask QStash's API anything else; raises as `publish` does."""
         return self._call(lambda: question(self._client))
 

@@ -71,7 +71,9 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
             raise ScaffoldRefused(f"{path} already exists; nothing was written")
     if not (family / "__init__.py").exists():
         wanted = {family / "__init__.py": _render("family.py", new), **wanted}
-    missing = [folder / "__init__.py" for folder in (tests.parent, tests)]
+    # Packages only where the tests are one: else pytest would take `families` for theirs.
+    is_package = (tests.parent.parent / "__init__.py").exists()
+    missing = [folder / "__init__.py" for folder in (tests.parent, tests) if is_package]
     return {path: "" for path in missing if not path.exists()} | wanted
 
 

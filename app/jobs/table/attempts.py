@@ -204,10 +204,10 @@ def claim(connection: Connection, attempt: Attempt) -> bool:
     return True
 
 
-def look(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
+def peek(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
     """Return the state of a job that a message could not claim; None if there is no such row."""
     asked = {"job_id": job_id, "message_id": message_id}
-    row = connection.execute(attempt_sql.LOOK, asked).one_or_none()
+    row = connection.execute(attempt_sql.PEEK, asked).one_or_none()
     return None if row is None else ClaimRefused(*row)
 
 

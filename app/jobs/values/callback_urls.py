@@ -63,7 +63,7 @@ class UnknownHost(InvalidOption):
     """A host's name means nothing, as far as the name servers know."""
 
 
-def check(name: str, url: str) -> str:
+def check_url(name: str, url: str) -> str:
     """Return a URL that may be called, as far as can be told now.
 
     While name servers are away, a name passes: `check_again` asks once more before the URL is used.

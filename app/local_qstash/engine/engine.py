@@ -13,8 +13,7 @@ from ..settings import Settings
 from ..store.batch import Batch
 from ..store.schema import CANCELLING, PENDING
 from ..store.store import Store
-from .feed import Feed
-from .gates import Gates
+from .limits import Limits
 from .loading import load_body, load_unfinished
 from .message import Message
 from .outcome import Outcome, cancelled, conclude, log
@@ -35,9 +34,8 @@ class Engine:
         self, settings: Settings, *, clock: Clock, store: Store, transport: Transport
     ) -> None:
         self.clock, self.store, self.transport = clock, store, transport
-        self.feed = Feed()
         self.timers = Timers(clock)
-        self.gates = Gates(
+        self.limits = Limits(
             clock,
             self.timers,
             per_origin=settings.limits.parallelism_per_origin,
@@ -79,7 +77,6 @@ class Engine:
     def admit(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self.messages[message.seq] = message
-            self.feed.publish("CREATED", message)
             self._schedule(message)
 
     @property
@@ -112,7 +109,7 @@ class Engine:
         message.due_at = self.clock.now()
         row = (message.due_at, message.retried, message.seq)
         self.store.soon().reschedules.append(row)
-        self.gates.due(message)
+        self.limits.due(message)
 
     async def stop(self, grace: float) -> None:
         """Let attempts in flight end for `grace` seconds; the rest is delivered next time."""
@@ -129,7 +126,7 @@ class Engine:
         if message.place is not None and (begun or message.held_queue is not None):
             message.has_place = begun
             name, holder = message.place
-            self.gates.queue(name).hold(holder)
+            self.limits.queue(name).hold(holder)
 
     def _number(self, message: Message) -> None:
         message.seq = next(self._seq)
@@ -139,7 +136,7 @@ class Engine:
 
     def _schedule(self, message: Message) -> None:
         if message.due_at <= self.clock.now():
-            self.gates.due(message)
+            self.limits.due(message)
         else:
             self.timers.at(message.due_at, partial(self._wake, message, message.due_at))
         waits = not message.in_flight
@@ -149,7 +146,7 @@ class Engine:
     def _wake(self, message: Message, due_at: int) -> None:
         # A message that was delivered early leaves a stale timer behind.
         if message.due_at == due_at and message.seq in self.messages:
-            self.gates.due(message)
+            self.limits.due(message)
 
     def _start(self, message: Message) -> None:
         message.in_flight = True
@@ -159,11 +156,10 @@ class Engine:
 
     async def _attempt(self, message: Message) -> None:
         log(self.store.soon(), message, "ACTIVE", self.clock.now())
-        self.feed.publish("ACTIVE", message)
         answer = await self._send(message)
         outcome = self._conclude(message, answer)
         message.in_flight = False
-        self.gates.attempt_over(message)
+        self.limits.attempt_over(message)
         _tell(message, answer, outcome)
         await self._record(message, outcome)
 
@@ -201,12 +197,11 @@ class Engine:
             self._retake_place(callback)
         self.admit(outcome.callbacks)
         if outcome.retry_at is None:
-            self.gates.message_over(message)
+            self.limits.message_over(message)
         else:
             message.retried, message.asked_until = outcome.retried, outcome.asked_until
             message.due_at = outcome.retry_at
             self._schedule(message)
-        self.feed.publish(outcome.batch.events[-1][2], message)
 
     async def _commit_until_written(self, batch: Batch) -> bool:
         """Write an outcome that has consequences, and so must survive a full disk.
@@ -229,8 +224,7 @@ class Engine:
     def _drop(self, message: Message) -> None:
         cancelled(self.store.soon(), message, self.clock.now())
         self.messages.pop(message.seq, None)
-        self.gates.message_over(message)
-        self.feed.publish("CANCELED", message)
+        self.limits.message_over(message)
 
 
 def _tell(message: Message, answer: Answer, outcome: Outcome) -> None:

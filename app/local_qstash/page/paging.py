@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from ..errors import bad_request
 from ..protocol.text import whole_number
-from .visit import Visit
+from .page_request import PageRequest
 
 _T = TypeVar("_T")
 PAGE = 50
@@ -22,21 +22,21 @@ class Paged(Generic[_T]):
     older: str | None
 
 
-def link(visit: Visit, **changes: str | None) -> str:
+def link(request: PageRequest, **changes: str | None) -> str:
     """Return the address of this page with other parameters; None removes one."""
-    path = f"/{visit.section}" + (f"/{quote(visit.name, safe='')}" if visit.name else "")
-    merged = {key: value for key, value in visit.query.items() if key not in ("done", "of")}
+    path = f"/{request.section}" + (f"/{quote(request.name, safe='')}" if request.name else "")
+    merged = {key: value for key, value in request.query.items() if key not in ("done", "of")}
     kept = {key: value for key, value in (merged | changes).items() if value is not None}
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def read_cursor(visit: Visit) -> tuple[int, int] | None:
+def read_cursor(request: PageRequest) -> tuple[int, int] | None:
     """Return the sort key that the page starts below, None for the first page.
 
     Raises:
         ApiError: 400, if no page linked to it.
     """
-    text = visit.query.get("before")
+    text = request.query.get("before")
     if text is None:
         return None
     head, _, tail = text.partition("-")
@@ -46,13 +46,13 @@ def read_cursor(visit: Visit) -> tuple[int, int] | None:
     return time, seq
 
 
-def number_pages(visit: Visit, items: Sequence[_T]) -> Paged[_T]:
+def number_pages(request: PageRequest, items: Sequence[_T]) -> Paged[_T]:
     """Return one page of a list in memory.
 
     Raises:
         ApiError: 400, if the page is not a number.
     """
-    text = visit.query.get("page", "1")
+    text = request.query.get("page", "1")
     number = whole_number(text)
     if not number:
         raise bad_request(f"page: {text!r} is not a page number")
@@ -60,6 +60,6 @@ def number_pages(visit: Visit, items: Sequence[_T]) -> Paged[_T]:
     more = len(items) > start + PAGE
     return Paged(
         items[start : start + PAGE],
-        newer=link(visit, page=str(number - 1)) if number > 1 else None,
-        older=link(visit, page=str(number + 1)) if more else None,
+        newer=link(request, page=str(number - 1)) if number > 1 else None,
+        older=link(request, page=str(number + 1)) if more else None,
     )

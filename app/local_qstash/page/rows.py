@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..protocol.headers import Pair
 from ..protocol.options import Options
-from .words import text_of
+from .formatting import text_of
 
 BODY_SHOWN = 65_536  # bytes
 ANSWER_SHOWN = 16_384

@@ -6,7 +6,7 @@ from html import unescape
 import httpx
 import pytest
 
-from app.local_qstash.page.words import CAP
+from app.local_qstash.page.formatting import CAP
 from app.local_qstash.testing import LocalQStash
 
 from .visitor import NOWHERE

@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 10
 
 
-class Guardian:
+class Reaper:
     """The writer's end. Leaving the context cleans everything up, and waits for that."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "app.dev.guardian"],
+            [sys.executable, "-m", "app.dev.reaper"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             start_new_session=True,  # neither Ctrl-C nor a closed terminal may end it

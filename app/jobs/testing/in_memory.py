@@ -15,7 +15,7 @@ _ANSWERS = SimpleNamespace(
 )
 
 
-class AcceptingPublisher(Publisher):
+class InMemoryPublisher(Publisher):
     """Keeps published messages in `messages`, in order, and a repetition once, as QStash would."""
 
     def __init__(self, *, base_url: str) -> None:
@@ -41,7 +41,7 @@ class AcceptingPublisher(Publisher):
         """Return the schedules: none."""
         return []
 
-    def ask(self, question: Any) -> Any:
+    def call(self, question: Any) -> Any:
         """Answer what a sweep or a cancel asks.
 
         Raises:
