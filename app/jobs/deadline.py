@@ -17,7 +17,7 @@ every second until it has returned:
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Thread, get_ident, local
 from time import monotonic, sleep
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from . import recycling
 from .errors import HandlerSilent, Interruption, JobTimeout
-from .interruptible import is_interruptible, is_swallowing
+from .interruptible import is_in_loop, is_interruptible, is_swallowing
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -61,6 +61,7 @@ class Limit:
         due_at: When it is interrupted next, by `time.monotonic`.
         lease_until: When another delivery may have the job, on the same clock.
         beaten_until: When the handler must have given a sign of life, on the same clock.
+        cancel: Makes the event loop that the thread runs hear it, if it runs one.
         interrupted: An exception was set from outside, so the thread's work may be half done.
     """
 
@@ -70,6 +71,7 @@ class Limit:
         self.lease_until = lease_until
         self.beaten_until: float | None = None
         self.why: type[Interruption] | None = JobTimeout
+        self.cancel: Callable[[type[Interruption]], None] | None = None
         self.thread_id = get_ident()
         self.base: FrameType | None = None
         self.armed = False
@@ -85,7 +87,10 @@ class Limit:
         """
         self.firing = True
         heard = False
-        if self.armed and self.why and (anywhere or self._is_interruptible()):
+        if self.armed and self.why and self.cancel is not None and self._is_in_loop():
+            heard = True
+            self.cancel(self.why)
+        elif self.armed and self.why and (anywhere or self._is_interruptible()):
             self.interrupted = heard = True
             _set_exception(self.thread_id, self.why)
         self.firing = False
@@ -164,6 +169,10 @@ class Limit:
     def _is_swallowing(self) -> bool:
         frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
         return frame is not None and is_swallowing(frame, self.base)
+
+    def _is_in_loop(self) -> bool:
+        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
+        return frame is not None and is_in_loop(frame)
 
     def _is_interruptible(self) -> bool:
         frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
@@ -304,6 +313,16 @@ def beaten(until: float) -> None:
     limit = _innermost()
     if limit is not None and limit.beaten_until is not None:
         limit.beaten_until = until
+
+
+def cancel_by(cancel: Callable[[type[Interruption]], None] | None) -> None:
+    """Have this called in place of an exception while the calling thread is in an event loop.
+
+    It is called by another thread.
+    """
+    limit = _innermost()
+    if limit is not None:
+        limit.cancel = cancel
 
 
 def interrupt_all(why: type[Interruption]) -> int:

@@ -13,6 +13,7 @@ from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
+from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
@@ -120,6 +121,8 @@ class Jobs:
             JOBS_BIND_KEY: Which of SQLALCHEMY_BINDS has the tables of jobs; by default the app's
                 own database. In another, a handler's work and its job's completion commit one
                 after the other.
+            JOBS_SCHEMA: The schema that has the tables of jobs; by default the first one of the
+                search_path.
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
@@ -153,6 +156,7 @@ class Jobs:
         unrouted.init_app(app)
         neighbours.init_app(app)
         app.cli.add_command(commands)
+        autogenerate.init_app(app)
         app.register_blueprint(routes.bp)
         app.register_blueprint(status_link.bp)
         sweep_timer.init_app(app)

@@ -33,8 +33,16 @@ OURS = tuple(
 _ALL = frozenset({*_CRITICAL, *OURS})
 _ROOTS = tuple(f"{name}." for name in sorted(_ALL))
 
+#: The code of event loops, with which ours waits for a loop that is written in C.
+_LOOPS = frozenset({"selectors", f"{__package__}.execute.coroutines"})
 #: Interrupted here, a block would never be entered, or never left.
 _ON_THE_WAY = frozenset({"contextlib"})
+
+
+def is_in_loop(innermost: FrameType) -> bool:
+    """Tell whether a thread is in the code of an event loop, and not in what that runs."""
+    module = innermost.f_globals.get("__name__") or ""
+    return module in _LOOPS or module.startswith("asyncio.")
 
 
 def is_interruptible(innermost: FrameType, base: FrameType | None) -> bool:

@@ -15,7 +15,7 @@ from .values.backoff import RetryDelay
 from .values.nearest import hint
 from .values.options import FlowControl, Options, normalise
 
-Handler = Callable[[Any, Job], dict[str, Any] | None]
+Handler = Callable[[Any, Job], Any]
 #: From a payload's wire form in one version to the next; may change its argument.
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 

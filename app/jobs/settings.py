@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
+    "JOBS_SCHEMA": "",
     "JOBS_QUIET": True,
     "JOBS_SEAL": "true",
     "JOBS_UNSEALED": "",

@@ -1,5 +1,6 @@
 """Add the extension to `host`, and run a job: by itself, as another process than the tests'."""
 
+import os
 import sys
 import threading
 
@@ -26,6 +27,7 @@ def main(database_url: str, jobs_url: str | None = None) -> None:
             QSTASH_TOKEN=qstash.token,
             QSTASH_CURRENT_SIGNING_KEY=qstash.current_signing_key,
             QSTASH_NEXT_SIGNING_KEY=qstash.next_signing_key,
+            JOBS_SCHEMA=os.environ["SCHEMA"],
             **binds,
         )
         thread = threading.Thread(target=server.serve_forever)
@@ -34,7 +36,7 @@ def main(database_url: str, jobs_url: str | None = None) -> None:
             with app.app_context():
                 use()
                 command(app, "list")
-                command(app, "doctor", "--only", "database", "--only", "migrations")
+                command(app, "doctor", "--only", "database", "--only", "schema")
                 command(app, "doctor", "--only", "probe")
         finally:
             server.shutdown()
@@ -67,7 +69,9 @@ def use() -> None:
     assert wait_for(failing, "failed").dead_at
     db.session.expire_all()
     assert late.greeted is None
-    assert ("job_executions" in inspect(db.engine).get_table_names()) == (jobs_engine is db.engine)
+    schema = os.environ["SCHEMA"] or "public"
+    there = inspect(db.engine).get_table_names(schema)
+    assert ("job_executions" in there) == (jobs_engine is db.engine)
 
 
 def command(app: Flask, *args: str) -> None:

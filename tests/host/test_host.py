@@ -15,9 +15,13 @@ ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("databases", [1, 2], ids=["one database", "jobs in another"])
+@pytest.mark.parametrize(
+    ("databases", "schema"),
+    [(1, ""), (1, "jobs"), (2, "")],
+    ids=["one database", "jobs in a schema", "jobs in another database"],
+)
 def test_an_app_of_another_name_runs_jobs(
-    database_server: str, tmp_path: Path, databases: int
+    database_server: str, tmp_path: Path, databases: int, schema: str
 ) -> None:
     package = tmp_path / "flask_qstash_jobs"
     shutil.copytree(ROOT / "packages/flask_qstash_jobs/flask_qstash_jobs", package)
@@ -34,7 +38,7 @@ def test_an_app_of_another_name_runs_jobs(
         done = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "run.py", *urls],
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"]},
+            env={"PATH": os.environ["PATH"], "SCHEMA": schema},
             capture_output=True,
             text=True,
             check=False,

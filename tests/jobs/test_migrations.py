@@ -1,6 +1,7 @@
 """The migrations that the extension ships: in a host's database, and in one that has the tables."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import flask_migrate
@@ -163,11 +164,18 @@ def test_ids_of_owners_become_what_the_setting_says(empty_app: Flask) -> None:
     assert ("column", "job_executions", "user_id", "uuid false", None) in catalog()
 
 
-def test_the_command_upgrades_says_where_it_is_and_prints_the_sql(empty_app: Flask) -> None:
+def test_the_command_upgrades_says_where_it_is_and_prints_the_sql(
+    empty_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def jobs_db(*args: str) -> str:
         return FlaskCliRunner(empty_app).invoke(args=["jobs", "db", *args]).output
 
-    assert "There are no job tables" in jobs_db("current")
+    # This app's history makes the tables itself, and could not go on from those of another.
+    said = "this app's own migrations make the job tables: run `flask db upgrade`"
+    assert said in jobs_db("upgrade")
+    assert jobs_db("current") == "There are no job tables: run `flask db upgrade`\n"
+    monkeypatch.chdir(tmp_path)  # where there is no such history
+    assert jobs_db("current") == "There are no job tables: run `flask jobs db upgrade`\n"
     assert jobs_db("upgrade") == f"The job tables are at {migrations.HEAD}.\n"
     assert jobs_db("current") == f"{migrations.HEAD}, the newest\n"
     assert "CREATE TABLE IF NOT EXISTS job_executions" in jobs_db("sql")

@@ -60,6 +60,10 @@ class SilentProxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 if generation == self._generation:
-                    sink.sendall(data)
+                    sink.sendall(self._passed(data))
             if generation == self._generation:
                 sink.shutdown(socket.SHUT_WR)
+
+    def _passed(self, data: bytes) -> bytes:
+        """Return what arrives of what was sent."""
+        return data

@@ -4,8 +4,10 @@ import click
 
 from .. import migrations
 from ..table.db import db as database
-from ..table.db import in_transaction
-from .group import CommandGroup, as_json, jobs, print_json
+from ..table.db import in_transaction, upgrade_command
+from .group import CommandGroup, Refused, as_json, jobs, print_json
+
+_OURS = "flask jobs db upgrade"
 
 
 @jobs.group("db", cls=CommandGroup)
@@ -18,6 +20,10 @@ def upgrade() -> None:
     """Upgrade the job tables to the newest revision."""
     # Not `in_transaction`, which may do its work twice.
     with database.engine.begin() as connection:
+        if migrations.current(connection) is None and upgrade_command() != _OURS:
+            raise Refused(
+                f"this app's own migrations make the job tables: run `{upgrade_command()}`"
+            )
         migrations.upgrade(connection)
     click.echo(f"The job tables are at {migrations.HEAD}.")
 
@@ -30,7 +36,7 @@ def current(*, as_json: bool) -> None:
     if as_json:
         print_json({"current": found, "head": migrations.HEAD})
     elif found is None:
-        click.echo("There are no job tables: run `flask jobs db upgrade`")
+        click.echo(f"There are no job tables: run `{upgrade_command()}`")
     else:
         is_newest = found == migrations.HEAD
         click.echo(f"{found}, {'the newest' if is_newest else f'the newest is {migrations.HEAD}'}")

@@ -7,8 +7,10 @@ from time import perf_counter
 from sqlalchemy import Connection, text
 
 from ..errors import DatabaseUnavailable
+from ..migrations import VERSION_TABLE, metadata
 from ..operate import readiness
 from ..table.db import in_transaction, upgrade_command
+from ..table.schema import how_to_move, is_kept, name_of_schema, places
 from .checks import Finding, failure, own, passed, warning
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
@@ -42,6 +44,31 @@ def migrations() -> Finding:
     if problem:
         return failure(problem, fix=f"run `{upgrade_command()}`")
     return passed("the database has the code's version")
+
+
+@own("schema", "migrations")
+def schema() -> Finding:
+    name = name_of_schema()
+    found = in_transaction(lambda tx: places(tx, [*metadata.tables, VERSION_TABLE]))
+    home = name or found[VERSION_TABLE]
+    if wrong := [f"{place}.{table}" for table, place in found.items() if place not in {home, None}]:
+        return failure(
+            f"{', '.join(wrong)} would be used, though the tables of jobs are in {home}, which the "
+            "search_path has later",
+            fix=how_to_move(wrong),
+        )
+    if None in found.values():
+        return failure(
+            f"the tables are in {home}, which is not in the search_path of this connection",
+            fix=f"run ALTER ROLE … SET search_path TO …, {name}, or keep what a session has",
+        )
+    if name and not in_transaction(is_kept):
+        return warning(
+            f"the tables are in {home}, but a pooler such as PgBouncer is between, which may keep "
+            "no search_path that a session has set",
+            fix=f"if it pools transactions, run ALTER ROLE … SET search_path TO …, {name}",
+        )
+    return passed(f"the tables are in the schema {home}")
 
 
 @own("database-clock", "database")

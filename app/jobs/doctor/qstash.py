@@ -31,7 +31,7 @@ def qstash() -> Finding:
         return failure(
             str(error),
             fix="check QSTASH_URL and the network path (firewall, proxy, DNS); in development, "
-            "run `make dev`. Until then, jobs wait in the table",
+            "run `flask qstash dev`. Until then, jobs wait in the table",
         )
     return passed(f"{url} answers and accepts the token")
 

@@ -12,7 +12,7 @@ from math import ceil
 from time import monotonic
 from typing import Any
 
-from flask import Response, current_app, got_request_exception, request
+from flask import Response, request
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -42,6 +42,7 @@ from ..table.attempts import Attempt, Delivery
 from ..table.db import completing, db, in_one_statement, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
+from .coroutines import result_of
 from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
 
@@ -201,7 +202,7 @@ def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Conti
         BaseException: Whatever it raises but `Continue`.
     """
     try:
-        return Completed(loading.checked_result(config.handler(payload, job)))
+        return Completed(loading.checked_result(result_of(config.handler(payload, job))))
     except Continue as asked:
         return Continued(loading.checked_state(asked.state, before=job.state), job.leg)
 
@@ -323,19 +324,10 @@ def _message(attempt: Attempt, row: Row[Any]) -> Message:
 def _say(outcome: Outcome, about: dict[str, Any]) -> Outcome:
     exception = outcome.exception if isinstance(outcome, Failed) else None
     if exception is not None:
-        _announce(exception)
+        raised.announce(exception)
     if outcome.event is not None:
         log.log(outcome.level, outcome.event, exc_info=exception, extra=about | outcome.log_fields)
     return outcome
-
-
-def _announce(exception: BaseException) -> None:
-    """Report a failure to error trackers, as for any view of the app."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public in the docs
-    try:
-        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exception)
-    except Exception:
-        log.exception("[jobs] A receiver of got_request_exception failed")
 
 
 def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:

@@ -1,5 +1,9 @@
 """Turns what a handler raised into an outcome."""
 
+import logging
+
+from flask import current_app, got_request_exception
+
 from ..errors import (
     HandlerSilent,
     Interruption,
@@ -12,6 +16,8 @@ from ..errors import (
 )
 from ..outcome import Cancelled, Failed, Lost, Outcome, Released, Rescheduled
 from ..payload import failures
+
+log = logging.getLogger(__name__)
 
 
 def outcome_of(error: BaseException, timeout: float) -> Outcome:
@@ -60,3 +66,12 @@ def _silent(why: HandlerSilent) -> Failed:
         "have begun beside it: call job.progress() or job.check() more often"
     )
     return Failed(HandlerSilent.__name__, said, failures.describe(why).traceback, exception=why)
+
+
+def announce(exception: BaseException) -> None:
+    """Report a failure to error trackers, as for any view of the app."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public in the docs
+    try:
+        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exception)
+    except Exception:
+        log.exception("[jobs] A receiver of got_request_exception failed")

@@ -7,25 +7,24 @@
     def upgrade():
         migrations.upgrade(op.get_bind(), "0001")
 
-They keep their version in their own table, so an app's history may be of any form. An app that
-has Alembic compare its models with its tables tells it that these are not its own:
-
-    Migrate(app, db, include_object=migrations.include_object)
+They keep their version in their own table, so an app's history may be of any form.
+`autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
 """
 
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, column, select, table, text
 
 from ..errors import MigrationRefused
-from ..table import adoption, owner_columns
+from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
 from ..table.db import Base
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
 from ..values.ids import ID_TYPES, id_type
+from .autogenerate import VERSION_TABLE, include_object, line_to_add
 
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
@@ -36,13 +35,13 @@ __all__ = [
     "adoption",
     "current",
     "include_object",
+    "line_to_add",
     "metadata",
     "owner_columns",
     "sql",
     "upgrade",
 ]
 
-VERSION_TABLE = "jobs_alembic_version"
 MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken)
 
 #: The tables as the code knows them.
@@ -54,8 +53,6 @@ HEAD = max(path.stem[:4] for path in (_HERE / "versions").glob("[0-9]*.py"))
 
 # Any number, the same for everybody: two starts that upgrade at once take turns.
 _LOCK = text("SELECT pg_advisory_xact_lock(7203115)")
-_VERSION = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - our own name
-_FOUND = text("SELECT to_regclass(:name) IS NOT NULL")
 _IS_OURS = text(
     """
     SELECT EXISTS (SELECT FROM pg_attribute
@@ -78,17 +75,24 @@ def upgrade(connection: Connection, revision: str = HEAD) -> None:
         MigrationRefused: The database has something in the way; nothing was changed.
     """
     connection.execute(_LOCK)
-    if current(connection) is None:
-        _make_way(connection)
-    _run(_context(revision, connection=connection))
-    _follow_id_type(connection)
+    at = current(connection)
+    if at is None:
+        schema.make(connection, metadata.tables)
+    with schema.only_here(connection):
+        if at is None:
+            _make_way(connection)
+        # A migration of the app's names its revision for ever; Alembic does not go back to it.
+        if at is None or at < revision:
+            _run(_context(revision, connection=connection))
+        _follow_id_type(connection)
 
 
 def current(connection: Connection) -> str | None:
     """Return the revision that a database is at; None before the first."""
-    if not connection.scalar(_FOUND, {"name": VERSION_TABLE}):
+    if not schema.has(connection, VERSION_TABLE):
         return None
-    version: str | None = connection.scalar(_VERSION)
+    versions = table(VERSION_TABLE, column("version_num"), schema=schema.name_of_schema() or None)
+    version: str | None = connection.scalar(select(versions.c.version_num))
     return version
 
 
@@ -96,20 +100,13 @@ def sql(revision: str = HEAD) -> str:
     """Return the statements that make the tables in a database that has none of them."""
     written = StringIO()
     _run(_context(revision, dialect_name="postgresql", written=written))
-    return written.getvalue()
-
-
-def include_object(
-    _object: Any, name: str | None, type_: str, _reflected: object, _compare_to: Any
-) -> bool:
-    """Tell Alembic's autogenerate to leave the tables of jobs alone: they are not the app's."""
-    return type_ != "table" or (name not in metadata.tables and name != VERSION_TABLE)
+    return schema.only_here_in_sql(written.getvalue())
 
 
 def _make_way(connection: Connection) -> None:
     """Adopt the starter's table, see that no other is in the way, or leave what is made already."""
     if connection.scalar(_IS_OURS):
-        if not connection.scalar(_FOUND, {"name": SpentToken.__tablename__}):
+        if not schema.has(connection, SpentToken.__tablename__):
             raise MigrationRefused(
                 "job_executions is of an older version: upgrade by the history that made it first"
             )

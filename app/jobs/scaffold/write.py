@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..errors import ScaffoldRefused
 from ..registry import registry_of
+from ..values.face import face
 from .names import Field
 
 _templates = Environment(
@@ -102,14 +103,7 @@ def _folder(package: str) -> Path:
 
 def _render(name: str, new: NewJob) -> str:
     template = _templates.get_template(f"{name}.jinja")
-    return template.render(new=new, imports=_imports(new), face=_face())
-
-
-def _face() -> str:
-    """Return the package that users import from: this one, or the one that it is shipped in."""
-    jobs = __package__.rpartition(".")[0]
-    above = jobs.rpartition(".")[0]
-    return above if hasattr(import_module(above), "JobBlueprint") else jobs
+    return template.render(new=new, imports=_imports(new), face=face())
 
 
 def _imports(new: NewJob) -> list[str]:

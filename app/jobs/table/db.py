@@ -26,6 +26,7 @@ from sqlalchemy.pool import Pool, PoolResetState
 from ..context import current_job
 from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable, JobsNotInitialised
+from . import schema
 
 if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
@@ -134,6 +135,8 @@ def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
     # Flask-SQLAlchemy looks there for the engine of a table, and so for all apps of a process.
     if Base.metadata.info.setdefault("bind_key", key) != key:
         raise JobsNotInitialised("JOBS_BIND_KEY must be the same for all apps of a process")
+    with app.app_context():
+        schema.init_app(app, found.engines[key])
 
 
 def _check_driver(engine: Engine) -> None:
@@ -290,5 +293,6 @@ def _forget(connection: Any, record: Any, _: PoolResetState) -> None:
         connection.autocommit = True
         try:
             connection.execute(_FORGET, prepare=False)
+            schema.find_again(connection, record)
         finally:
             connection.autocommit = False

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from ..context import Job
+from ..execute.coroutines import result_of
 from ..payload import loading
 from ..registry import get_job_config
 
@@ -44,4 +45,6 @@ def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None
     if isinstance(given, Mapping):
         given = dict(given)
     values = {"seconds": config.timeout, **values}
-    return config.handler(loading.load_given(config, given), make_job(job_type, **values))
+    returned = config.handler(loading.load_given(config, given), make_job(job_type, **values))
+    result: dict[str, Any] | None = result_of(returned)
+    return result
