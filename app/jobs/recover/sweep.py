@@ -42,7 +42,7 @@ MAX_BATCHES = 100
 RECENT = timedelta(hours=1)
 #: How long QStash keeps dead letters on any plan.
 LONGEST_KEPT = timedelta(days=memory.REMEMBERED)
-#: After so many jobs that QStash does not take, a sweep leaves the rest to the next.
+#: After this many jobs that QStash does not accept, a sweep leaves the rest to the next.
 PATIENCE = 30
 #: How many jobs that were set aside a report names in its line.
 NAMED = 5
