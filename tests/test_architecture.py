@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "events",
         "publish",
         "enqueue execute",
-        "neighbours",
+        "csrf",
         "periodic declaration",
         "blueprint",
         "discovery external_types",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
-from . import discovery, neighbours, request_id, settings
+from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
 from .declaration import ExternalOptions
 from .enqueue import enqueuer, scheduling
@@ -154,7 +154,7 @@ class Jobs:
         last_guard.init_app(app)
         request_id.init_app(app)
         unrouted.init_app(app)
-        neighbours.init_app(app)
+        csrf.init_app(app)
         app.cli.add_command(commands)
         autogenerate.init_app(app)
         app.register_blueprint(routes.bp)

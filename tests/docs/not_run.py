@@ -20,6 +20,7 @@ LOOKS_LIKE_CODE = re.compile(
 )
 
 DEMO = "tests/dev/test_demo.py runs it"
+HOSTS = "tests/extension/hosts has apps that do so"
 THIS = "is what runs this"
 STACK = "tests/dev/test_stack.py and test_runner.py start it"
 SMS = "tests/test_readme.py writes these files and runs their tests"
@@ -36,6 +37,17 @@ REASONS: dict[str, dict[str, str]] = {
         "make dev": STACK,
     },
     "CONTRIBUTING.md": {"make check": THIS, "make test": THIS},
+    "docs/add-to-your-app.md": dict.fromkeys(
+        (
+            "pip install",
+            "from flask_qstash_jobs",
+            "flask jobs",
+            "jobs = Jobs()",
+            "app = Flask",
+            "app.register",
+        ),
+        HOSTS,
+    ),
     "docs/extending.md": {
         "from app.jobs import migrations": "tests/jobs/test_migrations.py calls it so",
     },
@@ -48,7 +60,6 @@ REASONS: dict[str, dict[str, str]] = {
         "MEMBERSHIPS = Entity(": "is a part of a file",
     },
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
-    "docs/job-types.md": {"from flask_qstash_jobs": "is the outline of another app"},
     "docs/local-qstash.md": {
         "import os": CLIENT,
         "curl -X POST": CLIENT,

@@ -55,7 +55,7 @@ def _install(shared: Path, name: str) -> "subprocess.Popen[str]":
     pattern, own = ENVIRONMENTS[name]
     (file,) = (shared / "dist").glob(pattern)
     run(sys.executable, "-m", "venv", shared / name)
-    pip = [shared / name / "bin/python", "-m", "pip", "install", "-q"]
+    pip: list[str | Path] = [shared / name / "bin/python", "-m", "pip", "install", "-q"]
     command = [*pip, "--disable-pip-version-check", f"{file}[dev]", *own]
     return subprocess.Popen(  # noqa: S603 - ours
         command, env=clean({}), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

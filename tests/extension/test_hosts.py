@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-from tests.extension.conftest import Host
 from tests.extension.environments import ENVIRONMENTS, clean, run
+from tests.extension.host import Host
 
 NewHost = Callable[[str], Host]
 #: What setting up the environments may take where it comes before a test.
@@ -118,7 +118,13 @@ def schedules(host: Host) -> set[str]:
 @SLOW
 def test_uninstalling_leaves_nothing(environments: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare")
-    pip = [environments / "shop/bin/python", "-m", "pip", "--python", tmp_path / "bare/bin/python"]
+    pip: list[str | Path] = [
+        environments / "shop/bin/python",
+        "-m",
+        "pip",
+        "--python",
+        tmp_path / "bare/bin/python",
+    ]
     before = files(tmp_path / "bare")
     (wheel,) = (environments / "dist").glob("*.whl")
 
