@@ -31,19 +31,18 @@ COMMANDS = {
     "doctor": "Check settings, database and QStash, and say how to fix problems",
     "enqueue": "Enqueue a job and print its id",
     "health": "Report whether jobs are healthy, and why not",
-    "link": "Print a link to a job's status, which needs no login until it expires",
+    "link": "Print a link to a job's status that needs no login",
     "list": "List jobs, newest first",
-    "new": "Generate a job type with passing tests, and its family if that is new",
-    "reconcile": "Compare the table with QStash in both directions, and repair differences",
+    "new": "Generate a job type with passing tests, in a new or existing family",
+    "reconcile": "Compare the table with QStash, and repair differences",
     "retry": "Retry failed or cancelled jobs, with all their retries again",
-    "run": "Run a job's handler right here, without QStash and without a row in the table",
+    "run": "Run a job's handler in this process, without QStash",
     "schedules": "List, create, run, pause and delete schedules at QStash",
     "show": "Show one job: its timeline, attempts, payload and result",
     "stats": "Count recent jobs by type and status, with run and wait times",
-    "sweep": "Publish unpublished jobs, rescue those whose process died, record what QStash gave "
-    "up on",
+    "sweep": "Repair what crashes and outages left behind",
     "types": "List the registered job types and their settings",
-    "watch": "Follow a job to its end; exit code 0 if it completed, otherwise 1",
+    "watch": "Follow a job to its end",
 }
 
 
