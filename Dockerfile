@@ -20,7 +20,7 @@ ENV APP_ENV=production \
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin app
 WORKDIR /app
 COPY --from=build /venv /venv
-# The code belongs to root: whoever takes over the process cannot change it.
+# The code belongs to root, so a compromised process cannot change it.
 COPY . .
 RUN python -m compileall -q app migrations gunicorn.conf.py wsgi.py \
     && rm -r requirements \

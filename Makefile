@@ -5,11 +5,14 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 PYTEST_ARGS ?= -n auto
-# The tests whose code runs where it can be measured: the others start processes of their own, or
-# hold times and memory that measuring would change.
+# The tests whose coverage can be measured: the others start separate processes, or check times and
+# memory that measuring would change.
 IN_PROCESS := $(wildcard tests/test_*.py) tests/accounts tests/admin tests/api tests/artifacts \
 	tests/families tests/jobs tests/local_qstash tests/metrics
 APART := $(filter-out $(IN_PROCESS),$(patsubst %/,%,$(wildcard tests/*/)))
+
+# Where `make dist` puts what it builds.
+DIST ?= dist
 
 # Only relative paths, so that the repository may lie in a folder with spaces in its name.
 BIN := .venv/bin
@@ -61,8 +64,8 @@ dist: $(READY) ## Build the extension alone, as wheel and source distribution, i
 	@[ .venv/dist/.ready -nt requirements/dist.txt ] || { $(BIN)/python -m venv --clear .venv/dist \
 		&& .venv/dist/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
 		--only-binary :all: -r requirements/dist.txt && touch .venv/dist/.ready; }
-	@rm -rf dist
-	@.venv/dist/bin/python -m build --no-isolation --outdir dist packages/flask_qstash_jobs
+	@rm -rf "$(DIST)"
+	@.venv/dist/bin/python -m build --no-isolation --outdir "$(DIST)" packages/flask_qstash_jobs
 
 format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix

@@ -24,16 +24,16 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2" if _production else "1"))
 threads = int(os.environ.get("GUNICORN_THREADS", "8"))
 
 # With gthread this is how long a worker may give no sign of life, not how long a request takes:
-# each job has a time limit of its own.
+# each job has its own time limit.
 timeout = 60
-# A stop lets running jobs finish for so long; what it cuts off, QStash delivers again.
+# A stop lets running jobs finish for this long; QStash delivers interrupted ones again.
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "30"))
 keepalive = 75
 
 # The sign of life is a file; on a disk that blocks, a healthy worker would look dead.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - as just said
 
-# The app's addresses come from BASE_URL, never from what a request says of itself.
+# The app's addresses come from BASE_URL, never from a request's own headers.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
@@ -47,14 +47,14 @@ accesslog = "-" if _production else None
 access_log_format = "%(m)s %(U)s %(s)s"
 
 
-#: Where prometheus-client reads that several processes count, and in which folder.
+#: Tells prometheus-client that several processes count, and in which folder.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def when_ready(_server: Any) -> None:
-    """Have the workers count into files of one folder, so that each can tell the sum.
+    """Have the workers count into files of one folder, so that each can report the sum.
 
-    Not before the address is taken: a gunicorn that cannot have it leaves nothing behind.
+    Not before the address is bound: a gunicorn that cannot bind leaves nothing behind.
     """
     if _METRICS not in os.environ:
         worker_metrics.remove_orphans(Path(worker_tmp_dir or tempfile.gettempdir()))
@@ -74,7 +74,7 @@ def on_exit(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Keep what a worker counted, and forget what it was busy with."""
+    """Keep a worker's counters, and drop its gauges."""
     from prometheus_client import multiprocess  # noqa: PLC0415 - slow, and rarely needed
 
     try:
@@ -85,7 +85,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let running jobs finish or go back to the queue when this worker is told to stop."""
+    """Let running jobs finish or go back to the queue when this worker has to stop."""
     config = getattr(worker.wsgi, "config", {})
     if "JOBS_GRACE" in config:
         from app.jobs.kit import at_sigterm  # noqa: PLC0415 - only where there are jobs

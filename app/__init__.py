@@ -23,7 +23,7 @@ def create_app(
         embedded: Starts a database and returns its URL, for development without DATABASE_URL.
 
     Raises:
-        ConfigError: Settings are missing or wrong.
+        ConfigError: Settings are missing or invalid.
         DiscoveryError: A job family is broken.
     """
     # Imported here, so that commands that need no app start without it.

@@ -1,4 +1,4 @@
-"""The declarative base and the database handle; imports nothing of ours, so there are no cycles."""
+"""The declarative base and the database handle; imports nothing from the app, so no cycles."""
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
@@ -6,7 +6,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """What models subclass: unlike `db.Model` it is known to type checkers."""
+    """The base class of models; unlike `db.Model`, type checkers know it."""
 
     metadata = MetaData(
         naming_convention={

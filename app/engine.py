@@ -1,4 +1,4 @@
-"""The engine: which database, how connections to it are made and how they are pooled."""
+"""The engine: its database, and how connections are made and pooled."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ from app.config import ConfigError
 from app.db import db
 from app.jobs.kit import jsonb
 
-#: Seconds, but for the last, which libpq takes in milliseconds. A server that vanishes without
-#: closing its connections (a failover, a cut network) is noticed after 25 s when it should answer,
-#: or 15 s when it should take what is sent; the kernel's own limits are minutes to hours.
+#: In seconds, except the last, which libpq takes in milliseconds. A server that vanishes without
+#: closing its connections (a failover, a cut network) is noticed after 25 s without an answer, or
+#: 15 s without an acknowledgement; the kernel's own limits are minutes to hours.
 LIMITS = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -29,12 +29,12 @@ LIMITS = {
 POOL_TIMEOUT = 10
 #: Seconds after which a connection is replaced when it is next used.
 POOL_RECYCLE = 1800
-#: A day from the calendar's ends, so that they exist in every time zone.
+#: A day within the calendar's limits, so that they exist in every time zone.
 FIRST_MOMENT = datetime(1, 1, 2, tzinfo=UTC)
 LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
 
-#: Returns the URL of a database that it starts where it does not run.
+#: Starts a database if it does not run, and returns its URL.
 Embedded = Callable[[], str]
 
 
@@ -53,17 +53,17 @@ def init_app(app: Flask, embedded: Embedded) -> None:
 
 
 def none_embedded() -> str:
-    """Stand for the database that an app starts, where it starts none."""
+    """Replace the embedded database in a program that starts none."""
     raise ConfigError(
         {"DATABASE_URL": ["is empty, and this program does not start a database itself."]}
     )
 
 
 class _Moments(TimestamptzLoader):
-    """Reads a moment beyond Python's calendar as the calendar's beginning or end.
+    """Reads a time beyond Python's calendar as the calendar's start or end.
 
-    PostgreSQL's is longer and knows infinity. As an error, one such value would be the end of every
-    query that has its row among others.
+    PostgreSQL's calendar is longer and has infinity. If that were an error, one such value would
+    fail every query that includes its row.
     """
 
     def load(self, data: Buffer) -> datetime:
@@ -79,13 +79,13 @@ def _read_any_moment(connection: psycopg.Connection[Any], _: object) -> None:
 
 
 def _options(app: Flask, embedded: Embedded) -> dict[str, Any]:
-    # All of them are kept once opened: one more connection costs more than one that idles.
+    # All of them stay open: opening a connection costs more than an idle one.
     options: dict[str, Any] = {
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT,
         "pool_recycle": POOL_RECYCLE,
-        # What a statement was given may be anybody's address or password: errors do not quote it.
+        # Parameters of statements may be addresses or passwords, so errors do not quote them.
         "hide_parameters": True,
         "json_deserializer": jsonb.read,
     }

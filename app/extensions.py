@@ -19,7 +19,7 @@ limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True)
 
 
 class _MigrationCommands(click.Group):
-    """Stands for `flask db` until that is called, and loads Flask-Migrate then."""
+    """Stands in for `flask db`, and loads Flask-Migrate when that is called."""
 
     def __init__(self, app: Flask, load: Callable[[], object]) -> None:
         super().__init__("db", help="Perform database migrations.")
@@ -27,7 +27,7 @@ class _MigrationCommands(click.Group):
         self._load = load
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Return the context of Flask-Migrate's own group, which then is what is invoked."""
+        """Return the context of Flask-Migrate's own group, which is then invoked."""
         return self._group().make_context(*args, **kwargs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -43,12 +43,12 @@ class _MigrationCommands(click.Group):
 
 
 def init_migrations(app: Flask, db: SQLAlchemy) -> None:
-    """Bind Flask-Migrate, which with all of Alembic is slow to import, once somebody needs it."""
+    """Bind Flask-Migrate on first use: with Alembic it is slow to import."""
 
     def load() -> object:
         from flask_migrate import Migrate  # noqa: PLC0415 - as just said
 
-        # Puts itself in the place of both that stand for it below.
+        # Replaces both stand-ins below.
         Migrate().init_app(app, db)
         return app.extensions["migrate"]
 

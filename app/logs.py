@@ -1,4 +1,4 @@
-"""Log lines: JSON in production, readable in development, with the ids of what is under way."""
+"""Log lines: JSON in production, readable in development, with the ids of request and job."""
 
 import logging
 import os
@@ -25,19 +25,19 @@ def init_app(app: Flask) -> None:
     if app.config["LOG_FILE"]:
         handlers.append(_formatted(_file(app), as_json=as_json))
     logging.basicConfig(level=app.config["LOG_LEVEL"] or "INFO", handlers=handlers, force=True)
-    app.config["JOBS_QUIET"] = not app.config["LOG_LEVEL"]  # of commands: who asks gets them
+    app.config["JOBS_QUIET"] = not app.config["LOG_LEVEL"]  # of commands: shown on request
     # The first two log every request, headers and all at DEBUG; the last lists its own parts.
     for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def handler(stream: TextIO, *, as_json: bool) -> logging.Handler:
-    """Return a handler that writes lines with the ids of what is under way."""
+    """Return a handler that writes lines with the ids of request and job."""
     return _formatted(logging.StreamHandler(stream), as_json=as_json)
 
 
 def _file(app: Flask) -> logging.Handler:
-    """Open the log file, whose path may be relative to the folder of the app."""
+    """Open the log file; its path may be relative to the app's folder."""
     file = Path(app.root_path).parent / app.config["LOG_FILE"]
     try:
         return DailyFile(file, days=app.config["LOG_FILE_DAYS"])
@@ -70,9 +70,9 @@ class TextFormatter(logging.Formatter):
 
 
 def _bind(record: logging.LogRecord) -> bool:
-    """Give every line the request's id and, inside a handler, its job's.
+    """Add the request's id to every line and, inside a handler, the job's.
 
-    It is also where a handler that logs hears that its time is up, as no lock is held here.
+    This is also where a logging handler's timeout is raised, as no lock is held here.
     """
     raise_if_due()
     request_id = request_id_if_any()
@@ -101,8 +101,8 @@ class DailyFile(logging.Handler):
     """Writes each line into today's file, and removes files that are too old.
 
     `logs/application.log` becomes `logs/application-2026-11-28.log`. The day is in the name, so
-    nothing is ever renamed under one of the many processes that may write: each goes on to the
-    next file by itself. A line is one write to a file opened for appending, so that no two mix.
+    nothing is renamed while other processes may be writing: each moves on to the next file by
+    itself. A line is one write to a file opened for appending, so lines never mix.
 
     Args:
         file: The path without a date.
@@ -122,7 +122,7 @@ class DailyFile(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            today = date.today()  # noqa: DTZ011 - likewise
+            today = date.today()  # noqa: DTZ011 - as above
             if today != self._day:
                 self._turn_to(today)
             os.write(self._number, f"{self.format(record)}\n".encode(errors="backslashreplace"))
@@ -146,7 +146,7 @@ class DailyFile(logging.Handler):
         oldest = self._path(today - timedelta(days=self._days - 1)).name
         for one in self._file.parent.glob(self._path_like("[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9]")):
             if one.name < oldest:
-                with suppress(OSError):  # another process was quicker, or it is not ours
+                with suppress(OSError):  # another process was faster, or it is not ours
                     one.unlink()
 
     def _path(self, day: date) -> Path:

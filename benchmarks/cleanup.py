@@ -2,7 +2,7 @@
 
     python benchmarks/cleanup.py [--rows 2000000]
 
-Prints two ratios, both taken in this run on a PostgreSQL of its own: how fast the cleanup deletes
+Prints two ratios, both taken in this run on its own PostgreSQL: how fast the cleanup deletes
 compared with a single DELETE statement (which locks a million rows until it is done), and what it
 does meanwhile to the slowest hundredth of the INSERTs and commits that enqueues make.
 """

@@ -2,9 +2,9 @@
 
     python benchmarks/exports.py [--rows 1000000]
 
-Runs on a PostgreSQL of its own. The floor is `COPY users TO STDOUT` that psql writes to a file, and
+Runs on its own PostgreSQL. The floor is `COPY users TO STDOUT` that psql writes to a file, and
 for xlsx XlsxWriter in its constant-memory mode that is fed with ready rows (a tenth of them, as it
-takes so long). Each export runs in a process of its own, whose peak memory is told, and writes to
+takes so long). Each export runs in a separate process, whose peak memory is reported, and writes to
 the local store as a job does, with its hash and its row. Floors and exports take turns.
 """
 
@@ -93,7 +93,7 @@ def copy(url: str, file: Path) -> float:
 
 
 def run(*arguments: str) -> tuple[float, float]:
-    """Run this file in a process of its own; return the seconds and megabytes that it tells."""
+    """Run this file in a separate process; return the seconds and megabytes that it reports."""
     command = [sys.executable, __file__, *arguments]
     told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout  # noqa: S603
     seconds, megabytes = map(float, told.split())

@@ -1,17 +1,20 @@
-"""Measure what a job costs beside the floor of the same work done by hand.
+"""Measure what a job costs, in CPU time, beside the floor of the same work done by hand.
 
-    python benchmarks/jobs.py [--count 300]
+    python benchmarks/jobs.py [--rounds 9] [--count 100] [--against CHECKOUT]
 
-Runs on a PostgreSQL of its own (or TEST_DATABASE_URL) and prints ratios, taken in turns so that a
-busy machine slows both sides alike:
+Wall clock says little on a machine that does other things, too: this counts the CPU milliseconds of
+the app's process and of its connections to PostgreSQL, in rounds in which all take turns, and
+prints the median of the rounds. Only ratios mean something elsewhere:
 
 - an enqueue in a session, beside the same INSERT through SQLAlchemy Core in that session;
-- an enqueue on its own, inline and in the background, with the local QStash server;
-- `enqueue_many` of 1,000, beside 1,000 single enqueues;
+- an enqueue on its own, and `enqueue_many` of 1,000, with the local QStash server;
 - a delivery of a no-op job over HTTP to gunicorn, beside a view that only answers 200, and beside
-  one that makes the same number of bare psycopg statements in the same transactions.
+  one that makes two bare psycopg statements in two transactions;
+- each of these beside that of another checkout, such as the commit before a change:
 
-Statements are counted, not assumed.
+    git worktree add /tmp/before HEAD~1 && python benchmarks/jobs.py --against /tmp/before
+
+Needs Linux, whose /proc tells what each process used.
 """
 
 import argparse
@@ -24,295 +27,206 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
 
-import flask_migrate
-from flask import Flask
-from sqlalchemy import event, insert, text
+import psycopg
 
 ROOT = Path(__file__).parent.parent
+SUPPORT = Path(__file__).parent / "support"
 sys.path.insert(0, str(ROOT))
 
-from app import create_app  # noqa: E402 - the path comes first
-from app.db import db  # noqa: E402
-from app.dev.ports import free_port  # noqa: E402
+from app.dev.ports import free_port  # noqa: E402 - the path comes first
 from app.dev.postgres import Server  # noqa: E402
-from app.jobs import JobExecution, enqueue, enqueue_many  # noqa: E402
-from app.jobs.extension import new_publisher  # noqa: E402
-from app.jobs.publish.background import BackgroundPublisher  # noqa: E402
-from tests.support import qstash as qstash_support  # noqa: E402
-from tests.support.qstash import claims_for, envelope, token  # noqa: E402
+from tests.support.qstash import BASE_URL, claims_for, token  # noqa: E402
 
-PAYLOAD = {"action": "none", "count": 1}
-MANY = 1_000
+IN_PROCESS = ("core_insert", "enqueue_in_session", "enqueue_alone")
+VIEWS = {"empty view": "/floor/empty", "bare": "/floor/bare", "delivery": "/api/jobs/noop"}
 
-# The app under gunicorn: the sample jobs, and the two floors as plain views.
-WSGI = """
-import threading
-import psycopg
-from flask import request
-from app import create_app
-from app.db import db
-from tests.support.sample_jobs import bp
 
-app = create_app({"LOG_LEVEL": "WARNING"})
-app.register_blueprint(bp)
-local = threading.local()
+class Cost(NamedTuple):
+    """CPU milliseconds of one operation."""
 
-@app.post("/floor/empty")
-def empty():
-    return {"success": True}
+    app: float
+    postgres: float
 
-CLAIM = '''UPDATE job_executions SET status = 'processing', started_at = now(), updated_at = now(),
-           lease_token = %s, lease_expires_at = now() + interval '75 seconds', retry_count = 0,
-           message_id = %s, published_at = coalesce(published_at, now())
-           WHERE job_id = %s AND status IN ('pending', 'failed') RETURNING generation, user_id'''
-COMPLETE = '''UPDATE job_executions SET status = 'completed', completed_at = clock_timestamp(),
-              updated_at = clock_timestamp(), lease_token = NULL, lease_expires_at = NULL,
-              attempts = attempts || %s::jsonb WHERE job_id = %s AND lease_token = %s'''
+    @property
+    def sum(self) -> float:
+        return self.app + self.postgres
 
-@app.post("/floor/bare")
-def bare():
-    if not hasattr(local, "connection"):
-        url = app.config["SQLALCHEMY_DATABASE_URI"].replace("+psycopg", "")
-        local.connection = psycopg.connect(url)
-    connection = local.connection
-    body = request.get_json()
-    token = "00000000-0000-4000-8000-000000000000"
-    connection.execute(CLAIM, (token, "msg", body["jobId"])).fetchone()
-    connection.commit()
-    connection.execute(COMPLETE, ('{"number": 1, "outcome": "completed"}', body["jobId"], token))
-    connection.commit()
-    return {"success": True, "jobId": body["jobId"], "result": None}
-"""
+
+class Build:
+    """One checkout's code, with a database and processes of its own."""
+
+    def __init__(self, name: str, path: Path, url: str, stack: ExitStack, qstash: str) -> None:
+        self.name = name
+        self._admin = stack.enter_context(
+            psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        )
+        port = free_port()
+        env = {
+            **os.environ,
+            "APP_ENV": "test",
+            "DATABASE_URL": url,
+            "LOG_LEVEL": "ERROR",
+            "QSTASH_URL": qstash,
+            "BASE_URL": BASE_URL,
+            "PORT": str(port),
+            "PYTHONPATH": f"{path}:{SUPPORT}",
+        }
+        self._driver = stack.enter_context(
+            _process([sys.executable, str(SUPPORT / "one_build.py")], path, env)
+        )
+        self.ask("migrate")
+        command = ["-m", "gunicorn", "-c", "gunicorn.conf.py", "one_build:served()"]
+        self._gunicorn = stack.enter_context(_process([sys.executable, *command], path, env))
+        _await_port(port)
+        self._http = http.client.HTTPConnection("127.0.0.1", port)
+
+    def ask(self, what: str, name: str = "-", count: int = 1) -> Any:
+        """Have the process with the build's code do something."""
+        assert self._driver.stdin
+        assert self._driver.stdout
+        self._driver.stdin.write(f"{what} {name} {count}\n".encode())
+        self._driver.stdin.flush()
+        return json.loads(self._driver.stdout.readline())
+
+    def run(self, name: str, count: int) -> Cost:
+        """Do something in one process so many times."""
+        before = self._postgres()
+        spent = self.ask("cpu", name, count)
+        return Cost(1000 * spent / count, 1000 * (self._postgres() - before) / count)
+
+    def post(self, view: str, count: int) -> Cost:
+        """Post jobs to a view under gunicorn."""
+        path = VIEWS[view]
+        bodies = [body.encode() for body in self.ask("record", count=count)]
+        signed = [(body, token(claims_for(body, BASE_URL + path))) for body in bodies]
+        before, postgres_before = self._workers(), self._postgres()
+        for body, signature in signed:
+            headers = {
+                "Content-Type": "application/json",
+                "Upstash-Signature": signature,
+                "Upstash-Message-Id": "msg_1",
+            }
+            self._http.request("POST", path, body, headers)
+            answer = self._http.getresponse()
+            said = answer.read()
+            assert answer.status == 200, said
+        spent, postgres = self._workers() - before, self._postgres() - postgres_before
+        return Cost(1000 * spent / count, 1000 * postgres / count)
+
+    def _workers(self) -> float:
+        pid = self._gunicorn.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sum(map(_cpu_seconds, children))
+
+    def _postgres(self) -> float:
+        """Return what the build's connections have used, but for the one that asks this."""
+        pids = self._admin.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return sum(_cpu_seconds(str(pid)) for (pid,) in pids)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--count", type=int, default=300, help="operations per measurement")
-    count = parser.parse_args().count
-    with tempfile.TemporaryDirectory() as name, database(Path(name)) as url:
-        os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR")
-        app = create_app()
-        from tests.support.sample_jobs import bp  # noqa: PLC0415 - declares a table of its own
-
-        app.register_blueprint(bp)
-        with app.app_context():
-            flask_migrate.upgrade(str(ROOT / "migrations"))
-            db.create_all()
-            measure_enqueue(app, count)
-            db.session.remove()
-            count_delivery(app)
-            measure_delivery(Path(name), url, count)
-
-
-def measure_enqueue(app: Flask, count: int) -> None:
-    heading("Enqueue")
-    insert_row, in_session = alternate(count, core_insert, enqueue_in_session)
-    report("one INSERT through SQLAlchemy Core, in a session", insert_row)
-    report("enqueue in a session", in_session, insert_row, "target under 1.5")
-    counted("enqueue in a session", enqueue_in_session)
-    with qstash() as url:
-        app.config.update(QSTASH_URL=url)
-        state = replace(app.extensions["jobs"], publisher=new_publisher(app.config))
-        app.extensions["jobs"] = state
-        inline = timed(count, enqueue_alone)
-        report("enqueue alone, inline", inline, insert_row)
-        counted("enqueue alone, inline", enqueue_alone)
-        background = BackgroundPublisher(app, grace=60)
-        app.extensions["jobs"] = replace(state, background=background)
-        report("enqueue alone, in the background", timed(count, enqueue_alone), insert_row)
-        background.close()
-        app.extensions["jobs"] = state
-        many = timed(3, lambda: enqueue_many("noop", [PAYLOAD] * MANY, delay=3600))
-        singles = statistics.median(inline) * MANY
-        print(
-            f"  enqueue_many of {MANY}: {statistics.median(many) * 1000:.0f} ms,"
-            f" 1/{singles / statistics.median(many):.0f} of {MANY} single ones (target 1/15)"
-        )
-        state.publisher.close()
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--count", type=int, default=100, help="operations of one kind in a round")
+    parser.add_argument("--against", type=Path, help="another checkout, to be measured beside")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        Path(name).chmod(0o711)
+        server = Server(Path(name) / "postgres")
+        server.start()
+        stack.callback(server.destroy)
+        qstash = stack.enter_context(_qstash())
+        paths = {"this build": ROOT} | ({"the other": given.against} if given.against else {})
+        builds = [
+            Build(each, path.resolve(), server.create_database(f"bench{index}"), stack, qstash)
+            for index, (each, path) in enumerate(paths.items())
+        ]
+        _measure(builds, given.rounds, given.count)
 
 
-def count_delivery(app: Flask) -> None:
-    heading("Delivery of a no-op job to gunicorn (one process)")
-    app.config["BASE_URL"] = qstash_support.BASE_URL
-    body = prepare(1)[0]
-    client = app.test_client()
-    counted("a delivery", lambda: qstash_support.deliver(client, body, "/api/jobs/noop"))
-
-
-def measure_delivery(folder: Path, url: str, count: int) -> None:
-    with gunicorn(folder, url) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        jobs = iter(prepare(3 * count))
-
-        def post(path: str) -> Callable[[], None]:
-            return lambda: deliver(connection, path, next(jobs))
-
-        paths = ("/floor/empty", "/floor/bare", "/api/jobs/noop")
-        empty, bare, ours = alternate(count, *map(post, paths))
-    report("a view that only answers 200", empty)
-    report("a view with the same bare psycopg statements", bare, empty)
-    report("a delivery", ours, bare, "target under 1.5, to the bare statements")
-
-
-def core_insert() -> None:
-    job_id = str(uuid4())
-    written = {"jobId": job_id, "type": "noop", "payload": PAYLOAD, "metadata": {"createdAt": "x"}}
-    row = {"job_id": job_id, "job_type": "noop", "payload": written, "max_retries": 3}
-    db.session.connection().execute(insert(JobExecution.__table__), row)  # type: ignore[arg-type]
-
-
-def enqueue_in_session() -> None:
-    enqueue("noop", PAYLOAD, session=db.session)
-
-
-def enqueue_alone() -> None:
-    enqueue("noop", PAYLOAD, delay=3600)
-
-
-def prepare(count: int) -> list[bytes]:
-    """Record jobs that wait to be delivered and return their envelopes."""
-    bodies = [envelope(PAYLOAD, job_type="noop") for _ in range(count)]
-    rows = [{"id": body["jobId"], "payload": json.dumps(body)} for body in bodies]
-    db.session.execute(
-        text(
-            "INSERT INTO job_executions (job_id, job_type, payload)"
-            " VALUES (:id, 'noop', CAST(:payload AS jsonb))"
-        ),
-        rows,
-    )
-    db.session.commit()
-    return [json.dumps(body).encode() for body in bodies]
-
-
-def deliver(connection: http.client.HTTPConnection, path: str, body: bytes) -> None:
-    signature = token(claims_for(body, f"http://127.0.0.1:{connection.port}{path}"))
-    headers = {
-        "Content-Type": "application/json",
-        "Upstash-Signature": signature,
-        "Upstash-Message-Id": "msg_1",
+def _measure(builds: list[Build], rounds: int, count: int) -> None:
+    kinds: dict[str, Callable[[Build], Cost]] = {
+        **{view: lambda build, view=view: build.post(view, count) for view in VIEWS},  # type: ignore[misc]  # mypy cannot infer a default's type
+        **{name: lambda build, name=name: build.run(name, count) for name in IN_PROCESS},  # type: ignore[misc]  # likewise
+        "enqueue_a_thousand": lambda build: build.run("enqueue_a_thousand", 1),
     }
-    connection.request("POST", path, body, headers)
-    answer = connection.getresponse()
-    answer.read()
-    assert answer.status == 200, answer.status
+    costs: dict[tuple[str, str], list[Cost]] = {}
+    for number in range(rounds + 1):
+        for kind, operation in kinds.items():
+            for build in builds if number % 2 else reversed(builds):
+                cost = operation(build)
+                if number:  # the first warms up
+                    costs.setdefault((kind, build.name), []).append(cost)
+    _report(builds, costs)
+    for name in ("deliver", "enqueue_in_session", "enqueue_alone"):
+        counted = ", ".join(f"{build.name} {build.ask('round_trips', name)}" for build in builds)
+        print(f"round trips to PostgreSQL, {name}: {counted}")
 
 
-def alternate(count: int, *operations: Callable[[], object]) -> list[list[float]]:
-    """Time operations in turns; those in a session are rolled back, so that the table stays."""
-    for operation in operations:
-        for _ in range(20 if count > 20 else 1):
-            operation()
-    db.session.rollback()
-    times: list[list[float]] = [[] for _ in operations]
-    for _ in range(count - 20):
-        for operation, kept in zip(operations, times, strict=True):
-            kept.append(once(operation))
-    db.session.rollback()
-    return times
+def _report(builds: list[Build], costs: dict[tuple[str, str], list[Cost]]) -> None:
+    floors = {"delivery": "bare", "enqueue_in_session": "core_insert"}
+    print(f"{'CPU ms each':20} {'build':10}    app  postgres    sum  spread   floor   other")
+    for (kind, name), found in costs.items():
+        own = statistics.median(cost.sum for cost in found)
+        quarters = statistics.quantiles((cost.sum for cost in found), n=4)
+        spread = f"{(quarters[2] - quarters[0]) / own:7.0%}"
+        floor = _ratio(found, costs.get((floors.get(kind, ""), name)))
+        other = _ratio(found, costs.get((kind, builds[-1].name)))
+        app, postgres = (statistics.median(cost[part] for cost in found) for part in (0, 1))
+        print(f"{kind:20} {name:10} {app:6.3f} {postgres:9.3f} {own:6.3f} {spread} {floor} {other}")
 
 
-def timed(count: int, operation: Callable[[], object]) -> list[float]:
-    return [once(operation) for _ in range(count)]
+def _ratio(found: list[Cost], beside: list[Cost] | None) -> str:
+    """Return the median of the ratios of each round."""
+    if beside is None or beside is found:
+        return " " * 7
+    ratios = [one.sum / other.sum for one, other in zip(found, beside, strict=True)]
+    return f"{statistics.median(ratios):6.2f}x"
 
 
-def once(operation: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    operation()
-    return time.perf_counter() - start
-
-
-def counted(what: str, operation: Callable[[], object]) -> None:
-    statements: list[str] = []
-    commits: list[object] = []
-
-    def commit(connection: object) -> None:
-        commits.append(connection)
-
-    def note(*args: Any) -> None:
-        statements.append(args[2].split()[0])
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    event.listen(db.engine, "commit", commit)
-    operation()
-    event.remove(db.engine, "before_cursor_execute", note)
-    event.remove(db.engine, "commit", commit)
-    db.session.rollback()
-    print(f"  {what}: {' and '.join(statements)}, {len(commits)} commits")
-
-
-def heading(title: str) -> None:
-    print(f"\n{title}")
-
-
-def report(
-    what: str, times: list[float], floor: list[float] | None = None, target: str = ""
-) -> None:
-    p50 = statistics.median(times)
-    p99 = statistics.quantiles(times, n=100)[98]
-    ratio = f"{p50 / statistics.median(floor):6.2f}x" if floor else " floor "
-    print(f"  {ratio}  p50 {p50 * 1000:6.2f} ms  p99 {p99 * 1000:6.2f} ms  {what}", target)
+def _cpu_seconds(pid: str) -> float:
+    """Return what all threads of a process have used, to the nanosecond."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 @contextmanager
-def database(folder: Path) -> Iterator[str]:
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        yield given
-        return
-    folder.chmod(0o711)
-    server = Server(folder / "postgres")
-    server.start()
-    try:
-        yield server.create_database("benchmark")
-    finally:
-        server.destroy()
-
-
-@contextmanager
-def qstash() -> Iterator[str]:
-    """Run the local QStash server in a process of its own, as the app would meet it."""
-    url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port"]
+def _process(
+    command: list[str], path: Path, env: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, url.rpartition(":")[2]], cwd=ROOT, stdout=subprocess.DEVNULL
+        command, cwd=path, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        await_port(int(url.rpartition(":")[2]))
-        yield url
+        yield process
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()
 
 
 @contextmanager
-def gunicorn(folder: Path, url: str) -> Iterator[int]:
+def _qstash() -> Iterator[str]:
+    """Run the local QStash server in a process of its own, as the app would meet it."""
     port = free_port()
-    (folder / "bench_wsgi.py").write_text(WSGI)
-    env = {
-        **os.environ,
-        "DATABASE_URL": url,
-        "BASE_URL": f"http://127.0.0.1:{port}",
-        "PORT": str(port),
-        "PYTHONPATH": f"{ROOT}:{folder}",
-    }
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "bench_wsgi:app"]
-    process = subprocess.Popen(command, cwd=ROOT, env=env)  # noqa: S603 - our own command
+    command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - likewise
     try:
-        await_port(port)
-        yield port
+        _await_port(port)
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
 
 
-def await_port(port: int) -> None:
-    give_up_at = time.monotonic() + 30
+def _await_port(port: int) -> None:
+    give_up_at = time.monotonic() + 60
     while time.monotonic() < give_up_at:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         try:
@@ -322,7 +236,7 @@ def await_port(port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit("gunicorn did not start")
+    raise SystemExit(f"nothing answers on port {port}")
 
 
 if __name__ == "__main__":

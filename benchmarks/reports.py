@@ -2,7 +2,7 @@
 
     python benchmarks/reports.py [--rows 1000000]
 
-Runs on a PostgreSQL of its own, filled with so many users and as many job executions, most of them
+Runs on its own PostgreSQL, filled with this many users and as many job executions, most of them
 in the period and the one before it. Prints, for `monthly-analytics`:
 
 - its SQL beside one sequential scan of both tables, taken in turns (target under 3);

@@ -2,7 +2,7 @@
 
     python benchmarks/webhooks.py [--count 300]
 
-Both answer in the same gunicorn process of the same app, on a PostgreSQL of its own (or
+Both answer in the same gunicorn process of the same app, on its own PostgreSQL (or
 TEST_DATABASE_URL), in blocks that take turns, with a pause between them: what the endpoint does in
 the background must slow down itself, not the floor. The endpoint checks the signature with
 Stripe's SDK, stores the event and records its job; publishing is JOBS_PUBLISH=background, to the

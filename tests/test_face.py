@@ -157,3 +157,17 @@ def test_settings_that_are_read_are_found() -> None:
 def isort_key(name: str) -> tuple[bool, bool, str]:
     """Sort as ruff does: constants, classes, functions."""
     return (not name.isupper(), not name[0].isupper(), name)
+
+
+def test_the_page_of_what_is_public_names_nothing_else() -> None:
+    page = (ROOT / "docs/extending.md").read_text()
+    rows = re.findall(r"^\| `(app\.jobs[\w.]*)` \| (.*) \|$", page, re.MULTILINE)
+    named = {(module, name) for module, text in rows for name in re.findall(r"`(\w+)`", text)}
+    named |= {
+        (f"app.jobs.{module}", name)
+        for module, name in re.findall(r"`@?(doctor|events|migrations|operate)\.(\w+)\b", page)
+    }
+
+    assert {module for module, _ in rows} == set(FACE)
+    assert len(named) > len(FACE)
+    assert {one for one in named if one[1] not in import_module(one[0]).__all__} == set()

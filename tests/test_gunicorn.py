@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from tests.support.ports import reserved_port
 from tests.support.waiting import wait_until
 

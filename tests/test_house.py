@@ -46,13 +46,13 @@ def test_no_test_imports_another_test_or_reaches_what_is_private(path: Path) -> 
 @pytest.mark.parametrize(
     "source",
     [
-        "from tests.jobs.test_worker import row_of",
+        "from tests.jobs.test_executor import row_of",
         "from tests.conftest import app",
         "from .test_cli import started",
         "from ..conftest import server",
         "from app.jobs.extension import _publisher",
         "from app.jobs import _private",
-        "import tests.jobs.test_worker",
+        "import tests.jobs.test_executor",
         "from app.jobs.execute import deadline\ndeadline._running",
         "def late():\n    from tests.conftest import app",
     ],

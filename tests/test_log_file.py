@@ -14,7 +14,7 @@ from flask import Flask
 
 from app import create_app
 from app.config import ConfigError
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.logs import DailyFile
 from tests.support.apps import settings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.serving import worker_metrics
 from tests.support.metrics import parsed
 from tests.support.ports import reserved_port

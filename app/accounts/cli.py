@@ -10,13 +10,30 @@ from flask import current_app, json
 from app.accounts.seeding import AlreadySeeded, plant
 from app.jobs.cli.kit import JobsGroup, Refused
 
-accounts = JobsGroup("accounts", help="People and organizations.")
+accounts = JobsGroup("accounts", help="Generate sample people and organizations.")
 
 
 @accounts.command("seed")
-@click.option("--users", type=click.IntRange(1, 10_000_000), default=1000, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day. [default: today]")
+@click.option(
+    "--users",
+    type=click.IntRange(1, 10_000_000),
+    default=1000,
+    show_default=True,
+    help="Number of people.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=1,
+    show_default=True,
+    help="Seed of the random data.",
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="The last day.  [default: today]",
+)
 @click.option("--replace", is_flag=True, help="Delete this seed's earlier data first.")
 @click.option("--yes-in-production", is_flag=True, help="Required if APP_ENV is production.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

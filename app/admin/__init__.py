@@ -1,4 +1,4 @@
-"""For those who run the app: the probes that machines ask, and how the jobs are."""
+"""For operators: probes for machines, and the health of the jobs."""
 
 from flask import Flask
 

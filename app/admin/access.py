@@ -1,4 +1,4 @@
-"""Who may see and do what is below /api/admin."""
+"""Who may use the endpoints below /api/admin."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -37,12 +37,12 @@ def is_allowed() -> bool:
 
 
 def known_as() -> str | None:
-    """Name whom a request counts for."""
+    """Name the caller that a request counts for."""
     return caller_name() or ("an operator" if is_allowed() else None)
 
 
 def _has_token() -> bool:
-    """Without ADMIN_TOKEN no token is right, not even an empty one."""
+    """Without ADMIN_TOKEN no token is accepted, not even an empty one."""
     wanted = current_app.config["ADMIN_TOKEN"]
     given = request.authorization
     if not wanted or given is None or given.type != "bearer" or given.token is None:
@@ -56,7 +56,7 @@ def _has_key() -> bool:
 
 
 def _is_at_home() -> bool:
-    """In development without ADMIN_TOKEN, whoever asks from this machine, and through no proxy."""
+    """In development without ADMIN_TOKEN, any caller on this machine that uses no proxy."""
     config = current_app.config
     if config["APP_ENV"] != "development" or config["ADMIN_TOKEN"]:
         return False
@@ -64,12 +64,12 @@ def _is_at_home() -> bool:
     return not is_proxied and asks_home() and is_loopback(request.remote_addr or "")
 
 
-#: How names of headers begin by which proxies and tunnels say for whom they ask.
+#: Prefixes of the headers in which proxies and tunnels name the client.
 _OF_PROXIES = (
     "x-forwarded", "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip",
     "x-original-", "cf-", "true-client-ip", "fastly-", "fly-", "x-envoy-", "x-amzn-", "x-cloud-",
     "x-azure-", "tailscale-", "ngrok-", "cdn-loop",
 )  # fmt: skip
 
-#: Each tells whether it knows the caller of the current request; one that does is enough.
+#: Each tells whether it knows the caller of the current request; one is enough.
 WAYS: list[Callable[[], bool]] = [_has_token, _has_key, _is_at_home]

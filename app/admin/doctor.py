@@ -1,4 +1,4 @@
-"""What `flask jobs doctor` asks of this app beside the jobs: its settings, and gunicorn's."""
+"""Checks of `flask jobs doctor` for this app: its settings, and gunicorn's."""
 
 from flask import Blueprint, current_app
 from sqlalchemy import QueuePool, text
@@ -10,7 +10,7 @@ from app.jobs.kit import in_transaction
 
 bp = Blueprint("app_doctor", __name__)
 
-#: The part of the server's connections that may be taken.
+#: The share of the server's connections that may be in use.
 FULL = 0.8
 
 _CONNECTIONS = text(
@@ -36,24 +36,24 @@ def connections() -> Finding:
     usable = row.allowed - row.reserved
     if row.taken > FULL * usable:
         return failure(
-            f"{row.taken} of the database's {usable} connections are taken",
+            f"{row.taken} of the database's {usable} connections are in use",
             fix="raise max_connections, run fewer processes, or put a pooler such as pgbouncer "
             "between",
         )
     wanted = _workers() * _pool()
     if wanted > usable:
         return warning(
-            f"{_workers()} processes may want {wanted} connections; the database has {usable}",
-            fix="lower WEB_CONCURRENCY or DATABASE_POOL_SIZE, or put a pooler between",
+            f"{_workers()} processes may open {wanted} connections; the database has {usable}",
+            fix="lower WEB_CONCURRENCY or DATABASE_POOL_SIZE, or use a pooler",
         )
-    return passed(f"{row.taken} of the database's {usable} connections are taken")
+    return passed(f"{row.taken} of the database's {usable} connections are in use")
 
 
 @check(bp, "pool")
 def pool() -> Finding:
     if _threads() > _pool():
         return failure(
-            f"{_threads()} threads of a process share {_pool()} connections, and wait for them",
+            f"{_threads()} threads of a process share only {_pool()} connections",
             fix="lower GUNICORN_THREADS, or raise DATABASE_POOL_SIZE",
         )
     return passed(f"{_threads()} threads of a process share up to {_pool()} connections")
@@ -71,14 +71,14 @@ def environment() -> Finding:
 
 @check(bp, "published-secrets", production=True)
 def published_secrets() -> Finding:
-    """What the source code has for development, everybody has."""
+    """The secrets that the source code has for development are public."""
     known = [name for name in current_app.config.get("PUBLISHED_SECRETS", ()) if _is_known(name)]
     if known:
         return failure(
-            f"{', '.join(known)}: development's, which the source code shows to everybody",
-            fix="set your own; the documentation of each says how one is made",
+            f"{', '.join(known)}: the development value, which is public in the source code",
+            fix="set your own; .env.example says how to generate each",
         )
-    return passed("no secret is one that the source code shows")
+    return passed("no secret is a development value")
 
 
 @check(bp, "rate-limits", production=True)
@@ -86,8 +86,8 @@ def rate_limits() -> Finding:
     where = str(current_app.config.get("RATELIMIT_STORAGE_URI", ""))
     if not where or where.startswith("memory:"):
         return warning(
-            "rate limits are counted in each process by itself",
-            fix="set RATELIMIT_STORAGE_URI=redis://… , so that they hold over all",
+            "rate limits are counted in each process separately",
+            fix="set RATELIMIT_STORAGE_URI=redis://…, so that all processes share them",
         )
     return passed("rate limits are counted in one place")
 
@@ -95,35 +95,35 @@ def rate_limits() -> Finding:
 @check(bp, "logs", production=True)
 def logs() -> Finding:
     if current_app.config.get("LOG_FORMAT", "auto") == "text":
-        return warning("logs are for people to read", fix="set LOG_FORMAT=json, or auto")
+        return warning("logs are plain text, not JSON", fix="set LOG_FORMAT=json, or auto")
     return passed("logs are JSON")
 
 
 @check(bp, "slow-clients", production=True)
 def slow_clients() -> Finding:
-    """Gunicorn's threads read a request for as long as its sender likes, before who it is is known.
+    """Gunicorn's threads read a request for as long as its sender takes, even if it is unsigned.
 
-    Whether the proxy buffers cannot be seen from here; that there is one, is said.
+    This can tell that there is a proxy, but not whether it buffers.
     """
     if not current_app.config.get("TRUSTED_PROXIES"):
         return warning(
-            "no proxy stands before the app (TRUSTED_PROXIES is 0): clients that never finish a "
-            "request hold its threads, one each, until nobody is answered",
-            fix="put a proxy before it that buffers requests, such as nginx or Caddy with a limit "
-            "on reading, and set TRUSTED_PROXIES",
+            "the app is not behind a proxy (TRUSTED_PROXIES is 0): clients that never finish a "
+            "request can occupy all of its threads",
+            fix="put a proxy in front that buffers requests, such as nginx or Caddy with a read "
+            "timeout, and set TRUSTED_PROXIES",
         )
-    return passed("a proxy stands before the app; see that it buffers requests")
+    return passed("the app is behind a proxy; make sure that it buffers requests")
 
 
 def _is_known(name: str) -> bool:
-    """Tell whether a secret, or one of several between commas, is development's."""
+    """Tell whether a secret, or one of a comma-separated list, is a development value."""
     given = str(current_app.config.get(name) or "")
     known = current_app.config.get("PUBLISHED_SECRETS", {}).get(name)
     return known is not None and known in (given, *map(str.strip, given.split(",")))
 
 
 def _workers() -> int:
-    """Return what gunicorn.conf.py would take from this environment."""
+    """Return what gunicorn.conf.py takes from this environment."""
     return int(current_app.config.get("WEB_CONCURRENCY", 1))
 
 

@@ -1,4 +1,4 @@
-"""Whether the database is where this app's own migrations are."""
+"""Whether the database has this app's latest migration."""
 
 from functools import cache
 from pathlib import Path
@@ -11,13 +11,13 @@ from app.jobs.kit import in_transaction
 
 
 def problem() -> str | None:
-    """Say what is wrong with the database's version."""
+    """Return what is wrong with the database's version."""
     root = Path(current_app.root_path).parent
     wanted = _heads(root / current_app.extensions["migrate"].directory)
     try:
         found = in_transaction(_version)
     except JobsError:
-        return "the database cannot be asked"
+        return "the database does not answer"
     if found == wanted:
         return None
     at = ", ".join(sorted(found)) or "nothing"

@@ -1,4 +1,4 @@
-"""What machines ask of a running app: the probes, open to everybody, and how the jobs are."""
+"""Endpoints for machines: the probes, open to everybody, and the health of the jobs."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from app.extensions import limiter
 from app.jobs.operate import HealthStatus, health, readiness
 from app.web.limits import limited
 
-#: They say what is missing, and no secrets.
+#: They name what is missing, and no secrets.
 probes_bp = Blueprint("probes", __name__)
 limiter.exempt(probes_bp)
 health_bp = limited(Blueprint("job_health", __name__, url_prefix="/api/admin"), known_as=known_as)
@@ -22,7 +22,7 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 @probes_bp.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """Say that this process answers; one that does not should be started again.
+    """Report that this process answers; one that does not should be restarted.
 
     Under `make dev` also whose it is, as another checkout's may answer at the address.
     """
@@ -33,7 +33,7 @@ def healthz() -> ResponseReturnValue:
 
 @probes_bp.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Say whether requests should be sent here: 503 names each part that is missing.
+    """Report whether this process can take requests: 503 names each part that is missing.
 
     `?without=qstash` leaves a part out: the app accepts jobs while QStash is away.
     """
@@ -48,7 +48,7 @@ def readyz() -> ResponseReturnValue:
 
 
 def _parts() -> Iterator[readiness.Part]:
-    """Yield what the jobs need, and count this app's own migrations to theirs."""
+    """Yield the parts that the jobs need, this app's own migrations included."""
     for part in readiness.parts():
         if part.name == "migrations":
             yield readiness.Part(part.name, history.problem() or part.problem)

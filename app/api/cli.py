@@ -162,5 +162,7 @@ def _state(key: ApiKey) -> str:
     if key.revoked_at is not None:
         return "revoked"
     if key.expires_at is None:
-        return "good"
-    return f"{'expired' if key.expires_at <= datetime.now(UTC) else 'until'} {key.expires_at:%F}"
+        return "valid"
+    return (
+        f"{'expired' if key.expires_at <= datetime.now(UTC) else 'valid until'} {key.expires_at:%F}"
+    )

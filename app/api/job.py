@@ -14,7 +14,7 @@ from app.api.keys import Key
 from app.db import db
 from app.jobs import JobExecution, get_job_execution_by_job_id
 from app.jobs.cli import kit
-from app.jobs.kit import explained
+from app.jobs.kit import translate_database_errors
 from app.jobs.operate import Done, Filter, actions, status_link
 from app.web.limits import limited
 
@@ -40,7 +40,7 @@ def seen_by_key(job_id: str) -> dict[str, Any] | None:
     if not has_key():
         return None
     key = authorise("read")
-    with explained():
+    with translate_database_errors():
         return views.details(_find(job_id, key), key)
 
 
@@ -88,12 +88,12 @@ def _act(job_id: str, action: Callable[..., Done], possible: str) -> dict[str, A
     """Act, and answer with the job's new state."""
     key = authorise("manage")
     _done(job_id, key, action, possible)
-    with explained():
+    with translate_database_errors():
         return views.details(_find(job_id, key), key)
 
 
 def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> None:
-    with explained():
+    with translate_database_errors():
         state = kit.state(_find(job_id, key))
         db.session.rollback()  # the action uses its own transactions
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)

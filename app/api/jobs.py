@@ -20,7 +20,7 @@ from app.jobs import (
     get_job_config,
     status_url,
 )
-from app.jobs.kit import explained, registry_of
+from app.jobs.kit import registry_of, translate_database_errors
 from app.jobs.operate import Filter, is_recorded, list_jobs
 from app.web.limits import limited
 from app.web.problems import problem
@@ -84,7 +84,7 @@ def list_page() -> ResponseReturnValue:
     if key.organization_id is not None and "error" in given:
         forbid("error: a key of one organization cannot search error messages.")
     after, limit = given.pop("after", None), given.pop("limit")
-    with explained():
+    with translate_database_errors():
         _check_type(given.get("job_type"))
         try:
             page = list_jobs(Filter(**given), after=after, limit=limit)

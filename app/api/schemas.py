@@ -16,7 +16,7 @@ from app.jobs.kit import (
     JobIdField,
     OwnerIdField,
     OwnerIdQueryField,
-    seconds,
+    parse_duration,
 )
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -26,6 +26,7 @@ LONGEST_SPAN = 1000 * 365 * 24 * 60 * 60
 #: organization.
 MOST_OWN = LONGEST_NAME - 56
 _COUNT = validate.Range(1, 1_000_000)
+_STATUS = validate.OneOf([str(status) for status in Status])
 
 
 class Text(fields.String):
@@ -54,7 +55,7 @@ class Duration(fields.Field[float]):
             int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value) else value
         )
         try:
-            found = seconds("it", given)
+            found = parse_duration("it", given)
         except InvalidOption as error:
             raise ValidationError(str(error).removeprefix("it: ")) from None
         if found > LONGEST_SPAN:
@@ -137,7 +138,7 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     class Meta:
         unknown = RAISE
 
-    status = fields.String(validate=validate.OneOf([str(status) for status in Status]))
+    status = fields.String(validate=_STATUS)
     job_type = Text(data_key="type", validate=validate.Length(1, 100))
     dead = fields.Boolean(truthy={"true"}, falsy={"false"})
     user_id = OwnerIdQueryField()
@@ -158,40 +159,32 @@ class ProgressSchema(WireSchema[Any]):
     percent = fields.Integer(required=True, allow_none=True)
 
 
-class SummarySchema(WireSchema[Any]):
+class _StateSchema(WireSchema[Any]):
+    """What is said of a job wherever it is shown."""
+
+    job_id = JobIdField(required=True)
+    type = fields.String(required=True)
+    status = fields.String(required=True, validate=_STATUS)
+    final = fields.Boolean(required=True)
+    error = fields.String(required=True, allow_none=True)
+    attempts = fields.Integer(required=True)
+    created_at = fields.DateTime(required=True)
+    started_at = fields.DateTime(required=True, allow_none=True)
+    completed_at = fields.DateTime(required=True, allow_none=True)
+
+
+class SummarySchema(_StateSchema):
     """A job in a list."""
 
-    job_id = JobIdField(required=True)
-    type = fields.String(required=True)
-    status = fields.String(
-        required=True, validate=validate.OneOf([str(status) for status in Status])
-    )
-    final = fields.Boolean(required=True)
-    error = fields.String(required=True, allow_none=True)
-    attempts = fields.Integer(required=True)
     user_id = OwnerIdField(required=True, allow_none=True)
     organization_id = OwnerIdField(required=True, allow_none=True)
-    created_at = fields.DateTime(required=True)
-    started_at = fields.DateTime(required=True, allow_none=True)
-    completed_at = fields.DateTime(required=True, allow_none=True)
 
 
-class JobSchema(WireSchema[Any]):
+class JobSchema(_StateSchema):
     """A job as its link shows it; with an API key, also the fields that are not required here."""
 
-    job_id = JobIdField(required=True)
-    type = fields.String(required=True)
-    status = fields.String(
-        required=True, validate=validate.OneOf([str(status) for status in Status])
-    )
-    final = fields.Boolean(required=True)
     progress = fields.Nested(ProgressSchema, required=True, allow_none=True)
     result = fields.Raw(required=True, allow_none=True)
-    error = fields.String(required=True, allow_none=True)
-    attempts = fields.Integer(required=True)
-    created_at = fields.DateTime(required=True)
-    started_at = fields.DateTime(required=True, allow_none=True)
-    completed_at = fields.DateTime(required=True, allow_none=True)
     links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     payload = fields.Raw()
     user_id = OwnerIdField(allow_none=True)

@@ -13,7 +13,7 @@ from app.artifacts.links import link
 from app.artifacts.models import Artifact
 from app.db import db
 from app.jobs.cli import kit
-from app.jobs.cli.kit import Id, JobId, JobsGroup, Refused, as_json, print_json
+from app.jobs.cli.kit import Id, JobId, JobsGroup, Refused, as_json, limit, print_json
 from app.jobs.kit import OwnerId
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
@@ -36,7 +36,7 @@ artifacts = ArtifactsGroup(
 @artifacts.command("list")
 @click.option("--job", "job_id", type=JobId(), help="Only the files of one job.")
 @click.option("--organization", type=Id(), metavar="ID", help="Only the files of one organization.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@limit
 @as_json
 def list_artifacts(
     job_id: str | None, organization: OwnerId | None, limit: int, as_json: bool
@@ -129,7 +129,7 @@ def _as_json(row: Artifact) -> dict[str, Any]:
 def _line(row: Artifact) -> tuple[str, ...]:
     organization = "-" if row.organization_id is None else str(row.organization_id)
     expires = kit.time(row.expires_at)
-    return (row.id, row.name, _size(row.size), organization, expires, row.job_id or "-")
+    return (row.id, row.name, _size(row.size), organization, expires, (row.job_id or "-")[:8])
 
 
 def _size(octets: int) -> str:

@@ -1,8 +1,8 @@
-"""The settings: read in this package only, and all checked before anything starts.
+"""The settings: read only in this package, and all validated before anything starts.
 
-They come from the environment and, outside production, from `.env`. In development nothing has to
-be set: a running `make dev` leaves its addresses in `instance/dev.json`, and what is still missing
-has a default below. `.env.example` describes each setting.
+They come from the environment and, outside production, from `.env`. Development needs none: a
+running `make dev` writes its addresses to `instance/dev.json`, and everything else has a default
+below. `.env.example` describes each setting.
 """
 
 import os
@@ -42,7 +42,7 @@ DEV_QSTASH = {
     "QSTASH_CURRENT_SIGNING_KEY": "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
     "QSTASH_NEXT_SIGNING_KEY": "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
 }
-# What the local senders sign with: `flask webhooks send`, `flask stripe trigger`.
+# Secrets that the local senders sign with: `flask webhooks send`, `flask stripe trigger`.
 DEV_WEBHOOKS = {
     "STRIPE_WEBHOOK_SECRET": "whsec_development_only_and_no_secret",
     "WEBHOOK_GITHUB_SECRET": "development only and no secret",
@@ -58,11 +58,11 @@ DEVELOPMENT = {
     "RESEND_FROM_EMAIL": "Acme <onboarding@resend.dev>",
     "JOBS_ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQgb25seSwgYW5kIG5vIHNlY3JldCE=",
 }
-#: By their settings: what stands in this file is known to everybody.
+#: By their settings: values in this file are public.
 PUBLISHED_SECRETS = {
     name: DEVELOPMENT[name] for name in ("SECRET_KEY", "JOBS_ENCRYPTION_KEYS", *DEV_WEBHOOKS)
 }
-#: What anybody who reads this can sign deliveries, links and webhooks with, or open sealed fields.
+#: Public keys of this file that sign deliveries, links and webhooks, or open sealed fields.
 PUBLISHED = {
     **PUBLISHED_SECRETS,
     **{name: DEVELOPMENT[name] for name in DEVELOPMENT if name.endswith("_SIGNING_KEY")},
@@ -78,7 +78,7 @@ _NOT_EMPTY = Length(min=1, error="is empty.")
 
 
 class ConfigError(click.ClickException):
-    """Settings are missing or wrong; the message names each one and how to mend it."""
+    """Settings are missing or invalid; the message names each one and its fix."""
 
     exit_code = 2
 
@@ -95,7 +95,7 @@ def load(instance: Path) -> dict[str, Any]:
         instance: Where a running copy keeps what it writes.
 
     Raises:
-        ConfigError: Says everything that is wrong at once; never a secret's value.
+        ConfigError: Lists every problem at once; never a secret's value.
     """
     env = Env(eager=False)
     name = env.str("APP_ENV", "development", validate=OneOf(ENVIRONMENTS, error=ONE_OF))
@@ -107,7 +107,7 @@ def load(instance: Path) -> dict[str, Any]:
     settings = {
         "APP_ENV": name,
         "PUBLISHED_SECRETS": PUBLISHED_SECRETS,
-        # No setting of people's: `make dev` names itself to the processes that it starts.
+        # Not for users: `make dev` identifies itself to the processes that it starts.
         "DEV_INSTANCE": "" if name == "production" else os.environ.get("DEV_INSTANCE", ""),
         **_app(env, defaults),
         **_services(env, defaults),
@@ -130,11 +130,11 @@ def load(instance: Path) -> dict[str, Any]:
 
 
 def _jobs_defaults(environment: str) -> dict[str, Any]:
-    """Return those that differ from the extension's own."""
+    """Return the defaults that differ from the extension's."""
     if environment == "production":
         return {}
     at_home = {"JOBS_CALLBACK_ALLOW": "localhost,127.0.0.0/8,::1"}
-    # Elsewhere a sweep is set up once for all processes; in development nobody would.
+    # In production one sweep is set up for all processes; in development nobody would do it.
     return at_home | ({"JOBS_SWEEP_EVERY": 10.0} if environment == "development" else {})
 
 
@@ -159,7 +159,7 @@ def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _services(env: Env, defaults: dict[str, Any]) -> dict[str, Any]:
-    # Who has taken the family of emails out sends none, and needs no account for it.
+    # An app without the email family needs no account for it.
     sends = (FAMILIES / "email" / "__init__.py").exists()
     is_sender = is_address if sends else is_address_or_empty
     without_emails = {} if sends else {"RESEND_API_KEY": "", "RESEND_FROM_EMAIL": ""}
@@ -181,7 +181,7 @@ def _services(env: Env, defaults: dict[str, Any]) -> dict[str, Any]:
 
 
 def _webhooks(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Read also the secrets of sources that this app declares beside those that it ships with."""
+    """Read the secrets of all webhook sources, including those that the app declares."""
     own = {name: env.str(name) for name in os.environ if _SOURCE_SECRET.fullmatch(name)}
     stripe, github, resend = (defaults.get(name, "") for name in DEV_WEBHOOKS)
     return {
@@ -218,7 +218,7 @@ def _problems(env: Env) -> dict[str, list[str]]:
 
 
 def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what production refuses though each value by itself is well formed."""
+    """Return the problems that only production refuses."""
     problems = {}
     if not (settings["BASE_URL"] or "").startswith("https://"):
         problems["BASE_URL"] = ["must be the public https:// address that QStash delivers to."]
@@ -240,16 +240,16 @@ def _unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 def _given(
     env: Env, name: str, defaults: Mapping[str, Any], *checks: Callable[[str], object]
 ) -> str:
-    """Read a setting that has a default in development only; in production it must be there."""
+    """Read a setting that has a default in development and is required in production."""
     if name in defaults:
         return env.str(name, defaults[name], validate=checks) or ""
     return env.str(name, validate=(_NOT_EMPTY, *checks)) or ""
 
 
 def _database(env: Env, defaults: Mapping[str, Any]) -> str:
-    """Return the URL as SQLAlchemy takes it: hosts hand out `postgres://`, which it refuses.
+    """Return the URL in SQLAlchemy's form: hosts hand out `postgres://`, which it refuses.
 
-    In development it may stay empty: `app.dev` then runs a PostgreSQL of its own.
+    In development it may be empty: `app.dev` then runs its own PostgreSQL.
     """
     name = "POSTGRES_URL" if "POSTGRES_URL" in os.environ else "DATABASE_URL"
     url = _given(env, name, defaults, is_database)

@@ -1,4 +1,4 @@
-"""What the value of a setting must look like; each check raises a `ValidationError` otherwise."""
+"""Checks of the values of settings; each raises a `ValidationError` for a bad one."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -16,7 +16,7 @@ ONE_OF = "{input} is not one of {choices}."
 ABOVE_ZERO = Range(min=0, min_inclusive=False)
 AT_LEAST_ZERO = Range(min=0)
 
-# Spaces, backslashes and what cannot be seen: programs disagree on what they mean in a URL.
+# Spaces, backslashes and invisible characters: programs disagree on their meaning in a URL.
 _ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")
 _HOST = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", re.IGNORECASE | re.ASCII)
 
@@ -29,7 +29,7 @@ def is_database(value: str) -> None:
 
 
 def _refuse_other_letters(url: str) -> None:
-    """Refuse a host in letters that its client would not look up as they stand; quotes only it."""
+    """Refuse a host that its client would not look up as written; quotes only the host."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -64,7 +64,7 @@ def is_storage(value: str) -> None:
 
 
 def is_url(value: str) -> None:
-    """Take a URL in the one form that all clients use and QStash signs: ASCII, nothing odd."""
+    """Accept a URL in the one form that all clients use and QStash signs: plain ASCII."""
     if not _is_plain(value):
         raise ValidationError("is not a URL like https://app.example.com.")
     if not value.isascii():
@@ -72,7 +72,7 @@ def is_url(value: str) -> None:
 
 
 def is_address(value: str) -> None:
-    """Take an email address, which may stand after a name: `Acme <mail@example.com>`."""
+    """Accept an email address, optionally with a name: `Acme <mail@example.com>`."""
     address = parseaddr(value)[1]
     local, _, domain = address.rpartition("@")
     if not local or not domain or _ODD.search(address):
@@ -113,7 +113,7 @@ def _in_ascii(text: str) -> str:
 
 
 def _address(address: str) -> str:
-    from app.jobs.kit import ascii_address  # noqa: PLC0415 - likewise
+    from app.jobs.kit import ascii_address  # noqa: PLC0415 - as above
 
     try:
         return ascii_address(address)
@@ -133,7 +133,7 @@ def are_destinations(value: str) -> None:
         try:
             ip_network(entry)
         except ValueError:
-            # What looks like an address must be one.
+            # An entry that looks like an address must be one.
             if not _HOST.fullmatch(entry) or entry.rpartition(".")[2].isdecimal():
                 raise ValidationError(
                     f"{entry} is neither a host such as hooks.example.com nor a network such as "

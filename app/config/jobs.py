@@ -1,4 +1,4 @@
-"""The settings of the extension, whose defaults are its own: stated in `app.jobs`, checked here."""
+"""The settings of the extension: their defaults are in `app.jobs`, their checks here."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from marshmallow.validate import OneOf, Range, Regexp
 from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations
 from app.jobs.kit import DEFAULTS
 
-#: What JOBS_SEAL must be for a production that does not seal.
+#: The value of JOBS_SEAL for a production that does not seal.
 UNSEALED = "false-in-production"
 
 _NAMESPACE = Regexp(
@@ -38,7 +38,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
 
 
 def read(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Read each as what its default is: a text, a whole number or another."""
+    """Read each as the type of its default: text, integer or another number."""
     readers: dict[type, Callable[..., Any]] = {str: env.str, int: env.int, float: env.float}
     known = {**DEFAULTS, **defaults}
     return {

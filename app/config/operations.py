@@ -1,4 +1,4 @@
-"""The settings of operations: when all is well, who is told otherwise, who may look."""
+"""The settings of operations: thresholds of health, alerts, and access to the admin endpoints."""
 
 from base64 import b64decode
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def read(env: Env) -> dict[str, Any]:
     return {
         "ADMIN_TOKEN": env.str("ADMIN_TOKEN", ""),
         "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
-        # The SDK of OpenTelemetry reads its environment by itself; these say whether to load it.
+        # OpenTelemetry's SDK reads its own variables; these say whether to load it.
         "OTEL_TRACES_EXPORTER": env.str("OTEL_TRACES_EXPORTER", "", validate=_EXPORTER),
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
         "ALERT_EMAIL": env.str("ALERT_EMAIL", "", validate=is_address_or_empty),
@@ -35,7 +35,7 @@ def read(env: Env) -> dict[str, Any]:
 
 
 def contradictions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what cannot be, though each value by itself is well formed."""
+    """Return the problems of values that are valid one by one, but not together."""
     problems = {}
     if settings["ALERT_WEBHOOK_URL"] and not settings["ALERT_WEBHOOK_SECRET"]:
         problems["ALERT_WEBHOOK_SECRET"] = [

@@ -1,7 +1,6 @@
-"""What variables of other programs say of this process: gunicorn's, and those of two SDKs.
+"""Variables of other programs that the app has to know: gunicorn's, and those of two SDKs.
 
-No settings of the app, so `.env` has none of them: those programs read them by themselves, and the
-app only has to know what they found.
+They are not settings of the app, so `.env` has none of them: those programs read them directly.
 """
 
 import os
@@ -22,17 +21,17 @@ def gunicorn(env: Env, environment: str) -> dict[str, Any]:
 
 
 def metrics_folder() -> Path | None:
-    """Return where gunicorn's workers count, which it says after the app may have been made."""
+    """Return the folder of the workers' metrics; gunicorn may set it after the app is created."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return None if folder is None else Path(folder)
 
 
 def untraced_urls(default: str) -> str:
-    """Return which requests OpenTelemetry leaves out."""
+    """Return the requests that OpenTelemetry does not trace."""
     return os.environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS", default)
 
 
 def has_service_name() -> bool:
-    """Tell whether OpenTelemetry is told the service's name."""
+    """Tell whether the environment gives OpenTelemetry the service's name."""
     resource = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     return "OTEL_SERVICE_NAME" in os.environ or "service.name" in resource

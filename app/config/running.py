@@ -12,7 +12,7 @@ def path(instance: Path) -> Path:
 
 
 def publish(instance: Path, settings: Mapping[str, str]) -> None:
-    """Write the settings, by their names in the environment, for as long as this process lives."""
+    """Write the settings, named as in the environment; they count while this process lives."""
     partial = path(instance).with_suffix(".new")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)  # the database's password is in it
@@ -21,7 +21,7 @@ def publish(instance: Path, settings: Mapping[str, str]) -> None:
 
 
 def settings(instance: Path) -> dict[str, str]:
-    """Return the settings of the stack that runs, nothing when none does."""
+    """Return the settings of the running stack, or none if none runs."""
     with suppress(OSError, ValueError):
         found = json.loads(path(instance).read_text())
         os.kill(found.pop("pid"), 0)

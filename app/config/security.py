@@ -1,4 +1,4 @@
-"""The settings of what strangers may do: how often they may ask, where they may have us call."""
+"""The settings of security: rate limits, and the addresses that callbacks may reach."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
@@ -10,10 +10,10 @@ from environs import Env
 from app.config.checks import is_rate
 from app.config.jobs import UNSEALED
 
-#: Where the app's own keys travel to.
+#: URLs that the app's own keys are sent to.
 TRUSTED = ("QSTASH_URL", "RESEND_API_URL", "STRIPE_API_URL")
 AT_HOME = ("localhost", "127.0.0.1", "::1")
-#: Seconds by which clocks may differ; a signature is good for five minutes.
+#: Maximum clock difference in seconds; a signature is valid for five minutes.
 MAX_LEEWAY = 300
 
 
@@ -44,9 +44,9 @@ def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def published(settings: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return what development refuses: published secrets where strangers reach the app.
+    """Return what development refuses: public secrets where strangers can reach the app.
 
-    Who tries it behind a tunnel, or deploys it and forgets APP_ENV, would run everybody's jobs.
+    An app behind a tunnel, or deployed without APP_ENV, would run anyone's jobs.
     """
     host = urlsplit(settings["BASE_URL"] or "").hostname or ""
     if not host or is_loopback(host):
@@ -63,7 +63,7 @@ def published(settings: Mapping[str, Any], known: Mapping[str, str]) -> dict[str
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, which nobody else reaches by that name."""
+    """Tell whether a host name means this machine, so that no one else can use it."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""Cron expressions as QStash reads them: the dialect of robfig/cron v3, which its errors are of.
+"""Cron expressions as QStash reads them: the dialect of robfig/cron v3, and its error messages.
 
-Used by declarations and lists of schedules (`app.jobs`) and by the local server
-(`app.local_qstash`), so that what one of them says, the other does. It imports nothing of the app.
+The extension (`app.jobs`) and the local server (`app.local_qstash`) share it, so that they agree.
+It imports nothing from the app.
 
     parse("CRON_TZ=Europe/Berlin 0 9 * * MON-FRI").next(datetime.now(UTC))
 """

@@ -1,4 +1,4 @@
-"""Go's notation of a length of time, as in `@every 1h30m`."""
+"""Go's notation of durations, as in `@every 1h30m`."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is wrong with a cron expression."""
+"""Errors of cron expressions."""
 
 
 class CronError(ValueError):
@@ -6,4 +6,4 @@ class CronError(ValueError):
 
 
 class NeverFiresError(CronError):
-    """The expression can be read and names no moment, such as the 30th of February."""
+    """The expression is valid but never fires, such as on the 30th of February."""

@@ -1,11 +1,11 @@
-"""Reading an expression: five fields or an `@` name, perhaps with a time zone before them.
+"""Parsing an expression: five fields or an `@` name, optionally after a time zone.
 
-The rules are those of robfig/cron v3's standard parser, also where they surprise:
+The rules are those of robfig/cron v3's standard parser, including the surprising ones:
 
 - `?` is `*`. There is no `L`, `W` or `#`, and Sunday is 0 or SUN, never 7.
-- `N/step` runs from N to the end of the field. Of a list, empty parts are dropped.
-- Day of month and day of week must both fit where one of them is `*`, else one is enough; a star
-  with a step of 2 or more is no `*` in this.
+- `N/step` runs from N to the end of the field. Empty parts of a list are dropped.
+- Day of month and day of week must both match if one of them is `*`, else one is enough; a star
+  with a step of 2 or more does not count as `*` here.
 """
 
 import re
@@ -53,7 +53,7 @@ _BOUNDS = (
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Five fields, read; `text` is how they were written, or what their `@` name stands for."""
+    """Five parsed fields; `text` is how they were written, or what their `@` name means."""
 
     text: str
     zone: tzinfo
@@ -62,7 +62,7 @@ class Fields:
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]  # from 0, Sunday
-    both_days: bool  # whether day of month and day of week must both fit
+    both_days: bool  # whether day of month and day of week must both match
 
     def next(self, after: datetime) -> datetime:
         """Return the first moment after `after` at which it fires, in its own time zone.
@@ -73,7 +73,7 @@ class Fields:
         if all((self.minutes, self.hours, self.days or self.weekdays, self.months)):
             start = int(after.timestamp() // 1)
             found = Walk(self, start).run()
-            while found is not None and found <= start:  # nothing may ever fire in the past
+            while found is not None and found <= start:  # never fire in the past
                 start += 60
                 found = Walk(self, start).run()
             if found is not None:
@@ -88,7 +88,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """`@every 90m`: a fixed time after the firing before, or after the schedule was made."""
+    """`@every 90m`: a fixed time after the previous firing, or after the schedule was created."""
 
     text: str
     zone: tzinfo
@@ -98,7 +98,7 @@ class Every:
         """Return the moment one delay after `after`, at a full second.
 
         Raises:
-            NeverFiresError: it lies beyond the calendar.
+            NeverFiresError: it is beyond the calendar.
         """
         try:
             return (after.astimezone(UTC).replace(microsecond=0) + self.delay).astimezone(self.zone)
@@ -110,7 +110,7 @@ Schedule = Fields | Every
 
 
 def parse(expression: str) -> Schedule:
-    """Return the schedule that an expression names.
+    """Return the schedule that an expression describes.
 
     Raises:
         CronError: the message says which part of it is wrong.
@@ -218,7 +218,7 @@ def _number(text: str, bounds: _Bounds) -> int:
 def _integer(text: str, bounds: _Bounds) -> int:
     if not _INTEGER.fullmatch(text):
         raise _bad(bounds, f'failed to parse int from {text}: "{text}" is no number')
-    # Not by int() alone, which refuses thousands of digits in words of its own.
+    # Not by int() alone, whose error for thousands of digits is a different one.
     number = int(text) if len(text.lstrip("+-0")) < len(str(_MAX_INTEGER)) + 1 else _MAX_INTEGER + 1
     if abs(number) > _MAX_INTEGER:
         raise _bad(bounds, f"failed to parse int from {text[:40]}: value out of range")

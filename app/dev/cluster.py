@@ -1,4 +1,4 @@
-"""The files of one PostgreSQL cluster, and the programs that make, start and stop it."""
+"""The files of one PostgreSQL cluster, and the programs that create, start and stop it."""
 
 import secrets
 import shutil
@@ -18,14 +18,14 @@ SUPERUSER = "postgres"
 START_SECONDS = 60
 STOP_SECONDS = 20
 TRIES = 10
-# What the server says when another port may do, and when its killed predecessor is not quite gone.
+# The server's message when another port may help, and when a killed predecessor still holds memory.
 PORT_TAKEN = "could not create any TCP/IP sockets"
 PREDECESSOR = "pre-existing shared memory block"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster below `home`; the caller holds a lock, so nobody else starts or stops it."""
+    """A cluster below `home`; the caller holds a lock, so no one else starts or stops it."""
 
     home: Path
     account: Account
@@ -39,7 +39,7 @@ class Cluster:
         return (self.home / "password").read_text().strip()
 
     def create(self) -> None:
-        """Make the cluster unless it is there; a half-made one is never taken for it."""
+        """Create the cluster if it is missing; an incomplete one is never used."""
         if self.data.exists():
             return
         partial = self.home / "cluster.new"
@@ -51,7 +51,7 @@ class Cluster:
         partial.rename(self.data)
 
     def running_port(self) -> int | None:
-        """Return the port of the running server, None if none runs.
+        """Return the port of the running server, or None.
 
         The pid file of a server that was killed is deleted: PostgreSQL would refuse to start
         if its process id now belonged to another program.
@@ -85,7 +85,7 @@ class Cluster:
         raise PostgresError(f"PostgreSQL in {self.home} did not start. The end of its log:\n{said}")
 
     def stop(self) -> None:
-        """Stop the server if it runs: open transactions roll back, clients are sent away."""
+        """Stop the server if it runs: open transactions roll back, clients are disconnected."""
         # https://www.postgresql.org/docs/current/server-shutdown.html: fast, then immediate.
         for number in (signal.SIGINT, signal.SIGQUIT):
             pid = self._recorded_pid()
@@ -128,7 +128,7 @@ class Cluster:
         except PostgresError as error:
             raise PostgresError(
                 f"The data in {self.home} was created by PostgreSQL {major}. {error} Or delete the"
-                " folder: the next start makes a new one, and what it held is lost."
+                " folder: the next start creates a new one, and its data is lost."
             ) from error
 
     def _recorded_pid(self) -> int | None:
@@ -145,7 +145,7 @@ class Cluster:
             yield fixed or free_port()
 
     def _pg_ctl_start(self, programs: Path, options: str) -> str:
-        """Return what the server's log says when it did not start, nothing when it did."""
+        """Return the server's log if it did not start, otherwise an empty text."""
         log = self.data / "server.log"
         before = log.stat().st_size if log.exists() else 0
         started = self.account.run(
@@ -164,7 +164,7 @@ def _wait_until_gone(pid: int) -> None:
 
 
 def _is_postgres(pid: int) -> bool:
-    """Tell whether this process lives and is a PostgreSQL server, not one that got its number."""
+    """Tell whether this process is a running PostgreSQL server, not another with a reused id."""
     if Path("/proc/self/stat").exists():
         return _is_postgres_by_proc(pid)
     try:

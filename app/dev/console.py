@@ -1,4 +1,4 @@
-"""One log for several processes: each line bears the name of the one that wrote it."""
+"""One log for several processes: each line starts with the name of its process."""
 
 import os
 import threading

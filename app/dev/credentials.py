@@ -1,6 +1,6 @@
-"""The local queue's token and keys: each instance has its own, and keeps them over restarts.
+"""The local queue's token and keys: each instance has its own, and keeps them across restarts.
 
-So what one checkout publishes can never be taken by another's queue. Clients that only know the
+So one checkout can never publish to another's queue. Clients that only know the
 credentials of Upstash's development server are served with `QSTASH_DEV_CREDENTIALS=published`.
 """
 
@@ -27,12 +27,12 @@ def settings(instance: Path, given: Mapping[str, str]) -> dict[str, str]:
         raise RunnerError(f"{SETTING}={wanted}: must be own (the default) or published.")
     name, own = _kept(instance / "credentials.json")
     found = _by_name(DEVELOPMENT) if wanted == "published" else own
-    # Who sets one of these and no QSTASH_URL means the local queue.
+    # Setting one of these without QSTASH_URL means the local queue.
     return {"DEV_INSTANCE": name, **{key: given.get(key) or found[key] for key in found}}
 
 
 def _kept(file: Path) -> tuple[str, dict[str, str]]:
-    """Return the instance's name and its credentials, made where there are none."""
+    """Return the instance's name and its credentials, creating them if missing."""
     try:
         kept = json.loads(file.read_text())
         return kept["name"], kept["qstash"]
@@ -48,7 +48,7 @@ def _kept(file: Path) -> tuple[str, dict[str, str]]:
 
 def _made() -> tuple[str, dict[str, str]]:
     name = f"dev-{secrets.token_hex(4)}"
-    # Of the form of QStash's own.
+    # In QStash's format.
     user = json.dumps({"UserID": name, "Password": secrets.token_hex(16)})
     keys = (f"sig_{secrets.token_hex(14)}" for _ in range(2))
     return name, _by_name(Credentials(b64encode(user.encode()).decode(), *keys))

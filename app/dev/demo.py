@@ -1,7 +1,7 @@
-"""`make demo`: ten emails go through the real system, and each must end as it should.
+"""`make demo`: ten emails go through the real system, and each must end as expected.
 
-Resend is played by a server of our own that two of the emails meet with failures; everything
-else is what runs in production: gunicorn, PostgreSQL, signed deliveries, the Resend SDK.
+Our own server stands in for Resend and fails two of the emails; everything else is what runs in
+production: gunicorn, PostgreSQL, signed deliveries, the Resend SDK.
 """
 
 import os
@@ -33,7 +33,7 @@ RETRY_DELAY_MS = "500"
 
 @dataclass(frozen=True)
 class Case:
-    """An email to enqueue, and how its job must end."""
+    """An email to enqueue, and the expected end of its job."""
 
     label: str
     payload: dict[str, Any]
@@ -42,7 +42,7 @@ class Case:
 
 
 def demo(instance: Path) -> bool:
-    """Run the demo and tell whether every job ended as it should.
+    """Run the demo and tell whether every job ended as expected.
 
     Raises:
         RunnerError: a process did not start, or ended by itself.
@@ -64,7 +64,7 @@ def demo(instance: Path) -> bool:
 
 
 def _forget_last_time(instance: Path, emails: Path) -> None:
-    """Keep the database, so that a second run starts at once, but nothing of the jobs."""
+    """Keep the database, so that a second run starts faster, but delete all jobs."""
     shutil.rmtree(emails, ignore_errors=True)
     emails.mkdir(parents=True)
     for file in instance.glob("qstash.sqlite*"):
@@ -87,7 +87,7 @@ def _report(part: str, where: str, seconds: float) -> None:
 
 
 def _follow(runner: Runner, app: Flask) -> list[Line]:
-    """Enqueue the jobs and show them until all have ended or patience has."""
+    """Enqueue the jobs and show them until all have ended, or time is up."""
     cases = _cases()
     with app.app_context():
         jobs = [(case, _enqueue(case)) for case in cases]
@@ -118,14 +118,14 @@ def _cases() -> list[Case]:
 
 
 def _enqueue(case: Case) -> str:
-    from app.jobs import enqueue  # noqa: PLC0415 - likewise
+    from app.jobs import enqueue  # noqa: PLC0415 - as above
 
     return enqueue("send-email", case.payload, retry_delay=RETRY_DELAY_MS)
 
 
 def _line(case: Case, job_id: str) -> Line:
-    from app.jobs import get_job_execution_by_job_id  # noqa: PLC0415 - likewise
-    from app.jobs.cli import kit  # noqa: PLC0415 - likewise
+    from app.jobs import get_job_execution_by_job_id  # noqa: PLC0415 - as above
+    from app.jobs.cli import kit  # noqa: PLC0415 - as above
 
     row = get_job_execution_by_job_id(job_id)
     if row is None:

@@ -1,4 +1,4 @@
-"""Addresses to listen on, taken at the moment in which they are chosen."""
+"""Addresses to listen on, taken at the moment they are chosen."""
 
 import socket
 
@@ -8,7 +8,7 @@ BACKLOG = 128
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago; who finds it taken tries again."""
+    """Return a port of 127.0.0.1 that was free a moment ago; if it is taken by then, try again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -18,8 +18,8 @@ def free_port() -> int:
 def listen(usual: int, host: str = "127.0.0.1") -> socket.socket:
     """Return a socket that listens on the usual port, or on any other if that is taken.
 
-    The process that is to answer there inherits it. So nobody else can take the port meanwhile,
-    and who connects early waits instead of being refused.
+    The process that answers there inherits it. So no other process can take the port meanwhile, and
+    early clients wait instead of being refused.
 
     Raises:
         ClickException: This machine has no such address.
@@ -37,10 +37,10 @@ def listen(usual: int, host: str = "127.0.0.1") -> socket.socket:
 def _listening(host: str, port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        # As servers do: a port whose last connections are still fading away counts as free.
+        # As servers do: a port whose last connections are still closing counts as free.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
-        # At once: two sockets may be bound to a port, and only one can listen on it.
+        # Immediately: two sockets may be bound to a port, but only one can listen on it.
         made.listen(BACKLOG)
     except OSError:
         made.close()

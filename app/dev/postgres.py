@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for development and tests: no installation, no account, no port to know.
+"""An embedded PostgreSQL for development and tests: no installation, no account, no port to know.
 
 `ensure_running` is what a `flask` command in development uses when DATABASE_URL is not set.
 The server it starts keeps running in the background until `python -m app.dev stop`; `make dev`
@@ -33,8 +33,8 @@ SETTINGS = {
     "log_timezone": "UTC",
     "jit": "off",
 }
-# What a crash of the machine would lose does not matter to a test. What `kill -9` would lose does,
-# so synchronous_commit stays on; without fsync it costs next to nothing.
+# Tests need not survive a crash of the machine, but they must survive `kill -9`, so
+# synchronous_commit stays on; without fsync it costs next to nothing.
 FORGETFUL = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 
 
@@ -63,13 +63,13 @@ class Server:
     Several processes may use the same folder at once: a lock file makes them take turns.
 
     Args:
-        data_dir: where it lives; made if missing. As root it may have to move (see `home`).
+        data_dir: its folder; created if missing. As root it may have to move (see `home`).
         port: a fixed port of 127.0.0.1; 0 means the one used last time if free, else any.
-        durable: False gives up safety against crashes of the machine for speed, for tests.
+        durable: False trades safety against machine crashes for speed, for tests.
 
     Attributes:
-        home: the folder that really holds the data, the password and the log.
-        started: whether `start` had to start the server, rather than found it running.
+        home: the folder that actually has the data, the password and the log.
+        started: whether `start` started the server, rather than finding it running.
     """
 
     def __init__(self, data_dir: Path, *, port: int = 0, durable: bool = True) -> None:
@@ -81,7 +81,7 @@ class Server:
         self._cluster = Cluster(self.home, account)
 
     def start(self) -> str:
-        """Make sure that the server runs and return the URL of its maintenance database.
+        """Ensure that the server runs and return the URL of its maintenance database.
 
         Raises:
             PostgresError: it could not be started; the message holds the end of its log.
@@ -102,7 +102,7 @@ class Server:
             return self._cluster.running_port() is not None
 
     def stop(self) -> None:
-        """Stop the server if it runs: open transactions roll back, clients are sent away."""
+        """Stop the server if it runs: open transactions roll back, clients are disconnected."""
         with self._lock():
             self._cluster.stop()
 
@@ -126,7 +126,7 @@ class Server:
     def create_database(self, name: str) -> str:
         """Create a database unless it exists, and return its URL."""
         exists = "SELECT FROM pg_database WHERE datname = %s"
-        # Two commands at once: the slower one finds the name taken, or violates an index.
+        # With two commands at once, the slower one finds the name taken, or violates an index.
         taken = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
         with suppress(*taken), self._connect() as connection:
             if not connection.execute(exists, [name]).rowcount:

@@ -1,4 +1,4 @@
-"""Jobs as a table that follows them: redrawn in a terminal, elsewhere a line for each change."""
+"""A live table of jobs: redrawn in a terminal, elsewhere a line for each change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ BAR_WIDTH = 30
 
 @dataclass(frozen=True)
 class Line:
-    """A job as it stands; `as_expected` is None while it goes on."""
+    """The state of a job; `as_expected` is None until it has ended."""
 
     label: str
     type: str
@@ -29,7 +29,7 @@ class Line:
 
 
 class Progress:
-    """Shows how far jobs are, as often as `show` is called."""
+    """Shows the progress of jobs, as often as `show` is called."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -46,11 +46,11 @@ class Progress:
             self._tell_changes(lines)
 
     def finish(self, lines: Sequence[Line]) -> None:
-        """Leave the jobs' last state standing."""
+        """Leave the jobs' last state on the screen."""
         self._draw(self._table(lines) if self._live else ["", *self._table(lines)])
 
     def _draw(self, rows: list[str]) -> None:
-        # Up to where the last drawing began, and everything below it away.
+        # Up to the start of the last drawing, and clear everything below.
         again = f"\033[{self._height}F\033[J" if self._height else ""
         self._stream.write(again + "".join(f"{row}\n" for row in rows))
         self._stream.flush()
@@ -67,7 +67,7 @@ class Progress:
     def _table(self, lines: Sequence[Line]) -> list[str]:
         rows = [HEAD, *(line.cells() for line in lines)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        # A line that wraps would be two, and the next drawing begin too low.
+        # A wrapped line would count as two, and the next drawing would start too low.
         room = get_terminal_size().columns - len("  ✓ ") if self._live else None
         texts = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))[:room]

@@ -1,7 +1,7 @@
 """A server that speaks Resend's API on this machine, for `make demo` and for tests.
 
 The real `resend` SDK sends to it (RESEND_API_URL points it here). It accepts emails, honours
-idempotency keys, keeps what it accepted and fails on demand:
+idempotency keys, keeps accepted emails and fails on demand:
 
     with ResendServer(folder) as resend:
         resend.answer("new@example.com", OUTAGE, OUTAGE)  # twice 500, then accepted
@@ -33,7 +33,7 @@ from app.families.email import mailbox
 class Answer:
     """How the server answers one request; the default is acceptance."""
 
-    status: int = 200  # 0: none is ever given
+    status: int = 200  # 0: no answer at all
     name: str = ""
     message: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ INVALID_KEY = "re_invalid"
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came, and the id of its email if it was accepted."""
+    """A received request, and the id of its email if it was accepted."""
 
     params: dict[str, Any]
     idempotency_key: str | None
@@ -76,7 +76,7 @@ class ResendServer:
         port: of 127.0.0.1; 0 means any free one.
 
     Attributes:
-        requests: everything that came with a readable email, in order, refused ones too.
+        requests: every request with a readable email, in order, including rejected ones.
         domains: each with its status, such as "verified"; None as for an API key that may only
             send.
     """
@@ -102,7 +102,7 @@ class ResendServer:
 
     @property
     def sent(self) -> list[Request]:
-        """The emails that were accepted; a repetition under the same key is not a second one."""
+        """The accepted emails; a repetition under the same key does not count as a second one."""
         return [one for one in self.requests if one.email_id]
 
     def answer(self, recipient: str | None, *answers: Answer, forever: bool = False) -> None:
@@ -128,7 +128,7 @@ class ResendServer:
         self._http.server_close()
 
     def receive(self, params: dict[str, Any], key: str | None) -> tuple[Answer, dict[str, Any]]:
-        """Take in one email and return the answer to give, with its JSON body."""
+        """Receive one email and return the answer to give, with its JSON body."""
         with self._lock:
             answer = self._planned(Request(params, key, 0).recipients)
             earlier = self._accepted.get(key) if key else None
@@ -140,7 +140,7 @@ class ResendServer:
             return answer, {"id": self._accept(params, key)}
 
     def wait(self, seconds: float) -> None:
-        """Stay silent for so long, or until the server closes."""
+        """Stay silent for this long, or until the server closes."""
         self._closing.wait(None if math.isinf(seconds) else seconds)
 
     def _planned(self, recipients: list[str]) -> Answer:
@@ -236,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing: `requests` tells what came."""
+        """Print nothing: `requests` has everything."""
 
 
 def _refusal(answer: Answer) -> dict[str, Any]:

@@ -6,7 +6,7 @@
         runner.wait()
 
 Leaving the context stops everything in reverse order; so does Ctrl-C, SIGTERM, and even the death
-of this process (see guardian.py).
+of this process (see reaper.py).
 """
 
 import json
@@ -27,7 +27,7 @@ from typing import IO, Any, Self, TypeVar
 from click import ClickException
 
 from app.dev.console import Console
-from app.dev.guardian import ROOT, Guardian, stop_group
+from app.dev.reaper import ROOT, Reaper, stop_group
 
 READY_SECONDS = 60
 LINES_KEPT = 30
@@ -39,11 +39,11 @@ Ready = Callable[["Process"], bool]
 
 
 class RunnerError(ClickException):
-    """A process ended when it should not, or was not ready in time; holds its last lines."""
+    """A process ended unexpectedly, or was not ready in time; has its last lines."""
 
 
 class Process:
-    """A child process in a group of its own, whose output goes to the console line by line."""
+    """A child process in its own group, whose output goes to the console line by line."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=inherits,
-            process_group=0,  # so that Ctrl-C comes to us alone, and we stop it in its turn
+            process_group=0,  # so that only we get Ctrl-C, and stop it in its turn
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -75,7 +75,7 @@ class Process:
         return self._popen.pid
 
     def exit_code(self) -> int | None:
-        """Return its exit code, None while it runs."""
+        """Return its exit code, or None while it runs."""
         return self._popen.poll()
 
     def join(self) -> int:
@@ -85,7 +85,7 @@ class Process:
         return code
 
     def failure(self, what: str) -> RunnerError:
-        """Describe a failure of this process with the last that it wrote."""
+        """Describe a failure of this process, with its last lines."""
         self._reader.join(timeout=0.5)
         said = "\n".join(f"  {line}" for line in self.last_lines) or "  (nothing)"
         return RunnerError(f"{self.name} {what}. Its last lines:\n{said}")
@@ -109,7 +109,7 @@ class Runner:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        self._guardian = Guardian().__enter__()
+        self._reaper = Reaper().__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,7 +145,7 @@ class Runner:
         """
         process = Process(name, argv, env=env, console=self._console, inherits=inherits)
         self._processes.append(process)
-        self._guardian.tell(f"group {process.group}")
+        self._reaper.tell(f"group {process.group}")
         if ready:
             _await_ready(process, ready, timeout)
         return process
@@ -163,17 +163,17 @@ class Runner:
             raise process.failure(f"failed with exit code {code}")
 
     def forget(self, process: Process) -> None:
-        """Take no more notice of a process that has ended."""
+        """Stop watching a process that has ended."""
         self._processes.remove(process)
-        self._guardian.tell(f"gone group {process.group}")
+        self._reaper.tell(f"gone group {process.group}")
 
     def stop_postgres_at_exit(self, data_dir: Path) -> None:
         """Have a PostgreSQL server stopped after the processes that were started later."""
-        self._guardian.tell(f"postgres {data_dir.absolute()}")
+        self._reaper.tell(f"postgres {data_dir.absolute()}")
 
     def delete_at_exit(self, file: Path) -> None:
         """Have a file deleted before the processes that were started earlier are stopped."""
-        self._guardian.tell(f"file {file.absolute()}")
+        self._reaper.tell(f"file {file.absolute()}")
 
     def wait(self) -> None:
         """Run until one process ends.
@@ -192,17 +192,17 @@ class Runner:
                 raise process.failure(f"ended with exit code {process.exit_code()}")
 
     def _stop(self) -> None:
-        self._guardian.begin()
+        self._reaper.begin()
         for process in reversed(self._processes):
-            process.join()  # collected, or the guardian would take it for living
-        self._guardian.__exit__()
+            process.join()  # collected, or the reaper would think that it still runs
+        self._reaper.__exit__()
 
 
 def answers(url: str, instance: str) -> Ready:
-    """Be ready when `url` is answered by this instance's own process, and not by another's.
+    """Be ready when this instance's own process answers at `url`.
 
     Raises:
-        RunnerError: It is another's.
+        RunnerError: Another instance's process answers.
     """
 
     def ready(process: Process) -> bool:
@@ -215,7 +215,7 @@ def answers(url: str, instance: str) -> Ready:
         except (OSError, ValueError):
             return False
         if said.get("instance") != instance:
-            raise process.failure(f"is not who answers at {url}")
+            raise process.failure(f"is not the process that answers at {url}")
         return True
 
     return ready
@@ -228,9 +228,9 @@ def says(pattern: str) -> Ready:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP as Ctrl-C, so that whatever ends this process stops the rest.
+    """Treat SIGTERM and SIGHUP as Ctrl-C, so that any of them stops the rest, too.
 
-    SIGINT itself as well: a script that starts this with `&` has it ignored.
+    SIGINT is set as well: in a process that a script starts with `&` it is ignored.
     """
 
     def interrupt(*_: object) -> None:

@@ -25,10 +25,10 @@ class Plan:
     """What to start and where it keeps what it writes.
 
     Attributes:
-        report: told of each part that is ready, where it is, and the seconds it took.
-        settings: settings of the app that stand above its environment's.
-        isolated: whether a database and a queue given in the environment are left alone.
-        speed: how many times faster than QStash's the local server's delays and retries are.
+        report: called for each part that is ready, with its address and the seconds it took.
+        settings: settings of the app that override its environment.
+        isolated: whether to ignore a database and a queue given in the environment.
+        speed: how many times faster than real time the local server's delays and retries are.
     """
 
     instance: Path
@@ -40,24 +40,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stack:
-    """What runs: the settings that lead to it, and the app's process."""
+    """The running stack: the settings to reach it, and the app's process."""
 
     settings: dict[str, str]
     web: Web
 
 
 def start(runner: Runner, plan: Plan) -> Stack:
-    """Start what is not given by the environment.
+    """Start the parts that the environment does not provide.
 
     Raises:
-        InUse: A stack runs in this folder already.
+        InUse: A stack is already running in this folder.
         RunnerError: A part did not start.
         PostgresError: No PostgreSQL was found, or it did not start.
-        ConfigError: A setting in the environment or `.env` is wrong.
+        ConfigError: A setting in the environment or `.env` is invalid.
     """
     runner.hold(claim(plan.instance, "stop that one first"))
     os.environ["APP_ENV"] = "development"
-    config.load(plan.instance)  # reads .env, and refuses what is wrong before anything starts
+    config.load(plan.instance)  # reads .env, and rejects bad settings before anything starts
     given = {} if plan.isolated else os.environ
     web = runner.hold(listen(int(given.get("PORT", "8000")), given.get("HOST", "127.0.0.1")))
     queue = None if "QSTASH_URL" in given else runner.hold(listen(8080))
@@ -70,8 +70,8 @@ def start(runner: Runner, plan: Plan) -> Stack:
     }
     env = {**os.environ, **settings, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
     _migrate(runner, plan, env)
-    # The app first: at once a queue delivers what fell due while it was stopped. And at the end
-    # nothing is delivered any more while the app finishes what it has.
+    # The app first: the queue delivers at once what fell due while it was stopped. And at the end
+    # it delivers nothing more while the app finishes.
     started = _start_web(plan, Web(runner, env, web))
     if queue is not None:
         _start_queue(runner, plan, env, queue)
@@ -119,7 +119,7 @@ def _start_queue(runner: Runner, plan: Plan, env: Mapping[str, str], queue: sock
     began = time.monotonic()
     url, instance = env["QSTASH_URL"], env["DEV_INSTANCE"]
     keys = f"{env['QSTASH_CURRENT_SIGNING_KEY']} {env['QSTASH_NEXT_SIGNING_KEY']}"
-    # In its environment, as arguments are seen by everybody.
+    # In its environment, as everyone can see arguments.
     secrets = {"QSTASH_DEV_TOKEN": env["QSTASH_TOKEN"], "QSTASH_DEV_SIGNING_KEYS": keys}
     state = plan.instance / "qstash.sqlite3"
     command = [sys.executable, "-m", "flask", "qstash", "dev", "--listening", str(queue.fileno())]

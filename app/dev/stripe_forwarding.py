@@ -17,13 +17,13 @@ _INSTEAD = "made-up events: .venv/bin/flask stripe simulate subscription-lifecyc
 
 @dataclass(frozen=True)
 class Forwarding:
-    """Whether events can be forwarded, and what that takes.
+    """Whether events can be forwarded, and how.
 
     Attributes:
         note: One line for the developer.
-        command: The Stripe CLI; None where nothing is forwarded.
+        command: The Stripe CLI; None if nothing is forwarded.
         settings: The signing secret that the CLI uses, for the app.
-        env: The key that the CLI uses: in its environment, as arguments are seen by everybody.
+        env: The key that the CLI uses: in its environment, as everyone can see arguments.
     """
 
     note: str
@@ -33,7 +33,7 @@ class Forwarding:
 
 
 def prepare(config: Mapping[str, str]) -> Forwarding:
-    """Ask the Stripe CLI for its signing secret; without CLI or key, say what is missing."""
+    """Ask the Stripe CLI for its signing secret; without CLI or key, note what is missing."""
     command, key = shutil.which("stripe"), config["STRIPE_SECRET_KEY"]
     if command is None:
         return _without(f"no Stripe CLI on PATH; {_INSTEAD}")
@@ -43,13 +43,13 @@ def prepare(config: Mapping[str, str]) -> Forwarding:
     secret = _secret(command, env)
     if not secret.startswith("whsec_"):
         return _without(f"`stripe listen --print-secret` said: {secret or 'nothing'}")
-    # That of the settings counts as well, so that `flask stripe` works beside.
+    # The configured secret stays valid as well, so that `flask stripe` keeps working.
     both = ",".join(filter(None, (secret, config["STRIPE_WEBHOOK_SECRET"])))
     return Forwarding("the test account's events", command, {"STRIPE_WEBHOOK_SECRET": both}, env)
 
 
 def start(runner: Runner, forwarding: Forwarding, base_url: str) -> None:
-    """Forward from now on, if that is possible.
+    """Start forwarding, if that is possible.
 
     Raises:
         RunnerError: The Stripe CLI ended, or was not ready in time.
@@ -65,7 +65,7 @@ def _without(why: str) -> Forwarding:
 
 
 def _secret(command: str, env: Mapping[str, str]) -> str:
-    """Return what the CLI printed last: the secret, or why there is none."""
+    """Return the CLI's last line: the secret, or the reason why there is none."""
     try:
         done = subprocess.run(  # noqa: S603 - the developer's own Stripe CLI
             [command, "listen", "--print-secret"],

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.dev.guardian import Guardian
 from app.dev.postgres import Server
+from app.dev.reaper import Reaper
 
 
 @contextmanager
 def temporary_server() -> Iterator[Server]:
-    """Run a fast, forgetful server for a test run and leave nothing of it, even after `kill -9`."""
-    with Guardian() as guardian:
+    """Run a fast, non-durable server for a test run; even `kill -9` leaves nothing behind."""
+    with Reaper() as reaper:
         folder = Path(tempfile.mkdtemp(prefix="flask-qstash-jobs-"))
-        guardian.tell(f"folder {folder}")
-        folder.chmod(0o711)  # as root, PostgreSQL's account has to pass through
+        reaper.tell(f"folder {folder}")
+        folder.chmod(0o711)  # as root, so that PostgreSQL's account can enter
         server = Server(folder / "postgres", durable=False)
-        guardian.tell(f"postgres {folder / 'postgres'}")
+        reaper.tell(f"postgres {folder / 'postgres'}")
         server.start()
         yield server

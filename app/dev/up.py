@@ -46,13 +46,15 @@ def up(instance: Path) -> None:
 
 
 def _keep_up(web: Web, watcher: Watcher, console: Console) -> None:
-    """Load the code anew where it changed."""
+    """Reload the app if its code changed."""
     if web.has_ended():
-        console.line("dev", "The app cannot start like this; it tries again at the next change.")
+        console.line(
+            "dev", "The app cannot start with this code; it tries again at the next change."
+        )
     changed = watcher.changed()
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004 - a line holds no more
-        console.line("dev", f"Reload, as these changed: {', '.join(changed[:3])}{more}")
+        console.line("dev", f"Reloading; changed: {', '.join(changed[:3])}{more}")
         web.reload()
 
 

@@ -1,8 +1,7 @@
-"""The app's own process under `make dev`, which starts anew with every change of its code.
+"""The app's process under `make dev`, which restarts with every change of its code.
 
-gunicorn's reloader watches the modules that it has loaded, so it never sees a new one, and what
-fails to import ends it. Here all files are watched, and an app that cannot start waits for the
-next change.
+Gunicorn's reloader watches only loaded modules, so it never sees a new one, and a failed import
+ends it. Here all files are watched, and an app that cannot start waits for the next change.
 """
 
 import os
@@ -13,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.runner import Process, Runner, answers
 
-#: What makes a difference to a running app.
+#: Files that a running app loads.
 SUFFIXES = frozenset({".py", ".html", ".txt", ".jinja"})
 #: Exit codes of gunicorn whose workers cannot start, or whose app cannot be loaded.
 CANNOT_START = (3, 4)
@@ -24,7 +23,7 @@ CANNOT_START = (3, 4)
 
 @dataclass
 class Web:
-    """gunicorn with the app, on a socket that is kept open for it."""
+    """Gunicorn with the app, on a socket that stays open across restarts."""
 
     runner: Runner
     env: Mapping[str, str]
@@ -40,25 +39,28 @@ class Web:
         self._start(wait=True)
 
     def reload(self) -> None:
-        """Have new processes with the present code take over from those that run."""
+        """Replace the running processes by new ones with the current code."""
         if self.process is None:
             self._start(wait=False)
         else:
             os.kill(self.process.group, signal.SIGHUP)
 
     def has_ended(self) -> bool:
-        """Tell, once, that the app could not start with its present code.
+        """Tell, once, that the app could not start with its current code.
 
         Raises:
             RunnerError: It ended for another reason.
         """
-        if self.process is None or self.process.exit_code() is None:
+        if self.process is None or (code := self.process.exit_code()) is None:
             return False
-        if self.process.exit_code() not in CANNOT_START:
-            raise self.process.failure(f"ended with exit code {self.process.exit_code()}")
+        if code not in (*CANNOT_START, -signal.SIGHUP):
+            raise self.process.failure(f"ended with exit code {code}")
         self.runner.forget(self.process)
         self.process = None
-        return True
+        if code in CANNOT_START:
+            return True
+        self._start(wait=False)  # a change came before gunicorn was ready for the signal
+        return False
 
     def _start(self, *, wait: bool) -> None:
         number = self.listening.fileno()
@@ -80,7 +82,7 @@ class Watcher:
         self._known = self._before = self._look()
 
     def changed(self) -> list[str]:
-        """Return what has changed since the last time, once the writing has paused."""
+        """Return what has changed since the last call, once the writing has paused."""
         now = self._look()
         still, self._before = now == self._before, now
         if not still or now == self._known:

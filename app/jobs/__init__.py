@@ -25,7 +25,7 @@ from .errors import (
     UnknownJobType,
     UpdateRefused,
 )
-from .execute.delivery import signed
+from .execute.delivery import is_qstash_endpoint, signed
 from .extension import Jobs
 from .job_types import JOB_TYPES
 from .operate.queries import create_job_execution, update_job_execution
@@ -75,6 +75,7 @@ __all__ = [
     "enqueue_many",
     "get_job_config",
     "get_job_execution_by_job_id",
+    "is_qstash_endpoint",
     "periodic",
     "register_links",
     "register_viewer",

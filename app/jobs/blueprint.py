@@ -1,6 +1,6 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P")
 Result = dict[str, Any] | None
+R = TypeVar("R", bound=Result | Coroutine[Any, Any, Result])
 FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | None]
 
 
@@ -84,16 +85,16 @@ class Enqueueable(Generic[P]):
         return get_job_config(self.type)
 
 
-class JobType(Enqueueable[P]):
+class JobType(Enqueueable[P], Generic[P, R]):
     """A handler that can also be enqueued; calling it is calling the plain function."""
 
-    def __init__(self, handler: Callable[[P, Job], Result], job_type: str) -> None:
+    def __init__(self, handler: Callable[[P, Job], R], job_type: str) -> None:
         super().__init__(job_type)
         self.handler = handler
         self.schedules: list[Periodic] = []
         update_wrapper(self, handler)
 
-    def __call__(self, payload: P, job: Job) -> Result:
+    def __call__(self, payload: P, job: Job) -> R:
         return self.handler(payload, job)
 
 
@@ -103,7 +104,7 @@ class JobBlueprint(Blueprint):
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
         options.setdefault("url_prefix", "/api/jobs")
         super().__init__(name, import_name, **options)
-        self.job_types: list[JobType[Any]] = []
+        self.job_types: list[JobType[Any, Any]] = []
 
     def job(
         self,
@@ -113,8 +114,8 @@ class JobBlueprint(Blueprint):
         payload: type[PayloadSchema[P]],
         flow_control: FlowControlSetting | None = None,
         **options: Unpack[JobOptions],
-    ) -> Callable[[Callable[[P, Job], Result]], JobType[P]]:
-        """Register a handler `(payload, job) -> dict | None` for a job type.
+    ) -> Callable[[Callable[[P, Job], R]], JobType[P, R]]:
+        """Register a handler `(payload, job) -> dict | None`, or an `async def`, for a job type.
 
         Args:
             job_type: The name on the wire, in kebab case; the module bears it in snake case.
@@ -128,7 +129,7 @@ class JobBlueprint(Blueprint):
                 raised when it is decorated.
         """
 
-        def register(handler: Callable[[P, Job], Result]) -> JobType[P]:
+        def register(handler: Callable[[P, Job], R]) -> JobType[P, R]:
             declaration.check_handler(job_type, path, payload, handler)
             about = f"job type {job_type!r} ({where(handler)})"
             self._refuse_taken(job_type, about)
@@ -150,12 +151,22 @@ class JobBlueprint(Blueprint):
                 )
                 _serve(state, path, config)
 
-            self.record(serve)
+            self._at_registration(serve, about)
             JOB_TYPES.add(job_type)
-            self.job_types.append(JobType(handler, job_type))
-            return self.job_types[-1]
+            made = JobType(handler, job_type)
+            self.job_types.append(made)
+            return made
 
         return register
+
+    def _at_registration(self, serve: Callable[[BlueprintSetupState], None], about: str) -> None:
+        try:
+            self.record(serve)
+        except AssertionError:  # Flask's, for whatever comes too late
+            raise DiscoveryError(
+                f"{about}: the blueprint {self.name!r} is registered already; import this module "
+                "before `register_blueprint`"
+            ) from None
 
     def _refuse_taken(self, job_type: str, about: str) -> None:
         for other in self.job_types:
@@ -171,6 +182,6 @@ def _limit(given: FlowControlSetting | None, config: Mapping[str, Any]) -> FlowC
 def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     loading.check_upgrades(config)
-    sealing.check(config, state.app.config)
+    sealing.check_sealed(config, state.app.config)
     registry_of(state.app).add(config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])

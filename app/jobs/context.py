@@ -12,11 +12,11 @@ Beat = Callable[[dict[str, Any] | None], None]
 
 
 def _no_beat(_: dict[str, Any] | None) -> None:
-    """Stand in where there is no row: in a test, or under `flask jobs run`."""
+    """Used where there is no row: in a test, or under `flask jobs run`."""
 
 
 def _no_fence() -> None:
-    """Stand in where there is no lease to check."""
+    """Used where there is no lease to check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +24,12 @@ class Job:
     """One attempt at a job.
 
     Attributes:
-        id: The same over all its attempts: a UUID, unless another producer gave it.
-        attempt: 1 for the first execution, counted over all retries.
+        id: The same for all its attempts: a UUID, unless another producer set it.
+        attempt: 1 for the first execution, counted across all retries.
         generation: How many times a person retried the job by hand.
         leg: 1 for the first delivery's part of the work, one more for each `Continue`.
-        state: What the last `Continue` was raised with; None in the first leg.
-        expires_at: When the handler's time is up, on the clock of `time.monotonic`.
+        state: The state of the last `Continue`; None in the first leg.
+        expires_at: When the handler's time is up, by `time.monotonic`.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Job:
     look_again: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)
 
     def progress(self, done: int, total: int | None = None, note: str | None = None) -> None:
-        """Tell how far the handler has come; written at most once a second, so call it freely.
+        """Report the handler's progress; written at most once a second, so call it freely.
 
         Also does what `check` does.
         """
@@ -60,32 +60,32 @@ class Job:
         Looks at most once a second.
 
         Raises:
-            JobCancelled, LeaseLost: Let them pass: the work rolls back and is recorded rightly.
+            JobCancelled, LeaseLost: Do not catch them: the work rolls back, correctly recorded.
         """
         self.beat(None)
 
     def fence(self) -> None:
-        """Do what `check` does, and ask the database now: call it before an effect elsewhere.
+        """Do what `check` does, and query the database now: call it before an external effect.
 
-        A process that was stopped for long (a paused machine, a call that blocked) learns here
-        that another has its job, before it calls out and not when it is too late.
+        A process that was paused for long (a suspended machine, a call that blocked) learns here
+        that another one has its job, before it calls out and not too late.
 
         Raises:
-            JobCancelled, LeaseLost, JobTimeout: Let them pass, as for `check`.
+            JobCancelled, LeaseLost, JobTimeout: Do not catch them, as for `check`.
         """
         self.look()
 
     @property
     def deadline(self) -> float:
-        """Seconds left until the handler is stopped, never negative: hand it to your clients."""
+        """Seconds until the handler is stopped, never negative: pass it to your clients."""
         return max(0.0, self.expires_at - monotonic())
 
     @property
     def idempotency_key(self) -> str:
         """The key for effects outside the database.
 
-        It is the same over all of QStash's retries and all legs, and new when a person retries
-        the job.
+        It is the same for all of QStash's retries and all legs, and new when a person retries the
+        job.
         """
         return f"{header_safe(self.id)}/{self.generation}"
 

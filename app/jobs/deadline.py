@@ -1,23 +1,23 @@
 """Time limits: the database, the handler's own clients and, last, the thread itself.
 
-A handler whose time is up hears it in the first of these ways that reaches it, and again each
-second until it has left:
+A handler whose time is up is interrupted in the first of these ways that reaches it, and again
+every second until it has returned:
 
-1. At its next statement, log line or `job.check()`, which raise by themselves (`raise_if_due`).
+1. Its next statement, log line or `job.check()` raises the exception (`raise_if_due`).
 2. Another thread sets `JobTimeout` as its pending exception, as Dramatiq's TimeLimit middleware
-   does; it is raised at the next bytecode. That is done only while the thread is where nothing can
-   be left half done (see `interruptible`): between taking a lock and the block that gives it back,
-   an exception leaves it taken for ever, and every thread that wants it waits with it.
-3. Where neither has helped for seconds, the process itself is to be replaced (see `recycling`): a
-   call that blocks in C hears nothing, and from here on the exception is raised wherever the
-   thread is, as the process ends anyway. It does so before the job's lease is over, so that no
-   other delivery starts beside a handler that could not be stopped.
+   does; it is raised at the next bytecode. That happens only where the thread cannot leave
+   anything half done (see `interruptible`): an exception between acquiring a lock and the block
+   that releases it would leave it locked for ever, and every thread that needs it would hang.
+3. If neither has helped for seconds, the process itself is replaced (see `recycling`): a call
+   that blocks in C cannot be interrupted. From here on the exception is raised wherever the thread
+   is, as the process ends anyway. It ends before the job's lease does, so that no other delivery
+   starts beside a handler that could not be stopped.
 """
 
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Thread, get_ident, local
 from time import monotonic, sleep
@@ -25,44 +25,44 @@ from typing import TYPE_CHECKING
 
 from . import recycling
 from .errors import HandlerSilent, Interruption, JobTimeout
-from .interruptible import is_interruptible, is_swallowing
+from .interruptible import is_in_loop, is_interruptible, is_swallowing
 
 if TYPE_CHECKING:
     from types import FrameType
 
-#: Seconds between two looks at whether a thread may be interrupted where it is.
+#: Seconds between two checks of whether a thread may be interrupted.
 LOOK_EVERY = 0.003
-#: Seconds that the watch sleeps at the most.
+#: Maximum seconds that the watch sleeps.
 LONGEST = 3600.0
-#: Seconds for which a thread that has been in destructors for long is interrupted continually.
+#: Seconds for which a thread that has long been in destructors is interrupted continually.
 BURST = 0.05
 #: Seconds that an interrupted handler gets to clean up before it is interrupted again.
 REPEAT_AFTER = 1.0
-#: Seconds after which a process is ended in which a handler could not be stopped; less than
-#: `attempt_sql.LEASE_MARGIN`, and in the first half of them nothing is done but to try.
+#: Seconds after which a process is ended if a handler could not be stopped; less than
+#: `attempt_sql.LEASE_MARGIN`. During the first half, only interrupts are tried.
 END_AFTER = 11.0
-#: Likewise where the database is silent, so that nothing but the process can be stopped.
+#: The same while the database does not respond, when only the process can be stopped.
 SILENCE_END_AFTER = 10.0
-#: Seconds before the end of a lease at which its handler is gone, one way or the other.
+#: Seconds before the end of a lease by which its handler has ended, or its process.
 LEASE_RESERVE = 3.0
 
 
 class _TakenBack(BaseException):
-    """Takes the place of an exception that is not to be raised any more."""
+    """Replaces an exception that is no longer to be raised."""
 
 
 class Limit:
     """One thread's time.
 
-    The thread itself writes `armed`, the watching thread `firing`. It takes no lock after arming:
-    an exception that arrives between taking one and the block that gives it back would leave it
-    taken for ever.
+    The thread itself writes `armed`, the watching thread `firing`. After arming, it acquires no
+    lock: an exception between that and the block that releases it would leave it locked for ever.
 
     Attributes:
-        due_at: When it is interrupted next, on the clock of `time.monotonic`.
+        due_at: When it is interrupted next, by `time.monotonic`.
         lease_until: When another delivery may have the job, on the same clock.
-        beaten_until: Likewise, where the handler has to give signs of life.
-        interrupted: An exception was set from outside, so what the thread did may be half done.
+        beaten_until: When the handler must have given a sign of life, on the same clock.
+        cancel: Makes the event loop that the thread runs hear it, if it runs one.
+        interrupted: An exception was set from outside, so the thread's work may be half done.
     """
 
     def __init__(self, due_at: float, about: str, lease_until: float | None) -> None:
@@ -71,6 +71,7 @@ class Limit:
         self.lease_until = lease_until
         self.beaten_until: float | None = None
         self.why: type[Interruption] | None = JobTimeout
+        self.cancel: Callable[[type[Interruption]], None] | None = None
         self.thread_id = get_ident()
         self.base: FrameType | None = None
         self.armed = False
@@ -80,13 +81,16 @@ class Limit:
         self._told = False
 
     def fire(self, *, anywhere: bool) -> bool:
-        """Interrupt the thread if it is still inside; tell whether it will hear of it.
+        """Interrupt the thread if it is still inside; tell whether the exception will be raised.
 
-        Never called by its own thread.
+        Never called by the thread itself.
         """
         self.firing = True
         heard = False
-        if self.armed and self.why and (anywhere or self._is_interruptible()):
+        if self.armed and self.why and self.cancel is not None and self._is_in_loop():
+            heard = True
+            self.cancel(self.why)
+        elif self.armed and self.why and (anywhere or self._is_interruptible()):
             self.interrupted = heard = True
             _set_exception(self.thread_id, self.why)
         self.firing = False
@@ -95,14 +99,14 @@ class Limit:
     def disarm(self) -> None:
         """Take back an exception that is set but not yet raised.
 
-        `fire` announces itself before it looks at `armed`, so one of the two sees the other.
+        `fire` announces itself before it reads `armed`, so one of the two sees the other.
         """
         while self.firing:
             sleep(0)
         if not self.interrupted:
             return
-        # By raising another in its place: up to Python 3.12, taking it back with NULL leaves the
-        # interpreter's note that one is pending, which slows all that follows and, under a tracer
+        # By raising another in its place: up to Python 3.12, clearing it with NULL leaves the
+        # interpreter's flag that one is pending, which slows everything down and, under a tracer
         # such as coverage, keeps the thread from ever entering a function again.
         try:
             _set_exception(self.thread_id, _TakenBack)
@@ -112,7 +116,7 @@ class Limit:
             return
 
     def attend(self, now: float) -> float:
-        """Do what is due, and return when to look again."""
+        """Do what is due, and return when to check again."""
         if self.beaten_until is not None and now >= self.beaten_until and self.due_at > now:
             self.beaten_until = None
             self.interrupt(HandlerSilent)
@@ -135,9 +139,10 @@ class Limit:
         return now + LOOK_EVERY
 
     def _fire_until_heard(self) -> None:
-        """Interrupt a `__del__`, and what comes right after it: Python ignores the first.
+        """Interrupt a `__del__`, and the code right after it: Python ignores the first exception.
 
-        The two threads take turns as often as can be, so that one comes between two destructors.
+        The two threads take turns as often as possible, so that one exception comes between two
+        destructors.
         """
         usual, end = sys.getswitchinterval(), monotonic() + BURST
         sys.setswitchinterval(1e-6)
@@ -149,7 +154,7 @@ class Limit:
             sys.setswitchinterval(usual)
 
     def interrupt(self, why: type[Interruption]) -> bool:
-        """Have the thread hear this as soon as may be; tell whether nothing else was on the way."""
+        """Raise this in the thread as soon as possible; tell whether nothing else was pending."""
         if not self.armed or self._overdue_since is not None:
             return False
         self.why, self.due_at = why, monotonic()
@@ -158,12 +163,16 @@ class Limit:
     def _end_at(self, since: float) -> float:
         if self.lease_until is None:
             return since + END_AFTER
-        # A process that was stopped for long (SIGSTOP, a paused machine) gets a moment, too.
+        # A process that was paused for long (SIGSTOP, a suspended machine) gets a moment, too.
         return max(since + LEASE_RESERVE, min(since + END_AFTER, self.lease_until - LEASE_RESERVE))
 
     def _is_swallowing(self) -> bool:
         frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
         return frame is not None and is_swallowing(frame, self.base)
+
+    def _is_in_loop(self) -> bool:
+        frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
+        return frame is not None and is_in_loop(frame)
 
     def _is_interruptible(self) -> bool:
         frame = sys._current_frames().get(self.thread_id)  # noqa: SLF001 - public in the docs
@@ -171,7 +180,7 @@ class Limit:
 
 
 class _Silence(Limit):
-    """Time for what cannot be interrupted, such as our own statements: only the process ends."""
+    """A limit for work that cannot be interrupted, such as our own statements: the process ends."""
 
     def __init__(self, due_at: float, about: str) -> None:
         super().__init__(due_at, about, lease_until=None)
@@ -185,7 +194,7 @@ class _Silence(Limit):
 
 
 class _Watch:
-    """One daemon thread that attends to all limits, started by the first of them."""
+    """One daemon thread that enforces all limits, started by the first of them."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -194,18 +203,18 @@ class _Watch:
         self._thread: Thread | None = None
 
     def expect(self, moment: float) -> None:
-        """See that the watch looks at that moment. Not for a thread that may be interrupted."""
+        """Have the watch check at that moment. Not for a thread that may be interrupted."""
         with self._changed:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="jobs-deadline", daemon=True)
                 self._thread.start()
-            if self._sleeps_until == 0.0:  # it is looking just now, and may have passed this one
+            if self._sleeps_until == 0.0:  # it is checking just now, and may have passed this one
                 self._asked = True
             elif moment < self._sleeps_until:
                 self._changed.notify()
 
     def forget(self) -> None:
-        """Begin anew in a forked process, where the thread is not, and the lock may be taken."""
+        """Reset in a forked process, which lacks the thread, and where the lock may be held."""
         _Watch.__init__(self)
         running.clear()
 
@@ -239,10 +248,10 @@ def time_limit(
     """Raise `JobTimeout` in the calling thread if it is still inside at `expires_at`.
 
     Args:
-        expires_at: On the clock of `time.monotonic`.
+        expires_at: By `time.monotonic`.
         about: What is limited, for the log.
-        lease_until: On the same clock: by then the thread has left, or the process ends.
-        beaten_until: Likewise when to raise `HandlerSilent`, unless `beaten` puts that off.
+        lease_until: On the same clock: by then the thread has returned, or the process ends.
+        beaten_until: When to raise `HandlerSilent`, unless `beaten` postpones it.
     """
     limit, outer = Limit(expires_at, about, lease_until), _innermost()
     limit.beaten_until = beaten_until
@@ -256,9 +265,9 @@ def time_limit(
             raise JobTimeout
         yield limit
     finally:
-        # First of all, and by an assignment, at which Python raises nothing: from here on no other
-        # exception is set. The last may still arrive, though only once; and here rather than in a
-        # function, as the entry of one is where Python raises it, before any `try` in it.
+        # First, and by an assignment, at which Python raises nothing: from here on no other
+        # exception is set. The last may still arrive, but only once; and here, not in a function,
+        # because Python raises it on entering one, before any `try` in it.
         limit.armed = False
         while limit in running:
             try:
@@ -272,10 +281,10 @@ def time_limit(
 
 @contextmanager
 def no_silence(seconds: float, about: str) -> Iterator[None]:
-    """Replace the process if the caller is still inside after so many seconds.
+    """Replace the process if the caller is still inside after this many seconds.
 
-    For what waits for the database on behalf of a delivery: a server that falls silent without
-    closing its connections is never noticed otherwise.
+    For work of a delivery that waits for the database: a server that stops responding without
+    closing its connections would never be noticed.
     """
     limit = _Silence(monotonic() + seconds, about)
     running.add(limit)
@@ -287,10 +296,10 @@ def no_silence(seconds: float, about: str) -> Iterator[None]:
 
 
 def raise_if_due() -> None:
-    """Raise here and now what the calling thread is due, if anything.
+    """Raise the calling thread's pending interrupt, if there is one.
 
-    Called where a handler comes by often and nothing is half done: before a statement, before a
-    line is logged, in `job.check()`.
+    Called where handlers pass often and nothing is half done: before a statement, before a log
+    line, in `job.check()`.
     """
     limit = _innermost()
     if limit is None or not limit.armed or limit.why is None or monotonic() < limit.due_at:
@@ -300,10 +309,20 @@ def raise_if_due() -> None:
 
 
 def beaten(until: float) -> None:
-    """Note a sign of life of the calling thread's handler, which has the job until then."""
+    """Note a sign of life from the calling thread's handler, which has the job until then."""
     limit = _innermost()
     if limit is not None and limit.beaten_until is not None:
         limit.beaten_until = until
+
+
+def cancel_by(cancel: Callable[[type[Interruption]], None] | None) -> None:
+    """Have this called in place of an exception while the calling thread is in an event loop.
+
+    It is called by another thread.
+    """
+    limit = _innermost()
+    if limit is not None:
+        limit.cancel = cancel
 
 
 def interrupt_all(why: type[Interruption]) -> int:

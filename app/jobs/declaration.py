@@ -49,8 +49,9 @@ class JobOptions(ExternalOptions, total=False):
             a function from the attempt that failed (1, 2, …) to a time.
         timeout: How long one execution may take: seconds, a timedelta, or a text such as "5m"; 60
             seconds by default.
-        heartbeat: The time, likewise, within which the handler promises to call `job.progress()`
-            or `job.check()`. The lease is then that long, and extended up to the timeout.
+        heartbeat: The time, as `timeout`, within which the handler promises to call
+            `job.progress()` or `job.check()`. The lease is then that long, and extended up to the
+            timeout.
         acts_outside: The handler has effects that no transaction takes back and no idempotency key
             guards: each claim is on the database's disk before it starts, at the price of a wait.
         unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
@@ -288,7 +289,7 @@ def _option(name: str, value: Any) -> Any:
 
 
 def _time(name: str, value: Any) -> int:
-    seconds = publishing.seconds(name, value)
+    seconds = publishing.parse_duration(name, value)
     if seconds == 0:
         raise ValueError(f"{name}: must be at least one second")
     return seconds

@@ -1,8 +1,8 @@
-"""Finding the job families: one rule, and a start that stops where it is broken.
+"""Finding the job families: one rule, and an error at start if it is broken.
 
 A package below the given one that has a `bp` is a family. All its modules are imported, so every
-`@bp.job` in it is registered; the module of a job bears the job type's name. A family that also has
-endpoints or commands for others than QStash keeps them in a second blueprint, `public`.
+`@bp.job` in it is registered; a job's module is named after its job type. A family with endpoints
+for other callers than QStash has them in a second blueprint, `public`.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def discover(app: Flask, package: str) -> None:
             module of another name, or a type or path that is taken.
     """
     names = sorted(_packages(_import(package)))
-    # All are imported before the first is registered: a family may build on what others declare.
+    # All are imported before the first is registered: a family may use what others declare.
     for family in [_import_family(f"{package}.{name}") for name in names]:
         blueprint = getattr(family, "bp", None)
         if not isinstance(blueprint, JobBlueprint):

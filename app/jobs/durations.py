@@ -1,10 +1,10 @@
-"""Durations: read as callers and people write them, and put into words for people."""
+"""Durations: parsed from numbers and text, and formatted for people."""
 
 import re
 from datetime import timedelta
 from typing import Any
 
-# More digits are beyond any time, and Python reads no number of some thousand.
+# More digits exceed any time, and Python refuses numbers of some thousand digits.
 _PART = "(?:([0-9]{1,1000})%s)?"
 _WRITTEN = re.compile("".join(_PART % unit for unit in "dhms"))
 _MINUTE = 60
@@ -19,10 +19,10 @@ def is_written(text: str) -> bool:
 
 
 def parse(value: Any) -> float:
-    """Return seconds, as given or from a timedelta or text such as "1h30m".
+    """Return the seconds of a number, a timedelta or text such as "1h30m".
 
     Raises:
-        ValueError: It says what the value is not, to stand behind the value.
+        ValueError: Its message is to follow the value.
     """
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -33,14 +33,14 @@ def parse(value: Any) -> float:
         days, hours, minutes, rest = (int(part or 0) for part in match.groups())
         value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("is not a duration; give seconds or a timedelta")  # noqa: TRY004 - likewise
+        raise ValueError("is not a duration; give seconds or a timedelta")  # noqa: TRY004 - as above
     if not 0 <= value < float("inf"):
         raise ValueError("is not a time from now on; give 0 or more seconds")
     return value
 
 
 def parse_delay(value: Any) -> float:
-    """Return the seconds of a delay, of a year at the most; raises as `parse` does."""
+    """Return the seconds of a delay, at most a year; raises as `parse` does."""
     seconds = parse(value)
     if seconds > LONGEST_DELAY:
         raise ValueError("is more than a year, which QStash rejects")
@@ -48,7 +48,7 @@ def parse_delay(value: Any) -> float:
 
 
 def in_words(seconds: float | None) -> str:
-    """Return a duration in the unit that suits it; None is a dash."""
+    """Return a duration in a suitable unit; None is a dash."""
     if seconds is None:
         return "-"
     if seconds < 1:

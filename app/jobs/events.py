@@ -23,25 +23,25 @@ from .table.attempts import Attempt
 __all__ = [
     "LABELS",
     "Attempt",
-    "Began",
     "Delivered",
-    "Died",
     "Ended",
     "Enqueued",
     "Enqueueing",
     "Event",
     "Executing",
+    "JobDied",
+    "JobPrepared",
     "Message",
     "Observer",
     "Publishing",
     "SignatureFailed",
+    "Started",
     "Step",
     "Unpublished",
-    "Written",
     "add_signers",
+    "emit",
     "observe",
     "signers",
-    "tell",
 ]
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Executing(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class Started:
     step: Step
 
 
@@ -96,7 +96,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class JobPrepared:
     """A job is written out; an observer may add to the headers that every message of it has."""
 
     headers: dict[str, str]
@@ -126,7 +126,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Died:
+class JobDied:
     """A job failed for good, in whatever way."""
 
     job_type: str
@@ -139,7 +139,9 @@ class SignatureFailed:
     source: str
 
 
-Event = Began | Ended | Written | Enqueued | Unpublished | Delivered | Died | SignatureFailed
+Event = (
+    Started | Ended | JobPrepared | Enqueued | Unpublished | Delivered | JobDied | SignatureFailed
+)
 Observer = Callable[[Event], None]
 
 _SIGNERS = "jobs.signers"
@@ -162,7 +164,7 @@ def signers(app: App) -> list[str]:
     return ["qstash", *chain.from_iterable(app.extensions.get(_SIGNERS, []))]
 
 
-def tell(event: Event) -> None:
+def emit(event: Event) -> None:
     for observer in current_app.extensions["jobs"].observers:
         try:
             observer(event)
@@ -176,7 +178,7 @@ def tell(event: Event) -> None:
 def observed(step: S) -> Iterator[S]:
     """Tell of a step's beginning and end."""
     start = monotonic()
-    tell(Began(step))
+    emit(Started(step))
     try:
         yield step
     except BaseException as error:
@@ -184,4 +186,4 @@ def observed(step: S) -> Iterator[S]:
         raise
     finally:
         step.seconds = monotonic() - start
-        tell(Ended(step))
+        emit(Ended(step))

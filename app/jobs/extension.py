@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
-from . import discovery, request_id
+from . import discovery, neighbours, request_id, settings
 from .cli import jobs as commands
 from .declaration import ExternalOptions
 from .enqueue import enqueuer, scheduling
@@ -23,51 +23,18 @@ from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
-from .values.ids import ID_TYPES, JobIdConverter
+from .values.ids import JobIdConverter
 from .values.options import FlowControl
-from .values.urls import ascii_url
 
 if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
 P = TypeVar("P")
 
-REQUIRED = (
-    "BASE_URL",
-    "QSTASH_TOKEN",
-    "QSTASH_CURRENT_SIGNING_KEY",
-    "QSTASH_NEXT_SIGNING_KEY",
-)
-DEFAULTS: dict[str, Any] = {
-    "QSTASH_URL": "https://qstash.upstash.io",
-    "JOBS_PUBLISH": "inline",
-    "JOBS_PUBLISH_TIMEOUT": 5.0,
-    "JOBS_NAMESPACE": "",
-    "JOBS_GRACE": 20.0,
-    "JOBS_MAX_BODY": 1024 * 1024,
-    "JOBS_MAX_RESCHEDULES": 100,
-    "JOBS_MAX_LEGS": 1000,
-    "JOBS_SIGNATURE_LEEWAY": 5.0,
-    "JOBS_SWEEP_EVERY": 0.0,
-    "JOBS_ENCRYPTION_KEYS": "",
-    "JOBS_ID_TYPE": "integer",
-    "JOBS_BIND_KEY": "",
-    "JOBS_SCHEMA": "",
-    "JOBS_QUIET": True,
-    "JOBS_SEAL": "true",
-    "JOBS_UNSEALED": "",
-    "JOBS_CALLBACK_ALLOW": "",
-    "JOBS_HEALTH_FAILURE_RATE": 0.05,
-    "JOBS_HEALTH_UNHEALTHY_RATE": 0.5,
-    "JOBS_HEALTH_PROCESSING": 600.0,
-    "JOBS_HEALTH_OVERDUE": 600.0,
-    "JOBS_HEALTH_IDLE": 3600.0,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What one app's extension holds."""
+    """The state of one app's extension."""
 
     registry: JobRegistry
     publisher: Publisher
@@ -77,7 +44,7 @@ class State:
 
 
 class Jobs:
-    """Background jobs over QStash. Keeps nothing of an app on itself, so it serves several."""
+    """Background jobs over QStash. Keeps no app's state on itself, so it serves several apps."""
 
     def __init__(
         self,
@@ -133,7 +100,7 @@ class Jobs:
     ) -> None:
         """Bind to an app.
 
-        Reads from `app.config`:
+        Reads from `app.config`, and from the environment what is not there:
             SECRET_KEY: Signs the links of `status_url`.
             BASE_URL: Where QStash reaches this app, without a slash at the end.
             QSTASH_URL, QSTASH_TOKEN: QStash's API.
@@ -177,16 +144,8 @@ class Jobs:
         """
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
-        for key, value in DEFAULTS.items():
-            app.config.setdefault(key, value)
-        missing = [key for key in REQUIRED if not app.config.get(key)]
-        if missing:
-            raise JobsNotInitialised(f"set {', '.join(missing)}: without it no delivery is safe")
-        if app.config["JOBS_ID_TYPE"] not in ID_TYPES:
-            raise JobsNotInitialised(f"JOBS_ID_TYPE must be one of: {', '.join(ID_TYPES)}")
+        settings.init_app(app)
         database.init_app(app, db)
-        app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
-        _refuse_other_letters(app.config)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
             JobRegistry(), new_publisher(app.config), _background(app), families
@@ -195,6 +154,7 @@ class Jobs:
         last_guard.init_app(app)
         request_id.init_app(app)
         unrouted.init_app(app)
+        neighbours.init_app(app)
         app.cli.add_command(commands)
         autogenerate.init_app(app)
         app.register_blueprint(routes.bp)
@@ -205,17 +165,6 @@ class Jobs:
         for declared in self._external:
             registry_of(app).add(declared.new_config())
         sealing.check_switches(app)
-
-
-def _refuse_other_letters(config: dict[str, Any]) -> None:
-    """Refuse an address that QStash would sign in another form than it is compared in here."""
-    for name in ("BASE_URL", "QSTASH_URL"):
-        if not config[name].isascii():
-            try:
-                fix = f"write it {ascii_url(config[name])}"
-            except ValueError:
-                fix = "its host is not a name that can be looked up"
-            raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
 
 
 def new_publisher(config: dict[str, Any]) -> Publisher:

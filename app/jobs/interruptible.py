@@ -1,9 +1,9 @@
-"""Where a thread may be interrupted from outside without leaving something half done."""
+"""Where a thread may be interrupted from outside without leaving work half done."""
 
 from types import FrameType
 
-#: Code that takes locks, hands out connections or writes what must be whole; nothing that runs
-#: beneath it is interrupted. With all their submodules.
+#: Code that acquires locks, hands out connections or makes atomic writes; nothing that it calls is
+#: interrupted. With all their submodules.
 _CRITICAL = (
     "concurrent.futures",
     "importlib",
@@ -23,7 +23,7 @@ _CRITICAL = (
     "weakref",
     "_weakrefset",
 )
-#: Ours, likewise.
+#: The same for our own code.
 OURS = tuple(
     f"{__package__}.{name}"
     for name in ("deadline", "enqueue.enqueuer", "execute.heartbeat",
@@ -33,12 +33,20 @@ OURS = tuple(
 _ALL = frozenset({*_CRITICAL, *OURS})
 _ROOTS = tuple(f"{name}." for name in sorted(_ALL))
 
-#: What is interrupted just here would never begin, or end, the block it stands for.
+#: The code of event loops, with which ours waits for a loop that is written in C.
+_LOOPS = frozenset({"selectors", f"{__package__}.execute.coroutines"})
+#: Interrupted here, a block would never be entered, or never left.
 _ON_THE_WAY = frozenset({"contextlib"})
 
 
+def is_in_loop(innermost: FrameType) -> bool:
+    """Tell whether a thread is in the code of an event loop, and not in what that runs."""
+    module = innermost.f_globals.get("__name__") or ""
+    return module in _LOOPS or module.startswith("asyncio.")
+
+
 def is_interruptible(innermost: FrameType, base: FrameType | None) -> bool:
-    """Tell whether an exception may be raised in `innermost`, looking outwards up to `base`."""
+    """Tell whether an exception may be raised in `innermost`, checking callers up to `base`."""
     if innermost.f_globals.get("__name__") in _ON_THE_WAY:
         return False
     frame: FrameType | None = innermost
@@ -52,7 +60,7 @@ def is_interruptible(innermost: FrameType, base: FrameType | None) -> bool:
 
 
 def is_swallowing(innermost: FrameType, base: FrameType | None) -> bool:
-    """Tell whether only a `__del__` keeps an exception from being raised and heard."""
+    """Tell whether only a `__del__` keeps an exception from being raised."""
     frame: FrameType | None = innermost
     swallowed = False
     while frame is not None and frame is not base:
@@ -64,7 +72,7 @@ def is_swallowing(innermost: FrameType, base: FrameType | None) -> bool:
 
 
 def _is_critical(frame: FrameType) -> bool:
-    # What a `__del__` raises is ignored by Python, and would be lost.
+    # Python ignores exceptions in a `__del__`, so it would be lost.
     if frame.f_code.co_name == "__del__":
         return True
     module = frame.f_globals.get("__name__") or ""

@@ -1,20 +1,20 @@
-"""What those build on who extend an app with jobs: families with tables, pages or an API of theirs.
+"""Tools for extending an app with jobs: families that have tables, pages or an API.
 
-Commands have a kit of their own, `app.jobs.cli.kit`.
+For commands, see `app.jobs.cli.kit`.
 """
 
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
 from .execute.shutdown import at_sigterm
-from .extension import DEFAULTS
 from .payload import sealing
 from .payload.masking import hidden
 from .payload.redaction import remember
 from .registry import registry_of
 from .request_id import request_id_if_any
 from .schemas import camel_case
-from .table.db import explained, in_transaction
+from .settings import DEFAULTS
+from .table.db import in_transaction, translate_database_errors
 from .values import jsonb
 from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
 from .values.ids import (
@@ -29,7 +29,7 @@ from .values.ids import (
     is_uuid,
 )
 from .values.nearest import hint
-from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, seconds
+from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, parse_duration
 from .values.urls import ascii_address, ascii_host, ascii_url
 
 __all__ = [
@@ -53,17 +53,17 @@ __all__ = [
     "at_sigterm",
     "camel_case",
     "current_job",
-    "explained",
     "hidden",
     "hint",
     "id_type",
     "in_transaction",
     "is_uuid",
     "jsonb",
+    "parse_duration",
     "raise_if_due",
     "registry_of",
     "remember",
     "request_id_if_any",
     "sealing",
-    "seconds",
+    "translate_database_errors",
 ]

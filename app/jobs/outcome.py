@@ -1,4 +1,4 @@
-"""What a delivery can come to: a class each, which names all that follows from it.
+"""The outcomes of a delivery: each class names everything that follows from it.
 
 That is the one statement that records it, its log line, its answer to QStash and its label in the
 metrics. By QStash's protocol 2xx ends a message, 489 with `Upstash-NonRetryable-Error` sends it to
@@ -18,7 +18,7 @@ from .table import attempt_sql
 from .table.attempts import Attempt, encoded
 from .table.models import Status
 
-#: Seconds after which QStash should try again what could not be done just now.
+#: Seconds after which QStash should retry a delivery that could not be handled just now.
 RETRY_SOON = 5
 
 NOT_PUBLISHED = "the next leg is not published yet"
@@ -26,15 +26,15 @@ NOT_PUBLISHED = "the next leg is not published yet"
 NEVER_AGAIN = 489
 NON_RETRYABLE = {"Upstash-NonRetryable-Error": "true"}
 BUSY = 503
-#: A header of answers that say that the handler was not called.
+#: A header of answers when the handler was not called.
 NOT_RUN = "Jobs-Not-Run"
 
-#: The labels of all outcomes there are.
+#: The labels of all outcomes.
 LABELS: dict[str, None] = {}
 
 
 class Answer(NamedTuple):
-    """What QStash is told."""
+    """The answer to QStash."""
 
     status: int
     body: dict[str, Any]
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a delivery came to.
+    """The outcome of a delivery.
 
     Attributes:
         label: What metrics and traces call it.
@@ -79,7 +79,7 @@ class Outcome:
         return {name: getattr(self, name) for name in self.logged}
 
     def allowed(self, attempt: Attempt) -> "Outcome":  # noqa: ARG002 - for those that override it
-        """Return this, or what it comes to where it has happened too often."""
+        """Return this outcome, or another one if it has happened too often."""
         return self
 
     def record(self, connection: Connection, attempt: Attempt) -> Row[Any] | bool | None:
@@ -145,10 +145,10 @@ class Failed(Outcome):
     """The handler raised.
 
     Attributes:
-        kind: The exception's class; all that QStash is told.
+        kind: The exception's class; QStash learns nothing else.
         permanent: No further attempt can help.
         retry_after: Seconds after which QStash should try again, where the error knows.
-        exception: What was raised, for logs and error trackers; see `failures.tell`.
+        exception: What was raised, for logs and error trackers; see `failures.describe`.
     """
 
     label = "failed"
@@ -185,7 +185,7 @@ class Failed(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Dead(Failed):
-    """The handler raised, and no attempt will follow: it was the last, or none can help."""
+    """The handler raised, and there are no more attempts: it was the last, or none can help."""
 
     label = "dead"
     level = logging.ERROR
@@ -193,7 +193,7 @@ class Dead(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Continued(Outcome):
-    """The handler did a part, and goes on from `state` in another delivery."""
+    """The handler did a part, and continues from `state` in another delivery."""
 
     label = "continued"
     event = "[jobs] Job continues"
@@ -215,7 +215,7 @@ class Continued(Outcome):
         return Failed(Continue.__name__, said, permanent=True)
 
     def unpublished(self, attempt: Attempt) -> Outcome:
-        # This message is done, so its retries are free to try the publishing again.
+        # This message is done, so its retries can be used to publish again.
         if attempt.lease.is_last:
             return self
         return Failed(Continue.__name__, NOT_PUBLISHED, retry_after=RETRY_SOON)
@@ -242,7 +242,7 @@ class Rescheduled(Outcome):
         return {"delay": self.delay, "reason": self.error}
 
     def allowed(self, attempt: Attempt) -> Outcome:
-        """Stop a job that asks for it for ever."""
+        """Stop a job that reschedules itself for ever."""
         times = attempt.lease.reschedules
         if times < current_app.config["JOBS_MAX_RESCHEDULES"]:
             return self
@@ -255,20 +255,20 @@ class Rescheduled(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Released(Rescheduled):
-    """The process had to let the job go, at no cost of its retries."""
+    """The process had to release the job; it costs no retry."""
 
     kept_as = "released"
 
     delay: float = RETRY_SOON
     error: str = "the process was told to stop before the handler was called"
 
-    def allowed(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - likewise
+    def allowed(self, attempt: Attempt) -> Outcome:  # noqa: ARG002 - as above
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled(Outcome):
-    """Somebody had cancelled the job, and so its handler stopped."""
+    """The job was cancelled, so its handler stopped."""
 
     label = "cancelled"
     event = "[jobs] Job cancelled"
@@ -283,7 +283,7 @@ class Cancelled(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Skipped(Outcome):
-    """There is nothing to execute, as its status or the message's tells."""
+    """There is nothing to execute, according to the status of the job or the message."""
 
     label = "skipped"
     event = "[jobs] Delivery skipped"
@@ -311,10 +311,10 @@ class Refused(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Busy(Outcome):
-    """It could not be executed just now: QStash tries again in `retry_after` seconds.
+    """It could not be executed just now: QStash retries in `retry_after` seconds.
 
     Nothing was done, so it is no attempt of the job's: should QStash give up on that, the job is
-    published anew, unless it `counts`.
+    published again, unless it `counts`.
     """
 
     label = "busy"
@@ -331,7 +331,7 @@ class Busy(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Lost(Busy):
-    """Another delivery took the job over; whatever the handler did is thrown away."""
+    """Another delivery took over the job; the handler's work is discarded."""
 
     label = "lost"
     event = "[jobs] Lease lost, result discarded"

@@ -1,8 +1,8 @@
-"""The end of a process that cannot be trusted any more, so that its server starts another.
+"""Ends a process that can no longer be trusted, so that its server starts another.
 
 A handler that cannot be stopped, or a database that has fallen silent, holds a thread for ever,
 and perhaps locks that the others need. Nothing here takes such a lock but the line that is logged
-at the beginning, in a thread of its own: the rest has to work whatever hangs.
+at the beginning, in a separate thread: the rest has to work whatever hangs.
 """
 
 import logging
@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 #: The exit code; 3 and 4 would make gunicorn give up altogether.
 EXIT_CODE = 1
-#: Seconds after which the process ends, also where its server does not see to it.
+#: Seconds after which the process ends, even if its server does not end it.
 LAST_CALL = 60.0
 
 
 class _Recycling:
-    """What `at_sigterm` has allowed, and how far it is."""
+    """Whether `at_sigterm` allowed it, and its progress."""
 
     def __init__(self) -> None:
         self.stop: Callable[[float], None] | None = None
@@ -34,7 +34,7 @@ _state = _Recycling()
 
 
 def allow(stop: Callable[[float], None]) -> None:
-    """Say that somebody starts another process when this one ends.
+    """Declare that a server starts another process when this one ends.
 
     Args:
         stop: Has the handlers stop that run, after a grace period of so many seconds.
@@ -43,7 +43,7 @@ def allow(stop: Callable[[float], None]) -> None:
 
 
 def begin(about: str, thread_id: int, *, seconds: float) -> None:
-    """Say loudly what hangs, and have the process stop as at a deployment.
+    """Log what hangs, and have the process stop as at a deployment.
 
     Where nobody starts another process, it is only said.
 
@@ -63,7 +63,7 @@ def begin(about: str, thread_id: int, *, seconds: float) -> None:
 
 
 def end(about: str) -> None:
-    """End the process at once, if somebody starts another."""
+    """End the process at once, if a server starts another."""
     if _state.stop is not None:
         os.write(2, f"[jobs] Process {os.getpid()} ended: {about} could not be stopped\n".encode())
         os._exit(EXIT_CODE)

@@ -1,4 +1,4 @@
-"""Which job types an app has, and how each is run."""
+"""The job types of an app, and how each is run."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +15,8 @@ from .values.backoff import RetryDelay
 from .values.nearest import hint
 from .values.options import FlowControl, Options, normalise
 
-Handler = Callable[[Any, Job], dict[str, Any] | None]
-#: From a payload's wire form in one version to that in the next; may change what it is given.
+Handler = Callable[[Any, Job], Any]
+#: From a payload's wire form in one version to the next; may change its argument.
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -63,7 +63,7 @@ class JobConfig:
         return is_elsewhere(self.endpoint)
 
     def options_with(self, given: Options) -> dict[str, Any]:
-        """Return the options of one publish, checked; what is not given is the type's own.
+        """Return the checked options of one publish; missing ones are the type's.
 
         Raises:
             InvalidOption: One is unknown, or QStash would refuse it.
@@ -139,12 +139,12 @@ def get_job_config(job_type: str) -> JobConfig:
 
 
 def is_elsewhere(endpoint: str) -> bool:
-    """Tell whether an endpoint is no path of this app's, but the URL of another worker."""
+    """Tell whether an endpoint is the URL of another worker, not a path of this app."""
     return "://" in endpoint
 
 
 def where(handler: Any) -> str:
-    """Say where a handler stands, also beneath decorators."""
+    """Return where a handler is defined, also below decorators."""
     kind = type(handler)
     module = getattr(handler, "__module__", kind.__module__)
     name = f"{module}.{getattr(handler, '__qualname__', kind.__qualname__)}"

@@ -156,12 +156,12 @@ def declared_crons() -> dict[str, str]:
     }
 
 
-def _job_types() -> Iterator[JobType[Any]]:
+def _job_types() -> Iterator[JobType[Any, Any]]:
     blueprints = (bp for bp in current_app.blueprints.values() if isinstance(bp, JobBlueprint))
     return (job_type for bp in blueprints for job_type in bp.job_types)
 
 
-def _name_of(job_type: JobType[Any], schedule: Periodic) -> str:
+def _name_of(job_type: JobType[Any, Any], schedule: Periodic) -> str:
     return ".".join(filter(None, [job_type.type, schedule.name]))
 
 
@@ -212,7 +212,7 @@ def _sweep() -> Declared:
     )
 
 
-def _periodic(job_type: JobType[Any], schedule: Periodic) -> Declared:
+def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     options = config.options_with(schedule.options)
     body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
@@ -260,8 +260,8 @@ def _install(declared: Declared) -> None:
 
 
 def _delete(schedule_id: str) -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.delete(schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.delete(schedule_id))
 
 
 def _pause(schedule_id: str) -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.pause(schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.pause(schedule_id))

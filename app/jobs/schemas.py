@@ -1,4 +1,4 @@
-"""The wire's shapes: camelCase JSON outside, frozen dataclasses inside.
+"""The wire format: camelCase JSON outside, frozen dataclasses inside.
 
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
@@ -39,7 +39,7 @@ class WireSchema(Schema, Generic[T]):
 
 
 class PayloadSchema(WireSchema[T]):
-    """The base of every job's payload schema: a key that it does not know is an error.
+    """The base of every job's payload schema: an unknown key is an error.
 
     Subclass it as `PayloadSchema[MyPayload]` with `model = MyPayload`, a frozen dataclass.
     """
@@ -48,7 +48,7 @@ class PayloadSchema(WireSchema[T]):
         unknown = RAISE
 
     def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> None:
-        """Name the key that was probably meant, where one that was given is unknown."""
+        """Suggest the key that was probably meant, if a given one is unknown."""
         known = [str(field.data_key) for field in self.load_fields.values()]
         for key, said in error.messages_dict.items():
             if said == [self.error_messages["unknown"]] and isinstance(key, str):
@@ -58,7 +58,7 @@ class PayloadSchema(WireSchema[T]):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Who a job belongs to and where it comes from: `cron` is that of the schedule it is of."""
+    """A job's owner and origin: `cron` is that of its schedule."""
 
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
@@ -85,7 +85,7 @@ class Envelope:
 
     @property
     def is_firing(self) -> bool:
-        """Whether it is a schedule's, of which each firing is a job of its own."""
+        """Whether it is a schedule's; each of its firings is a separate job."""
         return self.job_id is None or self.metadata.cron is not None
 
 

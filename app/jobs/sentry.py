@@ -15,15 +15,15 @@ from flask import Flask, g, request
 
 from .events import (
     Attempt,
-    Began,
     Delivered,
     Ended,
     Event,
     Executing,
+    JobPrepared,
     Message,
     Publishing,
+    Started,
     Step,
-    Written,
     observe,
 )
 
@@ -60,13 +60,13 @@ class _Observer:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Written(headers):
+            case JobPrepared(headers):
                 for name, value in _trace_headers():
                     headers.setdefault(name, value)
-            case Began(Publishing(messages=messages) as step):
+            case Started(Publishing(messages=messages) as step):
                 stack = ExitStack()
                 self._open[step] = stack, [_publishing(stack, one) for one in messages]
-            case Began(Executing(attempt=attempt) as step):
+            case Started(Executing(attempt=attempt) as step):
                 stack = ExitStack()
                 self._open[step] = stack, [_executing(stack, attempt)]
             case Ended(step) if step in self._open:

@@ -1,5 +1,5 @@
-"""A QStash-compatible server for one machine; imports `app.cron` and nothing else of the app.
+"""A QStash-compatible server for one machine; imports `app.cron` and nothing else from the app.
 
-A message goes one way through the package: `api` accepts it, `store` makes it durable, `engine`
-decides when it may go, `engine.transport` sends it, `engine.outcome` says what the answer means.
+A message takes one path through the package: `api` accepts it, `store` makes it durable, `engine`
+decides when to send it, `engine.transport` sends it, `engine.outcome` interprets the answer.
 """

@@ -1,10 +1,9 @@
-"""Which requests a browser made for a site that is not ours.
+"""Rejects requests that a browser makes on behalf of another site.
 
-Bound to loopback, the server is open to whoever sits at this machine: the development token is
-public, and the page asks for none. So two strangers must be kept out: a site that made its name
-resolve to 127.0.0.1 (DNS rebinding), which the Host header gives away, and a site that sends
-requests to us, which Origin and Sec-Fetch-Site give away. Clients that are no browsers send neither
-of those two.
+On loopback, the server is open to everyone on this machine: the development token is public, and
+the page asks for none. So two attackers must be kept out: a site that made its name resolve to
+127.0.0.1 (DNS rebinding), which the Host header gives away, and a site that sends requests to us,
+which Origin and Sec-Fetch-Site give away. Clients other than browsers send neither of those two.
 """
 
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from .settings import is_loopback
 
 
 def check_host(request: web.BaseRequest, bound_to: str) -> None:
-    """Refuse a name that is none of this machine's, as long as nobody else can reach us.
+    """Refuse a host name that is not this machine's, if the server is on loopback.
 
     Raises:
         ApiError: 403, naming the host.
@@ -29,12 +28,12 @@ def check_host(request: web.BaseRequest, bound_to: str) -> None:
             raise ApiError(
                 403,
                 f"Host {host!r} is not a name of this machine; use localhost, "
-                "or start the server with --host and a token of your own",
+                "or start the server with --host and your own token",
             )
 
 
 def check_no_other_site(request: web.BaseRequest, bound_to: str) -> None:
-    """Refuse what another site has a browser do, as long as nobody else can reach us.
+    """Refuse requests that a browser sends for another site, if the server is on loopback.
 
     Raises:
         ApiError: 403, naming the header that gave it away.
@@ -50,7 +49,7 @@ def check_no_other_site(request: web.BaseRequest, bound_to: str) -> None:
 
 
 def is_same_origin(request: web.BaseRequest) -> bool:
-    """Say whether a browser vouches that a page of ours sent this."""
+    """Tell whether a browser vouches that our own page sent this."""
     origin = request.headers.get("Origin")
     if origin is None:
         return request.headers.get("Sec-Fetch-Site") == "same-origin"

@@ -87,8 +87,8 @@ def qstash() -> None:
     metavar="CURRENT NEXT",
     help="Keys to sign deliveries with.  [default: the development keys]",
 )
-@click.option("--listening", type=int, hidden=True, help="A socket that this process was given.")
-@click.option("--instance", hidden=True, help="What /healthz says of whose server this is.")
+@click.option("--listening", type=int, hidden=True, help="An inherited open socket.")
+@click.option("--instance", hidden=True, help="Identifies this server in /healthz.")
 def dev(
     host: str,
     port: int,
@@ -198,11 +198,16 @@ def _moment(text: str | None) -> datetime:
 
 async def _serve(settings: Settings) -> None:
     # Slow to import, and every `flask` command imports this module.
-    from .server import serve_until, start_server  # noqa: PLC0415
+    try:
+        from .server import serve_until, start_server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"No module {error.name}: pip install 'flask-qstash-jobs[dev]'"
+        ) from None
 
     server = await start_server(settings)
-    # What a server keeps for long is messages by the thousand, none of them in a cycle: looking
-    # through them all as often as Python does by default costs a tenth of the throughput.
+    # A server keeps thousands of messages for long, none of them in a cycle: scanning them as often
+    # as Python does by default costs a tenth of the throughput.
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000)
     stop = asyncio.Event()

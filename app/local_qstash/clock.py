@@ -4,7 +4,7 @@ import time
 
 
 class Clock:
-    """Tell the time in unix milliseconds and turn asked-for waits into real ones."""
+    """Tell the time in unix milliseconds, and convert requested waits to real ones."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
@@ -14,7 +14,7 @@ class Clock:
         return time.time_ns() // 1_000_000
 
     def after(self, seconds: float, *, since: int | None = None) -> int:
-        """Return the real moment at which a wait of `seconds` that starts now, or then, is over."""
+        """Return the real moment at which a wait of `seconds`, from now or a given time, ends."""
         return (self.now() if since is None else since) + round(max(seconds, 0) * 1000 / self.speed)
 
     def simulated(self) -> int:

@@ -21,7 +21,7 @@ class ApiError(LocalQStashError):
 
 
 class WorkflowError(ApiError):
-    """Refuse a message of Upstash Workflow, which only fails when it is delivered without it."""
+    """Refuse a message of Upstash Workflow, which would only fail later."""
 
     def __init__(self, header: str) -> None:
         super().__init__(400, f"header {header!r}: Upstash Workflow is not part of this server")
@@ -36,7 +36,7 @@ def not_found(what: str, name: str) -> ApiError:
 
 
 class InvalidFaultError(LocalQStashError):
-    """A fault to inject is unknown or has a bad share or detail; the message names the fix."""
+    """A fault is unknown, or its share or detail is invalid; the message names the fix."""
 
 
 class StateFileError(LocalQStashError):

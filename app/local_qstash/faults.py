@@ -1,7 +1,7 @@
-"""Faults on purpose: what goes wrong with deliveries and publishes, how often, and by which dice.
+"""Fault injection: what goes wrong with deliveries and publishes, how often, from which seed.
 
 A fault is written `KIND=SHARE[:DETAIL]`, as in `drop=0.05`, `delay=0.2:500ms` or `fail=0.1:503`.
-SHARE is the part of all deliveries, or of all publishes, that it strikes: from 0 to 1.
+SHARE is the share of all deliveries, or of all publishes, that it hits: from 0 to 1.
 
 Deliveries, in the order in which several faults of one attempt take effect:
 
@@ -17,9 +17,9 @@ Publishes (publish, enqueue, batch; a batch is one):
 publish-fail  refused with status DETAIL (400 to 599; default 500), and nothing stored
 publish-drop  accepted and stored, but the connection is cut before the answer
 
-Every fault throws dice of its own, seeded with the seed and the fault's kind and detail: the n-th
-delivery, or publish, since the faults were set meets the same fate in every run with that seed. A
-greater share only adds victims, and a further fault does not change whom the others strike.
+Each fault has its own random numbers, seeded with the seed and the fault's kind and detail: the
+n-th delivery, or publish, since the faults were set meets the same fate in every run with that
+seed. A larger share only adds victims, and another fault does not change which ones the others hit.
 """
 
 import logging
@@ -42,10 +42,10 @@ _FORM = re.compile(r"(?P<kind>[a-z-]+)=(?P<share>\d*\.?\d+)(?::(?P<detail>.*))?"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of fault: what it strikes, and what its detail is if it has one."""
+    """A kind of fault: what it hits, and its detail if it has one."""
 
     on: str
-    read: Callable[[str], float | None] | None = None  # None for a detail that is none
+    read: Callable[[str], float | None] | None = None  # None if the detail is invalid
     default: str = ""
     detail: str = "no detail"  # in words
 
@@ -78,7 +78,7 @@ _ORDER = list(KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with a share of all deliveries or publishes."""
+    """A fault that hits a share of all deliveries or publishes."""
 
     kind: str
     share: float
@@ -87,16 +87,16 @@ class Fault:
 
     @property
     def on(self) -> str:
-        """Return what it strikes: `delivery` or `publish`."""
+        """Return what it hits: `delivery` or `publish`."""
         return KINDS[self.kind].on
 
     @property
     def name(self) -> str:
-        """Return kind and detail: what tells it from the other faults."""
+        """Return kind and detail, which identify it among the faults."""
         return f"{self.kind}:{self.detail}" if self.detail else self.kind
 
     def __str__(self) -> str:
-        """Return it as it is written."""
+        """Return it in the form that `read` takes."""
         return f"{self.kind}={self.share:g}{self.name.removeprefix(self.kind)}"
 
 
@@ -104,7 +104,7 @@ def parse_fault(text: str) -> Fault:
     """Read a fault from `KIND=SHARE[:DETAIL]`.
 
     Raises:
-        InvalidFaultError: saying what is wrong with it and what is right.
+        InvalidFaultError: names the problem and the correct form.
     """
     parts = _FORM.fullmatch(text)
     if parts is None:
@@ -122,10 +122,10 @@ def parse_fault(text: str) -> Fault:
 
 
 def parse_faults(texts: Iterable[str]) -> tuple[Fault, ...]:
-    """Read faults that are to work together.
+    """Read faults that are to be used together.
 
     Raises:
-        InvalidFaultError: one is wrong, or kind and detail of two are the same.
+        InvalidFaultError: one is invalid, or two have the same kind and detail.
     """
     faults = tuple(parse_fault(text) for text in texts)
     [(name, times)] = Counter(fault.name for fault in faults).most_common(1) or [("", 0)]
@@ -135,13 +135,13 @@ def parse_faults(texts: Iterable[str]) -> tuple[Fault, ...]:
 
 
 class Faults:
-    """The faults of a running server and what they have done; one thread throws the dice."""
+    """The faults of a running server and their counts; used by one thread only."""
 
     def __init__(self, faults: Iterable[Fault] = (), seed: int | None = None) -> None:
         self.set(faults, seed)
 
     def set(self, faults: Iterable[Fault], seed: int | None = None) -> None:
-        """Replace all faults and start counting anew; without a seed, from one by chance."""
+        """Replace all faults and reset the counts; without a seed, use a random one."""
         self.seed = SystemRandom().randrange(_MAX_SEED) if seed is None else seed
         self.faults = sorted(faults, key=lambda fault: _ORDER.index(fault.kind))
         self.injected = {fault.name: 0 for fault in self.faults}
@@ -151,11 +151,11 @@ class Faults:
             logger.warning("Faults, seed %d: %s", self.seed, ", ".join(map(str, self.faults)))
 
     def clear(self) -> None:
-        """Let nothing go wrong any more; what was counted stays to be read."""
+        """Inject no more faults; the counts stay readable."""
         self.faults, self._dice = [], {}
 
     def draw(self, on: str) -> list[Fault]:
-        """Decide which faults strike the next delivery or publish, in order of their effect."""
+        """Decide which faults hit the next delivery or publish, in order of their effect."""
         if not self.faults:
             return []
         self.seen[on] += 1
@@ -166,9 +166,9 @@ class Faults:
         ]
 
     def count(self, fault: Fault) -> None:
-        """Take down that `fault` took effect: one that strikes what an earlier one ended does not.
+        """Count that `fault` took effect: one that hits what an earlier one ended does not.
 
-        What was replaced while it was at work is not counted among its successors.
+        A fault that was replaced in the meantime is not counted.
         """
         if fault.name in self.injected:
             self.injected[fault.name] += 1

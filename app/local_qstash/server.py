@@ -1,4 +1,4 @@
-"""The server as a whole: an HTTP front on the services, with the page beside the API."""
+"""The whole server: the API and the page over HTTP, in front of the services."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ class Server:
     url: str
 
     async def stop(self) -> None:
-        """Accept nothing more, end what is in flight, close the state file."""
+        """Stop accepting, finish attempts in flight, close the state file."""
         await self.runner.cleanup()
         await self.services.stop()
 
@@ -56,7 +56,7 @@ async def start_server(settings: Settings) -> Server:
 
     Raises:
         StateFileError: the state file cannot be used.
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
     services = await start_services(settings)
     router = Router(services, [route for module in MODULES for route in module.ROUTES])
@@ -64,7 +64,7 @@ async def start_server(settings: Settings) -> Server:
         _front(Page(services), router),
         request_factory=_request_factory(settings.limits.message_bytes),
         access_log=None,
-        auto_decompress=False,  # a body goes on as it came, with its Content-Encoding
+        auto_decompress=False,  # a body is forwarded as it came, with its Content-Encoding
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
         max_headers=_MAX_HEADERS,
@@ -81,7 +81,7 @@ async def start_server(settings: Settings) -> Server:
 
 
 class _Connection(web.RequestHandler):
-    """A connection that also refuses what is no HTTP as the API refuses anything."""
+    """A connection that answers malformed HTTP with an error in the API's format."""
 
     def handle_error(
         self,
@@ -95,7 +95,7 @@ class _Connection(web.RequestHandler):
         # The parser's lines after the first repeat what was sent, perhaps a token.
         reason = next(iter((message or "").strip().splitlines()), "bad request").rstrip(":")[:200]
         logger.info("Rejected a malformed HTTP request: %s", reason)
-        response = reply({"error": f"no valid HTTP request: {reason}"}, status)
+        response = reply({"error": f"not a valid HTTP request: {reason}"}, status)
         response.force_close()
         return response
 
@@ -127,7 +127,7 @@ def _front(page: Page, router: Router) -> Handler:
 
 
 def _request_factory(body_limit: int) -> Callable[..., web.BaseRequest]:
-    """Return a maker of requests that refuse to read a longer body."""
+    """Return a factory of requests that refuse to read a longer body."""
 
     def make(*parts: Any) -> web.BaseRequest:
         # The first five are what aiohttp.web.Server gives to every factory.

@@ -1,4 +1,4 @@
-"""The parts of a running server, put together in the order they need each other."""
+"""The parts of a running server, created in the order of their dependencies."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ from .protocol.signing import SigningKeys
 from .settings import Settings
 from .store.store import Store
 
-_GRACE = 5.0  # seconds for attempts in flight when the server stops
+_GRACE = 5.0  # seconds that attempts in flight get when the server stops
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the API speaks to."""
+    """The services behind the API."""
 
     settings: Settings
     clock: Clock
@@ -47,7 +47,7 @@ class Services:
 
 
 async def start_services(settings: Settings) -> Services:
-    """Open the state file, load what is in it and go on with what is due.
+    """Open the state file, load it, and resume what is due.
 
     Raises:
         StateFileError: the file cannot be used.

@@ -1,4 +1,4 @@
-"""What a server is started with: credentials, limits, an address and where its state lives."""
+"""The options of a server: credentials, limits, its address and its state file."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from .faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The token that clients show and the keys that deliveries are signed with."""
+    """The token that clients send, and the keys that sign deliveries."""
 
     token: str
     current_signing_key: str
@@ -18,7 +18,7 @@ class Credentials:
 
 
 # Published by Upstash for its development server and the same on every machine, so that either
-# server can stand in for the other. Worthless as secrets: never accepted beyond loopback.
+# server can stand in for the other. They are public, so they are accepted on loopback only.
 DEVELOPMENT = Credentials(
     token="eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",  # noqa: S106 - public
     current_signing_key="sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
@@ -30,7 +30,7 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what is accepted and kept; the defaults follow QStash's pay-as-you-go plan."""
+    """Limits; the defaults follow QStash's pay-as-you-go plan."""
 
     message_bytes: int = 10 * 1024 * 1024
     batch_bytes: int = 100 * 1024 * 1024
@@ -46,23 +46,23 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one server runs. `state` is its SQLite file, or None to keep everything in memory."""
+    """A server's options. `state` is its SQLite file, or None to keep everything in memory."""
 
     state: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
-    listening: int | None = None  # the number of a socket that listens already, instead of both
-    instance: str | None = None  # said by /healthz, so that whoever started it knows it again
+    listening: int | None = None  # an open listening socket, instead of host and port
+    instance: str | None = None  # in /healthz, so that its starter can recognise it
     credentials: Credentials = DEVELOPMENT
     speed: float = 1.0  # delays, backoff and cron run this many times faster
-    origins: Mapping[str, str] = field(default_factory=dict)  # origin asked for -> origin called
+    origins: Mapping[str, str] = field(default_factory=dict)  # requested origin -> called origin
     limits: Limits = field(default_factory=Limits)
     faults: tuple[Fault, ...] = ()  # injected from the start
-    fault_seed: int | None = None  # of the faults' dice; None for one by chance
+    fault_seed: int | None = None  # of the faults; None for a random one
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether `host`, a name or an address without port, can mean this machine only."""
+    """Tell whether `host`, a name or an address without port, can only mean this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

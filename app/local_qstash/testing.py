@@ -18,9 +18,9 @@ class LocalQStash:
     with LocalQStash(speed=100) as qstash:
         client = QStash(qstash.token, base_url=qstash.url)
 
-    `faults` are injected from the start, as `--fault` spells them: `["drop=0.05"]`; see `faults.py`
-    for the kinds. With the same `seed` they strike the same deliveries and publishes, counted in
-    the order in which these come.
+    `faults` are injected from the start, in the form of `--fault`: `["drop=0.05"]`; see `faults.py`
+    for the kinds. With the same `seed` they hit the same deliveries and publishes, counted in the
+    order of their arrival.
     """
 
     token = DEVELOPMENT.token
@@ -41,7 +41,7 @@ class LocalQStash:
         """Prepare a server; entering it starts it.
 
         Raises:
-            InvalidFaultError: one of `faults` is wrong; the message names the fix.
+            InvalidFaultError: one of `faults` is invalid; the message names the fix.
         """
         self._settings = Settings(
             state=state,
@@ -81,7 +81,7 @@ class LocalQStash:
 
     @property
     def faults(self) -> Faults:
-        """Return the faults of the running server: to read what was injected, to set others."""
+        """Return the faults of the running server, to read the counts or set others."""
         return self.server.services.faults
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what this app's processes did, and how many jobs wait."""
+"""Metrics for Prometheus: counters of this app's processes, and the number of waiting jobs."""
 
 from flask import Flask
 

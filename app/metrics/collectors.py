@@ -1,4 +1,4 @@
-"""All metrics as text: what was counted, and what is looked up at each scrape."""
+"""All metrics as text: counters, and values that are read at each scrape."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PACKAGE = "flask-qstash-jobs-app"
 
 
 def scrape(accept: str) -> tuple[bytes, str]:
-    """Return all metrics as text and its content type, in the format that the scraper asks for."""
+    """Return all metrics as text, and the content type that the scraper accepts."""
     registry = CollectorRegistry()
     for collector in (*_counted(), QueueCollector(), BuildCollector()):
         registry.register(collector)
@@ -36,13 +36,13 @@ def scrape(accept: str) -> tuple[bytes, str]:
 
 
 def _counted() -> list[Collector]:
-    """Return what was counted here, or under gunicorn in all its workers."""
+    """Return the counters of this process, or under gunicorn of all its workers."""
     folder = process.metrics_folder()
     return [REGISTRY] if folder is None else [CountsCollector(folder), WorkersCollector(folder)]
 
 
 class QueueCollector(Collector):
-    """The jobs that wait, from the database; without it, the rest is scraped all the same."""
+    """The waiting jobs, from the database; if it is down, the other metrics still work."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield `jobs_database_up`, and the depth if that is 1."""
@@ -57,14 +57,14 @@ class QueueCollector(Collector):
 
 
 class BuildCollector(Collector):
-    """Which version runs."""
+    """The running version."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield `app_build_info`."""
         try:
             found = version(PACKAGE)
         except PackageNotFoundError:
-            found = "unknown"  # run from a folder that was never installed
+            found = "unknown"  # not installed
         info = GaugeMetricFamily(
             "app_build_info", "The version that runs; always 1.", labels=["version", "python"]
         )
@@ -73,7 +73,7 @@ class BuildCollector(Collector):
 
 
 class CountsCollector(Collector):
-    """What all of gunicorn's workers counted, the dead ones too."""
+    """The counters of all of gunicorn's workers, including dead ones."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -82,12 +82,12 @@ class CountsCollector(Collector):
         """Yield the sums."""
         counted = MultiProcessCollector(CollectorRegistry(), str(self._folder))  # type: ignore[no-untyped-call]  # has no annotations
         with undisturbed(self._folder):
-            found = list(counted.collect())  # type: ignore[no-untyped-call]  # likewise
+            found = list(counted.collect())  # type: ignore[no-untyped-call]  # as above
         yield from found
 
 
 class WorkersCollector(Collector):
-    """CPU, memory and files of each of gunicorn's workers, which one by itself cannot tell."""
+    """CPU, memory and open files of each of gunicorn's workers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -104,7 +104,7 @@ class WorkersCollector(Collector):
         yield from merged.values()
 
     def _pids(self) -> list[str]:
-        """Return the processes that have a live gauge: gunicorn removes those of the dead."""
+        """Return the processes with a live gauge: gunicorn removes those of dead workers."""
         files = self._folder.glob("gauge_livesum_*.db")
         return sorted({path.stem.rpartition("_")[2] for path in files} | {str(os.getpid())})
 

@@ -7,15 +7,15 @@ from flask import current_app
 
 from app.jobs.events import (
     LABELS,
-    Began,
     Delivered,
-    Died,
     Ended,
     Enqueued,
     Event,
     Executing,
+    JobDied,
     Message,
     SignatureFailed,
+    Started,
     Unpublished,
     signers,
 )
@@ -24,7 +24,7 @@ from app.jobs.kit import registry_of
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-#: Why QStash did not take a job: for good, or for now.
+#: Why QStash did not accept a job: for good, or for now.
 REFUSED, UNAVAILABLE = "refused", "unavailable"
 
 _STARTED = "metrics.started"
@@ -32,9 +32,9 @@ _serving = False
 
 
 def start() -> None:
-    """Count from now on: this process serves requests, so somebody may ask it.
+    """Start counting: this process serves requests, so it may be scraped.
 
-    Nobody scrapes a command, and so it need not load prometheus-client, which is slow.
+    Commands are not scraped, so they need not load prometheus-client, which is slow.
     """
     global _serving  # noqa: PLW0603 - once set, and only ever to this
     if _STARTED not in current_app.extensions:
@@ -44,10 +44,10 @@ def start() -> None:
 
 
 def _begin_at_zero() -> None:
-    """Make every series that there can be.
+    """Create every possible series.
 
-    One that is born with its first event is born with 1, of which `increase()` is 0: an alert
-    would miss that event. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+    A series created by its first event starts at 1, so `increase()` is 0 and an alert would miss
+    that event. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
     """
     from app.metrics import instruments  # noqa: PLC0415 - as said above
 
@@ -68,7 +68,7 @@ def count(event: Event) -> None:
     from app.metrics import instruments  # noqa: PLC0415 - as said above
 
     match event:
-        case Began(step) | Ended(step):
+        case Started(step) | Ended(step):
             if isinstance(step, Executing):
                 _count_execution(step, has_ended=isinstance(event, Ended))
         case Delivered(job_type, outcome):
@@ -78,14 +78,14 @@ def count(event: Event) -> None:
         case Unpublished(messages, refused):
             reason = REFUSED if refused else UNAVAILABLE
             _count_each(instruments.PUBLISH_FAILURES, messages, reason)
-        case Died(job_type):
+        case JobDied(job_type):
             instruments.DEAD.labels(job_type).inc()
         case SignatureFailed(source):
             instruments.SIGNATURE_FAILURES.labels(source).inc()
 
 
 def _count_execution(step: Executing, *, has_ended: bool) -> None:
-    from app.metrics import instruments  # noqa: PLC0415 - likewise
+    from app.metrics import instruments  # noqa: PLC0415 - as above
 
     job_type, lease = step.attempt.config.type, step.attempt.lease
     instruments.IN_FLIGHT.labels(job_type).inc(-1 if has_ended else 1)

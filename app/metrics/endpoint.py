@@ -1,4 +1,4 @@
-"""`GET /metrics`, for Prometheus and those who may see what it sees."""
+"""`GET /metrics`, for Prometheus."""
 
 from hmac import compare_digest
 
@@ -14,7 +14,7 @@ limiter.exempt(bp)
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Answer in the text format of Prometheus, or in OpenMetrics where that is asked for."""
+    """Answer in the text format of Prometheus, or in OpenMetrics if requested."""
     if not _may_see():
         raise Unauthorized(
             "Send `Authorization: Bearer …` with the METRICS_TOKEN of this app.",
@@ -27,7 +27,7 @@ def metrics() -> Response:
 
 
 def _may_see() -> bool:
-    """Ask for the token; where none is set, only development is open."""
+    """Require the token; without METRICS_TOKEN, only development is open."""
     wanted = current_app.config["METRICS_TOKEN"]
     if not wanted:
         return bool(current_app.config["APP_ENV"] == "development")

@@ -1,11 +1,11 @@
-"""What is counted in the processes that serve requests.
+"""The metrics of processes that serve requests.
 
 Once per process, whatever the number of apps in it: prometheus-client refuses a name twice.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-# A series more for each, which Prometheus does not need.
+# One more series for each, which Prometheus does not need.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # has no annotations
 
 ENQUEUED = Counter("jobs_enqueued_total", "Jobs enqueued and committed.", ["type"])
@@ -44,7 +44,7 @@ WAITING_TIME = Histogram(
 IN_FLIGHT = Gauge(
     "jobs_in_flight", "Handlers that are running.", ["type"], multiprocess_mode="livesum"
 )
-#: Those whose only label is the job type.
+#: Metrics whose only label is the job type.
 BY_TYPE = (ENQUEUED, RETRIES, DEAD, EXECUTION_DURATION, WAITING_TIME, IN_FLIGHT)
 
 PROCESSES = Gauge(

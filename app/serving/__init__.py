@@ -1,1 +1,1 @@
-"""What `gunicorn.conf.py` runs in gunicorn's own processes, so it imports nothing of the app."""
+"""Code for `gunicorn.conf.py`, which runs in gunicorn's processes; imports nothing from the app."""

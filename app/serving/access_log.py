@@ -1,6 +1,6 @@
-"""What gunicorn logs of requests: a line for each, also of those that it refuses, and no tokens.
+"""Gunicorn's access log: a line for each request, including rejected ones, without tokens.
 
-`gunicorn.conf.py` says where these belong.
+`gunicorn.conf.py` installs it.
 """
 
 import logging
@@ -22,15 +22,15 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import ThreadWorker
 
 LONGEST_LINE = 500
-#: A path that is encoded more often than this opens nothing anywhere.
+#: A path that is encoded more often than this is valid nowhere.
 MOST_ENCODINGS = 5
 
-#: Here the path itself is what lets its holder in, in whatever spelling: doubled slashes are
-#: redirected to the right path, and that the rest is answered 404 does not make it less of a token.
+#: Paths that are credentials themselves, in any spelling: doubled slashes are redirected to the
+#: right path, and a token in a path that gets 404 is still a token.
 _LINK = re.compile(r"(artifacts)(?:[/\\%]).*", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[?#;].*|\btoken=.*", re.IGNORECASE | re.DOTALL)
 _IN_A_SENTENCE = re.compile(r"(artifacts[/\\%]|\btoken(?:=|%3d))[^\s'\"]+", re.IGNORECASE)
-#: What gunicorn answers where it is not 400.
+#: Gunicorn's answers other than 400.
 _STATUS = {
     ForbiddenProxyRequest: "403",
     LimitRequestLine: "414",
@@ -42,18 +42,18 @@ _UNREAD = dict.fromkeys(("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL", "PATH_I
 
 
 def without_tokens(path: str) -> str:
-    """Return a path with nothing in it that opens a link, however often it is encoded."""
+    """Return a path without the tokens of links, however often it is encoded."""
     for _ in range(MOST_ENCODINGS):
         path = unquote(path)
     return _QUERY.sub("", _LINK.sub(r"\1/(hidden)", path))
 
 
 class AccessFields(logging.Filter):
-    """Lift gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
+    """Return gunicorn's values of a request (https://docs.gunicorn.org, access_log_format)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         atoms: Any = record.args
-        # Of a request that was refused, as it came: it never got as far as having a path.
+        # The raw line of a rejected request: it has no parsed path.
         raw = atoms["U"] if atoms["U"] not in {None, "-"} else atoms["r"].split(" ")[1]
         atoms["U"] = without_tokens(raw)
         record.method, record.path, record.status = atoms["m"], atoms["U"], int(atoms["s"])
@@ -62,7 +62,7 @@ class AccessFields(logging.Filter):
 
 
 class ShortLines(logging.Filter):
-    """Hide tokens in what gunicorn quotes of requests, and what is long of them."""
+    """Mask tokens in the parts of requests that gunicorn quotes, and shorten long ones."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         said = _IN_A_SENTENCE.sub(r"\1(hidden)", record.getMessage())
@@ -73,7 +73,7 @@ class ShortLines(logging.Filter):
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's worker with threads, which logs also requests of which it could read nothing."""
+    """Gunicorn's threaded worker, which also logs requests that it cannot parse."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         super().handle_error(req, client, addr, exc)

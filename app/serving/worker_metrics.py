@@ -1,4 +1,4 @@
-"""What gunicorn's workers counted, in files that one process writes and all of them read."""
+"""The counters of gunicorn's workers, in files that one process writes and all of them read."""
 
 import fcntl
 import os
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Kinds of files whose values can be added up.
+#: Kinds of files whose values can be summed.
 _SUMMED = ("counter", "histogram", "summary")
-#: What the sum's file has in the place of a process's number.
+#: In the name of the file with the sums, in place of a process id.
 _DEAD = "dead"
 
 
 def absorb_the_dead(folder: Path) -> None:
-    """Add the counts of processes that are dead to one file for each kind, and remove theirs.
+    """Add the counts of dead processes to one file for each kind, and remove theirs.
 
-    Otherwise each worker that ever was would leave its files, and a scrape read all of them. Where
-    a scrape is reading just now, nothing is done: the next worker's end sees to it.
+    Otherwise every worker would leave its files behind, and a scrape would read all of them. During
+    a scrape nothing is done: it happens when the next worker ends.
     """
     with suppress(BlockingIOError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
         for kind in _SUMMED:
@@ -29,13 +29,13 @@ def absorb_the_dead(folder: Path) -> None:
 
 @contextmanager
 def undisturbed(folder: Path) -> Iterator[None]:
-    """Keep files from being merged meanwhile: counts would be seen twice, or not at all."""
+    """Keep files from being merged meanwhile: counts would be read twice, or not at all."""
     with _locked(folder, fcntl.LOCK_SH):
         yield
 
 
 def remove_orphans(parent: Path) -> None:
-    """Remove the folders of gunicorns that were killed before they could."""
+    """Remove the folders that killed gunicorns left behind."""
     for folder in parent.glob("metrics-*-*"):
         pid = folder.name.split("-")[1]
         if pid.isdigit() and not _exists(int(pid)):
@@ -45,17 +45,17 @@ def remove_orphans(parent: Path) -> None:
 def _absorb(total: Path, left: list[Path]) -> None:
     from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - slow, and rarely needed
 
-    # Written beside it and renamed: a process that dies meanwhile leaves the counts as they were.
+    # Written to a new file and renamed: a process that dies meanwhile leaves the counts unchanged.
     partial = total.with_suffix(".new")
     partial.unlink(missing_ok=True)
     if total.exists():
         shutil.copyfile(total, partial)
     sums = MmapedDict(str(partial))  # type: ignore[no-untyped-call]  # has no annotations
     for path in left:
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]  # likewise
-            before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]  # likewise
-            sums.write_value(key, before + value, time.time())  # type: ignore[no-untyped-call]  # likewise
-    sums.close()  # type: ignore[no-untyped-call]  # likewise
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]  # as above
+            before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]  # as above
+            sums.write_value(key, before + value, time.time())  # type: ignore[no-untyped-call]  # as above
+    sums.close()  # type: ignore[no-untyped-call]  # as above
     partial.replace(total)
     for path in left:
         path.unlink()

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: one runs from the request that enqueued, through QStash, to the SQL.
+"""OpenTelemetry traces, from the request that enqueued a job, through QStash, to its SQL.
 
-Nothing of OpenTelemetry is imported unless OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER says
-where traces go.
+OpenTelemetry is imported only if OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER says where
+traces go.
 """
 
 from flask import Flask
@@ -13,7 +13,7 @@ SETTINGS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER")
 
 
 def init_app(app: Flask) -> None:
-    """Trace what this app does, if its settings say where to.
+    """Trace this app, if its settings say where traces go.
 
     Raises:
         ConfigError: The extra is missing.

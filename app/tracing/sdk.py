@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK, set up by its own environment variables, and what it instruments itself.
+"""OpenTelemetry's SDK, configured by its own environment variables, and its instrumentations.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 """
@@ -21,12 +21,12 @@ from opentelemetry.sdk.trace.export import (
 
 from app.config import process
 
-#: Probes and scrapes come every few seconds and say nothing.
+#: Probes and scrapes come every few seconds and are of no interest.
 UNTRACED = "healthz,readyz,metrics"
 
 
 def init_app(app: Flask) -> trace.Tracer:
-    """Trace the app's requests, and the SQL of this process; return what makes more spans."""
+    """Trace the app's requests and this process's SQL; return the tracer for further spans."""
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         provider = TracerProvider(resource=Resource.create(_named(app)))
         provider.add_span_processor(WithinTraces(_processor(app)))
@@ -34,16 +34,16 @@ def init_app(app: Flask) -> trace.Tracer:
     untraced = process.untraced_urls(UNTRACED)
     instrument: Any = FlaskInstrumentor.instrument_app  # has no annotations
     instrument(app, excluded_urls=untraced, response_hook=hide_links, enable_commenter=False)
-    # SQLAlchemy's own instrumentation does not know version 2.1; beneath it is psycopg.
+    # SQLAlchemy's instrumentation does not support version 2.1, so psycopg below it is traced.
     if not psycopg.PsycopgInstrumentor().is_instrumented_by_opentelemetry:
         psycopg.PsycopgInstrumentor().instrument()
     return trace.get_tracer("app.jobs")
 
 
 def hide_links(span: Any, _status: str, _headers: Any) -> None:
-    """Take out of a request's span what lets its holder in: tokens of links, and all queries.
+    """Remove secrets from a request's span: the tokens of links, and all queries.
 
-    When it is answered: what is changed when it comes, the instrumentation sets anew.
+    It runs after the request: the instrumentation would overwrite an earlier change.
     """
     if not span.is_recording():
         return
@@ -55,7 +55,7 @@ def hide_links(span: Any, _status: str, _headers: Any) -> None:
 
 
 def _named(app: Flask) -> dict[str, str]:
-    """Return the service's name, unless the environment has one: that would not count then."""
+    """Return the service's name, unless the environment has one, which ours would override."""
     return {} if process.has_service_name() else {"service.name": app.config["APP_NAME"]}
 
 
@@ -66,7 +66,7 @@ def _processor(app: Flask) -> SpanProcessor:
 
 
 class WithinTraces(SpanProcessor):
-    """Passes on spans, but SQL only where it belongs to something: not a probe's or a sweep's."""
+    """Passes on spans, except SQL without a parent, such as a probe's or a sweep's."""
 
     def __init__(self, then: SpanProcessor) -> None:
         self._then = then
@@ -76,16 +76,16 @@ class WithinTraces(SpanProcessor):
         self._then.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Pass it on, unless it is SQL by itself."""
+        """Pass it on, unless it is SQL without a parent."""
         scope = span.instrumentation_scope
         is_sql = scope is not None and scope.name == psycopg.__name__
         if span.parent is not None or not is_sql:
             self._then.on_end(span)
 
     def shutdown(self) -> None:
-        """Send what waits."""
+        """Send what is queued."""
         self._then.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Likewise, for so long at most."""
+        """Send what is queued, for at most this long."""
         return self._then.force_flush(timeout_millis)

@@ -1,10 +1,10 @@
-"""The spans of a job's way: enqueue (producer), publish (client) and process (consumer).
+"""The spans of a job: enqueue (producer), publish (client) and process (consumer).
 
     POST /signup ── enqueue send-email ── publish send-email
                         └─ POST /api/jobs/email ── process send-email ── INSERT …
 
-What ties the second line to the first is the header `traceparent`, which the job keeps among its
-options and QStash forwards. The requests are Flask's spans, and the SQL is psycopg's.
+The header `traceparent` connects the second line to the first: the job keeps it among its options,
+and QStash forwards it. The requests are Flask's spans, and the SQL is psycopg's.
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans
 """
 
@@ -18,16 +18,16 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
 from app.jobs.events import (
     Attempt,
-    Began,
     Delivered,
     Ended,
     Enqueueing,
     Event,
     Executing,
+    JobPrepared,
     Message,
     Publishing,
+    Started,
     Step,
-    Written,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Spans:
-    """The observer that opens and closes them."""
+    """The observer that starts and ends the spans."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -43,12 +43,12 @@ class Spans:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Began(step):
+            case Started(step):
                 span = self._start(step)
                 self._open[step] = span, context.attach(trace.set_span_in_context(span))
             case Ended(step):
                 self._end(step)
-            case Written(headers):
+            case JobPrepared(headers):
                 propagate.inject(headers)
             case Delivered(_, outcome):
                 trace.get_current_span().set_attribute("job.outcome", outcome)
@@ -72,7 +72,7 @@ class Spans:
         raise TypeError(step)
 
     def _start_publishing(self, messages: Sequence[Message]) -> Span:
-        """Go on with the trace that enqueued; many have one each, and are linked."""
+        """Continue the trace that enqueued the job; a batch has several, which are linked."""
         first, alone = messages[0], len(messages) == 1
         links = [Link(trace.get_current_span(_origin(one)).get_span_context()) for one in messages]
         return self._tracer.start_span(
@@ -96,7 +96,7 @@ class Spans:
 
 
 def add_to_log_lines() -> None:
-    """Give every line that is logged within a trace its `trace_id` and `span_id`."""
+    """Add `trace_id` and `span_id` to every log line within a trace."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(_bind)
 

@@ -1,1 +1,1 @@
-"""What holds for all HTTP of the app: problem documents, headers, rate limits, trusted proxies."""
+"""HTTP for the whole app: problem documents, headers, rate limits, trusted proxies."""

@@ -1,4 +1,4 @@
-"""What every answer tells a browser, and in development, whom no answer is for."""
+"""Security headers of every response, and in development, a check of the Host header."""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-#: A year; subdomains are not ours to speak for.
+#: A year; without subdomains, which may not be ours.
 HSTS = "max-age=31536000"
 
 
@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 
 def asks_home() -> bool:
-    """Tell whether the current request asks for this machine, or for BASE_URL's host."""
+    """Tell whether the current request's host is this machine or BASE_URL's host."""
     try:
         host = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
@@ -32,10 +32,10 @@ def asks_home() -> bool:
 
 
 def _refuse_other_names() -> None:
-    """Answer 400 where another name was asked for.
+    """Answer 400 for another host name.
 
-    In development whoever asks from this machine may do much, and so might a web page whose name
-    was made to mean this machine's address. (Werkzeug's trusted hosts know no IPv6 addresses.)
+    In development a client on this machine may do much, and so might a web page whose name resolves
+    to this machine (DNS rebinding). (Werkzeug's trusted hosts know no IPv6 addresses.)
     """
     if not asks_home():
         abort(HTTPStatus.BAD_REQUEST, "In development only BASE_URL's host and localhost answer.")
@@ -52,6 +52,6 @@ def _add(response: Response) -> Response:
 
 
 def _is_https() -> bool:
-    """Go by the app's own address: a proxy in front speaks plain HTTP to us."""
+    """Decide by BASE_URL: a proxy in front speaks plain HTTP to us."""
     config = current_app.config
     return bool(config["APP_ENV"] == "production" and config["BASE_URL"].startswith("https://"))

@@ -1,9 +1,9 @@
-"""How often strangers may ask: a blueprint that they reach says so where it is made.
+"""Rate limits: a public blueprint states its limit where it is defined.
 
     bp = limited(Blueprint("job_api", __name__), known_as=access.caller_name)
 
-Webhooks have a limit of their own, and probes none. What QStash calls is refused by its signature
-alone: a limit would turn deliveries away.
+Webhooks have their own limit, and probes none. QStash's endpoints rely on the signature alone: a
+limit would reject deliveries.
 """
 
 from collections.abc import Callable
@@ -20,18 +20,18 @@ def init_app(app: Flask) -> None:
 
 
 def limited(blueprint: Blueprint, *, known_as: Callable[[], str | None]) -> Blueprint:
-    """Limit how often the endpoints of a blueprint may be asked, and how often without success.
+    """Limit the requests to a blueprint's endpoints, and the unsuccessful ones.
 
     Args:
         blueprint: All of its endpoints share one limit with those of other limited blueprints.
-        known_as: Names whom the current request counts for: who has a good key or link, not others
-            at its address. None is a stranger, whose failures count for the address.
+        known_as: Names the caller that the current request counts for: the holder of a valid key or
+            link, not others at its address. None is a stranger, counted by address.
     """
 
     def known() -> str | None:
         try:
             return known_as()
-        except DatabaseUnavailable:  # nobody is known then, which the view will say
+        except DatabaseUnavailable:  # the caller is unknown then; the view reports it
             return None
 
     limiter.shared_limit(_rate, scope="api", key_func=lambda: known() or get_remote_address())(
@@ -47,12 +47,12 @@ def limited(blueprint: Blueprint, *, known_as: Callable[[], str | None]) -> Blue
 
 
 def _rate() -> str:
-    """Return how often one key may ask, or without a key one address."""
+    """Return the limit for one key, or without a key for one address."""
     return str(current_app.config["API_RATE_LIMIT"])
 
 
 def _rate_of_failures() -> str:
-    """Return how often one address may come without a good key or link."""
+    """Return the limit for one address without a valid key or link."""
     return str(current_app.config["API_FAILURE_LIMIT"])
 
 

@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
 
 
 def problem(status: int, detail: str | None = None, **members: Any) -> Response:
-    """Return a problem document; `detail` is for the caller's eyes."""
+    """Return a problem document; the caller sees `detail`."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if detail:
         body["detail"] = detail
@@ -42,7 +42,7 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    """Keep what the exception's own response says beside its page, such as Allow."""
+    """Keep the headers of the exception's own response, such as Allow."""
     own = error.get_response()
     response = problem(own.status_code, error.description)
     for name, value in own.headers:
@@ -68,7 +68,7 @@ def _bad_request(error: Exception) -> Response:
 
 
 def _refused(error: PublishRefused) -> Response:
-    """Pass on why QStash refuses a message: the job is recorded, and dead."""
+    """Report why QStash rejected a message: the job is recorded, and dead."""
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
 
@@ -82,6 +82,6 @@ def _unavailable(error: Exception) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """Say nothing of what went wrong: that is in the log."""
+    """Reveal nothing about the error: it is in the log."""
     log.error("Unexpected error", exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR)

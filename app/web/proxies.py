@@ -1,11 +1,11 @@
-"""Proxies that stand before the app, and what is believed of what they say."""
+"""The proxies in front of the app, and which of their headers are trusted."""
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 
 def init_app(app: Flask) -> None:
-    """Take the client's address from those TRUSTED_PROXIES that stand before the app.
+    """Take the client's address from the number of TRUSTED_PROXIES in front of the app.
 
     The host and the scheme stay as they are: the app's own address is BASE_URL.
     """

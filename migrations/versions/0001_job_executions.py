@@ -1,4 +1,4 @@
-"""Create job_executions, with all that a job's life needs, or adopt the starter's."""
+"""Create job_executions, or adopt the starter's table."""
 
 import sqlalchemy as sa
 from alembic import context, op

@@ -1,4 +1,4 @@
-"""Record manual actions, and find the jobs that wait for a retry without a scan."""
+"""Add the audit log of manual actions, and an index for jobs that wait for a retry."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add the SaaS domain: people, organizations, what they pay for, and what happened."""
+"""Add users, organizations, subscriptions and activity."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Record the files that jobs produce."""
+"""Add the files that jobs produce."""
 
 import sqlalchemy as sa
 from alembic import op

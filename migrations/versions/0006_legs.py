@@ -1,4 +1,4 @@
-"""Keep the checkpoint of a job that takes more than one delivery."""
+"""Add the checkpoint of a job that takes more than one delivery."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Let the health figures be read by indexes alone.
+"""Add indexes that answer the health queries without the table.
 
 Built concurrently: jobs go on while a large table gets them.
 """

@@ -1,4 +1,4 @@
-"""Give every filter of the list of jobs an index that reads the newest first, and the audit one.
+"""Add indexes, newest first, for every filter of the list of jobs, and one for the audit log.
 
 Safe under load: indexes are built and dropped concurrently, which waits for others and lets nobody
 wait. Safe to repeat: what an earlier run finished is kept, what it left half built is built anew.

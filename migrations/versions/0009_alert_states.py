@@ -1,4 +1,4 @@
-"""Keep what people were told of the jobs' health."""
+"""Add the state of health alerts."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Keep the keys of the job API, by their hashes."""
+"""Add the keys of the job API, as hashes."""
 
 import sqlalchemy as sa
 from alembic import op

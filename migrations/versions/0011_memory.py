@@ -1,4 +1,4 @@
-"""Keep `available_at` within what can be read back; remember deleted jobs and spent tokens.
+"""Limit `available_at` to readable dates; remember deleted jobs and used tokens.
 
 Safe under load: the constraint is added without looking at the rows, and then checked without
 keeping anybody from writing. Safe to repeat.

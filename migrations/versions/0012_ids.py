@@ -1,4 +1,4 @@
-"""Take job ids of any form, as other producers have them, and a status as long as the starter's.
+"""Accept job ids of any form, as other producers have, and a status as long as the starter's.
 
 Changing the type writes the tables anew: see "Updates" in docs/deploy.md for what that means.
 """

@@ -1,4 +1,4 @@
-"""Keep whose each Stripe customer is, so that it does not depend on the order of events.
+"""Store the organization of each Stripe customer, so that the order of events does not matter.
 
 Safe under load: the table is made first, and filled without keeping anybody from writing. Safe to
 repeat, and to run beside the code before it.

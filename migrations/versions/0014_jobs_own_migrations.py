@@ -1,4 +1,4 @@
-"""Hand the tables of jobs over to the migrations that `app.jobs` ships, which go on from here.
+"""Hand the job tables over to the migrations that `app.jobs` ships, which continue from here.
 
 What the history until now has made is what their first revision makes.
 """

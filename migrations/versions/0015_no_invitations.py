@@ -1,4 +1,4 @@
-"""Drop the table of invitations, which nothing here read or wrote; one that has rows stays.
+"""Drop the unused table of invitations, unless it has rows.
 
 Who filled it, in an app made of this one, has code of their own that goes on using it.
 """

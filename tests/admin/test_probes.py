@@ -88,5 +88,5 @@ def test_a_process_that_is_told_to_stop_takes_no_more(
 
     assert parts(client, "?without=qstash") == (
         503,
-        {"draining": "the process is told to stop", "database": "ok", "migrations": "ok"},
+        {"draining": "the process is stopping", "database": "ok", "migrations": "ok"},
     )

@@ -52,8 +52,8 @@ def running(folder: Path) -> Iterator[Flask]:
 def enqueue_some(app: Flask) -> str:
     """Have emails sent, one wait and one fail; return the id of one that was sent."""
     from app.families.email.samples import SAMPLES  # noqa: PLC0415 - needs the app's extensions
-    from app.jobs import enqueue  # noqa: PLC0415 - likewise
-    from app.jobs.testing import wait_for  # noqa: PLC0415 - likewise
+    from app.jobs import enqueue  # noqa: PLC0415 - as above
+    from app.jobs.testing import wait_for  # noqa: PLC0415 - as above
 
     sent = [str(enqueue("send-email", sample, user_id=7)) for sample in SAMPLES]
     for job_id in sent:

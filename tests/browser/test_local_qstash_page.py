@@ -129,7 +129,7 @@ def test_a_dead_letter_is_retried_with_its_button(
     page.get_by_role("button", name="Retry", exact=False).last.click()
 
     expect(page.get_by_role("status").filter(has_text="Sent again as")).to_be_visible()
-    expect(page.get_by_role("heading", name="No dead letter fits these filters")).to_be_visible()
+    expect(page.get_by_role("heading", name="No dead letters match these filters")).to_be_visible()
     assert len(destination.wait(2, "/down")) == 2
     expect(page).to_have_url(re.compile(r"/dead-letters\?label=billing$"))
 

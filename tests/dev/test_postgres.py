@@ -248,7 +248,7 @@ def test_a_server_older_than_15_is_passed_over(
     assert find_binaries().major >= 15
 
     monkeypatch.setenv("JOBS_PG_BIN", str(folder))
-    with pytest.raises(PostgresError, match=r"15 or newer is needed; in .* there is: 14 in "):
+    with pytest.raises(PostgresError, match=r"15 or newer is needed; found in .*: 14 in "):
         find_binaries()
 
 

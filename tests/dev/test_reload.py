@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from app.dev.guardian import ROOT
+from app.dev.console import Console
+from app.dev.ports import listen
 from app.dev.postgres import Server
-from app.dev.web import Watcher
+from app.dev.reaper import ROOT
+from app.dev.runner import Runner, answers
+from app.dev.web import Watcher, Web
 from tests.support.project import copy_project
 from tests.support.waiting import wait_until
 
@@ -80,7 +83,7 @@ def test_fault_K19_A5_a_new_family_is_loaded_and_a_broken_module_is_waited_for(
 
     broken = project / "app/families/sms/half_written.py"
     broken.write_text("from nowhere import nothing\n")
-    wait_until(lambda: "cannot start like this" in log.read_text(), "the app's end", 60)
+    wait_until(lambda: "cannot start with this code" in log.read_text(), "the app's end", 60)
     broken.unlink()
     started = log.read_text().count("Booting worker")
     loads(started + 1)
@@ -98,3 +101,17 @@ def test_a_change_is_told_once_and_only_when_the_writing_has_paused(tmp_path: Pa
     assert watcher.changed() == []
     (tmp_path / "app" / "new.py").unlink()
     assert [watcher.changed(), watcher.changed()] == [[], ["app/new.py"]]
+
+
+def test_a_change_while_gunicorn_is_starting_does_not_end_it() -> None:
+    env = {**os.environ, "APP_ENV": "development", "DEV_INSTANCE": "reloaded",
+           "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}  # fmt: skip
+    with listen(0) as socket, Runner(Console(sys.stdout)) as runner:
+        web = Web(runner, env, socket)
+        ready = answers(f"{web.url}/healthz", "reloaded")
+        web.reload()
+        starting = web.process
+        web.reload()
+
+        wait_until(lambda: not web.has_ended() and web.process is not starting, "a restart", 60)
+        wait_until(lambda: web.process is not None and ready(web.process), "an answer", 60)

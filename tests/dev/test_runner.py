@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.dev.console import Console
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.runner import Runner, RunnerError, answers, says
 from tests.support.ports import reserved_port
 from tests.support.waiting import wait_until
@@ -86,7 +86,7 @@ def test_fault_K20_A9_who_answers_for_another_instance_is_not_taken_for_ready(
     port = reserved_port()
     ready = answers(f"http://127.0.0.1:{port}/healthz", "ours")
 
-    with pytest.raises(RunnerError, match="web is not who answers at"):
+    with pytest.raises(RunnerError, match="web is not the process that answers at"):
         runner.start("web", web(port, tmp_path, "theirs"), env=ENV, ready=ready)
 
 

@@ -15,10 +15,14 @@ import pytest
 
 from app.config import DEV_QSTASH, running
 from app.dev import credentials
-from app.dev.guardian import ROOT
 from app.dev.postgres import Server
+from app.dev.reaper import ROOT
 from app.dev.runner import RunnerError
 from tests.support.waiting import wait_until
+
+# A start ends by itself if it takes too long: no test is to lose patience before it does.
+PATIENCE = 100
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 EMAIL = {"to": "ada@example.com", "template": "passwordChanged", "data": {"recipientName": "Ada"}}
 
@@ -39,7 +43,11 @@ class Dev:
             )
 
     def await_ready(self) -> dict[str, str]:
-        wait_until(lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll(), "a start")
+        wait_until(
+            lambda: "Ctrl-C stops" in self.log.read_text() or self.process.poll() is not None,
+            lambda: f"a start:\n{self.log.read_text()}",
+            PATIENCE,
+        )
         assert self.process.poll() is None, self.log.read_text()
         return running.settings(self.instance)
 
@@ -104,7 +112,7 @@ def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev:
     second = Dev(dev.instance)
 
     assert second.process.wait(timeout=60) == 1
-    assert f"runs already, at {settings['BASE_URL']}" in second.log.read_text()
+    assert f"Already running, at {settings['BASE_URL']}" in second.log.read_text()
     assert running.settings(dev.instance) == settings
 
 
@@ -115,7 +123,7 @@ def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
     # Whichever came first.
     wait_until(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
     loser, winner = (dev, second) if dev.process.poll() is not None else (second, dev)
-    assert "It runs already, and is still starting; stop that one first." in loser.log.read_text()
+    assert "Already running, and is still starting; stop that one first." in loser.log.read_text()
     winner.await_ready()
     winner.stop()
 
@@ -132,7 +140,7 @@ def test_fault_A22_a_running_stack_loses_nothing(dev: Dev, command: str) -> None
     )
 
     assert done.returncode == 1
-    assert f"It runs already, at {settings['BASE_URL']}" in done.stderr
+    assert f"Already running, at {settings['BASE_URL']}" in done.stderr
     assert Server(dev.instance / "postgres").is_running()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import DEV_QSTASH
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
 from tests.support.qstash import claims_for, envelope, token

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from app.config import DEV_QSTASH
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.resend_server import ResendServer
 from app.families.email.senders import send_password_changed_email_async
 from app.jobs import JobExecution

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.jobs import Status
 from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
 from tests.support.rows import row_of

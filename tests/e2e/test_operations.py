@@ -6,7 +6,7 @@ import sys
 import urllib.request
 from typing import Any
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from tests.e2e.stack import Stack
 
 

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import db
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.resend_server import Answer, ResendServer
 from app.families.email.senders import send_password_changed_email_async
 from tests.e2e.stack import Stack

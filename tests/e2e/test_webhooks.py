@@ -13,7 +13,7 @@ from sqlalchemy import select
 from stripe import WebhookSignature
 
 from app.db import db
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.families.email.models import EmailSuppression
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import Status

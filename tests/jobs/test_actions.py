@@ -145,7 +145,7 @@ def test_what_is_final_can_be_deleted(rows: Rows, state: dict[str, Any]) -> None
 def test_an_empty_filter_is_refused_and_leaves_no_record(rows: Rows, action: str) -> None:
     recorded(rows, **DEAD)
 
-    with pytest.raises(ActionRefused, match="say which jobs, or that all of them"):
+    with pytest.raises(ActionRefused, match="No filter was given: select jobs, or pass --all"):
         getattr(actions, action)(Filter(), by="ann")
     assert audits() == []
 
@@ -259,7 +259,7 @@ def test_a_named_job_that_cannot_be_changed_is_exit_code_1(cli: FlaskCliRunner, 
     result = cli.invoke(args=["jobs", "retry", recorded(rows, status="completed")])
 
     assert result.exit_code == 1
-    assert "1 of the given jobs do not exist or cannot be retried now" in result.stderr
+    assert "1 of the given jobs does not exist or cannot be retried now" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,14 @@ def test_a_name_that_is_taken_is_refused_with_both_places() -> None:
         bp.job("send-text", "/other", payload=TextSchema)(send)
 
 
+def test_a_handler_that_comes_after_its_blueprint_is_refused(app: Flask) -> None:
+    bp = declared()
+    app.register_blueprint(bp)
+
+    with pytest.raises(DiscoveryError, match="'texts' is registered already; import this module"):
+        bp.job("late", "/late", payload=TextSchema)(send)
+
+
 def test_a_prefix_with_a_slash_at_its_end_still_leads_to_the_job(app: Flask) -> None:
     bp = JobBlueprint("texts", __name__, url_prefix="/hooks/")
     bp.job("send-text", "/text", payload=TextSchema)(send)

@@ -170,8 +170,9 @@ def test_fault_R19_what_qstash_would_refuse_of_every_job_stops_the_start(
 
 @pytest.mark.parametrize(
     "removed",
-    [("cleanup",), ("exports",), ("reports",), ("alerts",), ("webhooks", "alerts", "exports"),
-     ("email", "webhooks", "alerts", "exports", "reports")],
+    [("cleanup",), ("exports",), ("reports",), ("alerts",), ("stripe",),
+     ("webhooks", "stripe", "alerts", "exports"),
+     ("email", "webhooks", "stripe", "alerts", "exports", "reports")],
     ids="+".join,
 )  # fmt: skip
 def test_fault_A25_families_can_be_removed_as_the_docs_say(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db import db
 from app.jobs import enqueue
 from app.jobs.errors import DatabaseUnavailable
-from app.jobs.table.db import explained, in_transaction
+from app.jobs.table.db import in_transaction, translate_database_errors
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import row_of
 
@@ -57,7 +57,7 @@ def test_fault_R11_also_where_only_the_handler_writes(
     job = envelope({"action": "none"})
     assert deliver(client, job).status_code == 200
     with standby(database_url):
-        with pytest.raises(DatabaseUnavailable), explained():
+        with pytest.raises(DatabaseUnavailable), translate_database_errors():
             db.session.execute(text("DELETE FROM effects"))
         db.session.rollback()
 

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import InvalidOption, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater
-from app.jobs.events import Began, Delivered, Ended, Event, Executing, observe
+from app.jobs.events import Delivered, Ended, Event, Executing, Started, observe
 from app.jobs.execute import raised
 from app.jobs.outcome import LABELS, Answer, Outcome
 from app.jobs.values.jsonb import MAX_TEXT_BYTES
@@ -370,7 +370,7 @@ def test_fault_A11_observers_get_the_exception(app: Flask, client: FlaskClient) 
     steps = [event.step for event in seen if isinstance(event, Ended)]
     [step] = [step for step in steps if isinstance(step, Executing)]
     assert (step.error, step.exception) == ("SystemExit", error)
-    assert Began(step) in seen
+    assert Started(step) in seen
 
 
 def test_fault_R22_settings_of_a_handler_end_with_it(client: FlaskClient) -> None:

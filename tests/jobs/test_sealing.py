@@ -23,7 +23,7 @@ from app.jobs.registry import registry_of
 from app.logs import handler
 from tests.support.apps import settings
 from tests.support.qstash import deliver, envelope
-from tests.support.sealed_jobs import Letter, LetterSchema, bp, seen, send_letter
+from tests.support.sealed_jobs import DeadLetter, LetterSchema, bp, seen, send_letter
 
 PATH = "/api/jobs/letter"
 TOKEN = "5f1d7a84-e0b9-4c0f-a3c1-e2d96b7a58c4"
@@ -76,7 +76,7 @@ def keys(app: Flask, *given: str) -> None:
 def test_only_the_handler_sees_a_secret(
     client: FlaskClient, cli: FlaskCliRunner, qstash: QStash, log: StringIO
 ) -> None:
-    letter = Letter("whole", LINK, PIN, [{"name": "a", "token_value": TOKEN}])
+    letter = DeadLetter("whole", LINK, PIN, [{"name": "a", "token_value": TOKEN}])
 
     job_id = send_letter.enqueue(letter, delay="1h")
     body = qstash.message.get(row(job_id)["message_id"]).body or ""
@@ -145,7 +145,7 @@ def test_what_was_enqueued_in_clear_still_runs(client: FlaskClient) -> None:
     job = envelope({"to": "ann", "link": LINK}, job_type="send-letter")
 
     assert deliver(client, job, PATH).status_code == 200
-    assert seen == [Letter("ann", LINK)]
+    assert seen == [DeadLetter("ann", LINK)]
 
 
 def test_what_was_sealed_before_its_field_no_longer_is_still_runs(
@@ -155,7 +155,7 @@ def test_what_was_sealed_before_its_field_no_longer_is_still_runs(
     object.__setattr__(registry_of(app).get("send-letter"), "sealed", ())
 
     assert deliver(client, job, PATH).status_code == 200
-    assert seen == [Letter("ann", LINK, PIN)]
+    assert seen == [DeadLetter("ann", LINK, PIN)]
 
 
 def test_missing_stays_so_null_is_left_out_and_lists_are_gone_through(client: FlaskClient) -> None:
@@ -196,7 +196,7 @@ def test_a_lost_key_fails_the_job_for_good_and_says_how_to_mend_it(
     assert_hidden(found, log.getvalue())
     keys(app, new, known)
     assert deliver(client, job, PATH, upstash_message_id="msg_redrive").status_code == 200
-    assert seen == [Letter("ann", LINK, PIN)]
+    assert seen == [DeadLetter("ann", LINK, PIN)]
 
 
 @pytest.mark.parametrize("given", ["", "x", "\ud800", 5, None, ["a"]])
@@ -274,7 +274,7 @@ def test_sealing_can_be_switched_off(
     assert job["payload"]["link"] == LINK
     for one in (sealed, job):  # what was sealed before still opens
         assert deliver(client, one, PATH).status_code == 200
-    assert seen == [Letter("ann", LINK, PIN)] * 2
+    assert seen == [DeadLetter("ann", LINK, PIN)] * 2
 
 
 def test_a_job_type_that_is_not_to_be_sealed_must_be_there(

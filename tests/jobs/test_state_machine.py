@@ -49,7 +49,7 @@ from app.jobs.table.attempts import Attempt
 from app.jobs.table.filters import Filter
 from app.jobs.table.models import TRANSITIONS, JobExecution, Status
 from app.jobs.testing import rows
-from app.jobs.testing.accepting import AcceptingPublisher
+from app.jobs.testing.in_memory import InMemoryPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
 from tests.support.failure_callback import PATH, report
 from tests.support.qstash import deliver, envelope
@@ -100,7 +100,7 @@ class Crash(BaseException):
     """The process dies here."""
 
 
-class Publisher(AcceptingPublisher):
+class Publisher(InMemoryPublisher):
     """A QStash that may be away."""
 
     is_up = True
@@ -109,9 +109,9 @@ class Publisher(AcceptingPublisher):
         self._answer()
         return super().publish(message)
 
-    def ask(self, question: Any) -> Any:
+    def call(self, question: Any) -> Any:
         self._answer()
-        return super().ask(question)
+        return super().call(question)
 
     def _answer(self) -> None:
         if not self.is_up:

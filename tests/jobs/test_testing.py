@@ -250,7 +250,7 @@ def test_a_job_may_be_cancelled_and_jobs_be_swept(published: list[Message]) -> N
 
 def test_a_question_names_the_fixture_that_answers(published: list[Message]) -> None:
     with pytest.raises(PublishUnavailable, match="with `local_qstash` a real server answers"):
-        outbox.publisher().ask(lambda qstash: qstash.schedule.list())
+        outbox.publisher().call(lambda qstash: qstash.schedule.list())
 
 
 def publish(server: LocalQStash) -> httpx.Response:

@@ -157,7 +157,7 @@ def _damaged(path: Path) -> None:
     ("make", "word"),
     [
         (_not_sqlite, "not a database"),
-        (_someone_elses, "of another program"),
+        (_someone_elses, "another program's SQLite file"),
         (_newer, "newer version"),
         (_damaged, "damaged"),
     ],

@@ -446,7 +446,7 @@ def test_the_page_says_that_a_failing_callback_holds_a_queue(
     headers = {"Upstash-Callback": f"{destination.url}/told"}
     http.post(f"/v2/enqueue/q/{destination.url}/one", headers=headers)
     destination.wait(1, "/told")
-    wait_until(lambda: "held by a failing callback" in http.get("/queues").text)
+    wait_until(lambda: "blocked by a failing callback" in http.get("/queues").text)
 
 
 def test_fault_F2_the_longest_timeout_of_a_callback_reaches_it(

@@ -224,7 +224,7 @@ def test_a_wrong_body_is_refused_and_changes_nothing(http: httpx.Client, body: o
         ("drop=-1", "use KIND=SHARE"),
         ("drop=1e-3", "use KIND=SHARE"),
         ("drop=nan", "use KIND=SHARE"),
-        ("lose=0.1", "none of reorder, delay, drop"),
+        ("lose=0.1", "not one of reorder, delay, drop"),
         ("drop=1.01", "from 0 to 1"),
         ("drop=5", "such as 0.05 for 5 %"),
         ("drop=0.1:503", "drop takes no detail"),

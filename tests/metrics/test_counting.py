@@ -122,8 +122,8 @@ import sys
 from app import create_app
 app = create_app({settings(database_url)!r})
 with app.app_context():
-    from app.jobs.events import Died, tell
-    tell(Died("sample"))
+    from app.jobs.events import JobDied, emit
+    emit(JobDied("sample"))
 sys.exit(int("prometheus_client" in sys.modules or "opentelemetry" in sys.modules))
 """
     subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603 - our own script

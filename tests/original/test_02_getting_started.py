@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.config import DEV_QSTASH, ConfigError, load
 from app.db import db
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.jobs import JOB_TYPES, enqueue
 from tests.original.stack import Stack
 from tests.support.ports import reserved_port

@@ -275,12 +275,12 @@ def test_scheduled_jobs(app: Flask, stack: Stack) -> None:
     )
 
     qstash = outbox.publisher()
-    found = qstash.ask(lambda client: client.schedule.get(schedule_id))
+    found = qstash.call(lambda client: client.schedule.get(schedule_id))
     assert found.cron == "0 2 * * *"
     body = json.loads(found.body or "")
     assert (body["type"], body["payload"]["retention"]) == ("cleanup-old-data", 30)
     assert body["metadata"]["organizationId"] == 456
-    qstash.ask(lambda client: client.schedule.delete(schedule_id))
+    qstash.call(lambda client: client.schedule.delete(schedule_id))
 
 
 def owner_of(job_id: str) -> int | str | None:

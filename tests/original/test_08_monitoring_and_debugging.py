@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import db
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.dev.resend_server import INVALID, OUTAGE
 from app.families.email.send_email import send_email
 from app.jobs import (

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.jobs import JOB_TYPES, PublishRefused, enqueue, schedule
 from app.jobs.message import Message
 from app.jobs.testing import (

@@ -93,6 +93,6 @@ def test_database_indexes(app: Flask, name: str) -> None:
 def test_job_cleanup(app: Flask, stack: Stack) -> None:
     schedule_id = schedule(JOB_TYPES.CLEANUP_OLD_DATA, "0 3 * * *", {"retention": 90})
 
-    found = outbox.publisher().ask(lambda client: client.schedule.get(schedule_id))
+    found = outbox.publisher().call(lambda client: client.schedule.get(schedule_id))
     assert explain(found.cron) == "At 03:00 every day"
-    outbox.publisher().ask(lambda client: client.schedule.delete(schedule_id))
+    outbox.publisher().call(lambda client: client.schedule.delete(schedule_id))

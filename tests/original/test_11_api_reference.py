@@ -49,7 +49,7 @@ def test_schedule(app: Flask, stack: Stack) -> None:
     )
 
     assert schedule_id.startswith("scd_")
-    outbox.publisher().ask(lambda client: client.schedule.delete(schedule_id))
+    outbox.publisher().call(lambda client: client.schedule.delete(schedule_id))
 
 
 def test_create_job_worker(app: Flask) -> None:

@@ -123,7 +123,7 @@ def test_what_the_guides_producer_schedules_is_a_job_of_this_app(
 ) -> None:
     made = produced(node, app, *SCHEDULES)
     for name, retention in zip(SCHEDULES, (30, 90), strict=True):
-        found = schedule_actions.find(made[name])
+        found = schedule_actions.find_schedule(made[name])
         job_id = schedule_actions.run_now(found)
         assert job_id is not None
         wait_until(lambda job_id=job_id: rows[job_id].status == "completed", name)  # type: ignore[misc]

@@ -13,7 +13,7 @@ needs_libreoffice = pytest.mark.skipif(
 
 
 def convert(file: Path, to: str, *, reading: str | None = None) -> Path:
-    """Open a file and save it as another kind, beside it, in a profile of its own.
+    """Open a file and save it in another format, beside it, with a separate profile.
 
     Args:
         file: What to open.

@@ -63,7 +63,7 @@ def qstash(app: Flask) -> Iterator[QStash]:
 
 @pytest.fixture
 def live_qstash(app: Flask) -> Iterator[QStash]:
-    """Likewise, but it delivers to the app, with retries that come at once."""
+    """The same, but it delivers to the app, with immediate retries."""
     with (
         serving(app) as origin,
         served_by(app, LocalQStash(speed=1000, origins={BASE_URL: origin})) as client,

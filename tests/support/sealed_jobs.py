@@ -12,11 +12,11 @@ from app.jobs import Job, JobBlueprint, PayloadSchema, PermanentError, RetryLate
 
 bp = JobBlueprint("sealed", __name__)
 #: What handlers were given, in order.
-seen: list["Letter"] = []
+seen: list["DeadLetter"] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     to: str
     link: str | None = None
     pin: int | None = None
@@ -37,8 +37,8 @@ def _talkative(value: str) -> None:
         raise RuntimeError(f"cannot parse {value}")
 
 
-class LetterSchema(PayloadSchema[Letter]):
-    model = Letter
+class LetterSchema(PayloadSchema[DeadLetter]):
+    model = DeadLetter
 
     to = fields.String(required=True)
     link = fields.String(allow_none=True, validate=_talkative)
@@ -52,7 +52,7 @@ class LetterSchema(PayloadSchema[Letter]):
     payload=LetterSchema,
     sealed=("link", "pin", "parts.tokenValue"),
 )
-def send_letter(payload: Letter, job: Job) -> dict[str, Any] | None:
+def send_letter(payload: DeadLetter, job: Job) -> dict[str, Any] | None:
     seen.append(payload)
     link = payload.link or ""
     match payload.to:

@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 
 class SilentProxy:
-    """Forwards to the server of a database's URL, from an address of its own."""
+    """Forwards to the server of a database's URL, from its own address."""
 
     def __init__(self, database_url: str) -> None:
         self._to = make_url(database_url)

@@ -13,7 +13,7 @@ from app.artifacts.errors import ArtifactLost, StoreUnavailable
 from app.artifacts.models import Artifact
 from app.artifacts.names import parse_key
 from app.artifacts.stores.base import Stray
-from app.artifacts.stores.s3_client import Bucket, Gone, explained, make_client
+from app.artifacts.stores.s3_client import Bucket, Gone, make_client, translate_s3_errors
 from app.artifacts.stores.s3_upload import TAIL, S3Upload
 
 PIECE = 1024 * 1024
@@ -48,7 +48,7 @@ class S3Store:
 
     def read(self, key: str) -> Iterator[bytes]:
         try:
-            with explained():
+            with translate_s3_errors():
                 body = self.client.get_object(**self.bucket.place(key))["Body"]
                 yield from body.iter_chunks(PIECE)
         except Gone as error:
@@ -67,7 +67,7 @@ class S3Store:
 
     def strays(self) -> Iterator[Stray]:
         where = {"Bucket": self.bucket.name, "Prefix": self.bucket.folder}
-        with explained():
+        with translate_s3_errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(**where)
             yield from self._strays(
                 (one["Key"], _TAIL.sub("", one["Key"]), one["LastModified"], one["Size"])
@@ -87,7 +87,7 @@ class S3Store:
             self._delete([key])
             return
         try:
-            with explained():
+            with translate_s3_errors():
                 self.client.abort_multipart_upload(
                     Bucket=self.bucket.name, Key=key, UploadId=upload_id
                 )
@@ -97,7 +97,7 @@ class S3Store:
     def _delete(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), BATCH):
             objects = [{"Key": key} for key in keys[start : start + BATCH]]
-            with explained():
+            with translate_s3_errors():
                 answer = self.client.delete_objects(
                     Bucket=self.bucket.name, Delete={"Objects": objects, "Quiet": True}
                 )

@@ -80,7 +80,7 @@ def _add_md5(params: dict[str, Any], **_: Any) -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_s3_errors() -> Iterator[None]:
     """Turn the SDK's errors into ours.
 
     Raises:

@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from app.artifacts.errors import ArtifactLost, StoreUnavailable
-from app.artifacts.stores.s3_client import Bucket, Gone, explained, object_headers
+from app.artifacts.stores.s3_client import Bucket, Gone, object_headers, translate_s3_errors
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class S3Upload:
     def suspend(self) -> dict[str, Any]:
         tail_key = f"{self.key}{TAIL}{token_hex(4)}" if self.tail else None
         if tail_key:
-            with explained():
+            with translate_s3_errors():
                 self.client.put_object(**self.bucket.place(tail_key), Body=self.tail)
         return {
             "name": self.name,
@@ -70,7 +70,7 @@ class S3Upload:
         return self
 
     def complete(self) -> Sequence[str]:
-        with explained():
+        with translate_s3_errors():
             if self.upload_id is None:
                 headers = object_headers(self.name, self.media_type)
                 self.client.put_object(**self.place, Body=self.tail, **headers)
@@ -86,14 +86,14 @@ class S3Upload:
         self.release()
         try:
             self._abort_multipart()
-            with explained():
+            with translate_s3_errors():
                 self.client.delete_object(**self.place)
         except (Gone, StoreUnavailable) as error:
             log.warning("[artifacts] Upload not aborted", extra={"error": str(error)})
 
     def _put_part(self) -> None:
         part, self.tail = self.tail, bytearray()
-        with explained():
+        with translate_s3_errors():
             number = len(self.etags) + 1
             answer = self.client.upload_part(**self._multipart(), PartNumber=number, Body=part)
         self.etags.append(answer["ETag"])
@@ -116,13 +116,13 @@ class S3Upload:
         if self.upload_id is None:
             return
         try:
-            with explained():
+            with translate_s3_errors():
                 self.client.abort_multipart_upload(**self._multipart())
         except Gone:
             return
 
     def _resume_tail(self, tail_key: str | None, obsolete: str | None) -> None:
-        with explained():
+        with translate_s3_errors():
             if obsolete:
                 # The checkpoint that needed it has been superseded by the one we resumed from.
                 self.client.delete_object(**self.bucket.place(obsolete))
@@ -134,7 +134,7 @@ class S3Upload:
     def _resume_parts(self, upload_id: str, count: int) -> None:
         """Keep the existing parts; later ones are written again, under the same numbers."""
         try:
-            with explained():
+            with translate_s3_errors():
                 self.upload_id = upload_id
                 pages = self.client.get_paginator("list_parts").paginate(**self._multipart())
                 etags = [part["ETag"] for page in pages for part in page.get("Parts", [])]
@@ -151,7 +151,7 @@ class S3Upload:
         The process died after completing it, before its row was committed.
         """
         self.upload_id = None
-        with explained():
+        with translate_s3_errors():
             for number in range(1, count + 1):
                 answer = self.client.upload_part_copy(
                     **self._multipart(),

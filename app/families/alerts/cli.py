@@ -41,7 +41,7 @@ def list_alerts(*, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     else:
-        click.echo(table([(name.replace("_", " "), _said(shown[name])) for name in shown]))
+        click.echo(table([(_label(name), _said(shown[name])) for name in shown]))
 
 
 @group.command("silence")
@@ -62,7 +62,7 @@ def silence_alerts(duration: int) -> None:
 
 
 @group.command("acknowledge")
-@click.option("--by", default=None, help="Your name. [default: your account]")
+@click.option("--by", default=None, help="Your name.  [default: the account you are logged in as]")
 def acknowledge_alert(by: str | None) -> None:
     """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
@@ -105,6 +105,10 @@ def _as_json(row: AlertState) -> dict[str, Any]:
         if name != "name"
     }
     return {**shown, "channels": configured(current_app.config)}
+
+
+def _label(name: str) -> str:
+    return {"told": "last alert", "told_at": "last alert at"}.get(name, name.replace("_", " "))
 
 
 def _said(value: Any) -> str:

@@ -4,15 +4,16 @@ import click
 from flask import json
 
 from app.families.email import bp, suppressions
-from app.jobs.cli.kit import JobsGroup, Refused, as_json, table
+from app.jobs.cli.kit import JobsGroup, Refused, as_json, limit, table
 
-group = JobsGroup("suppressions", help="Addresses that receive only critical email.")
-bp.cli.help = "Manage the emails that this app sends."
+group = JobsGroup(
+    "suppressions", help="List and release the addresses that receive only critical email."
+)
 bp.cli.add_command(group)
 
 
 @group.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@limit
 @as_json
 def list_suppressions(limit: int, *, as_json: bool) -> None:
     """List suppressed addresses, newest first."""

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from flask import current_app
 
 
-def put(params: Mapping[str, Any], *, idempotency_key: str | None = None) -> str:
+def write_email(params: Mapping[str, Any], *, idempotency_key: str | None = None) -> str:
     """Write an email into the folder MAILBOX_DIR and return its message id.
 
     A second email under the same idempotency key is not written, as Resend would not send it.

@@ -59,7 +59,7 @@ def adapt(payload: dict[str, Any]) -> dict[str, Any]:
     timeout=30,
     description="Send transactional emails via Resend",
     flow_control=resend_rate,
-    # Whoever has the link of a password reset or an invitation has the account.
+    # The link of a password reset or an invitation gives access to the account.
     sealed=tuple(f"data.{name}" for name in links()),
     adapt=adapt,
 )

@@ -40,4 +40,4 @@ def send(
         params["reply_to"] = current_app.config["SUPPORT_EMAIL"]
     if current_app.config["RESEND_API_KEY"]:
         return resend_client.send(params, idempotency_key=idempotency_key, patience=patience)
-    return mailbox.put(params, idempotency_key=idempotency_key)
+    return mailbox.write_email(params, idempotency_key=idempotency_key)

@@ -10,18 +10,19 @@ from app.families.exports.catalog import ENTITIES
 from app.families.exports.entity import Entity
 from app.families.exports.filters import COMMON
 from app.families.exports.writers import WRITERS
+from app.jobs.cli.kit import as_json
 
 
 @bp.cli.command("entities")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-def list_entities(as_json: bool) -> None:
-    """List the entities that can be exported, with their columns and filters.
+@as_json
+def list_entities(*, as_json: bool) -> None:
+    r"""List the entities that can be exported, with their columns and filters.
 
     \b
-    Example:
+    Examples:
       flask exports entities
       flask jobs enqueue export-data '{"entityType": "users", "format": "csv"}'
-    """  # noqa: D301 - \b is click's, which keeps the lines below it as they are
+    """
     if as_json:
         click.echo(json.dumps([_as_json(entity) for entity in ENTITIES.values()], indent=2))
         return

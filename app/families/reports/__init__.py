@@ -5,6 +5,7 @@ A report type is one module in `types`, a format one in `renderers`. Between the
 """
 
 from app.jobs import JobBlueprint
+from app.jobs.cli.kit import JobsGroup
 
 bp = JobBlueprint("reports", __name__)
-bp.cli.help = "Generate reports now, without a job, and list the types."
+bp.cli = JobsGroup(help="Generate reports now, without a job, and list the types.")

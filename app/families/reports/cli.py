@@ -16,13 +16,12 @@ from app.families.reports.generate_report import file_name
 from app.families.reports.period import Period, problems
 from app.families.reports.renderers.formats import FORMATS, get_format
 from app.jobs import PermanentError
-from app.jobs.cli.kit import Id
+from app.jobs.cli.kit import Id, as_json
 from app.jobs.kit import OwnerId
 
 #: The default period: this many days before today.
 DEFAULT_DAYS = 30
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 _day = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -42,9 +41,20 @@ def list_types(*, as_json: bool) -> None:
 
 @bp.cli.command("generate")
 @click.argument("report_type", metavar="TYPE")
-@click.option("--start", type=_day, help="First day, in UTC. [default: 30 days before the end]")
-@click.option("--end", type=_day, help="Last day, included. [default: yesterday]")
-@click.option("--format", "format_name", default="pdf", show_default=True, help="See `types`.")
+@click.option(
+    "--start",
+    type=_day,
+    metavar="DATE",
+    help="First day, in UTC.  [default: 30 days before the end]",
+)
+@click.option("--end", type=_day, metavar="DATE", help="Last day, included.  [default: yesterday]")
+@click.option(
+    "--format",
+    "format_name",
+    default="pdf",
+    show_default=True,
+    help="One of `flask reports types`.",
+)
 @click.option(
     "--organization-id", type=Id(), metavar="ID", help="Only this organization's figures."
 )
@@ -60,14 +70,14 @@ def generate(
     organization_id: OwnerId | None,
     output: str | None,
 ) -> None:
-    """Compute a report now and write it to a file.
+    r"""Compute a report now and write it to a file.
 
     \b
     Examples:
       flask reports generate monthly-analytics --start 2026-10-01 --end 2026-10-31
       flask reports generate job-performance --format html --output jobs.html
       flask reports generate subscription-summary --format json --output - | jq .figures
-    """  # noqa: D301 - click leaves the lines after this character as they are
+    """
     period = _period(start, end)
     try:
         catalog.get_report_type(report_type)

@@ -19,21 +19,43 @@ Command = Callable[..., None]
 
 def _about(command: Command) -> Command:
     """Add the options that describe the events' customer."""
-    for option in (
+    options = (
+        click.option("--customer", metavar="ID", help="Customer's id at Stripe.  [default: new]"),
         click.option(
-            "--customer", metavar="ID", help="Stripe's id of the customer. [default: new]"
+            "--subscription", metavar="ID", help="Subscription's id at Stripe.  [default: new]"
         ),
-        click.option("--subscription", metavar="ID", help="Its subscription. [default: new]"),
-        click.option("--organization", metavar="ID", type=int, help="The one a checkout names."),
+        click.option("--organization", metavar="ID", type=int, help="Organization that pays."),
         click.option(
-            "--email", help="The payer's address.", default="ann@example.com", show_default=True
+            "--email",
+            help="Customer's email address.",
+            default="ann@example.com",
+            show_default=True,
         ),
-        click.option("--amount", help="Per month, in cents.", type=click.IntRange(0), default=4900),
-        click.option("--currency", default="usd", show_default=True),
-        click.option("--api-version", type=click.Choice(list(VERSIONS)), default="current"),
-        click.option("--wait", help="Seconds to wait for each job.", type=float, default=30),
+        click.option(
+            "--amount",
+            help="Price per month, in cents.",
+            type=click.IntRange(0),
+            default=4900,
+            show_default=True,
+        ),
+        click.option("--currency", help="Its currency.", default="usd", show_default=True),
+        click.option(
+            "--api-version",
+            help="Stripe API version of the events.",
+            type=click.Choice(list(VERSIONS)),
+            default="current",
+            show_default=True,
+        ),
+        click.option(
+            "--wait",
+            help="Seconds to wait for each job.",
+            type=float,
+            default=30,
+            show_default=True,
+        ),
         as_json,
-    ):
+    )
+    for option in reversed(options):  # each is listed above those added before
         command = option(command)
     return command
 

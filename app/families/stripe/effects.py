@@ -102,7 +102,7 @@ def _apply(
     if unknown := newest_snapshot(told).get("amountUnknown"):
         result["monthlyAmountUnknown"] = unknown
     if recorded.organization is None:
-        note = f"no organization is known for customer {missing.customer_id}; the facts are kept"
+        note = f"no organization is known for customer {missing.customer_id}; its data is kept"
         return {**result, "note": note}
     written = mail[0](event, recorded, person) if mail and person else emails.Written()
     effect: Result = {"organizationId": recorded.organization.id, **written.as_json()}

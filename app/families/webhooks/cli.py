@@ -17,7 +17,7 @@ from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import get_job_execution_by_job_id
-from app.jobs.cli.kit import Duration, Refused, as_json, print_json, state, table
+from app.jobs.cli.kit import Duration, Refused, as_json, limit, print_json, state, table
 
 SECONDS = 10
 _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")
@@ -29,7 +29,7 @@ _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "heade
 @click.option(
     "--since", type=Duration(), help='Only webhooks received within this time, e.g. "2h".'
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@limit
 @as_json
 def list_webhooks(
     source: str | None, event: str | None, since: int | None, *, limit: int, as_json: bool

@@ -14,7 +14,7 @@ from app.families.webhooks.incoming import Incoming
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import JobExecution, JobsError, enqueue
-from app.jobs.kit import explained, jsonb, sealing
+from app.jobs.kit import jsonb, sealing, translate_database_errors
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def accept(incoming: Incoming) -> bool:
     source = incoming.source
     key = incoming.delivery_id if source.job else f"{source.name}:{incoming.delivery_id}"
     try:
-        with explained():
+        with translate_database_errors():
             is_new = not _came_under_another_name(incoming)
             if is_new:
                 job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)

@@ -12,7 +12,7 @@ from flask import abort, current_app, request
 
 from app.families.webhooks.sources import Source
 from app.families.webhooks.verifiers import SignatureError
-from app.jobs.events import SignatureFailed, tell
+from app.jobs.events import SignatureFailed, emit
 from app.jobs.kit import jsonb
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _verify(source: Source, body: bytes, secrets: list[str]) -> str | None:
         return source.verifier.verify(request.headers, body, secrets)
     except SignatureError as error:
         reason = str(error)
-        tell(SignatureFailed(source.name))
+        emit(SignatureFailed(source.name))
         log.warning(
             "[webhooks] Invalid signature",
             extra={"source": source.name, "reason": reason, "ip": request.remote_addr},

@@ -3,14 +3,16 @@
 It reads arguments and prints; what a command does is in the rooms below, and nothing imports it.
 """
 
-from . import (
+from . import (  # noqa: F401 - each adds its command to the group
     actions,
     check,
     db,
+    dev,
     dlq,
     doctor,
     enqueue,
     health,
+    init,
     link,
     list,  # noqa: A004 - as its command
     new,
@@ -25,24 +27,4 @@ from . import (
 )
 from .group import jobs
 
-__all__ = [
-    "actions",
-    "check",
-    "db",
-    "dlq",
-    "doctor",
-    "enqueue",
-    "health",
-    "jobs",
-    "link",
-    "list",
-    "new",
-    "reconcile",
-    "run",
-    "schedules",
-    "show",
-    "stats",
-    "sweep",
-    "types",
-    "watch",
-]
+__all__ = ["jobs"]

@@ -90,8 +90,9 @@ def _act(action: Action, act: Callable[..., Done], options: dict[str, Any]) -> N
     click.echo(json.dumps(asdict(done)) if machine else _report(done))
     if done.count < len(wanted.job_ids):
         missed = len(wanted.job_ids) - done.count
+        do = "does" if missed == 1 else "do"
         click.echo(
-            f"{missed} of the given jobs do not exist or cannot be {_PAST[action]} now", err=True
+            f"{missed} of the given jobs {do} not exist or cannot be {_PAST[action]} now", err=True
         )
         sys.exit(FAILED)
 

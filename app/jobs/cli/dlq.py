@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..operate import dlq
-from ..operate.dlq import Letter
+from ..operate.dlq import DeadLetter
 from . import formatting
 from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
 from .params import JobType
@@ -112,7 +112,7 @@ def _act(
         sys.exit(FAILED)
 
 
-def _table(letters: Sequence[Letter]) -> str:
+def _table(letters: Sequence[DeadLetter]) -> str:
     head = ("ID", "TYPE", "AGE", "JOB")
     lines = [
         (
@@ -128,7 +128,7 @@ def _table(letters: Sequence[Letter]) -> str:
     )
 
 
-def _as_json(letter: Letter) -> dict[str, Any]:
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
     return {**asdict(letter), "created_at": letter.created_at.isoformat()}
 
 

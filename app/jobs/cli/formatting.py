@@ -21,7 +21,7 @@ _NOT_SHOWN = {"id", "lease_token"}
 GAP = "  "
 #: Columns are not shrunk below this.
 NARROWEST = 10
-#: Texts that would be cut shorter get a line of their own.
+#: Texts that would be cut shorter get their own line.
 TEXT_ROOM = 60
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -36,7 +36,7 @@ _COLOURS = {
     "failed": "red",
     "cancelled": "magenta",
 }
-# In a cell of its own: only there do two spaces come before a word. The longest first.
+# In its own cell: only there do two spaces come before a word. The longest first.
 _CELL = re.compile(
     rf"(?<=  )({'|'.join(sorted(_COLOURS, key=len, reverse=True))})(?=\s|$)", re.MULTILINE
 )

@@ -13,7 +13,7 @@ from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from ..table import job_rows
-from ..table.db import explained
+from ..table.db import translate_database_errors
 from ..table.models import JobExecution
 
 FAILED, WRONG = 1, 2
@@ -32,7 +32,7 @@ _START = "`flask qstash dev` starts it in development"
 
 
 class CommandGroup(AppGroup):
-    """A group whose help is not cut."""
+    """A group whose help is not cut, and which keeps the lines of examples."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their whole first sentence, on as many lines as it takes."""
@@ -42,6 +42,12 @@ class CommandGroup(AppGroup):
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _keep_lines(command)
+        return command
+
 
 class JobsGroup(CommandGroup):
     """Turns what can go wrong into one line that names the problem and the fix."""
@@ -50,16 +56,10 @@ class JobsGroup(CommandGroup):
         if os.environ.get("NO_COLOR"):  # https://no-color.org
             ctx.color = False
         try:
-            with explained(), _quiet(ctx):
+            with translate_database_errors(), _quiet(ctx):
                 return super().invoke(ctx)
         except JobsError as error:
             raise Refused(_with_fix(error)) from error
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        command = super().get_command(ctx, cmd_name)
-        if command is not None:
-            _keep_lines(command)
-        return command
 
 
 class Refused(click.ClickException):
@@ -130,7 +130,7 @@ def _quiet(ctx: click.Context) -> Iterator[None]:
 
 
 def _keep_lines(command: click.Command) -> None:
-    """Have click keep the lines of examples: in a raw docstring its mark is two characters."""
+    """Repair click's mark for lines to keep: in a raw docstring it is two characters."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
     if isinstance(command, click.Group):
         for inner in command.commands.values():

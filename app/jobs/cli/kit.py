@@ -9,6 +9,7 @@ from .group import (
     as_json,
     confirm,
     jobs,
+    limit,
     print_json,
     yes,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "as_json",
     "confirm",
     "jobs",
+    "limit",
     "print_json",
     "state",
     "table",

@@ -21,7 +21,7 @@ from ..table.job_rows import get_job_execution_by_job_id
 from ..table.models import JobExecution, Status
 from ..table.pages import is_recorded
 from ..values.ids import MAX_LENGTH, OwnerId, id_type, is_job_id, is_uuid, parse_owner_id
-from ..values.options import seconds
+from ..values.options import parse_duration
 from . import formatting
 from .group import Refused
 
@@ -44,7 +44,7 @@ class Duration(click.ParamType[int]):
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         given = float(value) if _NUMBER.fullmatch(str(value)) else value
         try:
-            return seconds("the time", given)
+            return parse_duration("the time", given)
         except InvalidOption as error:
             self.fail(str(error), param, ctx)
 

@@ -38,7 +38,7 @@ def run_job(job_type: str, payload: Any, as_json: bool) -> None:
     except Exception as error:
         if _is_away(error):
             raise
-        raise click.ClickException(failures.tell(error).error) from error
+        raise click.ClickException(failures.describe(error).error) from error
     print_json(result) if as_json else click.echo(json.dumps(result, indent=2))
 
 

@@ -100,7 +100,7 @@ def create_schedule(
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
     """
     schedule_id = scheduling.schedule(job_type, cron, payload, **given(options))
-    found = _as_json(schedule_actions.find(schedule_id))
+    found = _as_json(schedule_actions.find_schedule(schedule_id))
     if as_json:
         print_json(found)
         return
@@ -118,7 +118,7 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
     Example:
       flask jobs schedules run weekly-export
     """
-    job_id = schedule_actions.run_now(schedule_actions.find(schedule_id))
+    job_id = schedule_actions.run_now(schedule_actions.find_schedule(schedule_id))
     if as_json:
         print_json({"id": schedule_id, "job_id": job_id})
     elif job_id is None:
@@ -167,14 +167,14 @@ def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
     Example:
       flask jobs schedules delete weekly-export
     """
-    schedule = schedule_actions.find(schedule_id)
+    schedule = schedule_actions.find_schedule(schedule_id)
     if not yes:
         confirm(f"Delete schedule {schedule_id} ({crons.explain(schedule.cron)})?")
     _change(schedule_id, schedule_actions.delete, "deleted", machine=as_json)
 
 
 def _change(schedule_id: str, change: Callable[[Any], None], state: str, *, machine: bool) -> None:
-    change(schedule_actions.find(schedule_id))
+    change(schedule_actions.find_schedule(schedule_id))
     if machine:
         print_json({"id": schedule_id, "state": state})
     else:

@@ -1,6 +1,6 @@
-"""What may be wrong with an app's jobs, and how to fix it; families add checks of their own.
+"""Checks of what may be wrong with an app's jobs, with fixes; families add their own.
 
-Checks only look: none changes a row or a setting.
+Checks are read-only: none changes a row or a setting.
 
 from app.jobs import doctor
 

@@ -15,7 +15,7 @@ class Level(StrEnum):
     PASS = "pass"  # noqa: S105 - the opposite of a secret
     WARN = "warn"
     FAIL = "fail"
-    #: Not asked, as something that it needs failed.
+    #: Not run, because a check that it needs failed.
     SKIP = "skip"
 
 
@@ -42,7 +42,7 @@ def failure(said: str, *, fix: str) -> Finding:
 
 Run = Callable[[], Finding]
 
-#: The modules of our own checks, as a person would ask.
+#: The modules of our own checks, in the order a person would check.
 ORDER = ("settings", "database", "qstash", "delivery", "queue", "production")
 
 _KEY = "jobs.doctor"
@@ -53,8 +53,8 @@ class Check:
     """One thing that may be wrong.
 
     Attributes:
-        needs: Checks that must not fail, or there is no sense in asking.
-        production: Whether it is asked of a production only (`--production`).
+        needs: Checks that must not fail, or this one is pointless.
+        production: Whether it is only for production (`--production`).
     """
 
     name: str
@@ -67,7 +67,7 @@ _own: list[Check] = []
 
 
 def own(name: str, *needs: str, production: bool = False) -> Callable[[Run], Run]:
-    """Add a check of the extension's."""
+    """Add one of the extension's checks."""
 
     def add(run: Run) -> Run:
         _own.append(Check(name=name, run=run, needs=needs, production=production))
@@ -81,14 +81,14 @@ def check(
 ) -> Callable[[Run], Run]:
     """Add a family's check to `flask jobs doctor` of every app that has the family.
 
-    The function is called in the app's context, in a thread of its own, and returns `passed(…)`,
+    The function is called in the app's context, in its own thread, and returns `passed(…)`,
     `warning(…, fix=…)` or `failure(…, fix=…)`; what it raises is a failure, too.
 
     Args:
         bp: The family's blueprint.
         name: In kebab case; `--only` takes it.
-        needs: Checks that must not fail, or there is no sense in asking, such as "database".
-        production: Whether it is asked with `--production` only.
+        needs: Checks that must not fail, or this one is pointless, such as "database".
+        production: Whether it runs only with `--production`.
     """
 
     def add(run: Run) -> Run:

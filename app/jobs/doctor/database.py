@@ -1,4 +1,4 @@
-"""The database: there, migrated, quick, with connections to spare, and with the same clock."""
+"""The database: reachable, migrated, fast, with spare connections, and with the same clock."""
 
 from datetime import UTC, datetime
 from statistics import median
@@ -15,7 +15,7 @@ from .checks import Finding, failure, own, passed, warning
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
 SLOW_MS = 20.0
-#: Seconds by which the clocks may differ without anybody noticing.
+#: Seconds by which the clocks may differ without consequences.
 SKEW = 2.0
 
 

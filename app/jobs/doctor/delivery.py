@@ -13,6 +13,7 @@ from flask import current_app
 from ..errors import JobsError
 from ..execute import own_test
 from ..publish import outbox
+from ..recover.routes import bp
 from ..registry import registry_of
 from ..table.db import db
 from .checks import Finding, failure, own, passed, warning
@@ -21,11 +22,14 @@ from .probe import CHANNEL, FORWARDED, PROBE
 if TYPE_CHECKING:
     from qstash import QStash
 
-#: Seconds that a probe may be under way.
+#: Seconds that a probe may take.
 PATIENCE = 12.0
 POLL_SECONDS = 0.5
 #: States of QStash's log after which nothing more comes.
 OVER = {"DELIVERED", "FAILED", "CANCELED"}
+
+#: What an app answers to those that it does not know.
+_SENT_AWAY = {301, 302, 303, 307, 308, 400, 401, 403}
 
 FIXES: dict[int | None, str] = {
     None: "check that the app runs, and that QStash reaches BASE_URL (firewall, proxy, DNS, TLS)",
@@ -57,14 +61,31 @@ def unsigned() -> Finding:
         )
     return failure(
         f"{url} answers {answer.status_code}, where this app would answer 401",
-        fix="set BASE_URL to this app's own address, with no redirect or login in front",
+        fix=_in_front(answer.status_code)
+        or "set BASE_URL to this app's own address, with no redirect or login in front",
+    )
+
+
+def _in_front(status: int) -> str:
+    """Name what of the app's own may answer before our view does; empty where nothing would."""
+    functions = [
+        f"{each.__module__}.{each.__qualname__}"
+        for scope in (None, bp.name)
+        for each in current_app.before_request_funcs.get(scope, ())
+        if not each.__module__.startswith(f"{__package__.rpartition('.')[0]}.")
+    ]
+    if not functions or status not in _SENT_AWAY:
+        return ""
+    return (
+        f"let QStash pass: before_request calls {', '.join(functions)}; in the one that answers, "
+        "return None where `is_qstash_endpoint()` is true"
     )
 
 
 @own("endpoints", "signature")
 def endpoints() -> Finding:
     """A process that is older than the code answers 404 to new job types."""
-    import httpx  # noqa: PLC0415 - likewise
+    import httpx  # noqa: PLC0415 - as above
 
     publisher, configs = outbox.publisher(), list(registry_of(current_app))
     unknown = []
@@ -134,7 +155,7 @@ def _judge(state: str, status: int | None) -> Finding:
 @contextmanager
 def listening() -> Iterator[Any]:
     """Yield a function that waits a moment and returns what came of a probe, if it has arrived."""
-    # A connection that listens goes on listening, so it does not go back to the pool.
+    # A listening connection keeps listening, so it does not go back to the pool.
     connection = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         driver: Any = connection.connection.driver_connection
@@ -161,14 +182,14 @@ def _publish(nonce: str) -> str:
         "retries": 0,
         "timeout": 10,
     }
-    answer: Any = publisher.ask(lambda qstash: qstash.message.publish(**request))
+    answer: Any = publisher.call(lambda qstash: qstash.message.publish(**request))
     return str(answer.message_id)
 
 
 def _seen_by_qstash(message_id: str) -> tuple[str, int | None]:
     """Return the last state of a message in QStash's log, and what it was answered last."""
-    # Not by the SDK's own method: it prints the answer.
-    found: Any = outbox.publisher().ask(
+    # Not with the SDK's own method: it prints the answer.
+    found: Any = outbox.publisher().call(
         lambda qstash: qstash.http.request(
             path="/v2/events", method="GET", params={"messageId": message_id}
         )
@@ -183,13 +204,13 @@ def _clear_away(message_id: str) -> None:
     """Leave nothing at QStash: neither the message nor its dead letter."""
     publisher = outbox.publisher()
     try:
-        letters = publisher.ask(
+        letters = publisher.call(
             lambda qstash: qstash.dlq.list(filter={"message_id": message_id})
         ).messages
         for dlq_id in [letter.dlq_id for letter in letters]:
-            publisher.ask(partial(_forget, dlq_id))
+            publisher.call(partial(_forget, dlq_id))
         if not letters:
-            publisher.ask(lambda qstash: qstash.message.cancel(message_id))
+            publisher.call(lambda qstash: qstash.message.cancel(message_id))
     except JobsError:
         return  # delivered after all, or QStash went away; either way nothing is left to do
 

@@ -25,12 +25,12 @@ class Result:
 
 
 def examine(checks: Sequence[Check]) -> Iterator[Result]:
-    """Run the checks, those first that others need, and yield each result as it comes."""
+    """Run the checks, those that others need first, and yield each result as it comes."""
     names = {check.name for check in checks}
     levels: dict[str, Level] = {}
     left = list(checks)
     while left:
-        # What is not asked at all (`--only`) keeps nobody waiting.
+        # Checks that do not run at all (`--only`) block no others.
         ready = [check for check in left if levels.keys() >= names.intersection(check.needs)]
         left = [check for check in left if check not in ready]
         for result in _side_by_side(ready, levels):
@@ -59,7 +59,7 @@ def _start(app: Flask, check: Check, levels: dict[str, Level]) -> Future[Finding
     if missing:
         finding.set_result(Finding(Level.SKIP, f"not run, because {missing[0]} failed"))
     else:
-        # A thread that hangs must not keep the process: so not a pool's.
+        # A hanging thread must not keep the process alive, so no pool.
         Thread(target=_run, args=(app, check, finding), daemon=True).start()
     return finding
 

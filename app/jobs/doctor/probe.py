@@ -1,4 +1,4 @@
-"""A message to ourselves: out through QStash, in through BASE_URL, and seen in our database.
+"""A message to ourselves: out through QStash, in through BASE_URL, and seen in the database.
 
 `flask jobs doctor` publishes it and listens to the database; the app that gets it, and finds the
 signature good, notifies. So nothing is stored anywhere.
@@ -19,7 +19,7 @@ PROBE = "/api/jobs/probe"
 #: PostgreSQL's notification channel.
 CHANNEL = "jobs_probe"
 MAX_NONCE = 64
-#: Stands after the nonce where a proxy brought the probe, and the app trusts none.
+#: Follows the nonce if a proxy forwarded the probe and the app trusts none.
 FORWARDED = " forwarded"
 
 _NOTIFY = text("SELECT pg_notify(:channel, :nonce)")
@@ -28,7 +28,7 @@ _NOTIFY = text("SELECT pg_notify(:channel, :nonce)")
 @bp.post(PROBE)
 @signed
 def answer_probe() -> ResponseReturnValue:
-    """Tell whoever listens that this probe has arrived."""
+    """Notify listeners that this probe has arrived."""
     nonce = jsonb.clean_text(request.get_data(as_text=True)[:MAX_NONCE])
     said = nonce + (FORWARDED if _comes_by_an_unknown_proxy() else "")
     try:

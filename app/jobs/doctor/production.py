@@ -1,4 +1,4 @@
-"""What a production needs beside working: asked with `--production` only."""
+"""Checks for a production deployment; run only with `--production`."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -71,9 +71,9 @@ def database_encryption() -> Finding:
 
 @own("backups", "database", production=True)
 def backups() -> Finding:
-    """Nothing here can see a backup; a person can."""
+    """No check can see a backup; a person can."""
     return warning(
         "the table is the truth about every job, and this command cannot see whether it is backed "
         "up",
-        fix="have it backed up, and restore a backup once; `flask jobs reconcile` mends after one",
+        fix="have it backed up, and restore a backup once; `flask jobs reconcile` belongs to that",
     )

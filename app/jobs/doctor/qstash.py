@@ -20,7 +20,7 @@ ROUNDING = 1.0
 def qstash() -> Finding:
     url = current_app.config["QSTASH_URL"]
     try:
-        outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+        outbox.publisher().call(lambda qstash: qstash.signing_key.get())
     except PublishError as error:
         if error.status in TOKEN_REFUSED:
             return failure(
@@ -38,8 +38,8 @@ def qstash() -> Finding:
 
 @own("signing-keys", "qstash")
 def signing_keys() -> Finding:
-    """What QStash signs with must be known here, now and after its next rotation."""
-    theirs = outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+    """QStash's signing keys must be set here, now and after the next rotation."""
+    theirs = outbox.publisher().call(lambda qstash: qstash.signing_key.get())
     config = current_app.config
     current, following = config["QSTASH_CURRENT_SIGNING_KEY"], config["QSTASH_NEXT_SIGNING_KEY"]
     if theirs.current not in {current, following}:
@@ -105,7 +105,7 @@ def schedules_differ() -> Finding:
 
 
 def _is_fresh_development() -> bool:
-    """Tell whether this is a developer's app for which nobody has asked for schedules so far."""
+    """Tell whether this is a development app without any schedules so far."""
     config = current_app.config
     sweeps = config["JOBS_SWEEP_EVERY"] and not config["BASE_URL"].startswith("https://")
     return bool(sweeps) and not any(map(schedules.is_ours, schedules.installed()))
@@ -113,7 +113,7 @@ def _is_fresh_development() -> bool:
 
 @own("sweep", "qstash", production=True)
 def sweep() -> Finding:
-    """Without it, what a crash or an outage leaves behind stays behind."""
+    """Without a sweep, nothing repairs what a crash or an outage leaves behind."""
     if current_app.config["JOBS_SWEEP_EVERY"]:
         return passed("each process sweeps by itself")
     sweep = schedules.own_id(schedules.SWEEP_NAME)

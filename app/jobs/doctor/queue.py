@@ -29,7 +29,7 @@ FIXES = {
 
 @own("outbox", "migrations")
 def outbox() -> Finding:
-    """Whatever QStash answers, a job that it has not taken waits here."""
+    """A job that QStash has not accepted waits here."""
     count, waited = in_transaction(lambda tx: tx.execute(UNPUBLISHED, {"cap": CAP}).one())
     if not count or waited < PATIENCE:
         return passed("no job waits to be published")
@@ -76,7 +76,7 @@ def dead_letters() -> Finding:
 
 @own("payloads", "migrations")
 def payloads() -> Finding:
-    """What is queued was written for the code of its time."""
+    """Queued jobs were written for the code of their time."""
     checked = list(islice(check_queued(), READ))
     refused = [job for job in checked if job.refusal is not None]
     if refused:

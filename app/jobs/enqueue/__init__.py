@@ -1,4 +1,4 @@
-"""The first half of a job's way: validate > record > publish; `enqueuer` tells it.
+"""The first half of a job's life: validate > record > publish; start at `enqueuer`.
 
-It inserts rows and leaves all later changes of them to other rooms.
+It inserts rows and leaves all later changes to other rooms.
 """

@@ -1,4 +1,4 @@
-"""The first half of a job's way: enqueue > validate > record > publish.
+"""The first half of a job's life: enqueue > validate > record > publish.
 
     enqueue ── validate ── record (INSERT, pending) ── commit ── publish ──▶ QStash
 
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from .. import request_id
 from ..errors import DatabaseUnavailable, InvalidOption, InvalidPayload
-from ..events import Enqueueing, Written, observed, tell
+from ..events import Enqueueing, JobPrepared, emit, observed
 from ..message import Message
 from ..payload import loading, sealing
 from ..publish import outbox
@@ -39,7 +39,7 @@ AnySession = Session | scoped_session[Any]
 
 
 class JobId(str):
-    """A job's id, which also tells whether the job was there before."""
+    """A job's id, which also tells whether the job existed before."""
 
     __slots__ = ("existed",)
 
@@ -74,7 +74,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A job that is good to be recorded, and the message that will carry it."""
+    """A validated job to be recorded, and the message that will carry it."""
 
     message: Message
     owner: Owner
@@ -117,12 +117,12 @@ def enqueue(
     Args:
         job_type: A registered name such as "send-email".
         payload: Camel-case JSON as a mapping, or the payload's dataclass.
-        user_id: Whom the job is for; of the kind that JOBS_ID_TYPE says.
-        organization_id: Likewise; also the scope of `idempotency_key`.
+        user_id: User that the job is for, of the kind that JOBS_ID_TYPE sets.
+        organization_id: Organization that it is for; also the scope of `idempotency_key`.
         idempotency_key: With a key that this type and organization already used, nothing happens
             and the first job's id is returned, with `existed` true.
         session: Record in this session's transaction and publish when that commits. A rollback,
-            also of a savepoint, leaves no trace. Without it the job has a transaction of its own.
+            also of a savepoint, leaves no trace. Without it, the job has its own transaction.
         **options: See `Options`.
 
     Raises:
@@ -194,7 +194,7 @@ def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, A
     written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
     # Kept with the options, so that a later publish of the same job carries the same ones.
     headers = {request_id.HEADER: request_id.current_request_id()}
-    tell(Written(headers))
+    emit(JobPrepared(headers))
     message = Message(
         job_id=job_id,
         job_type=config.type,

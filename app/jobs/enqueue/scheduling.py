@@ -28,7 +28,7 @@ def schedule(
 ) -> str:
     """Have QStash enqueue a job again and again; return the schedule's id.
 
-    Each firing is a job of its own, recorded when it is delivered.
+    Each firing is a separate job, recorded when it is delivered.
 
     Args:
         job_type: A registered name.

@@ -23,7 +23,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import DatabaseUnavailable, DeliveryError, InvalidDelivery, InvalidSignature
-from ..events import SignatureFailed, tell
+from ..events import SignatureFailed, emit
 from ..outcome import Refused
 from ..payload import loading
 from ..publish.qstash import RETRIES_HEADER
@@ -74,7 +74,7 @@ def signed(
             return Refused(str(error)).response()
         except InvalidSignature as error:
             if not is_own_test():
-                tell(SignatureFailed("qstash"))
+                emit(SignatureFailed("qstash"))
                 current_app.logger.warning(
                     "[jobs] Invalid QStash signature", extra={"path": request.path}
                 )
@@ -83,6 +83,15 @@ def signed(
 
     wrapper.is_signed = True  # type: ignore[attr-defined]  # read by the test of the architecture
     return wrapper
+
+
+def is_qstash_endpoint() -> bool:
+    """Tell whether the current request is for a view that only QStash may call.
+
+    For a `before_request` that demands a login: these have a signature instead.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_signed", False)
 
 
 def verify_request(*, room: int = 1) -> None:
@@ -216,7 +225,7 @@ def _payload(
 ) -> tuple[Any, BaseException | None]:
     """Load the payload; a bug in a validator is kept, to fail the attempt as a handler's would."""
     try:
-        return loading.read(config, envelope, job_id), None
+        return loading.load_payload(config, envelope, job_id), None
     except (DeliveryError, DatabaseUnavailable):
         raise
     except BaseException as error:  # noqa: BLE001 - a validator may raise anything
@@ -235,7 +244,7 @@ def as_firing(delivery: Delivery) -> Delivery | None:
     """Return it as a schedule's firing, where QStash's headers say so and the envelope does not.
 
     Another producer's schedule may carry one job id in all its firings, and nothing else that is
-    signed. The headers are not: whoever takes this has to know that no job has that id.
+    signed. The headers are not, so the caller must know that no job has that id.
     """
     if delivery.is_firing or delivery.schedule_id is None or delivery.message_id is None:
         return None
@@ -279,6 +288,6 @@ def _job_id(envelope: Envelope) -> str:
 
 
 def _id(header: str) -> str | None:
-    """Return one of QStash's ids; anything else in its place counts as none."""
+    """Return one of QStash's ids; anything malformed counts as none."""
     value = request.headers.get(header, "")
     return value if QSTASH_ID.fullmatch(value) else None

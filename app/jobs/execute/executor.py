@@ -1,4 +1,4 @@
-"""The second half of a job's way: verify > parse > claim > execute > record > respond.
+"""The second half of a job's life: verify > parse > claim > execute > record > respond.
 
     record ◀── execute handler under deadline ◀── claim ◀── parse ◀── verify ◀── signed POST
 
@@ -12,14 +12,14 @@ from math import ceil
 from time import monotonic
 from typing import Any
 
-from flask import Response, current_app, got_request_exception, request
+from flask import Response, request
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..context import Job, current_job
 from ..deadline import Limit, no_silence, time_limit
 from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
-from ..events import Delivered, Died, Executing, observed, tell
+from ..events import Delivered, Executing, JobDied, emit, observed
 from ..message import Message
 from ..outcome import (
     NOT_PUBLISHED,
@@ -39,9 +39,10 @@ from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery
-from ..table.db import completing, db, in_transaction
+from ..table.db import completing, db, in_one_statement, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
+from .coroutines import result_of
 from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
 
@@ -50,9 +51,9 @@ log = logging.getLogger(__name__)
 #: Seconds after the deadline at which the thread is interrupted: the database's limit and those of
 #: the handler's clients come first, as they leave their connections whole.
 INTERRUPT_AFTER = 0.5
-#: Seconds after which a claim counts as stuck: the database has fallen silent.
+#: Seconds after which a claim counts as stuck: the database does not respond.
 CLAIM_SILENT_AFTER = 20
-#: Likewise a record, whose commit may have much to do.
+#: The same for recording an outcome, whose commit may take longer.
 RECORD_SILENT_AFTER = 60
 
 
@@ -64,12 +65,12 @@ def deliver(config: JobConfig) -> Response:
     except DatabaseUnavailable as error:
         log.error("[jobs] Database unavailable", extra={"type": config.type, "error": str(error)})  # noqa: TRY400 - the message says it all
         outcome = Busy("the database is unavailable")
-    tell(Delivered(config.type, outcome.label))
+    emit(Delivered(config.type, outcome.label))
     return outcome.response(attempt)
 
 
 def _come_to(attempt: Attempt) -> Outcome:
-    """Take the steps; what they come to is then answered.
+    """Take the steps and return the outcome.
 
     1. Parse: what can never be executed is refused, and its row is dead.
     2. Claim: of any number of deliveries of one job, one at a time gets past this.
@@ -95,7 +96,7 @@ def _come_to(attempt: Attempt) -> Outcome:
 
 
 def claim(attempt: Attempt) -> Outcome | None:
-    """Take the job's lease for this attempt, or return why it cannot be had."""
+    """Take the job's lease for this attempt, or return why that is not possible."""
     if shutdown.draining.is_set() and _has_tries_left(attempt):
         return Busy("this process is about to stop")
     firing = as_firing(attempt.delivery)
@@ -103,10 +104,10 @@ def claim(attempt: Attempt) -> Outcome | None:
         attempt.delivery = firing
     if attempt.delivery.is_firing:
         _spend(attempt.delivery)
-    if in_transaction(lambda tx: attempts.claim(tx, attempt)):
+    if in_one_statement(lambda tx: attempts.claim(tx, attempt)):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    found = in_transaction(lambda tx: attempts.look(tx, job_id, message_id))
+    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id))
     if found is None:
         return _claim_arrival(attempt)
     if found.job_type != attempt.config.type:
@@ -120,25 +121,25 @@ def claim(attempt: Attempt) -> Outcome | None:
 
 
 def _has_tries_left(attempt: Attempt) -> bool:
-    """Tell whether QStash comes again after a 503, which costs it one of its tries."""
-    row = in_transaction(lambda tx: attempts.look(tx, attempt.job_id))
+    """Tell whether QStash retries after a 503, which uses up one of its retries."""
+    row = in_transaction(lambda tx: attempts.peek(tx, attempt.job_id))
     told = None if row is None else row.max_retries
     return attempt.delivery.retried < (attempt.config.retries if told is None else told)
 
 
 def _is_unknown(connection: Connection, job_id: str) -> bool:
-    """Tell whether there never was a job of this id, as far as it is remembered."""
-    return attempts.look(connection, job_id) is None and not memory.deleted(connection, [job_id])
+    """Tell whether there never was a job with this id, as far as we remember."""
+    return attempts.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
 
 
 def _spend(delivery: Delivery) -> None:
-    """Have the delivery's token bring this job and no other."""
+    """Tie the delivery's token to this job, so that it can bring no other."""
     if not in_transaction(lambda tx: memory.spend(tx, delivery.token, delivery.job_id)):
         raise InvalidDelivery("the token of this delivery has brought another job before")
 
 
 def _claim_arrival(attempt: Attempt) -> Outcome | None:
-    """Record a job that somebody else published, or that a schedule fired, then claim it."""
+    """Record a job that another producer published, or a schedule fired, then claim it."""
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
     if in_transaction(lambda tx: memory.is_done(tx, job_id, message_id)):
         return Skipped("deleted")
@@ -153,7 +154,7 @@ def _claim_arrival(attempt: Attempt) -> Outcome | None:
 
 
 def _hand_over_again(attempt: Attempt, ended: str) -> Outcome:
-    """See that the newer message is published, as the process may have died on its way to that."""
+    """Publish the newer message if the process that should have done so died before."""
     waiting = relay.publish_job(attempt.job_id).waiting
     if waiting and attempt.delivery.retried < attempt.config.retries:
         return Busy(NOT_PUBLISHED)
@@ -194,14 +195,14 @@ def execute(attempt: Attempt) -> Outcome:
 
 
 def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:
-    """Call the handler, and check what it wants to be kept.
+    """Call the handler, and check its result or state.
 
     Raises:
         PermanentError: What it returned, or wants to go on from, cannot be stored.
         BaseException: Whatever it raises but `Continue`.
     """
     try:
-        return Completed(loading.checked_result(config.handler(payload, job)))
+        return Completed(loading.checked_result(result_of(config.handler(payload, job))))
     except Continue as asked:
         return Continued(loading.checked_state(asked.state, before=job.state), job.leg)
 
@@ -238,7 +239,7 @@ def _limit(attempt: Attempt, job: Job) -> AbstractContextManager[Limit]:
 
 
 def _drop_connection() -> None:
-    """Leave the connection of a handler that was interrupted: what it did may be half done."""
+    """Discard the connection of an interrupted handler: its work may be half done."""
     try:
         db.session().invalidate()
     except Exception:
@@ -270,21 +271,21 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     except SQLAlchemyError as error:
         if not outcome.keeps_work:
             raise
-        # The work itself cannot be committed (a deferred constraint, a lost connection).
+        # The work itself failed to commit (a deferred constraint, a lost connection).
         return _record(attempt, raised.failure(error))
     if not row:
         db.session.rollback()
         return _say(Lost(), attempt.log_fields)
     done = _say(outcome.recorded(row), attempt.log_fields)
     if isinstance(done, Dead):
-        tell(Died(attempt.config.type))
+        emit(JobDied(attempt.config.type))
     if done.puts_back and not outbox.publish_one(_message(attempt, row)):
         return done.unpublished(attempt)
     return done
 
 
 def _write(attempt: Attempt, outcome: Outcome) -> Any:
-    """Write the outcome with the handler's work, or alone after that was undone.
+    """Write the outcome with the handler's work, or alone after that was rolled back.
 
     The work in `db.session` and its completion, or its checkpoint, commit together or not at all;
     in two databases (JOBS_BIND_KEY), the work before its completion.
@@ -301,11 +302,11 @@ def _write(attempt: Attempt, outcome: Outcome) -> Any:
     if outcome.statement is None:
         return None
     # There is nothing in the session to commit, so a connection does, without a session's cost.
-    return in_transaction(lambda tx: outcome.record(tx, attempt))
+    return in_one_statement(lambda tx: outcome.record(tx, attempt))
 
 
 def _message(attempt: Attempt, row: Row[Any]) -> Message:
-    """Return the message that brings what a job was put back for."""
+    """Return the message for the job's next delivery."""
     timeout = ceil(attempt.lease.timeout)
     return Message(
         job_id=attempt.job_id,
@@ -323,19 +324,10 @@ def _message(attempt: Attempt, row: Row[Any]) -> Message:
 def _say(outcome: Outcome, about: dict[str, Any]) -> Outcome:
     exception = outcome.exception if isinstance(outcome, Failed) else None
     if exception is not None:
-        _announce(exception)
+        raised.announce(exception)
     if outcome.event is not None:
         log.log(outcome.level, outcome.event, exc_info=exception, extra=about | outcome.log_fields)
     return outcome
-
-
-def _announce(exception: BaseException) -> None:
-    """Have error trackers hear of a failure, as of what any view of the app's raises."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public in the docs
-    try:
-        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exception)
-    except Exception:
-        log.exception("[jobs] A receiver of got_request_exception failed")
 
 
 def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:
@@ -346,5 +338,5 @@ def _refuse(config: JobConfig, error: InvalidDelivery) -> Outcome:
         said = f"{error}: {flatten(error.errors)}".removesuffix(": ")
         job_id, reason = error.job_id, jsonb.bounded(said)
         if in_transaction(lambda tx: job_rows.mark_dead(tx, job_id, reason)):
-            tell(Died(config.type))
+            emit(JobDied(config.type))
     return Refused(str(error), error.errors)

@@ -1,4 +1,4 @@
-"""What a long handler's sign of life does: progress is kept, the lease extended, a cancel heard."""
+"""A long handler's signs of life: each stores progress, extends the lease and sees a cancel."""
 
 from dataclasses import dataclass, field
 from time import monotonic
@@ -8,18 +8,18 @@ from ..deadline import beaten, raise_if_due
 from ..errors import JobCancelled, LeaseLost
 from ..table import attempt_sql, attempts
 from ..table.attempts import Attempt
-from ..table.db import in_transaction
+from ..table.db import in_one_statement
 
-#: Seconds between two signs of life that are written; the others cost nothing.
+#: Minimum seconds between two writes; the signs of life between them cost nothing.
 EVERY = 1.0
 
 
 @dataclass(slots=True, eq=False)
 class Heartbeat:
-    """The `beat` of one job; writes in a transaction of its own, so that others see it at once.
+    """The `beat` of one job; writes in its own transaction, so that others see it at once.
 
     Attributes:
-        unwritten: Progress that came too soon after the last to be written; kept with the outcome.
+        unwritten: Progress that came too soon after the last write; stored with the outcome.
     """
 
     attempt: Attempt
@@ -37,19 +37,19 @@ class Heartbeat:
         self._ask(progress)
 
     def look(self) -> None:
-        """Ask now whether the lease is still ours, and keep it."""
+        """Check now whether the lease is still ours, and extend it."""
         raise_if_due()
         self._ask(None)
 
     def look_again(self) -> None:
-        """Do so unless the last time was just now: cheap enough for every flush."""
+        """Do so unless it was just done: cheap enough for every flush."""
         if monotonic() >= self._looked_at + EVERY:
             self.look()
 
     def _ask(self, progress: dict[str, Any] | None) -> None:
         asked_at = monotonic()
         seconds = self.attempt.config.heartbeat or self.attempt.lease.timeout
-        cancelled = in_transaction(lambda tx: attempts.beat(tx, self.attempt, progress, seconds))
+        cancelled = in_one_statement(lambda tx: attempts.beat(tx, self.attempt, progress, seconds))
         self._looked_at = monotonic()
         self._next = self._looked_at + EVERY
         if cancelled is None:
@@ -59,7 +59,7 @@ class Heartbeat:
         beaten(asked_at + seconds + attempt_sql.LEASE_MARGIN)
 
     def _is_first_end(self, progress: dict[str, Any] | None) -> bool:
-        """Tell whether all is done, once: what the handler does after that may take long."""
+        """Tell whether all is done, once: the handler's work after that may take long."""
         if self._told_the_end or progress is None or progress["done"] != progress["total"]:
             return False
         self._told_the_end = True

@@ -1,8 +1,8 @@
-"""No request ends its worker: what is no `Exception` is answered 500, and logged.
+"""No request ends its worker: anything but an `Exception` is answered 500, and logged.
 
 Frameworks let `SystemExit` and the like pass, and gunicorn takes some exit codes of a worker (3
 and 4) for "cannot start at all": it stops, with all other workers and their jobs. Whatever a
-validator, an observer, a view or a template raises, one request is all that it may cost.
+validator, an observer, a view or a template raises may cost no more than one request.
 """
 
 import logging
@@ -47,7 +47,7 @@ class _Guard:
 
 
 class _Guarded:
-    """A body whose parts are made while they are sent."""
+    """A body that is generated while it is sent."""
 
     def __init__(self, body: Iterable[bytes], environ: "WSGIEnvironment") -> None:
         self._body = body
@@ -69,7 +69,7 @@ class _Guarded:
 
 
 def _keep(error: BaseException, environ: "dict[str, Any]") -> None:
-    """Log the error; raise it again if it is somebody at the terminal who wants to stop."""
+    """Log the error; raise it again if it is Ctrl-C at a terminal."""
     if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
         raise error
     log.critical(

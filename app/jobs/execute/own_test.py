@@ -1,23 +1,23 @@
-"""Requests by which `flask jobs doctor` tries whether others are sent away.
+"""Requests of `flask jobs doctor` that check whether unsigned requests are rejected.
 
-They are no attack and no mistake, so they are neither logged as one nor counted.
+They are neither an attack nor a mistake, so they are not logged as one, nor counted.
 """
 
 from flask import current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 HEADER = "Jobs-Doctor"
-#: Seconds for which such a request counts as one.
+#: Seconds for which such a request is valid.
 MAX_AGE = 60
 
 
 def mark() -> dict[str, str]:
-    """Return the header that only who has this app's SECRET_KEY can make."""
+    """Return a header that only a holder of this app's SECRET_KEY can create."""
     return {HEADER: _serializer().dumps("unsigned")}
 
 
 def is_own_test() -> bool:
-    """Tell whether the current request is one."""
+    """Tell whether the current request is such a check."""
     try:
         _serializer().loads(request.headers.get(HEADER, ""), max_age=MAX_AGE)
     except BadSignature:

@@ -1,4 +1,8 @@
-"""What a handler raised, as an outcome."""
+"""Turns what a handler raised into an outcome."""
+
+import logging
+
+from flask import current_app, got_request_exception
 
 from ..errors import (
     HandlerSilent,
@@ -13,9 +17,11 @@ from ..errors import (
 from ..outcome import Cancelled, Failed, Lost, Outcome, Released, Rescheduled
 from ..payload import failures
 
+log = logging.getLogger(__name__)
+
 
 def outcome_of(error: BaseException, timeout: float) -> Outcome:
-    """Return what a handler came to that may take `timeout` seconds."""
+    """Return the outcome of a handler's exception; the handler may take `timeout` seconds."""
     outcome: Outcome
     match error:
         case RetryLater():
@@ -37,21 +43,21 @@ def outcome_of(error: BaseException, timeout: float) -> Outcome:
 
 
 def failure(error: BaseException) -> Failed:
-    told = failures.tell(error)
+    found = failures.describe(error)
     return Failed(
         kind=type(error).__name__,
-        error=told.error,
-        traceback=told.traceback,
+        error=found.error,
+        traceback=found.traceback,
         permanent=isinstance(error, PermanentError),
         retry_after=failures.retry_after(error),
-        exception=told.exception,
+        exception=found.exception,
     )
 
 
 def timed_out(seconds: float, why: Interruption) -> Failed:
-    """Say that the time was up, and where in the handler that was."""
+    """Describe the timeout, and where in the handler it happened."""
     said = f"the handler was stopped after its timeout of {seconds:g} s"
-    return Failed(JobTimeout.__name__, said, failures.tell(why).traceback, exception=why)
+    return Failed(JobTimeout.__name__, said, failures.describe(why).traceback, exception=why)
 
 
 def _silent(why: HandlerSilent) -> Failed:
@@ -59,4 +65,13 @@ def _silent(why: HandlerSilent) -> Failed:
         "the handler gave no sign of life for longer than its heartbeat, so another delivery could "
         "have begun beside it: call job.progress() or job.check() more often"
     )
-    return Failed(HandlerSilent.__name__, said, failures.tell(why).traceback, exception=why)
+    return Failed(HandlerSilent.__name__, said, failures.describe(why).traceback, exception=why)
+
+
+def announce(exception: BaseException) -> None:
+    """Report a failure to error trackers, as for any view of the app."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - public in the docs
+    try:
+        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exception)
+    except Exception:
+        log.exception("[jobs] A receiver of got_request_exception failed")

@@ -1,4 +1,4 @@
-"""A handler run by hand, without QStash and without a record."""
+"""Running a handler by hand, without QStash and without a row."""
 
 from itertools import count
 from time import monotonic
@@ -21,22 +21,22 @@ from .raised import timed_out
 def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None:
     """Validate the payload, run the handler under its time limit and commit its work.
 
-    A handler that raises `Continue` is run on, each leg with a time limit and a commit of its own.
+    A handler that raises `Continue` is run again, each leg with its own time limit and commit.
 
     Raises:
         UnknownJobType, InvalidPayload: As for `enqueue`.
-        PermanentError: The handler ran out of time, or went on for ever.
-        HandlerExited: It raised what is no `Exception`, such as `SystemExit`.
+        PermanentError: The handler ran out of time, or never stopped continuing.
+        HandlerExited: It raised something other than an `Exception`, such as `SystemExit`.
         Exception: Whatever the handler raises.
     """
     config = get_job_config(job_type)
     redaction.remember(sealing.clear_texts(config.sealed, payload))
     try:
         return _run_legs(config, payload)
-    except (Exception, KeyboardInterrupt):  # the latter is whoever sits at the terminal
+    except (Exception, KeyboardInterrupt):  # the latter comes from the terminal
         raise
     except BaseException as error:
-        raise HandlerExited(failures.tell(error).error) from error
+        raise HandlerExited(failures.describe(error).error) from error
 
 
 def _run_legs(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The app's sessions while a handler runs: they keep to its time and stop with its lease."""
+"""The app's sessions while a handler runs: bounded by its time limit and its lease."""
 
 from flask import Flask
 from sqlalchemy import Connection, event
@@ -8,7 +8,7 @@ from ..context import current_job
 
 
 def init_app(app: Flask) -> None:
-    """Listen to the sessions of the app's database, once however many apps share it."""
+    """Listen to the sessions of the app's database, only once if several apps share it."""
     sessions = app.extensions["sqlalchemy"].session
     if not event.contains(sessions, "after_begin", _limit_statements):
         event.listen(sessions, "after_begin", _limit_statements)
@@ -16,7 +16,7 @@ def init_app(app: Flask) -> None:
 
 
 def _limit_statements(_: Session, __: SessionTransaction, connection: Connection) -> None:
-    """Give each of a handler's transactions the time that the handler has left."""
+    """Limit each of a handler's transactions to the time that the handler has left."""
     job = current_job.get()
     if job is not None and connection.dialect.name == "postgresql":
         milliseconds = max(1, round(job.deadline * 1000))
@@ -24,7 +24,7 @@ def _limit_statements(_: Session, __: SessionTransaction, connection: Connection
 
 
 def _notice_a_lost_lease(*_: object) -> None:
-    """Stop before more work goes to the database, if another delivery has the job by now."""
+    """Stop before more work reaches the database, if another delivery has the job by now."""
     job = current_job.get()
     if job is not None:
         job.look_again()

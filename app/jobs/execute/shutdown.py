@@ -1,7 +1,7 @@
-"""A graceful stop: new deliveries are sent back, running handlers get the grace period.
+"""A graceful stop: new deliveries are refused, running handlers get the grace period.
 
-What is still running after that is interrupted: its work rolls back, and the job is pending again
-and published anew, so that the attempt costs none of its retries.
+Handlers that are still running after it are interrupted: their work rolls back, and their jobs are
+pending again and published again, so that the attempt costs no retry.
 """
 
 import logging
@@ -16,12 +16,12 @@ from ..errors import ShuttingDown
 
 log = logging.getLogger(__name__)
 
-#: Set once this process was told to stop.
+#: Set once this process is to stop.
 draining = Event()
 
 
 def begin(grace: float) -> None:
-    """Start the grace period, of so many seconds."""
+    """Start the grace period, of this many seconds."""
     if not draining.is_set():
         draining.set()
         timer = Timer(grace, _interrupt)
@@ -30,10 +30,10 @@ def begin(grace: float) -> None:
 
 
 def at_sigterm(grace: float) -> None:
-    """Begin when the process gets SIGTERM, before what is installed for it already.
+    """Start it when the process gets SIGTERM, then call the handler that was installed before.
 
-    For the process of a server that starts another when one ends: from here on it is ended when it
-    cannot be trusted any more (see `recycling`).
+    For a worker of a server that replaces workers that end: from here on the process ends when it
+    can no longer be trusted (see `recycling`).
     """
     recycling.allow(begin)
     previous: Any = signal.getsignal(signal.SIGTERM)

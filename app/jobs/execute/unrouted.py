@@ -1,4 +1,4 @@
-"""Deliveries for a path that this process does not have: it runs older code than who enqueued.
+"""Deliveries for a path that this process does not have: it runs older code than the producer.
 
 QStash tries again, and the next answer may come from a process with the new code. Until then the
 job is pending, and its row says why.
@@ -19,10 +19,10 @@ from .delivery import HEADER, BodyTooLarge, verify_request
 
 log = logging.getLogger(__name__)
 
-#: The second, where another method of that path is something else.
+#: The second if the path exists with another method.
 _UNKNOWN = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
-# A row that has failed keeps what its own attempt said; a later delivery's outcome replaces this.
+# A failed row keeps the error of its own attempt; a later delivery's outcome replaces this one.
 _NOTE = text(
     """
     UPDATE job_executions SET error = :error, updated_at = clock_timestamp()
@@ -41,7 +41,7 @@ def _explain(response: Response) -> Response:
         and HEADER in request.headers
         and response.status_code in _UNKNOWN
     ):
-        # A note that cannot be written, such as on an id of another form, changes no answer.
+        # If the note cannot be written, such as for an id of another form, the answer is the same.
         with suppress(InvalidSignature, BodyTooLarge, DatabaseUnavailable, SQLAlchemyError):
             verify_request()
             _note(response.status_code)
@@ -61,7 +61,7 @@ def _note(status: int) -> None:
 
 
 def _named(body: bytes) -> tuple[str | None, str | None]:
-    """Return the job's id and type, where the body is an envelope."""
+    """Return the job's id and type, if the body is an envelope."""
     try:
         envelope = json.loads(body)
         job_id, job_type = envelope.get("jobId"), envelope.get("type")

@@ -7,7 +7,7 @@
     def upgrade():
         migrations.upgrade(op.get_bind(), "0001")
 
-They keep their version in a table of their own, so an app's history may be of any form. That
+They keep their version in their own table, so an app's history may be of any form. That
 autogenerate leaves the tables alone is seen to in `autogenerate`.
 """
 
@@ -140,13 +140,9 @@ def _context(
     dialect_name: str | None = None,
     written: StringIO | None = None,
 ) -> "MigrationContext":
-    try:
-        from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
-        from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
-    except ImportError:
-        raise MigrationRefused(
-            "Alembic is not installed: pip install 'flask-qstash-jobs[migrations]'"
-        ) from None
+    from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+
     scripts = ScriptDirectory(str(_HERE))
     return MigrationContext.configure(
         connection,

@@ -103,12 +103,12 @@ def _act(
     """Take the jobs chunk by chunk, in the order of their ids, and tell QStash of each chunk."""
     conditions = [*wanted.conditions(), _possible(action)]
     done = Done(action)
-    record = in_transaction(
-        lambda tx: audit.begin(tx, actor=by, action=action, wanted=wanted.as_json())
+    audit_id = in_transaction(
+        lambda tx: audit.record_action(tx, actor=by, action=action, wanted=wanted.as_json())
     )
     last = 0
     while True:
-        chunk = _Chunk(action, conditions, record, after=last)
+        chunk = _Chunk(action, conditions, audit_id, after=last)
         ids, rows = in_transaction(chunk.change)
         if not ids:
             break
@@ -128,7 +128,7 @@ class _Chunk:
 
     action: Action
     conditions: list[ColumnElement[bool]]
-    record: int
+    audit_id: int
     after: int
 
     def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
@@ -138,7 +138,7 @@ class _Chunk:
         if not ids:
             return [], []
         rows = connection.execute(_STATEMENTS[self.action], {"ids": ids}).all()
-        audit.note(connection, self.record, [str(row.job_id) for row in rows])
+        audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
         return ids, rows
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeadLetter:
     """One entry; `job_id` and `job_type` are None if it does not carry a job."""
 
     dlq_id: str
@@ -34,7 +34,7 @@ class Letter:
     error: str
 
 
-def letters(*, job_type: str | None = None, limit: int | None = None) -> list[Letter]:
+def letters(*, job_type: str | None = None, limit: int | None = None) -> list[DeadLetter]:
     """Return the letters of this app, the oldest first.
 
     Raises:
@@ -57,7 +57,7 @@ def delete(dlq_ids: Sequence[str]) -> int:
     return sum(_request("DELETE", "/v2/dlq/", dlq_id) for dlq_id in dlq_ids)
 
 
-def _matching(job_type: str | None) -> Iterator[Letter]:
+def _matching(job_type: str | None) -> Iterator[DeadLetter]:
     for page in sweep.dead_letter_pages():
         for entry in page:
             letter = _read(entry)
@@ -65,7 +65,7 @@ def _matching(job_type: str | None) -> Iterator[Letter]:
                 yield letter
 
 
-def _read(entry: "DlqMessage") -> Letter:
+def _read(entry: "DlqMessage") -> DeadLetter:
     known: dict[str, Any] = {
         "dlq_id": entry.dlq_id,
         "message_id": entry.message_id,
@@ -75,9 +75,9 @@ def _read(entry: "DlqMessage") -> Letter:
     try:
         letter = given_up.from_queue(entry)
     except InvalidDelivery as error:
-        return Letter(**known, job_id=None, job_type=None, error=str(error))
+        return DeadLetter(**known, job_id=None, job_type=None, error=str(error))
     job_type = letter.row["job_type"]
-    return Letter(**known, job_id=letter.job_id, job_type=job_type, error=letter.error)
+    return DeadLetter(**known, job_id=letter.job_id, job_type=job_type, error=letter.error)
 
 
 def _request(method: Literal["POST", "DELETE"], path: str, dlq_id: str) -> bool:
@@ -86,7 +86,7 @@ def _request(method: Literal["POST", "DELETE"], path: str, dlq_id: str) -> bool:
         return False  # Without an id the same request would be about all letters.
     whole = path + quote(dlq_id, safe="")
     try:
-        outbox.publisher().ask(
+        outbox.publisher().call(
             lambda qstash: qstash.http.request(path=whole, method=method, parse_response=False)
         )
     except PublishError as error:

@@ -11,18 +11,17 @@ from datetime import datetime
 from typing import Any, cast
 
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Table, null, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
 from ..enqueue.enqueuer import Owner
-from ..errors import IllegalTransition, InvalidOption, PublishError, UpdateRefused
+from ..errors import InvalidOption, PublishError, UpdateRefused
 from ..publish import relay
 from ..schemas import camel_case
-from ..table import job_rows
+from ..table import by_hand, job_rows
 from ..table.db import connection_of, in_transaction
-from ..table.models import TRANSITIONS, JobExecution, Status
+from ..table.models import JobExecution, Status
 from ..values import ids, jsonb
 from ..values.nearest import hint
 
@@ -36,11 +35,6 @@ MAX_COUNT = 2**31 - 1
 _table = cast("Table", JobExecution.__table__)
 # The transaction that holds the row may be the caller's own, which waits for this.
 _NOT_FOR_EVER = text("SET LOCAL lock_timeout = '3s'")
-_FOR_UPDATE = (
-    select(_table.c.status, _table.c.message_id, _table.c.dead_at)
-    .where(_table.c.job_id == bindparam("job_id"))
-    .with_for_update()
-)
 
 
 def create_job_execution(
@@ -60,12 +54,7 @@ def create_job_execution(
     missing = [name for name in (*_IDENTITY, "payload") if name not in values]
     if missing:
         raise UpdateRefused(f"required: {', '.join(missing)}")
-    status = values.get("status")
-    begun = {} if status == Status.PENDING else _with_status(status)
-    query = (
-        insert(_table).values(**begun | values).on_conflict_do_nothing(index_elements=["job_id"])
-    )
-    if not _in(session, lambda tx: tx.execute(query.returning(_table.c.id)).all()):
+    if not _in(session, lambda tx: by_hand.insert_row(tx, values)):
         raise UpdateRefused(f"job {values['job_id']} already exists")
     made = job_rows.get_job_execution_by_job_id(values["job_id"])
     return cast("JobExecution", made)
@@ -94,7 +83,7 @@ def update_job_execution(
     old = (
         _changed(job_id, values)
         if session is None
-        else _update(connection_of(session), job_id, values)
+        else by_hand.change_row(connection_of(session), job_id, values)
     )
     is_put_back = values.get("status") == Status.PENDING
     # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
@@ -104,12 +93,12 @@ def update_job_execution(
 
 
 def _changed(job_id: str, values: dict[str, Any]) -> Any:
-    """Change the row in a transaction of its own, and wait for no other for long."""
+    """Change the row in its own transaction, without waiting long for another."""
 
     def work(connection: Connection) -> Any:
         connection.execute(_NOT_FOR_EVER)
         try:
-            return _update(connection, job_id, values)
+            return by_hand.change_row(connection, job_id, values)
         except OperationalError as error:
             if not isinstance(error.orig, LockNotAvailable):
                 raise
@@ -119,66 +108,6 @@ def _changed(job_id: str, values: dict[str, Any]) -> Any:
             ) from None
 
     return in_transaction(work)
-
-
-def _update(connection: Connection, job_id: str, values: dict[str, Any]) -> Row[*tuple[Any, ...]]:
-    """Change the row, which nobody else changes meanwhile; return what it was."""
-    known = ids.is_job_id(job_id)
-    row = connection.execute(_FOR_UPDATE, {"job_id": job_id}).one_or_none() if known else None
-    if row is None:
-        raise IllegalTransition(f"no job has the id {job_id}")
-    status = values.get("status")
-    if status is not None and status not in TRANSITIONS[Status(row.status)]:
-        raise IllegalTransition(f"job {job_id} is {row.status} and cannot become {status}")
-    changes = {"updated_at": func.now()} | _with_status(status) | values
-    connection.execute(update(_table).where(_table.c.job_id == job_id).values(**changes))
-    return row
-
-
-def _with_status(status: Status | None) -> dict[str, Any]:
-    """Return what else a change to `status` writes; whatever it is, it ends the lease."""
-    if status is None:
-        return {}
-    now = func.now()
-    no_lease = {"lease_token": None, "lease_expires_at": None}
-    match status:
-        case Status.PENDING:
-            return (
-                no_lease
-                | _PUT_BACK
-                | {
-                    "generation": _table.c.generation + 1,
-                    # Without one, a sweep would take the row for one that its producer publishes.
-                    "max_retries": func.coalesce(_table.c.max_retries, 3),
-                }
-            )
-        case Status.PROCESSING:
-            return no_lease | {"started_at": now, "dead_at": None, "completed_at": None}
-        case Status.COMPLETED:
-            return no_lease | {"completed_at": now, "error": None, "dead_at": None}
-        case Status.FAILED:
-            return no_lease | {"completed_at": now, "dead_at": now}
-        case Status.CANCELLED:
-            return no_lease | {"completed_at": now, "cancelled_at": now, "dead_at": None}
-
-
-_PUT_BACK: dict[str, Any] = {
-    "error": None,
-    # In JSON columns, None would be JSON's null.
-    "result": null(),
-    "progress": null(),
-    "retry_count": 0,
-    "reschedules": 0,
-    "legs": 0,
-    "checkpoint": null(),
-    "message_id": None,
-    "published_at": None,
-    "available_at": None,
-    "started_at": None,
-    "completed_at": None,
-    "dead_at": None,
-    "cancelled_at": None,
-}
 
 
 def _withdraw(job_id: str, message_id: str) -> None:

@@ -31,7 +31,7 @@ class Checked:
 def check_queued() -> Iterator[Checked]:
     """Read every queued job as a delivery of it would be, without running it.
 
-    A batch at a time, each in a short transaction of its own: however long the queue, nothing in
+    A batch at a time, each in its own short transaction: however long the queue, nothing in
     the database waits for this.
     """
     last = 0
@@ -48,7 +48,7 @@ def _batch_after(last: int) -> Any:
 def _refusal(row: Row[Any]) -> str | None:
     try:
         envelope = load_envelope(row.payload)
-        loading.read(registry_of(current_app).get(row.job_type), envelope, row.job_id)
+        loading.load_payload(registry_of(current_app).get(row.job_type), envelope, row.job_id)
     except InvalidDelivery as error:
         return f"{error}: {flatten(error.errors)}"
     except JobsError as error:

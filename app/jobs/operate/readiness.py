@@ -30,7 +30,7 @@ class Part:
 def parts() -> list[Part]:
     """Ask for everything; what cannot be asked counts as missing."""
     return [
-        Part("draining", "the process is told to stop" if shutdown.draining.is_set() else None),
+        Part("draining", "the process is stopping" if shutdown.draining.is_set() else None),
         Part("database", _database()),
         Part("migrations", migrations()),
         Part("qstash", _qstash()),
@@ -42,7 +42,7 @@ def migrations() -> str | None:
     try:
         found = in_transaction(current)
     except JobsError:
-        return "the database cannot be asked"
+        return "the database does not answer"
     if found == HEAD:
         return None
     return f"the database is at {found or 'nothing'}, the code at {HEAD}"
@@ -78,7 +78,7 @@ def _qstash() -> str | None:
 
 def _ask_qstash() -> str | None:
     try:
-        outbox.publisher().ask(lambda qstash: qstash.signing_key.get())
+        outbox.publisher().call(lambda qstash: qstash.signing_key.get())
     except PublishError as error:
         return "refuses QSTASH_TOKEN" if error.status in TOKEN_REFUSED else "cannot be reached"
     except JobsError:

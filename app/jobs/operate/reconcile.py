@@ -25,7 +25,7 @@ from .. import schedules
 from ..errors import InvalidDelivery, PublishError, PublishUnavailable
 from ..publish import outbox, relay
 from ..recover import external_attempts, given_up, sweep
-from ..recover.given_up import DeadLetter
+from ..recover.given_up import GivenUpMessage
 from ..registry import get_job_config
 from ..schedules import Change
 from ..table import message_sql
@@ -179,7 +179,7 @@ def _lost(row: Row[Any]) -> Difference:
     )
 
 
-def _unsettled(letter: DeadLetter) -> Difference:
+def _unsettled(letter: GivenUpMessage) -> Difference:
     return Difference(
         kind="dead-letter",
         subject=letter.job_id,
@@ -191,7 +191,7 @@ def _unsettled(letter: DeadLetter) -> Difference:
 
 def _completed(job_id: str, dlq_id: str) -> Difference:
     def mend() -> bool:
-        outbox.publisher().ask(lambda qstash: qstash.dlq.delete_many([dlq_id]))
+        outbox.publisher().call(lambda qstash: qstash.dlq.delete_many([dlq_id]))
         return True
 
     return Difference(
@@ -250,7 +250,7 @@ def _exists(message_id: str) -> bool:
     # An id came by a header that nobody signs: it must not become another request.
     path = quote(message_id, safe="")
     try:
-        outbox.publisher().ask(lambda qstash: qstash.message.get(path))
+        outbox.publisher().call(lambda qstash: qstash.message.get(path))
     except PublishError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qstash.schedule import Schedule
 
 
-def find(schedule_id: str) -> "Schedule":
+def find_schedule(schedule_id: str) -> "Schedule":
     """Return a schedule that calls this app, by its id, or by that without the app's own name.
 
     Raises:
@@ -64,15 +64,15 @@ def run_now(schedule: "Schedule") -> str | None:
 
 
 def pause(schedule: "Schedule") -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.pause(schedule.schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.pause(schedule.schedule_id))
 
 
 def resume(schedule: "Schedule") -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.resume(schedule.schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.resume(schedule.schedule_id))
 
 
 def delete(schedule: "Schedule") -> None:
-    outbox.publisher().ask(lambda qstash: qstash.schedule.delete(schedule.schedule_id))
+    outbox.publisher().call(lambda qstash: qstash.schedule.delete(schedule.schedule_id))
 
 
 def _config(schedule: "Schedule") -> JobConfig:

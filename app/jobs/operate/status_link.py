@@ -16,7 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from ..errors import InvalidOption, JobsNotInitialised
 from ..table import job_rows, progress
-from ..table.db import explained
+from ..table.db import translate_database_errors
 from ..table.models import JobExecution, Status
 from ..values.ids import is_job_id
 
@@ -86,7 +86,7 @@ def job_status(job_id: str) -> ResponseReturnValue:
         answers = (viewer(job_id) for viewer in viewers)
         answer = next((answer for answer in answers if answer is not None), None)
         return answer or abort(403, "This link is invalid or has expired: ask for a new one.")
-    with explained():
+    with translate_database_errors():
         row = job_rows.get_job_execution_by_job_id(job_id)
         if row is None:
             abort(404, "No such job; it may have been deleted.")

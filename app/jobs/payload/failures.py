@@ -31,7 +31,7 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Description:
     """What is said of an exception.
 
     Attributes:
@@ -44,7 +44,7 @@ class Told:
     exception: BaseException
 
 
-def tell(error: BaseException) -> Told:
+def describe(error: BaseException) -> Description:
     """Say what was raised; never raises itself, whatever the exception does."""
     values = _values_of(error)
     said = _presentable(_raw(error), values, jsonb.MAX_TEXT_BYTES)
@@ -52,8 +52,8 @@ def tell(error: BaseException) -> Told:
     if has_secrets():
         _forget_variables(error)
     if all(_presentable(raw, values, jsonb.MAX_TEXT_BYTES) == raw for raw in _texts(error)):
-        return Told(said, trace, error)
-    return Told(said, trace, JobFailed(said).with_traceback(error.__traceback__))
+        return Description(said, trace, error)
+    return Description(said, trace, JobFailed(said).with_traceback(error.__traceback__))
 
 
 def _forget_variables(error: BaseException) -> None:

@@ -5,11 +5,13 @@ it to the next, and its envelopes say `"version": n`; without it they are of ver
 """
 
 import logging
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import is_dataclass
 from typing import Any
 
-from flask import g
+from flask import current_app, g
+from flask.json.provider import DefaultJSONProvider
 from marshmallow import Schema, ValidationError, fields, missing
 
 from ..errors import (
@@ -34,7 +36,7 @@ FIRST_WAIT, LONGEST_WAIT = 30, 600
 MAX_RESULT_BYTES = 64 * 1024
 
 
-def read(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
+def load_payload(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
     """Return a payload as the type's schema loads it.
 
     From here on `redaction.scrub` hides what is sealed.
@@ -100,7 +102,7 @@ def _upgraded(
                 raise TypeError(f"it returned no dict but {type(payload).__name__}")  # noqa: TRY301 - refused like all else
         except BaseException as error:  # noqa: BLE001 - a function of the author's may raise anything
             message = f"the payload cannot be upgraded from version {step} to {step + 1}"
-            errors = {"payload": [failures.tell(error).error]}
+            errors = {"payload": [failures.describe(error).error]}
             raise InvalidDelivery(message, errors, job_id=job_id) from None
     return payload
 
@@ -194,13 +196,24 @@ def checked_result(result: Any) -> dict[str, Any] | None:
     if not isinstance(result, dict):
         raise PermanentError(f"a handler returns a dict or None, not {type(result).__name__}")
     try:
-        encoded = jsonb.dumps(result, default=jsonb.said)
+        encoded = jsonb.dumps(result, default=_said)
     except ValueError as error:
         raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
     if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
         return {"truncated": True, "bytes": size}
     checked: dict[str, Any] = jsonb.loads(encoded)
     return checked
+
+
+def _said(value: Any) -> Any:
+    """Say a value in JSON as the app's own provider does, or else in its usual form."""
+    provider: Any = current_app.json
+    if not isinstance(provider, DefaultJSONProvider):
+        return provider.loads(provider.dumps(value))
+    if provider.default is not DefaultJSONProvider.default:
+        with suppress(TypeError):
+            return provider.default(value)
+    return jsonb.said(value)
 
 
 def checked_state(state: Any, *, before: dict[str, Any] | None) -> dict[str, Any]:

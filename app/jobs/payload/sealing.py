@@ -50,7 +50,7 @@ def check_switches(app: App) -> None:
             )
 
 
-def check(config: JobConfig, settings: Mapping[str, Any]) -> None:
+def check_sealed(config: JobConfig, settings: Mapping[str, Any]) -> None:
     """Check at the start what a job type says of its sealed fields.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Publishing in a thread of its own: an enqueue then costs its INSERT, and QStash's batch the rest.
+"""Publishing in a separate thread: an enqueue then costs only its INSERT, QStash's batch the rest.
 
 For as long as a job waits here its row is pending and unpublished, so a crash loses nothing: the
 sweep publishes it.

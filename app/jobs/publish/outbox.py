@@ -11,10 +11,10 @@ from typing import Any
 from flask import current_app
 
 from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
-from ..events import Died, Enqueued, Publishing, Unpublished, observed, tell
+from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
-from ..table.db import in_transaction
+from ..table.db import in_one_statement, in_transaction
 from .qstash import Publisher
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def publish(messages: Sequence[Message]) -> None:
     Raises:
         PublishRefused: It was a single job, and QStash will never take it; it is failed and dead.
     """
-    tell(Enqueued(messages))
+    emit(Enqueued(messages))
     background = current_app.extensions["jobs"].background
     if background is not None:
         background.put(messages)
@@ -116,7 +116,7 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
-        tell(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False))
     level = logging.ERROR if error.needs_a_person else logging.WARNING
     for message in messages:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
@@ -140,7 +140,7 @@ def publish_committed(messages: Sequence[Message]) -> None:
 def _recorded(messages: Sequence[Message]) -> list[Message]:
     """Return those whose rows others can see, and log the others."""
     job_ids = [message.job_id for message in messages]
-    found = in_transaction(lambda tx: job_rows.existing(tx, job_ids))
+    found = in_one_statement(lambda tx: job_rows.existing(tx, job_ids))
     for message in messages:
         if message.job_id not in found:
             log.info("[jobs] Job not published: not committed", extra=_about(message))
@@ -153,7 +153,7 @@ def publisher() -> Publisher:
 
 
 def _bury(message: Message, reason: str) -> None:
-    tell(Unpublished([message], refused=True))
+    emit(Unpublished([message], refused=True))
     try:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
@@ -161,7 +161,7 @@ def _bury(message: Message, reason: str) -> None:
         log.warning("[jobs] Rejection not recorded", extra=_about(message, error=str(error)))
         return
     if buried:
-        tell(Died(message.job_type))
+        emit(JobDied(message.job_type))
 
 
 def _note(published: Sequence[tuple[Message, str]]) -> None:
@@ -173,7 +173,7 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
     if not published:
         return
     try:
-        in_transaction(lambda tx: job_rows.note_published(tx, published))
+        in_one_statement(lambda tx: job_rows.note_published(tx, published))
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))

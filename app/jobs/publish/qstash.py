@@ -43,7 +43,7 @@ FAILURE_CALLBACK = "/api/jobs/failure-callback"
 FAILURE_CALLBACK_RETRIES = 3
 #: Where it tells how an attempt ended that was not made here.
 CALLBACK = "/api/jobs/callback"
-#: Tells a delivery how often QStash tries again, as no header of its own does: for a firing of a
+#: Tells a delivery how often QStash retries, as QStash has no header for that: for a firing of a
 #: schedule, which has no row before.
 RETRIES_HEADER = "Jobs-Retries"
 
@@ -108,7 +108,7 @@ class Publisher:
 
     def schedules(self) -> list["Schedule"]:
         """Return the account's schedules, also those of other apps; raises as `publish` does."""
-        return self.ask(lambda qstash: qstash.schedule.list())
+        return self.call(lambda qstash: qstash.schedule.list())
 
     def is_called_by(self, schedule: "Schedule") -> bool:
         """Tell whether a schedule calls this app."""
@@ -121,14 +121,14 @@ class Publisher:
                 return schedule.destination
         return None
 
-    def ask(self, question: Callable[["QStash"], T]) -> T:
+    def call(self, question: Callable[["QStash"], T]) -> T:
         """Ask QStash's API anything else; raises as `publish` does."""
         return self._call(lambda: question(self._client))
 
     def own(self, name: str) -> str:
         """Return the name of a queue, a limit, a schedule or a publish as QStash has it.
 
-        All apps of an account share these: without a name of its own in front, staging would have
+        All apps of an account share these: without its own prefix, staging would have
         production's, or, with a copy of its database, keep it from publishing.
         """
         return f"{self._namespace}.{name}"
@@ -143,7 +143,7 @@ class Publisher:
 
     def close(self) -> None:
         if "_client" in self.__dict__:
-            self._client.http._client.close()  # noqa: SLF001 - the SDK has no close of its own
+            self._client.http._client.close()  # noqa: SLF001 - the SDK has no close method
 
     @cached_property
     def _client(self) -> "QStash":

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ..errors import PublishUnavailable
-from ..events import Died, tell
+from ..events import JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
 from ..table import job_rows
@@ -87,7 +87,7 @@ def withdraw(message_ids: Sequence[str]) -> None:
     for start in range(0, len(message_ids), outbox.publisher().BATCH):
         chunk = list(message_ids[start : start + outbox.publisher().BATCH])
         # An empty list would mean all of them.
-        outbox.publisher().ask(lambda qstash, ids=chunk: qstash.message.cancel_many(ids))  # type: ignore[misc]  # mypy cannot infer a default's type
+        outbox.publisher().call(lambda qstash, ids=chunk: qstash.message.cancel_many(ids))  # type: ignore[misc]  # mypy cannot infer a default's type
 
 
 def _message_or_dead(row: Row[Any]) -> Message | None:
@@ -97,7 +97,7 @@ def _message_or_dead(row: Row[Any]) -> Message | None:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = f"the row cannot be published: {type(error).__name__}: {error}"
         if in_transaction(lambda tx: job_rows.mark_dead(tx, str(row.job_id), reason)):
-            tell(Died(row.job_type))
+            emit(JobDied(row.job_type))
         about = {"jobId": str(row.job_id), "type": row.job_type, "error": reason}
         log.error("[jobs] Job rejected", extra=about)  # noqa: TRY400 - the message says it all
         return None

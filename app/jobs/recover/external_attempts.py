@@ -21,11 +21,11 @@ from ..table.db import in_transaction
 from ..table.models import Status
 from ..values import jsonb
 from . import given_up
-from .given_up import DeadLetter
+from .given_up import GivenUpMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ExternalAttempt:
     """One attempt of a worker elsewhere.
 
     Attributes:
@@ -35,7 +35,7 @@ class Attempt:
         result: The worker's JSON, if it answered an object.
     """
 
-    letter: DeadLetter
+    letter: GivenUpMessage
     status: int
     retried: int
     result: dict[str, Any] | None
@@ -63,7 +63,7 @@ class Attempt:
         }
 
 
-def read(body: bytes, forward_to: str | None) -> Attempt:
+def read_attempt(body: bytes, forward_to: str | None) -> ExternalAttempt:
     """Read the body of QStash's callback.
 
     Raises:
@@ -75,10 +75,10 @@ def read(body: bytes, forward_to: str | None) -> Attempt:
         raise InvalidDelivery(f"{job_type!r} is not an external job type of this app")
     report = jsonb.loads(letter.report)
     status, retried = (_count(report, name) for name in ("status", "retried"))
-    return Attempt(letter, status, retried, _answer(report.get("body")))
+    return ExternalAttempt(letter, status, retried, _answer(report.get("body")))
 
 
-def record(connection: Connection, attempt: Attempt) -> float:
+def record(connection: Connection, attempt: ExternalAttempt) -> float:
     """Note how it ended; return for how many seconds to wait, where that cannot be told yet."""
     letter = attempt.letter
     job = {"job_id": letter.job_id, "job_type": letter.row["job_type"]}
@@ -112,7 +112,7 @@ def record(connection: Connection, attempt: Attempt) -> float:
 
 def was_delivered(message_id: str) -> bool:
     """Ask QStash's log whether a worker took a message; raises as `Publisher.publish` does."""
-    found = outbox.publisher().ask(
+    found = outbox.publisher().call(
         lambda qstash: qstash.log.list(filter={"message_id": message_id})
     )
     return any(entry.state.value == "DELIVERED" for entry in found.logs)

@@ -32,7 +32,7 @@ MAX_QUOTED = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class GivenUpMessage:
     """A job's message that will not be delivered again.
 
     Attributes:
@@ -67,7 +67,7 @@ class GiveUpResult:
     wait: float = 0
 
 
-def from_callback(body: bytes, forward_to: str | None) -> DeadLetter:
+def from_callback(body: bytes, forward_to: str | None) -> GivenUpMessage:
     """Read the body of QStash's failure callback.
 
     An address or a proxy may have answered with anything: what cannot be stored is replaced, or it
@@ -85,7 +85,7 @@ def from_callback(body: bytes, forward_to: str | None) -> DeadLetter:
     return _read(report, forward_to)
 
 
-def from_queue(letter: "DlqMessage") -> DeadLetter:
+def from_queue(letter: "DlqMessage") -> GivenUpMessage:
     """Read an entry of the dead-letter queue; raises as `from_callback` does."""
     try:
         query = parse_qs(urlsplit(letter.failure_callback or "").query)
@@ -94,7 +94,7 @@ def from_queue(letter: "DlqMessage") -> DeadLetter:
     return _read(_report(letter), query.get("forward", [None])[0])
 
 
-def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
+def forward(letter: GivenUpMessage, *, once: str = "failure-callback") -> None:
     """Publish QStash's report to the job's own callback of that kind, if it has one.
 
     Through QStash, so that it is signed and retried like any callback of its own. Where it goes is
@@ -114,7 +114,7 @@ def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
     }
     try:
         callback_urls.check_again("failure_callback", letter.forward_to)
-        outbox.publisher().ask(lambda qstash: qstash.message.publish(**request))
+        outbox.publisher().call(lambda qstash: qstash.message.publish(**request))
     except (callback_urls.Unresolved, callback_urls.UnknownHost) as error:
         raise PublishUnavailable(str(error)) from None
     except (InvalidOption, PublishRefused) as error:
@@ -122,7 +122,7 @@ def forward(letter: DeadLetter, *, once: str = "failure-callback") -> None:
         log.error("[jobs] Failure callback rejected", extra=about)  # noqa: TRY400 - the message says it all
 
 
-def record(connection: Connection, letter: DeadLetter) -> GiveUpResult:
+def record(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
     """Mark the job dead, unless it is final, waits for a newer message or still runs."""
     values = {"job_id": letter.job_id, "message_id": letter.message_id, "error": letter.error}
     most = current_app.config["JOBS_MAX_RESCHEDULES"]
@@ -134,14 +134,14 @@ def record(connection: Connection, letter: DeadLetter) -> GiveUpResult:
     status = connection.execute(message_sql.GIVE_UP, values).scalar_one_or_none()
     if status is not None:
         return GiveUpResult(changed=True, dead=status == Status.FAILED)
-    row = attempts.look(connection, letter.job_id)
+    row = attempts.peek(connection, letter.job_id)
     if row is None:
         return _never_seen(connection, letter)
     runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0
     return GiveUpResult(dead=row.dead, wait=(row.lease_left or 0) if runs else 0)
 
 
-def _never_seen(connection: Connection, letter: DeadLetter) -> GiveUpResult:
+def _never_seen(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
     """Record the job, dead as it is, unless it is unknown only because somebody deleted it."""
     if memory.deleted(connection, [letter.job_id]):
         return GiveUpResult()
@@ -149,7 +149,7 @@ def _never_seen(connection: Connection, letter: DeadLetter) -> GiveUpResult:
     return GiveUpResult(changed=True, dead=True)
 
 
-def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
+def _read(report: dict[str, Any], forward_to: str | None) -> GivenUpMessage:
     message_id = report.get("sourceMessageId")
     if not isinstance(message_id, str) or not message_id:
         raise InvalidDelivery("the report names no message", {"sourceMessageId": ["Missing."]})
@@ -161,7 +161,7 @@ def _read(report: dict[str, Any], forward_to: str | None) -> DeadLetter:
         said = jsonb.dumps(report)
     except ValueError as odd:
         raise InvalidDelivery(f"the report is not JSON: {odd}") from odd
-    return DeadLetter(
+    return GivenUpMessage(
         job_id=row["job_id"],
         message_id=message_id,
         error=error,

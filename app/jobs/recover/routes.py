@@ -9,13 +9,13 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from ..errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
-from ..events import Died, tell
+from ..events import JobDied, emit
 from ..execute.delivery import signed
 from ..outcome import Busy, Refused
 from ..publish.qstash import CALLBACK, FAILURE_CALLBACK
 from ..table.db import in_transaction
 from . import external_attempts, given_up, sweep
-from .given_up import DeadLetter, forward
+from .given_up import GivenUpMessage, forward
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def failure_callback() -> ResponseReturnValue:
         log.error("[jobs] Failure callback postponed", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
         return Busy("the database or QStash is unavailable").response()
     if verdict.changed and verdict.dead:
-        tell(Died(letter.row["job_type"]))
+        emit(JobDied(letter.row["job_type"]))
         log.error("[jobs] Job given up by QStash", extra=_about(letter))
     if verdict.put_back:
         log.warning("[jobs] Job given up before it ran, put back", extra=_about(letter))
@@ -56,7 +56,7 @@ def failure_callback() -> ResponseReturnValue:
 def callback() -> ResponseReturnValue:
     """Record how an attempt ended that a worker elsewhere made, and tell who asked to be told."""
     try:
-        attempt = external_attempts.read(request.get_data(), request.args.get("forward"))
+        attempt = external_attempts.read_attempt(request.get_data(), request.args.get("forward"))
         wait = in_transaction(lambda tx: external_attempts.record(tx, attempt))
         if wait:
             return Busy("the job is about to be noted as published", wait).response()
@@ -83,7 +83,7 @@ def run_sweep() -> ResponseReturnValue:
     return {"success": True, **asdict(report)}
 
 
-def _about(letter: DeadLetter) -> dict[str, Any]:
+def _about(letter: GivenUpMessage) -> dict[str, Any]:
     return {
         "jobId": letter.job_id,
         "type": letter.row["job_type"],

@@ -18,7 +18,7 @@ from flask import current_app
 from sqlalchemy import Connection, Row
 
 from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, PublishUnavailable
-from ..events import Died, tell
+from ..events import JobDied, emit
 from ..publish import outbox, relay
 from ..registry import registry_of
 from ..table import memory, sweep_sql
@@ -26,7 +26,7 @@ from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import SweepStep
 from . import given_up
-from .given_up import DeadLetter, GiveUpResult, forward
+from .given_up import GivenUpMessage, GiveUpResult, forward
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
@@ -140,7 +140,7 @@ def _rescue(report: SweepReport, grace: float) -> None:
         report.rescued += len(by_status[Status.PENDING])
         report.abandoned += len(by_status[Status.FAILED])
         for row in by_status[Status.FAILED]:
-            tell(Died(row.job_type))
+            emit(JobDied(row.job_type))
         report.cancelled += len(by_status[Status.CANCELLED])
         done = relay.publish([r for r in by_status[Status.PENDING] if r.job_type in known])
         report.refused += done.refused
@@ -198,14 +198,14 @@ def dead_letter_pages(since: datetime | None = None) -> Iterator[Sequence["DlqMe
     if since is not None:
         asked["filter"] = {"from_time": int(since.timestamp() * 1000)}
     while True:
-        page = publisher.ask(lambda qstash: qstash.dlq.list(**asked))
+        page = publisher.call(lambda qstash: qstash.dlq.list(**asked))
         yield [letter for letter in page.messages if letter.url in ours]
         if not page.cursor:
             return
         asked["cursor"] = page.cursor
 
 
-def unsettled(page: Sequence["DlqMessage"]) -> list[DeadLetter]:
+def unsettled(page: Sequence["DlqMessage"]) -> list[GivenUpMessage]:
     """Return those dead letters whose jobs wait for just them, or were never recorded here.
 
     All of a job's: of two of one job, either may be the one that the row waits for.
@@ -222,7 +222,7 @@ def unsettled(page: Sequence["DlqMessage"]) -> list[DeadLetter]:
     ]
 
 
-def _jobs(page: Sequence["DlqMessage"]) -> Iterator[DeadLetter]:
+def _jobs(page: Sequence["DlqMessage"]) -> Iterator[GivenUpMessage]:
     for entry in page:
         try:
             yield given_up.from_queue(entry)
@@ -230,14 +230,14 @@ def _jobs(page: Sequence["DlqMessage"]) -> Iterator[DeadLetter]:
             continue  # Not a job; it stays where a person can see it, in QStash's queue.
 
 
-def _concerns(letter: DeadLetter, row: Row[Any] | None) -> bool:
+def _concerns(letter: GivenUpMessage, row: Row[Any] | None) -> bool:
     if row is None:
         return True
     is_awaited = row.is_first if row.message_id is None else row.message_id == letter.message_id
     return is_awaited and not row.is_final
 
 
-def take_over(letter: DeadLetter) -> bool:
+def take_over(letter: GivenUpMessage) -> bool:
     """Mark the job dead and tell who asked to be told; tell whether that settled the letter."""
 
     def work(tx: Connection) -> GiveUpResult:
@@ -249,12 +249,12 @@ def take_over(letter: DeadLetter) -> bool:
 
     verdict = in_transaction(work)
     if verdict.changed and verdict.dead:
-        tell(Died(letter.row["job_type"]))
+        emit(JobDied(letter.row["job_type"]))
     return verdict.changed or verdict.put_back
 
 
 def _batches(report: SweepReport, kind: SweepStep, **given: Any) -> Iterator[Sequence[Row[Any]]]:
-    """Take rows, each batch in a transaction of its own, until there are no more."""
+    """Take rows, each batch in its own transaction, until there are no more."""
     aside: list[int] = []
     for _ in range(MAX_BATCHES):
         batch = _Batch(kind, {**given, "aside": aside})

@@ -1,4 +1,4 @@
-"""Writing a new job type: its module, its test and, where there is none yet, its family.
+"""Generating a new job type: its module, its test and, if needed, its family.
 
-It writes files of the app's, never over existing ones; the templates are beside it.
+It never overwrites the app's files; the templates are in this folder.
 """

@@ -11,7 +11,7 @@ class Kind:
     Attributes:
         field: The marshmallow field, without its closing parenthesis and common arguments.
         python: The type of the loaded value.
-        good: A value on the wire that the field takes.
+        good: A value on the wire that the field accepts.
         bad: One that it refuses.
         source: The module that the Python type comes from.
     """

@@ -1,4 +1,4 @@
-"""The names that a new job is made of, checked before anything is written."""
+"""The names for a new job type, checked before anything is written."""
 
 import keyword
 import re
@@ -42,7 +42,7 @@ def check_family(name: str) -> str:
     """Return the name.
 
     Raises:
-        ScaffoldRefused: It cannot be that of a package.
+        ScaffoldRefused: It is not a valid package name.
     """
     if not _SNAKE.fullmatch(name) or keyword.iskeyword(name):
         raise ScaffoldRefused(f"FAMILY {name!r}: use a package name, such as sms or push_notes")
@@ -63,7 +63,7 @@ def check_type(name: str) -> str:
 
 
 def parse_field(given: str) -> Field:
-    """Read `name:type`, or `name:type?` for one that may be left out.
+    """Read `name:type`, or `name:type?` for an optional field.
 
     Raises:
         ScaffoldRefused: The message names the field, the reason and the fix.
@@ -83,7 +83,7 @@ def parse_field(given: str) -> Field:
 
 
 def parse_fields(given: tuple[str, ...]) -> list[Field]:
-    """Read all, those that are required first, as a dataclass wants them.
+    """Read all fields, required ones first, as a dataclass needs them.
 
     Raises:
         ScaffoldRefused: One is wrong, or two have the same name.

@@ -1,4 +1,4 @@
-"""From names to files: all of them, or none."""
+"""Writes the files of a new job type: all of them, or none."""
 
 import json
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _templates.filters["literal"] = lambda value: (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job type that is to be written.
+    """A job type to be written.
 
     Attributes:
         families: The package of all families, such as "app.families".
@@ -56,7 +56,7 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
     """Return the text of each file to write, by its path.
 
     Raises:
-        ScaffoldRefused: The type or one of the files is there already.
+        ScaffoldRefused: The type or one of the files already exists.
     """
     taken = {config.type: config for config in registry_of(app)}.get(new.type)
     if taken:
@@ -72,15 +72,17 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
             raise ScaffoldRefused(f"{path} already exists; nothing was written")
     if not (family / "__init__.py").exists():
         wanted = {family / "__init__.py": _render("family.py", new), **wanted}
-    missing = [folder / "__init__.py" for folder in (tests.parent, tests)]
+    # Packages only where the tests are one: else pytest would take `families` for theirs.
+    is_package = (tests.parent.parent / "__init__.py").exists()
+    missing = [folder / "__init__.py" for folder in (tests.parent, tests) if is_package]
     return {path: "" for path in missing if not path.exists()} | wanted
 
 
 def write(wanted: dict[Path, str]) -> None:
-    """Write the files; if one cannot be written, those before it are taken back.
+    """Write the files; if one cannot be written, delete those before it.
 
     Raises:
-        ScaffoldRefused: The disk said no.
+        ScaffoldRefused: A file could not be written.
     """
     written: list[Path] = []
     try:

@@ -186,7 +186,7 @@ def _taken_names(connection: Connection, tables: Iterable[Table]) -> Iterator[st
         if table.name != TABLE and found.scalar() is not None:
             yield (
                 f"there is a table {table.name} already: rename it, or give this app's tables a"
-                " schema of their own that stands first in the search_path of DATABASE_URL"
+                " separate schema that comes first in the search_path of DATABASE_URL"
             )
 
 
@@ -220,7 +220,7 @@ def _unfit_columns(connection: Connection) -> Iterator[str]:
         yield f"{TABLE}.id has no default: make it an identity column"
     for name, found in present.items():
         if name in own:
-            yield f"{TABLE} has a column {name} of its own, as this app does: rename it"
+            yield f"{TABLE} has its own column {name}, as this app does: rename it"
         elif name not in COLUMNS and found.required and not found.fills_itself:
             yield f"{TABLE}.{name} is not known to this app and must not be null: give it a default"
 

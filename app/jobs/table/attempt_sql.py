@@ -4,7 +4,7 @@ Written out rather than built from columns: these are the statements on which "n
 and they are read more often than changed.
 """
 
-from sqlalchemy import TextualSelect, text
+from sqlalchemy import TextualSelect, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ..durations import LONGEST_DELAY
@@ -31,7 +31,7 @@ LOST_COUNT = """
       WHERE kept->>'outcome' = 'lost' AND coalesce((kept->>'leg')::int, 1) = legs + 1)
 """
 
-#: How this message's part of the job ended, if the rest has a message of its own: its handler
+#: How this message's part of the job ended, if the rest has its own message: its handler
 #: raised `Continue` or `RetryLater`, or its process had to let it go. Delivered again, it must not
 #: run what the newer one brings in its time and with all its retries.
 #: Beyond the attempts that are kept, `memory` knows.
@@ -62,11 +62,11 @@ _REDRIVEN = """
 
 # The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
 # handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
-# a lazy commit, in RETURNING because that costs no statement of its own; but for a type that acts
+# a lazy commit, in RETURNING because that costs no extra statement; but for a type that acts
 # outside, where a second handler could begin what the first has done.
 # A job that somebody else published has no `max_retries`: only QStash knows how often it will try,
 # so such a job is dead when QStash has given it up, and never before.
-# `now()` in the claim, which is a transaction of its own; `clock_timestamp()` in the others, whose
+# `now()` in the claim, which is a separate transaction; `clock_timestamp()` in the others, whose
 # transaction may be as old as the handler. A row that the TypeScript starter set to processing has
 # no lease: it counts as held for as long as one of ours would be.
 CLAIM = text(
@@ -100,9 +100,15 @@ CLAIM = text(
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
     """  # noqa: S608 - the only values in the text are this module's numbers
-).columns(user_id=OwnerIdColumn, organization_id=OwnerIdColumn)
+).columns(
+    # In their order, all of them: so SQLAlchemy looks at what it gets once, and not each time.
+    *map(column, ("generation", "leg", "state", "reschedules", "max_retries", "retried")),
+    column("user_id", OwnerIdColumn),
+    column("organization_id", OwnerIdColumn),
+    *map(column, ("waited", "timeout", "attempt")),
+)
 
-LOOK = text(
+PEEK = text(
     f"""
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,

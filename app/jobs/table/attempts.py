@@ -31,7 +31,7 @@ class Delivery:
 
     Attributes:
         payload: What the job type's schema loaded, for the handler.
-        broken: What it raised instead, where that is a bug of its own and no verdict.
+        broken: What it raised instead, if that is a bug in it and not a verdict.
         arrived_at: On the clock of `time.monotonic`; no lease begins before.
         envelope: The JSON as it came, for the row of a job that nobody here enqueued.
         message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
@@ -163,7 +163,7 @@ class ClaimRefused:
     """Why a row could not be claimed: the state it is in.
 
     Attributes:
-        handed_over: The message's part of the job is done, and the rest has a message of its own:
+        handed_over: The message's part of the job is done, and the rest has its own message:
             how that part ended.
     """
 
@@ -204,10 +204,10 @@ def claim(connection: Connection, attempt: Attempt) -> bool:
     return True
 
 
-def look(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
+def peek(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
     """Return the state of a job that a message could not claim; None if there is no such row."""
     asked = {"job_id": job_id, "message_id": message_id}
-    row = connection.execute(attempt_sql.LOOK, asked).one_or_none()
+    row = connection.execute(attempt_sql.PEEK, asked).one_or_none()
     return None if row is None else ClaimRefused(*row)
 
 

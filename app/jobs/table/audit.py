@@ -61,7 +61,7 @@ class JobAudit(Base):
 
 _table = cast("Table", JobAudit.__table__)
 
-_NOTE = text(
+_ADD_JOBS = text(
     f"""
     UPDATE job_audit
        SET job_count = job_count + :count,
@@ -72,8 +72,10 @@ _NOTE = text(
 )
 
 
-def begin(connection: Connection, *, actor: str, action: str, wanted: dict[str, Any]) -> int:
-    """Record that somebody acts; return the record's id for `note`."""
+def record_action(
+    connection: Connection, *, actor: str, action: str, wanted: dict[str, Any]
+) -> int:
+    """Record that somebody acts; return the record's id for `add_jobs`."""
     values = {"actor": jsonb.clean_text(actor), "action": action, "filter": wanted}
     made: int = connection.execute(
         _table.insert().values(values).returning(_table.c.id)
@@ -81,10 +83,10 @@ def begin(connection: Connection, *, actor: str, action: str, wanted: dict[str, 
     return made
 
 
-def note(connection: Connection, record: int, job_ids: Sequence[str]) -> None:
+def add_jobs(connection: Connection, audit_id: int, job_ids: Sequence[str]) -> None:
     """Add jobs to a record, in the transaction that changes them."""
     kept = jsonb.dumps(list(job_ids[:KEPT_IDS]))
-    connection.execute(_NOTE, {"id": record, "count": len(job_ids), "job_ids": kept})
+    connection.execute(_ADD_JOBS, {"id": audit_id, "count": len(job_ids), "job_ids": kept})
 
 
 def entries_of(job_id: str) -> list[JobAudit]:

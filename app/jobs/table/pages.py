@@ -101,7 +101,7 @@ def _position(after: str) -> tuple[datetime, int]:
     try:
         padded = after + "=" * (-len(after) % 4)
         created_at, key = urlsafe_b64decode(padded.encode()).decode().split(" ")
-        # Aware, or PostgreSQL would read it in a zone of its own; and within its numbers.
+        # Aware, or PostgreSQL would read it in its own time zone; and within its numbers.
         return datetime.fromisoformat(created_at).astimezone(UTC), max(
             -(2**63), min(int(key), 2**63 - 1)
         )

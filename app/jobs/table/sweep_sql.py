@@ -73,7 +73,7 @@ PUBLISH = SweepStep(
     ).columns(payload=JSONB, options=JSONB),
 )
 
-# Back to the outbox as a publish of its own, or dead if that happened too often: a job that kills
+# Back to the outbox as a separate publish, or dead if that happened too often: a job that kills
 # its process would otherwise do so for ever. What was to be cancelled is cancelled.
 RESCUE = SweepStep(
     find=text(
@@ -123,7 +123,7 @@ UNPUBLISHED = text(
     """
 )
 
-# Only what QStash may have given up by now; each part has an index of its own.
+# Only what QStash may have given up by now; each part has its own index.
 OLDEST_WAITING = text(
     """
     SELECT min(created_at) FROM (

@@ -1,9 +1,9 @@
-"""What the tests of an application with jobs import.
+"""Tools for the tests of an app with jobs.
 
     from app.jobs.testing import assert_enqueued, assert_idempotent, deliver, drain
 
-Nothing here stands in for the extension: a delivery is a signed request that goes through HTTP and
-the database, in transactions of its own. So it sees only what the test has committed, and a test
+Nothing here replaces the extension: a delivery is a signed request that goes through HTTP and
+the database, in its own transactions. So it sees only what the test has committed, and a test
 needs an application context, as `db.session` does.
 
 Ask for the fixtures in the root `conftest.py`:

@@ -1,8 +1,8 @@
-"""The HTTP requests that a handler makes, recorded on their way out.
+"""Records the HTTP requests of a handler.
 
-Seen are `httpx.Client` and whatever is built on `http.client`: requests, urllib3, urllib, and so
-most SDKs. Not seen are asyncio clients, sockets, and requests that a mock answers above
-`http.client` (the package `responses`, say): let those talk to a local server instead.
+It sees `httpx.Client` and everything built on `http.client`: requests, urllib3, urllib, and so
+most SDKs. It does not see asyncio clients, sockets, and requests that a mock answers above
+`http.client` (such as the package `responses`): let those talk to a local server instead.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ HTTPS = 443
 
 @dataclass(slots=True)
 class Call:
-    """A request; `key` is what it has in a header such as `Idempotency-Key`."""
+    """A request; `key` is its idempotency key, from a header such as `Idempotency-Key`."""
 
     method: str
     url: str
@@ -38,7 +38,7 @@ def recorded(*, but: str) -> Iterator[list[Call]]:
     """Yield the list to which all requests of this process are added, in order.
 
     Args:
-        but: Requests below this URL are left out.
+        but: Requests below this URL are ignored.
     """
     calls: list[Call] = []
     with _recorded_httpx(calls, but), _recorded_http_client(calls, but):
@@ -46,10 +46,9 @@ def recorded(*, but: str) -> Iterator[list[Call]]:
 
 
 def repeated(first: Sequence[Call], again: Sequence[Call]) -> list[str]:
-    """Say which requests of a second run do more than the first run's did.
+    """Return the requests of a second run that have effects beyond the first run's.
 
-    Reading does nothing; PUT and DELETE may be repeated as they are, everything else with the same
-    key and body.
+    Reads have none; PUT and DELETE may be repeated, anything else with the same key and body.
     """
     return [_verdict(call, first) for call in again if not _is_harmless(call, first)]
 

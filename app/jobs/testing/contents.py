@@ -1,4 +1,4 @@
-"""What is in the database: the rows of all tables, and which of their values differ by nature."""
+"""The contents of the database: all rows, and which of their values always differ."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ _TABLES = text(
     """
 )
 
-# Sealed payloads are other texts each time.
+# Sealed payloads differ each time.
 _ENQUEUED = text(
     """
     SELECT jsonb_build_object('type', job_type, 'user_id', user_id, 'key', idempotency_key,
@@ -63,7 +63,7 @@ Column = tuple[str, str]
 
 @dataclass(slots=True)
 class Layout:
-    """Which columns hold times, and which hold keys that the database makes.
+    """The columns that hold times, and those that hold generated keys.
 
     Attributes:
         keys: By column, where its keys are made: the column itself, or what it references.
@@ -101,7 +101,7 @@ def layout(connection: Connection) -> Layout:
 def comparable(
     contents: Contents, before: Contents, layout: Layout, ignore: Collection[str]
 ) -> dict[str, Counter[str]]:
-    """Return the rows without what differs from run to run: times, and keys newly made."""
+    """Return the rows without values that differ between runs: times, and newly generated keys."""
     made_before = {
         source: {row.get(source[1]) for row in before.get(source[0], [])}
         for source in layout.keys.values()
@@ -121,7 +121,7 @@ def comparable(
 
 
 def differences(one: Mapping[str, Counter[str]], other: Mapping[str, Counter[str]]) -> list[str]:
-    """Say table by table what `other` has that `one` has not, and what it lacks."""
+    """Return, table by table, what `other` has that `one` does not, and what it lacks."""
     lines = []
     for table in sorted(one.keys() | other.keys()):
         expected, found = one.get(table, Counter()), other.get(table, Counter())

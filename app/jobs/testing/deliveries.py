@@ -1,4 +1,4 @@
-"""Deliver: what QStash does with a job, at once and without QStash."""
+"""Delivering a job as QStash would, at once and without QStash."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ NEVER_AGAIN = 489
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One delivery and what it was answered."""
+    """One delivery and its answer."""
 
     job_id: str
     job_type: str
@@ -29,12 +29,12 @@ def deliver(
 ) -> TestResponse:
     """Deliver a job once, as QStash would, and return the answer.
 
-    The request is signed and goes through the app's HTTP, in a context and transactions of its
-    own. It takes no regard of the job's delay.
+    The request is signed and goes through the app's HTTP, in its own context and
+    transactions. It ignores the job's delay.
 
     Args:
         job_id: What `enqueue` returned.
-        retried: How often QStash tried before; by default what the row says.
+        retried: How often QStash tried before; by default from the row.
         message_id: QStash's id of the message; an unknown one is a redrive.
 
     Raises:
@@ -49,7 +49,7 @@ def deliver(
 
 
 def drain(*, limit: int = 1000) -> list[Delivered]:
-    """Deliver all that waits, and all that comes of it, until nothing is left.
+    """Deliver all waiting jobs, and those that they enqueue, until nothing is left.
 
     Failures are retried as often as the job's options say, and then QStash's failure callback is
     made. Delays are not waited for.
@@ -61,7 +61,7 @@ def drain(*, limit: int = 1000) -> list[Delivered]:
         The deliveries, in order.
 
     Raises:
-        AssertionError: It does not end, as a job is rescheduled or enqueues itself for ever.
+        AssertionError: It does not end, because a job reschedules or enqueues itself for ever.
     """
     _refuse_uncommitted()
     done: list[Delivered] = []
@@ -70,7 +70,7 @@ def drain(*, limit: int = 1000) -> list[Delivered]:
         for row in waiting:
             if len(done) == limit:
                 raise AssertionError(
-                    f"there is work left after {limit} deliveries: does a job put itself off or "
+                    f"there is work left after {limit} deliveries: does a job reschedule or "
                     f"enqueue itself for ever? The last: {rows.describe(row)}"
                 )
             done.append(_try(row, tries))
@@ -85,7 +85,7 @@ def _waiting() -> Sequence[JobExecution]:
 
 
 def _try(row: JobExecution, tries: Counter[str]) -> Delivered:
-    """Make one delivery; after the last, tell the app that QStash gives up."""
+    """Make one delivery; after the last, call the app's failure callback."""
     message_id = wire.message_id_of(row)
     retried = max(wire.retried_of(row), tries[message_id])
     tries[message_id] = retried + 1
@@ -109,5 +109,5 @@ def _refuse_uncommitted() -> None:
     if db.session.new or db.session.dirty or db.session.deleted:
         raise AssertionError(
             "the test's db.session holds work that is not committed, which a delivery, in a "
-            "transaction of its own, does not see: call db.session.commit() first"
+            "separate transaction, does not see: call db.session.commit() first"
         )

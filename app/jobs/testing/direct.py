@@ -7,17 +7,18 @@ from typing import Any
 from uuid import uuid4
 
 from ..context import Job
+from ..execute.coroutines import result_of
 from ..payload import loading
 from ..registry import get_job_config
 
 
 def make_job(job_type: str = "test", *, seconds: float = 60, **values: Any) -> Job:
-    """Return what a handler gets besides its payload, as in a first attempt.
+    """Return a `Job` for a handler, as in a first attempt.
 
     Its `progress` and `check` do nothing, as there is no row.
 
     Args:
-        job_type: What `job.type` says.
+        job_type: The value of `job.type`.
         seconds: How much time the handler has: `job.deadline`.
         **values: Any other attribute of `Job`, such as `user_id=7` or `attempt=2`.
     """
@@ -26,10 +27,10 @@ def make_job(job_type: str = "test", *, seconds: float = 60, **values: Any) -> J
 
 
 def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None:
-    """Check a payload by its schema, call the handler in the test's own session, return its result.
+    """Validate a payload, call the handler in the test's own session, return its result.
 
-    Nothing is committed, retried or limited in time: what the handler raises comes through, a
-    `RetryLater` or a `Continue` too.
+    Nothing is committed, retried or limited in time, and what the handler raises is not caught,
+    including `RetryLater` and `Continue`.
 
     Args:
         job_type: A registered name.
@@ -44,4 +45,6 @@ def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None
     if isinstance(given, Mapping):
         given = dict(given)
     values = {"seconds": config.timeout, **values}
-    return config.handler(loading.load_given(config, given), make_job(job_type, **values))
+    returned = config.handler(loading.load_given(config, given), make_job(job_type, **values))
+    result: dict[str, Any] | None = result_of(returned)
+    return result

@@ -19,7 +19,7 @@ def assert_enqueued(job_type: str, payload: Any = None, /, **columns: Any) -> Jo
     Args:
         job_type: A registered name.
         payload: What the payload must contain: camel-case JSON, of which parts are enough at every
-            level, or the payload's dataclass. Sealed fields are compared in clear.
+            level, or the payload's dataclass. Sealed fields are compared in plain text.
         **columns: What columns of `JobExecution` must be, such as `user_id=7`; of JSON, such as
             `options={"delay": 600}`, parts are enough.
 

@@ -9,8 +9,8 @@ from flask import Flask
 
 from ..message import Message
 from ..publish.qstash import Publisher
-from .accepting import AcceptingPublisher
 from .failing import FailingQStash
+from .in_memory import InMemoryPublisher
 
 if TYPE_CHECKING:
     from ...local_qstash.testing import LocalQStash
@@ -26,7 +26,7 @@ def published(app: Flask) -> Iterator[list[Message]]:
     It needs a fixture `app`. Nothing is delivered by itself: see `deliver` and `drain`.
     """
     state = app.extensions["jobs"]
-    publisher = AcceptingPublisher(base_url=app.config["BASE_URL"])
+    publisher = InMemoryPublisher(base_url=app.config["BASE_URL"])
     app.extensions["jobs"] = replace(state, publisher=publisher, background=None)
     yield publisher.messages
     app.extensions["jobs"] = state

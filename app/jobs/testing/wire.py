@@ -38,7 +38,7 @@ class Post:
 def delivery(
     row: JobExecution, *, retried: int | None = None, message_id: str | None = None
 ) -> Post:
-    """Return the delivery that QStash would make next, or one that is told."""
+    """Return the delivery that QStash would make next, or the given one."""
     headers = {
         "Content-Type": "application/json",
         **row.options.get("headers", {}),

@@ -63,7 +63,7 @@ class UnknownHost(InvalidOption):
     """A host's name means nothing, as far as the name servers know."""
 
 
-def check(name: str, url: str) -> str:
+def check_url(name: str, url: str) -> str:
     """Return a URL that may be called, as far as can be told now.
 
     While name servers are away, a name passes: `check_again` asks once more before the URL is used.
@@ -159,7 +159,7 @@ def _addresses(name: str, host: str) -> set[Address]:
 def _looked_up(host: str) -> Any:
     """Return what a host means, or the error; None where no name server answers in time.
 
-    In a thread of its own: the system's resolver waits for as long as it likes.
+    In its own thread: the system's resolver may block for any length of time.
     """
     answers: Queue[Any] = Queue()
 

@@ -91,7 +91,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _QUEUE_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}")
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_NAME}}}")
-# A delivery has its own: what its connection needs, and what QStash says of it.
+# A delivery sets these itself: those of its connection, and those that QStash adds.
 _NOT_FORWARDED = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "user-agent"}
@@ -119,7 +119,7 @@ def normalise(defaults: Mapping[str, Any], given: Options) -> dict[str, Any]:
     return checked
 
 
-def seconds(name: str, value: Any) -> int:
+def parse_duration(name: str, value: Any) -> int:
     """Return a duration in whole seconds, rounded up: QStash counts no finer."""
     return _rounded_up(name, value, durations.parse)
 
@@ -153,7 +153,7 @@ def _rounded_up(name: str, value: Any, parse: Callable[[Any], float]) -> int:
 
 
 def _timeout(name: str, value: Any) -> int:
-    result = seconds(name, value)
+    result = parse_duration(name, value)
     if result == 0:
         raise InvalidOption(f"{name}: must be at least one second")
     if result > LONGEST_TIMEOUT:
@@ -212,7 +212,7 @@ def _text(name: str, value: Any, longest: int = LONGEST_HEADER) -> str:
 def _url(name: str, value: Any) -> str:
     if isinstance(value, str) and not value.isascii():
         raise InvalidOption(f"{name}: {quoted(value)} is not ASCII{_in_ascii(value)}")
-    return callback_urls.check(name, _text(name, value, LONGEST_URL))
+    return callback_urls.check_url(name, _text(name, value, LONGEST_URL))
 
 
 def _in_ascii(url: str) -> str:
@@ -260,7 +260,7 @@ def _flow_control(name: str, value: Any) -> dict[str, Any]:
         raise InvalidOption(f"{name}: give a rate, a parallelism or both")
     given = {key: item for key, item in asdict(value).items() if item is not None}
     if "period" in given:
-        given["period"] = seconds(f"{name}: period", given["period"])
+        given["period"] = parse_duration(f"{name}: period", given["period"])
     largest = {"rate": 2**31 - 1, "parallelism": 2**31 - 1, "period": LONGEST_PERIOD}
     for part, most in largest.items():
         item = given.get(part, 1)

@@ -1,7 +1,7 @@
 """Addresses in the form that travels: ASCII, whatever letters a person typed.
 
 A host or path with other letters passes a check in one form and is used in another: HTTP clients
-convert it, each by rules of its own, or refuse it.
+convert it, each by its own rules, or refuse it.
 """
 
 from unicodedata import normalize

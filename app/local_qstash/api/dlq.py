@@ -1,4 +1,4 @@
-"""The dead-letter queue: messages that were given up."""
+"""The dead-letter queue: messages that failed for good."""
 
 import json
 import sqlite3
@@ -66,7 +66,7 @@ async def _page(
 ) -> tuple[list[sqlite3.Row], str | None]:
     """Return the dead letters that the parameters select, and where the next page begins.
 
-    Where their `bodies` are to be shown, a page ends early for large ones.
+    With `bodies`, a page ends early for large ones.
     """
     check_known(parameters, _KNOWN)
     limit = integer(parameters, "count", _PAGE, limits=(1, _PAGE))
@@ -94,7 +94,7 @@ async def _existing(call: Call) -> sqlite3.Row:
 
 
 async def _retry(call: Call, rows: list[sqlite3.Row]) -> list[dict[str, Any]]:
-    """Publish dead letters anew, with what the request overrides, and remove them."""
+    """Publish dead letters again, with the request's overrides, and remove them."""
     overrides = tuple(pair for pair in config_pairs(call.headers) if pair[0] != "content-type")
     drafts = [draft for row in rows for draft in call.services.intake.draft(_order(row, overrides))]
     for draft, row in zip(drafts, rows, strict=True):

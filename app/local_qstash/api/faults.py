@@ -1,8 +1,8 @@
-"""Faults on purpose: the control endpoint, and publishes that go wrong.
+"""Fault injection: the control endpoint, and publishes that fail.
 
-GET     /local/faults  which are set, with which seed, and how often each took effect
-PUT     /local/faults  `{"faults": ["drop=0.05", ...], "seed": 7}` replaces all and counts anew
-DELETE  /local/faults  let nothing go wrong any more; the counts stay until the next PUT
+GET     /local/faults  the faults that are set, the seed, and how often each took effect
+PUT     /local/faults  `{"faults": ["drop=0.05", ...], "seed": 7}` replaces all, resets the counts
+DELETE  /local/faults  injects no more faults; the counts stay until the next PUT
 
 Each answers with `{"faults", "seed", "injected", "seen"}`: `injected` maps a fault's kind, with
 its detail if it has one, to how often it took effect; `seen` counts the deliveries and publishes

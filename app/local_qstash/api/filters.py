@@ -41,7 +41,7 @@ URL_FILTERS: dict[str, Callable[[str], tuple[str, object]]] = {
 
 @dataclass(slots=True)
 class Where:
-    """A WHERE clause that grows; empty it selects everything."""
+    """A WHERE clause that grows; an empty one selects everything."""
 
     conditions: list[str] = field(default_factory=list)
     args: list[object] = field(default_factory=list)
@@ -63,7 +63,7 @@ def where(
     """Return the condition that the filters among `parameters` express.
 
     Raises:
-        ApiError: 400, for an empty filter or a date that is no number.
+        ApiError: 400, for an empty filter or a date that is not a number.
     """
     found = Where()
     for name in parameters.keys() & filters.keys():
@@ -84,7 +84,7 @@ def values(parameters: Parameters, name: str) -> list[str]:
     Raises:
         ApiError: 400 when there is none: an empty selection must never come to mean everything.
     """
-    # A comma is legal in a URL, so those are only ever repeated.
+    # A comma is legal in a URL, so URLs can only be repeated.
     split = name not in ("url", "path")
     found = [
         part for value in parameters[name] for part in (value.split(",") if split else [value])
@@ -115,7 +115,7 @@ def integer(
 
 
 def cursor_seq(parameters: Parameters) -> int | None:
-    """Return the sequence number that a page begins at, None for the first page.
+    """Return the sequence number that a page starts at, None for the first page.
 
     Raises:
         ApiError: 400, when the cursor is not one that a list returned.
@@ -147,7 +147,7 @@ def read_page(
 
 
 def check_known(parameters: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse parameters that are none of `known`: an ignored filter would select too much.
+    """Refuse parameters that are not in `known`: an ignored filter would select too much.
 
     Raises:
         ApiError: 400, naming them.

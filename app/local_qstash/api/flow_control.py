@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..engine.lanes import FlowLane
+from ..engine.limits import FlowLimit
 from ..errors import bad_request, not_found
 from .filters import integer
 from .http import Call, Route
@@ -13,16 +13,16 @@ _WEEK = 7 * 86_400
 
 async def list_keys(call: Call) -> Any:
     search = call.query().get("search", [""])[-1]
-    lanes = call.services.flows.lanes
-    return [_view(key, lane) for key, lane in sorted(lanes.items()) if search in key]
+    limits = call.services.flows.limits
+    return [_view(key, limit) for key, limit in sorted(limits.items()) if search in key]
 
 
 async def get_key(call: Call) -> Any:
     key = call.names[0]
-    lane = call.services.flows.lanes.get(key)
-    if lane is None:
+    limit = call.services.flows.limits.get(key)
+    if limit is None:
         raise not_found("flow-control key", key)
-    return _view(key, lane)
+    return _view(key, limit)
 
 
 async def pause_key(call: Call) -> None:
@@ -64,19 +64,19 @@ async def get_global_parallelism(call: Call) -> Any:
     }
 
 
-def _view(key: str, lane: FlowLane) -> dict[str, Any]:
+def _view(key: str, limit: FlowLimit) -> dict[str, Any]:
     return {
         "flowControlKey": key,
-        "waitListSize": len(lane.waiting),
-        "parallelismMax": lane.parallelism or 0,
-        "parallelismCount": lane.active,
-        "rateMax": lane.rate or 0,
-        "rateCount": lane.starts,
-        "ratePeriod": lane.period,
-        "ratePeriodStart": lane.period_start // 1000,
-        "isPaused": lane.paused,
-        "isPinnedParallelism": lane.pinned_parallelism,
-        "isPinnedRate": lane.pinned_rate,
+        "waitListSize": len(limit.waiting),
+        "parallelismMax": limit.parallelism or 0,
+        "parallelismCount": limit.active,
+        "rateMax": limit.rate or 0,
+        "rateCount": limit.starts,
+        "ratePeriod": limit.period,
+        "ratePeriodStart": limit.period_start // 1000,
+        "isPaused": limit.paused,
+        "isPinnedParallelism": limit.pinned_parallelism,
+        "isPinnedRate": limit.pinned_rate,
     }
 
 

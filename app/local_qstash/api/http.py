@@ -21,7 +21,7 @@ from ..services import Services
 logger = logging.getLogger(__name__)
 
 _WORKFLOW = "Upstash Workflow's endpoints are not part of the local QStash server"
-# First two parts of a path of QStash's that is not served -> why.
+# First two parts of a QStash path that is not served -> why.
 _ABSENT = dict.fromkeys(
     ("v2/trigger", "v2/workflows", "v2/notify", "v2/waiters", "v2/wait"), _WORKFLOW
 ) | {
@@ -48,9 +48,9 @@ class Call:
         """Read the body.
 
         Raises:
-            ApiError: 413 beyond `limit` bytes; by default what one message may have.
+            ApiError: 413 beyond `limit` bytes; by default the limit of one message.
         """
-        # A request is made with the limit of a message; see server.py.
+        # aiohttp's limit is that of a message; see server.py.
         request = self.request.clone(client_max_size=limit) if limit else self.request
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -103,7 +103,7 @@ class Router:
             self._routes.setdefault(tuple(parts[:2]), []).append((method, parts, handler))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; never raises for what a client did."""
+        """Answer one request; never raises because of the client."""
         try:
             result = await self._dispatch(request)
         except ApiError as error:
@@ -158,7 +158,7 @@ def reply(result: Any, status: int = 200) -> web.Response:
 
 
 def _match(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:
-    """Return the variable parts of a path that fits the pattern, or None."""
+    """Return the variable parts of a path that matches the pattern, or None."""
     rest = pattern[-1] == "**"
     if len(segments) < len(pattern) if rest else len(segments) != len(pattern):
         return None

@@ -1,4 +1,4 @@
-"""Logs: every state that every message went through. The SDKs call them events."""
+"""Logs: every state of every message. The SDKs call them events."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ async def list_logs_under_both_names(call: Call) -> Any:
 
 
 def _body_bytes(parameters: Parameters) -> int | None:
-    """Return how much of every body `trimBody` asks for: `true` for none, or so many bytes."""
+    """Return how many bytes of each body `trimBody` asks for; `true` means none."""
     text = parameters.get("trimBody", ["false"])[-1].strip().lower()
     if text in ("true", "false", ""):
         return 0 if text == "true" else None
@@ -92,7 +92,7 @@ def _body_bytes(parameters: Parameters) -> int | None:
 
 def _choose_states(chosen: Where, names: list[str]) -> None:
     if unknown := [name for name in names if name not in _STATES]:
-        raise bad_request(f"state: {unknown[0]!r} is none of {', '.join(_STATES)}")
+        raise bad_request(f"state: {unknown[0]!r} is not one of {', '.join(_STATES)}")
     states = [state for name in names for state in _STATES[name]]
     chosen.add(f"e.state IN ({', '.join('?' * len(states))})", *states)
 

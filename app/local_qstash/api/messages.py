@@ -1,4 +1,4 @@
-"""Messages: look at one, cancel some, deliver one now."""
+"""Messages: get one, cancel some, deliver one now."""
 
 import sqlite3
 from typing import Any
@@ -10,7 +10,7 @@ from .filters import MESSAGE_FILTERS, URL_FILTERS, Where, check_known, integer, 
 from .http import Call, Route
 from .views import message_view
 
-# The SDKs' own suites look at a message right after publishing it to an address that answers at
+# The SDKs' own suites read a message right after publishing it to an address that answers at
 # once, so a delivered one stays readable for a moment.
 _LINGER = 2_000  # ms
 _FILTERS = MESSAGE_FILTERS | URL_FILTERS
@@ -30,7 +30,7 @@ async def cancel_message(call: Call) -> Any:
 
 
 async def cancel_messages(call: Call) -> Any:
-    """Cancel what the query or the body selects; neither of them selects everything.
+    """Cancel the messages that the query or the body selects; without both, all of them.
 
     `count` is checked and then ignored, as QStash does: the JavaScript SDK sends 100 with
     `cancel({ all: true })` and promises that nothing is left.

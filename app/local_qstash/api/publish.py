@@ -13,7 +13,7 @@ from ..services import Services
 from .faults import exposed
 from .http import Call, Route, reply
 
-# Upstash-Header-Forward means the publisher's own headers, not those between it and this server.
+# Upstash-Header-Forward means the publisher's own headers, not those that proxies add.
 _NOT_FORWARDED = frozenset(
     {"authorization", "proxy-authorization", "proxy-connection", "content-type", "accept-encoding"}
 )
@@ -62,9 +62,9 @@ async def read_order(call: Call, raw: str, *, queue: str | None = None) -> Order
 
 
 def config_pairs(headers: Iterable[Pair]) -> tuple[Pair, ...]:
-    """Return what of a request's headers stays with its message, names in lower case."""
+    """Return the headers of a request that its message keeps, names in lower case."""
     lowered = [(name.lower(), value) for name, value in headers]
-    for name, value in lowered:  # in JSON or a query they come unchecked
+    for name, value in lowered:  # in JSON or a query they are unchecked
         if _CONTROL.search(value) or not _NAME.fullmatch(name):
             raise bad_request(
                 f"header {name!r}: invalid name, or a line break or control character in its value"
@@ -96,7 +96,7 @@ async def _accept_one(services: Services, order: Order) -> Any:
 def _try_draft(call: Call, item: object) -> list[Draft] | ApiError:
     try:
         return call.services.intake.draft(_order(call, item))
-    except WorkflowError:  # whose client takes no notice of an error in a slot
+    except WorkflowError:  # whose client ignores an error in a slot
         raise
     except ApiError as error:
         return error

@@ -1,4 +1,4 @@
-"""URL groups, which the wire calls topics."""
+"""URL groups, called topics on the wire."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ async def remove_endpoints(call: Call) -> None:
 
 
 async def set_headers(call: Call) -> None:
-    """Set the headers that every publish to the group gets unless it brings its own."""
+    """Set default headers for publishes to the group."""
     group, body = _existing(call), await call.json()
     headers = body.get("headers") if isinstance(body, dict) else None
     if not isinstance(headers, dict):

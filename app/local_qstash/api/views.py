@@ -179,5 +179,5 @@ def _pairs(text: str) -> tuple[Pair, ...]:
 
 
 def _present(fields: Json) -> Json:
-    """Leave out what is not there: QStash omits keys rather than sending null."""
+    """Omit missing values: QStash leaves keys out rather than sending null."""
     return {key: value for key, value in fields.items() if value is not None}

@@ -1,1 +1,1 @@
-"""Decides which message may go when, sends it, and records what came of it."""
+"""Decides when each message is sent, sends it, and records the outcome."""

@@ -34,7 +34,7 @@ def seconds_until_retry(message: Message, answer: Answer) -> float:
 
 
 def seconds_asked(answer: Answer) -> float | None:
-    """Return the wait that a destination asks for, None for none or one over a day."""
+    """Return the wait that a destination asks for; None if it asks for none, or for over a day."""
     text = next((value for name in _WAIT_HEADERS if (value := answer.header(name))), None)
     seconds = None if text is None else _seconds(text.strip())
     return seconds if seconds is not None and 0 <= seconds <= _DAY else None

@@ -11,7 +11,7 @@ from ..protocol.options import CallbackOptions, parse_options
 from .message import Message
 from .transport import Answer
 
-# As JSON.stringify writes it: receivers that verify what they parsed write it anew like this.
+# As JSON.stringify writes it: some receivers verify their own serialisation of what they parsed.
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -33,7 +33,7 @@ def callback_message(
 
 
 def header_map(pairs: Iterable[Pair]) -> dict[str, list[str]]:
-    """Return headers as QStash shows them: name to a list of values."""
+    """Return headers in QStash's form: name to a list of values."""
     shown: dict[str, list[str]] = {}
     for name, value in pairs:
         shown.setdefault(name, []).append(value)
@@ -65,7 +65,7 @@ def _report(message: Message, answer: Answer, dlq_id: str | None) -> dict[str, A
 
 
 def _pairs(message: Message, target: CallbackOptions) -> tuple[Pair, ...]:
-    """Spell a callback's options as the headers that a publisher would have sent."""
+    """Return a callback's options as the headers that a publisher would have sent."""
     retries = message.options.retries if target.retries is None else target.retries
     pairs = [
         ("content-type", "application/json"),
@@ -78,7 +78,7 @@ def _pairs(message: Message, target: CallbackOptions) -> tuple[Pair, ...]:
     if target.timeout is not None:
         pairs.append(("upstash-timeout", f"{target.timeout}s"))
     if message.options.redaction:
-        # The report repeats the original's body and headers, so the whole of it is hidden.
+        # The report repeats the original's body and headers, so all of it is redacted.
         redaction = replace(message.options.redaction, body=True)
         pairs.append(("upstash-redact-fields", str(redaction)))
     return tuple(pairs)

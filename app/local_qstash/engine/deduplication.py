@@ -1,4 +1,4 @@
-"""Remembers for ten minutes what was published, so that publishing it again changes nothing."""
+"""Remembers published messages for ten minutes, so that publishing one again changes nothing."""
 
 import asyncio
 import sqlite3
@@ -21,14 +21,14 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The message that a key belongs to: the claimant's own, or an elder one."""
+    """The message that a key belongs to: the claimant's own, or an earlier one."""
 
     message_id: str
     deduplicated: bool
     written: asyncio.Future[None] | None = None
 
     async def durable(self) -> None:
-        """Return when the elder message is on disk.
+        """Return when the earlier message is on disk.
 
         Raises:
             sqlite3.Error: it could not be written.
@@ -39,7 +39,7 @@ class Claim:
             await asyncio.shield(self.written)
         except asyncio.CancelledError:
             if not self.written.cancelled():
-                raise  # it is this request that was given up
+                raise  # this request itself was cancelled
             raise sqlite3.OperationalError("the original message could not be written") from None
 
 
@@ -60,7 +60,7 @@ class Deduplication:
         }
 
     def claim(self, key: str | None, message_id: str) -> Claim:
-        """Take `key` for a new message, or learn whose it is."""
+        """Claim `key` for a new message, or return the message that has it."""
         if key is None:
             return Claim(message_id, deduplicated=False)
         self._expire()
@@ -86,7 +86,7 @@ class Deduplication:
                 entry.written = None
 
     def forget(self, keys: Iterable[str | None]) -> None:
-        """Undo claims whose message was not accepted, and tell the duplicates that wait."""
+        """Undo claims whose message was not accepted, and notify waiting duplicates."""
         keys = list(keys)
         for entry in self._claimed(keys):
             if entry.written is not None:
@@ -98,7 +98,7 @@ class Deduplication:
         return [self._entries[key] for key in keys if key is not None]
 
     def _expire(self) -> None:
-        # Entries stand in the order of their expiry, so the oldest are at the front.
+        # Entries are in the order of their expiry, so the oldest come first.
         now = self._clock.now()
         while self._entries:
             oldest = next(iter(self._entries))

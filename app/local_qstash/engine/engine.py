@@ -13,8 +13,7 @@ from ..settings import Settings
 from ..store.batch import Batch
 from ..store.schema import CANCELLING, PENDING
 from ..store.store import Store
-from .feed import Feed
-from .gates import Gates
+from .limits import Limits
 from .loading import load_body, load_unfinished
 from .message import Message
 from .outcome import Outcome, cancelled, conclude, log
@@ -23,21 +22,20 @@ from .transport import Answer, Transport
 
 logger = logging.getLogger(__name__)
 
-# The body of a message that waits, for its time or for its turn, stays in memory up to this many
-# bytes; a longer one is read back.
+# The body of a waiting message stays in memory up to this many bytes; a longer one is read back
+# from the file.
 _BODY_KEPT = 4096
 
 
 class Engine:
-    """Owner of every unfinished message of a server."""
+    """Owns every unfinished message of a server."""
 
     def __init__(
         self, settings: Settings, *, clock: Clock, store: Store, transport: Transport
     ) -> None:
         self.clock, self.store, self.transport = clock, store, transport
-        self.feed = Feed()
         self.timers = Timers(clock)
-        self.gates = Gates(
+        self.limits = Limits(
             clock,
             self.timers,
             per_origin=settings.limits.parallelism_per_origin,
@@ -49,7 +47,7 @@ class Engine:
         self._attempts: set[asyncio.Task[None]] = set()
 
     def load(self) -> None:
-        """Take up where the last server on this state file stopped."""
+        """Resume where the last server on this state file stopped."""
         last, unfinished = self.store.load(load_unfinished)
         self._seq = count(last + 1)
         for message in unfinished:
@@ -59,7 +57,7 @@ class Engine:
             self._schedule(message)
 
     async def accept(self, messages: Sequence[Message], batch: Batch) -> None:
-        """Make new messages durable together with `batch`, then let them on their way.
+        """Make new messages durable together with `batch`, then start them.
 
         Raises:
             sqlite3.Error: none of them was accepted.
@@ -79,12 +77,11 @@ class Engine:
     def admit(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self.messages[message.seq] = message
-            self.feed.publish("CREATED", message)
             self._schedule(message)
 
     @property
     def active(self) -> int:
-        """How many attempts are being made now."""
+        """The number of attempts in flight."""
         return len(self._attempts)
 
     async def cancel(self, seqs: Iterable[int]) -> int:
@@ -112,10 +109,10 @@ class Engine:
         message.due_at = self.clock.now()
         row = (message.due_at, message.retried, message.seq)
         self.store.soon().reschedules.append(row)
-        self.gates.due(message)
+        self.limits.due(message)
 
     async def stop(self, grace: float) -> None:
-        """Let attempts in flight end for `grace` seconds; what is left is delivered next time."""
+        """Let attempts in flight end for `grace` seconds; the rest is delivered next time."""
         self.timers.stop()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=grace)
@@ -124,12 +121,12 @@ class Engine:
         await asyncio.gather(*self._attempts, return_exceptions=True)
 
     def _retake_place(self, message: Message) -> None:
-        """Count a callback, or a message that was begun before a restart, into its queue."""
+        """Add a callback, or a message that was started before a restart, to its queue."""
         begun = message.queue is not None and message.retried > 0
         if message.place is not None and (begun or message.held_queue is not None):
             message.has_place = begun
             name, holder = message.place
-            self.gates.queue(name).hold(holder)
+            self.limits.queue(name).hold(holder)
 
     def _number(self, message: Message) -> None:
         message.seq = next(self._seq)
@@ -139,7 +136,7 @@ class Engine:
 
     def _schedule(self, message: Message) -> None:
         if message.due_at <= self.clock.now():
-            self.gates.due(message)
+            self.limits.due(message)
         else:
             self.timers.at(message.due_at, partial(self._wake, message, message.due_at))
         waits = not message.in_flight
@@ -147,9 +144,9 @@ class Engine:
             message.body = None
 
     def _wake(self, message: Message, due_at: int) -> None:
-        # A message that was delivered ahead of its time leaves a stale timer behind.
+        # A message that was delivered early leaves a stale timer behind.
         if message.due_at == due_at and message.seq in self.messages:
-            self.gates.due(message)
+            self.limits.due(message)
 
     def _start(self, message: Message) -> None:
         message.in_flight = True
@@ -159,16 +156,15 @@ class Engine:
 
     async def _attempt(self, message: Message) -> None:
         log(self.store.soon(), message, "ACTIVE", self.clock.now())
-        self.feed.publish("ACTIVE", message)
         answer = await self._send(message)
         outcome = self._conclude(message, answer)
         message.in_flight = False
-        self.gates.attempt_over(message)
+        self.limits.attempt_over(message)
         _tell(message, answer, outcome)
         await self._record(message, outcome)
 
     async def _send(self, message: Message) -> Answer:
-        """Make the attempt; whatever goes wrong with it is its answer, so that it always ends."""
+        """Make the attempt; any failure becomes its answer, so that it always ends."""
         try:
             if message.body is None:
                 message.body = await self.store.run(partial(load_body, seq=message.seq))
@@ -180,7 +176,7 @@ class Engine:
             return Answer(error=f"internal error: {type(error).__name__}")
 
     def _conclude(self, message: Message, answer: Answer) -> Outcome:
-        """Decide what follows; an answer that makes that impossible counts by its status alone."""
+        """Decide what follows; an answer that cannot be read counts by its status alone."""
         try:
             return conclude(message, answer, self.clock)
         except Exception:
@@ -190,7 +186,7 @@ class Engine:
 
     async def _record(self, message: Message, outcome: Outcome) -> None:
         if outcome.retry_at is None:
-            self.messages.pop(message.seq, None)  # so that nobody cancels it while this is written
+            self.messages.pop(message.seq, None)  # not to be cancelled while this is written
         self.enroll(outcome.callbacks, outcome.batch)
         if outcome.callbacks or message.place:
             if not await self._commit_until_written(outcome.batch):
@@ -201,19 +197,18 @@ class Engine:
             self._retake_place(callback)
         self.admit(outcome.callbacks)
         if outcome.retry_at is None:
-            self.gates.message_over(message)
+            self.limits.message_over(message)
         else:
             message.retried, message.asked_until = outcome.retried, outcome.asked_until
             message.due_at = outcome.retry_at
             self._schedule(message)
-        self.feed.publish(outcome.batch.events[-1][2], message)
 
     async def _commit_until_written(self, batch: Batch) -> bool:
-        """Write an outcome that something follows from, and must not be forgotten for a full disk.
+        """Write an outcome that has consequences, and so must survive a full disk.
 
-        A callback tells others of it, and the next in a queue starts after it: not twice, and not
-        again after the next, should the server be killed. What can never be written is logged and
-        given up, and False returned: its message must not keep its place for ever.
+        Callbacks report it, and the next message of a queue starts after it; neither may happen
+        twice if the server is killed. An outcome that can never be written is logged and given up,
+        and False returned: its message must not keep its place for ever.
         """
         while True:
             try:
@@ -229,8 +224,7 @@ class Engine:
     def _drop(self, message: Message) -> None:
         cancelled(self.store.soon(), message, self.clock.now())
         self.messages.pop(message.seq, None)
-        self.gates.message_over(message)
-        self.feed.publish("CANCELED", message)
+        self.limits.message_over(message)
 
 
 def _tell(message: Message, answer: Answer, outcome: Outcome) -> None:

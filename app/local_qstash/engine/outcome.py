@@ -30,7 +30,7 @@ class Outcome:
 def conclude(message: Message, answer: Answer, clock: Clock, *, report: bool = True) -> Outcome:
     """Decide what follows from `answer`; the message itself is changed by the engine.
 
-    `report` is whether its callbacks are told.
+    `report` is whether its callbacks are called.
     """
     outcome, now = Outcome(), clock.now()
     if answer.delivered:

@@ -1,4 +1,4 @@
-"""Named FIFO queues: their settings, kept on disk and in the lanes."""
+"""Named FIFO queues: their settings, kept on disk and in the limits."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -28,8 +28,8 @@ class Queues:
     def load(self, connection: sqlite3.Connection) -> None:
         for row in connection.execute("SELECT * FROM queues"):
             self._known.add(row["name"])
-            lane = self._engine.gates.queue(row["name"])
-            lane.parallelism, lane.paused = row["parallelism"], bool(row["paused"])
+            limit = self._engine.limits.queue(row["name"])
+            limit.parallelism, limit.paused = row["parallelism"], bool(row["paused"])
 
     def ensure(self, name: str | None, batch: Batch) -> None:
         """Create the queue that a message names, with parallelism 1, in the message's commit."""
@@ -50,18 +50,18 @@ class Queues:
         self, name: str, *, parallelism: int | None = None, paused: bool | None = None
     ) -> None:
         """Create or change a queue; what is None stays as it is."""
-        lane, now = self._engine.gates.queue(name), self._engine.clock.now()
+        limit, now = self._engine.limits.queue(name), self._engine.clock.now()
         row = (
             name,
-            lane.parallelism if parallelism is None else parallelism,
-            lane.paused if paused is None else paused,
+            limit.parallelism if parallelism is None else parallelism,
+            limit.paused if paused is None else paused,
             now,
             now,
         )
         await self._store.run(lambda db: db.execute(_UPSERT, row))
         self._known.add(name)
-        lane.parallelism, lane.paused = row[1], row[2]
-        self._engine.gates.pump_queue(name)
+        limit.parallelism, limit.paused = row[1], row[2]
+        self._engine.limits.pump_queue(name)
 
     async def delete(self, name: str) -> None:
         """Delete a queue and cancel what waits in it."""
@@ -69,9 +69,9 @@ class Queues:
         await self._engine.cancel(seqs)
         await self._store.run(lambda db: db.execute("DELETE FROM queues WHERE name = ?", (name,)))
         self._known.discard(name)
-        lane = self._engine.gates.queue(name)
-        lane.parallelism, lane.paused = 1, False
-        self._engine.gates.pump_queue(name)
+        limit = self._engine.limits.queue(name)
+        limit.parallelism, limit.paused = 1, False
+        self._engine.limits.pump_queue(name)
 
     async def find(self, name: str | None = None) -> list[sqlite3.Row]:
         """Return the queue of that name if there is one, or all queues, with their lag."""

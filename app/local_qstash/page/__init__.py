@@ -1,1 +1,1 @@
-"""The page at `/`: what the server holds, live, for the person at this machine."""
+"""The page at `/`: the server's messages and settings, live."""

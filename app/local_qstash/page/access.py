@@ -1,7 +1,7 @@
 """Who may see the page and press its buttons.
 
-Bound to loopback, the page is open to whoever sits at this machine, but to no other site; see
-`browsers.py`. Bound to anything else, the page asks for the server's token.
+On loopback, the page is open to everyone on this machine, but to no other site; see `browsers.py`.
+On any other address, it asks for the server's token.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _COOKIE = "local_qstash_page"
 
 
 class Access:
-    """The door of one server's page."""
+    """Access to one server's page."""
 
     def __init__(self, settings: Settings) -> None:
         self._host = settings.host
@@ -25,24 +25,24 @@ class Access:
         self.asks_for_token = not is_loopback(settings.host)
 
     def check(self, request: web.BaseRequest) -> None:
-        """Refuse a foreign site's doing.
+        """Refuse requests that come from another site.
 
         Raises:
-            ApiError: 403, saying which header gave it away.
+            ApiError: 403, naming the header that gave it away.
         """
         check_host(request, self._host)
         if request.method == "POST" and not is_same_origin(request):
             raise ApiError(403, "this form was not sent by this page; reload it and try again")
 
     def knows(self, request: web.BaseRequest) -> bool:
-        """Say whether this visitor needs no token, or has shown it."""
+        """Tell whether this visitor needs no token, or has given it."""
         if not self.asks_for_token:
             return True
         shown = request.cookies.get(_COOKIE, "")
         return hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), self._pass.encode())
 
     def admit(self, token: str, response: web.StreamResponse) -> bool:
-        """Let the visitor in who brings the token; `response` carries the cookie."""
+        """Sign in a visitor with the token; `response` carries the cookie."""
         right = hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), self._token)
         if right:
             response.set_cookie(_COOKIE, self._pass, httponly=True, samesite="Strict", path="/")

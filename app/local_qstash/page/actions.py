@@ -1,4 +1,4 @@
-"""What the buttons do: each is a call of the API's own handler, answered with a redirect."""
+"""The buttons: each calls the API's own handler and is answered with a redirect."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from ..api import dlq, flow_control, messages, queues, schedules
 from ..api.http import Call, Handler
 from ..errors import bad_request
 from .dead_letters import matching_ids, newest_seq
-from .visit import Visit
+from .page_request import PageRequest
 
 _ONE: dict[tuple[str, str], Handler] = {
     ("messages", "cancel"): messages.cancel_message,
@@ -32,40 +32,40 @@ _MANY: dict[str, Callable[[Call], Awaitable[Any]]] = {
 }
 
 
-async def act(visit: Visit) -> web.Response:
-    """Do what the pressed button says, then lead back to where it was.
+async def act(request: PageRequest) -> web.Response:
+    """Carry out the pressed button, then redirect to the page it was on.
 
     Raises:
-        ApiError: 400 for a button that is none; otherwise as the API's handler does.
+        ApiError: 400 for an unknown button; otherwise the errors of the API's handler.
     """
-    form = await visit.form()
+    form = await request.form()
     action, name = form.get("action", ""), form.get("name", "")
-    if visit.section == "dead-letters" and action in _MANY:
-        name = str(await _act_on_all(visit, _MANY[action]))
+    if request.section == "dead-letters" and action in _MANY:
+        name = str(await _act_on_all(request, _MANY[action]))
     else:
-        handler = _ONE.get((visit.section, action))
+        handler = _ONE.get((request.section, action))
         if handler is None or not name:
             raise bad_request(f"{action or 'nothing'}: the page has no such button")
-        name = _new_id(await handler(visit.press(name))) or name
-    done = f"{visit.section}.{action}"
-    return see_other(_back(form.get("back", ""), f"/{visit.section}", done=done, of=name))
+        name = _new_id(await handler(request.press(name))) or name
+    done = f"{request.section}.{action}"
+    return see_other(_back(form.get("back", ""), f"/{request.section}", done=done, of=name))
 
 
 def see_other(location: str) -> web.Response:
     return web.Response(status=303, headers={"Location": location})
 
 
-async def _act_on_all(visit: Visit, handler: Callable[[Call], Awaitable[Any]]) -> int:
-    """Act on every dead letter that the filters select and that was there at the beginning."""
-    number, newest = 0, await newest_seq(visit)
-    while ids := await matching_ids(visit, up_to=newest):
-        await handler(visit.press(dlqIds=ids))
+async def _act_on_all(request: PageRequest, handler: Callable[[Call], Awaitable[Any]]) -> int:
+    """Act on every dead letter that the filters select, except those added meanwhile."""
+    number, newest = 0, await newest_seq(request)
+    while ids := await matching_ids(request, up_to=newest):
+        await handler(request.press(dlqIds=ids))
         number += len(ids)
     return number
 
 
 def _new_id(result: object) -> str | None:
-    """Return the id of the message that a dead letter was sent as anew."""
+    """Return the id of the new message of a retried dead letter."""
     if not isinstance(result, web.Response) or not isinstance(result.body, bytes):
         return None
     message_id = json.loads(result.body).get("messageId")
@@ -73,7 +73,7 @@ def _new_id(result: object) -> str | None:
 
 
 def _back(asked: str, fallback: str, **outcome: str) -> str:
-    """Return the address to go to: a path of ours, never another site."""
+    """Return the address to redirect to: one of our paths, never another site."""
     parts = urlsplit(asked if asked.startswith("/") and asked.isprintable() else fallback)
     path = "/" + parts.path.lstrip("/\\")
     return f"{path}?{'&'.join(part for part in (parts.query, urlencode(outcome)) if part)}"

@@ -7,9 +7,9 @@ from typing import Any
 from ..api.filters import Where
 from ..protocol.options import parse_options
 from .filters import given, narrow
+from .page_request import PageRequest, Shown
 from .paging import PAGE, Paged, link, read_cursor
 from .rows import ANSWER_SHOWN, body_of, pairs_of
-from .visit import Shown, Visit
 
 _SELECT = (
     "SELECT d.seq, d.id, d.time, d.error, d.status, d.response_headers,"
@@ -21,46 +21,46 @@ _SELECT = (
 )
 
 
-async def list_letters(visit: Visit) -> Shown:
+async def list_letters(request: PageRequest) -> Shown:
     """Show one page of dead letters.
 
     Raises:
-        ApiError: 400, for a place that is not in the list.
+        ApiError: 400, for an invalid cursor.
     """
-    chosen = _chosen(visit)
-    if before := read_cursor(visit):
+    chosen = _chosen(request)
+    if before := read_cursor(request):
         chosen.add("d.seq < ?", before[1])
-    rows = await visit.services.store.run(partial(_select, chosen=chosen))
-    older = link(visit, before=f"0-{rows[PAGE - 1]['seq']}") if len(rows) > PAGE else None
-    newest = link(visit, before=None) if "before" in visit.query else None
+    rows = await request.services.store.run(partial(_select, chosen=chosen))
+    older = link(request, before=f"0-{rows[PAGE - 1]['seq']}") if len(rows) > PAGE else None
+    newest = link(request, before=None) if "before" in request.query else None
     items = [_item(row) for row in rows[:PAGE]]
     return Shown(
         "dead_letters.html",
-        {"page": Paged(items, newest, older), "filters": given(visit)},
+        {"page": Paged(items, newest, older), "filters": given(request)},
     )
 
 
-async def matching_ids(visit: Visit, *, up_to: int) -> list[str]:
-    """Return ids of dead letters that the visit's filters select and whose seq is at most `up_to`.
+async def matching_ids(request: PageRequest, *, up_to: int) -> list[str]:
+    """Return ids of dead letters that the request's filters select, with a seq of at most `up_to`.
 
     Returns one page of them; once those are gone, the next call returns others.
     """
-    chosen = _chosen(visit)
+    chosen = _chosen(request)
     chosen.add("d.seq <= ?", up_to)
-    rows = await visit.services.store.run(partial(_select, chosen=chosen))
+    rows = await request.services.store.run(partial(_select, chosen=chosen))
     return [row["id"] for row in rows[:PAGE]]
 
 
-async def newest_seq(visit: Visit) -> int:
-    row = await visit.services.store.run(
+async def newest_seq(request: PageRequest) -> int:
+    row = await request.services.store.run(
         lambda db: db.execute("SELECT coalesce(max(seq), 0) FROM dead_letters").fetchone()
     )
     return int(row[0])
 
 
-def _chosen(visit: Visit) -> Where:
+def _chosen(request: PageRequest) -> Where:
     chosen = Where()
-    narrow(chosen, visit)
+    narrow(chosen, request)
     return chosen
 
 

@@ -1,13 +1,13 @@
-"""The filters of the lists of messages and dead letters, as they stand in the query string."""
+"""The filters of the lists of messages and dead letters, read from the query string."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..api.filters import Where
-from .visit import Visit
+from .page_request import PageRequest
 
-# Parameter -> what it is called, and its condition. The first three are fields of the form, the
-# others come from links elsewhere on the page.
+# Parameter -> its label and its condition. The first three are fields of the form, the others come
+# from links elsewhere on the page.
 FILTERS: dict[str, tuple[str, Callable[[str], tuple[str, str]]]] = {
     "url": ("URL contains", lambda value: ("instr(m.url, ?)", value)),
     "label": ("Label", lambda value: ("instr(m.labels, ?)", f",{value},")),
@@ -21,15 +21,15 @@ INDEXED = frozenset({"id", "schedule"})  # quick to find among any number of mes
 _FIELDS = ("url", "label", "id")
 
 
-def narrow(chosen: Where, visit: Visit, names: Iterable[str] = FILTERS) -> None:
-    """Add the conditions of those filters among `names` that the visit's query string has."""
-    for name in FILTERS.keys() & set(names) & visit.query.keys():
-        chosen.add(*FILTERS[name][1](visit.query[name]))
+def narrow(chosen: Where, request: PageRequest, names: Iterable[str] = FILTERS) -> None:
+    """Add the conditions of those filters among `names` that the request's query string has."""
+    for name in FILTERS.keys() & set(names) & request.query.keys():
+        chosen.add(*FILTERS[name][1](request.query[name]))
 
 
-def given(visit: Visit) -> dict[str, Any]:
-    """Return the form's fields with their values, and the filters that came by a link."""
-    values = {name: visit.query.get(name, "") for name in FILTERS}
+def given(request: PageRequest) -> dict[str, Any]:
+    """Return the form's fields with their values, and the filters that came from a link."""
+    values = {name: request.query.get(name, "") for name in FILTERS}
     return {
         "fields": [(name, FILTERS[name][0], values[name]) for name in _FIELDS],
         "linked": [

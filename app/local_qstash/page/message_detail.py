@@ -1,4 +1,4 @@
-"""One message: what was asked, every attempt, and what comes next."""
+"""One message: its options, every attempt, and the next step."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from ..errors import not_found
 from ..protocol.headers import Pair
 from ..protocol.options import parse_options
 from ..store.schema import PENDING
+from .message_state import Observer
+from .page_request import PageRequest, Shown
 from .rows import ANSWER_SHOWN, BODY_SHOWN, Body, body_of, pairs_of, request_body, request_headers
-from .standing import Observer
-from .visit import Shown, Visit
 
 _EVENTS_SHOWN = 150  # an attempt has at most three: ACTIVE, ERROR, and RETRY or FAILED
 _MESSAGE = (
@@ -33,7 +33,7 @@ class Step:
 
     state: str
     time: int
-    number: int | None = None  # from 1; an attempt that a stopped server cut off has none
+    number: int | None = None  # from 1; None for an attempt that the server's stop interrupted
     ended: int | None = None
     error: str | None = None
     status: int | None = None
@@ -47,28 +47,28 @@ class Step:
         return "ACTIVE" in self.states
 
 
-async def show_message(visit: Visit) -> Shown:
+async def show_message(request: PageRequest) -> Shown:
     """Show one message.
 
     Raises:
-        ApiError: 404, when there is none of that id, or no longer.
+        ApiError: 404, if the id is unknown or its message was deleted.
     """
-    message_id = visit.name or ""
-    row, events = await visit.services.store.run(partial(_read, message_id=message_id))
+    message_id = request.name or ""
+    row, events = await request.services.store.run(partial(_read, message_id=message_id))
     if row is None:
         raise not_found("message", message_id)
     options = parse_options(pairs_of(row))
-    observer = Observer(visit.services, visit.now)
+    observer = Observer(request.services, request.now)
     values: dict[str, Any] = {
         "message": row,
         "options": options,
-        "standing": observer.standing(row),
+        "message_state": observer.state(row),
         "held_back_by": observer.held_back_by(row),
-        "steps": timeline(events, retried=row["retried"], in_flight=_in_flight(visit, row)),
+        "steps": timeline(events, retried=row["retried"], in_flight=_in_flight(request, row)),
         "request_headers": request_headers(options),
         "request_body": request_body(row, options),
         "is_pending": row["state"] == PENDING,
-        "can_deliver_now": _can_deliver_now(visit, row),
+        "can_deliver_now": _can_deliver_now(request, row),
     }
     return Shown("message.html", values)
 
@@ -124,11 +124,11 @@ def _read(
     return row, events
 
 
-def _in_flight(visit: Visit, row: sqlite3.Row) -> bool:
-    message = visit.services.engine.messages.get(row["seq"])
+def _in_flight(request: PageRequest, row: sqlite3.Row) -> bool:
+    message = request.services.engine.messages.get(row["seq"])
     return message is not None and message.in_flight
 
 
-def _can_deliver_now(visit: Visit, row: sqlite3.Row) -> bool:
-    waits = row["due_at"] > visit.now and not _in_flight(visit, row)
+def _can_deliver_now(request: PageRequest, row: sqlite3.Row) -> bool:
+    waits = row["due_at"] > request.now and not _in_flight(request, row)
     return row["state"] == PENDING and row["queue"] is None and waits

@@ -11,14 +11,14 @@ from ..errors import bad_request
 from ..protocol.options import parse_options
 from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
 from .filters import FILTERS, INDEXED, given, narrow
+from .formatting import CAP
+from .message_state import Observer
+from .page_request import PageRequest, Shown
 from .paging import PAGE, Paged, link, read_cursor
 from .rows import pairs_of
-from .standing import Observer
-from .visit import Shown, Visit
-from .words import CAP
 
-# A filter that few messages meet looks at this many and then offers to go on from there, so that
-# a full server is not slowed down by somebody's search.
+# A filter that few messages match searches this many and then offers to continue, so that a search
+# does not slow down a full server.
 _SCANNED = 20_000
 
 _STATES = {
@@ -48,45 +48,45 @@ class _Found:
     cut: bool = False
 
 
-async def list_messages(visit: Visit) -> Shown:
+async def list_messages(request: PageRequest) -> Shown:
     """Show one page of messages.
 
     Raises:
-        ApiError: 400, for a state that is none or a place that is not in the list.
+        ApiError: 400, for an unknown state or an invalid cursor.
     """
-    state = visit.query.get("state", "all")
+    state = request.query.get("state", "all")
     if state not in (*_STATES, "active"):
-        raise bad_request(f"state: {state!r} is none of active, {', '.join(_STATES)}")
+        raise bad_request(f"state: {state!r} is not one of active, {', '.join(_STATES)}")
     order = _Order(state)
-    base, wanted = _active(visit) if state == "active" else Where([_STATES[state]]), Where()
-    order.start(base, read_cursor(visit))
-    narrow(base, visit, INDEXED)
-    narrow(wanted, visit, FILTERS.keys() - INDEXED)
-    found = await visit.services.store.run(partial(_find, base=base, wanted=wanted, order=order))
-    older = found.next_key and link(visit, before=f"{found.next_key[0]}-{found.next_key[1]}")
-    newest = link(visit, before=None) if "before" in visit.query else None
-    observer = Observer(visit.services, visit.now)
+    base, wanted = _active(request) if state == "active" else Where([_STATES[state]]), Where()
+    order.start(base, read_cursor(request))
+    narrow(base, request, INDEXED)
+    narrow(wanted, request, FILTERS.keys() - INDEXED)
+    found = await request.services.store.run(partial(_find, base=base, wanted=wanted, order=order))
+    older = found.next_key and link(request, before=f"{found.next_key[0]}-{found.next_key[1]}")
+    newest = link(request, before=None) if "before" in request.query else None
+    observer = Observer(request.services, request.now)
     items = [_item(row, observer) for row in found.rows]
     values = {
         "state": state,
         "page": Paged(items, newest, older),
         "scanned": _SCANNED if found.cut else None,
-        "filters": given(visit),
+        "filters": given(request),
     }
     return Shown("messages.html", values)
 
 
-def _active(visit: Visit) -> Where:
-    """Return the condition for what is in flight, which only the engine knows."""
-    messages = visit.services.engine.messages.values()
+def _active(request: PageRequest) -> Where:
+    """Return the condition for messages in flight, which only the engine knows."""
+    messages = request.services.engine.messages.values()
     seqs = sorted((one.seq for one in messages if one.in_flight), reverse=True)[:CAP]
     return Where([f"m.seq IN ({', '.join('?' * len(seqs))})"], list(seqs))
 
 
 def _find(db: sqlite3.Connection, *, base: Where, wanted: Where, order: "_Order") -> _Found:
-    """Return the page that `wanted` leaves of `base`.
+    """Return the page of rows of `base` that match `wanted`.
 
-    What `wanted` says has no index: only so many messages are looked at for it.
+    No index helps with `wanted`, so only a limited number of messages is searched.
     """
     limit = _SCANNED if wanted.conditions else PAGE + 1
     looked_at = f"{_KEY} WHERE {base} ORDER BY {order} LIMIT"
@@ -104,7 +104,7 @@ def _find(db: sqlite3.Connection, *, base: Where, wanted: Where, order: "_Order"
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Newest first, in the order that the index of each state has."""
+    """Newest first, in the order of each state's index."""
 
     state: str
 
@@ -114,8 +114,8 @@ class _Order:
 
     @property
     def _seq(self) -> str:
-        # Few are to be retried, so those are found by their own index and sorted; the plus keeps
-        # SQLite from walking through all that is pending in order.
+        # Few wait for a retry, so those are found by their own index and sorted; the plus keeps
+        # SQLite from scanning all pending messages in order.
         return "+m.seq" if self.state == "retrying" else "m.seq"
 
     def __str__(self) -> str:
@@ -145,7 +145,7 @@ def _rows(db: sqlite3.Connection, seqs: Sequence[int]) -> list[sqlite3.Row]:
 def _item(row: sqlite3.Row, observer: Observer) -> dict[str, Any]:
     options = parse_options(pairs_of(row))
     return dict(row) | {
-        "standing": observer.standing(row),
+        "message_state": observer.state(row),
         "method": options.method,
         "max_attempts": options.retries + 1,
         "labels": options.labels,

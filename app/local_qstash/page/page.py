@@ -1,4 +1,4 @@
-"""The page's front: who is asking, for what, and the answer as HTML."""
+"""The page's entry point: access, routing, and answers in HTML."""
 
 import logging
 import sqlite3
@@ -13,13 +13,13 @@ from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED, PENDING
 from .access import Access
 from .actions import act, see_other
 from .dead_letters import list_letters
+from .formatting import CAP
 from .message_detail import show_message
 from .message_list import list_messages
+from .page_request import PageRequest, View, read_page_request
 from .paging import link
 from .render import Renderer, static_file
 from .sections import list_flow_keys, list_groups, list_queues, list_schedules, show_setup
-from .visit import View, Visit, read_visit
-from .words import CAP
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ _SELECT = "SELECT " + ", ".join(
 
 
 class Page:
-    """Answers what is not the API's."""
+    """Answers all requests outside the API."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -64,9 +64,9 @@ class Page:
         return path.startswith("/") and path.split("/")[1] in _OWN
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; never raises for what a visitor did."""
+        """Answer one request; never raises because of the visitor."""
         try:
-            return await self._answer(read_visit(self._services, request))
+            return await self._answer(read_page_request(self._services, request))
         except ApiError as error:
             return self._refusal(error.status, str(error))
         except sqlite3.Error as error:
@@ -75,53 +75,53 @@ class Page:
             logger.exception("Internal error in %s %s", request.method, request.raw_path)
             return self._refusal(500, "internal error, see the server's log")
 
-    async def _answer(self, visit: Visit) -> web.StreamResponse:
-        self._access.check(visit.request)
-        if visit.request.method not in ("GET", "HEAD", "POST"):
-            raise ApiError(405, f"{visit.request.method} is not allowed here")
-        if visit.section == "static":
-            return self._static(visit)
-        is_post = visit.request.method == "POST"
-        if is_post and visit.section == "sign-in":
-            return await self._sign_in(visit)
-        if not self._access.knows(visit.request):
+    async def _answer(self, request: PageRequest) -> web.StreamResponse:
+        self._access.check(request.http)
+        if request.http.method not in ("GET", "HEAD", "POST"):
+            raise ApiError(405, f"{request.http.method} is not allowed here")
+        if request.section == "static":
+            return self._static(request)
+        is_post = request.http.method == "POST"
+        if is_post and request.section == "sign-in":
+            return await self._sign_in(request)
+        if not self._access.knows(request.http):
             return self._renderer.html("sign_in.html", {"wrong": False}, status=401)
-        if is_post and visit.section == "sign-out":
+        if is_post and request.section == "sign-out":
             return self._sign_out()
-        return await (act(visit) if is_post else self._show(visit))
+        return await (act(request) if is_post else self._show(request))
 
-    async def _show(self, visit: Visit) -> web.Response:
-        view = _view(visit)
+    async def _show(self, request: PageRequest) -> web.Response:
+        view = _view(request)
         if view is None:
-            raise ApiError(404, f"no such page: {visit.request.raw_path}")
-        shown = await view(visit)
+            raise ApiError(404, f"no such page: {request.http.raw_path}")
+        shown = await view(request)
         counts = await self._services.store.run(partial(_read_counts, services=self._services))
-        return self._renderer.html(shown.template, self._common(visit, counts) | shown.values)
+        return self._renderer.html(shown.template, self._common(request, counts) | shown.values)
 
-    def _common(self, visit: Visit, counts: dict[str, int]) -> dict[str, Any]:
+    def _common(self, request: PageRequest, counts: dict[str, int]) -> dict[str, Any]:
         return {
-            "shell": "fragment.html" if visit.is_poll else "document.html",
-            "now": visit.now,
-            "section": visit.section,
+            "shell": "fragment.html" if request.is_poll else "document.html",
+            "now": request.now,
+            "section": request.section,
             "state": None,
-            "here": link(visit),
+            "here": link(request),
             "counts": counts,
-            "host": visit.host,
+            "host": request.host,
             "speed": self._services.settings.speed,
             "can_sign_out": self._access.asks_for_token,
-            "done": visit.query.get("done"),
-            "of": visit.query.get("of", ""),
+            "done": request.query.get("done"),
+            "of": request.query.get("of", ""),
         }
 
-    def _static(self, visit: Visit) -> web.Response:
-        found = static_file(visit.name or "")
+    def _static(self, request: PageRequest) -> web.Response:
+        found = static_file(request.name or "")
         if found is None:
-            raise ApiError(404, f"no such file: {visit.name}")
+            raise ApiError(404, f"no such file: {request.name}")
         return found
 
-    async def _sign_in(self, visit: Visit) -> web.Response:
+    async def _sign_in(self, request: PageRequest) -> web.Response:
         response = see_other("/")
-        if self._access.admit((await visit.form()).get("token", ""), response):
+        if self._access.admit((await request.form()).get("token", ""), response):
             return response
         return self._renderer.html("sign_in.html", {"wrong": True}, status=401)
 
@@ -136,20 +136,20 @@ class Page:
         )
 
 
-def _view(visit: Visit) -> View | None:
-    if visit.name is None:
-        return _VIEWS.get(visit.section)
-    return show_message if visit.section == "messages" else None
+def _view(request: PageRequest) -> View | None:
+    if request.name is None:
+        return _VIEWS.get(request.section)
+    return show_message if request.section == "messages" else None
 
 
 def _read_counts(db: sqlite3.Connection, services: Services) -> dict[str, int]:
-    """Return how many there are of everything; more than the cap is the cap plus one.
+    """Return the counts for the navigation, each capped: above the cap, it is the cap plus one.
 
-    So the numbers beside the navigation cost the same at any size.
+    So they cost the same at any size.
     """
     return dict(db.execute(_SELECT).fetchone()) | {
         "active": services.engine.active,
         "schedules": len(services.schedules.schedules),
-        "flows": len(services.flows.lanes),
+        "flows": len(services.flows.limits),
         "groups": len(services.groups.groups),
     }

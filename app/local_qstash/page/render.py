@@ -1,4 +1,4 @@
-"""Templates to responses, with the headers that keep a page to itself."""
+"""Renders templates as responses, with the headers that isolate a page from other sites."""
 
 import hashlib
 from functools import lru_cache
@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from . import words
+from . import formatting
 
 _HERE = Path(__file__).parent
 _HEADERS = {
@@ -42,9 +42,9 @@ class Renderer:
         self._environment.filters |= {
             "moment": _moment,
             "calendar": _calendar,
-            "duration": words.duration,
-            "count": words.count,
-            "size": words.size,
+            "duration": formatting.duration,
+            "count": formatting.count,
+            "size": formatting.size,
         }
         self._environment.globals["asset"] = _asset_url
 
@@ -55,7 +55,7 @@ class Renderer:
 
 
 def static_file(name: str) -> web.Response | None:
-    """Return a style sheet or script, None if there is none of that name."""
+    """Return a style sheet or script, None if its name is unknown."""
     body = _assets().get(name)
     if body is None:
         return None
@@ -77,15 +77,17 @@ def _asset_url(name: str) -> str:
 
 @pass_context
 def _moment(context: Context, ms: int) -> Markup:
-    """Show a unix millisecond as its distance from now, in full when pointed at."""
-    return _time(ms, words.absolute(ms), words.relative(ms, context["now"]))
+    """Show a unix millisecond relative to now, with the full date as a tooltip."""
+    return _time(ms, formatting.absolute(ms), formatting.relative(ms, context["now"]))
 
 
 @pass_context
 def _calendar(context: Context, ms: int) -> Markup:
-    """Show a unix millisecond as a date, as its distance from now when pointed at."""
-    return _time(ms, words.relative(ms, context["now"]), words.calendar(ms))
+    """Show a unix millisecond as a date, with its distance from now as a tooltip."""
+    return _time(ms, formatting.relative(ms, context["now"]), formatting.calendar(ms))
 
 
 def _time(ms: int, title: str, text: str) -> Markup:
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(words.iso(ms), title, text)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        formatting.iso(ms), title, text
+    )

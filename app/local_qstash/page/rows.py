@@ -1,4 +1,4 @@
-"""Stored headers and bodies as what the page shows of them."""
+"""Stored headers and bodies as the page shows them."""
 
 import json
 import sqlite3
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..protocol.headers import Pair
 from ..protocol.options import Options
-from .words import text_of
+from .formatting import text_of
 
 BODY_SHOWN = 65_536  # bytes
 ANSWER_SHOWN = 16_384
@@ -14,7 +14,7 @@ ANSWER_SHOWN = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body to look at: `text` is None when it is binary; `shown` bytes of `length` are in it."""
+    """A body to show: `text` is None if it is binary, and has `shown` of its `length` bytes."""
 
     length: int
     text: str | None = None
@@ -31,7 +31,7 @@ def pairs_of(row: sqlite3.Row, column: str = "headers") -> tuple[Pair, ...]:
 
 
 def body_of(start: bytes | None, length: int) -> Body:
-    """Return a body of which `start` was read; SQLite's substr makes NULL of an empty one."""
+    """Return a body whose `start` was read; SQLite's substr turns an empty one into NULL."""
     start = start or b""
     return Body(length, text_of(start, cut=len(start) < length), len(start))
 

@@ -1,1 +1,1 @@
-"""What the headers of QStash's API say, how they are read, and how deliveries are signed."""
+"""The headers of QStash's API, how they are parsed, and how deliveries are signed."""

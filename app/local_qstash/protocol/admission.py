@@ -1,4 +1,4 @@
-"""What a publisher asked of the acceptance of a message, as opposed to its whole life."""
+"""Options that only matter when a message is accepted, unlike those for its whole life."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from .headers import Pair, read_boolean, read_duration, read_integer
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What was asked of a message's acceptance only. `delay` in seconds, `not_before` in unix s."""
+    """Options for accepting a message. `delay` in seconds, `not_before` in unix seconds."""
 
     delay: int = 0
     not_before: int | None = None
@@ -27,7 +27,7 @@ _ADMISSION = frozenset(
 
 
 def split_admission(pairs: tuple[Pair, ...]) -> tuple[Admission, tuple[Pair, ...]]:
-    """Divide the headers of a publish into what its acceptance needs and what stays with it.
+    """Divide the headers of a publish into options for its acceptance and those that it keeps.
 
     Raises:
         ApiError: 400, naming the header and what is wrong with it.

@@ -11,10 +11,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @lru_cache(maxsize=1024)
 def parse_cron(expression: str) -> Schedule:
-    """Return the schedule that `CRON_TZ=Europe/Paris 0 9 * * MON-FRI` and its like name.
+    """Return the schedule of an expression such as `CRON_TZ=Europe/Paris 0 9 * * MON-FRI`.
 
     Raises:
-        ApiError: 400, saying which part is wrong.
+        ApiError: 400, naming the part that is wrong.
     """
     try:
         return parse(expression)
@@ -26,17 +26,17 @@ def check_fires(expression: str, after_ms: int) -> None:
     """Refuse an expression that would never fire: its schedule could only be a mistake.
 
     Raises:
-        ApiError: 400, saying so, or which part is wrong.
+        ApiError: 400, with the reason.
     """
     if next_fire(expression, after_ms) is None:
         raise _invalid(expression, NeverFiresError("it does not fire within the next five years"))
 
 
 def next_fire(expression: str, after_ms: int) -> int | None:
-    """Return the first unix millisecond after `after_ms` at which it fires, if there is one.
+    """Return the first unix millisecond after `after_ms` at which it fires, or None.
 
     Raises:
-        ApiError: 400, saying which part is wrong.
+        ApiError: 400, naming the part that is wrong.
     """
     schedule = parse_cron(expression)
     try:

@@ -19,7 +19,7 @@ NO_LANGUAGE_MODEL = (
     "the local server asks no language model: publish to a provider's own URL, "
     "as https://api.openai.com/v1/chat/completions"
 )
-# A destination of QStash's own that is not served -> why.
+# A destination at QStash itself that is not served -> why.
 _ABSENT = {"api/llm": NO_LANGUAGE_MODEL}
 
 
@@ -47,7 +47,7 @@ def is_url(destination: str) -> bool:
 
 
 def check_url(url: str, name: str = _INVALID) -> None:
-    """Refuse what is no absolute http or https URL.
+    """Refuse anything but an absolute http or https URL.
 
     Raises:
         ApiError: 400, with `name` before the reason.
@@ -69,9 +69,9 @@ def check_url(url: str, name: str = _INVALID) -> None:
 
 @lru_cache(maxsize=1024)
 def wire_url(url: str) -> str:
-    """Return a URL as it is sent, in ASCII: the host by IDNA, other characters as percent-escapes.
+    """Return a URL as it is sent, in ASCII: the host by IDNA, other characters percent-encoded.
 
-    What is ASCII stays as it was published, since the receiver verifies the URL.
+    ASCII stays as it was published, since the receiver verifies the URL.
 
     Raises:
         ValueError: the host is not a host name.
@@ -103,7 +103,7 @@ def _escaped(text: str) -> str:
 
 
 def check_name(name: object, what: str) -> str:
-    """Return `name` if it is one: letters, digits, `-`, `_` and `.`, at most 256 of them.
+    """Return `name` if it is valid: letters, digits, `-`, `_` and `.`, at most 256 characters.
 
     Raises:
         ApiError: 400, naming what the name is for.
@@ -115,7 +115,7 @@ def check_name(name: object, what: str) -> str:
 
 @lru_cache(maxsize=1024)
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL, in lower case: what connections are shared by."""
+    """Return scheme, host and port of a URL, in lower case: the key for sharing connections."""
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     return f"{scheme}://{authority}".lower()

@@ -1,4 +1,4 @@
-"""QStash's spellings of a length of time."""
+"""QStash's notations of durations."""
 
 import re
 
@@ -15,7 +15,7 @@ def parse_duration(text: str, name: str) -> int:
     """Return the seconds in a duration such as `50s` or `1d10h30m`.
 
     Raises:
-        ApiError: 400, naming the header, when the text is no duration.
+        ApiError: 400, naming the header, if the text is not a duration.
     """
     text = text.strip()
     if not _DURATION.fullmatch(text):

@@ -1,4 +1,4 @@
-"""The arithmetic of `Upstash-Retry-Delay`: a grammar of its own, evaluated without `eval`.
+"""The arithmetic of `Upstash-Retry-Delay`: a small grammar, evaluated without `eval`.
 
 sum     = product (("+" | "-") product)*
 product = signed (("*" | "/" | "%") signed)*
@@ -58,7 +58,7 @@ def compile_retry_delay(text: str) -> Expression:
     """Return the expression as a function of `retried` (0 for the first retry).
 
     Raises:
-        ApiError: 400, saying what is wrong and where.
+        ApiError: 400, with the problem and its position.
     """
     if len(text) > _MAX_LENGTH:
         raise _invalid(f"longer than {_MAX_LENGTH} characters")

@@ -24,7 +24,9 @@ def read_boolean(values: dict[str, str], name: str) -> bool:
 def read_method(values: dict[str, str], name: str) -> str:
     method = values.get(name, "POST").strip().upper()
     if method not in _METHODS:
-        raise bad_request(f"{canonical(name)}: {method!r} is none of {', '.join(sorted(_METHODS))}")
+        raise bad_request(
+            f"{canonical(name)}: {method!r} is not one of {', '.join(sorted(_METHODS))}"
+        )
     return method
 
 

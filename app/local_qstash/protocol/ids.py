@@ -1,4 +1,4 @@
-"""Names for messages, schedules and tokens: unique, in the shapes that QStash gives them."""
+"""Ids of messages, schedules and tokens: unique, in QStash's format."""
 
 from random import Random
 
@@ -6,5 +6,5 @@ _random = Random()  # noqa: S311 - names, not secrets; asking the kernel for eac
 
 
 def new_id(prefix: str) -> str:
-    """Return `prefix` with 160 random bits after it, as in `msg_…`."""
+    """Return `prefix` followed by 160 random bits, as in `msg_…`."""
     return f"{prefix}_{_random.getrandbits(160):040x}"

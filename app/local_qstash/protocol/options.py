@@ -17,7 +17,7 @@ from .text import whole_number
 
 _WEEK = 7 * 86_400
 _FORWARD = "upstash-forward-"
-# A delivery has its own: what its connection needs, and what QStash says of it.
+# A delivery sets these itself: those of its connection, and those that QStash adds.
 _NOT_FORWARDED = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
     | {"transfer-encoding", "upgrade", "user-agent", "upstash-signature", "upstash-message-id"}
@@ -38,21 +38,21 @@ class FlowControl:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What outputs replace by a hash; `names` are canonical header names."""
+    """The fields that outputs replace with a hash; `names` are canonical header names."""
 
     body: bool = False
     all_headers: bool = False
     names: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        """Return it as `Upstash-Redact-Fields` spells it."""
+        """Return it in the form of `Upstash-Redact-Fields`."""
         chosen = ["body"] * self.body + ["header"] * self.all_headers
         return ", ".join(chosen + [f"header[{name}]" for name in sorted(self.names)])
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackOptions:
-    """Where and how a callback goes; None means as the original message."""
+    """The destination and options of a callback; None means those of the original message."""
 
     url: str
     method: str = "POST"
@@ -64,7 +64,7 @@ class CallbackOptions:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a publisher asked for the whole life of a message. Durations in seconds."""
+    """A publisher's options for the whole life of a message. Durations in seconds."""
 
     method: str = "POST"
     headers: tuple[Pair, ...] = ()  # canonical names, forwarded to the destination
@@ -80,7 +80,7 @@ class Options:
 
 @lru_cache(maxsize=4096)
 def parse_options(pairs: tuple[Pair, ...]) -> Options:
-    """Return the options in lower-case header pairs; equal pairs share one value.
+    """Return the options in lower-case header pairs; equal pairs share one instance.
 
     Raises:
         ApiError: 400, naming the header and what is wrong with it.

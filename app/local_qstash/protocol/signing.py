@@ -1,4 +1,4 @@
-"""The signature of a delivery, a JWT over its URL and body in `Upstash-Signature`; its keys."""
+"""The signature of a delivery, a JWT for its URL and body in `Upstash-Signature`, and its keys."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 def sign(key: str, *, url: str, body: bytes) -> str:
     """Return a fresh token for one attempt to deliver `body` to `url`.
 
-    The key is used as it is written, `sig_` included; `url` is the destination as published.
+    The key is used as a whole, `sig_` included; `url` is the destination as published.
     """
     now = int(time.time())
     claims = {

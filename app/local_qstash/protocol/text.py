@@ -1,4 +1,4 @@
-"""Text and numbers that came over a socket, in whatever encoding and of whatever length."""
+"""Text and numbers from a socket, in any encoding and of any length."""
 
 import json
 import re
@@ -9,7 +9,7 @@ _MAX_DIGITS = 15  # enough for any time or count, and within SQLite's integers
 
 
 def is_readable(text: str) -> bool:
-    """Say whether bytes that were read as UTF-8, bad ones kept as surrogates, were UTF-8."""
+    """Tell whether text, decoded as UTF-8 with surrogates for bad bytes, was valid UTF-8."""
     return text.isascii() or _HALF_PAIR.search(text) is None
 
 
@@ -21,15 +21,15 @@ def readable(text: str) -> str:
 
 
 def writable(text: str) -> str:
-    """Return text in which half a surrogate pair is U+FFFD: UTF-8 has no other way to write it."""
+    """Replace lone surrogates by U+FFFD: UTF-8 cannot encode them."""
     return text if text.isascii() else _HALF_PAIR.sub("\ufffd", text)
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON text in UTF-8, half a surrogate pair as U+FFFD, as Go reads it.
+    """Return the value of a JSON text in UTF-8, with U+FFFD for lone surrogates, as Go reads it.
 
     Raises:
-        ValueError, RecursionError: It is none, or nested too deeply.
+        ValueError, RecursionError: it is not JSON, or nested too deeply.
     """
     text = body.decode("utf-8-sig")
     value = json.loads(text)
@@ -47,7 +47,7 @@ def _writable(value: Any) -> Any:
 
 
 def whole_number(text: str) -> int | None:
-    """Return a number that is written in digits, or None for anything else or one beyond use."""
+    """Return a number written in digits, or None for anything else or a number too large."""
     text = text.strip()
     fits = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
     return int(text) if fits else None

@@ -1,4 +1,4 @@
-"""What one transaction writes, kept by kind so that SQLite runs each statement over many rows."""
+"""The rows of one transaction, grouped by statement so that SQLite runs each over many rows."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ _INSERT_DEAD_LETTER = (
 
 @dataclass(slots=True)
 class Batch:
-    """Rows to write together. Order between the kinds is fixed: a message before what befell it."""
+    """Rows to write together. The order of the kinds is fixed: a message before its events."""
 
     messages: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)  # message, time, state, next, error, response
@@ -48,7 +48,7 @@ class Batch:
         self.calls += other.calls
 
     def pieces(self) -> Iterator["Batch"]:
-        """Yield a batch for each row and call, in an order in which they can be written."""
+        """Yield a batch for each row and call, in a valid order."""
         for kind in fields(self):
             for one in getattr(self, kind.name):
                 yield Batch(**{kind.name: [one]})
@@ -67,7 +67,7 @@ class Batch:
                 connection.executemany(statement, rows)
 
     def commit(self, connection: sqlite3.Connection) -> None:
-        """Make the calls and end the transaction that `write_rows` began."""
+        """Make the calls and commit the transaction that `write_rows` began."""
         for call in self.calls:
             call(connection)
         connection.execute("COMMIT")

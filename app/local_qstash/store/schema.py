@@ -1,4 +1,4 @@
-"""The tables of the state file, and opening one without ever harming it."""
+"""The tables of the state file, and how to open one without damaging it."""
 
 import sqlite3
 from pathlib import Path
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from ..errors import StateFileError
 
-_APPLICATION_ID = 0x51535448  # "QSTH": says that the file is ours
+_APPLICATION_ID = 0x51535448  # "QSTH": marks the file as ours
 _VERSION = 1
 
 # State of a message. Only the first two are in the engine's memory.
@@ -73,11 +73,11 @@ CREATE TABLE flow_keys (
 
 
 def open_database(path: Path | None) -> sqlite3.Connection:
-    """Open or create the state file; None gives one in memory.
+    """Open or create the state file; None is one in memory.
 
     Raises:
         StateFileError: the file is not ours, damaged, newer than this program or locked by
-            another server. It is left as it was.
+            another server. It is left unchanged.
     """
     if path is None:
         return _prepare(_connect(":memory:"))
@@ -87,13 +87,13 @@ def open_database(path: Path | None) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         reason = "it is in use by another server" if "locked" in str(error) else str(error)
         raise StateFileError(
-            f"Cannot use the state file {path}: {reason}. It was left untouched: "
+            f"Cannot use the state file {path}: {reason}. It was left unchanged: "
             "name another with --state, or move this one away."
         ) from error
 
 
 def _connect(target: str) -> sqlite3.Connection:
-    # Used by the store's one thread after this; transactions are begun and ended by hand.
+    # Used by the store's one thread after this; transactions are explicit.
     return sqlite3.connect(target, isolation_level=None, check_same_thread=False, timeout=1)
 
 
@@ -139,6 +139,6 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:
-    """Teach SQLite the parts of a URL that filters ask for."""
+    """Give SQLite functions for the parts of a URL that filters use."""
     connection.create_function("url_host", 1, lambda url: urlsplit(url).netloc, deterministic=True)
     connection.create_function("url_path", 1, lambda url: urlsplit(url).path, deterministic=True)

@@ -1,8 +1,8 @@
-"""Durable state by group commit: while one batch is being fsynced, the next one gathers.
+"""Durable state by group commit: while one batch is being fsynced, the next one fills.
 
-All work on the file happens in one task, in the order it was asked for, so a read sees every
-write before it. Writes that somebody waits for (an accepted message) start a commit at once;
-writes that nobody waits for (an attempt's log entry) ride along with those, or follow within
+One task does all work on the file, in the order of the calls, so a read sees every write before
+it. Writes with a waiter (an accepted message) start a commit at once; writes without one (an
+attempt's log entry) join those, or follow within
 `_LINGER` seconds. Losing such a write means one repeated delivery, never a lost one.
 """
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Store:
-    """The state file. Made, used and closed on one event loop."""
+    """The state file. Created, used and closed on one event loop."""
 
     def __init__(self, path: Path | None) -> None:
         self._connection = open_database(path)
@@ -36,7 +36,7 @@ class Store:
         self._timer: asyncio.TimerHandle | None = None
 
     def load(self, call: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `call` on the spot; only while a server starts and nothing else uses the file."""
+        """Run `call` at once; only while a server starts and nothing else uses the file."""
         return call(self._connection)
 
     async def commit(self, batch: Batch) -> None:
@@ -51,7 +51,7 @@ class Store:
         await done
 
     def soon(self) -> Batch:
-        """Return the batch that is written next; what the caller adds to it now goes with it."""
+        """Return the next batch to be written, for the caller to add to."""
         if self._timer is None and self._committing is None:
             self._timer = asyncio.get_running_loop().call_later(_LINGER, self._start)
         return self._unhurried
@@ -94,7 +94,7 @@ class Store:
             await self._one_by_one(unhurried, urgent, error)
         else:
             for _, done in urgent:
-                if not done.done():  # a waiter that hung up has cancelled it
+                if not done.done():  # cancelled by a waiter that hung up
                     done.set_result(None)
 
     async def _one_by_one(
@@ -103,7 +103,7 @@ class Store:
         urgent: list[tuple[Batch, asyncio.Future[None]]],
         error: Exception,
     ) -> None:
-        """Find out who cannot be written, so that one bad batch does not fail its neighbours."""
+        """Find what cannot be written, so that one bad batch does not fail the others."""
         logger.error("Cannot write to the state file: %s", error)
         for batch, done in urgent:
             [failure] = await asyncio.gather(self._execute(batch), return_exceptions=True)
@@ -119,9 +119,9 @@ class Store:
             await asyncio.sleep(_RETRY)
 
     async def _write_apart(self, batch: Batch) -> Batch:
-        """Write what nobody waits for, and return what a later try may write.
+        """Write the rows without a waiter, and return those that a later try may write.
 
-        A row that no try will ever write is dropped and logged, lest it hold up all others.
+        A row that can never be written is dropped and logged, so that it does not block the others.
         """
         left = Batch()
         for piece in batch.pieces():
@@ -134,10 +134,10 @@ class Store:
         return left
 
     async def _execute(self, batch: Batch) -> None:
-        """Write one batch: its rows here, what takes long (calls, fsync) in the thread.
+        """Write one batch: its rows here, slow parts (calls, fsync) in the thread.
 
-        Rows by the thousand would crawl in the thread: SQLite lets go of the interpreter's lock
-        for every row, and a busy event loop gives it back only after milliseconds.
+        Thousands of rows would be slow in the thread: SQLite releases the GIL for every row, and a
+        busy event loop returns it only after milliseconds.
         """
         try:
             batch.write_rows(self._connection)

@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from app.dev.guardian import ROOT
+from app.dev.reaper import ROOT
 from app.jobs import enqueue
 from app.jobs.cli import jobs
 from app.jobs.cli.formatting import painted

@@ -62,7 +62,8 @@ def commands(
 # Commands of other parts hang below the group as soon as those are imported.
 for module in ("app.api.cli", "app.families.alerts.cli"):
     import_module(module)
-COMMANDS = dict(commands())
+#: All but the one that serves until Ctrl-C.
+COMMANDS = {name: command for name, command in commands() if name != "dev"}
 
 
 def arguments(command: click.Command, **instead: str) -> list[str]:

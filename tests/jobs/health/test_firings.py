@@ -110,7 +110,7 @@ def test_what_nobody_wants_any_more_is_not_missed(
 def made_long_ago(app: Flask, qstash: QStash) -> None:
     """Have QStash say that its schedules are old; the clock of its server cannot be set."""
     publisher = app.extensions["jobs"].publisher
-    ask = publisher.ask
+    ask = publisher.call
 
     def asked(question: Any) -> Any:
         found = ask(question)
@@ -118,7 +118,7 @@ def made_long_ago(app: Flask, qstash: QStash) -> None:
             one.created_at = 0
         return found
 
-    publisher.ask = asked
+    publisher.call = asked
 
 
 def test_a_firing_brings_the_cron_of_its_schedule_along(app: Flask, live_qstash: QStash) -> None:

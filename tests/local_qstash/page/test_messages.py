@@ -25,7 +25,7 @@ NASTY = "<script>alert(1)</script>"
         ("/queues", "No queues"),
         ("/flow-control", "No flow-control keys"),
         ("/url-groups", "No URL groups"),
-        ("/?label=none", "No message fits these filters"),
+        ("/?label=none", "No messages match these filters"),
     ],
 )
 def test_every_section_says_when_it_is_empty(page: httpx.Client, address: str, words: str) -> None:
@@ -118,7 +118,7 @@ def test_a_message_that_waits_says_for_what(http: httpx.Client, page: httpx.Clie
     http.post("/v2/queues", json={"queueName": "held", "paused": True})
     message = http.post(f"/v2/enqueue/held/{NOWHERE}").json()["messageId"]
 
-    assert "Waits for queue held, which is paused" in page.get(f"/messages/{message}").text
+    assert "Waiting for queue held, which is paused" in page.get(f"/messages/{message}").text
 
 
 def test_untrusted_text_is_escaped(

@@ -6,7 +6,7 @@ from html import unescape
 import httpx
 import pytest
 
-from app.local_qstash.page.words import CAP
+from app.local_qstash.page.formatting import CAP
 from app.local_qstash.testing import LocalQStash
 
 from .visitor import NOWHERE
@@ -66,7 +66,7 @@ def test_counts_stop_at_the_cap(http: httpx.Client, page: httpx.Client) -> None:
         ("/queues/x", 404, "no such page"),
         ("/static/page.html", 404, "no such file"),
         ("/static/..%2Fpage.py", 404, "no such file"),
-        ("/?state=zombie", 400, "none of active, all"),
+        ("/?state=zombie", 400, "not one of active, all"),
         ("/?before=x-1", 400, "not a place in this list"),
         ("/?before=99999999999999999999-1", 400, "not a place in this list"),
         ("/schedules?page=0", 400, "not a page number"),

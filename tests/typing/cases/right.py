@@ -7,6 +7,7 @@ from marshmallow import fields
 from sqlalchemy.orm import Session
 
 from app.jobs import FlowControl, Job, JobBlueprint, JobId, Jobs, PayloadSchema
+from app.jobs.testing import make_job
 
 bp = JobBlueprint("texts", __name__)
 
@@ -34,6 +35,11 @@ def silent(payload: Text, job: Job) -> None:
     """Return nothing."""
 
 
+@bp.job("waits", "/waits", payload=TextSchema)
+async def waits(payload: Text, job: Job) -> dict[str, int]:
+    return {"characters": len(payload.text)}
+
+
 notify = Jobs().external("notify", schema=TextSchema, url="https://x.example", timeout=30)
 
 
@@ -42,5 +48,7 @@ def calls(session: Session) -> list[str]:
     both: list[str] = send_text.enqueue_many([Text("a"), Text("b")], organization_id="x")
     every: str = silent.schedule("@daily", Text(to="+49"), timezone="Europe/Berlin")
     limits = FlowControl(key="texts", rate=10, period="1m")
+    waits.enqueue(Text(to="+49"), delay=timedelta(minutes=5))
     notify.enqueue(Text(to="+49"), idempotency_key="one", flow_control=limits, retries=0)
-    return [job_id, *both, every]
+    characters: dict[str, int] = send_text(Text("a"), make_job())
+    return [*map(str, characters), job_id, *both, every]

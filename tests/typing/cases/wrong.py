@@ -46,5 +46,10 @@ def returns_a_number(payload: Text, job: Job) -> int:
     return 1
 
 
+@bp.job("async-number", "/async-number", payload=TextSchema)  # wrong
+async def waits_for_a_number(payload: Text, job: Job) -> int:
+    return 1
+
+
 bp.job("option", "/option", payload=TextSchema, timout=5)  # wrong
 bp.job("time", "/time", payload=TextSchema, timeout=[5])  # wrong

@@ -54,7 +54,6 @@ _A4, _FOOTER = 9, "&L&A&RPage &P of &N"
 _NOTE_CHARACTERS = 94
 #: Amounts from here on have more digits than a cell can hold.
 _EXACT = 10**15
-Style = dict[str, Any]
 
 
 def render(report: Report) -> bytes:

@@ -1,4 +1,4 @@
-"""Make the tables, where an app's own history or the starter's has not made them before."""
+"""Create the job tables, unless the app's migrations or the starter already have."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ EMPTY_OBJECT, EMPTY_LIST = sa.text("'{}'::jsonb"), sa.text("'[]'::jsonb")
 
 
 def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:
-    # Even `IF NOT EXISTS` would wait for whoever writes to the tables.
+    # Even `IF NOT EXISTS` would wait for writers of the tables.
     if not op.get_context().as_sql and op.get_bind().scalar(WHOLE):
         return
     create_job_executions(op, owner_id)

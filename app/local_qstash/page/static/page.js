@@ -35,9 +35,9 @@ async function poll() {
     });
     const text = await answer.text();
     if (answer.ok) show(text);
-    else say(answer.status === 404 ? "This is no longer kept by the server." : `The server answers ${answer.status}. Reload the page.`);
+    else say(answer.status === 404 ? "The server no longer has this." : `The server answered ${answer.status}. Reload the page.`);
   } catch {
-    if (!paused) say("No connection to the server. What is shown may be out of date; trying again.");
+    if (!paused) say("No connection to the server. This page may be out of date; trying again.");
   } finally {
     clearTimeout(limit);
     asking = null;
@@ -67,7 +67,7 @@ function state(name, word) {
   live.dataset.state = name;
   live.textContent = word;
   live.setAttribute("aria-pressed", String(!paused));
-  live.title = paused ? "Update again" : "Stop updating";
+  live.title = paused ? "Resume updates" : "Pause updates";
 }
 
 // Screen readers hear the numbers now and then, not every second.

@@ -1,9 +1,9 @@
-"""The process that stops all others, whatever becomes of the one that started them.
+"""The process that stops all others, whatever happens to the one that started them.
 
-It is told what there is to clear away, a line each: `group` and the number of a process group,
-`postgres` and the folder of a server, `file` or `folder` and a path; `gone` before such a line
-takes it back. The pipe ends when its writer closes it or dies, be it by `kill -9`; then all that
-is stopped or deleted, the newest first. So there is one way to stop, and nothing stays behind.
+It reads what to clean up, one entry a line: `group` and the number of a process group, `postgres`
+and the folder of a server, `file` or `folder` and a path; a line with `gone` in front cancels an
+entry. The pipe ends when its writer closes it or dies, even by `kill -9`; then everything is
+stopped or deleted, the newest first. So there is only one way to stop, and nothing is left behind.
 """
 
 import os
@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 10
 
 
-class Guardian:
-    """The writer's end. Leaving the context clears away all that was told, and waits for it."""
+class Reaper:
+    """The writer's end. Leaving the context cleans everything up, and waits for that."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "app.dev.guardian"],
+            [sys.executable, "-m", "app.dev.reaper"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             start_new_session=True,  # neither Ctrl-C nor a closed terminal may end it
@@ -42,12 +42,12 @@ class Guardian:
         self._pipe.flush()
 
     def begin(self) -> None:
-        """Begin to clear away."""
+        """Start cleaning up."""
         self._pipe.close()
 
 
 def main() -> None:
-    """Wait for the end of standard input, then clear away what it named."""
+    """Wait for the end of standard input, then clean up what it named."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for line in reversed(_left(sys.stdin.read().splitlines())):
@@ -64,13 +64,13 @@ def main() -> None:
 
 
 def _left(lines: list[str]) -> list[str]:
-    # The number of a group that is gone may belong to somebody else's by now.
+    # The number of an ended group may have been reused.
     gone = {line.removeprefix("gone ") for line in lines if line.startswith("gone ")}
     return [line for line in lines if not line.startswith("gone ") and line not in gone]
 
 
 def stop_group(group: int, grace: float = GRACE_SECONDS) -> None:
-    """End a process group: ask, wait for `grace` seconds, kill."""
+    """End a process group: terminate, wait for `grace` seconds, kill."""
     _signal(group, signal.SIGTERM)
     deadline = time.monotonic() + grace
     while _signal(group, 0):

@@ -1,4 +1,4 @@
-"""The queries."""
+"""Rows of the table: made once, found by their id, indexed for the sweep."""
 
 from typing import Any
 from uuid import uuid4

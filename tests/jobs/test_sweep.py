@@ -29,11 +29,11 @@ from app.jobs.execute.delivery import firing_id
 from app.jobs.message import Message
 from app.jobs.recover import given_up, sweep_timer
 from app.jobs.recover import sweep as maintenance
-from app.jobs.recover.given_up import DeadLetter, GiveUpResult
+from app.jobs.recover.given_up import GivenUpMessage, GiveUpResult
 from app.jobs.recover.sweep import SweepReport, sweep
 from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
-from app.jobs.testing.accepting import AcceptingPublisher
+from app.jobs.testing.in_memory import InMemoryPublisher
 from app.local_qstash.testing import LocalQStash
 from tests.support.failure_callback import PATH as CALLBACK
 from tests.support.failure_callback import report as report_of
@@ -423,7 +423,7 @@ def test_fault_R3_a_row_that_cannot_be_taken_is_set_aside_by_name(
     assert rows[bad].status == Status.PROCESSING
 
 
-class Picky(AcceptingPublisher):
+class Picky(InMemoryPublisher):
     """A QStash, or a proxy before it, that turns some messages away."""
 
     status = 403
@@ -459,7 +459,7 @@ def test_fault_R3_a_dead_letter_that_cannot_be_recorded_stops_no_other(
     wait_until(lambda: len(letters(qstash, "sample")) == 2, "the dead letters")
     record = given_up.record
 
-    def fail(connection: Connection, letter: DeadLetter) -> GiveUpResult:
+    def fail(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
         if letter.job_id == bad:
             connection.execute(text("SELECT 1/0"))
         return record(connection, letter)
@@ -605,7 +605,7 @@ def test_fault_K2_what_was_only_turned_away_is_put_back(
 ) -> None:
     """All tries met a full pool: the handler never ran, and so the job is not given up."""
     job_id = left_behind(rows, retries=retries)
-    publisher = AcceptingPublisher(base_url=app.config["BASE_URL"])
+    publisher = InMemoryPublisher(base_url=app.config["BASE_URL"])
     app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=publisher)
     sweep()
     row = rows[job_id]

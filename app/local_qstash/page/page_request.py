@@ -1,4 +1,4 @@
-"""One visit of the page: what was asked for, and what a view answers with."""
+"""One request to the page, and a view's answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,15 @@ _FORM_BYTES = 65_536
 
 
 class Press(Call):
-    """A pressed button as a call of the API: its parameters come from the page, its body is none.
+    """A pressed button as a call of the API: its parameters come from the page; it has no body.
 
     The page acts through the API's own handlers, so a button can do nothing that a client cannot.
     """
 
-    def __init__(self, visit: "Visit", names: tuple[str, ...], parameters: Parameters) -> None:
-        super().__init__(visit.services, visit.request, names)
+    def __init__(
+        self, request: "PageRequest", names: tuple[str, ...], parameters: Parameters
+    ) -> None:
+        super().__init__(request.services, request.http, names)
         self._parameters = parameters
 
     def query(self) -> dict[str, list[str]]:
@@ -32,23 +34,23 @@ class Press(Call):
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageRequest:
     """A request for a part of the page. `name` is what follows the section in the path, if any."""
 
     services: Services
-    request: web.BaseRequest
+    http: web.BaseRequest
     section: str
     name: str | None
     query: Mapping[str, str]
 
     @property
     def host(self) -> str:
-        return self.request.headers.get("Host", "")
+        return self.http.headers.get("Host", "")
 
     @property
     def is_poll(self) -> bool:
-        """Whether the page's script asks for the part that changes only."""
-        return "X-Page-Poll" in self.request.headers
+        """Whether the page's script asks only for the part that changes."""
+        return "X-Page-Poll" in self.http.headers
 
     @property
     def now(self) -> int:
@@ -63,23 +65,23 @@ class Visit:
         Raises:
             ApiError: 413 when it is larger than any form of the page.
         """
-        body = await Call(self.services, self.request).body(_FORM_BYTES)
+        body = await Call(self.services, self.http).body(_FORM_BYTES)
         return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A template and what fills it."""
+    """A template and its values."""
 
     template: str
     values: dict[str, Any] = field(default_factory=dict)
 
 
-View = Callable[[Visit], Awaitable[Shown]]
+View = Callable[[PageRequest], Awaitable[Shown]]
 
 
-def read_visit(services: Services, request: web.BaseRequest) -> Visit:
+def read_page_request(services: Services, request: web.BaseRequest) -> PageRequest:
     path, _, query = request.raw_path.partition("?")
     section, _, name = path.removeprefix("/").partition("/")
     parameters = {key: value.strip() for key, value in parse_qsl(query) if value.strip()}
-    return Visit(services, request, section, unquote(name) or None, parameters)
+    return PageRequest(services, request, section, unquote(name) or None, parameters)

@@ -1,4 +1,4 @@
-"""What a message is doing now, in one word, and what holds it back."""
+"""A message's current state, in one word, and what it waits for."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from ..services import Services
 from ..store.schema import CANCELLED, CANCELLING, DELIVERED, FAILED
 
 
-class Standing(Enum):
-    """The states that a reader tells apart; a value is the word on its badge."""
+class MessageState(Enum):
+    """The states that the page shows; a value is the text of its badge."""
 
     DELAYED = "Delayed"
     WAITING = "Waiting"
@@ -24,41 +24,41 @@ class Standing(Enum):
 
 
 _STORED = {
-    CANCELLING: Standing.CANCELLING,
-    DELIVERED: Standing.DELIVERED,
-    FAILED: Standing.FAILED,
-    CANCELLED: Standing.CANCELLED,
+    CANCELLING: MessageState.CANCELLING,
+    DELIVERED: MessageState.DELIVERED,
+    FAILED: MessageState.FAILED,
+    CANCELLED: MessageState.CANCELLED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Looks at rows of the messages table with the engine's memory beside them."""
+    """Reads the state of a message from its row and the engine's memory."""
 
     services: Services
     now: int
 
-    def standing(self, row: sqlite3.Row) -> Standing:
+    def state(self, row: sqlite3.Row) -> MessageState:
         if row["state"] in _STORED:
             return _STORED[row["state"]]
         message = self._live(row)
         if message is not None and message.in_flight:
-            return Standing.ACTIVE
+            return MessageState.ACTIVE
         if row["retried"]:
-            return Standing.RETRYING
-        return Standing.DELAYED if row["due_at"] > self.now else Standing.WAITING
+            return MessageState.RETRYING
+        return MessageState.DELAYED if row["due_at"] > self.now else MessageState.WAITING
 
     def held_back_by(self, row: sqlite3.Row) -> str | None:
-        """Say why a message that is due has not been sent yet, None if it is not due."""
+        """Return why a due message has not been sent yet, None if it is not due."""
         message = self._live(row)
         if message is None or message.in_flight or message.due_at > self.now:
             return None
-        gates = self.services.engine.gates
+        limits = self.services.engine.limits
         if message.queue and not message.has_place:
-            paused = gates.queue(message.queue).paused
+            paused = limits.queue(message.queue).paused
             return f"queue {message.queue}" + (", which is paused" if paused else " to reach it")
         if message.flow and not message.has_slot:
-            paused = gates.flow(message.flow.key).paused
+            paused = limits.flow(message.flow.key).paused
             return f"flow-control key {message.flow.key}" + (", which is paused" if paused else "")
         return f"a free connection to {origin_of(message.url)}"
 

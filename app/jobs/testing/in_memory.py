@@ -1,4 +1,4 @@
-"""A QStash that takes every message and delivers none, without a network."""
+"""A QStash that accepts every message and delivers none, without a network."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -15,33 +15,33 @@ _ANSWERS = SimpleNamespace(
 )
 
 
-class AcceptingPublisher(Publisher):
-    """Keeps what is published in `messages`, in order, a repetition once, as QStash would."""
+class InMemoryPublisher(Publisher):
+    """Keeps published messages in `messages`, in order, and a repetition once, as QStash would."""
 
     def __init__(self, *, base_url: str) -> None:
         super().__init__(url="memory", token="", base_url=base_url, budget=0)
         self.messages: list[Message] = []
 
     def publish(self, message: Message) -> str:
-        """Take a message; its id is made from its deduplication id."""
+        """Accept a message; its id is derived from its deduplication id."""
         known = {deduplication_id(one) for one in self.messages}
         if deduplication_id(message) not in known:
             self.messages.append(message)
         return f"msg_{deduplication_id(message)}"
 
     def publish_many(self, messages: Sequence[Message]) -> list[str | None]:
-        """Take messages."""
+        """Accept messages."""
         return [self.publish(message) for message in messages]
 
     def schedule(self, *_: Any, schedule_id: str | None = None, **__: Any) -> str:
-        """Take a schedule, which never fires."""
+        """Accept a schedule, which never fires."""
         return schedule_id or "scd_1"
 
     def schedules(self) -> list[Any]:
-        """Return what schedules there are: none."""
+        """Return the schedules: none."""
         return []
 
-    def ask(self, question: Any) -> Any:
+    def call(self, question: Any) -> Any:
         """Answer what a sweep or a cancel asks.
 
         Raises:
@@ -51,6 +51,6 @@ class AcceptingPublisher(Publisher):
             return question(_ANSWERS)
         except AttributeError as error:
             raise PublishUnavailable(
-                "the fixture `published` only takes messages; with `local_qstash` a real server "
+                "the fixture `published` only accepts messages; with `local_qstash` a real server "
                 "answers"
             ) from error

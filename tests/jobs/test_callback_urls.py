@@ -15,7 +15,7 @@ from app.jobs import enqueue, signed
 from app.jobs.errors import InvalidOption
 from app.jobs.publish import relay
 from app.jobs.values import callback_urls
-from app.jobs.values.callback_urls import check
+from app.jobs.values.callback_urls import check_url
 from tests.support.rows import Rows
 
 PRIVATE = [
@@ -43,7 +43,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 @pytest.mark.parametrize("url", PRIVATE)
 def test_a_private_address_is_refused_however_it_is_written(url: str) -> None:
     with pytest.raises(InvalidOption, match=r"callback: .* is in a private network"):
-        check("callback", url)
+        check_url("callback", url)
 
 
 EMBEDDED = [
@@ -63,7 +63,7 @@ def test_fault_D16_R24_only_what_the_internet_routes_is_public(
 ) -> None:
     resolving(monkeypatch, address)
     with pytest.raises(InvalidOption, match="is in a private network"):
-        check("callback", "https://hooks.example.com/")
+        check_url("callback", "https://hooks.example.com/")
 
 
 @pytest.mark.parametrize("address", ["2002:808:808::", "64:ff9b::808:808", "::ffff:8.8.8.8"])
@@ -71,7 +71,7 @@ def test_fault_D16_an_embedded_public_address_is_one(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     resolving(monkeypatch, address)
-    assert check("callback", "https://hooks.example.com/")
+    assert check_url("callback", "https://hooks.example.com/")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_fault_D16_an_embedded_public_address_is_one(
 )  # fmt: skip
 def test_fault_D16_a_host_that_programs_read_differently_is_refused(url: str) -> None:
     with pytest.raises(InvalidOption):
-        check("callback", url)
+        check_url("callback", url)
 
 
 OUTAGES = [
@@ -140,26 +140,26 @@ def test_fault_A14_D16_a_callback_is_checked_again_before_it_is_published(
 @pytest.mark.parametrize("url", NONSENSE)
 def test_what_is_no_absolute_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidOption, match=r"is not an absolute http\(s\) URL"):
-        check("callback", url)
+        check_url("callback", url)
 
 
 def test_a_url_with_a_password_is_refused_and_not_quoted() -> None:
     with pytest.raises(InvalidOption, match="user or password") as caught:
-        check("callback", "https://ann:hunter2@example.com/")
+        check_url("callback", "https://ann:hunter2@example.com/")
     assert "hunter2" not in str(caught.value)
 
 
 def test_one_private_address_among_a_names_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
-    assert check("callback", "https://hooks.example.com/") == "https://hooks.example.com/"
+    assert check_url("callback", "https://hooks.example.com/") == "https://hooks.example.com/"
     resolving(monkeypatch, "93.184.215.14", "10.0.0.5")
     with pytest.raises(InvalidOption, match=r"hooks.example.com is in a private network \(10"):
-        check("callback", "https://hooks.example.com/")
+        check_url("callback", "https://hooks.example.com/")
 
 
 def test_a_host_that_nobody_knows_is_refused() -> None:
     with pytest.raises(InvalidOption, match=r"the host 'no.such.invalid' is unknown"):
-        check("callback", "https://no.such.invalid/")
+        check_url("callback", "https://no.such.invalid/")
 
 
 @pytest.mark.parametrize("allowed", ["10.0.0.0/8", "192.168.0.1, 10.0.0.5", "hooks.internal"])
@@ -169,7 +169,7 @@ def test_the_operator_allows_networks_and_hosts(
     resolving(monkeypatch, "10.0.0.5")
     app.config["JOBS_CALLBACK_ALLOW"] = allowed
 
-    assert check("callback", "http://hooks.internal/")
+    assert check_url("callback", "http://hooks.internal/")
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_the_operator_allows_networks_and_hosts(
 )  # fmt: skip
 def test_a_callback_that_would_pass_for_a_delivery_is_refused(app: Flask, path: str) -> None:
     with pytest.raises(InvalidOption, match="this app's own endpoint"):
-        check("callback", f"{app.config['BASE_URL']}{path}")
+        check_url("callback", f"{app.config['BASE_URL']}{path}")
 
 
 def test_an_endpoint_of_the_apps_own_that_checks_signatures_may_be_a_callback(app: Flask) -> None:
     app.add_url_rule("/done", view_func=signed(str), endpoint="done", methods=["POST"])
 
-    assert check("callback", f"{app.config['BASE_URL']}/done")
+    assert check_url("callback", f"{app.config['BASE_URL']}/done")
 
 
 @pytest.mark.parametrize("option", ["callback", "failure_callback"])

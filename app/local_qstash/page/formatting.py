@@ -10,13 +10,13 @@ from ...cron import in_words
 from ..errors import ApiError
 from ..protocol.cron import parse_cron
 
-CAP = 10_000  # counts stop here: nobody reads the difference, and counting on costs time
+CAP = 10_000  # counts stop here: nobody reads the difference, and it costs time
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
 
 
 def duration(ms: float) -> str:
-    """Return a length of time in its two largest units: `2 h 5 min`, `12 s`, `340 ms`."""
+    """Return a duration in its two largest units: `2 h 5 min`, `12 s`, `340 ms`."""
     rest = max(0, round(ms))
     for position, (unit, size) in enumerate(_UNITS):
         if rest >= size:
@@ -25,7 +25,7 @@ def duration(ms: float) -> str:
 
 
 def relative(ms: int, now: int) -> str:
-    """Return a moment as a distance from `now`: `12 s ago`, `in 3 min`."""
+    """Return a moment relative to `now`: `12 s ago`, `in 3 min`."""
     if abs(ms - now) < 1000:  # noqa: PLR2004 - within the same second
         return "just now" if ms <= now else "in a moment"
     whole = abs(ms - now) // 1000 * 1000
@@ -47,7 +47,7 @@ def iso(ms: int) -> str:
 
 
 def count(number: int) -> str:
-    """Return a count with thousands apart; one beyond the cap as `10,000+`."""
+    """Return a count with thousands separators; one above the cap as `10,000+`."""
     return f"{CAP:,}+" if number > CAP else f"{number:,}"
 
 
@@ -59,7 +59,7 @@ def size(length: int) -> str:
 
 
 def text_of(body: bytes, *, cut: bool = False) -> str | None:
-    """Return a body as text, JSON indented; None if it is no text. `cut`: its end is missing."""
+    """Return a body as text, JSON indented; None if it is not text. `cut`: its end is missing."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(body, not cut)
     except UnicodeDecodeError:
@@ -69,7 +69,7 @@ def text_of(body: bytes, *, cut: bool = False) -> str | None:
 
 @lru_cache(maxsize=1024)
 def cron_in_words(expression: str) -> str:
-    """Return what a cron expression says, and in which time zone."""
+    """Return a cron expression in words, with its time zone."""
     try:
         schedule = parse_cron(expression)
     except ApiError:  # an older version took it

@@ -1,0 +1,151 @@
+"""`flask jobs init`: from an installed package to an app with jobs."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+from sqlalchemy.exc import SQLAlchemyError
+
+from .. import migrations
+from ..errors import JobsError, JobsNotInitialised
+from ..table.db import db, upgrade_command
+from . import dev
+from .group import confirm, is_terminal, jobs, yes
+
+if TYPE_CHECKING:
+    from flask_sqlalchemy import SQLAlchemy
+
+ENV = Path(".env")
+
+_NOTE = "# By `flask jobs init`, for development: the keys of the local QStash server are public."
+_LINES = """\
+from flask_qstash_jobs import JobBlueprint, Jobs
+
+Jobs(app, db)                   # after db.init_app(app), your Flask-SQLAlchemy
+app.register_blueprint(bp)      # each JobBlueprint of yours"""
+_USERS = ("user", "users", "account", "accounts")
+
+
+@jobs.command("init", with_appcontext=False)
+@yes
+@click.pass_context
+def init(ctx: click.Context, *, yes: bool) -> None:
+    r"""Write the settings to begin with, and print what is left to do.
+
+    The settings are those of the local QStash server. They are appended to .env, once you agree, if
+    neither it nor the environment nor the app has them.
+
+    \b
+    Examples:
+      flask jobs init
+      flask --app shop jobs init --yes
+    """
+    info = ctx.ensure_object(ScriptInfo)
+    app = _app(info)
+    if app is None:
+        _offer(dev.settings(), sure=yes)
+        app = _app(info)
+    if app is None:
+        return _left(
+            "Settings", f"the app has no settings for QStash yet:\n{_lines(dev.settings())}"
+        )
+    if "jobs" not in app.extensions:
+        return _left("Extension", f"add to your app, then run this again:\n{_LINES}")
+    with app.app_context():
+        if (kind := _kind_of_ids(app)) not in (None, app.config["JOBS_ID_TYPE"]):
+            _offer({"JOBS_ID_TYPE": str(kind)}, sure=yes)
+        _left("Settings", _about_settings(app))
+        _left("Tables", _about_tables())
+        _left("Jobs", _about_families(app))
+    _left("Start", "`flask jobs dev` runs the app and a local QStash; then `flask jobs doctor`")
+    return None
+
+
+def _app(info: ScriptInfo) -> Flask | None:
+    """Load the app; None where nothing but settings is missing."""
+    try:
+        return info.load_app()
+    except JobsError as error:
+        if isinstance(error, JobsNotInitialised) and any(
+            name in str(error) for name in dev.settings()
+        ):
+            return None
+        raise click.UsageError(str(error)) from error
+
+
+def _offer(settings: dict[str, str], *, sure: bool) -> None:
+    """Append what is missing to .env, and have this process know it."""
+    there = ENV.read_text("utf-8") if ENV.exists() else ""
+    names = {line.removeprefix("export ").split("=")[0].strip() for line in there.splitlines()}
+    missing = {name: value for name, value in settings.items() if name not in names}
+    os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
+    if not missing:
+        return
+    click.echo(f"{_lines(missing)}\n")
+    if not (sure or is_terminal()):
+        click.echo(f"Not in {ENV} yet: pass --yes to append this.\n")
+        return
+    if not sure:
+        confirm(f"Append this to {ENV}?")
+    with ENV.open("a", encoding="utf-8") as file:
+        file.write("" if not there or there.endswith("\n") else "\n")
+        file.write(f"{_NOTE}\n{_lines(missing)}\n")
+    loads = (
+        "Flask loads it" if find_spec("dotenv") else "`pip install python-dotenv` has Flask load it"
+    )
+    click.echo(f"Written to {ENV}; {loads}.\n")
+
+
+def _lines(settings: dict[str, str]) -> str:
+    return "\n".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _left(what: str, said: str) -> None:
+    first, *rest = said.split("\n")
+    click.echo(f"{what:<11}{first}")
+    for line in rest:
+        click.echo(f"{'':<11}{line}".rstrip())
+
+
+def _about_settings(app: Flask) -> str:
+    return f"deliveries go to {app.config['BASE_URL']} from {app.config['QSTASH_URL']}"
+
+
+def _about_tables() -> str:
+    try:
+        with db.engine.connect() as connection:
+            found = migrations.current(connection)
+    except SQLAlchemyError as error:
+        return f"the database cannot be reached: {str(error).splitlines()[0]}"
+    if found == migrations.HEAD:
+        return "they are there"
+    return f"run `{upgrade_command()}`"
+
+
+def _about_families(app: Flask) -> str:
+    families = app.extensions["jobs"].families
+    if families is not None:
+        return f"in {families}; `flask jobs new FAMILY TYPE` writes one with its tests"
+    return (
+        "register each JobBlueprint with the app; or keep them in a package, with\n"
+        "Jobs(app, db, families='yourapp.families'), where `flask jobs new` writes them"
+    )
+
+
+def _kind_of_ids(app: Flask) -> str | None:
+    """Return what JOBS_ID_TYPE should be by the key of the app's table of users, if it has one."""
+    host: SQLAlchemy = app.extensions["sqlalchemy"]
+    for table in host.metadata.tables.values():
+        keys: Any = list(table.primary_key)
+        if table.name.lower() in _USERS and len(keys) == 1:
+            try:
+                python = keys[0].type.python_type
+            except NotImplementedError:
+                return None
+            return {int: "integer", str: "text", UUID: "uuid"}.get(python)
+    return None

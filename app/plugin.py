@@ -1,0 +1,97 @@
+"""`flask jobs` as a plugin of Flask's command: what it can do before an app has been made.
+
+`init` and `dev` are for an app that cannot start yet, as its settings are missing. All else is left
+to the group that the app has. The wheel ships this file as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from flask.cli import ScriptInfo
+
+ABOUT = """Enqueue, inspect and manage background jobs.
+
+\b
+Examples:
+  flask jobs types
+  flask jobs list --dead --newer-than 1d
+  flask jobs show 5f0c --traceback
+  flask jobs doctor
+"""
+WITHOUT_APP = {
+    "dev": "Run the app and a local QStash server until Ctrl-C",
+    "init": "Write the settings to begin with, and print what is left to do",
+}
+
+
+class JobsPlugin(click.Group):
+    """Runs what needs no app, and loads the app for whatever else is asked.
+
+    Args:
+        known: What the help says of each command, where that is known without the app.
+    """
+
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        super().__init__("jobs", help=ABOUT)
+        self._known = known
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Return a context of this group where that is enough, else one of the app's group."""
+        if parent is None or args in ([], ["--help"]) or args[0] in WITHOUT_APP:
+            return super().make_context(info_name, args, parent, **extra)
+        group = _own_group(parent)
+        parent.with_resource(parent.ensure_object(ScriptInfo).load_app().app_context())
+        return group.make_context(info_name, args, parent, **extra)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of the extension's, or of the app's group."""
+        if cmd_name not in WITHOUT_APP:
+            return _own_group(ctx).get_command(ctx, cmd_name)
+        from .jobs.cli.kit import jobs  # noqa: PLC0415 - slow, and this module is always imported
+
+        return jobs.get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name them."""
+        return list(self._known) if self._known else _own_group(ctx).list_commands(ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them with their whole first sentences; of an app that cannot start, what is left."""
+        known, trouble = self._known, None
+        if known is None:
+            try:
+                return _own_group(ctx).format_commands(ctx, formatter)
+            except Exception as error:  # noqa: BLE001 - an app may fail in any way
+                known, trouble = WITHOUT_APP, error
+        with formatter.section("Commands"):
+            formatter.write_dl(list(known.items()))
+        if trouble is not None:
+            said = trouble.message if isinstance(trouble, click.ClickException) else str(trouble)
+            with formatter.section("The other commands need the app, which does not start"):
+                formatter.write_text(said or type(trouble).__name__)
+        return None
+
+
+def _own_group(ctx: click.Context) -> click.Group:
+    try:
+        app = ctx.ensure_object(ScriptInfo).load_app()
+    except Exception as error:
+        from .jobs import JobsError  # noqa: PLC0415 - as above
+
+        if isinstance(error, JobsError):
+            raise click.UsageError(str(error)) from error
+        raise
+    group = app.cli.commands.get("jobs")
+    if not isinstance(group, click.Group):
+        raise click.UsageError("This app has no jobs: its Jobs extension is not initialised.")
+    return group
+
+
+jobs = JobsPlugin()

@@ -1,0 +1,1 @@
+"""The families of the shop: `flask jobs new` writes them."""

@@ -1,0 +1,133 @@
+"""Two apps that people have get jobs: from `pip install` to a job that was retried."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.local_qstash.testing import LocalQStash
+from tests.extension.conftest import Host
+from tests.extension.environments import ENVIRONMENTS, clean, run
+
+NewHost = Callable[[str], Host]
+#: What setting up the environments may take where it comes before a test.
+SLOW = pytest.mark.timeout(400)
+
+
+@SLOW
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_what_is_installed_fits_together(environments: Path, name: str) -> None:
+    run(environments / name / "bin/python", "-m", "pip", "check")
+
+
+@SLOW
+def test_a_factory_with_uuid_keys_csrf_protection_and_its_own_history(new_host: NewHost) -> None:
+    shop = new_host("shop")
+    init = shop.flask("jobs", "init", "--yes")
+    assert "QSTASH_TOKEN=" in (shop.folder / ".env").read_text()
+    assert "JOBS_ID_TYPE=uuid" in (shop.folder / ".env").read_text()
+    assert "run `flask jobs db upgrade`" in init
+    shop.connect()
+
+    shop.flask("jobs", "db", "upgrade")
+    shop.flask("db", "init")
+    shop.flask("db", "migrate")
+    shop.flask("db", "upgrade")
+    shop.flask("db", "check")
+    (history,) = (shop.folder / "migrations/versions").glob("*.py")
+    assert "job_" not in history.read_text()
+    shop.flask("jobs", "new", "sms", "send-sms", "--field", "to:str")
+    with shop.running():
+        use(shop)
+    shop.python("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
+
+
+@SLOW
+def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) -> None:
+    api = new_host("api")
+    api.flask("jobs", "init", "--yes")
+    api.connect()
+    api.flask("jobs", "db", "upgrade")
+
+    with api.running():
+        refused = failing(api, "jobs", "doctor", "--only", "signature")
+        assert "answers 401" in refused
+        assert "before_request calls api.demand_login" in refused
+    api.environment["LETS_QSTASH_PASS"] = "yes"
+    with api.running():
+        use(api)
+
+
+def use(host: Host) -> None:
+    """Enqueue, deliver, retry, and ask all that operates jobs."""
+    host.python("use.py", host.name)
+    host.flask("jobs", "sweep")
+    host.flask("jobs", "schedules", "sync")
+    assert "greet" in host.flask("jobs", "schedules", "list")
+    host.flask("jobs", "reconcile")
+    doctor = host.flask("jobs", "doctor", "--json")
+    assert {check["level"] for check in json.loads(doctor)} == {"pass"}
+
+
+def failing(host: Host, *args: str) -> str:
+    """Run a command that must fail, and return what it said."""
+    done = subprocess.run(  # noqa: S603 - ours
+        [host.bin / "flask", *args],
+        cwd=host.folder,
+        env=clean(host.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@SLOW
+def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> None:
+    with LocalQStash() as qstash:
+        hosts = [new_host(name) for name in ENVIRONMENTS]
+        for host in hosts:
+            host.qstash_port = int(qstash.url.rpartition(":")[2])
+            host.flask("jobs", "init", "--yes")
+            host.connect()
+            host.flask("jobs", "db", "upgrade")
+            host.flask("jobs", "schedules", "sync")
+            host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--queue", "mail")
+        mine = [schedules(host) for host in hosts]
+        for host in hosts:
+            host.flask("jobs", "schedules", "sync")
+        again = [schedules(host) for host in hosts]
+        bearer = {"Authorization": f"Bearer {qstash.token}"}
+        queues = httpx.get(f"{qstash.url}/v2/queues", headers=bearer).json()
+
+    assert all(mine)
+    assert not mine[0] & mine[1]
+    assert again == mine
+    assert len({queue["name"] for queue in queues}) == 2
+
+
+def schedules(host: Host) -> set[str]:
+    return {one["id"] for one in json.loads(host.flask("jobs", "schedules", "list", "--json"))}
+
+
+@SLOW
+def test_uninstalling_leaves_nothing(environments: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare")
+    pip = [environments / "shop/bin/python", "-m", "pip", "--python", tmp_path / "bare/bin/python"]
+    before = files(tmp_path / "bare")
+    (wheel,) = (environments / "dist").glob("*.whl")
+
+    run(*pip, "install", "-q", "--no-deps", wheel)
+    assert files(tmp_path / "bare") > before
+    run(*pip, "uninstall", "-q", "-y", "flask-qstash-jobs")
+
+    assert files(tmp_path / "bare") == before
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
