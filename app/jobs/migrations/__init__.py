@@ -7,8 +7,8 @@
     def upgrade():
         migrations.upgrade(op.get_bind(), "0001")
 
-They keep their version in their own table, so an app's history may be of any form. That
-autogenerate leaves the tables alone is seen to in `autogenerate`.
+They keep their version in their own table, so an app's history may be of any form.
+`autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
 """
 
 from io import StringIO
