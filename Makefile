@@ -1,6 +1,6 @@
-# Every target sets up what it needs first. `make` alone lists them.
+# Every target first sets up what it needs. `make` alone lists them.
 
-# The first Python new enough; PYTHON=… overrides.
+# The first Python that is new enough; PYTHON=… overrides it.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -25,7 +25,7 @@ TEST_READY := .venv/.ready-for-tests
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-demo: $(READY) ## See jobs go through: nothing to install, no account, stops by itself
+demo: $(READY) ## Watch jobs run: nothing to install, no account, stops by itself
 	@$(BIN)/python -m app.dev demo
 
 dev: $(READY) ## Run the whole stack with reload until Ctrl-C
@@ -34,10 +34,10 @@ dev: $(READY) ## Run the whole stack with reload until Ctrl-C
 test: $(TEST_READY) ## Run the tests (PYTEST_ARGS="tests/jobs -x" for some of them)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-coverage: $(TEST_READY) ## Run the tests and tell which lines and branches none of them reaches
+coverage: $(TEST_READY) ## Run the tests and report the lines and branches that none of them reaches
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) --cov=app $(IN_PROCESS)
 
-# Each test once, under the floor of coverage where it can be measured (FLOOR=1 make check).
+# Each test once, with a minimum coverage where it can be measured (FLOOR=1 make check).
 apart: $(TEST_READY)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(APART)
 
@@ -80,14 +80,14 @@ chaos: $(TEST_READY) ## Kill everything under load and count what was lost (CHAO
 screenshots: $(TEST_READY) ## Take the pictures that the docs show (needs Chromium)
 	@$(BIN)/python -m tests.browser.screenshots
 
-clean: ## Remove all that the other targets made, the development database too
+clean: ## Remove everything that the other targets create, the development database too
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m app.dev destroy; fi
 	@rm -rf .venv dist instance logs .coverage tests/local_qstash/js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
-		"Python 3.11 or newer is needed. Install it, or say where it is: PYTHON=/path/to/python3" \
+		"Python 3.11 or newer is needed. Install it, or set PYTHON=/path/to/python3" \
 		>&2; exit 1; }
 	@echo "Setting up .venv (about a minute the first time)…"
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv

@@ -213,7 +213,7 @@ def _process(
 
 @contextmanager
 def _qstash() -> Iterator[str]:
-    """Run the local QStash server in a process of its own, as the app would meet it."""
+    """Run the local QStash server in a separate process, as in development."""
     port = free_port()
     command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - likewise

@@ -279,7 +279,7 @@ def _refuse_unknown(name: str, known: type) -> None:
     if name in known.__annotations__:
         return
     if name in publishing.Options.__annotations__:
-        raise ValueError(f"{name} is no option of a job type; pass it to `enqueue`")
+        raise ValueError(f"{name} is not an option of a job type; pass it to `enqueue`")
     raise ValueError(f"unknown option {name!r}; {hint(name, known.__annotations__)}")
 
 

@@ -37,7 +37,7 @@ def allow(stop: Callable[[float], None]) -> None:
     """Declare that a server starts another process when this one ends.
 
     Args:
-        stop: Has the handlers stop that run, after a grace period of so many seconds.
+        stop: Has the handlers stop that run, after a grace period of this many seconds.
     """
     _state.stop = stop
 

@@ -80,7 +80,7 @@ def _from_environment(key: str, default: Any) -> Any:
 
 
 def _refuse_other_letters(config: dict[str, Any]) -> None:
-    """Refuse an address that QStash would sign in another form than it is compared in here."""
+    """Refuse an address that QStash would sign in a different form than the app compares."""
     for name in ("BASE_URL", "QSTASH_URL"):
         if not config[name].isascii():
             try:

@@ -41,7 +41,7 @@ INSERT = """INSERT INTO job_executions (job_id, job_type, payload)
 
 def new_app() -> Flask:
     app = create_app({"LOG_LEVEL": "WARNING"})
-    from tests.support.sample_jobs import bp  # noqa: PLC0415 - declares a table of its own
+    from tests.support.sample_jobs import bp  # noqa: PLC0415 - declares its own table
 
     app.register_blueprint(bp)
     return app

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -371,6 +372,31 @@ def test_a_no_op_delivery_costs_two_statements_in_two_transactions(client: Flask
 
     assert [statement.split()[0] for statement in statements] == ["UPDATE", "UPDATE"]
     assert len(commits) == 2
+
+
+def test_a_no_op_delivery_waits_for_the_database_twice(client: FlaskClient, tmp_path: Path) -> None:
+    """Each of its statements commits by itself; libpq tells what it sends and gets."""
+    job = envelope({"action": "none"}, job_type="noop")
+    deliver(client, job, path="/api/jobs/noop")
+    change_row(job, status="pending")
+    with (tmp_path / "trace").open("w+") as trace:
+
+        def begin(connection: Any, *_: object) -> None:
+            connection.pgconn.trace(trace.fileno())
+
+        def end(connection: Any, _: object) -> None:
+            connection.pgconn.untrace()
+
+        event.listen(db.engine, "checkout", begin)
+        event.listen(db.engine, "checkin", end)
+
+        deliver(client, job, path="/api/jobs/noop")
+
+        trace.seek(0)
+        assert trace.read().count("ReadyForQuery") == 2
+        event.remove(db.engine, "checkout", begin)
+        event.remove(db.engine, "checkin", end)
+    assert row_of(job).status == "completed"
 
 
 def captured(job: dict[str, Any], path: str = "/api/jobs/sample") -> dict[str, str]:

@@ -20,7 +20,7 @@ LONG_AGO = text("now() - interval '1 hour'")
 
 
 def reconcile(cli: FlaskCliRunner, *args: str) -> list[tuple[str, str, bool]]:
-    """Return kind, subject and whether it was mended, apart from schedules."""
+    """Return kind, subject and whether it was repaired, apart from schedules."""
     result = cli.invoke(args=["jobs", "reconcile", "--json", *args])
     assert result.exit_code in {0, 1}, result.output
     found = json.loads(result.stdout)
@@ -132,8 +132,8 @@ def test_a_change_since_the_comparison_is_not_overwritten(
     lost = next(one for one in differences() if one.subject == job_id)
     rows.set(job_id, status="completed", updated_at=text("now()"))
 
-    assert lost.mend is not None
-    assert lost.mend()
+    assert lost.apply is not None
+    assert lost.apply()
     assert rows[job_id].status == Status.COMPLETED
 
 

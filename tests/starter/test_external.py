@@ -100,13 +100,13 @@ def test_a_lost_callback_is_made_good_by_reconcile_and_never_published_anew(
 
     [found] = [one for one in reconcile.differences(grace=0) if one.subject == job_id]
     assert (found.kind, found.repair) == ("delivered", "mark the job completed")
-    assert found.mend is not None
-    assert found.mend()
+    assert found.apply is not None
+    assert found.apply()
     assert rows[job_id].status == "completed"
 
     rows.set(job_id, status="pending", completed_at=None, message_id="msg_unknown")
     [found] = [one for one in reconcile.differences(grace=0) if one.subject == job_id]
-    assert (found.kind, found.mend) == ("unanswered", None)
+    assert (found.kind, found.apply) == ("unanswered", None)
     assert len(worker.received) == 1
 
 

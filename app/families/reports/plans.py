@@ -20,9 +20,33 @@ from app.families.reports.subscriptions import Movements, Where, at_end, at_star
 CHARTED_CURRENCIES = 2
 
 
+def active_figure(moves: Movements) -> Figure:
+    active = moves.active()
+    return Figure(
+        key="subscriptions",
+        label="Subscriptions",
+        value=at_end(active),
+        previous=at_start(active),
+        explanation="on the last day",
+    )
+
+
+def churn_figure(moves: Movements) -> Figure:
+    churn, before = moves.churn()
+    return Figure(
+        key="churn",
+        label="Churn",
+        value=churn,
+        previous=before,
+        unit=Unit.PERCENT,
+        better=Better.LESS,
+        explanation="of those at the start",
+    )
+
+
 def revenue_figures(moves: Movements) -> list[Figure]:
-    """Return the recurring revenue, one figure per currency."""
-    return [
+    """Return the recurring revenue, one figure per currency, and the subscriptions in none."""
+    figures = [
         Figure(
             key=f"recurringRevenue.{currency}",
             label=f"Monthly revenue, {currency.upper()}",
@@ -34,23 +58,25 @@ def revenue_figures(moves: Movements) -> list[Figure]:
         for currency in moves.currencies
         for now, before in [moves.recurring(currency)]
     ]
-
-
-def unknown_figures(moves: Movements) -> list[Figure]:
-    """Return how many subscriptions are not in any revenue because their amount is unknown."""
-    unknown = moves.unknown()
-    if not (at_end(unknown) or at_start(unknown)):
-        return []
-    return [
-        Figure(
-            key="amountUnknown",
-            label="Amount unknown",
-            value=at_end(unknown),
-            previous=at_start(unknown),
-            better=Better.LESS,
-            explanation="subscriptions, in no revenue",
+    if _has_unknown(moves):
+        unknown = moves.unknown()
+        figures.append(
+            Figure(
+                key="amountUnknown",
+                label="Amount unknown",
+                value=at_end(unknown),
+                previous=at_start(unknown),
+                better=Better.LESS,
+                explanation="subscriptions, in no revenue",
+            )
         )
-    ]
+    return figures
+
+
+def _has_unknown(moves: Movements) -> bool:
+    """Tell whether the amount of any subscription is unknown, so that it is in no revenue."""
+    unknown = moves.unknown()
+    return bool(at_end(unknown) or at_start(unknown))
 
 
 def unknown_notes(moves: Movements) -> list[str]:
@@ -87,7 +113,7 @@ def plan_table(moves: Movements) -> Table:
     """Return a row per plan and currency, and totals per currency."""
     rows = [_line(moves, plan, currency) for plan, currency in moves.plans]
     kept = [row for row in rows if any(row[2:6])]
-    unknown = [Column("amountUnknown", "Amount unknown")] if unknown_figures(moves) else []
+    unknown = [Column("amountUnknown", "Amount unknown")] if _has_unknown(moves) else []
     return Table(
         key="plans",
         title="Subscriptions by plan",
@@ -119,7 +145,7 @@ def _line(moves: Movements, plan: str | None, currency: str | None) -> Row:
         moves.ended(where).total,
         moves.churn(where)[0],
         moves.recurring(currency, where)[0] if currency else None,
-        *([at_end(moves.unknown(where))] if unknown_figures(moves) else []),
+        *([at_end(moves.unknown(where))] if _has_unknown(moves) else []),
     )
 
 

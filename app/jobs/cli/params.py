@@ -27,7 +27,7 @@ from .group import Refused
 
 _NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
-#: Fewer characters are only taken for a whole id: as a beginning they would fit by chance.
+#: Shorter text must be a whole id: as a prefix it would match by chance.
 SHORTEST = 4
 #: How many are named where more than one fits.
 NAMED = 5

@@ -29,22 +29,22 @@ def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
     """
     results = []
     for difference in reconcile.differences(grace=grace):
-        mended = not dry_run and difference.mend is not None and difference.mend()
-        results.append((difference, mended))
+        repaired = not dry_run and difference.apply is not None and difference.apply()
+        results.append((difference, repaired))
         if not as_json:
-            click.echo(_line(difference, mended=mended))
+            click.echo(_line(difference, repaired=repaired))
     if as_json:
-        print_json([_as_json(difference, mended=mended) for difference, mended in results])
+        print_json([_as_json(difference, repaired=repaired) for difference, repaired in results])
     elif not results:
         click.echo("No differences.")
-    sys.exit(0 if all(mended for _, mended in results) else FAILED)
+    sys.exit(0 if all(repaired for _, repaired in results) else FAILED)
 
 
-def _line(difference: Difference, *, mended: bool) -> str:
-    done = "repaired" if mended else "not repaired"
+def _line(difference: Difference, *, repaired: bool) -> str:
+    done = "repaired" if repaired else "not repaired"
     return f"{difference.subject}  {difference.found}  →  {difference.repair} ({done})"
 
 
-def _as_json(difference: Difference, *, mended: bool) -> dict[str, Any]:
+def _as_json(difference: Difference, *, repaired: bool) -> dict[str, Any]:
     names = ("kind", "subject", "found", "repair")
-    return {**{name: getattr(difference, name) for name in names}, "mended": mended}
+    return {**{name: getattr(difference, name) for name in names}, "mended": repaired}

@@ -22,9 +22,9 @@ from urllib.parse import quote
 from sqlalchemy import Row, text
 
 from .. import schedules
-from ..errors import InvalidDelivery, PublishError, PublishUnavailable
+from ..errors import PublishError, PublishUnavailable
 from ..publish import outbox, relay
-from ..recover import external_attempts, given_up, sweep
+from ..recover import external_attempts, sweep
 from ..recover.given_up import GivenUpMessage
 from ..registry import get_job_config
 from ..schedules import Change
@@ -67,14 +67,14 @@ class Difference:
 
     Attributes:
         subject: A job's, a dead letter's or a schedule's id.
-        mend: Does the repair and tells whether it is done; None where a person must decide.
+        apply: Makes the repair and returns whether it is done; None if a person must decide.
     """
 
     kind: str
     subject: str
     found: str
     repair: str
-    mend: Callable[[], bool] | None = None
+    apply: Callable[[], bool] | None = None
 
 
 def differences(*, grace: float = sweep.GRACE) -> Iterator[Difference]:
@@ -106,14 +106,14 @@ def _unpublished(grace: float) -> Iterator[Difference]:
             subject=str(row.job_id),
             found="pending here, never published",
             repair="publish",
-            mend=lambda: sweep.sweep(grace=grace).problem is None,
+            apply=lambda: sweep.sweep(grace=grace).problem is None,
         )
 
 
 def _dead_letters() -> Iterator[Difference]:
     for page in sweep.dead_letter_pages():
         yield from map(_unsettled, sweep.unsettled(page))
-        letters = dict(_jobs_of(page))
+        letters = {letter.job_id: entry.dlq_id for letter, entry in sweep.jobs_of(page)}
         found = {"job_ids": list(letters)}
         completed = in_transaction(lambda tx, found=found: tx.execute(_COMPLETED, found).scalars())  # type: ignore[misc]  # mypy cannot infer a default's type
         yield from (_completed(str(job_id), letters[str(job_id)]) for job_id in completed)
@@ -154,7 +154,7 @@ def _ended_elsewhere(row: Row[Any]) -> Difference:
             subject=str(row.job_id),
             found=f"{row.status} here, but its worker accepted message {row.message_id}",
             repair="mark the job completed",
-            mend=lambda: external_attempts.complete(str(row.job_id), row.message_id),
+            apply=lambda: external_attempts.complete(str(row.job_id), row.message_id),
         )
     return Difference(
         kind="unanswered",
@@ -165,7 +165,7 @@ def _ended_elsewhere(row: Row[Any]) -> Difference:
 
 
 def _lost(row: Row[Any]) -> Difference:
-    def mend() -> bool:
+    def apply() -> bool:
         given = {name: getattr(row, name) for name in ("job_id", "message_id", "updated_at")}
         put_back = in_transaction(lambda tx: tx.execute(message_sql.PUT_BACK_LOST, given).all())
         return relay.publish(put_back).waiting == 0
@@ -175,7 +175,7 @@ def _lost(row: Row[Any]) -> Difference:
         subject=str(row.job_id),
         found=f"{row.status} here, but QStash has no message {row.message_id}",
         repair="publish again",
-        mend=mend,
+        apply=apply,
     )
 
 
@@ -185,12 +185,12 @@ def _unsettled(letter: GivenUpMessage) -> Difference:
         subject=letter.job_id,
         found=letter.error,
         repair="mark the job dead",
-        mend=lambda: sweep.take_over(letter),
+        apply=lambda: sweep.take_over(letter),
     )
 
 
 def _completed(job_id: str, dlq_id: str) -> Difference:
-    def mend() -> bool:
+    def apply() -> bool:
         outbox.publisher().call(lambda qstash: qstash.dlq.delete_many([dlq_id]))
         return True
 
@@ -199,12 +199,12 @@ def _completed(job_id: str, dlq_id: str) -> Difference:
         subject=job_id,
         found=f"completed here, but QStash has a dead letter {dlq_id}",
         repair="delete the letter",
-        mend=mend,
+        apply=apply,
     )
 
 
 def _schedule(change: Change) -> Difference:
-    def mend() -> bool:
+    def apply() -> bool:
         schedules.apply([change])
         return True
 
@@ -216,7 +216,7 @@ def _schedule(change: Change) -> Difference:
         subject=change.schedule_id,
         found=f"{wanted}: {change.cron}",
         repair=f"{change.action} the schedule" if change.calls is None else "none: see sync",
-        mend=mend if change.calls is None else None,
+        apply=apply if change.calls is None else None,
     )
 
 
@@ -236,14 +236,6 @@ def _unanswered(row: Row[Any], error: PublishError) -> Difference:
         found=f"QStash does not report on message {row.message_id}: {error}",
         repair="none: ask again later",
     )
-
-
-def _jobs_of(page: Any) -> Iterator[tuple[str, str]]:
-    for entry in page:
-        try:
-            yield given_up.from_queue(entry).job_id, entry.dlq_id
-        except InvalidDelivery:
-            continue  # not a job
 
 
 def _exists(message_id: str) -> bool:

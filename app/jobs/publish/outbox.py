@@ -19,7 +19,7 @@ from .qstash import Publisher
 
 log = logging.getLogger(__name__)
 
-#: After so many messages that QStash does not take for now it is not the messages.
+#: After this many messages that QStash does not accept for now, the messages are not the reason.
 TROUBLE = 10
 
 

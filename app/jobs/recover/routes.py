@@ -32,10 +32,10 @@ def failure_callback() -> ResponseReturnValue:
     """Mark the job of a message that QStash has given up dead, and tell who asked to be told."""
     try:
         letter = given_up.from_callback(request.get_data(), request.args.get("forward"))
-        verdict = in_transaction(lambda tx: given_up.record(tx, letter))
-        if verdict.wait:
-            return Busy("the job's handler is still running", verdict.wait).response()
-        if verdict.dead:
+        result = in_transaction(lambda tx: given_up.record(tx, letter))
+        if result.wait:
+            return Busy("the job's handler is still running", result.wait).response()
+        if result.dead:
             forward(letter)
     except InvalidDelivery as error:
         log.warning("[jobs] Failure callback rejected", extra={"error": str(error)})
@@ -43,12 +43,12 @@ def failure_callback() -> ResponseReturnValue:
     except (DatabaseUnavailable, PublishUnavailable) as error:
         log.error("[jobs] Failure callback postponed", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
         return Busy("the database or QStash is unavailable").response()
-    if verdict.changed and verdict.dead:
+    if result.changed and result.dead:
         emit(JobDied(letter.row["job_type"]))
         log.error("[jobs] Job given up by QStash", extra=_about(letter))
-    if verdict.put_back:
+    if result.put_back:
         log.warning("[jobs] Job given up before it ran, put back", extra=_about(letter))
-    return {"success": True, "jobId": letter.job_id, "changed": verdict.changed}
+    return {"success": True, "jobId": letter.job_id, "changed": result.changed}
 
 
 @bp.post(CALLBACK)

@@ -42,7 +42,7 @@ MAX_BATCHES = 100
 RECENT = timedelta(hours=1)
 #: How long QStash keeps dead letters on any plan.
 LONGEST_KEPT = timedelta(days=memory.REMEMBERED)
-#: After so many jobs that QStash does not take, a sweep leaves the rest to the next.
+#: After this many jobs that QStash does not accept, a sweep leaves the rest to the next.
 PATIENCE = 30
 #: How many jobs that were set aside a report names in its line.
 NAMED = 5
@@ -210,7 +210,7 @@ def unsettled(page: Sequence["DlqMessage"]) -> list[GivenUpMessage]:
 
     All of a job's: of two of one job, either may be the one that the row waits for.
     """
-    letters = list(_jobs(page))
+    letters = [letter for letter, _ in jobs_of(page)]
     job_ids = [letter.job_id for letter in letters]
     rows = in_transaction(lambda tx: tx.execute(sweep_sql.STANDING, {"job_ids": job_ids}).all())
     standing = {str(row.job_id): row for row in rows}
@@ -222,10 +222,11 @@ def unsettled(page: Sequence["DlqMessage"]) -> list[GivenUpMessage]:
     ]
 
 
-def _jobs(page: Sequence["DlqMessage"]) -> Iterator[GivenUpMessage]:
+def jobs_of(page: Sequence["DlqMessage"]) -> Iterator[tuple[GivenUpMessage, "DlqMessage"]]:
+    """Yield the entries that carry a job of ours, each read and as it is."""
     for entry in page:
         try:
-            yield given_up.from_queue(entry)
+            yield given_up.from_queue(entry), entry
         except InvalidDelivery:
             continue  # Not a job; it stays where a person can see it, in QStash's queue.
 
@@ -241,16 +242,16 @@ def take_over(letter: GivenUpMessage) -> bool:
     """Mark the job dead and tell who asked to be told; tell whether that settled the letter."""
 
     def work(tx: Connection) -> GiveUpResult:
-        verdict = given_up.record(tx, letter)
-        if verdict.changed and verdict.dead:
+        result = given_up.record(tx, letter)
+        if result.changed and result.dead:
             # Before the commit: a crash in between tells twice, which QStash drops, not never.
             forward(letter)
-        return verdict
+        return result
 
-    verdict = in_transaction(work)
-    if verdict.changed and verdict.dead:
+    result = in_transaction(work)
+    if result.changed and result.dead:
         emit(JobDied(letter.row["job_type"]))
-    return verdict.changed or verdict.put_back
+    return result.changed or result.put_back
 
 
 def _batches(report: SweepReport, kind: SweepStep, **given: Any) -> Iterator[Sequence[Row[Any]]]:

@@ -16,7 +16,7 @@ from .db import db
 from .filters import Filter
 from .models import JobExecution
 
-#: A text of an error is looked for in so many jobs at a time: no index that every PostgreSQL has
+#: The text of an error is searched in this many jobs at a time: no index that every PostgreSQL has
 #: finds a piece of a text, and a page must not take longer the rarer it is.
 SEARCHED = 5_000
 

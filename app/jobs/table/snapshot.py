@@ -16,7 +16,7 @@ from ..registry import registry_of
 from .db import in_transaction
 from .models import Status
 
-#: Where counting ends. The failure rate is that of the newest so many jobs.
+#: Where counting ends. The failure rate is that of this many newest jobs.
 CAP = 2_000
 #: Milliseconds after which `measure_depth` is given up: the next scrape is due soon.
 PATIENCE_MS = 2_000

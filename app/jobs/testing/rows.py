@@ -66,7 +66,7 @@ def describe(row: JobExecution) -> str:
 
 
 def check_columns(names: Sequence[str]) -> None:
-    """Raise `TypeError` for a name that is no column of a job."""
+    """Raise `TypeError` for a name that is not a column of a job."""
     known: list[Any] = [column.key for column in JobExecution.__table__.columns]
     for name in names:
         if name not in known:

@@ -62,7 +62,7 @@ class QueueLimit:
 
 @dataclass(slots=True)
 class FlowLimit:
-    """Limits shared by the messages with one key: so many at a time, so many starts per period.
+    """Limits shared by the messages with one key: at most N at a time, at most N starts per period.
 
     The newest message's values win unless they are pinned. Periods in seconds, times in unix ms.
     """

@@ -10,10 +10,11 @@ from app.accounts.activity import Activity
 from app.families.reports.catalog import report_type
 from app.families.reports.period import Step
 from app.families.reports.plans import (
+    active_figure,
+    churn_figure,
     plan_table,
     revenue_charts,
     revenue_figures,
-    unknown_figures,
     unknown_notes,
 )
 from app.families.reports.report import (
@@ -28,7 +29,7 @@ from app.families.reports.report import (
     Unit,
 )
 from app.families.reports.scope import Scope, Tally
-from app.families.reports.subscriptions import Movements, at_end, at_start, movements
+from app.families.reports.subscriptions import Movements, movements
 
 # Each statement reads its table once, for both periods and all buckets.
 _SIGN_UPS = text("""
@@ -97,11 +98,7 @@ class Found:
 def monthly_analytics(scope: Scope) -> Contents:
     found = _read(scope)
     return Contents(
-        figures=[
-            *_figures(found),
-            *revenue_figures(found.subscriptions),
-            *unknown_figures(found.subscriptions),
-        ],
+        figures=[*_figures(found), *revenue_figures(found.subscriptions)],
         charts=_charts(found),
         tables=[plan_table(found.subscriptions), _over_time(found, scope)],
         notes=[*NOTES, *unknown_notes(found.subscriptions)],
@@ -128,8 +125,6 @@ def _tally(scope: Scope, statement: TextClause) -> Tally:
 
 
 def _figures(found: Found) -> list[Figure]:
-    subscriptions = found.subscriptions.active()
-    churn, churn_before = found.subscriptions.churn()
     return [
         _counted("signUps", "Sign-ups", found.sign_ups),
         Figure(
@@ -138,23 +133,9 @@ def _figures(found: Found) -> list[Figure]:
             value=found.active_in_all[0],
             previous=found.active_in_all[1],
         ),
-        Figure(
-            key="subscriptions",
-            label="Subscriptions",
-            value=at_end(subscriptions),
-            previous=at_start(subscriptions),
-            explanation="on the last day",
-        ),
+        active_figure(found.subscriptions),
         _counted("newSubscriptions", "New subscriptions", found.subscriptions.started()),
-        Figure(
-            key="churn",
-            label="Churn",
-            value=churn,
-            previous=churn_before,
-            unit=Unit.PERCENT,
-            better=Better.LESS,
-            explanation="of those at the start",
-        ),
+        churn_figure(found.subscriptions),
         _counted("failedPayments", "Failed payments", found.failed, Better.LESS),
         _counted("emailsSent", "Emails sent", found.emails, Better.NEITHER),
     ]

@@ -4,10 +4,11 @@ from sqlalchemy import text
 
 from app.families.reports.catalog import report_type
 from app.families.reports.plans import (
+    active_figure,
+    churn_figure,
     plan_table,
     revenue_charts,
     revenue_figures,
-    unknown_figures,
     unknown_notes,
 )
 from app.families.reports.report import (
@@ -24,7 +25,7 @@ from app.families.reports.report import (
     Unit,
 )
 from app.families.reports.scope import Scope
-from app.families.reports.subscriptions import COUNTED, Movements, at_end, at_start, movements
+from app.families.reports.subscriptions import COUNTED, Movements, at_end, movements
 
 #: Rows of one list, in any format; for more, an export is the better tool.
 MOST_ROWS = 5_000
@@ -72,7 +73,7 @@ NOTES = (
 def subscription_summary(scope: Scope) -> Contents:
     moves = movements(scope)
     return Contents(
-        figures=[*_figures(moves), *revenue_figures(moves), *unknown_figures(moves)],
+        figures=[*_figures(moves), *revenue_figures(moves)],
         charts=_charts(moves, scope),
         tables=[
             plan_table(moves),
@@ -84,16 +85,9 @@ def subscription_summary(scope: Scope) -> Contents:
 
 
 def _figures(moves: Movements) -> list[Figure]:
-    active, started, ended = moves.active(), moves.started(), moves.ended()
-    churn, churn_before = moves.churn()
+    started, ended = moves.started(), moves.ended()
     return [
-        Figure(
-            key="subscriptions",
-            label="Subscriptions",
-            value=at_end(active),
-            previous=at_start(active),
-            explanation="on the last day",
-        ),
+        active_figure(moves),
         Figure(key="started", label="Begun", value=started.total, previous=started.previous),
         Figure(
             key="ended",
@@ -102,15 +96,7 @@ def _figures(moves: Movements) -> list[Figure]:
             previous=ended.previous,
             better=Better.LESS,
         ),
-        Figure(
-            key="churn",
-            label="Churn",
-            value=churn,
-            previous=churn_before,
-            unit=Unit.PERCENT,
-            better=Better.LESS,
-            explanation="of those at the start",
-        ),
+        churn_figure(moves),
     ]
 
 
