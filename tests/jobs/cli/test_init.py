@@ -1,0 +1,39 @@
+"""`flask jobs init` and `dev` where something is missing; tests/extension runs them whole."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskCliRunner
+
+from app.jobs.cli import dev
+
+
+def test_without_a_terminal_settings_are_shown_and_not_written(
+    cli: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    shown = cli.invoke(args=["jobs", "init"])
+
+    assert shown.exit_code == 0, shown.output
+    assert not (tmp_path / ".env").exists()
+    assert "deliveries go to https://app.example.com" in shown.output
+    assert "they are there" in shown.output
+    assert "in app.families" in shown.output
+
+
+def test_without_the_extra_dev_names_it(
+    cli: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "find_spec", lambda _: None)
+
+    refused = cli.invoke(args=["jobs", "dev"])
+
+    assert refused.exit_code == 2
+    assert "pip install 'flask-qstash-jobs[dev]'" in refused.output
+
+
+def test_the_path_of_the_address_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASE_URL", "https://example.com/shop/")
+
+    assert dev.settings(5001)["BASE_URL"] == "http://127.0.0.1:5001/shop"

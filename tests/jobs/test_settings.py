@@ -1,0 +1,70 @@
+"""An app that leaves the extension's settings to the environment, and its driver to chance."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from app.jobs import Jobs
+from app.jobs.errors import JobsNotInitialised
+
+URL = "postgresql+psycopg://nobody@127.0.0.1:9/none"
+GIVEN = {
+    "BASE_URL": "https://host.example.com/",
+    "QSTASH_TOKEN": "token",
+    "QSTASH_CURRENT_SIGNING_KEY": "sig_1",
+    "QSTASH_NEXT_SIGNING_KEY": "sig_2",
+}
+
+
+def host(url: str = URL, **config: Any) -> Flask:
+    app = Flask("host")
+    app.config.update(SECRET_KEY="x" * 40, SQLALCHEMY_DATABASE_URI=url, **config)
+    db = SQLAlchemy(app)
+    Jobs(app, db)
+    return app
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_environment_has_what_the_config_has_not(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("JOBS_GRACE", "7.5")
+    environment.setenv("JOBS_MAX_LEGS", "12")
+    environment.setenv("JOBS_QUIET", "no")
+
+    config = host(QSTASH_TOKEN="own").config
+
+    assert config["BASE_URL"] == "https://host.example.com"
+    assert config["QSTASH_TOKEN"] == "own"
+    assert (config["JOBS_GRACE"], config["JOBS_MAX_LEGS"], config["JOBS_QUIET"]) == (7.5, 12, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("JOBS_GRACE", "soon", "JOBS_GRACE is 'soon', which is not a number"),
+        ("JOBS_QUIET", "perhaps", "JOBS_QUIET is 'perhaps': set it to true or false"),
+        ("QSTASH_TOKEN", "", "set QSTASH_TOKEN, in app.config or in the environment"),
+    ],
+)
+def test_what_is_wrong_there_is_named(
+    environment: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(JobsNotInitialised, match=said):
+        host()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "postgresql+psycopg2://nobody@127.0.0.1:9/none"])
+def test_a_driver_that_jobs_cannot_use_is_refused_with_the_one_they_can(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    with pytest.raises(JobsNotInitialised, match=r"begin it with postgresql\+psycopg://"):
+        host(url)
