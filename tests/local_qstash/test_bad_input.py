@@ -77,7 +77,7 @@ def test_a_malformed_destination_is_refused(
         ("Retries", "many", "non-negative integer"),
         ("Retries", "101", "quota maxRetries exceeded"),
         ("Retries", "9" * 40, "non-negative integer"),
-        ("Method", "BREW", "'BREW' is none of"),
+        ("Method", "BREW", "'BREW' is not one of"),
         ("Retry-Delay", "retried +", "it ends too early"),
         ("Retry-Delay", "__import__('os')", "unexpected '__import__'"),
         ("Retry-Delay", "pow(2)", "pow takes 2"),

@@ -61,6 +61,8 @@ def init(ctx: click.Context, *, yes: bool) -> None:
             _offer({"JOBS_ID_TYPE": str(kind)}, sure=yes)
         _left("Settings", _about_settings(app))
         _left("Tables", _about_tables())
+        if line := migrations.line_to_add():
+            _left("Alembic", line)
         _left("Jobs", _about_families(app))
     _left("Start", "`flask jobs dev` runs the app and a local QStash; then `flask jobs doctor`")
     return None
