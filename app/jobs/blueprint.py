@@ -19,7 +19,7 @@ from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
-from .values.ids import OwnerId
+from .values.ids import GivenOwnerId
 from .values.options import FlowControl, Options
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | N
 
 
 class _Owned(Options, total=False):
-    user_id: OwnerId | None
-    organization_id: OwnerId | None
+    user_id: GivenOwnerId | None
+    organization_id: GivenOwnerId | None
 
 
 class EnqueueOptions(_Owned, total=False):

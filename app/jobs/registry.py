@@ -117,6 +117,11 @@ class JobRegistry:
         return iter(sorted(self._configs.values(), key=lambda config: config.type))
 
     def _unknown(self, job_type: str) -> str:
+        if not self._configs:
+            return (
+                f"unknown job type {job_type!r}: this app has none; register its JobBlueprint with "
+                "app.register_blueprint(bp), or pass families=… to Jobs.init_app"
+            )
         return f"unknown job type {job_type!r}; {hint(job_type, sorted(self._configs))}"
 
 

@@ -55,8 +55,9 @@ def init_app(app: Flask) -> None:
     missing = [key for key in REQUIRED if not app.config[key]]
     if missing:
         raise JobsNotInitialised(
-            f"set {', '.join(missing)}, in app.config or in the environment: without it no "
-            "delivery is safe; `flask jobs init` writes what is needed to begin"
+            f"set {', '.join(missing)}, in app.config or in the environment: without them no "
+            "delivery is safe; `flask jobs init` writes what is needed to begin to .env, which "
+            "`flask` reads, but pytest and gunicorn do not"
         )
     if app.config["JOBS_ID_TYPE"] not in ID_TYPES:
         raise JobsNotInitialised(f"JOBS_ID_TYPE must be one of: {', '.join(ID_TYPES)}")

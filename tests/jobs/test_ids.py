@@ -25,7 +25,7 @@ from app.jobs.publish.qstash import deduplication_id
 from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import list_jobs
-from app.jobs.testing import make_job
+from app.jobs.testing import assert_enqueued, make_job
 from tests.support.apps import fresh_database, settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import bp
@@ -257,10 +257,11 @@ def test_uuids_are_taken_as_such(owned: Flask, kind: str) -> None:
     if kind != "uuid":
         pytest.skip("of UUIDs")
     given = UUID(OWNERS["uuid"][0])
-    job_id = enqueue("sample", {"action": "none"}, user_id=given)  # type: ignore[arg-type]
+    job_id = enqueue("sample", {"action": "none"}, user_id=given)
     row = job_rows.get_job_execution_by_job_id(job_id)
     assert row is not None
     assert row.user_id == str(given)
+    assert assert_enqueued("sample", user_id=given).job_id == job_id
 
 
 def test_a_kind_that_there_is_not_stops_the_start(tmp_path: Path, database_url: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from app.jobs import Jobs
+from app.jobs import Jobs, UnknownJobType, enqueue
 from app.jobs.errors import JobsNotInitialised
 
 URL = "postgresql+psycopg://nobody@127.0.0.1:9/none"
@@ -43,6 +43,16 @@ def test_the_environment_has_what_the_config_has_not(environment: pytest.MonkeyP
     assert config["BASE_URL"] == "https://host.example.com"
     assert config["QSTASH_TOKEN"] == "own"
     assert (config["JOBS_GRACE"], config["JOBS_MAX_LEGS"], config["JOBS_QUIET"]) == (7.5, 12, False)
+
+
+def test_an_app_without_any_job_type_is_told_to_register_its_blueprint(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    with (
+        host().app_context(),
+        pytest.raises(UnknownJobType, match=r"this app has none; .*app\.register_blueprint"),
+    ):
+        enqueue("greet", {})
 
 
 @pytest.mark.parametrize(

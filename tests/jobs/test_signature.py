@@ -68,6 +68,12 @@ def test_a_missing_header_is_refused(client: FlaskClient) -> None:
     assert client.post("/api/jobs/sample", data=BODY).status_code == 401
 
 
+def test_an_app_without_a_secret_key_refuses_it_too(app: Flask, client: FlaskClient) -> None:
+    app.config["SECRET_KEY"] = None
+
+    assert client.post("/api/jobs/sample", data=BODY).status_code == 401
+
+
 @pytest.mark.parametrize("key", [CURRENT, NEXT])
 def test_both_keys_count_while_they_are_rotated(client: FlaskClient, key: str) -> None:
     response = deliver(client, BODY, signature=token(claims_for(BODY, URL), key=key))

@@ -27,7 +27,7 @@ from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_transaction
 from ..values import jsonb
-from ..values.ids import OwnerId, check_owner_id
+from ..values.ids import GivenOwnerId, check_owner_id
 from ..values.options import Options
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,8 @@ class JobId(str):
 class Owner:
     """What a job's metadata says beside its time."""
 
-    user_id: OwnerId | None = None
-    organization_id: OwnerId | None = None
+    user_id: GivenOwnerId | None = None
+    organization_id: GivenOwnerId | None = None
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
@@ -101,8 +101,8 @@ def enqueue(
     job_type: str,
     payload: Any,
     *,
-    user_id: OwnerId | None = None,
-    organization_id: OwnerId | None = None,
+    user_id: GivenOwnerId | None = None,
+    organization_id: GivenOwnerId | None = None,
     idempotency_key: str | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
@@ -155,8 +155,8 @@ def enqueue_many(
     job_type: str,
     payloads: Iterable[Any],
     *,
-    user_id: OwnerId | None = None,
-    organization_id: OwnerId | None = None,
+    user_id: GivenOwnerId | None = None,
+    organization_id: GivenOwnerId | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
 ) -> list[str]:

@@ -8,7 +8,7 @@ from ..publish import outbox
 from ..registry import get_job_config
 from ..values import cron as crons
 from ..values import jsonb
-from ..values.ids import OwnerId
+from ..values.ids import GivenOwnerId
 from ..values.options import Options
 from .enqueuer import Owner, check_size, envelope
 
@@ -22,8 +22,8 @@ def schedule(
     *,
     schedule_id: str | None = None,
     timezone: str | None = None,
-    user_id: OwnerId | None = None,
-    organization_id: OwnerId | None = None,
+    user_id: GivenOwnerId | None = None,
+    organization_id: GivenOwnerId | None = None,
     **options: Unpack[Options],
 ) -> str:
     """Have QStash enqueue a job again and again; return the schedule's id.

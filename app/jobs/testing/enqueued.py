@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
+from uuid import UUID
 
 from ..payload import sealing
 from ..registry import JobConfig, get_job_config
@@ -55,7 +56,8 @@ def _differences(
         wanted = config.schema.dump(payload) if is_dataclass(payload) else payload
         yield from _compared("payload", wanted, _payload(row))
     for name, value in columns.items():
-        yield from _compared(name, value, getattr(row, name))
+        wanted = str(value) if isinstance(value, UUID) else value  # as rows have them
+        yield from _compared(name, wanted, getattr(row, name))
 
 
 def _payload(row: JobExecution) -> dict[str, Any]:

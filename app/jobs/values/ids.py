@@ -21,6 +21,8 @@ from ..errors import InvalidOption, quoted
 
 #: Of a user or an organization.
 OwnerId = int | str
+#: One as callers have it; `check_owner_id` makes an `OwnerId` of it.
+GivenOwnerId = OwnerId | UUID
 
 #: What JOBS_ID_TYPE may be, and how the columns hold it.
 ID_TYPES: dict[str, TypeEngine[Any]] = {
