@@ -173,8 +173,8 @@ BAD = {
     "not a JSON object": "UPDATE job_executions SET payload = '\"{}\"' WHERE id = 5",
     "started_at is text": "ALTER TABLE job_executions ALTER started_at TYPE text",
     "no column payload": "ALTER TABLE job_executions DROP payload",
-    "column attempts of its own": "ALTER TABLE job_executions ADD attempts integer",
-    "column checkpoint of its own": "ALTER TABLE job_executions ADD checkpoint text",
+    "already has a column attempts": "ALTER TABLE job_executions ADD attempts integer",
+    "already has a column checkpoint": "ALTER TABLE job_executions ADD checkpoint text",
     "job_executions.tenant is not known to this app": """
         ALTER TABLE job_executions ADD tenant text;
         UPDATE job_executions SET tenant = 'a';

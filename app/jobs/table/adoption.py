@@ -220,7 +220,7 @@ def _unfit_columns(connection: Connection) -> Iterator[str]:
         yield f"{TABLE}.id has no default: make it an identity column"
     for name, found in present.items():
         if name in own:
-            yield f"{TABLE} has its own column {name}, as this app does: rename it"
+            yield f"{TABLE} already has a column {name}, which the upgrade adds: rename it"
         elif name not in COLUMNS and found.required and not found.fills_itself:
             yield f"{TABLE}.{name} is not known to this app and must not be null: give it a default"
 
