@@ -17,7 +17,7 @@ from app.dev.ports import free_port
 SUPERUSER = "postgres"
 START_SECONDS = 60
 STOP_SECONDS = 20
-TRIES = 10
+TRIES = 40
 # The server's message when another port may help, and when a killed predecessor still holds memory.
 PORT_TAKEN = "could not create any TCP/IP sockets"
 PREDECESSOR = "pre-existing shared memory block"
