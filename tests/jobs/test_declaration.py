@@ -302,6 +302,17 @@ def test_a_wait_from_a_function_has_that_form_too(app: Flask) -> None:
     assert get_job_config("send-text").options_with({})["retry_delay"] == "60000"
 
 
+def test_a_decorator_without_its_arguments_is_refused_with_what_to_write() -> None:
+    bp: Any = JobBlueprint("texts", __name__)
+
+    with pytest.raises(DiscoveryError, match=r"send.*: missing a required argument: 'path'; write"):
+        bp.job(send)
+    with pytest.raises(
+        DiscoveryError, match=r"'payload'; write `@bp\.job\('send-sms', '/sms', pay"
+    ):
+        bp.job("send-text", "/text")
+
+
 def test_a_name_that_is_taken_is_refused_with_both_places() -> None:
     bp = declared()
     with pytest.raises(DiscoveryError, match=r"send, line \d+ has this name already; rename one"):
