@@ -255,6 +255,7 @@ def test_a_name_or_path_that_cannot_be_delivered_to_is_refused(
     ("options", "said"),
     [
         ({"retrys": 3}, "unknown option 'retrys'; did you mean: retries"),
+        ({"retry": 3}, "unknown option 'retry'; did you mean: retries, retry_delay?"),
         ({"delay": 5}, "delay is not an option of a job type; pass it to `enqueue`"),
         ({"retries": -1}, "retries: -1 is not a whole number of 0 or more"),
         ({"retries": "3"}, "retries: '3' is not a whole number"),
