@@ -1,6 +1,7 @@
 """`flask jobs dev`: the app and a local QStash server, stopped by one Ctrl-C."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def dev(
     try:
         kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
         processes.append(_started([*server, *kept]))
+        _tell_others(settings(port, qstash_port))
         run = [*flask, *path, "run", "--host", HOST, "--port", str(port)]
         processes.append(subprocess.Popen(run, env=environment, text=True))  # noqa: S603 - ours
         code = _first_end(processes)
@@ -126,6 +128,15 @@ def _started(command: list[str]) -> Process:
         "the local QStash server did not start; beside another one, give --port, --qstash-port and "
         "--state (or --memory) of its own"
     )
+
+
+def _tell_others(needed: dict[str, str]) -> None:
+    """Print the settings that other commands, which get those of the shell and .env, lack."""
+    lacking = {name: value for name, value in needed.items() if os.environ.get(name) != value}
+    if lacking:
+        click.echo("In other shells, for `flask jobs enqueue` and the like:")
+        for name, value in lacking.items():
+            click.echo(f"  export {name}={shlex.quote(value)}")
 
 
 def _first_end(processes: list[Process]) -> int:

@@ -57,3 +57,15 @@ def test_a_state_file_that_cannot_be_had_is_told_with_the_option_for_another(
     assert refused.exit_code == 2
     assert "--port, --qstash-port and --state (or --memory) of its own" in refused.output
     assert f"Cannot use the state file {taken}" in capfd.readouterr().err
+
+
+def test_settings_that_other_commands_lack_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in dev.settings(5001, 8081).items():
+        monkeypatch.setenv(name, value)
+    dev._tell_others(dev.settings(5001, 8081))
+    assert not capsys.readouterr().out
+
+    dev._tell_others(dev.settings(5001, 8082))
+    assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
