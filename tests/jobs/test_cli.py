@@ -57,6 +57,7 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, app: Flask, tmp_path:
         (["enqueue", "sample", '{"action": "x"}', "--delay", "soon"], "delay: 'soon'"),
         (["run", "sample", "[]"], "Invalid job payload"),
         (["list", "--type", "simple"], "did you mean: sample"),
+        (["list", "--status", "retrying"], "a kind of failed job: give --retrying in place of"),
         (["list", "--status", "done"], "'done' is not one of"),
         (["list", "--limit", "0"], "0 is not in the range"),
         (["show", "42"], "42 is too short"),

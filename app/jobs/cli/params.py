@@ -116,6 +116,19 @@ class Id(click.ParamType[OwnerId]):
             self.fail(f"{value!r} is not {error} ({setting(value)})", param, ctx)
 
 
+class StatusName(click.Choice[str]):
+    """A status; what `list` shows for a failed job has a filter of its own."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if value in {"dead", "retrying"}:
+            self.fail(
+                f"{value!r} is a kind of failed job: give --{value} in place of --status",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 class JobId(click.ParamType[str]):
     """A job's id, or the first characters of it; a whole one is taken even if no job has it."""
 
@@ -170,7 +183,7 @@ def _beginning(given: str) -> list[JobExecution]:
 _CONDITIONS = (
     # By their values: given an enum, click offers its members' names.
     click.option(
-        "--status", type=click.Choice(list(map(str, Status))), help="Only jobs in this status."
+        "--status", type=StatusName(list(map(str, Status))), help="Only jobs in this status."
     ),
     click.option(
         "--dead/--retrying",

@@ -1,8 +1,10 @@
 """`flask jobs init` and `dev` where something is missing; tests/extension runs them whole."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from app.jobs.cli import dev
@@ -69,3 +71,15 @@ def test_settings_that_other_commands_lack_are_printed(
 
     dev._tell_others(dev.settings(5001, 8082))
     assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
+
+
+def test_what_is_registered_is_not_asked_for_again(
+    cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(app.extensions, "jobs", replace(app.extensions["jobs"], families=None))
+
+    shown = cli.invoke(args=["jobs", "init"]).output
+
+    assert "job types that are registered: " in shown
+    assert "register each" not in shown
