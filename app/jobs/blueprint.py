@@ -1,8 +1,9 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
+import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from functools import partial, update_wrapper
+from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from flask import Blueprint
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 Result = dict[str, Any] | None
 R = TypeVar("R", bound=Result | Coroutine[Any, Any, Result])
+F = TypeVar("F", bound=Callable[..., Any])
 FlowControlSetting = FlowControl | Callable[[Mapping[str, Any]], FlowControl | None]
 
 
@@ -98,6 +100,26 @@ class JobType(Enqueueable[P], Generic[P, R]):
         return self.handler(payload, job)
 
 
+def _as_written(method: F) -> F:
+    """Refuse a call that Python would, such as a bare `@bp.job`, with what to write instead."""
+    signature = inspect.signature(method)
+
+    @wraps(method)
+    def checked(self: "JobBlueprint", *args: Any, **options: Any) -> Any:
+        try:
+            signature.bind(self, *args, **options)
+        except TypeError as error:
+            given = args[0] if args else None
+            about = f" of {where(given)}" if inspect.isfunction(given) else ""
+            raise DiscoveryError(
+                f"`@bp.job`{about} in the blueprint {self.name!r}: {error}; "
+                "write `@bp.job('send-sms', '/sms', payload=SmsSchema)`, with your names"
+            ) from None
+        return method(self, *args, **options)
+
+    return checked  # type: ignore[return-value]  # takes what the method does
+
+
 class JobBlueprint(Blueprint):
     """A family of jobs: a blueprint below `/api/jobs` whose job routes only QStash can call."""
 
@@ -106,6 +128,7 @@ class JobBlueprint(Blueprint):
         super().__init__(name, import_name, **options)
         self.job_types: list[JobType[Any, Any]] = []
 
+    @_as_written
     def job(
         self,
         job_type: str,

@@ -142,6 +142,11 @@ class Jobs:
                 has sealed fields; or the app has the extension already, or no database yet.
             DiscoveryError: A family is broken.
         """
+        if not isinstance(app, Flask):
+            raise JobsNotInitialised(
+                f"Jobs: the first argument must be the Flask app, and is a {type(app).__name__}: "
+                "write `Jobs(app, db)`"
+            )
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         settings.init_app(app)

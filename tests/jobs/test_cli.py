@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
@@ -32,7 +33,7 @@ def test_types_lists_what_was_found(cli: FlaskCliRunner) -> None:
     assert {"beating", "noop", "sample", "send-email"} <= set(names)
 
 
-def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> None:
+def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "payload.json"
     file.write_text('{"action": "none"}')
 
@@ -41,6 +42,7 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> No
         job_id = result.output.splitlines()[0]
         assert result.exit_code == 0
         assert f"flask jobs watch {job_id}" in result.output
+        assert f"Not published yet: QSTASH_URL={app.config['QSTASH_URL']} did not" in result.output
     piped = cli.invoke(args=["jobs", "enqueue", "sample", "@-", "--json"], input='{"action": "x"}')
     assert json.loads(piped.stdout)["payload"]["payload"] == {"action": "x", "count": 0}
 
@@ -55,6 +57,7 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, tmp_path: Path) -> No
         (["enqueue", "sample", '{"action": "x"}', "--delay", "soon"], "delay: 'soon'"),
         (["run", "sample", "[]"], "Invalid job payload"),
         (["list", "--type", "simple"], "did you mean: sample"),
+        (["list", "--status", "retrying"], "a kind of failed job: give --retrying in place of"),
         (["list", "--status", "done"], "'done' is not one of"),
         (["list", "--limit", "0"], "0 is not in the range"),
         (["show", "42"], "42 is too short"),

@@ -255,6 +255,7 @@ def test_a_name_or_path_that_cannot_be_delivered_to_is_refused(
     ("options", "said"),
     [
         ({"retrys": 3}, "unknown option 'retrys'; did you mean: retries"),
+        ({"retry": 3}, "unknown option 'retry'; did you mean: retries, retry_delay?"),
         ({"delay": 5}, "delay is not an option of a job type; pass it to `enqueue`"),
         ({"retries": -1}, "retries: -1 is not a whole number of 0 or more"),
         ({"retries": "3"}, "retries: '3' is not a whole number"),
@@ -300,6 +301,17 @@ def test_a_wait_from_a_function_has_that_form_too(app: Flask) -> None:
     app.register_blueprint(declared(retry_delay=lambda attempt: f"{attempt}m", retries=1))
 
     assert get_job_config("send-text").options_with({})["retry_delay"] == "60000"
+
+
+def test_a_decorator_without_its_arguments_is_refused_with_what_to_write() -> None:
+    bp: Any = JobBlueprint("texts", __name__)
+
+    with pytest.raises(DiscoveryError, match=r"send.*: missing a required argument: 'path'; write"):
+        bp.job(send)
+    with pytest.raises(
+        DiscoveryError, match=r"'payload'; write `@bp\.job\('send-sms', '/sms', pay"
+    ):
+        bp.job("send-text", "/text")
 
 
 def test_a_name_that_is_taken_is_refused_with_both_places() -> None:

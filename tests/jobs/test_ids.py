@@ -79,6 +79,16 @@ def test_a_published_id_is_one_that_qstash_takes() -> None:
     assert all(one.isascii() and ":" not in one and len(one) < 100 for one in made)
 
 
+@pytest.mark.usefixtures("app")
+def test_a_uuid_where_ids_are_numbers_is_refused_with_the_setting_for_it(cli: Any) -> None:
+    given = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+
+    with pytest.raises(InvalidOption, match=r"integer; for UUIDs, set JOBS_ID_TYPE=uuid\)"):
+        enqueue("sample", {"action": "none"}, user_id=given)
+    said = cli.invoke(args=["jobs", "list", "--user-id", str(given)]).output
+    assert "set JOBS_ID_TYPE=uuid" in said
+
+
 @pytest.mark.parametrize("job_id", FOREIGN)
 def test_an_idempotency_key_is_one_that_a_header_takes(job_id: str) -> None:
     job = make_job(id=job_id, generation=2)

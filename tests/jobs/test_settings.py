@@ -55,6 +55,15 @@ def test_an_app_without_any_job_type_is_told_to_register_its_blueprint(
         enqueue("greet", {})
 
 
+def test_swapped_arguments_are_named() -> None:
+    app = Flask("host")
+    app.config["SQLALCHEMY_DATABASE_URI"] = URL
+    swapped: Any = (SQLAlchemy(app), app)
+
+    with pytest.raises(JobsNotInitialised, match=r"is a SQLAlchemy: write `Jobs\(app, db\)`"):
+        Jobs(*swapped)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

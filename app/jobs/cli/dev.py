@@ -1,6 +1,7 @@
 """`flask jobs dev`: the app and a local QStash server, stopped by one Ctrl-C."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -62,9 +63,22 @@ def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]
     type=click.FloatRange(0.001, 1_000_000),
     help="Run delays, backoff and cron this many times faster.",
 )
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False),
+    help="SQLite file with QStash's state; a second server in a folder needs another.",
+)
 @click.option("--memory", is_flag=True, help="Keep QStash's state in memory only.")
 @click.pass_context
-def dev(ctx: click.Context, port: int, qstash_port: int, *, speed: float, memory: bool) -> None:
+def dev(
+    ctx: click.Context,
+    port: int,
+    qstash_port: int,
+    *,
+    speed: float,
+    state: str | None,
+    memory: bool,
+) -> None:
     r"""Run the app and a local QStash server until Ctrl-C.
 
     It is `flask qstash dev` beside `flask run`. The app gets the settings for the local server as
@@ -85,7 +99,9 @@ def dev(ctx: click.Context, port: int, qstash_port: int, *, speed: float, memory
     processes: list[Process] = []
     _stop_at_sigterm()
     try:
-        processes.append(_started([*server, *(["--memory"] if memory else [])]))
+        kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
+        processes.append(_started([*server, *kept]))
+        _tell_others(settings(port, qstash_port))
         run = [*flask, *path, "run", "--host", HOST, "--port", str(port)]
         processes.append(subprocess.Popen(run, env=environment, text=True))  # noqa: S603 - ours
         code = _first_end(processes)
@@ -107,8 +123,20 @@ def _started(command: list[str]) -> Process:
         if line.startswith(_READY):
             click.echo(line, nl=False)
             return server
-    server.wait()
-    raise Refused("the local QStash server did not start; --qstash-port takes another port")
+    server.communicate()
+    raise Refused(
+        "the local QStash server did not start; beside another one, give --port, --qstash-port and "
+        "--state (or --memory) of its own"
+    )
+
+
+def _tell_others(needed: dict[str, str]) -> None:
+    """Print the settings that other commands, which get those of the shell and .env, lack."""
+    lacking = {name: value for name, value in needed.items() if os.environ.get(name) != value}
+    if lacking:
+        click.echo("In other shells, for `flask jobs enqueue` and the like:")
+        for name, value in lacking.items():
+            click.echo(f"  export {name}={shlex.quote(value)}")
 
 
 def _first_end(processes: list[Process]) -> int:

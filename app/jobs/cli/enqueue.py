@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from flask import current_app
 
 from ..enqueue import enqueuer
 from . import formatting
@@ -38,4 +39,10 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
         print_json(formatting.as_json(find_job(job_id)))
         return
     click.echo(job_id)
+    if current_app.config["JOBS_PUBLISH"] == "inline" and not find_job(job_id).published_at:
+        click.echo(
+            f"Not published yet: QSTASH_URL={current_app.config['QSTASH_URL']} did not take it, "
+            "and the sweep tries again; `flask jobs doctor --only qstash` says why",
+            err=True,
+        )
     click.echo(f"Next: flask jobs watch {job_id}", err=True)

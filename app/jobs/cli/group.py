@@ -28,7 +28,7 @@ limit = click.option(
     help="Maximum number of rows.",
 )
 
-_START = "`flask qstash dev` starts it in development"
+_START = "`flask jobs dev` starts it in development"
 
 
 class CommandGroup(AppGroup):

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import migrations
 from ..errors import JobsError, JobsNotInitialised
+from ..registry import registry_of
 from ..table.db import db, upgrade_command
 from . import dev
 from .group import confirm, is_terminal, jobs, yes
@@ -133,8 +134,10 @@ def _about_families(app: Flask) -> str:
     families = app.extensions["jobs"].families
     if families is not None:
         return f"in {families}; `flask jobs new FAMILY TYPE` writes one with its tests"
+    number = len(list(registry_of(app)))
+    done = f"job types that are registered: {number}" if number else ""
     return (
-        "register each JobBlueprint with the app; or keep them in a package, with\n"
+        f"{done or 'register each JobBlueprint with the app'}; or keep them in a package, with\n"
         "Jobs(app, db, families='yourapp.families'), where `flask jobs new` writes them"
     )
 

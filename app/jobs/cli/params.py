@@ -20,7 +20,7 @@ from ..table.db import db
 from ..table.job_rows import get_job_execution_by_job_id
 from ..table.models import JobExecution, Status
 from ..table.pages import is_recorded
-from ..values.ids import MAX_LENGTH, OwnerId, id_type, is_job_id, is_uuid, parse_owner_id
+from ..values.ids import MAX_LENGTH, OwnerId, is_job_id, is_uuid, parse_owner_id, setting
 from ..values.options import parse_duration
 from . import formatting
 from .group import Refused
@@ -113,7 +113,20 @@ class Id(click.ParamType[OwnerId]):
         try:
             return parse_owner_id(str(value))
         except ValueError as error:
-            self.fail(f"{value!r} is not {error} (JOBS_ID_TYPE={id_type()})", param, ctx)
+            self.fail(f"{value!r} is not {error} ({setting(value)})", param, ctx)
+
+
+class StatusName(click.Choice[str]):
+    """A status; what `list` shows for a failed job has a filter of its own."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if value in {"dead", "retrying"}:
+            self.fail(
+                f"{value!r} is a kind of failed job: give --{value} in place of --status",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 class JobId(click.ParamType[str]):
@@ -170,7 +183,7 @@ def _beginning(given: str) -> list[JobExecution]:
 _CONDITIONS = (
     # By their values: given an enum, click offers its members' names.
     click.option(
-        "--status", type=click.Choice(list(map(str, Status))), help="Only jobs in this status."
+        "--status", type=StatusName(list(map(str, Status))), help="Only jobs in this status."
     ),
     click.option(
         "--dead/--retrying",

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, text
 from ..errors import DatabaseUnavailable
 from ..migrations import VERSION_TABLE, metadata
 from ..operate import readiness
+from ..table import owner_columns
 from ..table.db import in_transaction, upgrade_command
 from ..table.schema import how_to_move, is_kept, name_of_schema, places
+from ..values.ids import id_type
 from .checks import Finding, failure, own, passed, warning
 
 #: Milliseconds of a round trip above which every delivery takes noticeably longer.
@@ -69,6 +71,17 @@ def schema() -> Finding:
             fix=f"if it pools transactions, run ALTER ROLE … SET search_path TO …, {name}",
         )
     return passed(f"the tables are in the schema {home}")
+
+
+@own("id-type", "migrations")
+def ids() -> Finding:
+    tables = metadata.tables.values()
+    if wrong := in_transaction(lambda tx: owner_columns.unlike(tx, tables)):
+        return failure(
+            f"{', '.join(wrong)} cannot hold ids of JOBS_ID_TYPE={id_type()}",
+            fix=f"set JOBS_ID_TYPE to what your ids are, then run `{upgrade_command()}`",
+        )
+    return passed(f"the columns hold ids of JOBS_ID_TYPE={id_type()}")
 
 
 @own("database-clock", "database")

@@ -31,7 +31,7 @@ def qstash() -> Finding:
         return failure(
             str(error),
             fix="check QSTASH_URL and the network path (firewall, proxy, DNS); in development, "
-            "run `flask qstash dev`. Until then, jobs wait in the table",
+            "run `flask jobs dev`, or `flask qstash dev` alone. Until then, jobs wait in the table",
         )
     return passed(f"{url} answers and accepts the token")
 

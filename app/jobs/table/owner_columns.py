@@ -44,6 +44,11 @@ def problems(connection: Connection, tables: Iterable[Table]) -> list[str]:
     return [problem for problem in said if problem]
 
 
+def unlike(connection: Connection, tables: Iterable[Table]) -> list[str]:
+    """Name the columns that are not what JOBS_ID_TYPE says."""
+    return [f"{column.table}.{column.name}" for column in _differing(connection, tables)]
+
+
 def follow(connection: Connection, tables: Iterable[Table]) -> None:
     """Make the columns what JOBS_ID_TYPE says, each table in one pass; then nothing is to do."""
     wanted, _, _ = _TARGETS[id_type()]

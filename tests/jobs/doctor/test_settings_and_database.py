@@ -45,6 +45,17 @@ def test_a_database_in_order_passes(doctor: Doctor) -> None:
     assert {name for name, level in said.levels().items() if level == "fail"} == set()
 
 
+def test_a_setting_that_the_columns_of_ids_do_not_fit_is_told(doctor: Doctor, app: Flask) -> None:
+    assert doctor("id-type").levels() == {"id-type": "pass"}
+
+    app.config["JOBS_ID_TYPE"] = "uuid"
+    found = doctor("id-type").findings["id-type"]
+    assert found["level"] == "fail"
+    assert "job_executions.user_id" in found["said"]
+    assert found["said"].endswith("JOBS_ID_TYPE=uuid")
+    assert found["fix"].startswith("set JOBS_ID_TYPE to what your ids are, then run `flask ")
+
+
 @pytest.mark.usefixtures("no_database")
 def test_without_a_database_what_needs_it_is_skipped(doctor: Doctor) -> None:
     said = doctor("database", "migrations", "payloads")
