@@ -37,6 +37,7 @@ def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]
         "QSTASH_TOKEN": DEVELOPMENT.token,
         "QSTASH_CURRENT_SIGNING_KEY": DEVELOPMENT.current_signing_key,
         "QSTASH_NEXT_SIGNING_KEY": DEVELOPMENT.next_signing_key,
+        "JOBS_SWEEP_EVERY": os.environ.get("JOBS_SWEEP_EVERY", _SWEEP_EVERY),
     }
 
 
@@ -94,7 +95,7 @@ def dev(
     flask = [sys.executable, "-m", "flask"]
     app = ctx.ensure_object(ScriptInfo).app_import_path
     path = ["--app", app] if app else []
-    environment = {"JOBS_SWEEP_EVERY": _SWEEP_EVERY, **os.environ, **settings(port, qstash_port)}
+    environment = {**os.environ, **settings(port, qstash_port)}
     server = [*flask, "qstash", "dev", "--port", str(qstash_port), "--speed", str(speed)]
     processes: list[Process] = []
     _stop_at_sigterm()

@@ -83,3 +83,11 @@ def test_what_is_registered_is_not_asked_for_again(
 
     assert "job types that are registered: " in shown
     assert "register each" not in shown
+
+
+def test_other_commands_get_the_sweep_of_dev_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOBS_SWEEP_EVERY", raising=False)
+    assert dev.settings()["JOBS_SWEEP_EVERY"] == "10"
+
+    monkeypatch.setenv("JOBS_SWEEP_EVERY", "30")
+    assert dev.settings()["JOBS_SWEEP_EVERY"] == "30"
