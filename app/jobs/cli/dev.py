@@ -102,7 +102,7 @@ def dev(
     try:
         kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
         processes.append(_started([*server, *kept]))
-        _tell_others(settings(port, qstash_port))
+        tell_others(settings(port, qstash_port))
         run = [*flask, *path, "run", "--host", HOST, "--port", str(port)]
         processes.append(subprocess.Popen(run, env=environment, text=True))  # noqa: S603 - ours
         code = _first_end(processes)
@@ -131,7 +131,7 @@ def _started(command: list[str]) -> Process:
     )
 
 
-def _tell_others(needed: dict[str, str]) -> None:
+def tell_others(needed: dict[str, str]) -> None:
     """Print the settings that other commands, which get those of the shell and .env, lack."""
     lacking = {name: value for name, value in needed.items() if os.environ.get(name) != value}
     if lacking:

@@ -66,10 +66,10 @@ def test_settings_that_other_commands_lack_are_printed(
 ) -> None:
     for name, value in dev.settings(5001, 8081).items():
         monkeypatch.setenv(name, value)
-    dev._tell_others(dev.settings(5001, 8081))
+    dev.tell_others(dev.settings(5001, 8081))
     assert not capsys.readouterr().out
 
-    dev._tell_others(dev.settings(5001, 8082))
+    dev.tell_others(dev.settings(5001, 8082))
     assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
 
 
