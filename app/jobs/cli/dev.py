@@ -37,6 +37,7 @@ def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]
         "QSTASH_TOKEN": DEVELOPMENT.token,
         "QSTASH_CURRENT_SIGNING_KEY": DEVELOPMENT.current_signing_key,
         "QSTASH_NEXT_SIGNING_KEY": DEVELOPMENT.next_signing_key,
+        "JOBS_SWEEP_EVERY": os.environ.get("JOBS_SWEEP_EVERY", _SWEEP_EVERY),
     }
 
 
@@ -94,14 +95,14 @@ def dev(
     flask = [sys.executable, "-m", "flask"]
     app = ctx.ensure_object(ScriptInfo).app_import_path
     path = ["--app", app] if app else []
-    environment = {"JOBS_SWEEP_EVERY": _SWEEP_EVERY, **os.environ, **settings(port, qstash_port)}
+    environment = {**os.environ, **settings(port, qstash_port)}
     server = [*flask, "qstash", "dev", "--port", str(qstash_port), "--speed", str(speed)]
     processes: list[Process] = []
     _stop_at_sigterm()
     try:
         kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
         processes.append(_started([*server, *kept]))
-        _tell_others(settings(port, qstash_port))
+        tell_others(settings(port, qstash_port))
         run = [*flask, *path, "run", "--host", HOST, "--port", str(port)]
         processes.append(subprocess.Popen(run, env=environment, text=True))  # noqa: S603 - ours
         code = _first_end(processes)
@@ -130,7 +131,7 @@ def _started(command: list[str]) -> Process:
     )
 
 
-def _tell_others(needed: dict[str, str]) -> None:
+def tell_others(needed: dict[str, str]) -> None:
     """Print the settings that other commands, which get those of the shell and .env, lack."""
     lacking = {name: value for name, value in needed.items() if os.environ.get(name) != value}
     if lacking:

@@ -113,7 +113,7 @@ class Id(click.ParamType[OwnerId]):
         try:
             return parse_owner_id(str(value))
         except ValueError as error:
-            self.fail(f"{value!r} is not {error} ({setting(value)})", param, ctx)
+            self.fail(f"{value!r} is not {error} (JOBS_ID_TYPE={setting(value)})", param, ctx)
 
 
 class StatusName(click.Choice[str]):

@@ -54,13 +54,15 @@ def check_owner_id(name: str, value: Any) -> OwnerId:
     try:
         return _CHECKS[id_type()](value)
     except ValueError as error:
-        raise InvalidOption(f"{name}: {quoted(value)} is not {error} ({setting(value)})") from None
+        raise InvalidOption(
+            f"{name}: {quoted(value)} is not {error} (JOBS_ID_TYPE={setting(value)})"
+        ) from None
 
 
 def setting(value: Any) -> str:
-    """Name the setting that an owner's id does not fit, and what it should be for a UUID."""
+    """Return the JOBS_ID_TYPE that an owner's id does not fit, with the one for a UUID."""
     fix = "; for UUIDs, set JOBS_ID_TYPE=uuid" if is_uuid(str(value)) else ""
-    return f"JOBS_ID_TYPE={id_type()}{fix}"
+    return f"{id_type()}{fix}"
 
 
 def parse_owner_id(given: str) -> OwnerId:

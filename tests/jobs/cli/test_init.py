@@ -66,10 +66,10 @@ def test_settings_that_other_commands_lack_are_printed(
 ) -> None:
     for name, value in dev.settings(5001, 8081).items():
         monkeypatch.setenv(name, value)
-    dev._tell_others(dev.settings(5001, 8081))
+    dev.tell_others(dev.settings(5001, 8081))
     assert not capsys.readouterr().out
 
-    dev._tell_others(dev.settings(5001, 8082))
+    dev.tell_others(dev.settings(5001, 8082))
     assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
 
 
@@ -83,3 +83,11 @@ def test_what_is_registered_is_not_asked_for_again(
 
     assert "job types that are registered: " in shown
     assert "register each" not in shown
+
+
+def test_other_commands_get_the_sweep_of_dev_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOBS_SWEEP_EVERY", raising=False)
+    assert dev.settings()["JOBS_SWEEP_EVERY"] == "10"
+
+    monkeypatch.setenv("JOBS_SWEEP_EVERY", "30")
+    assert dev.settings()["JOBS_SWEEP_EVERY"] == "30"
