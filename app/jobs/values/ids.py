@@ -61,8 +61,9 @@ def check_owner_id(name: str, value: Any) -> OwnerId:
 
 def setting(value: Any) -> str:
     """Return the JOBS_ID_TYPE that an owner's id does not fit, with the one for a UUID."""
-    fix = "; for UUIDs, set JOBS_ID_TYPE=uuid" if is_uuid(str(value)) else ""
-    return f"{id_type()}{fix}"
+    if isinstance(value, str | UUID) and is_uuid(str(value)):
+        return f"{id_type()}; for UUIDs, set JOBS_ID_TYPE=uuid"
+    return id_type()
 
 
 def parse_owner_id(given: str) -> OwnerId:
