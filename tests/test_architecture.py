@@ -37,8 +37,9 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "cron": set(),
         "serving": set(),
         "local_qstash": {"cron"},
-        "jobs": {"cron"},
-        "plugin": {"jobs"},
+        "lifeline": set(),
+        "jobs": {"cron", "lifeline"},
+        "plugin": {"jobs", "lifeline"},
         "commands": {"plugin"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
@@ -190,7 +191,12 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
 #: What terminals say of themselves is no setting of the app.
 OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
 #: An app that has no module for its settings leaves the extension's to the extension.
-OF_OTHER_APPS = {"app/jobs/settings.py", "app/jobs/cli/dev.py", "app/jobs/cli/init.py"}
+OF_OTHER_APPS = {
+    "app/jobs/settings.py",
+    "app/jobs/cli/dev.py",
+    "app/jobs/cli/init.py",
+    "app/lifeline.py",
+}
 
 
 def test_settings_alone_are_read_from_the_environment() -> None:
