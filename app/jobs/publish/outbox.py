@@ -116,7 +116,7 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
-        emit(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False, reason=str(error)))
     level = logging.ERROR if error.needs_a_person else logging.WARNING
     for message in messages:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
@@ -153,7 +153,7 @@ def publisher() -> Publisher:
 
 
 def _bury(message: Message, reason: str) -> None:
-    emit(Unpublished([message], refused=True))
+    emit(Unpublished([message], refused=True, reason=reason))
     try:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
