@@ -34,12 +34,15 @@ _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "JOBS_HEALTH_PROCESSING": (ABOVE_ZERO,),
     "JOBS_HEALTH_OVERDUE": (ABOVE_ZERO,),
     "JOBS_HEALTH_IDLE": (ABOVE_ZERO,),
+    "JOBS_METRICS_TOKEN": (),
+    "JOBS_METRICS_OPEN": (),
 }
 
 
 def read(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Read each as the type of its default: text, integer or another number."""
-    readers: dict[type, Callable[..., Any]] = {str: env.str, int: env.int, float: env.float}
+    """Read each as the type of its default."""
+    readers: dict[type, Callable[..., Any]]
+    readers = {str: env.str, int: env.int, float: env.float, bool: env.bool}
     known = {**DEFAULTS, **defaults}
     return {
         name: readers[type(known[name])](name, known[name], validate=checks)

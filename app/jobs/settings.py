@@ -39,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_HEALTH_PROCESSING": 600.0,
     "JOBS_HEALTH_OVERDUE": 600.0,
     "JOBS_HEALTH_IDLE": 3600.0,
+    "JOBS_METRICS_TOKEN": "",
+    "JOBS_METRICS_OPEN": False,
 }
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
