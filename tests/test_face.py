@@ -34,7 +34,7 @@ TEMPLATES = sorted((INSIDE / "scaffold/templates").glob("*.jinja"))
 #: What ships in the wheel, under other names.
 SHIPPED = [
     path
-    for part in ("jobs", "cron", "local_qstash")
+    for part in ("jobs", "cron", "local_qstash", "dashboard")
     for path in sorted((ROOT / "app" / part).rglob("*.py"))
 ]
 _SETTING = re.compile(r"""(?<!env)\bconfig(?:\.get\(|\.setdefault\(|\[)\s*["']([A-Z_]+)["']""")

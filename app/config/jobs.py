@@ -34,6 +34,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "JOBS_HEALTH_PROCESSING": (ABOVE_ZERO,),
     "JOBS_HEALTH_OVERDUE": (ABOVE_ZERO,),
     "JOBS_HEALTH_IDLE": (ABOVE_ZERO,),
+    "JOBS_DASHBOARD": (),
+    "JOBS_DASHBOARD_PREFIX": (),
+    "JOBS_DASHBOARD_NAME": (),
+    "JOBS_DASHBOARD_COLOUR": (),
 }
 
 

@@ -131,6 +131,8 @@ class Jobs:
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
                 job is stuck, or overdue, and all are unhealthy; see `snapshot`.
+            JOBS_DASHBOARD, JOBS_DASHBOARD_PREFIX, JOBS_DASHBOARD_NAME, JOBS_DASHBOARD_COLOUR: See
+                `dashboard`.
 
         Args:
             app: The app.

@@ -3,6 +3,7 @@
 For commands, see `app.jobs.cli.kit`.
 """
 
+from . import durations
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -27,6 +28,7 @@ from .values.ids import (
     OwnerIdQueryField,
     id_type,
     is_uuid,
+    parse_owner_id,
 )
 from .values.nearest import hint
 from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, parse_duration
@@ -53,6 +55,7 @@ __all__ = [
     "at_sigterm",
     "camel_case",
     "current_job",
+    "durations",
     "hidden",
     "hint",
     "id_type",
@@ -60,6 +63,7 @@ __all__ = [
     "is_uuid",
     "jsonb",
     "parse_duration",
+    "parse_owner_id",
     "raise_if_due",
     "registry_of",
     "remember",

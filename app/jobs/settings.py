@@ -39,6 +39,10 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_HEALTH_PROCESSING": 600.0,
     "JOBS_HEALTH_OVERDUE": 600.0,
     "JOBS_HEALTH_IDLE": 3600.0,
+    "JOBS_DASHBOARD": "auto",
+    "JOBS_DASHBOARD_PREFIX": "/admin/jobs",
+    "JOBS_DASHBOARD_NAME": "",
+    "JOBS_DASHBOARD_COLOUR": "grey",
 }
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
