@@ -3,6 +3,7 @@
 For commands, see `app.jobs.cli.kit`.
 """
 
+from . import durations
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -14,6 +15,7 @@ from .registry import registry_of
 from .request_id import request_id_if_any
 from .schemas import camel_case
 from .settings import DEFAULTS
+from .settings import check as check_setting
 from .table.db import in_transaction, translate_database_errors
 from .values import jsonb
 from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
@@ -27,6 +29,7 @@ from .values.ids import (
     OwnerIdQueryField,
     id_type,
     is_uuid,
+    parse_owner_id,
 )
 from .values.nearest import hint
 from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, parse_duration
@@ -52,7 +55,9 @@ __all__ = [
     "ascii_url",
     "at_sigterm",
     "camel_case",
+    "check_setting",
     "current_job",
+    "durations",
     "hidden",
     "hint",
     "id_type",
@@ -60,6 +65,7 @@ __all__ = [
     "is_uuid",
     "jsonb",
     "parse_duration",
+    "parse_owner_id",
     "raise_if_due",
     "registry_of",
     "remember",
