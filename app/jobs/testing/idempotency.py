@@ -123,8 +123,10 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = enqueuer.draft(config, payload, enqueuer.Owner(), config.options_with(options))
-    return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
+    owner = enqueuer.Owner()
+    terms = enqueuer.Terms.of(config, owner, config.options_with(options))
+    message = enqueuer.write(terms, payload)
+    return in_transaction(lambda tx: job_rows.record(tx, message, owner.columns))
 
 
 def _crash_then_retry_twice_at_once(trial: _Trial) -> bool:
