@@ -12,11 +12,12 @@ from flask import Blueprint, Flask, Response, current_app
 from flask_limiter.util import get_remote_address
 
 from app.extensions import limiter
-from app.jobs import DatabaseUnavailable
+from app.jobs import DatabaseUnavailable, metrics
 
 
 def init_app(app: Flask) -> None:
     limiter.init_app(app)
+    limiter.exempt(metrics.bp)
 
 
 def limited(blueprint: Blueprint, *, known_as: Callable[[], str | None]) -> Blueprint:
