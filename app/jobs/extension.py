@@ -132,6 +132,7 @@ class Jobs:
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: The time after which a
                 job is stuck, or overdue, and all are unhealthy; see `snapshot`.
+            JOBS_METRICS_TOKEN, JOBS_METRICS_OPEN: Who may scrape; see `metrics.init_app`.
             JOBS_DASHBOARD, JOBS_DASHBOARD_PREFIX, JOBS_DASHBOARD_NAME, JOBS_DASHBOARD_COLOUR: See
                 `dashboard`.
 

@@ -190,6 +190,8 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_HEALTH_PROCESSING": (600.0, _some_time),
     "JOBS_HEALTH_OVERDUE": (600.0, _some_time),
     "JOBS_HEALTH_IDLE": (3600.0, _some_time),
+    "JOBS_METRICS_TOKEN": ("", _text),
+    "JOBS_METRICS_OPEN": (False, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
     "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
     "JOBS_DASHBOARD_NAME": ("", _text),
@@ -201,4 +203,4 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
 DEFAULTS = {key: default for key, (default, _) in _SETTINGS.items() if default is not None}
 REQUIRED = tuple(key for key in _SETTINGS if key not in DEFAULTS)
 #: Whose values no message shows.
-_SECRETS = {*REQUIRED[1:], "JOBS_ENCRYPTION_KEYS"}
+_SECRETS = {*REQUIRED[1:], "JOBS_ENCRYPTION_KEYS", "JOBS_METRICS_TOKEN"}
