@@ -25,6 +25,11 @@ def count(number: int | None) -> str:
     return f"{CAP:,}+" if number > CAP else f"{number:,}"
 
 
+def count_all(number: int) -> str:
+    """Return a count that has no cap, with thousands separators."""
+    return f"{number:,}"
+
+
 def plural(number: int | None, one: str, many: str | None = None) -> str:
     """Return a count with its noun: `1 job`, `3 jobs`."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
@@ -76,6 +81,11 @@ def pretty(value: Any) -> str:
     return json.dumps(hidden(value), indent=2, ensure_ascii=False)
 
 
+def rate(number: float) -> str:
+    """Return how many in a minute, with as many digits as say something."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"  # noqa: PLR2004 - two digits
+
+
 def percent(share: float | None) -> str:
     """Return a share from 0 to 1 as percent; an em dash for None."""
     if share is None:
@@ -92,7 +102,8 @@ def marked(text: str, part: str | None) -> Markup:
     return Markup("{}<mark>{}</mark>{}").format(text[:start], text[start:end], text[end:])
 
 
-FILTERS = {
-    one.__name__: one
-    for one in (count, plural, duration, moment, absolute, short_id, line, pretty, percent, marked)
-}
+_FILTERS = (
+    *(count, count_all, plural, rate, percent, duration, moment, absolute),
+    *(short_id, line, pretty, marked),
+)
+FILTERS = {one.__name__: one for one in _FILTERS}

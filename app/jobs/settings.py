@@ -130,6 +130,13 @@ def _namespace(given: Any) -> str:
     return str(given)
 
 
+def _prefix(given: Any) -> str:
+    path = _text(given)
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("is not a path like /admin/jobs, without a slash at the end")
+    return path
+
+
 def _url(given: Any) -> str:
     """Refuse an address that QStash would sign in a different form than the app compares."""
     url = _text(given).rstrip("/")
@@ -186,7 +193,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
-    "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _text),
+    "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
     "JOBS_DASHBOARD_NAME": ("", _text),
     "JOBS_DASHBOARD_COLOUR": (
         "grey",

@@ -12,6 +12,8 @@ from ..table.filters import Filter
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
+from ..table.stats import stats
+from ..table.throughput import Step, throughput
 from . import actions, health, readiness, status_link
 from .actions import Done
 from .health import Health, HealthStatus
@@ -26,6 +28,7 @@ __all__ = [
     "Health",
     "HealthStatus",
     "Page",
+    "Step",
     "actions",
     "attempts_made",
     "audit",
@@ -38,6 +41,8 @@ __all__ = [
     "progress",
     "readiness",
     "snapshot",
+    "stats",
     "status_link",
     "sweep",
+    "throughput",
 ]
