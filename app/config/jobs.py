@@ -6,7 +6,7 @@ from typing import Any
 from environs import Env
 from marshmallow.validate import OneOf, Range, Regexp
 
-from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations
+from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations, is_cron
 from app.jobs.kit import DEFAULTS
 
 #: The value of JOBS_SEAL for a production that does not seal.
@@ -25,6 +25,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
     "JOBS_MAX_LEGS": (Range(min=1),),
     "JOBS_SIGNATURE_LEEWAY": (AT_LEAST_ZERO,),
     "JOBS_SWEEP_EVERY": (AT_LEAST_ZERO,),
+    "JOBS_SWEEP_CRON": (is_cron,),
     "JOBS_ID_TYPE": (OneOf(("integer", "text", "uuid"), error=ONE_OF),),
     "JOBS_SEAL": (OneOf(("true", "false", UNSEALED), error=ONE_OF),),
     "JOBS_UNSEALED": (),

@@ -17,6 +17,7 @@ from .settings import DEFAULTS
 from .table.db import in_transaction, translate_database_errors
 from .values import jsonb
 from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
+from .values.cron import checked as checked_cron
 from .values.ids import (
     MAX_LENGTH,
     MAX_NUMBER,
@@ -52,6 +53,7 @@ __all__ = [
     "ascii_url",
     "at_sigterm",
     "camel_case",
+    "checked_cron",
     "current_job",
     "hidden",
     "hint",

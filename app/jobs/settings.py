@@ -5,7 +5,8 @@ from typing import Any
 
 from flask import Flask
 
-from .errors import JobsNotInitialised
+from .errors import InvalidOption, JobsNotInitialised
+from .values import cron
 from .values.ids import ID_TYPES
 from .values.urls import ascii_url
 
@@ -25,7 +26,8 @@ DEFAULTS: dict[str, Any] = {
     "JOBS_MAX_RESCHEDULES": 100,
     "JOBS_MAX_LEGS": 1000,
     "JOBS_SIGNATURE_LEEWAY": 5.0,
-    "JOBS_SWEEP_EVERY": 0.0,
+    "JOBS_SWEEP_EVERY": 60.0,
+    "JOBS_SWEEP_CRON": "23 * * * *",
     "JOBS_ENCRYPTION_KEYS": "",
     "JOBS_ID_TYPE": "integer",
     "JOBS_BIND_KEY": "",
@@ -61,6 +63,7 @@ def init_app(app: Flask) -> None:
         )
     if app.config["JOBS_ID_TYPE"] not in ID_TYPES:
         raise JobsNotInitialised(f"JOBS_ID_TYPE must be one of: {', '.join(ID_TYPES)}")
+    _check_cron(app.config["JOBS_SWEEP_CRON"])
     app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
     _refuse_other_letters(app.config)
 
@@ -78,6 +81,13 @@ def _from_environment(key: str, default: Any) -> Any:
         return type(default)(text) if isinstance(default, int | float) else text
     except ValueError:
         raise JobsNotInitialised(f"{key} is {text!r}, which is not a number") from None
+
+
+def _check_cron(value: Any) -> None:
+    try:
+        cron.checked(str(value), None)
+    except InvalidOption as error:
+        raise JobsNotInitialised(f"JOBS_SWEEP_CRON is no cron expression: {error}") from None
 
 
 def _refuse_other_letters(config: dict[str, Any]) -> None:

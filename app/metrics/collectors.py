@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from app.config import process
 from app.jobs import DatabaseUnavailable
 from app.jobs.kit import registry_of
-from app.jobs.operate import CAP, STATES, Depth, snapshot
+from app.jobs.operate import CAP, STATES, Depth, UsedUp, health, snapshot
 from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
 from app.serving.worker_metrics import undisturbed
 
@@ -45,15 +46,16 @@ class QueueCollector(Collector):
     """The waiting jobs, from the database; if it is down, the other metrics still work."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield `jobs_database_up`, and the depth if that is 1."""
+        """Yield `jobs_database_up`, and the depth and the moments if that is 1."""
         try:
-            found = snapshot.measure_depth()
+            found, moments = snapshot.measure_depth(), health.moments()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."
         yield GaugeMetricFamily("jobs_database_up", up, value=int(found is not None))
         if found is not None:
             yield from _depth(found)
+            yield from _moments(*moments)
 
 
 class BuildCollector(Collector):
@@ -107,6 +109,19 @@ class WorkersCollector(Collector):
         """Return the processes with a live gauge: gunicorn removes those of dead workers."""
         files = self._folder.glob("gauge_livesum_*.db")
         return sorted({path.stem.rpartition("_")[2] for path in files} | {str(os.getpid())})
+
+
+def _moments(swept_at: datetime | None, quota: UsedUp | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "jobs_last_sweep_timestamp_seconds",
+        "When the last sweep ended; 0 where none did.",
+        value=swept_at.timestamp() if swept_at else 0,
+    )
+    yield GaugeMetricFamily(
+        "jobs_quota_used_up_until_timestamp_seconds",
+        "When QStash's daily quota is renewed, where it is used up; otherwise 0.",
+        value=quota.until.timestamp() if quota else 0,
+    )
 
 
 def _depth(found: Depth) -> Iterator[Metric]:

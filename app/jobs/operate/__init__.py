@@ -4,13 +4,14 @@ The CLI and the pages call it; it prints nothing. What it changes, it notes in t
 What is listed here is public: an app's own admin pages, APIs and alerts are built from it.
 """
 
+from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, snapshot
 from ..table.filters import Filter
 from ..table.pages import is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
-from . import actions, health, readiness, status_link
+from . import actions, health, readiness, status_link, waiting
 from .actions import Done
 from .health import Health, HealthStatus
 
@@ -22,6 +23,7 @@ __all__ = [
     "Filter",
     "Health",
     "HealthStatus",
+    "UsedUp",
     "actions",
     "attempts_made",
     "audit",
@@ -33,4 +35,5 @@ __all__ = [
     "snapshot",
     "status_link",
     "sweep",
+    "waiting",
 ]
