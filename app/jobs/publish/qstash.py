@@ -82,7 +82,8 @@ class Publisher:
                 used up.
             PublishRefused: QStash will not take this message, now or later.
         """
-        self.quota.check()
+        if self.quota.known is not None:
+            self.quota.check()
         _check_callbacks([message.options])
         request = _written(lambda: self._message(message))
         if "queue" in request:
@@ -95,7 +96,8 @@ class Publisher:
         Raises:
             PublishUnavailable, PublishRefused: As for `publish`, for all of them.
         """
-        self.quota.check()
+        if self.quota.known is not None:
+            self.quota.check()
         _check_callbacks([message.options for message in messages])
         body = _written(lambda: self._batch_body(messages))
         answers = self._call(lambda: self._batch(body))

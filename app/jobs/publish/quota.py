@@ -41,21 +41,25 @@ class UsedUp:
 
 
 class Gate:
-    """What one process knows of the quota: closed while that is used up."""
+    """What one process knows of the quota: closed while that is used up.
+
+    Attributes:
+        known: What QStash said last; None where it never refused a message.
+    """
 
     def __init__(self) -> None:
-        self._known: UsedUp | None = None
+        self.known: UsedUp | None = None
         self._opens_at = datetime.min.replace(tzinfo=UTC)
 
     @property
     def is_known_to_last(self) -> bool:
         """Whether the quota was used up, and is not renewed yet by the time that QStash gave."""
-        return self._known is not None and self._known.until > datetime.now(UTC)
+        return self.known is not None and self.known.until > datetime.now(UTC)
 
     @property
     def closed(self) -> UsedUp | None:
         """Return what is used up; None where QStash may be asked."""
-        return self._known if datetime.now(UTC) < self._opens_at else None
+        return self.known if datetime.now(UTC) < self._opens_at else None
 
     def check(self) -> None:
         """See that QStash may be asked.
@@ -68,9 +72,9 @@ class Gate:
 
     def close(self, known: UsedUp) -> None:
         """Ask no more until the quota is renewed, and a little longer."""
-        if known != self._known or self.closed is None:
+        if known != self.known or self.closed is None:
             self._opens_at = known.until + timedelta(seconds=SPREAD * random())  # noqa: S311 - no secret
-        self._known = known
+        self.known = known
 
     def open(self) -> None:
         self._opens_at = datetime.min.replace(tzinfo=UTC)
