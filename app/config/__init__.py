@@ -126,6 +126,8 @@ def load(instance: Path) -> dict[str, Any]:
         problems = {**_unsafe(settings), **unsafe, **problems}
     if problems:
         raise ConfigError(problems)
+    if settings["JOBS_SEAL"] == jobs.UNSEALED:
+        settings["JOBS_SEAL"] = "false"
     return settings
 
 
@@ -134,7 +136,12 @@ def _jobs_defaults(environment: str) -> dict[str, Any]:
     if environment == "production":
         return {}
     at_home = {"JOBS_CALLBACK_ALLOW": "localhost,127.0.0.0/8,::1"}
-    return at_home | ({"JOBS_SWEEP_EVERY": 10.0} if environment == "development" else {})
+    in_development = {
+        "JOBS_SWEEP_EVERY": 10.0,
+        "JOBS_METRICS_OPEN": True,
+        "JOBS_DASHBOARD": "local",
+    }
+    return at_home | (in_development if environment == "development" else {})
 
 
 def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:

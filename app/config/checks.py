@@ -11,9 +11,6 @@ from limits import parse_many
 from marshmallow import ValidationError
 from marshmallow.validate import Range
 
-from app.jobs import InvalidOption
-from app.jobs.kit import checked_cron
-
 FERNET_BYTES = 32
 ONE_OF = "{input} is not one of {choices}."
 ABOVE_ZERO = Range(min=0, min_inclusive=False)
@@ -49,13 +46,6 @@ def are_keys(value: str) -> None:
             length = 0
         if length != FERNET_BYTES:
             raise ValidationError("contains a key that is not 32 bytes in URL-safe base64.")
-
-
-def is_cron(value: str) -> None:
-    try:
-        checked_cron(value, None)
-    except InvalidOption as error:
-        raise ValidationError(f"is no cron expression: {error}.") from None
 
 
 def is_rate(value: str) -> None:

@@ -3,6 +3,7 @@
 For commands, see `app.jobs.cli.kit`.
 """
 
+from . import durations
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -14,10 +15,10 @@ from .registry import registry_of
 from .request_id import request_id_if_any
 from .schemas import camel_case
 from .settings import DEFAULTS
+from .settings import check as check_setting
 from .table.db import in_transaction, translate_database_errors
 from .values import jsonb
 from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
-from .values.cron import checked as checked_cron
 from .values.ids import (
     MAX_LENGTH,
     MAX_NUMBER,
@@ -28,6 +29,7 @@ from .values.ids import (
     OwnerIdQueryField,
     id_type,
     is_uuid,
+    parse_owner_id,
 )
 from .values.nearest import hint
 from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, parse_duration
@@ -53,8 +55,9 @@ __all__ = [
     "ascii_url",
     "at_sigterm",
     "camel_case",
-    "checked_cron",
+    "check_setting",
     "current_job",
+    "durations",
     "hidden",
     "hint",
     "id_type",
@@ -62,6 +65,7 @@ __all__ = [
     "is_uuid",
     "jsonb",
     "parse_duration",
+    "parse_owner_id",
     "raise_if_due",
     "registry_of",
     "remember",
