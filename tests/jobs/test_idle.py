@@ -50,20 +50,20 @@ def counted(kind: str) -> int:
 def firings(cron: str, midnight: datetime) -> int:
     """Count how often a schedule fires in the day that begins then."""
     before, end = midnight - timedelta(minutes=1), midnight + timedelta(days=1)
-    return sum(1 for moment in next_runs(cron, 2_000, before) if moment < end)
+    return sum(1 for moment in next_runs(cron, 300, before) if moment < end)
 
 
 def test_a_day_without_work_takes_at_most_48_messages_and_leaves_no_row(
     app: Flask, cli: FlaskCliRunner
 ) -> None:
     with fast_qstash(app, A_DAY) as server:
+        clock = server.server.services.clock
+        began = clock.simulated()
         result = cli.invoke(args=["jobs", "schedules", "sync", "--json"])
         midnight = datetime(2026, 11, 29, tzinfo=UTC)
         crons = [change["cron"] for change in json.loads(result.stdout)]
         assert sum(firings(cron, midnight) for cron in crons) == 25
 
-        clock = server.server.services.clock
-        began = clock.simulated()
         wait_until(lambda: counted("sweep") and counted("empty run"), "sweeps, and a cleanup")
         days = ceil((clock.simulated() - began) / A_DAY_MS)
         assert server.usage.total.total() <= 48 * days, server.usage.total
