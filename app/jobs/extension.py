@@ -115,7 +115,9 @@ class Jobs:
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_MAX_LEGS: How many deliveries one job may take by `Continue`.
             JOBS_SIGNATURE_LEEWAY: By how much QStash's clock may differ from ours.
-            JOBS_SWEEP_EVERY: The time between sweeps by this process itself; 0 is none.
+            JOBS_SWEEP_EVERY: The time between sweeps by the app's processes, while there is traffic
+                or a job waits for one; 0 is none.
+            JOBS_SWEEP_CRON: When QStash asks for a sweep besides.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
             JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
             JOBS_UNSEALED: Job types of which no field is, commas between.

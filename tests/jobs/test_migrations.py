@@ -20,7 +20,7 @@ from tests.starter.table import ROWS, TABLE
 
 pytestmark = pytest.mark.usefixtures("empty_app")
 
-OURS = "('job_executions', 'job_audit', 'deleted_jobs', 'spent_tokens')"
+OURS = "('job_executions', 'job_audit', 'deleted_jobs', 'spent_tokens', 'job_marks', 'job_tallies')"
 CATALOG = f"""
     SELECT 'column', relname, attname, format_type(atttypid, atttypmod) || ' ' || attnotnull,
            pg_get_expr(adbin, adrelid)
@@ -179,4 +179,4 @@ def test_the_command_upgrades_says_where_it_is_and_prints_the_sql(
     assert jobs_db("upgrade") == f"The job tables are at {migrations.HEAD}.\n"
     assert jobs_db("current") == f"{migrations.HEAD}, the newest\n"
     assert "CREATE TABLE IF NOT EXISTS job_executions" in jobs_db("sql")
-    assert '"head": "0001"' in jobs_db("current", "--json")
+    assert f'"head": "{migrations.HEAD}"' in jobs_db("current", "--json")

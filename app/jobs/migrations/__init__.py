@@ -21,6 +21,7 @@ from ..errors import MigrationRefused
 from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
 from ..table.db import Base
+from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
 from ..values.ids import ID_TYPES, id_type
@@ -42,7 +43,7 @@ __all__ = [
     "upgrade",
 ]
 
-MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken)
+MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken, Mark, Tally)
 
 #: The tables as the code knows them.
 metadata = Base.metadata
@@ -96,10 +97,15 @@ def current(connection: Connection) -> str | None:
     return version
 
 
-def sql(revision: str = HEAD) -> str:
-    """Return the statements that make the tables in a database that has none of them."""
+def sql(revision: str = HEAD, *, after: str | None = None) -> str:
+    """Return the statements that make the tables in a database that has none of them.
+
+    Args:
+        revision: Where to stop.
+        after: The revision that the database is at, if it has them.
+    """
     written = StringIO()
-    _run(_context(revision, dialect_name="postgresql", written=written))
+    _run(_context(revision, dialect_name="postgresql", written=written, after=after))
     return schema.only_here_in_sql(written.getvalue())
 
 
@@ -139,6 +145,7 @@ def _context(
     connection: Connection | None = None,
     dialect_name: str | None = None,
     written: StringIO | None = None,
+    after: str | None = None,
 ) -> "MigrationContext":
     from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
@@ -151,6 +158,7 @@ def _context(
             "version_table": VERSION_TABLE,
             "as_sql": written is not None,
             "output_buffer": written,
+            "starting_rev": after,
             "fn": lambda at, _: scripts._upgrade_revs(revision, at),  # noqa: SLF001 - as Alembic's own commands do
         },
     )

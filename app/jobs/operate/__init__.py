@@ -4,6 +4,7 @@ The CLI and the pages call it; it prints nothing. What it changes, it notes in t
 What is listed here is public: an app's own admin pages, APIs and alerts are built from it.
 """
 
+from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
@@ -14,7 +15,7 @@ from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
-from . import actions, health, readiness, status_link
+from . import actions, health, readiness, status_link, waiting
 from .actions import Done
 from .health import Health, HealthStatus
 
@@ -29,6 +30,7 @@ __all__ = [
     "HealthStatus",
     "Page",
     "Step",
+    "UsedUp",
     "actions",
     "attempts_made",
     "audit",
@@ -45,4 +47,5 @@ __all__ = [
     "status_link",
     "sweep",
     "throughput",
+    "waiting",
 ]

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
-from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
+from ..errors import (
+    DatabaseUnavailable,
+    JobsError,
+    PublishRefused,
+    PublishUnavailable,
+    QuotaUsedUp,
+)
 from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
+from . import quota
 from .qstash import Publisher, batches
 
 if TYPE_CHECKING:
@@ -143,6 +150,8 @@ def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
         emit(Unpublished(messages, refused=False))
+    if isinstance(error, QuotaUsedUp) and error.status:  # QStash itself has said so just now
+        quota.remember(publisher().quota)
     level = logging.ERROR if error.needs_a_person else logging.WARNING
     for message in messages:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))

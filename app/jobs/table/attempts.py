@@ -132,6 +132,12 @@ class Attempt:
         return fields if self.duration_ms is None else {**fields, "duration_ms": self.duration_ms}
 
     @property
+    def may_be_forgotten(self) -> bool:
+        """Whether no row is to be left of it, should there be nothing to do."""
+        is_plain_firing = self.delivery.is_firing and self.lease.attempt == 1
+        return self.config.forgets_empty and is_plain_firing
+
+    @property
     def row(self) -> dict[str, Any]:
         """The row of a job that is first seen now.
 
