@@ -128,7 +128,9 @@ def main() -> None:
     parser.add_argument("--reuse", action="store_true", help="the databases are there")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
-        os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR", METRICS_TOKEN=TOKEN)
+        os.environ.update(
+            APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR", JOBS_METRICS_TOKEN=TOKEN
+        )
         cases = [prepare(url, count, reuse=given.reuse) for count in (FEW, given.rows)]
         for case in cases:
             with case.app.app_context():

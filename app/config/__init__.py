@@ -126,6 +126,8 @@ def load(instance: Path) -> dict[str, Any]:
         problems = {**_unsafe(settings), **unsafe, **problems}
     if problems:
         raise ConfigError(problems)
+    if settings["JOBS_SEAL"] == jobs.UNSEALED:
+        settings["JOBS_SEAL"] = "false"
     return settings
 
 
@@ -135,7 +137,8 @@ def _jobs_defaults(environment: str) -> dict[str, Any]:
         return {}
     at_home = {"JOBS_CALLBACK_ALLOW": "localhost,127.0.0.0/8,::1"}
     # In production one sweep is set up for all processes; in development nobody would do it.
-    return at_home | ({"JOBS_SWEEP_EVERY": 10.0} if environment == "development" else {})
+    alone = {"JOBS_SWEEP_EVERY": 10.0, "JOBS_METRICS_OPEN": True}
+    return at_home | (alone if environment == "development" else {})
 
 
 def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:

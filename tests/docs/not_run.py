@@ -83,6 +83,7 @@ REASONS: dict[str, dict[str, str]] = {
         "flask jobs doctor --production": "likewise",
         "flask jobs alerts test": "needs a channel, and an alert",
         "pip install": "installs an extra; tests/deploy/test_locks.py holds its lock",
+        "from flask_qstash_jobs.gunicorn_hooks": "gunicorn.conf.py imports them so",
     },
 }
 

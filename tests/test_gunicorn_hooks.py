@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
+from app import gunicorn_hooks
 from app.dev.reaper import ROOT
-from app.serving import worker_metrics
 from tests.support.metrics import parsed
 from tests.support.ports import reserved_port
 from tests.support.waiting import wait_until
@@ -22,7 +22,7 @@ APP = """
 from pathlib import Path
 import os
 from prometheus_client import Counter, Histogram, CollectorRegistry, generate_latest
-from app.metrics.collectors import CountsCollector
+from app.jobs.metrics.collectors import CountsCollector
 
 REQUESTS = Counter("requests_total", "Requests.")
 SECONDS = Histogram("seconds", "Time.", buckets=(1, 10))
@@ -90,11 +90,11 @@ def test_while_a_scrape_reads_nothing_is_merged_and_later_it_is(tmp_path: Path) 
     written.write_value('["a", "a_total", {}, "help"]', 3.0, 0.0)
     written.close()
 
-    with worker_metrics.undisturbed(tmp_path):
-        worker_metrics.absorb_the_dead(tmp_path)
+    with gunicorn_hooks.undisturbed(tmp_path):
+        gunicorn_hooks.absorb_the_dead(tmp_path)
         assert left.exists()
-    worker_metrics.absorb_the_dead(tmp_path)
-    worker_metrics.absorb_the_dead(tmp_path)
+    gunicorn_hooks.absorb_the_dead(tmp_path)
+    gunicorn_hooks.absorb_the_dead(tmp_path)
 
     assert not left.exists()
     [(_, value, _, _)] = MmapedDict.read_all_values_from_file(tmp_path / "counter_dead.db")
@@ -104,7 +104,7 @@ def test_while_a_scrape_reads_nothing_is_merged_and_later_it_is(tmp_path: Path) 
 def test_files_of_the_living_are_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / f"histogram_{os.getpid()}.db"
     MmapedDict(str(mine)).close()
-    worker_metrics.absorb_the_dead(tmp_path)
+    gunicorn_hooks.absorb_the_dead(tmp_path)
 
     assert mine.exists()
 
@@ -133,7 +133,7 @@ def test_what_a_killed_gunicorn_left_is_removed_by_the_next(tmp_path: Path) -> N
     orphan, ours = tmp_path / f"metrics-{dead.pid}-x", tmp_path / f"metrics-{os.getpid()}-x"
     orphan.mkdir()
     ours.mkdir()
-    worker_metrics.remove_orphans(tmp_path)
+    gunicorn_hooks.remove_orphans(tmp_path)
 
     assert not orphan.exists()
     assert ours.exists()

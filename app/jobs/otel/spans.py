@@ -4,7 +4,8 @@
                         └─ POST /api/jobs/email ── process send-email ── INSERT …
 
 The header `traceparent` connects the second line to the first: the job keeps it among its options,
-and QStash forwards it. The requests are Flask's spans, and the SQL is psycopg's.
+and QStash forwards it. The requests are spans of Flask's instrumentation, and the SQL is psycopg's;
+where Flask is not instrumented, `process` itself goes on with the header.
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans
 """
 
@@ -12,11 +13,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flask import has_request_context, request
 from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 
-from app.jobs.events import (
+from ..events import (
     Attempt,
     Delivered,
     Ended,
@@ -64,6 +66,7 @@ class Spans:
                 job_type = attempt.config.type
                 return self._tracer.start_span(
                     f"process {job_type}",
+                    context=_delivered_with(),
                     kind=SpanKind.CONSUMER,
                     attributes=_about(job_type, "process") | _about_attempt(attempt),
                 )
@@ -107,6 +110,12 @@ def _bind(record: logging.LogRecord) -> bool:
         record.trace_id = trace.format_trace_id(found.trace_id)
         record.span_id = trace.format_span_id(found.span_id)
     return True
+
+
+def _delivered_with() -> Context | None:
+    """Return the context that a delivery's headers name, where no request's span has it already."""
+    is_traced = trace.get_current_span().get_span_context().is_valid
+    return None if is_traced or not has_request_context() else propagate.extract(request.headers)
 
 
 def _origin(message: Message) -> Context:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -16,14 +17,14 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from app.config import process
-from app.jobs import DatabaseUnavailable
-from app.jobs.kit import registry_of
-from app.jobs.operate import CAP, STATES, Depth, snapshot
-from app.metrics import instruments as instruments  # noqa: PLC0414 - imported to be registered
-from app.serving.worker_metrics import undisturbed
+from ...gunicorn_hooks import undisturbed
+from ..errors import DatabaseUnavailable
+from ..registry import registry_of
+from ..table.snapshot import CAP, STATES, Depth, measure_depth
+from . import instruments as instruments  # noqa: PLC0414 - imported to be registered
 
-PACKAGE = "flask-qstash-jobs-app"
+#: What may have installed this code: the extension alone, or the app that it was written with.
+PACKAGES = ("flask-qstash-jobs", "flask-qstash-jobs-app")
 
 
 def scrape(accept: str) -> tuple[bytes, str]:
@@ -37,8 +38,12 @@ def scrape(accept: str) -> tuple[bytes, str]:
 
 def _counted() -> list[Collector]:
     """Return the counters of this process, or under gunicorn of all its workers."""
-    folder = process.metrics_folder()
-    return [REGISTRY] if folder is None else [CountsCollector(folder), WorkersCollector(folder)]
+    # Of prometheus-client; gunicorn's hooks may set it after the app is created.
+    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not given:
+        return [REGISTRY]
+    folder = Path(given)
+    return [CountsCollector(folder), WorkersCollector(folder)]
 
 
 class QueueCollector(Collector):
@@ -47,7 +52,7 @@ class QueueCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield `jobs_database_up`, and the depth if that is 1."""
         try:
-            found = snapshot.measure_depth()
+            found = measure_depth()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."
@@ -60,15 +65,10 @@ class BuildCollector(Collector):
     """The running version."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield `app_build_info`."""
-        try:
-            found = version(PACKAGE)
-        except PackageNotFoundError:
-            found = "unknown"  # not installed
-        info = GaugeMetricFamily(
-            "app_build_info", "The version that runs; always 1.", labels=["version", "python"]
-        )
-        info.add_metric([found, python_version()], 1)
+        """Yield `jobs_build_info`."""
+        about = "The version of the extension; always 1."
+        info = GaugeMetricFamily("jobs_build_info", about, labels=["version", "python"])
+        info.add_metric([_version(), python_version()], 1)
         yield info
 
 
@@ -107,6 +107,13 @@ class WorkersCollector(Collector):
         """Return the processes with a live gauge: gunicorn removes those of dead workers."""
         files = self._folder.glob("gauge_livesum_*.db")
         return sorted({path.stem.rpartition("_")[2] for path in files} | {str(os.getpid())})
+
+
+def _version() -> str:
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            return version(package)
+    return "unknown"  # not installed
 
 
 def _depth(found: Depth) -> Iterator[Metric]:

@@ -48,6 +48,6 @@ IN_FLIGHT = Gauge(
 BY_TYPE = (ENQUEUED, RETRIES, DEAD, EXECUTION_DURATION, WAITING_TIME, IN_FLIGHT)
 
 PROCESSES = Gauge(
-    "app_processes", "Processes that have served requests.", multiprocess_mode="livesum"
+    "jobs_processes", "Processes that have served requests.", multiprocess_mode="livesum"
 )
 PROCESSES.set(1)

@@ -3,6 +3,7 @@
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 """
 
+import os
 from typing import Any
 
 from flask import Flask, request
@@ -19,25 +20,46 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
 )
 
-from app.config import process
-
 #: Probes and scrapes come every few seconds and are of no interest.
 UNTRACED = "healthz,readyz,metrics"
 
 
-def init_app(app: Flask) -> trace.Tracer:
-    """Trace the app's requests and this process's SQL; return the tracer for further spans."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        provider = TracerProvider(resource=Resource.create(_named(app)))
-        provider.add_span_processor(WithinTraces(_processor(app)))
-        trace.set_tracer_provider(provider)
-    untraced = process.untraced_urls(UNTRACED)
-    instrument: Any = FlaskInstrumentor.instrument_app  # has no annotations
-    instrument(app, excluded_urls=untraced, response_hook=hide_links, enable_commenter=False)
+class Provider(TracerProvider):
+    """A provider that was set up here, for which requests and SQL are traced."""
+
+
+def is_wanted() -> bool:
+    """Tell whether the environment says where traces go."""
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
+    return exporter != "none" and bool(exporter or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
+
+
+def is_set_up() -> bool:
+    """Tell whether this process has a provider, whosever it is."""
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
+def is_ours() -> bool:
+    """Tell whether this process's provider was set up here."""
+    return isinstance(trace.get_tracer_provider(), Provider)
+
+
+def set_up(service_name: str) -> None:
+    """Have this process's traces exported, under that name unless the environment has one."""
+    named = {} if _has_service_name() else {"service.name": service_name}
+    provider = Provider(resource=Resource.create(named))
+    provider.add_span_processor(WithinTraces(_processor()))
+    trace.set_tracer_provider(provider)
+
+
+def instrument(app: Flask) -> None:
+    """Trace the app's requests and this process's SQL."""
+    untraced = os.environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS", UNTRACED)
+    instrument_app: Any = FlaskInstrumentor.instrument_app  # has no annotations
+    instrument_app(app, excluded_urls=untraced, response_hook=hide_links, enable_commenter=False)
     # SQLAlchemy's instrumentation does not support version 2.1, so psycopg below it is traced.
     if not psycopg.PsycopgInstrumentor().is_instrumented_by_opentelemetry:
         psycopg.PsycopgInstrumentor().instrument()
-    return trace.get_tracer("app.jobs")
 
 
 def hide_links(span: Any, _status: str, _headers: Any) -> None:
@@ -54,13 +76,13 @@ def hide_links(span: Any, _status: str, _headers: Any) -> None:
         span.set_attribute(name, shown[name])
 
 
-def _named(app: Flask) -> dict[str, str]:
-    """Return the service's name, unless the environment has one, which ours would override."""
-    return {} if process.has_service_name() else {"service.name": app.config["APP_NAME"]}
+def _has_service_name() -> bool:
+    resource = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return "OTEL_SERVICE_NAME" in os.environ or "service.name" in resource
 
 
-def _processor(app: Flask) -> SpanProcessor:
-    if app.config["OTEL_TRACES_EXPORTER"] == "console":
+def _processor() -> SpanProcessor:
+    if os.environ.get("OTEL_TRACES_EXPORTER") == "console":
         return SimpleSpanProcessor(ConsoleSpanExporter())
     return BatchSpanProcessor(OTLPSpanExporter())
 

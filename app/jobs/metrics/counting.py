@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flask import current_app
 
-from app.jobs.events import (
+from ..events import (
     LABELS,
     Delivered,
     Ended,
@@ -19,7 +19,7 @@ from app.jobs.events import (
     Unpublished,
     signers,
 )
-from app.jobs.kit import registry_of
+from ..registry import registry_of
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Why QStash did not accept a job: for good, or for now.
 REFUSED, UNAVAILABLE = "refused", "unavailable"
 
-_STARTED = "metrics.started"
+_STARTED = "jobs.metrics.started"
 _serving = False
 
 
@@ -49,7 +49,7 @@ def _begin_at_zero() -> None:
     A series created by its first event starts at 1, so `increase()` is 0 and an alert would miss
     that event. https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
     """
-    from app.metrics import instruments  # noqa: PLC0415 - as said above
+    from . import instruments  # noqa: PLC0415 - as said above
 
     for config in registry_of(current_app):
         for metric in instruments.BY_TYPE:
@@ -65,7 +65,7 @@ def _begin_at_zero() -> None:
 def count(event: Event) -> None:
     if not _serving:
         return
-    from app.metrics import instruments  # noqa: PLC0415 - as said above
+    from . import instruments  # noqa: PLC0415 - as said above
 
     match event:
         case Started(step) | Ended(step):
@@ -85,7 +85,7 @@ def count(event: Event) -> None:
 
 
 def _count_execution(step: Executing, *, has_ended: bool) -> None:
-    from app.metrics import instruments  # noqa: PLC0415 - as above
+    from . import instruments  # noqa: PLC0415 - as above
 
     job_type, lease = step.attempt.config.type, step.attempt.lease
     instruments.IN_FLIGHT.labels(job_type).inc(-1 if has_ended else 1)
