@@ -30,6 +30,8 @@ from .models import Status
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
 
+_CURSOR = "jobs_cursor"
+
 #: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
 #: transaction.
 Execute = Callable[[TextClause, dict[str, Any]], Any]
@@ -274,8 +276,10 @@ def _by_the_driver(statement: TextClause, given: dict[str, Any]) -> Any:
     driver: Any = pooled.driver_connection
     try:
         before, driver.autocommit = driver.autocommit, True
-        with driver.cursor(row_factory=namedtuple_row) as cursor:
-            row = cursor.execute(_for_the_driver(statement), given).fetchone()
+        # To make a cursor takes as long as to use it, so each connection keeps one.
+        if _CURSOR not in pooled.info:
+            pooled.info[_CURSOR] = driver.cursor(row_factory=namedtuple_row)
+        row = pooled.info[_CURSOR].execute(_for_the_driver(statement), given).fetchone()
         driver.autocommit = before
     except BaseException as error:
         pooled.invalidate(error)
