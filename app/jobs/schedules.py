@@ -109,7 +109,8 @@ def apply(changes: Sequence[Change]) -> None:
         try:
             _apply(change)
         except PublishRefused as error:
-            raise PublishRefused(f"{change.schedule_id} ({change.cron}): {error}") from error
+            said = f"{change.schedule_id} ({change.cron}): {error}"
+            raise PublishRefused(said, status=error.status) from error
     refused = [change for change in changes if change.action == "refuse"]
     if refused:
         named = "; ".join(f"{change.schedule_id} calls {change.calls}" for change in refused)

@@ -61,7 +61,7 @@ def publish_following(
     emit(Enqueued(messages))
     background = _background()
     if trouble is not None:
-        emit(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False, reason=str(trouble)))
         about = {"count": len(messages), "error": str(trouble)}
         log.warning("[jobs] Jobs not published yet", extra=about)
         return trouble
@@ -149,7 +149,7 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
-        emit(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False, reason=str(error)))
     if isinstance(error, QuotaUsedUp) and error.status:  # QStash itself has said so just now
         quota.remember(publisher().quota)
     level = logging.ERROR if error.needs_a_person else logging.WARNING
@@ -193,7 +193,7 @@ def publisher() -> Publisher:
 
 
 def _bury(message: Message, reason: str) -> None:
-    emit(Unpublished([message], refused=True))
+    emit(Unpublished([message], refused=True, reason=reason))
     try:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
