@@ -63,6 +63,21 @@ class Duration(fields.Field[float]):
         return found
 
 
+class RetryDelay(fields.Field[Any]):
+    """Seconds, a duration, or QStash's expression in milliseconds."""
+
+    _text = Text(validate=validate.Length(1, LONGEST_EXPRESSION))
+
+    def __init__(self, **options: Any) -> None:
+        text = {"type": "string", "minLength": 1, "maxLength": LONGEST_EXPRESSION}
+        said = 'Seconds, a duration such as "5m", or an expression of milliseconds over `retried`.'
+        kinds = [{"type": "number", "minimum": 0}, text]
+        super().__init__(**options, metadata={"anyOf": kinds, "description": said})
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return value if type(value) in {int, float} else self._text.deserialize(value)
+
+
 class Moment(fields.Field[Any]):
     """An aware date and time, or whole seconds since 1970, as QStash's own SDK takes them."""
 
@@ -89,7 +104,7 @@ class FlowControlSchema(WireSchema[FlowControl]):
         required=True, validate=[validate.Length(1, MOST_OWN), validate.Regexp(r"[\x21-\x7e]+\Z")]
     )
     rate = fields.Integer(strict=True, validate=_COUNT)
-    period = fields.Integer(strict=True, validate=validate.Range(1, LONGEST_PERIOD))
+    period = Duration(validate=validate.Range(1, LONGEST_PERIOD))
     parallelism = fields.Integer(strict=True, validate=_COUNT)
 
 
@@ -109,7 +124,7 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
     delay = Duration()
     not_before = Moment()
     retries = fields.Integer(strict=True, validate=validate.Range(0, MOST_RETRIES))
-    retry_delay = Text(validate=validate.Length(1, LONGEST_EXPRESSION))
+    retry_delay = RetryDelay()
     timeout = Duration()
     callback = Text(validate=validate.Length(1, LONGEST_URL))
     failure_callback = Text(validate=validate.Length(1, LONGEST_URL))

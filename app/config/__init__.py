@@ -126,6 +126,8 @@ def load(instance: Path) -> dict[str, Any]:
         problems = {**_unsafe(settings), **unsafe, **problems}
     if problems:
         raise ConfigError(problems)
+    if settings["JOBS_SEAL"] == jobs.UNSEALED:
+        settings["JOBS_SEAL"] = "false"
     return settings
 
 

@@ -1,50 +1,44 @@
-"""The settings of the extension: their defaults are in `app.jobs`, their checks here."""
+"""The settings of the extension: their defaults and checks are in `app.jobs`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from environs import Env
-from marshmallow.validate import OneOf, Range, Regexp
+from marshmallow import ValidationError
+from marshmallow.validate import OneOf
 
-from app.config.checks import ABOVE_ZERO, AT_LEAST_ZERO, ONE_OF, are_destinations
-from app.jobs.kit import DEFAULTS
+from app.config.checks import ONE_OF, are_destinations
+from app.jobs.kit import DEFAULTS, check_setting
 
 #: The value of JOBS_SEAL for a production that does not seal.
 UNSEALED = "false-in-production"
 
-_NAMESPACE = Regexp(
-    r"[A-Za-z0-9_-]{0,40}$", error="may contain only letters, digits, '-' and '_', at most 40."
-)
-_CHECKS: dict[str, tuple[Callable[[Any], object], ...]] = {
-    "JOBS_PUBLISH": (OneOf(("inline", "background"), error=ONE_OF),),
-    "JOBS_NAMESPACE": (_NAMESPACE,),
-    "JOBS_GRACE": (ABOVE_ZERO,),
-    "JOBS_PUBLISH_TIMEOUT": (ABOVE_ZERO,),
-    "JOBS_MAX_BODY": (ABOVE_ZERO,),
-    "JOBS_MAX_RESCHEDULES": (AT_LEAST_ZERO,),
-    "JOBS_MAX_LEGS": (Range(min=1),),
-    "JOBS_SIGNATURE_LEEWAY": (AT_LEAST_ZERO,),
-    "JOBS_SWEEP_EVERY": (AT_LEAST_ZERO,),
-    "JOBS_ID_TYPE": (OneOf(("integer", "text", "uuid"), error=ONE_OF),),
-    "JOBS_SEAL": (OneOf(("true", "false", UNSEALED), error=ONE_OF),),
-    "JOBS_UNSEALED": (),
-    "JOBS_CALLBACK_ALLOW": (are_destinations,),
-    "JOBS_HEALTH_FAILURE_RATE": (Range(0, 1),),
-    "JOBS_HEALTH_UNHEALTHY_RATE": (Range(0, 1),),
-    "JOBS_HEALTH_PROCESSING": (ABOVE_ZERO,),
-    "JOBS_HEALTH_OVERDUE": (ABOVE_ZERO,),
-    "JOBS_HEALTH_IDLE": (ABOVE_ZERO,),
-    "JOBS_METRICS_TOKEN": (),
-    "JOBS_METRICS_OPEN": (),
+#: What the app asks for beside, or instead.
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "JOBS_SEAL": OneOf(("true", "false", UNSEALED), error=ONE_OF),
+    "JOBS_CALLBACK_ALLOW": are_destinations,
 }
+#: Read elsewhere in this package, or set by the app itself.
+_OTHERS = {"QSTASH_URL", "JOBS_ENCRYPTION_KEYS", "JOBS_BIND_KEY", "JOBS_SCHEMA", "JOBS_QUIET"}
 
 
 def read(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Read each as the type of its default."""
-    readers: dict[type, Callable[..., Any]]
-    readers = {str: env.str, int: env.int, float: env.float, bool: env.bool}
+    """Read each, durations in seconds."""
     known = {**DEFAULTS, **defaults}
-    return {
-        name: readers[type(known[name])](name, known[name], validate=checks)
-        for name, checks in _CHECKS.items()
-    }
+    return {name: _read(env, name, known[name]) for name in DEFAULTS if name not in _OTHERS}
+
+
+def _read(env: Env, name: str, default: Any) -> Any:
+    own = _CHECKS.get(name)
+    if own is not None:
+        return env.str(name, default, validate=own)
+
+    def check(text: str) -> None:
+        try:
+            if text:
+                check_setting(name, text)
+        except ValueError as error:
+            raise ValidationError(f"{text} {error}.") from None
+
+    given = env.str(name, "", validate=check)
+    return check_setting(name, given) if given else default

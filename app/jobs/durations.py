@@ -7,6 +7,7 @@ from typing import Any
 # More digits exceed any time, and Python refuses numbers of some thousand digits.
 _PART = "(?:([0-9]{1,1000})%s)?"
 _WRITTEN = re.compile("".join(_PART % unit for unit in "dhms"))
+_NUMBER = re.compile(r"[0-9]{1,1000}\.?[0-9]{0,1000}|\.[0-9]{1,1000}")
 _MINUTE = 60
 
 #: QStash refuses a longer delay, whatever the plan (https://upstash.com/pricing/qstash).
@@ -37,6 +38,15 @@ def parse(value: Any) -> float:
     if not 0 <= value < float("inf"):
         raise ValueError("is not a time from now on; give 0 or more seconds")
     return value
+
+
+def parse_written(text: str) -> float:
+    """Return the seconds of text in which a number alone is seconds, too: a setting, a command's.
+
+    Raises:
+        ValueError: As for `parse`.
+    """
+    return parse(float(text) if _NUMBER.fullmatch(text) else text)
 
 
 def parse_delay(value: Any) -> float:

@@ -100,7 +100,8 @@ class Jobs:
     ) -> None:
         """Bind to an app.
 
-        Reads from `app.config`, and from the environment what is not there:
+        Reads from `app.config`, and from the environment what is not there; a time is seconds, a
+        timedelta or a text such as "5m":
             SECRET_KEY: Signs the links of `status_url`.
             BASE_URL: Where QStash reaches this app, without a slash at the end.
             QSTASH_URL, QSTASH_TOKEN: QStash's API.
@@ -108,13 +109,13 @@ class Jobs:
             JOBS_PUBLISH: "inline" in the caller's thread, or "background" in one that batches.
             JOBS_NAMESPACE: Begins the names of the app's queues, flow-control keys and schedules
                 at QStash; by default made of BASE_URL.
-            JOBS_GRACE: Seconds that running jobs and waiting publishes get at a stop.
-            JOBS_PUBLISH_TIMEOUT: Seconds that one publish may take in all.
+            JOBS_GRACE: The time that running jobs and waiting publishes get at a stop.
+            JOBS_PUBLISH_TIMEOUT: The time that one publish may take in all.
             JOBS_MAX_BODY: Bytes that a delivery may have; what is larger is not enqueued.
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_MAX_LEGS: How many deliveries one job may take by `Continue`.
-            JOBS_SIGNATURE_LEEWAY: Seconds by which QStash's clock may differ from ours.
-            JOBS_SWEEP_EVERY: Seconds between sweeps by this process itself; 0 is none.
+            JOBS_SIGNATURE_LEEWAY: By how much QStash's clock may differ from ours.
+            JOBS_SWEEP_EVERY: The time between sweeps by this process itself; 0 is none.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
             JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
             JOBS_UNSEALED: Job types of which no field is, commas between.
@@ -129,7 +130,7 @@ class Jobs:
             JOBS_QUIET: Whether commands print no log lines of what goes well.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
-            JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: Seconds after which a
+            JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: The time after which a
                 job is stuck, or overdue, and all are unhealthy; see `snapshot`.
             JOBS_METRICS_TOKEN, JOBS_METRICS_OPEN: Who may scrape; see `metrics.init_app`.
 

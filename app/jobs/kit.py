@@ -14,6 +14,7 @@ from .registry import registry_of
 from .request_id import request_id_if_any
 from .schemas import camel_case
 from .settings import DEFAULTS
+from .settings import check as check_setting
 from .table.db import in_transaction, translate_database_errors
 from .values import jsonb
 from .values.backoff import MAX_LENGTH as LONGEST_EXPRESSION
@@ -52,6 +53,7 @@ __all__ = [
     "ascii_url",
     "at_sigterm",
     "camel_case",
+    "check_setting",
     "current_job",
     "hidden",
     "hint",

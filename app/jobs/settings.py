@@ -1,59 +1,38 @@
-"""The extension's settings: from the app's config, or else from the environment."""
+"""The extension's settings: from the app's config, or else from the environment, all checked."""
 
 import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask
 
-from .errors import JobsNotInitialised
+from . import durations
+from .errors import JobsNotInitialised, quoted
 from .values.ids import ID_TYPES
 from .values.urls import ascii_url
 
-REQUIRED = (
-    "BASE_URL",
-    "QSTASH_TOKEN",
-    "QSTASH_CURRENT_SIGNING_KEY",
-    "QSTASH_NEXT_SIGNING_KEY",
-)
-DEFAULTS: dict[str, Any] = {
-    "QSTASH_URL": "https://qstash.upstash.io",
-    "JOBS_PUBLISH": "inline",
-    "JOBS_PUBLISH_TIMEOUT": 5.0,
-    "JOBS_NAMESPACE": "",
-    "JOBS_GRACE": 20.0,
-    "JOBS_MAX_BODY": 1024 * 1024,
-    "JOBS_MAX_RESCHEDULES": 100,
-    "JOBS_MAX_LEGS": 1000,
-    "JOBS_SIGNATURE_LEEWAY": 5.0,
-    "JOBS_SWEEP_EVERY": 0.0,
-    "JOBS_ENCRYPTION_KEYS": "",
-    "JOBS_ID_TYPE": "integer",
-    "JOBS_BIND_KEY": "",
-    "JOBS_SCHEMA": "",
-    "JOBS_QUIET": True,
-    "JOBS_SEAL": "true",
-    "JOBS_UNSEALED": "",
-    "JOBS_CALLBACK_ALLOW": "",
-    "JOBS_HEALTH_FAILURE_RATE": 0.05,
-    "JOBS_HEALTH_UNHEALTHY_RATE": 0.5,
-    "JOBS_HEALTH_PROCESSING": 600.0,
-    "JOBS_HEALTH_OVERDUE": 600.0,
-    "JOBS_HEALTH_IDLE": 3600.0,
-    "JOBS_METRICS_TOKEN": "",
-    "JOBS_METRICS_OPEN": False,
-}
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_NAMESPACE = re.compile(r"[A-Za-z0-9_-]{0,40}")
+
+# Spaces, backslashes and invisible characters: programs disagree on their meaning in a URL.
+_ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")
 
 
 def init_app(app: Flask) -> None:
-    """Complete the app's config.
+    """Complete the app's config, with each setting of its kind, durations in seconds.
 
     Raises:
         JobsNotInitialised: A setting is missing or wrong.
     """
-    for key, default in {**dict.fromkeys(REQUIRED), **DEFAULTS}.items():
-        if app.config.get(key) is None:
-            app.config[key] = _from_environment(key, default)
+    for key, (default, _) in _SETTINGS.items():
+        given = app.config.get(key)
+        if given is None:
+            given = os.environ.get(key) or default
+        app.config[key] = given if given is None else _checked(key, given)
     missing = [key for key in REQUIRED if not app.config[key]]
     if missing:
         raise JobsNotInitialised(
@@ -61,33 +40,153 @@ def init_app(app: Flask) -> None:
             "delivery is safe; `flask jobs init` writes what is needed to begin to .env, which "
             "`flask` reads, but pytest and gunicorn do not"
         )
-    if app.config["JOBS_ID_TYPE"] not in ID_TYPES:
-        raise JobsNotInitialised(f"JOBS_ID_TYPE must be one of: {', '.join(ID_TYPES)}")
-    app.config["BASE_URL"] = app.config["BASE_URL"].rstrip("/")
-    _refuse_other_letters(app.config)
 
 
-def _from_environment(key: str, default: Any) -> Any:
-    """Return a variable as a value of the default's kind."""
-    text = os.environ.get(key)
-    if not text:
-        return default
-    if isinstance(default, bool):
-        if text.lower() not in _TRUE | _FALSE:
-            raise JobsNotInitialised(f"{key} is {text!r}: set it to true or false")
-        return text.lower() in _TRUE
+def _checked(key: str, given: Any) -> Any:
     try:
-        return type(default)(text) if isinstance(default, int | float) else text
-    except ValueError:
-        raise JobsNotInitialised(f"{key} is {text!r}, which is not a number") from None
+        return check(key, given)
+    except ValueError as error:
+        value = "its value" if key in _SECRETS else quoted(given)
+        raise JobsNotInitialised(f"{key}: {value} {error}") from None
 
 
-def _refuse_other_letters(config: dict[str, Any]) -> None:
+def check(key: str, given: Any) -> Any:
+    """Return a setting's value, from what the app's config or the environment has.
+
+    Raises:
+        ValueError: It is none; the message is to follow the value.
+    """
+    return _SETTINGS[key][1](given)
+
+
+def _duration(given: Any) -> float:
+    found = durations.parse_written(given) if isinstance(given, str) else durations.parse(given)
+    if timedelta.max.total_seconds() < found:
+        raise ValueError("is longer than any time; give less")
+    return found
+
+
+def _some_time(given: Any) -> float:
+    found = _duration(given)
+    if not found:
+        raise ValueError("is no time at all; give more than 0 seconds")
+    return found
+
+
+def _from(least: int) -> Callable[[Any], int]:
+    def count(given: Any) -> int:
+        is_whole = isinstance(given, str | int) and _WHOLE.fullmatch(str(given))
+        if not is_whole or int(given) < least:
+            raise ValueError(f"is not a whole number of {least} or more")
+        return int(given)
+
+    return count
+
+
+def _share(given: Any) -> float:
+    try:
+        share = -1.0 if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError("is not a share from 0 to 1; write 5 percent as 0.05")
+    return share
+
+
+def _flag(given: Any) -> bool:
+    said = str(given).lower() if isinstance(given, str | bool | int) else ""
+    if said not in _TRUE | _FALSE:
+        raise ValueError("is neither true nor false")
+    return said in _TRUE
+
+
+def _seal(given: Any) -> str:
+    return "true" if _flag(given) else "false"
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def choice(given: Any) -> str:
+        if given not in choices:
+            raise ValueError(f"is none of: {', '.join(choices)}")
+        return str(given)
+
+    return choice
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise ValueError("is not a text")  # noqa: TRY004 - as all here
+    return given
+
+
+def _names(given: Any) -> str:
+    """Take several with commas between, or as a list."""
+    return ",".join(map(_text, given)) if isinstance(given, list | tuple) else _text(given)
+
+
+def _namespace(given: Any) -> str:
+    if not _NAMESPACE.fullmatch(_text(given)):
+        raise ValueError("is not at most 40 letters, digits, '-' and '_'")
+    return str(given)
+
+
+def _url(given: Any) -> str:
     """Refuse an address that QStash would sign in a different form than the app compares."""
-    for name in ("BASE_URL", "QSTASH_URL"):
-        if not config[name].isascii():
-            try:
-                fix = f"write it {ascii_url(config[name])}"
-            except ValueError:
-                fix = "its host is not a name that can be looked up"
-            raise JobsNotInitialised(f"{name} must be ASCII: {fix}")
+    url = _text(given).rstrip("/")
+    if not url.isascii():
+        try:
+            fix = f"write it {ascii_url(url)}"
+        except ValueError:
+            fix = "its host is not a name that can be looked up"
+        raise ValueError(f"must be ASCII: {fix}")
+    if url and not _is_address(url):
+        raise ValueError("is not a URL like https://app.example.com")
+    return url
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    extra = parts.query or parts.fragment or url.endswith(("?", "#"))
+    return bool(good) and not extra and not _ODD.search(url)
+
+
+#: The default and the check of each; what has no default must be given.
+_SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "BASE_URL": (None, _url),
+    "QSTASH_TOKEN": (None, _text),
+    "QSTASH_CURRENT_SIGNING_KEY": (None, _text),
+    "QSTASH_NEXT_SIGNING_KEY": (None, _text),
+    "QSTASH_URL": ("https://qstash.upstash.io", _url),
+    "JOBS_PUBLISH": ("inline", _one_of("inline", "background")),
+    "JOBS_PUBLISH_TIMEOUT": (5.0, _some_time),
+    "JOBS_NAMESPACE": ("", _namespace),
+    "JOBS_GRACE": (20.0, _some_time),
+    "JOBS_MAX_BODY": (1024 * 1024, _from(1)),
+    "JOBS_MAX_RESCHEDULES": (100, _from(0)),
+    "JOBS_MAX_LEGS": (1000, _from(1)),
+    "JOBS_SIGNATURE_LEEWAY": (5.0, _duration),
+    "JOBS_SWEEP_EVERY": (0.0, _duration),
+    "JOBS_ENCRYPTION_KEYS": ("", _names),
+    "JOBS_ID_TYPE": ("integer", _one_of(*ID_TYPES)),
+    "JOBS_BIND_KEY": ("", _text),
+    "JOBS_SCHEMA": ("", _text),
+    "JOBS_QUIET": (True, _flag),
+    "JOBS_SEAL": ("true", _seal),
+    "JOBS_UNSEALED": ("", _names),
+    "JOBS_CALLBACK_ALLOW": ("", _names),
+    "JOBS_HEALTH_FAILURE_RATE": (0.05, _share),
+    "JOBS_HEALTH_UNHEALTHY_RATE": (0.5, _share),
+    "JOBS_HEALTH_PROCESSING": (600.0, _some_time),
+    "JOBS_HEALTH_OVERDUE": (600.0, _some_time),
+    "JOBS_HEALTH_IDLE": (3600.0, _some_time),
+    "JOBS_METRICS_TOKEN": ("", _text),
+    "JOBS_METRICS_OPEN": (False, _flag),
+}
+DEFAULTS = {key: default for key, (default, _) in _SETTINGS.items() if default is not None}
+REQUIRED = tuple(key for key in _SETTINGS if key not in DEFAULTS)
+#: Whose values no message shows.
+_SECRETS = {*REQUIRED[1:], "JOBS_ENCRYPTION_KEYS", "JOBS_METRICS_TOKEN"}

@@ -16,7 +16,7 @@ from ..cron import CronError, NeverFiresError, Schedule, in_words, parse
 from .errors import InvalidFaultError, StateFileError
 from .faults import Fault, parse_faults
 from .protocol.destinations import is_url, origin_of
-from .settings import DEVELOPMENT, Credentials, Settings, is_loopback
+from .settings import DEVELOPMENT, QUOTAS, Credentials, Settings, is_loopback
 
 if TYPE_CHECKING:
     from .server import Server
@@ -59,6 +59,15 @@ def qstash() -> None:
     help="Deliver messages for origin FROM to origin TO instead (repeatable).",
 )
 @click.option(
+    "--quota",
+    default="none",
+    show_default=True,
+    envvar="QSTASH_DEV_QUOTA",
+    show_envvar=True,
+    type=click.Choice(tuple(QUOTAS)),
+    help="Enforce a plan's limits, such as 1,000 messages a day and 10 schedules of `free`.",
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -97,6 +106,7 @@ def dev(
     memory: bool,
     speed: float,
     origins: tuple[str, ...],
+    quota: str,
     faults: tuple[str, ...],
     fault_seed: int | None,
     token: str,
@@ -109,11 +119,17 @@ def dev(
     It prints the settings that clients need, in the format of an env file, and serves until Ctrl-C
     or SIGTERM. Its page at the same address shows messages, schedules and dead letters.
 
+    With --quota it answers as QStash does at a plan's end: 429 with RateLimit-Reset once the day's
+    messages are used up, 429 with Burst-RateLimit-Reset for too many other requests in a second,
+    412 for one more schedule, queue or URL group than the plan has, and 413 for a message that is
+    too large. With --speed the days pass faster, too. GET /local/usage tells what was counted.
+
     \b
     Examples:
       flask qstash dev
       flask qstash dev --memory --port 0
       flask qstash dev --fault drop=0.05 --fault fail:503=0.1 --fault-seed 7
+      flask qstash dev --quota free --speed 60
     """  # noqa: D301 - click wants the character \b
     if memory and state is not None:
         raise click.UsageError("--memory and --state cannot be used together.")
@@ -126,6 +142,7 @@ def dev(
         credentials=Credentials(token, *signing_keys),
         speed=speed,
         origins=dict(_origin(pair) for pair in origins),
+        limits=QUOTAS[quota],
         faults=_faults(faults),
         fault_seed=fault_seed,
     )

@@ -2,10 +2,13 @@
 
 LocalQStashError
 ├── ApiError          an answer of QStash's shape: {"error": message}
+│   ├── QuotaError     429: a limit of the plan, with the headers that say when it is renewed
 │   └── WorkflowError  a message of Upstash Workflow, which this server has not
 ├── InvalidFaultError a fault to inject is not written as it should be
 └── StateFileError    the state file cannot be used; the message says why
 """
+
+from collections.abc import Mapping
 
 
 class LocalQStashError(Exception):
@@ -15,9 +18,20 @@ class LocalQStashError(Exception):
 class ApiError(LocalQStashError):
     """Refuse a request with `status` and a message for the caller."""
 
+    headers: Mapping[str, str] = {}
+
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class QuotaError(ApiError):
+    """Refuse a request for now; `prefix` tells a burst's headers from those of the day."""
+
+    def __init__(self, message: str, *, limit: int, reset: int, prefix: str = "") -> None:
+        super().__init__(429, message)
+        values = {"Limit": limit, "Remaining": 0, "Reset": reset}
+        self.headers = {f"{prefix}RateLimit-{name}": str(value) for name, value in values.items()}
 
 
 class WorkflowError(ApiError):
@@ -25,6 +39,11 @@ class WorkflowError(ApiError):
 
     def __init__(self, header: str) -> None:
         super().__init__(400, f"header {header!r}: Upstash Workflow is not part of this server")
+
+
+def no_room(what: str, limit: int) -> ApiError:
+    """Refuse to make one more of what the plan has a number of."""
+    return ApiError(412, f"quota {what} exceeded: at most {limit}")
 
 
 def bad_request(message: str) -> ApiError:

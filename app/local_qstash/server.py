@@ -21,13 +21,17 @@ from .api import (
     queues,
     schedules,
     url_groups,
+    usage,
 )
 from .api.http import Router, reply
 from .page.page import Page
 from .services import Services, start_services
 from .settings import Settings
 
-MODULES = (publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control, faults)
+MODULES = (
+    *(publish, messages, queues, schedules, url_groups, dlq, logs, keys, flow_control),
+    *(faults, usage),
+)
 # A destination with a long query, and forwarded headers, are beyond aiohttp's defaults.
 _MAX_LINE = 65_536
 _MAX_HEADERS = 1_000

@@ -12,6 +12,7 @@ from .engine.queues import Queues
 from .engine.schedules import Schedules
 from .engine.transport import HttpTransport
 from .engine.url_groups import UrlGroups
+from .engine.usage import Usage
 from .faults import Faults
 from .protocol.signing import SigningKeys
 from .settings import Settings
@@ -29,6 +30,7 @@ class Services:
     store: Store
     keys: SigningKeys
     faults: Faults
+    usage: Usage
     engine: Engine
     queues: Queues
     groups: UrlGroups
@@ -61,14 +63,16 @@ async def start_services(settings: Settings) -> Services:
     )
     faults = Faults(settings.faults, settings.fault_seed)
     transport = FaultyTransport(HttpTransport(settings, keys), faults)
-    engine = Engine(settings, clock=clock, store=store, transport=transport)
-    queues, flows = Queues(engine, store), FlowKeys(engine, store)
-    groups = UrlGroups(clock, store)
+    usage = Usage(clock, settings.limits)
+    engine = Engine(settings, clock=clock, store=store, transport=transport, usage=usage)
+    queues, flows = Queues(engine, store, settings.limits), FlowKeys(engine, store)
+    groups = UrlGroups(clock, store, settings.limits)
     intake = Intake(engine, settings.limits, groups=groups, queues=queues, flows=flows)
     schedules = Schedules(clock, engine.timers, store=store, intake=intake)
     janitor = Janitor(clock, store, settings.limits)
     # Settings before messages: a paused queue must be paused before it is filled.
-    for load in (queues.load, flows.load, groups.load, intake.deduplication.load, schedules.load):
+    loads = (usage.load, queues.load, flows.load, groups.load)
+    for load in (*loads, intake.deduplication.load, schedules.load):
         store.load(load)
     engine.load()
     janitor.start()
@@ -78,6 +82,7 @@ async def start_services(settings: Settings) -> Services:
         store=store,
         keys=keys,
         faults=faults,
+        usage=usage,
         engine=engine,
         queues=queues,
         groups=groups,

@@ -30,8 +30,13 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits; the defaults follow QStash's pay-as-you-go plan."""
+    """Limits; the defaults follow QStash's pay-as-you-go plan. None is no limit."""
 
+    messages_per_day: int | None = None  # accepted ones and retries, by the UTC day
+    requests_per_second: int | None = None  # of those that publish nothing
+    schedules: int | None = None
+    queues: int | None = None
+    url_groups: int | None = None
     message_bytes: int = 10 * 1024 * 1024
     batch_bytes: int = 100 * 1024 * 1024
     response_bytes: int = 1024 * 1024  # kept of a destination's answer; a log entry keeps 16 KiB
@@ -42,6 +47,41 @@ class Limits:
     retention_seconds: int = 7 * DAY  # of finished messages, logs and dead letters
     retained_messages: int = 50_000  # finished ones; the oldest go first
     retained_bytes: int = 1024**3  # of the state file, before finished messages go early
+
+
+# What the plans allow, by https://upstash.com/docs/qstash/overall/pricing.md and
+# https://upstash.com/pricing/qstash.md as they were in November 2026; not the size of the burst,
+# which is from reports of users. "none" is what this server does without `--quota`.
+QUOTAS: dict[str, Limits] = {
+    "none": Limits(),
+    "free": Limits(
+        messages_per_day=1_000,
+        requests_per_second=100,
+        schedules=10,
+        queues=10,
+        url_groups=1,
+        message_bytes=1024 * 1024,
+        delay_seconds=7 * DAY,
+        timeout_seconds=900,
+        parallelism_per_origin=10,
+        retention_seconds=3 * DAY,
+    ),
+    "payg": Limits(requests_per_second=100, schedules=1_000, queues=100, url_groups=100),
+    "1m": Limits(
+        messages_per_day=1_000_000,
+        requests_per_second=100,
+        message_bytes=50 * 1024 * 1024,
+        parallelism_per_origin=200,
+        retention_seconds=30 * DAY,
+    ),
+    "10m": Limits(
+        messages_per_day=10_000_000,
+        requests_per_second=100,
+        message_bytes=50 * 1024 * 1024,
+        parallelism_per_origin=1_000,
+        retention_seconds=90 * DAY,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .engine.usage import Usage
 from .faults import Faults, parse_faults
 from .server import Server, serve_until, start_server
-from .settings import DEVELOPMENT, Limits, Settings
+from .settings import DEVELOPMENT, QUOTAS, Limits, Settings
 
 
 class LocalQStash:
@@ -17,6 +18,8 @@ class LocalQStash:
 
     with LocalQStash(speed=100) as qstash:
         client = QStash(qstash.token, base_url=qstash.url)
+
+    `quota` names a plan whose limits hold, as `--quota` does; `limits` sets each by itself.
 
     `faults` are injected from the start, in the form of `--fault`: `["drop=0.05"]`; see `faults.py`
     for the kinds. With the same `seed` they hit the same deliveries and publishes, counted in the
@@ -34,6 +37,7 @@ class LocalQStash:
         state: Path | None = None,
         origins: Mapping[str, str] | None = None,
         limits: Limits | None = None,
+        quota: str = "none",
         faults: Iterable[str] = (),
         seed: int | None = None,
         port: int = 0,
@@ -48,7 +52,7 @@ class LocalQStash:
             port=port,
             speed=speed,
             origins=origins or {},
-            limits=limits or Limits(),
+            limits=limits or QUOTAS[quota],
             faults=parse_faults(faults),
             fault_seed=seed,
         )
@@ -83,6 +87,11 @@ class LocalQStash:
     def faults(self) -> Faults:
         """Return the faults of the running server, to read the counts or set others."""
         return self.server.services.faults
+
+    @property
+    def usage(self) -> Usage:
+        """Return what the running server counted."""
+        return self.server.services.usage
 
     def _run(self) -> None:
         asyncio.run(self._serve())

@@ -44,9 +44,13 @@ def test_one_request_id_runs_through_enqueue_and_delivery(stack: Stack, producer
     row = stack.final(job_id)
 
     request_id = row.options["headers"]["X-Request-Id"]
-    lines = [line for line in stack.log().splitlines() if job_id in line]
-    assert len(lines) == 2
-    assert all(request_id in line for line in lines)
+
+    def lines() -> list[str]:
+        return [line for line in stack.log().splitlines() if job_id in line]
+
+    # The last is written once the outcome is recorded.
+    stack.await_that(lambda: len(lines()) == 2, "the two lines of the delivery")
+    assert all(request_id in line for line in lines())
 
 
 def test_a_job_that_fails_twice_is_retried_until_it_succeeds(

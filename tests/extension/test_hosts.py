@@ -85,8 +85,13 @@ def use(host: Host) -> str:
     host.flask("jobs", "schedules", "sync")
     assert "greet" in host.flask("jobs", "schedules", "list")
     host.flask("jobs", "reconcile")
-    doctor = host.flask("jobs", "doctor", "--json")
-    assert {check["level"] for check in json.loads(doctor)} == {"pass"}
+    levels = {
+        found["check"]: found["level"]
+        for found in json.loads(host.flask("jobs", "doctor", "--json"))
+    }
+    # A busy machine's database is slow, as it then says.
+    assert levels.pop("database") in {"pass", "warn"}
+    assert set(levels.values()) == {"pass"}
     return printed
 
 

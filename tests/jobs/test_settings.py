@@ -1,5 +1,6 @@
 """An app that leaves the extension's settings to the environment, and its driver to chance."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,24 @@ def test_the_environment_has_what_the_config_has_not(environment: pytest.MonkeyP
     assert (config["JOBS_GRACE"], config["JOBS_MAX_LEGS"], config["JOBS_QUIET"]) == (7.5, 12, False)
 
 
+def test_durations_are_taken_in_one_form(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("JOBS_GRACE", "1m30s")
+    environment.setenv("JOBS_HEALTH_IDLE", "2h")
+    environment.setenv("JOBS_SWEEP_EVERY", "30")
+
+    config = host(JOBS_PUBLISH_TIMEOUT="5s", JOBS_HEALTH_OVERDUE=timedelta(minutes=5)).config
+
+    names = ("GRACE", "HEALTH_IDLE", "SWEEP_EVERY", "PUBLISH_TIMEOUT", "HEALTH_OVERDUE")
+    assert [config[f"JOBS_{name}"] for name in names] == [90, 7200, 30, 5, 300]
+
+
+def test_a_switch_may_be_one_of_pythons(environment: pytest.MonkeyPatch) -> None:
+    config = host(JOBS_SEAL=True, JOBS_QUIET="off", JOBS_CALLBACK_ALLOW=["10.0.0.0/8", "a"]).config
+
+    assert (config["JOBS_SEAL"], config["JOBS_QUIET"]) == ("true", False)
+    assert config["JOBS_CALLBACK_ALLOW"] == "10.0.0.0/8,a"
+
+
 def test_an_app_without_any_job_type_is_told_to_register_its_blueprint(
     environment: pytest.MonkeyPatch,
 ) -> None:
@@ -67,8 +86,16 @@ def test_swapped_arguments_are_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("JOBS_GRACE", "soon", "JOBS_GRACE is 'soon', which is not a number"),
-        ("JOBS_QUIET", "perhaps", "JOBS_QUIET is 'perhaps': set it to true or false"),
+        ("JOBS_GRACE", "soon", "JOBS_GRACE: 'soon' is not a duration; write it like \"90s\" or"),
+        ("JOBS_GRACE", "0", "JOBS_GRACE: '0' is no time at all; give more than 0 seconds"),
+        ("JOBS_QUIET", "perhaps", "JOBS_QUIET: 'perhaps' is neither true nor false"),
+        ("JOBS_PUBLISH", "later", "JOBS_PUBLISH: 'later' is none of: inline, background"),
+        ("JOBS_MAX_LEGS", "0", "JOBS_MAX_LEGS: '0' is not a whole number of 1 or more"),
+        ("JOBS_HEALTH_FAILURE_RATE", "5", "'5' is not a share from 0 to 1; write 5 percent as"),
+        ("JOBS_NAMESPACE", "my app", "'my app' is not at most 40 letters, digits, '-' and '_'"),
+        ("JOBS_ID_TYPE", "int", "JOBS_ID_TYPE: 'int' is none of: integer, text, uuid"),
+        ("BASE_URL", "host.example.com", "is not a URL like https://app.example.com"),
+        ("BASE_URL", "https://h\u00f6st.example.com", "must be ASCII: write it https://xn--hst"),
         ("QSTASH_TOKEN", "", "set QSTASH_TOKEN, in app.config or in the environment"),
     ],
 )

@@ -11,7 +11,7 @@ from app.accounts.models import Organization
 from app.db import db
 from app.families.stripe import bp, samples
 from app.families.stripe.sending import Sent, send
-from app.jobs.cli.kit import FAILED, Refused, as_json, print_json
+from app.jobs.cli.kit import FAILED, Duration, Refused, as_json, print_json
 
 VERSIONS = {"current": samples.CURRENT, "old": samples.OLD}
 Command = Callable[..., None]
@@ -48,9 +48,9 @@ def _about(command: Command) -> Command:
         ),
         click.option(
             "--wait",
-            help="Seconds to wait for each job.",
-            type=float,
-            default=30,
+            help="How long to wait for each job.",
+            type=Duration(),
+            default="30s",
             show_default=True,
         ),
         as_json,
@@ -63,7 +63,7 @@ def _about(command: Command) -> Command:
 @bp.cli.command("trigger")
 @click.argument("event", metavar="EVENT", type=click.Choice(list(samples.EVENTS)))
 @_about
-def trigger(event: str, *, wait: float, as_json: bool, **about: Any) -> None:
+def trigger(event: str, *, wait: int, as_json: bool, **about: Any) -> None:
     r"""Send one event and print the result.
 
     \b
@@ -85,7 +85,7 @@ def trigger(event: str, *, wait: float, as_json: bool, **about: Any) -> None:
 @bp.cli.command("simulate")
 @click.argument("what", metavar="WHAT", type=click.Choice(["subscription-lifecycle"]))
 @_about
-def simulate(what: str, *, wait: float, as_json: bool, **about: Any) -> None:  # noqa: ARG001 - there is one
+def simulate(what: str, *, wait: int, as_json: bool, **about: Any) -> None:  # noqa: ARG001 - there is one
     r"""Send all events of a subscription: started, past due, paid, ended.
 
     WHAT is subscription-lifecycle. Without --organization, a new organization is created.

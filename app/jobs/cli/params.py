@@ -1,6 +1,5 @@
 """What commands take: durations, ids, job types, payloads, and filters for jobs."""
 
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +20,9 @@ from ..table.job_rows import get_job_execution_by_job_id
 from ..table.models import JobExecution, Status
 from ..table.pages import is_recorded
 from ..values.ids import MAX_LENGTH, OwnerId, is_job_id, is_uuid, parse_owner_id, setting
-from ..values.options import parse_duration
+from ..values.options import parse_written_duration
 from . import formatting
 from .group import Refused
-
-_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 #: Shorter text must be a whole id: as a prefix it would match by chance.
 SHORTEST = 4
@@ -42,9 +39,8 @@ class Duration(click.ParamType[int]):
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        given = float(value) if _NUMBER.fullmatch(str(value)) else value
         try:
-            return parse_duration("the time", given)
+            return parse_written_duration("the time", str(value))
         except InvalidOption as error:
             self.fail(str(error), param, ctx)
 

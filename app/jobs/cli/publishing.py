@@ -47,7 +47,7 @@ class Header(click.ParamType[tuple[str, str]]):
 
 
 class Flow(click.ParamType[FlowControl]):
-    """`KEY,rate=10,period=60,parallelism=2`; only the key is required."""
+    """`KEY,rate=10,period=1m,parallelism=2`; only the key is required."""
 
     name = "flow"
 
@@ -58,13 +58,16 @@ class Flow(click.ParamType[FlowControl]):
         limits = dict(part.partition("=")[::2] for part in rest)
         known = {field.name for field in fields(FlowControl)} - {"key"}
         for name, number in limits.items():
-            if name not in known or not _NUMBER.fullmatch(number):
-                self.fail(
-                    f"{name}={number}: write it like emails,rate=10,period=60,parallelism=2",
-                    param,
-                    ctx,
-                )
-        return FlowControl(key=key, **{name: int(number) for name, number in limits.items()})
+            if name not in known or not (_NUMBER.fullmatch(number) or name == "period"):
+                said = "write it like emails,rate=10,period=1m,parallelism=2"
+                self.fail(f"{name}={number}: {said}", param, ctx)
+        return FlowControl(
+            key=key,
+            **{
+                name: int(number) if _NUMBER.fullmatch(number) else number
+                for name, number in limits.items()
+            },
+        )
 
 
 _OPTIONS = (
@@ -80,7 +83,7 @@ _OPTIONS = (
     click.option(
         "--retry-delay",
         metavar="EXPR",
-        help='Milliseconds before a retry, e.g. "1000 * (1 + retried)".',
+        help='Time before a retry, e.g. 5m, or milliseconds: "1000 * (1 + retried)".',
     ),
     click.option("--timeout", metavar="TIME", help="Time limit of an attempt, e.g. 90 or 5m."),
     click.option("--callback", metavar="URL", help="URL to call with each attempt's response."),
@@ -98,7 +101,7 @@ _OPTIONS = (
         "--flow-control",
         type=Flow(),
         metavar="KEY,rate=N",
-        help="Limits for all messages with this KEY: rate, period (seconds), parallelism.",
+        help="Limits for all messages with this KEY: rate, period (e.g. 1m), parallelism.",
     ),
     click.option(
         "--label", multiple=True, metavar="NAME", help="Label to find it by at QStash (repeatable)."

@@ -15,7 +15,7 @@ from ..table.models import JobExecution, Status
 from .bar import Bar, line_of
 from .formatting import painted
 from .group import FAILED, find_job, jobs
-from .params import JobId
+from .params import Duration, JobId
 
 POLL_SECONDS = 0.3
 CLEAR_LINE = "\r\x1b[K"
@@ -26,10 +26,10 @@ Look = Callable[[JobExecution], None]
 @jobs.command("watch")
 @click.argument("job_id", metavar="ID", type=JobId())
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), help="Give up after this many seconds (exit code 1)."
+    "--timeout", type=Duration(), help="Give up after this time, e.g. 90 or 5m (exit code 1)."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each change.")
-def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
+def watch_job(job_id: str, timeout: int | None, as_json: bool) -> None:
     r"""Follow a job to its end.
 
     On a terminal it redraws one line; elsewhere it prints a line for each change. Exit code 0 if
@@ -38,7 +38,7 @@ def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
     \b
     Examples:
       flask jobs watch 5f0c
-      flask jobs watch 5f0c --json --timeout 600 | tail -n 1
+      flask jobs watch 5f0c --json --timeout 10m | tail -n 1
     """
     look = _looker(as_json=as_json)
     row = None
@@ -55,7 +55,7 @@ def watch_job(job_id: str, timeout: float | None, as_json: bool) -> None:
     sys.exit(0 if row is not None and row.status == Status.COMPLETED else FAILED)
 
 
-def _seen(job_id: str, timeout: float | None) -> Iterator[JobExecution]:
+def _seen(job_id: str, timeout: int | None) -> Iterator[JobExecution]:
     """Yield the job as it is, again and again, until it is final or the time is up."""
     give_up_at = monotonic() + timeout if timeout is not None else float("inf")
     while True:

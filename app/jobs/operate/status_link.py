@@ -5,7 +5,7 @@ error said, only the error's class.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import time
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from ..table import job_rows, progress
 from ..table.db import translate_database_errors
 from ..table.models import JobExecution, Status
 from ..values.ids import is_job_id
+from ..values.options import Duration, parse_duration
 
 DAY = 24 * 60 * 60
 
@@ -35,26 +36,26 @@ _LINKS = "jobs.links"
 _VIEWERS = "jobs.viewers"
 
 
-def status_url(job_id: str, *, expires_in: float | timedelta = DAY) -> str:
+def status_url(job_id: str, *, expires_in: Duration = DAY) -> str:
     """Return a link to a job's status, for users to poll.
 
     Anyone with the link can look; `describe` returns what they see.
 
     Args:
         job_id: What `enqueue` returned.
-        expires_in: Seconds, or a timedelta.
+        expires_in: Seconds, a timedelta, or a text such as "2h".
 
     Raises:
         InvalidOption: `expires_in` is not above zero, or `job_id` is none that a URL can have:
             a line of 1 to 255 characters without a slash.
         JobsNotInitialised: The app has no SECRET_KEY.
     """
-    seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
-    if not seconds > 0:
+    seconds = parse_duration("expires_in", expires_in)
+    if not seconds:
         raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
     if not is_job_id(job_id) or "/" in job_id:
         raise InvalidOption(f"job_id: {job_id!r} cannot be used in a link")
-    token = _serializer().dumps([job_id, int(time() + seconds)])
+    token = _serializer().dumps([job_id, int(time()) + seconds])
     return f"{current_app.config['BASE_URL']}/api/jobs/{quote(job_id, safe='')}?token={token}"
 
 

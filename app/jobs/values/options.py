@@ -124,6 +124,11 @@ def parse_duration(name: str, value: Any) -> int:
     return _rounded_up(name, value, durations.parse)
 
 
+def parse_written_duration(name: str, text: str) -> int:
+    """Do the same for text in which a number alone is seconds, too: a command's, a query's."""
+    return _rounded_up(name, text, durations.parse_written)
+
+
 def _refuse_unknown(given: Options) -> None:
     for name in given:
         if name not in _CHECKS:

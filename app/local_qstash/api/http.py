@@ -4,7 +4,7 @@ import hmac
 import json
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -21,6 +21,8 @@ from ..services import Services
 logger = logging.getLogger(__name__)
 
 _WORKFLOW = "Upstash Workflow's endpoints are not part of the local QStash server"
+# Paths that QStash limits by the day and not by the second; and what is only this server's.
+_UNHURRIED = ("/v2/publish/", "/v2/enqueue/", "/v2/batch", "/local/")
 # First two parts of a QStash path that is not served -> why.
 _ABSENT = dict.fromkeys(
     ("v2/trigger", "v2/workflows", "v2/notify", "v2/waiters", "v2/wait"), _WORKFLOW
@@ -107,7 +109,7 @@ class Router:
         try:
             result = await self._dispatch(request)
         except ApiError as error:
-            return reply({"error": str(error)}, error.status)
+            return reply({"error": str(error)}, error.status, error.headers)
         except sqlite3.Error as error:
             return reply({"error": f"the state file cannot be written: {error}"}, 500)
         except Exception:
@@ -124,6 +126,8 @@ class Router:
             return {"status": "ok"} if whose is None else {"status": "ok", "instance": whose}
         self._authenticate(request)
         handler, call = self._find(request, path)
+        if not path.startswith(_UNHURRIED):
+            self._services.usage.check_burst()
         return await handler(call)
 
     def _authenticate(self, request: web.BaseRequest) -> None:
@@ -152,9 +156,9 @@ class Router:
         raise ApiError(404, _missing(segments, path))
 
 
-def reply(result: Any, status: int = 200) -> web.Response:
+def reply(result: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     body = b"" if result is None else json.dumps(result).encode()
-    return web.Response(body=body, status=status, content_type="application/json")
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def _match(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:

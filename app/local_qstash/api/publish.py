@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..engine.intake import Draft, Order, Receipt
+from ..engine.usage import Usage
 from ..errors import ApiError, WorkflowError, bad_request
 from ..protocol.destinations import check_name, split_target
 from ..protocol.headers import Pair, read_boolean
@@ -37,7 +38,8 @@ async def batch(call: Call) -> Any:
     items = await call.json(limit=call.services.settings.limits.batch_bytes)
     if not isinstance(items, list):
         raise bad_request("a batch is a JSON array of messages")
-    slots = [_try_draft(call, item) for item in items]
+    call.services.usage.check_day()
+    slots = _within_room([_try_draft(call, item) for item in items], call.services.usage)
     drafts = [draft for slot in slots if isinstance(slot, list) for draft in slot]
     receipts = iter(await call.services.intake.accept(drafts))
     return [
@@ -87,10 +89,26 @@ def config_pairs(headers: Iterable[Pair]) -> tuple[Pair, ...]:
 
 
 async def _accept_one(services: Services, order: Order) -> Any:
+    services.usage.check_day()
     drafts = services.intake.draft(order)
     receipts = await services.intake.accept(drafts)
     duplicate = bool(receipts) and all(receipt.deduplicated for receipt in receipts)
     return reply(_shown(drafts, receipts), 202 if duplicate else 200)
+
+
+def _within_room(
+    slots: Sequence[list[Draft] | ApiError], usage: Usage
+) -> list[list[Draft] | ApiError]:
+    """Return the slots of a batch, with an error in those that are too many for today."""
+    left, kept = usage.room, list(slots)
+    if left is None:
+        return kept
+    for index, slot in enumerate(kept):
+        if isinstance(slot, list):
+            left -= len(slot)
+            if left < 0:
+                kept[index] = usage.used_up()
+    return kept
 
 
 def _try_draft(call: Call, item: object) -> list[Draft] | ApiError:

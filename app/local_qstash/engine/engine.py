@@ -19,6 +19,7 @@ from .message import Message
 from .outcome import Outcome, cancelled, conclude, log
 from .timers import Timers
 from .transport import Answer, Transport
+from .usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,16 @@ class Engine:
     """Owns every unfinished message of a server."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock, store: Store, transport: Transport
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        store: Store,
+        transport: Transport,
+        usage: Usage,
     ) -> None:
         self.clock, self.store, self.transport = clock, store, transport
+        self.usage = usage
         self.timers = Timers(clock)
         self.limits = Limits(
             clock,
@@ -156,6 +164,8 @@ class Engine:
 
     async def _attempt(self, message: Message) -> None:
         log(self.store.soon(), message, "ACTIVE", self.clock.now())
+        if message.retried:
+            self.usage.count("retries")
         answer = await self._send(message)
         outcome = self._conclude(message, answer)
         message.in_flight = False
@@ -193,6 +203,8 @@ class Engine:
                 outcome.callbacks.clear()
         else:
             self.store.soon().merge(outcome.batch)
+        if outcome.callbacks:
+            self.usage.count("callbacks", len(outcome.callbacks))
         for callback in outcome.callbacks:
             self._retake_place(callback)
         self.admit(outcome.callbacks)

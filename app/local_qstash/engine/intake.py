@@ -57,7 +57,7 @@ class Intake:
     def __init__(
         self, engine: Engine, limits: Limits, *, groups: UrlGroups, queues: Queues, flows: FlowKeys
     ) -> None:
-        self._engine, self._limits = engine, limits
+        self._engine, self.limits, self.usage = engine, limits, engine.usage
         self._groups, self._queues, self._flows = groups, queues, flows
         self.deduplication = Deduplication(engine.clock)
 
@@ -65,10 +65,11 @@ class Intake:
         """Turn an order into one message per destination; accepts nothing yet.
 
         Raises:
-            ApiError: 400 or 413, saying which part of the order is wrong.
+            ApiError: 400, 412 or 413, saying which part of the order is wrong.
         """
-        if len(order.body) > self._limits.message_bytes:
-            raise ApiError(413, f"message body exceeds {self._limits.message_bytes} bytes")
+        self._queues.check_room(order.queue)
+        if len(order.body) > self.limits.message_bytes:
+            raise ApiError(413, f"message body exceeds {self.limits.message_bytes} bytes")
         topic, pairs = order.destination, order.pairs
         if "upstash-cron" in dict(pairs):
             raise bad_request("Upstash-Cron: POST it to /v2/schedules/{destination} instead")
@@ -117,6 +118,8 @@ class Intake:
             self._flows.adopt(draft.message.flow, batch)
             self.deduplication.record(draft.key, draft.message.id, batch)
         await self._engine.accept([draft.message for draft in fresh], batch)
+        for draft in fresh:
+            self.usage.count("scheduled" if draft.message.schedule_id else "published")
         self._queues.confirm(draft.message.queue for draft in fresh)
         self._flows.confirm(draft.message.flow for draft in fresh)
 
@@ -148,8 +151,8 @@ class Intake:
         options = parse_options(pairs)
         callbacks = (options.callback, options.failure_callback)
         retries = [options.retries, *(c.retries or 0 for c in callbacks if c)]
-        if max(retries) > self._limits.retries:
-            raise bad_request(f"quota maxRetries exceeded: at most {self._limits.retries}")
+        if max(retries) > self.limits.retries:
+            raise bad_request(f"quota maxRetries exceeded: at most {self.limits.retries}")
         return options
 
     def _due_at(self, admission: Admission) -> int:
@@ -158,8 +161,8 @@ class Intake:
         seconds = float(admission.delay)
         if admission.not_before is not None:
             seconds = admission.not_before - now / 1000
-        if seconds > self._limits.delay_seconds:
-            raise bad_request(f"quota maxDelay exceeded: at most {self._limits.delay_seconds}s")
+        if seconds > self.limits.delay_seconds:
+            raise bad_request(f"quota maxDelay exceeded: at most {self.limits.delay_seconds}s")
         return clock.after(seconds, since=now) if seconds > 0 else 0
 
 

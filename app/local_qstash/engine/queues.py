@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Iterable
 
+from ..settings import Limits
 from ..store.batch import Batch
 from ..store.store import Store
 from .engine import Engine
+from .usage import check_number
 
 _UPSERT = (
     "INSERT INTO queues VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
@@ -21,8 +23,8 @@ _SELECT = (
 class Queues:
     """The queues of one server."""
 
-    def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine, self._store = engine, store
+    def __init__(self, engine: Engine, store: Store, limits: Limits) -> None:
+        self._engine, self._store, self._limits = engine, store, limits
         self._known: set[str] = set()
 
     def load(self, connection: sqlite3.Connection) -> None:
@@ -49,7 +51,12 @@ class Queues:
     async def upsert(
         self, name: str, *, parallelism: int | None = None, paused: bool | None = None
     ) -> None:
-        """Create or change a queue; what is None stays as it is."""
+        """Create or change a queue; what is None stays as it is.
+
+        Raises:
+            ApiError: 412, there are too many.
+        """
+        self.check_room(name)
         limit, now = self._engine.limits.queue(name), self._engine.clock.now()
         row = (
             name,
@@ -72,6 +79,15 @@ class Queues:
         limit = self._engine.limits.queue(name)
         limit.parallelism, limit.paused = 1, False
         self._engine.limits.pump_queue(name)
+
+    def check_room(self, name: str | None) -> None:
+        """See that a queue is there, or that one more may be made.
+
+        Raises:
+            ApiError: 412, there are too many.
+        """
+        if name is not None and name not in self._known:
+            check_number("maxQueues", len(self._known), self._limits.queues)
 
     async def find(self, name: str | None = None) -> list[sqlite3.Row]:
         """Return the queue of that name if there is one, or all queues, with their lag."""

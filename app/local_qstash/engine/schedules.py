@@ -13,6 +13,7 @@ from ..protocol.headers import Pair
 from ..store.store import Store
 from .intake import Draft, Intake, Order
 from .timers import Timers
+from .usage import check_number
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +64,13 @@ class Schedules:
         """Create a schedule, or replace the one with its id.
 
         Raises:
-            ApiError: 400, when what it would publish is not valid.
+            ApiError: 400, when what it would publish is not valid; 412, when there are too many.
         """
         self._intake.draft(schedule.order())
         check_fires(schedule.cron, self._clock.simulated())
         elder = self.schedules.get(schedule.id)
+        if elder is None:
+            check_number("maxSchedules", len(self.schedules), self._intake.limits.schedules)
         schedule.created_at = elder.created_at if elder else self._clock.now()
         await self._write(schedule)
         self._arm(schedule)
@@ -115,6 +118,7 @@ class Schedules:
     async def _fire(self, schedule: Schedule) -> None:
         try:
             drafts = self._intake.draft(schedule.order())
+            self._intake.usage.check_day()
         except ApiError as error:  # its URL group is gone, for example
             schedule.error = str(error)
             logger.warning("Schedule %s published nothing: %s", schedule.id, error)

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..clock import Clock
 from ..protocol.headers import Pair
+from ..settings import Limits
 from ..store.store import Store
+from .usage import check_number
 
 Endpoint = dict[str, str]  # url, and name if it has one
 
@@ -27,8 +29,8 @@ class UrlGroup:
 class UrlGroups:
     """The URL groups of one server."""
 
-    def __init__(self, clock: Clock, store: Store) -> None:
-        self._clock, self._store = clock, store
+    def __init__(self, clock: Clock, store: Store, limits: Limits) -> None:
+        self._clock, self._store, self._limits = clock, store, limits
         self.groups: dict[str, UrlGroup] = {}
 
     def load(self, connection: sqlite3.Connection) -> None:
@@ -59,7 +61,13 @@ class UrlGroups:
         return (*pairs, *defaults)
 
     async def add(self, name: str, endpoints: Iterable[Endpoint]) -> None:
-        """Add endpoints, or replace those with the same URL or name; creates the group."""
+        """Add endpoints, or replace those with the same URL or name; creates the group.
+
+        Raises:
+            ApiError: 412, there are too many groups.
+        """
+        if name not in self.groups:
+            check_number("maxUrlGroups", len(self.groups), self._limits.url_groups)
         group = self._copy(name)
         for endpoint in endpoints:
             group.endpoints = [old for old in group.endpoints if not _same(old, endpoint)]
