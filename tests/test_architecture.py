@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "gunicorn_hooks": set(),
         "local_qstash": {"cron"},
         "jobs": {"cron", "gunicorn_hooks"},
+        "dashboard": {"cron", "jobs"},
         "plugin": {"jobs"},
         "commands": {"plugin"},
         "config": {"jobs"},
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "families": {"db", "jobs", "extensions", "accounts", "artifacts"},
         "api": {"db", "jobs", "web"},
         "tracing": {"jobs", "config"},
-        "admin": {"db", "jobs", "config", "extensions", "web", "api"},
+        "admin": {"db", "jobs", "dashboard", "config", "extensions", "web", "api"},
         # `create_app`.
         "__init__": {
             *("db", "config", "engine", "logs", "extensions", "web", "accounts", "artifacts"),
@@ -295,14 +296,20 @@ def test_every_job_route_is_signed(app: Flask) -> None:
 
 
 def test_every_route_that_strangers_reach_is_limited(app: Flask) -> None:
-    """By one limit in common, but for the probes, and the webhooks, which have their own."""
+    """By one limit in common, but for the probes, and the webhooks, which have their own.
+
+    The dashboard has nothing for strangers.
+    """
     # With the token, who asks from this machine is a stranger, too.
-    app.config.update(API_RATE_LIMIT="1/hour", ADMIN_TOKEN="t" * 32)
+    app.config.update(API_RATE_LIMIT="1/hour", ADMIN_TOKEN="t" * 32, JOBS_DASHBOARD="auto")
     client = app.test_client()
     rules = [rule for rule in app.url_map.iter_rules() if not is_signed(app, rule)]
 
     assert client.get("/api/openapi.json").status_code == 200
-    unlimited = {rule.endpoint for rule in rules if ask(client, rule) != 429}
+    answers = {rule.endpoint: ask(client, rule) for rule in rules}
+    of_dashboard = {name: answers.pop(name) for name in [*answers] if "jobs_dashboard" in name}
+    assert set(of_dashboard.values()) == {404}
+    unlimited = {endpoint for endpoint, status in answers.items() if status != 429} - {"home.home"}
     probes = {"probes.healthz", "probes.readyz", "jobs_metrics.scrape"}
     assert unlimited == {"static", "inbox.receive", "inbox.stripe", *probes}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
+from flask.sansio.app import App
 
 from . import declaration
 from .context import Job
@@ -127,6 +128,20 @@ class JobBlueprint(Blueprint):
         options.setdefault("url_prefix", "/api/jobs")
         super().__init__(name, import_name, **options)
         self.job_types: list[JobType[Any, Any]] = []
+
+    def register(self, app: App, options: dict[str, Any]) -> None:
+        """Register as any blueprint, but only once with an app, whether alone or nested.
+
+        Raises:
+            DiscoveryError: It is registered already.
+        """
+        if self in app.blueprints.values():
+            raise DiscoveryError(
+                f"the blueprint {self.name!r} is registered twice with this app, and each of its "
+                "jobs is delivered to one address: register it once, and not at all where "
+                "`families` finds it"
+            )
+        super().register(app, options)
 
     @_as_written
     def job(

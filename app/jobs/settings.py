@@ -185,6 +185,13 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_HEALTH_IDLE": (3600.0, _some_time),
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
+    "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
+    "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _text),
+    "JOBS_DASHBOARD_NAME": ("", _text),
+    "JOBS_DASHBOARD_COLOUR": (
+        "grey",
+        _one_of("grey", "green", "blue", "violet", "amber", "red"),
+    ),
 }
 DEFAULTS = {key: default for key, (default, _) in _SETTINGS.items() if default is not None}
 REQUIRED = tuple(key for key in _SETTINGS if key not in DEFAULTS)

@@ -141,17 +141,22 @@ def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> No
             host.flask("jobs", "db", "upgrade")
             host.flask("jobs", "schedules", "sync")
             host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--queue", "mail")
+            host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--delay", "1h")
         mine = [schedules(host) for host in hosts]
         for host in hosts:
             host.flask("jobs", "schedules", "sync")
         again = [schedules(host) for host in hosts]
         bearer = {"Authorization": f"Bearer {qstash.token}"}
         queues = httpx.get(f"{qstash.url}/v2/queues", headers=bearer).json()
+        limits = httpx.get(f"{qstash.url}/v2/flowControl", headers=bearer).json()
 
     assert all(mine)
     assert not mine[0] & mine[1]
     assert again == mine
     assert len({queue["name"] for queue in queues}) == 2
+    keys = {limit["flowControlKey"] for limit in limits}
+    assert len(keys) == 2
+    assert {key.rpartition(".")[2] for key in keys} == {"g"}
 
 
 def schedules(host: Host) -> set[str]:

@@ -56,6 +56,18 @@ _FORGET = (
 )
 
 
+class _BindKey(dict[Any, Any]):
+    """Answers Flask-SQLAlchemy which engine the tables are on: the current app's JOBS_BIND_KEY."""
+
+    def __contains__(self, key: object) -> bool:
+        return key == "bind_key" or super().__contains__(key)
+
+    def __getitem__(self, key: Any) -> Any:
+        if key == "bind_key":
+            return current_app.config["JOBS_BIND_KEY"] or None
+        return super().__getitem__(key)
+
+
 class Base(DeclarativeBase):
     """What the models of jobs subclass."""
 
@@ -68,6 +80,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+    metadata.info = _BindKey()
 
 
 class Database:
@@ -132,9 +145,6 @@ def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
         if key not in found.engines:
             raise JobsNotInitialised(f"JOBS_BIND_KEY is {key!r}, which SQLALCHEMY_BINDS has not")
         _check_driver(found.engines[key])
-    # Flask-SQLAlchemy looks there for the engine of a table, and so for all apps of a process.
-    if Base.metadata.info.setdefault("bind_key", key) != key:
-        raise JobsNotInitialised("JOBS_BIND_KEY must be the same for all apps of a process")
     with app.app_context():
         schema.init_app(app, found.engines[key])
 
