@@ -178,6 +178,17 @@ class Jobs:
         sealing.check_switches(app)
 
 
+def forget_connections(app: Flask) -> None:
+    """Have this process open connections of its own, as after a fork it must.
+
+    Those that it has were its parent's, which goes on using them.
+    """
+    with app.app_context():
+        for engine in app.extensions["sqlalchemy"].engines.values():
+            engine.dispose(close=False)
+    app.extensions["jobs"].publisher.forget_client()
+
+
 def new_publisher(config: dict[str, Any]) -> Publisher:
     return Publisher(
         url=config["QSTASH_URL"],

@@ -164,6 +164,10 @@ class Publisher:
         if "_client" in self.__dict__:
             self._client.http._client.close()  # noqa: SLF001 - the SDK has no close method
 
+    def forget_client(self) -> None:
+        """Use a new client from now on, and leave the present one's connections alone."""
+        self.__dict__.pop("_client", None)
+
     @cached_property
     def _client(self) -> "QStash":
         import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
