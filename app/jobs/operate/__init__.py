@@ -9,6 +9,7 @@ from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
+from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
@@ -21,10 +22,12 @@ from .health import Health, HealthStatus
 
 __all__ = [
     "CAP",
+    "GROUPED",
     "SEARCHED",
     "STATES",
     "Depth",
     "Done",
+    "ErrorGroup",
     "Filter",
     "Health",
     "HealthStatus",
@@ -36,6 +39,7 @@ __all__ = [
     "audit",
     "began_at",
     "count_jobs",
+    "error_groups",
     "health",
     "is_recorded",
     "jobs_beginning",
