@@ -38,7 +38,7 @@ SHIPPED = [
     ROOT / "app/gunicorn_hooks.py",
     *(
         path
-        for part in ("jobs", "cron", "local_qstash")
+        for part in ("jobs", "cron", "local_qstash", "dashboard")
         for path in sorted((ROOT / "app" / part).rglob("*.py"))
     ),
 ]

@@ -97,7 +97,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class JobPrepared:
-    """A job is written out; an observer may add to the headers that every message of it has."""
+    """A call enqueues; an observer may add to the headers that every message of its jobs has."""
 
     headers: dict[str, str]
 

@@ -59,6 +59,7 @@ REASONS: dict[str, dict[str, str]] = {
     "docs/exports-and-reports.md": {
         "MEMBERSHIPS = Entity(": "is a part of a file",
     },
+    "docs/dashboard.md": {"from flask_qstash_jobs.dashboard": HOSTS},
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
     "docs/local-qstash.md": {
         "import os": CLIENT,
