@@ -1,19 +1,25 @@
-"""Measure what people and probes ask of a table of many jobs, beside the same of few.
+"""Measure a table of very many jobs beside one of 100,000: what a job costs, what people ask.
 
-    python benchmarks/operations.py [--rows 500000] [--reuse]
+    python benchmarks/scale.py [--rows 1000000] [--payload 20] [--reuse]
 
 Two databases on one PostgreSQL (its own, or TEST_DATABASE_URL) get jobs at the same rate, so that
-the larger has the longer history: `--rows` and 100,000. Then a page of the list by each filter,
-`show`, the statistics and the health of the last hour and a scrape of the metrics are timed in
-turns on both. Printed are the medians and their ratio, and EXPLAIN of what scans the table.
+the larger has the longer history: `--rows` and 100,000. Then, in turns on both:
 
-10,000,000 rows take about 12 GB of disk and, on two slow cores, about a quarter of an hour;
-`--reuse` measures what an earlier run left on TEST_DATABASE_URL.
+- jobs are enqueued (with a local QStash server), delivered and completed: PostgreSQL's CPU and its
+  write-ahead log by step, and the share of updates that were heap-only;
+- a page of the list by each filter, `show`, the statistics and the health of the last hour, a
+  scrape of the metrics and a sweep are timed.
+
+Printed are medians and their ratios, and EXPLAIN of what scans the table. 10,000,000 rows take
+about 13 GB of disk; `--reuse` measures what an earlier run left on TEST_DATABASE_URL. What their
+deletion costs, `cleanup.py` measures.
 """
 
 import argparse
 import os
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,84 +36,30 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, make_url, text
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "support")]
 
-from app import create_app  # noqa: E402 - the path comes first
+from many_jobs import FEW, JOBS_PER_HOUR, fill  # noqa: E402 - the path comes first
+from steps import STEPS, Meter  # noqa: E402
+
+from app import create_app  # noqa: E402
 from app.db import db  # noqa: E402
+from app.dev.ports import free_port  # noqa: E402
 from app.dev.postgres import Server  # noqa: E402
 from app.jobs.cli.show import render  # noqa: E402
 from app.jobs.operate import health  # noqa: E402
+from app.jobs.recover.sweep import sweep  # noqa: E402
 from app.jobs.table import audit  # noqa: E402
 from app.jobs.table.filters import Filter  # noqa: E402
 from app.jobs.table.job_rows import get_job_execution_by_job_id  # noqa: E402
 from app.jobs.table.models import Status  # noqa: E402
 from app.jobs.table.pages import list_jobs  # noqa: E402
 from app.jobs.table.stats import stats  # noqa: E402
+from tests.support.qstash import BASE_URL  # noqa: E402
 
-FEW = 100_000
-CHUNK = 250_000
-JOBS_PER_HOUR = 5_000
 RUNS = 21
-TARGET_MS, TARGET_RATIO = 50, 2.0
+JOBS = 300
+TARGET_MS, TARGET_RATIO, STEP_RATIO = 50, 2.0, 1.1
 TOKEN = "for /metrics"  # noqa: S105 - opens nothing but this
-
-# Most jobs are completed, some failed for good; only among the newest are such that wait or run.
-# Few users and organizations own most jobs. Errors repeat, but for one in a million.
-FILL = """
-    INSERT INTO job_executions (
-        job_id, job_type, status, payload, result, error, retry_count, user_id, organization_id,
-        created_at, published_at, started_at, completed_at, updated_at, dead_at, cancelled_at,
-        message_id, schedule_id, max_retries, options, lease_token, lease_expires_at, attempts)
-    SELECT job_id, job_type, status,
-           format('{"jobId": "%%s", "type": "%%s", "payload": {"to": "user%%s@example.com",
-                    "template": "welcome", "data": {"recipientName": "User %%s"}},
-                    "metadata": {"userId": %%s, "createdAt": "%%s"}}',
-                  job_id, job_type, whose, whose, whose, created_at)::jsonb,
-           CASE status WHEN 'completed' THEN '{"id": "re_123456789"}'::jsonb END,
-           CASE WHEN status <> 'failed' THEN NULL
-                WHEN i %% 1000000 = 4711 THEN 'OperationalError: deadlock detected, process 4711'
-                ELSE (ARRAY['ResendError: rate limit exceeded', 'JobTimeout: took over 30 s',
-                            'ConnectionError: connection reset by peer',
-                            'ValueError: no such template'])[1 + i %% 4] END,
-           CASE status WHEN 'failed' THEN 3 ELSE 0 END,
-           CASE WHEN i %% 3 > 0 THEN whose END, CASE WHEN i %% 3 > 0 THEN 1 + whose / 20 END,
-           created_at, created_at, started, ended, coalesce(ended, started, created_at),
-           CASE WHEN status = 'failed' AND NOT recent THEN ended END,
-           CASE WHEN status = 'cancelled' THEN ended END,
-           'msg_' || md5(i::text) || md5((-i)::text),
-           CASE WHEN job_type = 'cleanup-old-data' THEN 'code.cleanup-old-data' END,
-           3, '{"retries": 3, "timeout": 30}'::jsonb,
-           CASE status WHEN 'processing' THEN job_id END,
-           CASE status WHEN 'processing' THEN now() + interval '1 minute' END,
-           CASE WHEN started IS NULL THEN '[]'::jsonb
-                ELSE format('[{"number": 1, "outcome": "%%s", "started_at": "%%s",
-                               "duration_ms": 120, "answer": 200, "host": "web-1"}]',
-                            status, started)::jsonb END
-      FROM (SELECT *, CASE WHEN status <> 'pending' THEN created_at + interval '1 s' * luck END
-                      AS started,
-                      CASE WHEN status NOT IN ('pending', 'processing')
-                           THEN created_at + interval '1 s' * (luck + 5 * luck * luck) END AS ended
-              FROM (SELECT *, CASE WHEN recent AND luck < 0.2 THEN 'pending'
-                                   WHEN recent AND luck < 0.3 THEN 'processing'
-                                   WHEN luck < 0.94 THEN 'completed'
-                                   WHEN luck < 0.99 THEN 'failed' ELSE 'cancelled' END AS status
-                      FROM (SELECT i, gen_random_uuid() AS job_id, random() AS luck,
-                                   1 + floor(power(random(), 3) * 100000)::bigint AS whose,
-                                   (ARRAY['send-email', 'send-email', 'send-email',
-                                          'process-webhook', 'process-stripe-webhook',
-                                          'export-data', 'generate-report', 'cleanup-old-data'])
-                                       [1 + floor(random() * 8)::int] AS job_type,
-                                   %(total)s - i < 100 AS recent,
-                                   now() - make_interval(secs => (%(total)s - i) * %(gap)s)
-                                   AS created_at
-                              FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i
-                      ) AS jobs) AS states) AS times
-"""
-AUDIT = """
-    INSERT INTO job_audit (actor, action, filter, job_count, job_ids)
-    SELECT 'ann', 'retry', '{}', 1, jsonb_build_array(job_id)
-      FROM job_executions WHERE id % 5000 = 0
-"""
 
 Call = Callable[[], object]
 
@@ -120,19 +72,29 @@ class Case:
     rows: int
     calls: dict[str, Call]
     times: dict[str, list[float]]
+    meter: Meter
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=500_000, help="jobs in the larger table")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="jobs in the larger table")
+    parser.add_argument("--payload", type=int, default=20, help="characters in the payload")
     parser.add_argument("--reuse", action="store_true", help="the databases are there")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
+    rows = max(2 * FEW, given.rows // FEW * FEW)
+    with tempfile.TemporaryDirectory() as name, server(Path(name)) as url, qstash() as qstash_url:
         os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR", METRICS_TOKEN=TOKEN)
-        cases = [prepare(url, count, reuse=given.reuse) for count in (FEW, given.rows)]
+        os.environ.update(QSTASH_URL=qstash_url, BASE_URL=BASE_URL)
+        cases = [prepare(url, count, reuse=given.reuse) for count in (FEW, rows)]
         for case in cases:
             with case.app.app_context():
                 explain(case)
+        updates = [case.meter.updates() for case in cases]
+        for _ in range(JOBS):
+            for case in cases:
+                with case.app.app_context():
+                    case.meter.run("x" * given.payload)
+        report_steps(cases, updates)
         for _ in range(RUNS):
             for case in cases:
                 measure(case)
@@ -141,7 +103,7 @@ def main() -> None:
 
 def prepare(url: str, rows: int, *, reuse: bool) -> Case:
     """Create a database with so many jobs."""
-    name = f"operations_{rows}"
+    name = f"scale_{rows}"
     plain = make_url(url).set(drivername="postgresql")
     mine = plain.set(database=name)
     app = create_app({"SQLALCHEMY_DATABASE_URI": shown(mine.set(drivername="postgresql+psycopg"))})
@@ -153,42 +115,8 @@ def prepare(url: str, rows: int, *, reuse: bool) -> Case:
             flask_migrate.upgrade(str(ROOT / "migrations"))
             db.session.remove()
             fill(shown(mine), rows)
-        return Case(app, rows, calls(app, rows), {})
-
-
-def fill(url: str, rows: int) -> None:
-    """Insert the jobs without indexes, then build these as the migrations left them."""
-    start = time.monotonic()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'")
-        indexes = connection.execute(
-            """SELECT indexname, indexdef FROM pg_indexes JOIN pg_class ON relname = indexname
-                WHERE tablename = 'job_executions'
-                  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = pg_class.oid)"""
-        ).fetchall()
-        for name, _ in indexes:
-            connection.execute(f"DROP INDEX {name}".encode())
-        unique = "ALTER TABLE job_executions {} CONSTRAINT uq_job_executions_job_id {}"
-        connection.execute(unique.format("DROP", "").encode())
-        for first in range(1, rows + 1, CHUNK):
-            last = min(first + CHUNK - 1, rows)
-            given = {"first": first, "last": last, "total": rows, "gap": 3600 / JOBS_PER_HOUR}
-            connection.execute(FILL.encode(), given)
-        filled = time.monotonic()
-        connection.execute(unique.format("ADD", "UNIQUE (job_id)").encode())
-        for _, definition in indexes:
-            connection.execute(definition.encode())
-        connection.execute(AUDIT.encode())
-        connection.execute("VACUUM ANALYZE")
-        size = connection.execute(
-            "SELECT pg_size_pretty(pg_table_size('job_executions')) || ' and indexes of '"
-            " || pg_size_pretty(pg_indexes_size('job_executions'))"
-        ).fetchone()
-    print(
-        f"{rows:,} jobs: {size and size[0]}, filled in {filled - start:.0f} s,"
-        f" indexed in {time.monotonic() - filled:.0f} s",
-        flush=True,
-    )
+        meter = Meter(app, shown(mine))
+        return Case(app, rows, calls(app, rows), {}, meter)
 
 
 def calls(app: Flask, rows: int) -> dict[str, Call]:
@@ -224,6 +152,7 @@ def calls(app: Flask, rows: int) -> dict[str, Call]:
         "show": lambda: show(str(job.job_id)),
         "stats --since 1h": lambda: stats(since=3600),
         "health": health.check,
+        "sweep": sweep,
         **scraped,
     }
 
@@ -274,6 +203,24 @@ def explain(case: Case) -> None:
         db.session.remove()
 
 
+def report_steps(cases: list[Case], before: list[tuple[int, int]]) -> None:
+    time.sleep(1.5)  # until the connections have told their statistics
+    print(f"\nPostgreSQL for each of {JOBS} jobs, medians; in turns")
+    print(f"{'':30}{cases[0].rows:>12,} {cases[1].rows:>12,}    ratio")
+    for step in STEPS:
+        few, many = (case.meter.median(step) for case in cases)
+        mark = "  missed" if many.cpu / few.cpu > STEP_RATIO else ""
+        print(
+            f"  {f'{step}, ms of CPU':28}{few.cpu:12.3f} {many.cpu:12.3f}"
+            f" {many.cpu / few.cpu:7.2f}x{mark}"
+        )
+        print(f"  {f'{step}, bytes of WAL':28}{few.wal:12.0f} {many.wal:12.0f}")
+    for case, (updates, hot) in zip(cases, before, strict=True):
+        now, hot_now = case.meter.updates()
+        share = (hot_now - hot) / (now - updates)
+        print(f"  {case.rows:,} rows: {now - updates} updates, {share:.0%} of them heap-only")
+
+
 def report(few: Case, many: Case) -> None:
     head = f"{few.rows:>12,} {many.rows:>12,}    ratio"
     print(f"\nMedian of {RUNS}, ms\n{'':30}{head}")
@@ -292,6 +239,25 @@ def report(few: Case, many: Case) -> None:
 
 def shown(url: Any) -> str:
     return str(url.render_as_string(hide_password=False))
+
+
+@contextmanager
+def qstash() -> Iterator[str]:
+    """Run the local QStash server in a separate process."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
+        try:
+            while not is_open(port):
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as found:
+        return found.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
