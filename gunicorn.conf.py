@@ -6,12 +6,11 @@ https://docs.gunicorn.org/en/stable/settings.html describes every setting.
 """
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from app.serving import worker_metrics
+# What happens at the start and end of gunicorn and its workers.
+from app.gunicorn_hooks import child_exit, on_exit, post_worker_init, when_ready  # noqa: F401
 
 _production = os.environ.get("APP_ENV") == "production"
 
@@ -45,52 +44,6 @@ errorlog = "-"
 accesslog = "-" if _production else None
 # The path without its query, which may hold the token of a download link.
 access_log_format = "%(m)s %(U)s %(s)s"
-
-
-#: Tells prometheus-client that several processes count, and in which folder.
-_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-
-
-def when_ready(_server: Any) -> None:
-    """Have the workers count into files of one folder, so that each can report the sum.
-
-    Not before the address is bound: a gunicorn that cannot bind leaves nothing behind.
-    """
-    if _METRICS not in os.environ:
-        worker_metrics.remove_orphans(Path(worker_tmp_dir or tempfile.gettempdir()))
-        # Named by this process, whose end is the folder's.
-        os.environ[_METRICS] = tempfile.mkdtemp("", f"metrics-{os.getpid()}-", worker_tmp_dir)
-    folder = Path(os.environ[_METRICS])
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob("*.db"):
-        left_over.unlink()
-
-
-def on_exit(server: Any) -> None:
-    """Remove the folder, unless a new gunicorn took it over with the environment (SIGUSR2)."""
-    folder = Path(os.environ.get(_METRICS, ""))
-    if folder.name.startswith(f"metrics-{os.getpid()}-") and not server.reexec_pid:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def child_exit(server: Any, worker: Any) -> None:
-    """Keep a worker's counters, and drop its gauges."""
-    from prometheus_client import multiprocess  # noqa: PLC0415 - slow, and rarely needed
-
-    try:
-        multiprocess.mark_process_dead(worker.pid)
-        worker_metrics.absorb_the_dead(Path(os.environ[_METRICS]))
-    except Exception:  # what is raised here would stop gunicorn, and counts are not worth that
-        server.log.exception("The counts of worker %s stay in its own files", worker.pid)
-
-
-def post_worker_init(worker: Any) -> None:
-    """Let running jobs finish or go back to the queue when this worker has to stop."""
-    config = getattr(worker.wsgi, "config", {})
-    if "JOBS_GRACE" in config:
-        from app.jobs.kit import at_sigterm  # noqa: PLC0415 - only where there are jobs
-
-        at_sigterm(config["JOBS_GRACE"])
 
 
 def _logger(*filters: str) -> dict[str, Any]:

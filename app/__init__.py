@@ -36,10 +36,10 @@ def create_app(
         engine,
         extensions,
         logs,
-        metrics,
         tracing,
     )
     from app.db import db  # noqa: PLC0415
+    from app.jobs import metrics  # noqa: PLC0415
     from app.web import headers, limits, problems, proxies  # noqa: PLC0415
 
     app = Flask(__name__, instance_path=str(instance))

@@ -83,8 +83,8 @@ def main() -> None:
     given = parser.parse_args()
     rows = max(2 * FEW, given.rows // FEW * FEW)
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as url, qstash() as qstash_url:
-        os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR", METRICS_TOKEN=TOKEN)
-        os.environ.update(QSTASH_URL=qstash_url, BASE_URL=BASE_URL)
+        os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR")
+        os.environ.update(JOBS_METRICS_TOKEN=TOKEN, QSTASH_URL=qstash_url, BASE_URL=BASE_URL)
         cases = [prepare(url, count, reuse=given.reuse) for count in (FEW, rows)]
         for case in cases:
             with case.app.app_context():

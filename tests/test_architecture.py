@@ -36,9 +36,12 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "db": set(),
         "cron": set(),
         "serving": set(),
+        "gunicorn_hooks": set(),
         "local_qstash": {"cron"},
-        "jobs": {"cron"},
-        "plugin": {"jobs"},
+        "lifeline": set(),
+        "jobs": {"cron", "gunicorn_hooks", "lifeline"},
+        "dashboard": {"cron", "jobs"},
+        "plugin": {"jobs", "lifeline"},
         "commands": {"plugin"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
@@ -49,13 +52,12 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "artifacts": {"db", "jobs", "web"},
         "families": {"db", "jobs", "extensions", "accounts", "artifacts"},
         "api": {"db", "jobs", "web"},
-        "metrics": {"serving", "jobs", "config", "extensions"},
         "tracing": {"jobs", "config"},
-        "admin": {"db", "jobs", "config", "extensions", "web", "api"},
+        "admin": {"db", "jobs", "dashboard", "config", "extensions", "web", "api"},
         # `create_app`.
         "__init__": {
             *("db", "config", "engine", "logs", "extensions", "web", "accounts", "artifacts"),
-            *("api", "metrics", "tracing", "admin"),
+            *("api", "tracing", "admin", "jobs"),
         },
         # For the Makefile's commands: nothing may import it.
         "dev": {"local_qstash", "jobs", "config", "families", "__init__"},
@@ -83,7 +85,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "scaffold",
         "cli",
         "extension",
-        "kit sentry",
+        "kit metrics otel sentry",
         "__init__",
         "testing",
     ),
@@ -100,8 +102,10 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "cli testing",
     ),
 }
-# What users import in their tests starts the local server for them.
+# What users import in their tests starts the local server for them, and a worker of gunicorn's has
+# loaded the app when it calls a hook.
 EXCEPTIONS = {
+    ("app.gunicorn_hooks", "jobs"),
     ("app.jobs.testing", "local_qstash"),
     ("app.jobs.cli.dev", "local_qstash"),
 }
@@ -190,7 +194,18 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
 #: What terminals say of themselves is no setting of the app.
 OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
 #: An app that has no module for its settings leaves the extension's to the extension.
-OF_OTHER_APPS = {"app/jobs/settings.py", "app/jobs/cli/dev.py", "app/jobs/cli/init.py"}
+OF_OTHER_APPS = {
+    "app/jobs/settings.py",
+    "app/jobs/cli/dev.py",
+    "app/jobs/cli/init.py",
+    "app/lifeline.py",
+}
+#: Variables of other programs, which are no settings of ours: prometheus-client's, OpenTelemetry's.
+OF_OTHERS = {
+    "app/gunicorn_hooks.py",
+    "app/jobs/metrics/collectors.py",
+    "app/jobs/otel/sdk.py",
+}
 
 
 def test_settings_alone_are_read_from_the_environment() -> None:
@@ -202,7 +217,7 @@ def test_settings_alone_are_read_from_the_environment() -> None:
         and "dev" not in module.relative_to(ROOT).parts
         and re.search(r"\bos\.environ|\bgetenv|from os import.*environ", module.read_text())
     }
-    assert readers == OF_TERMINALS.keys() | OF_OTHER_APPS
+    assert readers == OF_TERMINALS.keys() | OF_OTHER_APPS | OF_OTHERS
     for name, variable in OF_TERMINALS.items():
         found = re.findall(r"os\.environ[^\n]*", (ROOT / name).read_text())
         assert [variable in line for line in found] == [True], name
@@ -287,15 +302,21 @@ def test_every_job_route_is_signed(app: Flask) -> None:
 
 
 def test_every_route_that_strangers_reach_is_limited(app: Flask) -> None:
-    """By one limit in common, but for the probes, and the webhooks, which have their own."""
+    """By one limit in common, but for the probes, and the webhooks, which have their own.
+
+    The dashboard has nothing for strangers.
+    """
     # With the token, who asks from this machine is a stranger, too.
-    app.config.update(API_RATE_LIMIT="1/hour", ADMIN_TOKEN="t" * 32)
+    app.config.update(API_RATE_LIMIT="1/hour", ADMIN_TOKEN="t" * 32, JOBS_DASHBOARD="auto")
     client = app.test_client()
     rules = [rule for rule in app.url_map.iter_rules() if not is_signed(app, rule)]
 
     assert client.get("/api/openapi.json").status_code == 200
-    unlimited = {rule.endpoint for rule in rules if ask(client, rule) != 429}
-    probes = {"probes.healthz", "probes.readyz", "metrics.metrics"}
+    answers = {rule.endpoint: ask(client, rule) for rule in rules}
+    of_dashboard = {name: answers.pop(name) for name in [*answers] if "jobs_dashboard" in name}
+    assert set(of_dashboard.values()) == {404}
+    unlimited = {endpoint for endpoint, status in answers.items() if status != 429} - {"home.home"}
+    probes = {"probes.healthz", "probes.readyz", "jobs_metrics.scrape"}
     assert unlimited == {"static", "inbox.receive", "inbox.stripe", *probes}
 
 

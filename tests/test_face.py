@@ -16,8 +16,10 @@ FACE = (
     "app.jobs.doctor",
     "app.jobs.events",
     "app.jobs.kit",
+    "app.jobs.metrics",
     "app.jobs.migrations",
     "app.jobs.operate",
+    "app.jobs.otel",
     "app.jobs.sentry",
     "app.jobs.testing",
 )
@@ -33,9 +35,12 @@ TEMPLATES = sorted((INSIDE / "scaffold/templates").glob("*.jinja"))
 
 #: What ships in the wheel, under other names.
 SHIPPED = [
-    path
-    for part in ("jobs", "cron", "local_qstash")
-    for path in sorted((ROOT / "app" / part).rglob("*.py"))
+    ROOT / "app/gunicorn_hooks.py",
+    *(
+        path
+        for part in ("jobs", "cron", "local_qstash", "dashboard")
+        for path in sorted((ROOT / "app" / part).rglob("*.py"))
+    ),
 ]
 _SETTING = re.compile(r"""(?<!env)\bconfig(?:\.get\(|\.setdefault\(|\[)\s*["']([A-Z_]+)["']""")
 _OWN_SETTING = re.compile(r"(?:JOBS|QSTASH)_[A-Z_]+|BASE_URL|SECRET_KEY(?:_FALLBACKS)?")

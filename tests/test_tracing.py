@@ -1,5 +1,6 @@
 """The spans of a job, in this process; tests/e2e/test_telemetry.py sees a whole trace."""
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -15,11 +16,11 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from app.jobs import enqueue, enqueue_many
 from app.jobs.events import observe
+from app.jobs.otel.sdk import hide_links
+from app.jobs.otel.spans import Spans
 from app.jobs.publish import relay
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.testing import deliver
-from app.tracing.sdk import hide_links
-from app.tracing.spans import Spans
 from tests.support.apps import settings
 
 
@@ -50,6 +51,41 @@ def test_every_publish_of_a_job_belongs_to_the_trace_that_enqueued_it(spans: End
     assert row.options["headers"]["traceparent"].startswith(f"00-{trace_id}-{span_id}-")
     assert spans["publish sample"].context.trace_id == enqueued.trace_id
     assert spans["publish sample"].attributes["error.type"] == "PublishUnavailable"
+
+
+def test_where_requests_are_not_traced_a_delivery_goes_on_with_its_header(
+    spans: Ended, published: object
+) -> None:
+    deliver(enqueue("sample", {"action": "none"}))
+
+    enqueued, process = spans["enqueue sample"].context, spans["process sample"]
+    assert process.context.trace_id == enqueued.trace_id
+    assert process.parent.span_id == enqueued.span_id
+
+
+def test_an_app_that_has_set_up_opentelemetry_keeps_its_provider_and_instrumentations() -> None:
+    script = """
+from types import SimpleNamespace
+from flask import Flask
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from app.jobs import otel
+trace.set_tracer_provider(own := TracerProvider())
+app = Flask("host")
+app.extensions["jobs"] = jobs = SimpleNamespace(observers=[])
+otel.init_app(app)
+is_instrumented = getattr(app, "_is_instrumented_by_opentelemetry", False)
+print(trace.get_tracer_provider() is own, is_instrumented, len(jobs.observers))
+"""
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OTEL_TRACES_EXPORTER": "console"},
+    )
+
+    assert done.stdout == "True False 1\n"
 
 
 def test_a_batch_is_linked_to_each_of_its_jobs(spans: Ended, published: object) -> None:

@@ -1,11 +1,15 @@
-"""For operators: probes for machines, and the health of the jobs."""
+"""For operators: the dashboard, probes for machines, and the health of the jobs."""
 
 from flask import Flask
 
 from app.admin import doctor, views
+from app.dashboard import Dashboard
 
 
 def init_app(app: Flask) -> None:
+    Dashboard(app)
     app.register_blueprint(doctor.bp)
     app.register_blueprint(views.probes_bp)
     app.register_blueprint(views.health_bp)
+    if app.config["APP_ENV"] == "development":
+        app.register_blueprint(views.home_bp)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from flask import Blueprint, current_app, request
+from flask import Blueprint, current_app, redirect, request
 from flask.typing import ResponseReturnValue
 
 from app.admin import history
@@ -15,9 +15,16 @@ from app.web.limits import limited
 #: They name what is missing, and no secrets.
 probes_bp = Blueprint("probes", __name__)
 limiter.exempt(probes_bp)
+#: What a browser finds at the app's own address, in development.
+home_bp = Blueprint("home", __name__)
 health_bp = limited(Blueprint("job_health", __name__, url_prefix="/api/admin"), known_as=known_as)
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+@home_bp.get("/")
+def home() -> ResponseReturnValue:
+    return redirect(current_app.config["JOBS_DASHBOARD_PREFIX"])
 
 
 @probes_bp.get("/healthz")

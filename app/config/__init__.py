@@ -137,7 +137,12 @@ def _jobs_defaults(environment: str) -> dict[str, Any]:
         return {}
     at_home = {"JOBS_CALLBACK_ALLOW": "localhost,127.0.0.0/8,::1"}
     # In production one sweep is set up for all processes; in development nobody would do it.
-    return at_home | ({"JOBS_SWEEP_EVERY": 10.0} if environment == "development" else {})
+    in_development = {
+        "JOBS_SWEEP_EVERY": 10.0,
+        "JOBS_METRICS_OPEN": True,
+        "JOBS_DASHBOARD": "local",
+    }
+    return at_home | (in_development if environment == "development" else {})
 
 
 def _app(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ def read(env: Env) -> dict[str, Any]:
     otlp = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "", validate=is_url_or_empty)
     return {
         "ADMIN_TOKEN": env.str("ADMIN_TOKEN", ""),
-        "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
         # OpenTelemetry's SDK reads its own variables; these say whether to load it.
         "OTEL_TRACES_EXPORTER": env.str("OTEL_TRACES_EXPORTER", "", validate=_EXPORTER),
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
@@ -47,7 +46,7 @@ def contradictions(settings: Mapping[str, Any]) -> dict[str, list[str]]:
 def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what production refuses."""
     too_short = [f"must have at least {MIN_TOKEN} characters, or be empty."]
-    tokens = ("ADMIN_TOKEN", "METRICS_TOKEN")
+    tokens = ("ADMIN_TOKEN", "JOBS_METRICS_TOKEN")
     return {name: too_short for name in tokens if 0 < len(settings[name] or "") < MIN_TOKEN}
 
 

@@ -40,6 +40,10 @@ def unsafe(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     if settings["JOBS_SEAL"] == "false":
         said = f"would store links and tokens in plain text; if you want that, set {UNSEALED}."
         problems["JOBS_SEAL"] = [said]
+    if settings["JOBS_DASHBOARD"] == "local":
+        problems["JOBS_DASHBOARD"] = [
+            "is open to whoever reaches it from this machine, such as a proxy; set auto or off."
+        ]
     return problems
 
 

@@ -65,6 +65,7 @@ def _welcome(settings: dict[str, str]) -> list[str]:
     return [
         "",
         f"App       {settings['BASE_URL']}",
+        f"Dashboard {settings['BASE_URL']}/admin/jobs",
         f"QStash    {queue}",
         f"Database  {database}",
         f"Mailbox   {settings['MAILBOX_DIR']}",

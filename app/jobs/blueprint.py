@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
+from flask.sansio.app import App
 
 from . import declaration
 from .context import Job
 from .declaration import JobOptions
-from .enqueue import enqueuer, scheduling
+from .enqueue import enqueuer, many, scheduling
 from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
@@ -76,7 +77,7 @@ class Enqueueable(Generic[P]):
         self, payloads: Iterable[P], **options: Unpack[EnqueueManyOptions]
     ) -> list[str]:
         """`app.jobs.enqueue_many` for this type."""
-        return enqueuer.enqueue_many(self.type, payloads, **options)
+        return many.enqueue_many(self.type, payloads, **options)
 
     def schedule(self, cron: str, payload: P, **options: Unpack[ScheduleOptions]) -> str:
         """`app.jobs.schedule` for this type."""
@@ -127,6 +128,20 @@ class JobBlueprint(Blueprint):
         options.setdefault("url_prefix", "/api/jobs")
         super().__init__(name, import_name, **options)
         self.job_types: list[JobType[Any, Any]] = []
+
+    def register(self, app: App, options: dict[str, Any]) -> None:
+        """Register as any blueprint, but only once with an app, whether alone or nested.
+
+        Raises:
+            DiscoveryError: It is registered already.
+        """
+        if self in app.blueprints.values():
+            raise DiscoveryError(
+                f"the blueprint {self.name!r} is registered twice with this app, and each of its "
+                "jobs is delivered to one address: register it once, and not at all where "
+                "`families` finds it"
+            )
+        super().register(app, options)
 
     @_as_written
     def job(

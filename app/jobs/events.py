@@ -15,7 +15,7 @@ from typing import TypeVar
 from flask import Flask, current_app
 from flask.sansio.app import App
 
-from .errors import Interruption
+from .errors import Interruption, JobsNotInitialised
 from .message import Message
 from .outcome import LABELS
 from .table.attempts import Attempt
@@ -97,7 +97,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class JobPrepared:
-    """A job is written out; an observer may add to the headers that every message of it has."""
+    """A call enqueues; an observer may add to the headers that every message of its jobs has."""
 
     headers: dict[str, str]
 
@@ -150,7 +150,13 @@ S = TypeVar("S", bound=Step)
 
 
 def observe(app: Flask, observer: Observer) -> None:
-    """Have an observer told of everything from now on."""
+    """Have an observer told of everything from now on.
+
+    Raises:
+        JobsNotInitialised: The app has no jobs yet.
+    """
+    if "jobs" not in app.extensions:
+        raise JobsNotInitialised("this app has no jobs to observe yet: call Jobs.init_app before")
     app.extensions["jobs"].observers.append(observer)
 
 

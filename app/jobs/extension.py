@@ -8,7 +8,7 @@ from flask import Flask, current_app, has_app_context
 from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
 from .declaration import ExternalOptions
-from .enqueue import enqueuer, scheduling
+from .enqueue import enqueuer, many, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -58,7 +58,7 @@ class Jobs:
             self.init_app(app, db, families=families)
 
     enqueue = staticmethod(enqueuer.enqueue)
-    enqueue_many = staticmethod(enqueuer.enqueue_many)
+    enqueue_many = staticmethod(many.enqueue_many)
     schedule = staticmethod(scheduling.schedule)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
@@ -132,6 +132,9 @@ class Jobs:
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: The time after which a
                 job is stuck, or overdue, and all are unhealthy; see `snapshot`.
+            JOBS_METRICS_TOKEN, JOBS_METRICS_OPEN: Who may scrape; see `metrics.init_app`.
+            JOBS_DASHBOARD, JOBS_DASHBOARD_PREFIX, JOBS_DASHBOARD_NAME, JOBS_DASHBOARD_COLOUR: See
+                `dashboard`.
 
         Args:
             app: The app.

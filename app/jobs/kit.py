@@ -3,6 +3,7 @@
 For commands, see `app.jobs.cli.kit`.
 """
 
+from . import durations
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -28,6 +29,7 @@ from .values.ids import (
     OwnerIdQueryField,
     id_type,
     is_uuid,
+    parse_owner_id,
 )
 from .values.nearest import hint
 from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, parse_duration
@@ -55,6 +57,7 @@ __all__ = [
     "camel_case",
     "check_setting",
     "current_job",
+    "durations",
     "hidden",
     "hint",
     "id_type",
@@ -62,6 +65,7 @@ __all__ = [
     "is_uuid",
     "jsonb",
     "parse_duration",
+    "parse_owner_id",
     "raise_if_due",
     "registry_of",
     "remember",

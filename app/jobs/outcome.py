@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
 from flask import Response, current_app
-from sqlalchemy import Connection, Row, TextClause, TextualSelect
+from sqlalchemy import TextClause
 
 from .errors import Continue, RetryLater
 from .table import attempt_sql
-from .table.attempts import Attempt, encoded
+from .table.attempts import Attempt, Execute, encoded
 from .table.models import Status
 
 #: Seconds after which QStash should retry a delivery that could not be handled just now.
@@ -48,7 +48,8 @@ class Outcome:
     Attributes:
         label: What metrics and traces call it.
         event: Its log line, if it has one, with what the attributes in `logged` say.
-        statement: What records it, with its attributes, if the lease is still ours.
+        statement: What records it, with its attributes, and returns the row, if the lease is still
+            ours.
         kept: The attributes that the attempt on the row keeps.
         kept_as: What it is called there, if not by its label.
         keeps_work: The statement commits together with what the handler did in `db.session`, which
@@ -61,7 +62,7 @@ class Outcome:
     event: ClassVar[str | None] = None
     level: ClassVar[int] = logging.INFO
     logged: ClassVar[tuple[str, ...]] = ()
-    statement: ClassVar[TextClause | TextualSelect | None] = None
+    statement: ClassVar[TextClause | None] = None
     kept: ClassVar[tuple[str, ...]] = ()
     kept_as: ClassVar[str | None] = None
     keeps_work: ClassVar[bool] = False
@@ -82,11 +83,11 @@ class Outcome:
         """Return this outcome, or another one if it has happened too often."""
         return self
 
-    def record(self, connection: Connection, attempt: Attempt) -> Row[Any] | bool | None:
+    def record(self, execute: Execute, attempt: Attempt) -> Any:
         """Write it to the job's row.
 
         Returns:
-            What the statement returns of the row, or True; nothing if the lease is no longer ours.
+            What the statement returns of the row; None if the lease is no longer ours.
         """
         if self.statement is None:
             return None
@@ -105,8 +106,7 @@ class Outcome:
         for one in fields(self):
             value = getattr(self, one.name)
             given[one.name] = encoded(value) if isinstance(value, dict) else value
-        done = connection.execute(self.statement, given)
-        return done.one_or_none() if done.returns_rows else done.rowcount == 1
+        return execute(self.statement, given)
 
     def recorded(self, row: Any) -> "Outcome":
         """Return what it came to, by what the statement returned of the row."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
-from .enqueue.enqueuer import Owner, check_size, envelope
+from .enqueue.enqueuer import Owner
+from .enqueue.scheduling import scheduled_body
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox
@@ -215,8 +216,7 @@ def _sweep() -> Declared:
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     options = config.options_with(schedule.options)
-    body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
-    check_size(config, body)
+    body = scheduled_body(config, schedule.payload, Owner(), schedule.cron)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):

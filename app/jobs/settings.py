@@ -130,6 +130,13 @@ def _namespace(given: Any) -> str:
     return str(given)
 
 
+def _prefix(given: Any) -> str:
+    path = _text(given)
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("is not a path like /admin/jobs, without a slash at the end")
+    return path
+
+
 def _url(given: Any) -> str:
     """Refuse an address that QStash would sign in a different form than the app compares."""
     url = _text(given).rstrip("/")
@@ -183,8 +190,17 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_HEALTH_PROCESSING": (600.0, _some_time),
     "JOBS_HEALTH_OVERDUE": (600.0, _some_time),
     "JOBS_HEALTH_IDLE": (3600.0, _some_time),
+    "JOBS_METRICS_TOKEN": ("", _text),
+    "JOBS_METRICS_OPEN": (False, _flag),
+    "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
+    "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
+    "JOBS_DASHBOARD_NAME": ("", _text),
+    "JOBS_DASHBOARD_COLOUR": (
+        "grey",
+        _one_of("grey", "green", "blue", "violet", "amber", "red"),
+    ),
 }
 DEFAULTS = {key: default for key, (default, _) in _SETTINGS.items() if default is not None}
 REQUIRED = tuple(key for key in _SETTINGS if key not in DEFAULTS)
 #: Whose values no message shows.
-_SECRETS = {*REQUIRED[1:], "JOBS_ENCRYPTION_KEYS"}
+_SECRETS = {*REQUIRED[1:], "JOBS_ENCRYPTION_KEYS", "JOBS_METRICS_TOKEN"}

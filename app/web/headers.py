@@ -1,9 +1,10 @@
-"""Security headers of every response, and in development, a check of the Host header."""
+"""Security headers of every response, cookies, and in development, a check of the Host header."""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, current_app, request
+from flask import Flask, Request, Response, abort, current_app, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.config.security import is_loopback
 
@@ -17,6 +18,7 @@ HSTS = "max-age=31536000"
 
 
 def init_app(app: Flask) -> None:
+    app.session_interface = _Sessions()
     app.after_request(_add)
     if app.config["APP_ENV"] == "development" and not app.testing:
         app.before_request(_refuse_other_names)
@@ -55,3 +57,13 @@ def _is_https() -> bool:
     """Decide by BASE_URL: a proxy in front speaks plain HTTP to us."""
     config = current_app.config
     return bool(config["APP_ENV"] == "production" and config["BASE_URL"].startswith("https://"))
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, at no cost to requests that bring no cookie, as deliveries do."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Make a reader of signed cookies only where there is a cookie."""
+        if app.secret_key and "Cookie" not in request.headers:
+            return self.session_class()
+        return super().open_session(app, request)

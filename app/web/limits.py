@@ -12,11 +12,16 @@ from flask import Blueprint, Flask, Response, current_app
 from flask_limiter.util import get_remote_address
 
 from app.extensions import limiter
-from app.jobs import DatabaseUnavailable
+from app.jobs import DatabaseUnavailable, is_qstash_endpoint, metrics
 
 
 def init_app(app: Flask) -> None:
     limiter.init_app(app)
+    limiter.exempt(metrics.bp)
+
+
+# A twentieth of a delivery's CPU was to find out that it has no limit (docs/performance.md).
+limiter.request_filter(is_qstash_endpoint)
 
 
 def limited(blueprint: Blueprint, *, known_as: Callable[[], str | None]) -> Blueprint:

@@ -74,7 +74,7 @@ def test_every_endpoint_for_strangers_is_in_it(app: Flask, document: dict[str, A
         for operation in path.values()
     }
 
-    assert served - {"openapi_document", "metrics_metrics", "static"} == described
+    assert served - {"openapi_document", "jobs_metrics_scrape", "static"} == described
 
 
 @pytest.mark.usefixtures("unlimited")

@@ -121,7 +121,7 @@ class Point:
 
     def _serve(self, accepted: int | None, points: CrashPoints) -> int:
         with self.app.app_context():
-            points.install(db.engine)
+            points.install()
             server = make_server("127.0.0.1", self.port, self.app, threaded=True)
             threading.Thread(target=server.serve_forever, daemon=True).start()
             if accepted is not None:

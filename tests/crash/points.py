@@ -1,16 +1,16 @@
 """Where a process can die: before and after everything that commits or talks to the network.
 
-The points are found by wrapping SQLAlchemy's dialect and httpx's transport, so code that is
-written tomorrow has its own.
+The points are found by wrapping the database's driver and the standard library's HTTP client, so
+code that is written tomorrow has its own.
 """
 
 import os
 from collections.abc import Callable
+from http.client import HTTPConnection
 from threading import Lock
 from typing import Any
 
-import httpx
-from sqlalchemy import Engine
+import psycopg
 
 CRASHED = 86
 
@@ -27,12 +27,14 @@ class CrashPoints:
         self.passed: list[str] = []
         self._lock = Lock()
 
-    def install(self, engine: Engine) -> None:
-        dialect: Any = engine.dialect
-        dialect.do_execute = self._around("statement", dialect.do_execute)
-        dialect.do_commit = self._around("commit", dialect.do_commit)
-        transport: Any = httpx.HTTPTransport
-        transport.handle_request = self._around("request", transport.handle_request)
+    def install(self) -> None:
+        cursor: Any = psycopg.Cursor
+        cursor.execute = self._around("statement", cursor.execute)
+        connection: Any = psycopg.Connection
+        connection.commit = self._around("commit", connection.commit)
+        client: Any = HTTPConnection
+        client.request = self._around("request", client.request)
+        client.getresponse = self._around("answer", client.getresponse)
 
     def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -59,6 +59,7 @@ REASONS: dict[str, dict[str, str]] = {
     "docs/exports-and-reports.md": {
         "MEMBERSHIPS = Entity(": "is a part of a file",
     },
+    "docs/dashboard.md": {"from flask_qstash_jobs.dashboard": HOSTS},
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
     "docs/local-qstash.md": {
         "import os": CLIENT,
@@ -83,6 +84,7 @@ REASONS: dict[str, dict[str, str]] = {
         "flask jobs doctor --production": "likewise",
         "flask jobs alerts test": "needs a channel, and an alert",
         "pip install": "installs an extra; tests/deploy/test_locks.py holds its lock",
+        "from flask_qstash_jobs.gunicorn_hooks": "gunicorn.conf.py imports them so",
     },
 }
 

@@ -50,7 +50,7 @@ def watched(
     stack = Stack(tmp_path_factory.mktemp("watched"), database_url, resend)
     stack.settings |= {
         "WEB_CONCURRENCY": "2",
-        "METRICS_TOKEN": TOKEN,
+        "JOBS_METRICS_TOKEN": TOKEN,
         "LOG_FORMAT": "json",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_SERVICE_NAME": "shop",
@@ -101,7 +101,7 @@ def test_whichever_worker_is_asked_tells_the_sum_of_all(watched: Stack) -> None:
         found = scrape(watched)
         assert found["jobs_enqueued_total", "process-webhook"] == before + 10
         assert found["jobs_in_flight", "process-webhook"] == 0
-        assert found["app_processes",] == 2
+        assert found["jobs_processes",] == 2
 
 
 def test_what_a_worker_counted_outlives_it_and_what_it_was_does_not(watched: Stack) -> None:
@@ -110,7 +110,7 @@ def test_what_a_worker_counted_outlives_it_and_what_it_was_does_not(watched: Sta
     watched.await_that(lambda: len(workers(watched) - {killed}) == 2, "another in its place")
 
     assert completed(watched) == before
-    assert scrape(watched)["app_processes",] == 2
+    assert scrape(watched)["jobs_processes",] == 2
 
 
 @dataclass

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: For each, which file is installed there and what its app has of its own.
+#: For each, which file and extras are installed there, and what its app has of its own.
 ENVIRONMENTS = {
-    "shop": ("*.whl", ["sqlalchemy==2.0.*", "flask-migrate", "flask-wtf", "pytest"]),
-    "api": ("*.tar.gz", ["sqlalchemy==2.1.*", "flask-login", "pytest"]),
+    "shop": ("*.whl", "dev,metrics", ["sqlalchemy==2.0.*", "flask-migrate", "flask-wtf", "pytest"]),
+    "api": ("*.tar.gz", "dev,otel", ["sqlalchemy==2.1.*", "flask-login", "pytest"]),
 }
+#: An extra that is not installed there.
+MISSING = {"shop": "otel", "api": "metrics"}
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
@@ -52,11 +54,11 @@ def _alone(shared: Path) -> Iterator[None]:
 
 
 def _install(shared: Path, name: str) -> "subprocess.Popen[str]":
-    pattern, own = ENVIRONMENTS[name]
+    pattern, extras, own = ENVIRONMENTS[name]
     (file,) = (shared / "dist").glob(pattern)
     run(sys.executable, "-m", "venv", shared / name)
     pip: list[str | Path] = [shared / name / "bin/python", "-m", "pip", "install", "-q"]
-    command = [*pip, "--disable-pip-version-check", f"{file}[dev]", *own]
+    command = [*pip, "--disable-pip-version-check", f"{file}[{extras}]", *own]
     return subprocess.Popen(  # noqa: S603 - ours
         command, env=clean({}), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -1,8 +1,10 @@
 """Two apps that people have get jobs: from `pip install` to a job that was retried."""
 
 import json
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import httpx
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-from tests.extension.environments import ENVIRONMENTS, clean, run
+from tests.extension.environments import ENVIRONMENTS, MISSING, clean, run
 from tests.extension.host import Host
+from tests.support.metrics import parsed
 
 NewHost = Callable[[str], Host]
 #: What setting up the environments may take where it comes before a test.
@@ -21,7 +24,13 @@ SLOW = pytest.mark.timeout(400)
 @SLOW
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_what_is_installed_fits_together(environments: Path, name: str) -> None:
-    run(environments / name / "bin/python", "-m", "pip", "check")
+    python, extra = environments / name / "bin/python", MISSING[name]
+    run(python, "-m", "pip", "check")
+
+    use = f"from flask import Flask; from flask_qstash_jobs import {extra}"
+    code = f"try:\n {use}; {extra}.init_app(Flask('x'))\nexcept ImportError as e: print(e)"
+    said = run(python, "-c", code)
+    assert f"pip install 'flask-qstash-jobs[{extra}]'" in said
 
 
 @SLOW
@@ -41,8 +50,10 @@ def test_a_factory_with_uuid_keys_csrf_protection_and_its_own_history(new_host: 
     (history,) = (shop.folder / "migrations/versions").glob("*.py")
     assert "job_" not in history.read_text()
     shop.flask("jobs", "new", "sms", "send-sms", "--field", "to:str")
+    shop.environment["JOBS_METRICS_TOKEN"] = "of the scraper"
     with shop.running():
         use(shop)
+        assert deliveries(shop) == {"greet completed": 2, "greet failed": 1}
     shop.python("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
 
 
@@ -57,14 +68,19 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused
         assert "before_request calls api.demand_login" in refused
-    api.environment["LETS_QSTASH_PASS"] = "yes"
+    api.environment |= {"LETS_QSTASH_PASS": "yes", "OTEL_TRACES_EXPORTER": "console"}
     with api.running():
-        use(api)
+        enqueueing = spans(use(api))
+    delivering = spans((api.folder / "dev.log").read_text())
+
+    delivered = enqueueing["enqueue greet"] & delivering["process greet"]
+    assert len(delivered) == 2
+    assert delivered <= delivering["POST /v1/jobs/greet"]
 
 
-def use(host: Host) -> None:
-    """Enqueue, deliver, retry, and ask all that operates jobs."""
-    host.python("use.py", host.name)
+def use(host: Host) -> str:
+    """Enqueue, deliver, retry, and ask all that operates jobs; return what the first printed."""
+    printed = host.python("use.py", host.name)
     host.flask("jobs", "sweep")
     host.flask("jobs", "schedules", "sync")
     assert "greet" in host.flask("jobs", "schedules", "list")
@@ -76,6 +92,28 @@ def use(host: Host) -> None:
     # A busy machine's database is slow, as it then says.
     assert levels.pop("database") in {"pass", "warn"}
     assert set(levels.values()) == {"pass"}
+    return printed
+
+
+def deliveries(host: Host) -> dict[str, float]:
+    """Scrape how many deliveries there were, by job type and outcome."""
+    bearer = {"Authorization": f"Bearer {host.environment['JOBS_METRICS_TOKEN']}"}
+    assert httpx.get(f"{host.url}/metrics").status_code == 401
+    found = parsed(httpx.get(f"{host.url}/metrics", headers=bearer).text)
+    return {
+        f"{key[2]} {key[1]}": value
+        for key, value in found.items()
+        if key[0] == "jobs_deliveries_total" and value
+    }
+
+
+def spans(printed: str) -> defaultdict[str, set[str]]:
+    """Return the traces that OpenTelemetry's console exporter printed, by their spans' names."""
+    found = defaultdict(set)
+    pattern = r'"name": "([^"]+)",\s+"context": \{\s+"trace_id": "(\w+)"'
+    for name, trace in re.findall(pattern, printed):
+        found[name].add(trace)
+    return found
 
 
 def failing(host: Host, *args: str) -> str:
@@ -103,17 +141,22 @@ def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> No
             host.flask("jobs", "db", "upgrade")
             host.flask("jobs", "schedules", "sync")
             host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--queue", "mail")
+            host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--delay", "1h")
         mine = [schedules(host) for host in hosts]
         for host in hosts:
             host.flask("jobs", "schedules", "sync")
         again = [schedules(host) for host in hosts]
         bearer = {"Authorization": f"Bearer {qstash.token}"}
         queues = httpx.get(f"{qstash.url}/v2/queues", headers=bearer).json()
+        limits = httpx.get(f"{qstash.url}/v2/flowControl", headers=bearer).json()
 
     assert all(mine)
     assert not mine[0] & mine[1]
     assert again == mine
     assert len({queue["name"] for queue in queues}) == 2
+    keys = {limit["flowControlKey"] for limit in limits}
+    assert len(keys) == 2
+    assert {key.rpartition(".")[2] for key in keys} == {"g"}
 
 
 def schedules(host: Host) -> set[str]:

@@ -224,6 +224,16 @@ def test_a_stop_of_the_process_gives_it_back(app: Flask, threads: ThreadPoolExec
     assert row_of(job).attempts[-1]["outcome"] == "released"
 
 
+def test_where_a_loop_runs_already_it_says_how_to_call_it(app: Flask) -> None:
+    async def inside() -> Any:
+        return run(app, "works")
+
+    row = asyncio.run(inside())
+
+    assert row.error.startswith("RuntimeError: an `async def` handler cannot run where an event")
+    assert "await asyncio.to_thread(" in row.error
+
+
 def test_a_task_that_it_leaves_behind_does_not_outlive_it(app: Flask) -> None:
     assert run(app, "leaves").status == Status.COMPLETED
     task, *rest = said

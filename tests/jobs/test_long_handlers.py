@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from app.db import db
 from app.jobs import Status, deadline, enqueue
@@ -63,19 +63,18 @@ def test_progress_is_kept_on_the_row(client: FlaskClient) -> None:
     assert row_of(job).progress == {"done": 3, "total": 3, "note": "counting"}
 
 
-def test_progress_is_written_at_most_once_a_second(client: FlaskClient) -> None:
-    statements: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-
+def test_progress_is_written_at_most_once_a_second(
+    client: FlaskClient, statements: list[str]
+) -> None:
     deliver(client, envelope({"action": "progress", "count": 10_000}))
 
     assert sum("SET progress" in statement for statement in statements) == 2  # first and last
 
 
-def test_progress_without_a_known_end_is_not_written_more_often(client: FlaskClient) -> None:
+def test_progress_without_a_known_end_is_not_written_more_often(
+    client: FlaskClient, statements: list[str]
+) -> None:
     """Its total grows with what is done, so that it seems done at each call."""
-    statements: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     job = envelope({"action": "growing", "count": 1000})
 
     deliver(client, job)
@@ -296,5 +295,5 @@ def test_fault_R15_a_type_that_acts_outside_has_its_claims_on_disk_first(
 
     with db.engine.begin() as connection:
         create_job_execution(connection, attempt.row)
-        assert attempts.claim(connection, attempt)
+        assert attempts.claim(attempts.within(connection), attempt)
         assert connection.scalar(text("SHOW synchronous_commit")) == mode

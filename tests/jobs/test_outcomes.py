@@ -414,7 +414,7 @@ def test_a_new_outcome_is_one_class_and_one_statement(
         statement = text(
             "UPDATE job_executions SET status = 'cancelled', error = :why,"
             " attempts = attempts || CAST(:attempt AS jsonb), lease_token = NULL"
-            " WHERE job_id = :job_id AND lease_token = :token"
+            " WHERE job_id = :job_id AND lease_token = :token RETURNING status"
         )
 
         why: str = "no room"

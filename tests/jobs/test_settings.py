@@ -90,6 +90,7 @@ def test_swapped_arguments_are_named() -> None:
         ("JOBS_GRACE", "0", "JOBS_GRACE: '0' is no time at all; give more than 0 seconds"),
         ("JOBS_QUIET", "perhaps", "JOBS_QUIET: 'perhaps' is neither true nor false"),
         ("JOBS_PUBLISH", "later", "JOBS_PUBLISH: 'later' is none of: inline, background"),
+        ("JOBS_DASHBOARD", "open", "JOBS_DASHBOARD: 'open' is none of: auto, local, off"),
         ("JOBS_MAX_LEGS", "0", "JOBS_MAX_LEGS: '0' is not a whole number of 1 or more"),
         ("JOBS_HEALTH_FAILURE_RATE", "5", "'5' is not a share from 0 to 1; write 5 percent as"),
         ("JOBS_NAMESPACE", "my app", "'my app' is not at most 40 letters, digits, '-' and '_'"),

@@ -121,7 +121,7 @@ FIRST_CASES: dict[str, tuple[dict[str, str], str, bool]] = {
         True,
     ),
     "no process was ever scraped": ({"other": QUIET}, "JobsMetricsAbsent", True),
-    "one is": ({"app_build_info": "1x40"}, "JobsMetricsAbsent", False),
+    "one is": ({"jobs_build_info": "1x40"}, "JobsMetricsAbsent", False),
 }
 
 
@@ -188,7 +188,7 @@ def test_fault_K14_every_series_is_there_with_0_before_anything_happens(
 @pytest.fixture
 def served(app: Flask) -> Iterator[str]:
     """The address of the app, as a scraper knows it."""
-    app.config["METRICS_TOKEN"] = TOKEN
+    app.config["JOBS_METRICS_TOKEN"] = TOKEN
     with serving(app) as url:
         yield url.removeprefix("http://")
 

@@ -34,7 +34,7 @@ def names_in(text: str) -> set[str]:
 
 def everything(scrape: Scrape) -> set[str]:
     """Return the names of a scrape after every kind of event, but those that are never made."""
-    from app.metrics import instruments  # noqa: PLC0415 - as the app does
+    from app.jobs.metrics import instruments  # noqa: PLC0415 - as the app does
 
     deliver(enqueue("sample", {"action": "none"}))
     enqueue("noop", {"action": "none"})
@@ -60,8 +60,8 @@ def test_every_metric_of_ours_is_on_the_page(scrape: Scrape, published: object) 
         if name.startswith(("jobs_", "app_"))
     }
 
-    assert families <= names_in(page) | {"app_build_info"}
-    assert names_in(page) >= {"app_build_info"}
+    assert families <= names_in(page) | {"jobs_build_info"}
+    assert names_in(page) >= {"jobs_build_info"}
 
 
 def test_outcomes_that_are_asked_for_exist() -> None:

@@ -1,32 +1,35 @@
 """Who may scrape, and what they get besides the counts."""
 
+import subprocess
+import sys
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import db
-from app.jobs import enqueue
+from app.jobs import enqueue, metrics
+from app.jobs.errors import JobsNotInitialised
 from tests.support.metrics import TOKEN, Scrape
 
 
 @pytest.mark.parametrize(
-    ("environment", "token", "sent", "status"),
+    ("is_open", "token", "sent", "status"),
     [
-        ("development", "", None, 200),
-        ("test", "", None, 401),
-        ("production", "", None, 401),
-        ("production", "", "Bearer ", 401),
-        ("production", TOKEN, None, 401),
-        ("production", TOKEN, "Bearer other", 401),
-        ("production", TOKEN, f"Basic {TOKEN}", 401),
-        ("development", TOKEN, None, 401),
-        ("production", TOKEN, f"Bearer {TOKEN}", 200),
+        (True, "", None, 200),
+        (False, "", None, 401),
+        (False, "", "Bearer ", 401),
+        (False, TOKEN, None, 401),
+        (False, TOKEN, "Bearer other", 401),
+        (False, TOKEN, f"Basic {TOKEN}", 401),
+        (True, TOKEN, None, 401),
+        (False, TOKEN, f"Bearer {TOKEN}", 200),
     ],
 )
-def test_only_the_token_opens_and_without_one_only_development_is_open(
-    app: Flask, environment: str, token: str, sent: str | None, status: int
+def test_only_the_token_opens_and_without_one_a_setting_of_its_own(
+    app: Flask, *, is_open: bool, token: str, sent: str | None, status: int
 ) -> None:
-    app.config.update(APP_ENV=environment, METRICS_TOKEN=token)
+    app.config.update(JOBS_METRICS_OPEN=is_open, JOBS_METRICS_TOKEN=token)
     headers = {} if sent is None else {"Authorization": sent}
     answer = app.test_client().get("/metrics", headers=headers)
 
@@ -61,12 +64,36 @@ def test_a_scrape_tells_the_process_and_the_version(scrape: Scrape) -> None:
     names = {key[0] for key in scrape()}
 
     assert {"process_resident_memory_bytes", "process_cpu_seconds_total"} <= names
-    assert {"app_build_info", "app_processes"} <= names
+    assert {"jobs_build_info", "jobs_processes"} <= names
 
 
 def test_a_scraper_may_ask_for_openmetrics(app: Flask, client: FlaskClient) -> None:
-    app.config["APP_ENV"] = "development"
+    app.config["JOBS_METRICS_OPEN"] = True
     answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
 
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
+
+
+def test_a_path_that_is_taken_or_no_path_stops_the_start(app: Flask) -> None:
+    with pytest.raises(JobsNotInitialised, match=r"/healthz is served by probes\.healthz already"):
+        metrics.init_app(app, path="/healthz")
+    with pytest.raises(JobsNotInitialised, match='write it like "/metrics"'):
+        metrics.init_app(app, path="scrape")
+    with pytest.raises(JobsNotInitialised, match=r"call Jobs\.init_app before"):
+        metrics.init_app(Flask("bare"))
+
+
+def test_without_the_extra_the_start_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["prometheus_client"] = None
+from flask import Flask
+from app.jobs import metrics
+metrics.init_app(Flask("bare"))
+"""
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+
+    assert "pip install 'flask-qstash-jobs[metrics]'" in done.stderr

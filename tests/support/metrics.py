@@ -16,7 +16,7 @@ Scrape = Callable[[], Samples]
 @pytest.fixture
 def scrape(app: Flask, client: FlaskClient) -> Scrape:
     """Return the value of each sample by its name and its labels' values, ordered by the labels."""
-    app.config["METRICS_TOKEN"] = TOKEN
+    app.config["JOBS_METRICS_TOKEN"] = TOKEN
 
     def scraped() -> Samples:
         answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})

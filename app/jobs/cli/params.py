@@ -10,12 +10,11 @@ import click
 from click.shell_completion import CompletionItem
 from flask import current_app, json
 from flask.cli import ScriptInfo
-from sqlalchemy import select
 
 from ..errors import InvalidOption, UnknownJobType
 from ..recover.sweep import GRACE
 from ..registry import registry_of
-from ..table.db import db
+from ..table.beginnings import SHORTEST, jobs_beginning
 from ..table.job_rows import get_job_execution_by_job_id
 from ..table.models import JobExecution, Status
 from ..table.pages import is_recorded
@@ -24,13 +23,8 @@ from ..values.options import parse_written_duration
 from . import formatting
 from .group import Refused
 
-#: Shorter text must be a whole id: as a prefix it would match by chance.
-SHORTEST = 4
 #: How many are named where more than one fits.
 NAMED = 5
-
-_HEX = frozenset("0123456789abcdef-")
-_LOWEST = "00000000-0000-0000-0000-000000000000"
 
 
 class Duration(click.ParamType[int]):
@@ -140,7 +134,7 @@ class JobId(click.ParamType[str]):
             pass
         if not is_job_id(given):
             self.fail(f"{value!r} is not one line of 1 to {MAX_LENGTH} characters", param, ctx)
-        return _only(given, _beginning(given))
+        return _only(given, jobs_beginning(given, limit=NAMED + 1))
 
 
 def _only(given: str, found: list[JobExecution]) -> str:
@@ -156,24 +150,6 @@ def _only(given: str, found: list[JobExecution]) -> str:
         more = " and more" if len(found) > NAMED else ""
         raise Refused(f"{given} matches several jobs: {named}{more}; give more characters")
     return found[0].job_id
-
-
-def _beginning(given: str) -> list[JobExecution]:
-    """Return the job with exactly this id, or the newest whose ids start with it."""
-    job_id = JobExecution.job_id
-    wanted = select(JobExecution).order_by(JobExecution.created_at.desc()).limit(NAMED + 1)
-    if exact := db.session.scalars(wanted.where(job_id == given)).all():
-        return list(exact)
-    if len(given) < SHORTEST:
-        return []
-    prefix = given.lower() if _HEX.issuperset(given.lower()) else given
-    begins = wanted.where(job_id.startswith(prefix, autoescape=True))
-    # Our own ids are UUIDs, whose bounds the index can find; it knows no beginnings.
-    low = f"{prefix}{_LOWEST[len(prefix) :]}"
-    high = f"{prefix}{_LOWEST[len(prefix) :].replace('0', 'f')}"
-    if is_uuid(low) and (near := db.session.scalars(begins.where(job_id.between(low, high))).all()):
-        return list(near)
-    return list(db.session.scalars(begins))
 
 
 _CONDITIONS = (

@@ -39,6 +39,13 @@ def result_of(returned: Any) -> Any:
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    if _is_in_a_loop():
+        coroutine.close()
+        raise RuntimeError(
+            "an `async def` handler cannot run where an event loop runs already: call what runs "
+            "the job, such as `deliver` in a test, from a function that is no coroutine, or by "
+            "`await asyncio.to_thread(…)`"
+        )
     loop = _loop()
     task = loop.create_task(coroutine)
     asked: list[type[Interruption]] = []
@@ -59,6 +66,14 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     finally:
         _end_what_is_left(loop)
         deadline.cancel_by(None)
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _loop() -> asyncio.AbstractEventLoop:

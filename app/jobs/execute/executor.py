@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from flask import Response, request
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..context import Job, current_job
@@ -38,8 +38,8 @@ from ..payload import loading
 from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
-from ..table.attempts import Attempt, Delivery
-from ..table.db import completing, db, in_one_statement, in_transaction
+from ..table.attempts import Attempt, Delivery, alone, within
+from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import raised, shutdown
 from .coroutines import result_of
@@ -104,7 +104,7 @@ def claim(attempt: Attempt) -> Outcome | None:
         attempt.delivery = firing
     if attempt.delivery.is_firing:
         _spend(attempt.delivery)
-    if in_one_statement(lambda tx: attempts.claim(tx, attempt)):
+    if attempts.claim(alone, attempt):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
     found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id))
@@ -148,7 +148,7 @@ def _claim_arrival(attempt: Attempt) -> Outcome | None:
 
     def arrive(tx: Connection) -> bool:
         job_rows.create_job_execution(tx, attempt.row)
-        return attempts.claim(tx, attempt)
+        return attempts.claim(within(tx), attempt)
 
     return None if in_transaction(arrive) else Busy("another delivery has this job")
 
@@ -273,7 +273,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
             raise
         # The work itself failed to commit (a deferred constraint, a lost connection).
         return _record(attempt, raised.failure(error))
-    if not row:
+    if row is None:
         db.session.rollback()
         return _say(Lost(), attempt.log_fields)
     done = _say(outcome.recorded(row), attempt.log_fields)
@@ -295,17 +295,17 @@ def _write(attempt: Attempt, outcome: Outcome) -> Any:
         session.rollback()
     elif session.registry.has() and session().in_transaction():
         with completing(session) as connection:
-            row = outcome.record(connection, attempt)
-            if row:
+            row = outcome.record(within(connection), attempt)
+            if row is not None:
                 session.commit()
         return row
     if outcome.statement is None:
         return None
     # There is nothing in the session to commit, so a connection does, without a session's cost.
-    return in_one_statement(lambda tx: outcome.record(tx, attempt))
+    return outcome.record(alone, attempt)
 
 
-def _message(attempt: Attempt, row: Row[Any]) -> Message:
+def _message(attempt: Attempt, row: Any) -> Message:
     """Return the message for the job's next delivery."""
     timeout = ceil(attempt.lease.timeout)
     return Message(

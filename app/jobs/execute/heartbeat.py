@@ -8,7 +8,6 @@ from ..deadline import beaten, raise_if_due
 from ..errors import JobCancelled, LeaseLost
 from ..table import attempt_sql, attempts
 from ..table.attempts import Attempt
-from ..table.db import in_one_statement
 
 #: Minimum seconds between two writes; the signs of life between them cost nothing.
 EVERY = 1.0
@@ -49,7 +48,7 @@ class Heartbeat:
     def _ask(self, progress: dict[str, Any] | None) -> None:
         asked_at = monotonic()
         seconds = self.attempt.config.heartbeat or self.attempt.lease.timeout
-        cancelled = in_one_statement(lambda tx: attempts.beat(tx, self.attempt, progress, seconds))
+        cancelled = attempts.beat(self.attempt, progress, seconds)
         self._looked_at = monotonic()
         self._next = self._looked_at + EVERY
         if cancelled is None:

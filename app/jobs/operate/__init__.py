@@ -5,32 +5,44 @@ What is listed here is public: an app's own admin pages, APIs and alerts are bui
 """
 
 from ..recover.sweep import sweep
-from ..table import audit, snapshot
+from ..table import audit, progress, snapshot
+from ..table.beginnings import jobs_beginning
+from ..table.counts import count_jobs
 from ..table.filters import Filter
-from ..table.pages import is_recorded, list_jobs
+from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
+from ..table.stats import stats
+from ..table.throughput import Step, throughput
 from . import actions, health, readiness, status_link
 from .actions import Done
 from .health import Health, HealthStatus
 
 __all__ = [
     "CAP",
+    "SEARCHED",
     "STATES",
     "Depth",
     "Done",
     "Filter",
     "Health",
     "HealthStatus",
+    "Page",
+    "Step",
     "actions",
     "attempts_made",
     "audit",
     "began_at",
+    "count_jobs",
     "health",
     "is_recorded",
+    "jobs_beginning",
     "list_jobs",
+    "progress",
     "readiness",
     "snapshot",
+    "stats",
     "status_link",
     "sweep",
+    "throughput",
 ]

@@ -208,7 +208,7 @@ def checked_result(result: Any) -> dict[str, Any] | None:
 def _said(value: Any) -> Any:
     """Say a value in JSON as the app's own provider does, or else in its usual form."""
     provider: Any = current_app.json
-    if not isinstance(provider, DefaultJSONProvider):
+    if getattr(type(provider), "dumps", None) is not DefaultJSONProvider.dumps:
         return provider.loads(provider.dumps(value))
     if provider.default is not DefaultJSONProvider.default:
         with suppress(TypeError):

@@ -6,7 +6,7 @@ queue, QStash away) is published by the sweep.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
@@ -15,7 +15,10 @@ from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
-from .qstash import Publisher
+from .qstash import Publisher, batches
+
+if TYPE_CHECKING:
+    from .background import BackgroundPublisher
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +32,36 @@ def publish(messages: Sequence[Message]) -> None:
     Raises:
         PublishRefused: It was a single job, and QStash will never take it; it is failed and dead.
     """
-    emit(Enqueued(messages))
-    background = current_app.extensions["jobs"].background
-    if background is not None:
-        background.put(messages)
-    elif len(messages) == 1:
+    if len(messages) == 1 and _background() is None:
+        emit(Enqueued(messages))
         publish_one(messages[0])
     else:
-        publish_batch(messages)
+        publish_following(messages, None)
+
+
+def publish_following(
+    messages: Sequence[Message], trouble: PublishUnavailable | None
+) -> PublishUnavailable | None:
+    """Do the same for jobs that follow others; never raises a refusal.
+
+    Args:
+        messages: The jobs' first ones.
+        trouble: Why those before them stay pending; so do these then.
+
+    Returns:
+        Why it stopped before the last one, if it did; those that are left stay pending.
+    """
+    emit(Enqueued(messages))
+    background = _background()
+    if trouble is not None:
+        emit(Unpublished(messages, refused=False))
+        about = {"count": len(messages), "error": str(trouble)}
+        log.warning("[jobs] Jobs not published yet", extra=about)
+        return trouble
+    if background is not None:
+        background.put(messages)
+        return None
+    return publish_batch(messages)
 
 
 def publish_one(message: Message) -> bool:
@@ -73,14 +98,15 @@ def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
     Returns:
         Why it stopped before the last one, if it did; those that are left stay pending.
     """
-    for start in range(0, len(messages), Publisher.BATCH):
-        chunk = messages[start : start + Publisher.BATCH]
+    asked = 0
+    for chunk in batches(messages):
+        before, asked = asked, asked + len(chunk)
         try:
             with observed(Publishing(messages=chunk)):
                 ids = publisher().publish_many(chunk)
         except PublishUnavailable as error:
             if error.is_outage or len(chunk) == 1:
-                _leave(messages[start:], error)
+                _leave(messages[before:], error)
                 return error
             ids = [None] * len(chunk)
         except PublishRefused:
@@ -89,7 +115,7 @@ def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
         # QStash names no reason to act on in a batch: asked alone, it says which it is.
         left = [message for message, found in zip(chunk, ids, strict=True) if not found]
         if trouble := _publish_each(left):
-            _leave(messages[start + len(chunk) :], trouble)
+            _leave(messages[asked:], trouble)
             return trouble
     return None
 
@@ -145,6 +171,11 @@ def _recorded(messages: Sequence[Message]) -> list[Message]:
         if message.job_id not in found:
             log.info("[jobs] Job not published: not committed", extra=_about(message))
     return [message for message in messages if message.job_id in found]
+
+
+def _background() -> "BackgroundPublisher | None":
+    found: BackgroundPublisher | None = current_app.extensions["jobs"].background
+    return found
 
 
 def publisher() -> Publisher:

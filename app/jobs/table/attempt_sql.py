@@ -4,11 +4,9 @@ Written out rather than built from columns: these are the statements on which "n
 and they are read more often than changed.
 """
 
-from sqlalchemy import TextualSelect, column, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import TextClause, text
 
 from ..durations import LONGEST_DELAY
-from ..values.ids import OwnerIdColumn
 from .memory import MESSAGE, UNDELIVERED
 
 KEPT_ATTEMPTS = 20
@@ -69,6 +67,7 @@ _REDRIVEN = """
 # `now()` in the claim, which is a separate transaction; `clock_timestamp()` in the others, whose
 # transaction may be as old as the handler. A row that the TypeScript starter set to processing has
 # no lease: it counts as held for as long as one of ours would be.
+# As JSON an owner's id is a number or a text, whatever column JOBS_ID_TYPE makes of it.
 CLAIM = text(
     f"""
     UPDATE job_executions
@@ -93,19 +92,13 @@ CLAIM = text(
        AND {HANDED_OVER} IS NULL AND NOT {_FORGED}
     RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
               retry_count AS retried,
-              user_id, organization_id,
+              to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
     """  # noqa: S608 - the only values in the text are this module's numbers
-).columns(
-    # In their order, all of them: so SQLAlchemy looks at what it gets once, and not each time.
-    *map(column, ("generation", "leg", "state", "reschedules", "max_retries", "retried")),
-    column("user_id", OwnerIdColumn),
-    column("organization_id", OwnerIdColumn),
-    *map(column, ("waited", "timeout", "attempt")),
 )
 
 PEEK = text(
@@ -135,6 +128,7 @@ COMPLETE = text(
            cancelled_at = NULL, {_KEEP_PROGRESS},
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status
     """  # noqa: S608 - as above
 )
 
@@ -154,7 +148,7 @@ FAIL = text(
 )
 
 
-def _handing_over(update: str) -> TextualSelect:
+def _handing_over(update: str) -> TextClause:
     """Return the statement that puts a job back, and notes that its present message is done."""
     return text(
         f"""
@@ -165,7 +159,7 @@ def _handing_over(update: str) -> TextualSelect:
                  ON CONFLICT (digest) DO NOTHING)
         SELECT * FROM put_back
         """  # noqa: S608 - as above
-    ).columns(payload=JSONB, options=JSONB)
+    )
 
 
 RESCHEDULE = _handing_over(
@@ -206,6 +200,7 @@ CANCEL = text(
        SET status = 'cancelled', error = :error, completed_at = clock_timestamp(),
            cancelled_at = coalesce(cancelled_at, clock_timestamp()), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
+    RETURNING status
     """  # noqa: S608 - as above
 )
 

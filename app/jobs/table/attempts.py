@@ -5,24 +5,34 @@ token, and every later change is a compare-and-set on that token: an attempt who
 over changes nothing. What an attempt came to is recorded by the statement of its `outcome`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from socket import gethostname
 from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection
+from psycopg import Error as DatabaseError
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection, TextClause
 
+from ..deadline import raise_if_due
 from ..registry import JobConfig
 from ..values import jsonb
 from ..values.ids import OwnerId
 from . import attempt_sql
+from .db import db, in_one_statement
 from .memory import Token
 from .models import Status
 
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
+
+#: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
+#: transaction.
+Execute = Callable[[TextClause, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,10 +189,10 @@ class ClaimRefused:
         return self.dead or self.status in {Status.COMPLETED, Status.CANCELLED}
 
 
-def claim(connection: Connection, attempt: Attempt) -> bool:
+def claim(execute: Execute, attempt: Attempt) -> bool:
     """Take the job for this attempt; False where the row's state does not allow it."""
     config, delivery, token = attempt.config, attempt.delivery, str(uuid4())
-    row = connection.execute(
+    row = execute(
         attempt_sql.CLAIM,
         {
             "job_id": delivery.job_id,
@@ -197,7 +207,7 @@ def claim(connection: Connection, attempt: Attempt) -> bool:
             # On disk before the handler starts.
             "synchronous": config.acts_outside,
         },
-    ).one_or_none()
+    )
     if row is None:
         return False
     attempt.lease = Lease(token, *row)
@@ -211,9 +221,7 @@ def peek(connection: Connection, job_id: str, message_id: str | None = None) -> 
     return None if row is None else ClaimRefused(*row)
 
 
-def beat(
-    connection: Connection, attempt: Attempt, progress: dict[str, Any] | None, heartbeat: float
-) -> bool | None:
+def beat(attempt: Attempt, progress: dict[str, Any] | None, heartbeat: float) -> bool | None:
     """Extend the lease and keep the progress.
 
     Returns:
@@ -226,9 +234,50 @@ def beat(
         "heartbeat": heartbeat,
         "timeout": attempt.lease.timeout,
     }
-    cancelled: bool | None = connection.execute(attempt_sql.BEAT, given).scalar_one_or_none()
-    return cancelled
+    row = alone(attempt_sql.BEAT, given)
+    return None if row is None else bool(row.cancelled)
 
 
 def encoded(value: dict[str, Any] | None) -> str | None:
     return None if value is None else jsonb.dumps(value)
+
+
+def within(connection: Connection) -> Execute:
+    """Return what executes a statement in the transaction of a connection."""
+    return lambda statement, given: connection.execute(statement, given).one_or_none()
+
+
+def alone(statement: TextClause, given: dict[str, Any]) -> Any:
+    """Execute a statement that commits by itself, in one round trip, and return its row.
+
+    Each delivery has two, the claim and the completion. SQLAlchemy makes some forty objects around
+    a statement (see docs/performance.md), so these go from its pool to the driver, and to itself
+    only if they fail: it knows what that says of the connection and of the pool.
+
+    As with `in_one_statement`, it has to be one that changes nothing the second time.
+    """
+    raise_if_due()
+    try:
+        return _by_the_driver(statement, given)
+    except DatabaseError:
+        return in_one_statement(lambda tx: within(tx)(statement, given))
+
+
+def _by_the_driver(statement: TextClause, given: dict[str, Any]) -> Any:
+    pooled = db.engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    try:
+        before, driver.autocommit = driver.autocommit, True
+        with driver.cursor(row_factory=namedtuple_row) as cursor:
+            row = cursor.execute(_for_the_driver(statement), given).fetchone()
+        driver.autocommit = before
+    except BaseException as error:
+        pooled.invalidate(error)
+        raise
+    pooled.close()
+    return row
+
+
+@cache
+def _for_the_driver(statement: TextClause) -> str:
+    return str(statement.compile(db.engine))

@@ -7,6 +7,7 @@ about those of all engines of the process, so that a handler may use one of its 
 """
 
 import re
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from psycopg import Error as DatabaseError
 from psycopg.errors import DatatypeMismatch, UndefinedColumn, UndefinedTable
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
 from sqlalchemy.pool import Pool, PoolResetState
@@ -47,6 +48,9 @@ _CONNECTION = "08"
 #: Two transactions were in each other's way: this one was undone, and may simply be done again.
 _COLLISIONS = frozenset({"40001", "40P01"})
 
+#: macOS does not tell of the other side's hanging up, but has then something to read.
+_HUNG_UP = getattr(select, "POLLRDHUP", select.POLLIN)
+
 _USED = "jobs_used_by_a_handler"
 # All that a session keeps over its transactions, but for prepared statements, which the driver
 # counts on.
@@ -54,6 +58,18 @@ _FORGET = (
     "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; "
     "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
 )
+
+
+class _BindKey(dict[Any, Any]):
+    """Answers Flask-SQLAlchemy which engine the tables are on: the current app's JOBS_BIND_KEY."""
+
+    def __contains__(self, key: object) -> bool:
+        return key == "bind_key" or super().__contains__(key)
+
+    def __getitem__(self, key: Any) -> Any:
+        if key == "bind_key":
+            return current_app.config["JOBS_BIND_KEY"] or None
+        return super().__getitem__(key)
 
 
 class Base(DeclarativeBase):
@@ -68,6 +84,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+    metadata.info = _BindKey()
 
 
 class Database:
@@ -132,9 +149,6 @@ def init_app(app: Flask, given: "SQLAlchemy | None") -> None:
         if key not in found.engines:
             raise JobsNotInitialised(f"JOBS_BIND_KEY is {key!r}, which SQLALCHEMY_BINDS has not")
         _check_driver(found.engines[key])
-    # Flask-SQLAlchemy looks there for the engine of a table, and so for all apps of a process.
-    if Base.metadata.info.setdefault("bind_key", key) != key:
-        raise JobsNotInitialised("JOBS_BIND_KEY must be the same for all apps of a process")
     with app.app_context():
         schema.init_app(app, found.engines[key])
 
@@ -169,7 +183,16 @@ def in_one_statement(work: Callable[[Connection], T]) -> T:
     Where its connection breaks nobody knows whether it was done, and it is made again all the same,
     so it has to be one that changes nothing the second time. Raises as `in_transaction` does.
     """
-    return _explained(work, alone=True)
+    try:
+        return _explained(work, alone=True)
+    except DatabaseUnavailable as error:
+        if not error.is_uncertain:
+            raise
+        lost = error
+    try:
+        return _explained(work, alone=True)
+    except DatabaseUnavailable as error:
+        raise DatabaseUnavailable(str(error), is_uncertain=True) from lost
 
 
 def _explained(work: Callable[[Connection], T], *, alone: bool) -> T:
@@ -234,7 +257,10 @@ class _Stale(Exception):
 
 
 class _Unanswered(Exception):
-    """The connection broke while it committed: nobody knows whether that is done."""
+    """The connection broke while it committed, or before a statement of its own was answered.
+
+    Nobody knows whether that is done.
+    """
 
     def __init__(self, error: DBAPIError) -> None:
         self.error = error
@@ -247,6 +273,8 @@ def _attempt(work: Callable[[Connection], T], *, alone: bool) -> T:
         try:
             result = work(connection)
         except DBAPIError as error:
+            if error.connection_invalidated and alone:
+                raise _Unanswered(error) from error
             if error.connection_invalidated or _sqlstate(error.orig) in _COLLISIONS:
                 raise _Stale(error) from error
             raise
@@ -272,8 +300,23 @@ def _before_statement(connection: Connection, *_: Any) -> None:
 
 
 @event.listens_for(Pool, "checkout")
-def _before_use(*_: Any) -> None:
+def _before_use(connection: Any, *_: Any) -> None:
+    """Have the pool replace a connection that the server has closed meanwhile.
+
+    A statement sent on it could not be told from one whose answer was lost.
+    """
     raise_if_due()
+    if isinstance(connection, DriverConnection) and _is_closed(connection):
+        raise DisconnectionError("the server has closed the connection")
+
+
+def _is_closed(connection: "DriverConnection[Any]") -> bool:
+    """Tell whether the other side has hung up, without asking it anything."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), _HUNG_UP)
+    return bool(poll.poll(0))
 
 
 @event.listens_for(Engine, "handle_error")

@@ -8,21 +8,21 @@ from typing import Any, Unpack
 from unittest.mock import patch
 
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from ..enqueue import enqueuer
 from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
-from ..table.attempts import Attempt
-from ..table.db import db, in_transaction
+from ..table.attempts import Attempt, Execute
+from ..table.db import connection_of, db, in_transaction
 from ..table.models import Status
 from ..values.options import Options
 from . import calls, contents, rows, wire
 from .contents import Contents
 
-Record = Callable[[Outcome, Connection, Attempt], Any]
+Record = Callable[[Outcome, Execute, Attempt], Any]
 
 #: Seconds that one of two simultaneous deliveries waits for the other's answer.
 PATIENCE = 30
@@ -101,13 +101,13 @@ class _Trial:
     def recording(self, record: Record) -> Record:
         """Stand between a handler's end and the record of its completion, or of its leg's."""
 
-        def recorded(outcome: Outcome, connection: Connection, attempt: Attempt) -> Any:
+        def recorded(outcome: Outcome, execute: Execute, attempt: Attempt) -> Any:
             if attempt.job_id == self.job_id and outcome.keeps_work:
-                self.ends.append(contents.read(connection, self.job_id))
+                self.ends.append(contents.read(connection_of(db.session), self.job_id))
                 if self.crashing:
                     raise _Crash
                 self.answered.wait(PATIENCE)
-            return record(outcome, connection, attempt)
+            return record(outcome, execute, attempt)
 
         return recorded
 
@@ -123,8 +123,10 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = enqueuer.draft(config, payload, enqueuer.Owner(), config.options_with(options))
-    return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
+    owner = enqueuer.Owner()
+    terms = enqueuer.Terms.of(config, owner, config.options_with(options))
+    message = enqueuer.write(terms, payload)
+    return in_transaction(lambda tx: job_rows.record(tx, message, owner.columns))
 
 
 def _crash_then_retry_twice_at_once(trial: _Trial) -> bool:

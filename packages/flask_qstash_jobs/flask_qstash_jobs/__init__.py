@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     # Late, as `flask` imports this package for each of its commands, also those of others.
-    if name.startswith("_"):
+    if name.startswith("_") and name != "__all__":
         raise AttributeError(name)
     jobs = import_module(".jobs", __name__)
-    if name not in jobs.__all__:
+    if name not in ("__all__", *jobs.__all__):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(jobs, name)
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 from flask_login import LoginManager, current_user
-from flask_qstash_jobs import Jobs, is_qstash_endpoint
+from flask_qstash_jobs import Jobs, is_qstash_endpoint, otel
 from flask_sqlalchemy import SQLAlchemy
 from greetings import bp
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -41,5 +41,6 @@ def demand_login() -> Any:
 
 
 jobs = Jobs(app, db)
+otel.init_app(app)
 app.register_blueprint(bp, url_prefix="/v1/jobs")
 app.wsgi_app = DispatcherMiddleware(NotFound(), {"/shop": app.wsgi_app})

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from flask import Flask
 from flask_migrate import Migrate
-from flask_qstash_jobs import Jobs
+from flask_qstash_jobs import Jobs, metrics
+from flask_qstash_jobs.dashboard import Dashboard
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from greetings import bp
@@ -28,6 +29,8 @@ def create_app(**config: object) -> Flask:
     db.init_app(app)
     Migrate(app, db)
     jobs.init_app(app, db, families="families")
+    metrics.init_app(app)
     app.register_blueprint(bp)
+    Dashboard(app)
     csrf.init_app(app)  # after the jobs, whose views it has to leave alone nevertheless
     return app

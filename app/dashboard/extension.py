@@ -1,0 +1,138 @@
+"""`Dashboard`: what binds the dashboard to an app."""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, abort, current_app, request, request_started
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from ..jobs import DatabaseUnavailable, JobsError, StartRefused
+from . import access, cookies, rendering, views
+from .access import Role, Way
+
+#: All is ours, and nothing is in the page's text: neither a script nor a style.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_YEAR = 365 * 24 * 60 * 60
+
+
+class Dashboard:
+    """The jobs of an app in a browser, below JOBS_DASHBOARD_PREFIX.
+
+    Keeps no app's state on itself, so it serves several apps.
+    """
+
+    def __init__(self, app: Flask | None = None, *, who: Way | None = None) -> None:
+        if app is not None:
+            self.init_app(app, who=who)
+
+    def init_app(self, app: Flask, *, who: Way | None = None) -> None:
+        """Bind to an app that has `Jobs`.
+
+        Reads from `app.config`, and from the environment what is not there:
+            JOBS_DASHBOARD: "auto" is for those whom `who` knows, and with Flask's debug mode for
+                whoever is at this machine; "local" for the latter without that mode as well; "off"
+                for nobody.
+            JOBS_DASHBOARD_PREFIX: The path that it is below.
+            JOBS_DASHBOARD_NAME: What this instance is called, such as "staging": in each title.
+            JOBS_DASHBOARD_COLOUR: Its colour: grey, green, blue, violet, amber or red.
+            SECRET_KEY: Signs its forms.
+
+        Args:
+            app: The app.
+            who: Called for each request: returns the `User` who asks; an answer, such as a redirect
+                to the app's own sign-in; or None for somebody who may not see it.
+
+        Raises:
+            StartRefused: The app has no `Jobs` yet, or no SECRET_KEY.
+        """
+        if "jobs" not in app.extensions:
+            raise StartRefused("this app has no jobs yet: call Jobs(app, db) before")
+        if not app.config["SECRET_KEY"] and app.config["JOBS_DASHBOARD"] != "off":
+            raise StartRefused(
+                "set SECRET_KEY: it signs the dashboard's forms; or set JOBS_DASHBOARD=off"
+            )
+        if who is not None:
+            access.add_way(app, who)
+        app.extensions["jobs.dashboard.screens"] = [one for one in views.SCREENS if one.title]
+        app.before_request(_hide)
+        app.register_blueprint(new_blueprint(), url_prefix=app.config["JOBS_DASHBOARD_PREFIX"])
+        request_started.connect(_exempt, app)
+
+
+def new_blueprint() -> Blueprint:
+    """Return a blueprint with the routes of all screens."""
+    blueprint = Blueprint(
+        "jobs_dashboard",
+        __name__,
+        static_folder=str(Path(__file__).parent / "static"),
+        static_url_path="/static",
+    )
+    for screen in views.SCREENS:
+        screen.add_to(blueprint)
+    blueprint.add_url_rule("/<path:_>", endpoint="unknown", view_func=_unknown)
+    blueprint.after_request(_finish)
+    blueprint.register_error_handler(HTTPException, _http_error)
+    blueprint.register_error_handler(DatabaseUnavailable, _unavailable)
+    blueprint.register_error_handler(JobsError, _refused)
+    return blueprint
+
+
+def _hide() -> None:
+    """Answer 404 to any request below the prefix while nobody may see anything there.
+
+    Before the app itself answers by a redirect, or that another method is allowed.
+    """
+    prefix = current_app.config["JOBS_DASHBOARD_PREFIX"]
+    is_below = request.path == prefix or request.path.startswith(f"{prefix}/")
+    if is_below and not access.exists():
+        access.hide()
+
+
+def _unknown(_: str) -> ResponseReturnValue:
+    return access.admit(Role.VIEWER) or abort(HTTPStatus.NOT_FOUND, "There is no such page.")
+
+
+def _exempt(app: Flask, **_: Any) -> None:
+    """Have Flask-WTF's CSRFProtect, where the app has it, leave our forms to our own check."""
+    protection = app.extensions.get("csrf")
+    if protection is not None and request.blueprint == "jobs_dashboard":
+        protection.exempt(app.view_functions[request.endpoint or ""])
+
+
+def _finish(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    is_static = request.endpoint == "jobs_dashboard.static"
+    if is_static and "v" in request.args:  # whose address changes with what it says
+        response.headers["Cache-Control"] = f"private, max-age={_YEAR}, immutable"
+    elif not is_static:
+        response.headers["Cache-Control"] = "no-store"
+    path = request.script_root + current_app.config["JOBS_DASHBOARD_PREFIX"]
+    return cookies.save(response, path)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    response = error.get_response()
+    if response.status_code < HTTPStatus.BAD_REQUEST:
+        return response
+    return rendering.problem(response.status_code, error.description or error.name)
+
+
+def _unavailable(error: DatabaseUnavailable) -> ResponseReturnValue:
+    return rendering.problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+
+def _refused(error: JobsError) -> ResponseReturnValue:
+    return rendering.problem(HTTPStatus.BAD_REQUEST, str(error))

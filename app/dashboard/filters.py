@@ -1,0 +1,109 @@
+"""The filter of a list of jobs, as it stands in the page's address."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..jobs import InvalidOption
+from ..jobs.kit import LONGEST_NAME, durations, parse_owner_id
+from ..jobs.operate import Filter
+from . import access
+from .states import STATES
+
+#: Characters that one field may have.
+LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the filter's form.
+
+    Attributes:
+        name: In the address.
+        label: For people.
+        hint: An example.
+        read: From its text to what `Filter` takes; raises ValueError with a reason.
+        of_filter: What `Filter` calls it.
+        is_near: It is used most, and shown without unfolding the form.
+    """
+
+    name: str
+    label: str
+    hint: str
+    of_filter: str
+    read: Callable[[str], Any] = str
+    is_near: bool = False
+
+
+FIELDS = (
+    Field("type", "Type", "send-email", "job_type", is_near=True),
+    Field("error", "Error contains", "timeout", "error", is_near=True),
+    Field("newer", "Newer than", "2h", "newer_than", durations.parse, is_near=True),
+    Field("older", "Older than", "7d", "older_than", durations.parse),
+    Field("user", "User", "7", "user_id", parse_owner_id, is_near=True),
+    Field("organization", "Organization", "42", "organization_id", parse_owner_id),
+    Field("message", "QStash message", "msg_…", "message_id"),
+    Field("schedule", "Schedule", "jobs:…", "schedule_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an address asks for.
+
+    Attributes:
+        state: A state's name, or "" for all.
+        values: The fields that are filled in, by name, as they are written.
+        problems: By field, why it cannot be used.
+        fields: What `Filter` takes, without the state.
+    """
+
+    state: str
+    values: dict[str, str]
+    problems: dict[str, str]
+    fields: dict[str, Any]
+
+    @property
+    def address(self) -> dict[str, str]:
+        """The same as parameters of an address."""
+        return {"state": self.state, **self.values} if self.state else dict(self.values)
+
+    def wanted(self, state: str | None = None) -> Filter:
+        """Return the filter, or that for another state; "" is all states."""
+        name = self.state if state is None else state
+        of_state = STATES[name].as_filter() if name else {}
+        return access.within({**self.fields, **of_state})
+
+
+def read(args: Mapping[str, str]) -> Given:
+    """Return what an address asks for; what is wrong in it is said, never raised."""
+    values: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    fields: dict[str, Any] = {}
+    for one in FIELDS:
+        text = args.get(one.name, "").strip()
+        if not text:
+            continue
+        values[one.name] = text
+        try:
+            fields[one.of_filter] = one.read(_whole(text))
+        except (ValueError, InvalidOption) as error:
+            problems[one.name] = f"{one.label}: {text[:LONGEST_NAME]!r} {_reason(error)}"
+    state = args.get("state", "")
+    if state and state not in STATES:
+        problems["state"] = f"State: {state[:LONGEST_NAME]!r} is none of {', '.join(STATES)}"
+        state = ""
+    return Given(state, values, problems, fields)
+
+
+def _whole(text: str) -> str:
+    if len(text) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST} characters")
+    if "\0" in text:
+        raise ValueError("has a character that no text in the database can have")
+    return text
+
+
+def _reason(error: Exception) -> str:
+    said = str(error)
+    return said if said.startswith(("is ", "has ")) else f"is not {said}"

@@ -1,0 +1,92 @@
+"""How a page is made of its template.
+
+The templates have an environment of their own: whatever the app does to Flask's, everything in
+these is escaped, and no template of the app's takes one's place.
+"""
+
+from functools import cache
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import current_app, make_response, request, url_for
+from flask.typing import ResponseReturnValue
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from . import cookies, formatting
+from .access import Role
+from .visit import visit
+
+HERE = Path(__file__).parent
+
+
+def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseReturnValue:
+    """Return a page.
+
+    Args:
+        template: Its file's name below `templates`.
+        status: The answer's.
+        **values: What it shows.
+    """
+    config = current_app.config
+    user = visit().user
+    common = {
+        "user": user,
+        "role": user and user.role.name.lower(),
+        "instance": config["JOBS_DASHBOARD_NAME"],
+        "colour": config["JOBS_DASHBOARD_COLOUR"],
+        "screens": current_app.extensions["jobs.dashboard.screens"] if user else [],
+        "endpoint": (request.endpoint or "").partition(".")[2],
+        "form_token": cookies.form_token,
+        "notices": cookies.take_notices(),
+        "may": may,
+        "link": link,
+        "asset": asset,
+        "here": request.full_path.rstrip("?"),
+    }
+    text = _environment().get_template(template).render(common | values)
+    response = make_response(text, status)
+    response.headers["Vary"] = "HX-Request"
+    return response
+
+
+def problem(status: int, said: str) -> ResponseReturnValue:
+    """Return a page that says what is wrong, and changes nothing."""
+    title = HTTPStatus(status).phrase
+    return page("problem.html", status, title=title, said=said)
+
+
+def link(endpoint: str, **values: Any) -> str:
+    """Return the address of a page or an action of ours; what is empty is left out."""
+    given = {name: value for name, value in values.items() if value not in {None, ""}}
+    return url_for(f"jobs_dashboard.{endpoint}", **given)
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file, which changes with what is in it."""
+    return url_for("jobs_dashboard.static", filename=name, v=_digest(name))
+
+
+def may(role: str) -> bool:
+    """Tell whether the user has a role, by its name."""
+    user = visit().user
+    return user is not None and user.may(Role[role.upper()])
+
+
+@cache
+def _digest(name: str) -> str:
+    return sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= formatting.FILTERS
+    return made

@@ -1,0 +1,99 @@
+"""What a screen is: a name in the navigation, and routes of which each says who may.
+
+A module of `views` makes one and adds its routes to it; nothing else knows of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ..jobs.kit import translate_database_errors
+from . import access, cookies
+from .access import Role
+
+View = Callable[..., ResponseReturnValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    rule: str
+    name: str
+    view: View
+    method: str
+
+
+@dataclass(slots=True, eq=False)
+class Screen:
+    """One entry of the navigation.
+
+    Args:
+        name: Begins the names of its endpoints: `url_for("jobs_dashboard.jobs")`.
+        title: In the navigation and the page's title; "" for one that is not in the navigation.
+    """
+
+    name: str
+    title: str
+    routes: list[Route] = field(default_factory=list)
+
+    def page(self, rule: str, *, needs: Role | None = Role.VIEWER) -> Callable[[View], View]:
+        """Serve what a view returns to whoever has the role; None is for strangers, too.
+
+        Args:
+            rule: The path below the dashboard's.
+            needs: The smallest role that may see it.
+        """
+
+        def add(view: View) -> View:
+            @wraps(view)
+            def checked(**values: Any) -> ResponseReturnValue:
+                with translate_database_errors():
+                    return access.admit(needs) or view(**values)
+
+            self._add(rule, view, checked, "GET")
+            return view
+
+        return add
+
+    def action(self, rule: str, *, needs: Role | None) -> Callable[[View], View]:
+        """Have a view change something for whoever has the role, by a form of ours only.
+
+        A GET of its address, such as by a reload after a sign-in, changes nothing and leads to the
+        jobs.
+
+        Args:
+            rule: The path below the dashboard's.
+            needs: The smallest role that may do it.
+        """
+
+        def add(view: View) -> View:
+            @wraps(view)
+            def checked(**values: Any) -> ResponseReturnValue:
+                instead = access.admit(needs)
+                if instead is not None:
+                    return instead
+                if request.method != "POST":
+                    return redirect(url_for("jobs_dashboard.jobs"))
+                cookies.check_form()
+                with translate_database_errors():
+                    return view(**values)
+
+            self._add(rule, view, checked, "POST")
+            return view
+
+        return add
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        for route in self.routes:
+            methods = ["GET", "POST"] if route.method == "POST" else ["GET"]
+            blueprint.add_url_rule(
+                route.rule, endpoint=route.name, view_func=route.view, methods=methods
+            )
+
+    def _add(self, rule: str, view: View, checked: View, method: str) -> None:
+        name = view.__name__
+        own = self.name if name == "index" else f"{self.name}_{name}"
+        self.routes.append(Route(rule, own, checked, method))

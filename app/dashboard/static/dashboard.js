@@ -1,0 +1,104 @@
+// What a page does by itself above what it does without a script: nothing here is needed to read or act.
+"use strict";
+
+(() => {
+  const byId = (id) => document.getElementById(id);
+
+  // Updates: none for a hidden tab, none in a reader's way, and what was picked stays picked.
+  const isBusy = () => {
+    const at = document.activeElement;
+    const live = byId("live");
+    return document.hidden || String(getSelection()) !== "" ||
+      (live && live.querySelector("details.confirm[open]") !== null) ||
+      (live && live.contains(at) && /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName) && at.type !== "checkbox");
+  };
+  const isPoll = (event) => event.detail.elt && event.detail.elt.id === "live";
+  let kept = null;
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isPoll(event) && isBusy()) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isPoll(event)) return;
+    const live = byId("live");
+    kept = {
+      picked: new Set([...live.querySelectorAll("input[type=checkbox]:checked")].map((one) => one.value)),
+      open: [...live.querySelectorAll("details[open][id]")].map((one) => one.id),
+      at: (live.querySelector("tr.at") || {}).id,
+      scrolled: [...live.querySelectorAll("pre")].map((one) => one.scrollTop),
+    };
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const live = byId("live");
+    if (!live || !kept) return;
+    live.querySelectorAll("input[type=checkbox]").forEach((one) => { one.checked = kept.picked.has(one.value); });
+    kept.open.map(byId).filter(Boolean).forEach((one) => { one.open = true; });
+    if (kept.at && byId(kept.at)) byId(kept.at).classList.add("at");
+    live.querySelectorAll("pre").forEach((one, number) => { one.scrollTop = kept.scrolled[number] || 0; });
+    kept = null;
+    prepare();
+  });
+  const stale = (is) => { if (byId("stale")) byId("stale").hidden = !is; };
+  document.addEventListener("htmx:sendError", () => stale(true));
+  document.addEventListener("htmx:responseError", () => stale(true));
+  document.addEventListener("htmx:afterOnLoad", (event) => { if (isPoll(event)) stale(false); });
+  document.addEventListener("visibilitychange", () => {
+    const live = byId("live");
+    if (!document.hidden && live && live.hasAttribute("hx-get")) htmx.ajax("GET", live.getAttribute("hx-get"), { source: live, select: "#live", swap: "outerHTML", target: live });
+  });
+
+  // Selection
+  const boxes = () => [...document.querySelectorAll("input[name=job_id][type=checkbox]")];
+  const count = () => {
+    const picked = boxes().filter((one) => one.checked).length;
+    document.querySelectorAll("[data-picked]").forEach((one) => { one.textContent = picked ? `${picked} selected` : ""; });
+    document.querySelectorAll("[data-all]").forEach((one) => {
+      one.checked = picked > 0 && picked === boxes().length;
+      one.indeterminate = picked > 0 && picked < boxes().length;
+    });
+  };
+  const prepare = () => {
+    document.querySelectorAll("[data-copy], [data-all], [data-all-label]").forEach((one) => { one.hidden = false; });
+    count();
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-all]")) boxes().forEach((one) => { one.checked = event.target.checked; });
+    if (event.target.matches("input[type=checkbox]")) count();
+  });
+
+  document.addEventListener("click", (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      navigator.clipboard.writeText(byId(copy.dataset.copy).textContent).then(() => { copy.textContent = "Copied"; });
+    }
+    document.querySelectorAll("details.confirm[open]").forEach((one) => { if (!one.contains(event.target)) one.open = false; });
+  });
+
+  // Keys
+  const rows = () => [...document.querySelectorAll("table.list tbody tr")];
+  const move = (by) => {
+    const all = rows();
+    if (!all.length) return;
+    const now = all.findIndex((one) => one.classList.contains("at"));
+    const next = all[Math.max(0, Math.min(all.length - 1, now < 0 ? 0 : now + by))];
+    all.forEach((one) => one.classList.toggle("at", one === next));
+    const link = next.querySelector("a");
+    if (link) link.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") document.querySelectorAll("details.confirm[open]").forEach((one) => { one.open = false; one.querySelector("summary").focus(); });
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    const at = document.querySelector("tr.at");
+    const todo = {
+      "/": () => document.querySelector(".find input").focus(),
+      "j": () => move(1),
+      "k": () => move(-1),
+      "x": () => { const box = at && at.querySelector("input[type=checkbox]"); if (box) { box.checked = !box.checked; count(); } },
+      "?": () => { const keys = byId("keys"); if (keys.open) keys.close(); else keys.showModal(); },
+    }[event.key];
+    if (todo) { event.preventDefault(); todo(); }
+  });
+
+  document.addEventListener("DOMContentLoaded", prepare);
+})();

@@ -1,0 +1,125 @@
+"""What happened to a job and when: as a list, and as a picture."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..jobs import JobExecution, Status
+from ..jobs.kit import durations
+from ..jobs.operate import attempts_made
+
+#: The picture's size, in its own units.
+WIDTH, BAR = 1000, 26
+#: A bar is at least this wide, so that it can be seen and pointed at.
+NARROWEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at a moment; `kind` is a class of the stylesheet."""
+
+    at: datetime
+    said: str
+    kind: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time during which a job waited or ran; `kind` is "wait" or an attempt's outcome."""
+
+    start: datetime
+    end: datetime
+    said: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A span as a bar of the picture."""
+
+    x: float
+    width: float
+    span: Span
+
+
+def events_of(row: JobExecution, actions: Sequence[Any]) -> list[Event]:
+    """Return what happened, the oldest first.
+
+    Args:
+        row: The job.
+        actions: Its lines in the audit.
+    """
+    return sorted(_events(row, actions), key=lambda event: event.at)
+
+
+def spans_of(row: JobExecution) -> list[Span]:
+    """Return when it waited and when it ran, in order; the last one ends now if it is under way."""
+    runs = [_run(attempt) for attempt in row.attempts if attempt.get("started_at")]
+    now = datetime.now(UTC)
+    if row.status == Status.PROCESSING and row.started_at:
+        said = f"attempt {attempts_made(row)}, still running"
+        runs.append(Span(row.started_at, now, said, "processing"))
+    spans, at = [], row.created_at
+    for run in runs:
+        if run.start > at:
+            spans.append(Span(at, run.start, _waited(at, run.start), "wait"))
+        spans.append(run)
+        at = max(at, run.end)
+    end = row.completed_at or now
+    if end > at and row.status != Status.PROCESSING:
+        spans.append(Span(at, end, _waited(at, end), "wait"))
+    return spans
+
+
+def bars_of(spans: Sequence[Span]) -> list[Bar]:
+    """Return the spans as bars of a picture that is `WIDTH` wide."""
+    if not spans:
+        return []
+    start = spans[0].start
+    whole = max((spans[-1].end - start).total_seconds(), 0.001)
+    bars = []
+    for span in spans:
+        x = (span.start - start).total_seconds() / whole * WIDTH
+        width = max(NARROWEST, (span.end - span.start).total_seconds() / whole * WIDTH)
+        bars.append(Bar(round(min(x, WIDTH - NARROWEST), 1), round(width, 1), span))
+    return bars
+
+
+def _run(attempt: dict[str, Any]) -> Span:
+    start = datetime.fromisoformat(attempt["started_at"])
+    seconds = attempt.get("duration_ms", 0) / 1000
+    ran = f" after {durations.in_words(seconds)}" if "duration_ms" in attempt else ""
+    said = f"attempt {attempt['number']}: {attempt.get('outcome', 'unknown')}{ran}"
+    return Span(start, start + timedelta(seconds=seconds), said, attempt.get("outcome", "unknown"))
+
+
+def _waited(start: datetime, end: datetime) -> str:
+    return f"waited {durations.in_words((end - start).total_seconds())}"
+
+
+def _events(row: JobExecution, actions: Sequence[Any]) -> Iterator[Event]:
+    yield Event(row.created_at, "Enqueued")
+    if row.available_at:
+        yield Event(row.available_at, "Due")
+    if row.published_at:
+        yield Event(row.published_at, "Published to QStash")
+    for attempt in row.attempts:
+        if attempt.get("started_at"):
+            run = _run(attempt)
+            yield Event(run.end, run.said.capitalize(), run.kind)
+    if row.status == Status.PROCESSING and row.started_at:
+        yield Event(row.started_at, f"Attempt {attempts_made(row)} started", "processing")
+    for action in actions:
+        among = f", as one of {action.job_count:,} jobs" if action.job_count > 1 else ""
+        done = _DONE.get(action.action, action.action)
+        yield Event(action.created_at, f"{done} by {action.actor}{among}", "person")
+    if row.cancelled_at:
+        asked = "Asked to stop" if row.status == Status.PROCESSING else "Cancelled"
+        yield Event(row.cancelled_at, asked, "cancelled")
+    elif row.completed_at:
+        kind = "dead" if row.dead_at else "completed"
+        yield Event(row.completed_at, "Dead" if row.dead_at else "Completed", kind)
+
+
+_DONE = {"retry": "Retried", "cancel": "Cancelled", "delete": "Deleted"}

@@ -1,0 +1,5 @@
+"""The screens, in the order of the navigation: a module each, with a template of its name."""
+
+from . import bulk, job, jobs, overview
+
+SCREENS = (overview.screen, jobs.screen, job.screen, bulk.screen)

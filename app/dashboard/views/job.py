@@ -1,0 +1,87 @@
+"""One job: its way so far, its attempts, what it was given and what came of it; and what to do."""
+
+from flask import abort, redirect, request
+from flask.typing import ResponseReturnValue
+
+from ...jobs import JobExecution, get_job_execution_by_job_id
+from ...jobs.operate import Filter, actions, attempts_made, audit, progress
+from .. import access, cookies, formatting, states, timeline
+from ..access import Role
+from ..rendering import link, page
+from ..screens import Screen
+
+screen = Screen("job", "")
+
+_GONE = "No such job; it may have been deleted."
+
+
+@screen.page("/job/<path:job_id>")
+def index(job_id: str) -> ResponseReturnValue:
+    row = _found(job_id)
+    entries = audit.entries_of(row.job_id)
+    spans = timeline.spans_of(row)
+    return page(
+        "job.html",
+        row=row,
+        state=states.state_of(row),
+        actions=states.actions_for(row),
+        attempts=list(reversed(row.attempts)),
+        made=attempts_made(row),
+        progress=progress.of(row),
+        events=timeline.events_of(row, entries),
+        bars=timeline.bars_of(spans),
+        spans=spans,
+        entries=entries,
+    )
+
+
+@screen.action("/retry", needs=Role.OPERATOR)
+def retry() -> ResponseReturnValue:
+    row, wanted = _asked()
+    done = actions.retry(wanted, by=access.user().name)
+    waits = "; QStash cannot be reached, and the sweep publishes it" if done.waiting else ""
+    return _say(row, done.count, f"is pending again, with all its retries{waits}", "retried")
+
+
+@screen.action("/cancel", needs=Role.OPERATOR)
+def cancel() -> ResponseReturnValue:
+    row, wanted = _asked()
+    done = actions.cancel(wanted, by=access.user().name)
+    said = "is running, and was asked to stop" if done.asked else "is cancelled"
+    return _say(row, done.count, said, "cancelled")
+
+
+@screen.action("/delete", needs=Role.ADMIN)
+def delete() -> ResponseReturnValue:
+    row, wanted = _asked()
+    job_id, job_type = row.job_id, row.job_type
+    if not actions.delete(wanted, by=access.user().name).count:
+        return _say(row, 0, "", "deleted")
+    cookies.notice(f"Job {job_id} ({job_type}) is deleted.")
+    return redirect(link("jobs"))
+
+
+def _found(job_id: str) -> JobExecution:
+    """Return a job that the user may see; 404 tells nobody that there is another."""
+    row = get_job_execution_by_job_id(job_id)
+    own = access.user().organization_id
+    if row is None or (own is not None and row.organization_id != own):
+        abort(404, _GONE)
+    return row
+
+
+def _asked() -> tuple[JobExecution, Filter]:
+    """Return the job that a form is about, and the filter that is that job alone."""
+    row = _found(request.form.get("job_id", ""))
+    return row, access.within({"job_ids": (row.job_id,)})
+
+
+def _say(row: JobExecution, count: int, said: str, done: str) -> ResponseReturnValue:
+    """Lead back to the job, which then says what was changed of it."""
+    if count:
+        cookies.notice(f"Job {formatting.short_id(row.job_id)} {said}.")
+    else:
+        state = states.state_of(_found(row.job_id)).name  # as it is by now
+        told = f"Nothing was changed: a job that is {state} cannot be {done}."
+        cookies.notice(told, kind="problem")
+    return redirect(link("job", job_id=row.job_id))

@@ -1,0 +1,1 @@
+"""The dashboard, by HTTP: each screen, each action and each refusal."""

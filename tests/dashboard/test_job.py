@@ -1,0 +1,182 @@
+"""The page of one job, and what is done to it there."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from qstash import QStash
+
+from app.db import db
+from app.jobs.operate import audit
+from tests.support.rows import Rows, add_row, row_of
+
+from .pages import Reader, text_of
+
+MARKUP = "<script>alert(1)</script>"
+
+
+def failed(**values: Any) -> str:
+    """Make a job that is dead after two attempts."""
+    now = datetime.now(UTC)
+    attempts = [
+        {
+            "number": number,
+            "started_at": now.isoformat(),
+            "duration_ms": 1500,
+            "outcome": "failed",
+            "kind": "ValueError",
+            "error": "ValueError: bad row",
+            "traceback": "Traceback (most recent call last):\n  in the handler",
+        }
+        for number in (1, 2)
+    ]
+    given = {"status": "failed", "dead_at": now, "completed_at": now, "attempts": attempts}
+    return add_row(**{**given, "error": "ValueError: bad row", **values})
+
+
+def actions_on(job_id: str) -> list[tuple[str, str, int]]:
+    db.session.rollback()
+    return [(one.actor, one.action, one.job_count) for one in audit.entries_of(job_id)]
+
+
+def test_it_tells_the_way_of_a_job(reader: Reader) -> None:
+    shown = text_of(reader.get(f"/job/{failed()}"))
+
+    assert "dead sample" in shown
+    assert "Attempt 2: failed after 1.5 s" in shown
+    assert "ValueError: bad row" in shown
+    assert "Traceback (most recent call last): in the handler" in shown
+
+
+def test_the_timeline_is_a_picture_with_words(reader: Reader) -> None:
+    page = reader.get(f"/job/{failed()}").text
+
+    assert '<svg class="timeline"' in page
+    assert "<title>attempt 1: failed after 1.5 s</title>" in page
+
+
+def test_what_is_secret_in_a_payload_is_masked(reader: Reader) -> None:
+    job_id = add_row(payload={"payload": {"to": "ada@example.com", "password": "hunter2"}})
+
+    page = reader.get(f"/job/{job_id}").text
+
+    assert "ada@example.com" in page
+    assert "hunter2" not in page
+    assert "(hidden)" in page
+
+
+def test_progress_is_shown_while_it_runs(reader: Reader) -> None:
+    progress = {"done": 620, "total": 1000, "note": "rows"}
+    job_id = add_row(status="processing", progress=progress, started_at=datetime.now(UTC))
+
+    page = reader.get(f"/job/{job_id}")
+
+    assert '<progress value="62"' in page.text
+    assert "620/1,000 · 62 % · rows" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("values", "possible"),
+    [
+        ({"status": "pending"}, {"cancel"}),
+        ({"status": "processing"}, {"cancel"}),
+        ({"status": "processing", "cancelled_at": datetime.now(UTC)}, set()),
+        ({"status": "failed"}, {"retry", "cancel"}),
+        ({"status": "failed", "dead_at": datetime.now(UTC)}, {"retry", "delete"}),
+        ({"status": "completed"}, {"delete"}),
+        ({"status": "cancelled"}, {"retry", "delete"}),
+        ({"status": "cancelled", "job_type": "no-longer-known"}, {"delete"}),
+    ],
+)
+def test_it_offers_what_the_state_allows(
+    reader: Reader, values: dict[str, Any], possible: set[str]
+) -> None:
+    page = reader.get(f"/job/{add_row(**values)}").text
+
+    assert {
+        name for name in ("retry", "cancel", "delete") if f'action="/admin/jobs/{name}"' in page
+    } == possible
+
+
+def test_a_retry_puts_the_job_back_and_is_on_record(reader: Reader, qstash: QStash) -> None:
+    job_id = failed()
+
+    answer = reader.send("/retry", {"job_id": job_id}, at=f"/job/{job_id}")
+    said = text_of(reader.get(f"/job/{job_id}"))
+
+    assert answer.status_code == 302
+    assert answer.location.endswith(f"/job/{job_id}")
+    assert row_of(job_id).status == "pending"
+    assert row_of(job_id).generation == 1
+    assert "is pending again, with all its retries" in said
+    assert [(action, count) for _, action, count in actions_on(job_id)] == [("retry", 1)]
+    assert "is pending again" not in text_of(reader.get(f"/job/{job_id}"))
+
+
+def test_a_cancelled_job_is_cancelled_and_on_record(reader: Reader, qstash: QStash) -> None:
+    job_id = add_row(status="pending")
+
+    reader.send("/cancel", {"job_id": job_id}, at=f"/job/{job_id}")
+
+    assert row_of(job_id).status == "cancelled"
+    assert [(action, count) for _, action, count in actions_on(job_id)] == [("cancel", 1)]
+    assert "is cancelled" in text_of(reader.get(f"/job/{job_id}"))
+
+
+def test_a_deleted_job_is_gone_and_on_record(reader: Reader, rows: Rows) -> None:
+    job_id = failed()
+
+    answer = reader.send("/delete", {"job_id": job_id}, at=f"/job/{job_id}")
+
+    assert answer.location.endswith("/admin/jobs/jobs")
+    assert job_id not in rows
+    assert [(action, count) for _, action, count in actions_on(job_id)] == [("delete", 1)]
+    assert f"Job {job_id} (sample) is deleted." in text_of(reader.get("/jobs"))
+    assert reader.get(f"/job/{job_id}").status_code == 404
+
+
+def test_what_came_too_late_changes_nothing_and_says_so(reader: Reader, rows: Rows) -> None:
+    job_id = failed()
+    form = {"job_id": job_id, "csrf": reader.token(f"/job/{job_id}")}
+    rows.set(job_id, status="completed", dead_at=None)
+
+    reader.client.post("/admin/jobs/retry", data=form)
+
+    said = text_of(reader.get(f"/job/{job_id}"))
+    assert "Nothing was changed: a job that is completed cannot be retried." in said
+    assert row_of(job_id).status == "completed"
+
+
+def test_a_job_that_there_is_not_is_said_so(reader: Reader) -> None:
+    answer = reader.get(f"/job/{MARKUP}")
+
+    assert answer.status_code == 404
+    assert "No such job" in text_of(answer)
+
+
+def test_markup_in_a_job_is_shown_as_text(reader: Reader) -> None:
+    attempt = {
+        "number": 1,
+        "started_at": datetime.now(UTC).isoformat(),
+        "outcome": MARKUP,
+        "error": MARKUP,
+        "traceback": MARKUP,
+        "message_id": MARKUP,
+    }
+    job_id = failed(
+        job_type=MARKUP,
+        error=MARKUP,
+        payload={"payload": {MARKUP: MARKUP}},
+        result={MARKUP: MARKUP},
+        attempts=[attempt],
+        progress={"done": 1, "total": None, "note": MARKUP},
+        message_id=MARKUP,
+        schedule_id=MARKUP,
+        queue=MARKUP,
+        idempotency_key=MARKUP,
+    )
+
+    page = reader.get(f"/job/{job_id}").text
+
+    assert page.count("alert(1)") >= 12
+    assert MARKUP not in page
