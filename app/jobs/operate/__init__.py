@@ -13,7 +13,7 @@ from ..table.filters import Filter
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
-from . import actions, health, readiness, status_link, waiting
+from . import actions, health, readiness, status_link, usage, waiting
 from .actions import Done
 from .health import Health, HealthStatus
 
@@ -42,5 +42,6 @@ __all__ = [
     "snapshot",
     "status_link",
     "sweep",
+    "usage",
     "waiting",
 ]
