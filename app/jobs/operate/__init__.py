@@ -16,7 +16,7 @@ from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
-from . import actions, health, readiness, status_link, waiting
+from . import actions, health, readiness, status_link, usage, waiting
 from .actions import Done
 from .health import Health, HealthStatus
 
@@ -51,5 +51,6 @@ __all__ = [
     "status_link",
     "sweep",
     "throughput",
+    "usage",
     "waiting",
 ]
