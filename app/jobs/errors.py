@@ -9,6 +9,7 @@ JobsError
 ├── InvalidOption             at enqueue: a delay, cron, header… that QStash would refuse
 ├── PublishError
 │   ├── PublishUnavailable    for now: the row stays pending and is published later
+│   │   └── QuotaUsedUp       not before QStash's daily quota is renewed
 │   └── PublishRefused        for good (400, 413, 422): the row is failed and dead
 ├── DeliveryError             a request that is not answered by running a handler
 │   ├── InvalidSignature      401
@@ -38,7 +39,7 @@ Raised without a message, an error says its docstring.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from click import ClickException
@@ -116,6 +117,18 @@ class PublishUnavailable(PublishError):
     def needs_a_person(self) -> bool:
         """Whether QStash answered, but rejected this app: waiting does not fix a bad token."""
         return self.status is not None and self.status not in _PASSING and self.status < _BROKEN
+
+
+class QuotaUsedUp(PublishUnavailable):
+    """QStash's daily quota is used up; the job stays pending and is published when it is renewed.
+
+    Attributes:
+        until: When that is.
+    """
+
+    def __init__(self, message: str, *, until: datetime, status: int | None = None) -> None:
+        self.until = until
+        super().__init__(message, status=status, is_outage=True)
 
 
 class PublishRefused(PublishError):
