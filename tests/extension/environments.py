@@ -33,6 +33,12 @@ def clean(environment: dict[str, str]) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k.startswith(kept)} | environment
 
 
+def pip_for(environment: Path) -> list[str | Path]:
+    """Return how to call pip for an environment, which has none of its own."""
+    python = environment / "bin/python"
+    return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
+
+
 def prepare(shared: Path) -> None:
     """Build the extension, and install it in each environment; in all workers only once."""
     with _alone(shared):
@@ -56,9 +62,10 @@ def _alone(shared: Path) -> Iterator[None]:
 def _install(shared: Path, name: str) -> "subprocess.Popen[str]":
     pattern, extras, own = ENVIRONMENTS[name]
     (file,) = (shared / "dist").glob(pattern)
-    run(sys.executable, "-m", "venv", shared / name)
-    pip: list[str | Path] = [shared / name / "bin/python", "-m", "pip", "install", "-q"]
-    command = [*pip, "--disable-pip-version-check", f"{file}[{extras}]", *own]
+    run(sys.executable, "-m", "venv", "--without-pip", shared / name)
+    pip = pip_for(shared / name)
+    # What is never imported needs no compiling either.
+    command = [*pip, "install", "-q", "--no-compile", f"{file}[{extras}]", *own]
     return subprocess.Popen(  # noqa: S603 - ours
         command, env=clean({}), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

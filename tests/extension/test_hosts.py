@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.local_qstash.testing import LocalQStash
-from tests.extension.environments import ENVIRONMENTS, MISSING, clean, run
+from tests.extension.environments import ENVIRONMENTS, MISSING, clean, pip_for, run
 from tests.extension.host import Host
 from tests.support.metrics import parsed
 
@@ -25,7 +25,7 @@ SLOW = pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_what_is_installed_fits_together(environments: Path, name: str) -> None:
     python, extra = environments / name / "bin/python", MISSING[name]
-    run(python, "-m", "pip", "check")
+    run(*pip_for(environments / name), "check")
 
     use = f"from flask import Flask; from flask_qstash_jobs import {extra}"
     code = f"try:\n {use}; {extra}.init_app(Flask('x'))\nexcept ImportError as e: print(e)"
@@ -166,13 +166,7 @@ def schedules(host: Host) -> set[str]:
 @SLOW
 def test_uninstalling_leaves_nothing(environments: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare")
-    pip: list[str | Path] = [
-        environments / "shop/bin/python",
-        "-m",
-        "pip",
-        "--python",
-        tmp_path / "bare/bin/python",
-    ]
+    pip = pip_for(tmp_path / "bare")
     before = files(tmp_path / "bare")
     (wheel,) = (environments / "dist").glob("*.whl")
 
