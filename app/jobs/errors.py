@@ -186,6 +186,7 @@ class DatabaseUnavailable(JobsError):
     """The database cannot be reached.
 
     Attributes:
+        is_outage: It is away, rather than not as this code needs it.
         is_uncertain: The answer to a COMMIT was lost, so what was to be written may be there.
         job_ids: The jobs that may have been recorded; empty where certainly none was.
     """
@@ -194,9 +195,11 @@ class DatabaseUnavailable(JobsError):
         self,
         message: str | None = None,
         *,
+        is_outage: bool = False,
         is_uncertain: bool = False,
         job_ids: Sequence[str] = (),
     ) -> None:
+        self.is_outage = is_outage
         self.is_uncertain = is_uncertain
         self.job_ids = tuple(job_ids)
         super().__init__(message or "the database cannot be reached")

@@ -8,7 +8,7 @@ from flask import Flask, current_app, has_app_context
 from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
 from .declaration import ExternalOptions
-from .enqueue import enqueuer, scheduling
+from .enqueue import enqueuer, many, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -58,7 +58,7 @@ class Jobs:
             self.init_app(app, db, families=families)
 
     enqueue = staticmethod(enqueuer.enqueue)
-    enqueue_many = staticmethod(enqueuer.enqueue_many)
+    enqueue_many = staticmethod(many.enqueue_many)
     schedule = staticmethod(scheduling.schedule)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
@@ -178,6 +178,17 @@ class Jobs:
         for declared in self._external:
             registry_of(app).add(declared.new_config())
         sealing.check_switches(app)
+
+
+def forget_connections(app: Flask) -> None:
+    """Have this process open connections of its own, as after a fork it must.
+
+    Those that it has were its parent's, which goes on using them.
+    """
+    with app.app_context():
+        for engine in app.extensions["sqlalchemy"].engines.values():
+            engine.dispose(close=False)
+    app.extensions["jobs"].publisher.forget_client()
 
 
 def new_publisher(config: dict[str, Any]) -> Publisher:

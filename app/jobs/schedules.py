@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
-from .enqueue.enqueuer import Owner, check_size, envelope
+from .enqueue.enqueuer import Owner
+from .enqueue.scheduling import scheduled_body
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox
@@ -108,7 +109,8 @@ def apply(changes: Sequence[Change]) -> None:
         try:
             _apply(change)
         except PublishRefused as error:
-            raise PublishRefused(f"{change.schedule_id} ({change.cron}): {error}") from error
+            said = f"{change.schedule_id} ({change.cron}): {error}"
+            raise PublishRefused(said, status=error.status) from error
     refused = [change for change in changes if change.action == "refuse"]
     if refused:
         named = "; ".join(f"{change.schedule_id} calls {change.calls}" for change in refused)
@@ -217,8 +219,7 @@ def _sweep() -> Declared:
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     options = config.options_with(schedule.options)
-    body = jsonb.dumps(envelope(config, schedule.payload, Owner(), cron=schedule.cron))
-    check_size(config, body)
+    body = scheduled_body(config, schedule.payload, Owner(), schedule.cron)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):

@@ -142,6 +142,13 @@ def _namespace(given: Any) -> str:
     return str(given)
 
 
+def _prefix(given: Any) -> str:
+    path = _text(given)
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("is not a path like /admin/jobs, without a slash at the end")
+    return path
+
+
 def _cron(given: Any) -> str:
     try:
         return cron.checked(_text(given), None)
@@ -208,7 +215,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
-    "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _text),
+    "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
     "JOBS_DASHBOARD_NAME": ("", _text),
     "JOBS_DASHBOARD_COLOUR": (
         "grey",

@@ -270,7 +270,7 @@ def test_fault_A2_the_apps_own_name_may_be_left_out_on_the_command_line(
     [
         ("0 0 L * *", "cron: bad day-of-month"),
         ("0 9 * * 7", "cron: bad day-of-week"),
-        ("0 0 31 2 *", "cron: it never fires"),
+        ("0 0 31 2 *", "cron: '0 0 31 2 \\*' does not fire within the next five years"),
         ("* * * *", "has 4 fields; it takes five"),
         ("@Daily", "cron: unrecognized descriptor"),
         ("", "has 0 fields"),

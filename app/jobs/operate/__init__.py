@@ -9,30 +9,37 @@ from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
+from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
+from ..table.stats import stats
+from ..table.throughput import Step, throughput
 from . import actions, health, readiness, status_link, usage, waiting
 from .actions import Done
 from .health import Health, HealthStatus
 
 __all__ = [
     "CAP",
+    "GROUPED",
     "SEARCHED",
     "STATES",
     "Depth",
     "Done",
+    "ErrorGroup",
     "Filter",
     "Health",
     "HealthStatus",
     "Page",
+    "Step",
     "UsedUp",
     "actions",
     "attempts_made",
     "audit",
     "began_at",
     "count_jobs",
+    "error_groups",
     "health",
     "is_recorded",
     "jobs_beginning",
@@ -40,8 +47,10 @@ __all__ = [
     "progress",
     "readiness",
     "snapshot",
+    "stats",
     "status_link",
     "sweep",
+    "throughput",
     "usage",
     "waiting",
 ]

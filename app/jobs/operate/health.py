@@ -20,6 +20,10 @@ from .firings import Stopped, stopped
 _GUIDES_LIMIT = 0.05
 
 
+#: Fewer failures in the last hour say nothing of the other jobs, whatever their share.
+FEWEST_FAILURES = 3
+
+
 class HealthStatus(StrEnum):
     """What to think of the jobs."""
 
@@ -159,6 +163,8 @@ def _reasons(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
 def _failing(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
     rate = snapshot.failure_rate
     if rate is None or rate <= config["JOBS_HEALTH_FAILURE_RATE"]:
+        return
+    if snapshot.failed < FEWEST_FAILURES:
         return
     most = rate > config["JOBS_HEALTH_UNHEALTHY_RATE"]
     finished = snapshot.completed + snapshot.failed

@@ -1,10 +1,11 @@
 """Jobs to QStash, through its SDK."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
+from http.client import HTTPException
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ from ..registry import is_elsewhere
 from ..values import callback_urls
 from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
+from .connections import KeepAliveClient, Limits, needs_a_proxy
 from .quota import Gate, read
 
 if TYPE_CHECKING:
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How the budget is shared out: httpx limits each phase alone, and counts connecting twice (TCP,
+# How the budget is shared out: each phase has a limit of its own, and connecting counts twice (TCP,
 # then TLS), so that the phases of a silent server add up to the whole.
-_PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
+_PHASES = {"connect": 0.2, "write": 0.1, "read": 0.5}
 
 #: What QStash answers where the message itself is wrong, so that no later try can help. Whatever
 #: else it answers, or a proxy before it, says nothing of the message: a token that was rotated, a
@@ -71,8 +73,9 @@ class Publisher:
         self._budget = budget
         self.quota = Gate()
 
-    #: How many messages one batch request carries.
-    BATCH = 250
+    #: How many messages one batch request carries, and bytes of them at most: QStash takes 100 MB,
+    #: and has to answer within the budget.
+    BATCH, BATCH_BYTES = 250, 8 * 1024 * 1024
 
     def publish(self, message: Message) -> str:
         """Hand a job to QStash and return the message id.
@@ -161,6 +164,10 @@ class Publisher:
         if "_client" in self.__dict__:
             self._client.http._client.close()  # noqa: SLF001 - the SDK has no close method
 
+    def forget_client(self) -> None:
+        """Use a new client from now on, and leave the present one's connections alone."""
+        self.__dict__.pop("_client", None)
+
     @cached_property
     def _client(self) -> "QStash":
         import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
@@ -168,8 +175,12 @@ class Publisher:
 
         client = QStash(self._token, retry=False, base_url=self._url)
         limits = {phase: share * self._budget for phase, share in _PHASES.items()}
-        # The SDK has no setting for its ten minutes.
-        client.http._client.timeout = httpx.Timeout(**limits)  # noqa: SLF001
+        # The SDK has settings neither for its client nor for the ten minutes that this waits.
+        if needs_a_proxy(self._url):
+            client.http._client.timeout = httpx.Timeout(None, **limits)  # noqa: SLF001
+        else:
+            own: Any = KeepAliveClient(self._url, Limits(**limits))
+            client.http._client = own  # noqa: SLF001
         return client
 
     def _told(self, path: str, forward_to: str | None) -> str:
@@ -235,10 +246,10 @@ class Publisher:
             try:
                 return request()
             except httpx.RemoteProtocolError:
-                # The server closed an idle connection just as we used it. Deduplication makes the
+                # The proxy closed an idle connection just as we used it. Deduplication makes the
                 # repetition harmless.
                 return request()
-        except httpx.HTTPError as error:
+        except (OSError, HTTPException, httpx.HTTPError) as error:
             reason = str(error) or type(error).__name__
             raise PublishUnavailable(
                 f"QStash at {self._url} cannot be reached: {reason}", is_outage=True
@@ -259,6 +270,19 @@ class Publisher:
         known = read(error.limit, error.reset)
         self.quota.close(known)
         return QuotaUsedUp(str(known), until=known.until, status=RATE_LIMITED)
+
+
+def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Divide messages, in order, into what one batch request carries."""
+    start = size = 0
+    for index, message in enumerate(messages):
+        is_full = index - start == Publisher.BATCH
+        if is_full or (start < index and size + len(message.body) > Publisher.BATCH_BYTES):
+            yield messages[start:index]
+            start, size = index, 0
+        size += len(message.body)
+    if start < len(messages):
+        yield messages[start:]
 
 
 def deduplication_id(message: Message) -> str:
