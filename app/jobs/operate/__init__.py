@@ -5,6 +5,7 @@ What is listed here is public: an app's own admin pages, APIs and alerts are bui
 """
 
 from .. import schedules
+from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
@@ -17,7 +18,16 @@ from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
 from ..values import cron
-from . import actions, dlq, health, readiness, schedule_actions, status_link
+from . import (
+    actions,
+    dlq,
+    health,
+    readiness,
+    schedule_actions,
+    status_link,
+    usage,
+    waiting,
+)
 from .actions import Done
 from .health import Health, HealthStatus
 
@@ -34,6 +44,7 @@ __all__ = [
     "HealthStatus",
     "Page",
     "Step",
+    "UsedUp",
     "actions",
     "attempts_made",
     "audit",
@@ -55,4 +66,6 @@ __all__ = [
     "status_link",
     "sweep",
     "throughput",
+    "usage",
+    "waiting",
 ]
