@@ -18,12 +18,13 @@ DIST ?= dist
 BIN := .venv/bin
 READY := .venv/.ready
 TEST_READY := .venv/.ready-for-tests
+BENCH_READY := .venv/bench/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check coverage apart lint types audit lock dist format bench chaos screenshots clean
+.PHONY: help demo dev test check coverage apart lint types audit lock dist format bench bench-quick bench-floors chaos screenshots clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## Watch jobs run: nothing to install, no account, stops by itself
 	@$(BIN)/python -m app.dev demo
@@ -41,7 +42,7 @@ coverage: $(TEST_READY) ## Run the tests and report the lines and branches that 
 apart: $(TEST_READY)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(APART)
 
-check: lint types $(if $(FLOOR),coverage apart,test) ## Lint, check types and test: what CI runs
+check: lint types $(if $(FLOOR),coverage apart,test) bench-quick ## Lint, check types, test, count: what CI runs
 
 lint: $(TEST_READY) ## Check the style of the code (ruff)
 	@$(BIN)/ruff check
@@ -71,7 +72,13 @@ format: $(TEST_READY) ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(TEST_READY) ## Measure speed against floors taken in the same run
+bench: $(TEST_READY) $(BENCH_READY) ## Measure beside other job systems (BENCH_ARGS=--help)
+	@$(BIN)/python -m benchmarks.peers $(BENCH_ARGS)
+
+bench-quick: $(TEST_READY) ## Count what a job costs beside the baseline (BENCH_ARGS=--help)
+	@$(BIN)/python -m benchmarks.quick $(BENCH_ARGS)
+
+bench-floors: $(TEST_READY) ## Measure each part beside its floor: exports, reports, cleanup, …
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 chaos: $(TEST_READY) ## Kill everything under load and count what was lost (CHAOS_ARGS="--jobs 1000")
@@ -102,3 +109,10 @@ $(TEST_READY): $(READY) requirements/test.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--require-hashes --only-binary :all: -r requirements/test.txt
 	@touch $(TEST_READY)
+
+$(BENCH_READY): $(READY) requirements/bench.txt
+	@echo "Setting up the systems to compare with (a minute the first time)…"
+	@$(BIN)/python -m venv --clear .venv/bench
+	@.venv/bench/bin/python -m pip install -qq --disable-pip-version-check \
+		--require-hashes --only-binary :all: -r requirements/bench.txt
+	@touch $(BENCH_READY)

@@ -10,6 +10,8 @@ from typing import Any
 import click
 from flask.cli import ScriptInfo
 
+from . import lifeline
+
 ABOUT = """Enqueue, inspect and manage background jobs.
 
 \b
@@ -23,6 +25,9 @@ WITHOUT_APP = {
     "dev": "Run the app and a local QStash server until Ctrl-C",
     "init": "Write the settings to begin with, and print what is left to do",
 }
+
+
+lifeline.hold()
 
 
 class JobsPlugin(click.Group):

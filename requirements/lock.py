@@ -35,7 +35,8 @@ def main() -> None:
     for extra in project["optional-dependencies"]:
         compile_lock(extra, f"--extra={extra}", *shared)
         leave_out_runtime(extra)
-    compile_lock("dist", "--group=dist", *upgrade, *indexes, project=())
+    for group in ("dist", "bench"):
+        compile_lock(group, f"--group={group}", *upgrade, *indexes, project=())
 
 
 def pip_indexes() -> list[str]:

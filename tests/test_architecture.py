@@ -38,9 +38,10 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "serving": set(),
         "gunicorn_hooks": set(),
         "local_qstash": {"cron"},
-        "jobs": {"cron", "gunicorn_hooks"},
+        "lifeline": set(),
+        "jobs": {"cron", "gunicorn_hooks", "lifeline"},
         "dashboard": {"cron", "jobs"},
-        "plugin": {"jobs"},
+        "plugin": {"jobs", "lifeline"},
         "commands": {"plugin"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
@@ -193,7 +194,12 @@ def test_every_part_is_listed_above_what_it_imports(package: str) -> None:
 #: What terminals say of themselves is no setting of the app.
 OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py": "COLUMNS"}
 #: An app that has no module for its settings leaves the extension's to the extension.
-OF_OTHER_APPS = {"app/jobs/settings.py", "app/jobs/cli/dev.py", "app/jobs/cli/init.py"}
+OF_OTHER_APPS = {
+    "app/jobs/settings.py",
+    "app/jobs/cli/dev.py",
+    "app/jobs/cli/init.py",
+    "app/lifeline.py",
+}
 #: Variables of other programs, which are no settings of ours: prometheus-client's, OpenTelemetry's.
 OF_OTHERS = {
     "app/gunicorn_hooks.py",

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
 HOOKS = ROOT / ".pre-commit-config.yaml"
 CALLERS = [WORKFLOW, HOOKS, ROOT / ".ci/run", ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
-_CALL = re.compile(r"(?:^|entry: |run: |exec |`)make ([a-z]+)", re.MULTILINE)
+_CALL = re.compile(r"(?:^|entry: |run: |exec |`)make ([a-z-]+)", re.MULTILINE)
 
 
 def parsed(path: Path) -> Any:
@@ -21,9 +21,9 @@ def parsed(path: Path) -> Any:
 
 @pytest.mark.parametrize("caller", CALLERS, ids=lambda path: path.name)
 def test_only_targets_that_there_are_are_called(caller: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     called = set(
-        re.findall(r"(?:^|entry: |run: |exec |`)make ([a-z]+)", caller.read_text(), re.MULTILINE)
+        re.findall(r"(?:^|entry: |run: |exec |`)make ([a-z-]+)", caller.read_text(), re.MULTILINE)
     )
 
     assert called

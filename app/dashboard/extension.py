@@ -55,11 +55,14 @@ class Dashboard:
                 to the app's own sign-in; or None for somebody who may not see it.
 
         Raises:
-            StartRefused: The app has no `Jobs` yet, or a setting is missing or wrong.
+            StartRefused: The app has no `Jobs` yet, or no SECRET_KEY.
         """
         if "jobs" not in app.extensions:
             raise StartRefused("this app has no jobs yet: call Jobs(app, db) before")
-        _check(app.config)
+        if not app.config["SECRET_KEY"] and app.config["JOBS_DASHBOARD"] != "off":
+            raise StartRefused(
+                "set SECRET_KEY: it signs the dashboard's forms; or set JOBS_DASHBOARD=off"
+            )
         if who is not None:
             access.add_way(app, who)
         app.extensions["jobs.dashboard.screens"] = [one for one in views.SCREENS if one.title]
@@ -84,20 +87,6 @@ def new_blueprint() -> Blueprint:
     blueprint.register_error_handler(DatabaseUnavailable, _unavailable)
     blueprint.register_error_handler(JobsError, _refused)
     return blueprint
-
-
-def _check(config: dict[str, Any]) -> None:
-    """Raise where a setting does not fit the dashboard."""
-    prefix = config["JOBS_DASHBOARD_PREFIX"]
-    if not prefix.startswith("/") or prefix.endswith("/"):
-        raise StartRefused(
-            f"JOBS_DASHBOARD_PREFIX is {prefix!r}: it must begin with a slash, name a path below "
-            "it, and not end with one"
-        )
-    if not config["SECRET_KEY"] and config["JOBS_DASHBOARD"] != "off":
-        raise StartRefused(
-            "set SECRET_KEY: it signs the dashboard's forms; or set JOBS_DASHBOARD=off"
-        )
 
 
 def _hide() -> None:

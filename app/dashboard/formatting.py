@@ -13,7 +13,7 @@ CAP = 10_000
 #: Characters of a text that a list shows.
 LINE = 200
 #: Characters of an id that are shown where there is little room.
-SHORT = 8
+SHORT = 18
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -23,6 +23,11 @@ def count(number: int | None) -> str:
     if number is None:
         return "many"
     return f"{CAP:,}+" if number > CAP else f"{number:,}"
+
+
+def count_all(number: int) -> str:
+    """Return a count that has no cap, with thousands separators."""
+    return f"{number:,}"
 
 
 def plural(number: int | None, one: str, many: str | None = None) -> str:
@@ -76,6 +81,11 @@ def pretty(value: Any) -> str:
     return json.dumps(hidden(value), indent=2, ensure_ascii=False)
 
 
+def rate(number: float) -> str:
+    """Return how many in a minute, with as many digits as say something."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"  # noqa: PLR2004 - two digits
+
+
 def percent(share: float | None) -> str:
     """Return a share from 0 to 1 as percent; an em dash for None."""
     if share is None:
@@ -92,7 +102,8 @@ def marked(text: str, part: str | None) -> Markup:
     return Markup("{}<mark>{}</mark>{}").format(text[:start], text[start:end], text[end:])
 
 
-FILTERS = {
-    one.__name__: one
-    for one in (count, plural, duration, moment, absolute, short_id, line, pretty, percent, marked)
-}
+_FILTERS = (
+    *(count, count_all, plural, rate, percent, duration, moment, absolute),
+    *(short_id, line, pretty, marked),
+)
+FILTERS = {one.__name__: one for one in _FILTERS}

@@ -6,7 +6,8 @@ of a job's way, `execute.executor` the second.
 
 from .blueprint import JobBlueprint, JobType
 from .context import Job
-from .enqueue.enqueuer import JobId, enqueue, enqueue_many
+from .enqueue.enqueuer import JobId, enqueue
+from .enqueue.many import enqueue_many
 from .enqueue.scheduling import schedule
 from .errors import (
     Continue,

@@ -13,7 +13,7 @@ from flask.sansio.app import App
 from . import declaration
 from .context import Job
 from .declaration import JobOptions
-from .enqueue import enqueuer, scheduling
+from .enqueue import enqueuer, many, scheduling
 from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
@@ -77,7 +77,7 @@ class Enqueueable(Generic[P]):
         self, payloads: Iterable[P], **options: Unpack[EnqueueManyOptions]
     ) -> list[str]:
         """`app.jobs.enqueue_many` for this type."""
-        return enqueuer.enqueue_many(self.type, payloads, **options)
+        return many.enqueue_many(self.type, payloads, **options)
 
     def schedule(self, cron: str, payload: P, **options: Unpack[ScheduleOptions]) -> str:
         """`app.jobs.schedule` for this type."""

@@ -97,7 +97,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class JobPrepared:
-    """A job is written out; an observer may add to the headers that every message of it has."""
+    """A call enqueues; an observer may add to the headers that every message of its jobs has."""
 
     headers: dict[str, str]
 
@@ -111,10 +111,11 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """QStash did not take jobs: for now, or as `refused` says for good."""
+    """QStash did not take jobs: for now, or as `refused` says for good; `reason` says why."""
 
     messages: Sequence[Message]
     refused: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

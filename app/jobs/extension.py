@@ -8,7 +8,7 @@ from flask import Flask, current_app, has_app_context
 from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
 from .declaration import ExternalOptions
-from .enqueue import enqueuer, scheduling
+from .enqueue import enqueuer, many, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -58,7 +58,7 @@ class Jobs:
             self.init_app(app, db, families=families)
 
     enqueue = staticmethod(enqueuer.enqueue)
-    enqueue_many = staticmethod(enqueuer.enqueue_many)
+    enqueue_many = staticmethod(many.enqueue_many)
     schedule = staticmethod(scheduling.schedule)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
@@ -115,7 +115,11 @@ class Jobs:
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_MAX_LEGS: How many deliveries one job may take by `Continue`.
             JOBS_SIGNATURE_LEEWAY: By how much QStash's clock may differ from ours.
-            JOBS_SWEEP_EVERY: The time between sweeps by this process itself; 0 is none.
+            JOBS_SWEEP_EVERY: The time between sweeps by the app's processes, while there is traffic
+                or a job waits for one; 0 is none.
+            JOBS_SWEEP_CRON: When QStash asks for a sweep besides.
+            JOBS_PLAN_MESSAGES_PER_DAY, JOBS_PLAN_PRICE: What QStash's plan has, for `flask jobs
+                usage`: messages a day, and the price of 100,000; 0 is not said.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
             JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
             JOBS_UNSEALED: Job types of which no field is, commas between.

@@ -1,7 +1,7 @@
 """What `benchmarks/jobs.py` measures, run with the code of this build or of another checkout.
 
     python one_build.py              # operations in this process, as standard input asks for them
-    gunicorn "one_build:served()"    # deliveries: the sample jobs, and two floors as plain views
+    gunicorn "one_build:served()"    # deliveries: the sample jobs, and three floors as plain views
 
 It uses only what builds have had for long, so that old ones can be measured, too.
 """
@@ -18,6 +18,7 @@ from uuid import uuid4
 import flask_migrate
 import psycopg
 from flask import Flask, request
+from qstash import Receiver
 from sqlalchemy import event, insert, text
 
 from app import create_app
@@ -49,10 +50,18 @@ def new_app() -> Flask:
 
 def served() -> Flask:
     app, local = new_app(), threading.local()
+    receiver = Receiver(qstash.CURRENT, qstash.NEXT)
 
     @app.post("/floor/empty")
     def empty() -> dict[str, Any]:
         return {"success": True}
+
+    @app.post("/floor/verified")
+    def verified() -> dict[str, Any]:
+        """Verify the signature as QStash's own SDK does, and read the body."""
+        signature = request.headers["Upstash-Signature"]
+        receiver.verify(signature=signature, body=request.get_data(as_text=True))
+        return {"success": True, "jobId": request.get_json()["jobId"]}
 
     @app.post("/floor/bare")
     def bare() -> dict[str, Any]:

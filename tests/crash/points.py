@@ -1,15 +1,15 @@
 """Where a process can die: before and after everything that commits or talks to the network.
 
-The points are found by wrapping the database's driver and httpx's transport, so code that is
-written tomorrow has its own.
+The points are found by wrapping the database's driver and the standard library's HTTP client, so
+code that is written tomorrow has its own.
 """
 
 import os
 from collections.abc import Callable
+from http.client import HTTPConnection
 from threading import Lock
 from typing import Any
 
-import httpx
 import psycopg
 
 CRASHED = 86
@@ -32,8 +32,9 @@ class CrashPoints:
         cursor.execute = self._around("statement", cursor.execute)
         connection: Any = psycopg.Connection
         connection.commit = self._around("commit", connection.commit)
-        transport: Any = httpx.HTTPTransport
-        transport.handle_request = self._around("request", transport.handle_request)
+        client: Any = HTTPConnection
+        client.request = self._around("request", client.request)
+        client.getresponse = self._around("answer", client.getresponse)
 
     def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:

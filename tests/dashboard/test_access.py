@@ -8,8 +8,10 @@ from flask import Flask, redirect
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app import create_app
 from app.dashboard import Dashboard, Role, User
 from app.jobs import StartRefused
+from tests.support.apps import settings
 from tests.support.rows import Rows, add_row, row_of
 
 from .pages import PREFIX, Reader, text_of
@@ -244,16 +246,22 @@ def test_a_page_that_there_is_not_is_said_so(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("JOBS_DASHBOARD_PREFIX", "jobs/", "it must begin with a slash"),
-        ("SECRET_KEY", "", "it signs the dashboard's forms"),
+        ("JOBS_DASHBOARD", "open", "is none of: auto, local, off"),
+        ("JOBS_DASHBOARD_COLOUR", "pink", "is none of: grey, green"),
+        ("JOBS_DASHBOARD_PREFIX", "jobs/", "is not a path like /admin/jobs"),
     ],
 )
-def test_a_wrong_setting_is_refused(app: Flask, name: str, value: str, said: str) -> None:
+def test_a_wrong_setting_is_refused(name: str, value: str, said: str) -> None:
+    with pytest.raises(StartRefused, match=said):
+        create_app({**settings(""), name: value})
+
+
+def test_without_a_key_for_its_forms_it_says_so(app: Flask) -> None:
     other = Flask("other")
     other.extensions["jobs"] = app.extensions["jobs"]
-    other.config.update({**app.config, name: value})
+    other.config.update({**app.config, "SECRET_KEY": ""})
 
-    with pytest.raises(StartRefused, match=said):
+    with pytest.raises(StartRefused, match="it signs the dashboard's forms"):
         Dashboard(other)
 
 

@@ -36,7 +36,7 @@ def main(database_url: str, jobs_url: str | None = None) -> None:
             with app.app_context():
                 use()
                 command(app, "list")
-                command(app, "doctor", "--only", "database", "--only", "schema")
+                command(app, "doctor", "--only", "schema")
                 command(app, "doctor", "--only", "probe")
         finally:
             server.shutdown()

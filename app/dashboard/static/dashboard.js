@@ -58,7 +58,7 @@
     });
   };
   const prepare = () => {
-    document.querySelectorAll("[data-copy], [data-all]").forEach((one) => { one.hidden = false; });
+    document.querySelectorAll("[data-copy], [data-all], [data-all-label]").forEach((one) => { one.hidden = false; });
     count();
   };
   document.addEventListener("change", (event) => {

@@ -29,11 +29,6 @@ LIMIT = 50
 NAMED = 20
 
 
-@screen.page("")
-def first() -> ResponseReturnValue:
-    return redirect(link("jobs"))
-
-
 @screen.page("/jobs")
 def index() -> ResponseReturnValue:
     """Show a page of the list, or what is wrong with the filter."""

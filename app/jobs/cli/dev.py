@@ -5,7 +5,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 from importlib.util import find_spec
 from types import FrameType
 from urllib.parse import urlsplit
@@ -13,14 +12,13 @@ from urllib.parse import urlsplit
 import click
 from flask.cli import ScriptInfo
 
+from ...lifeline import Process, Processes
 from .group import Refused, jobs
 
 HOST, PORT, QSTASH_PORT = "127.0.0.1", 5000, 8080
 #: In development nobody installs the schedule that has QStash ask for a sweep.
 _SWEEP_EVERY = "10"
 _READY = "Local QStash is running"
-
-Process = subprocess.Popen[str]
 
 
 def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]:
@@ -95,35 +93,27 @@ def dev(
     flask = [sys.executable, "-m", "flask"]
     app = ctx.ensure_object(ScriptInfo).app_import_path
     path = ["--app", app] if app else []
-    environment = {**os.environ, **settings(port, qstash_port)}
     server = [*flask, "qstash", "dev", "--port", str(qstash_port), "--speed", str(speed)]
-    processes: list[Process] = []
-    _stop_at_sigterm()
-    try:
-        kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
-        processes.append(_started([*server, *kept]))
+    kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
+    _stop_at_signals()
+    with Processes() as processes:
+        _await(processes.start([*server, *kept], stdout=subprocess.PIPE))
         tell_others(settings(port, qstash_port))
         run = [*flask, *path, "run", "--host", HOST, "--port", str(port)]
-        processes.append(subprocess.Popen(run, env=environment, text=True))  # noqa: S603 - ours
-        code = _first_end(processes)
-    except KeyboardInterrupt:
-        code = 0
-    finally:
-        _end(processes)
-    sys.exit(code)
+        processes.start(run, settings(port, qstash_port))
+        sys.exit(processes.first_end())
 
 
-def _started(command: list[str]) -> Process:
-    """Start the QStash server, and return once it listens.
+def _await(server: Process) -> None:
+    """Return once the QStash server listens.
 
     Raises:
         Refused: It has ended instead, and has said why.
     """
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
     for line in server.stdout or ():
         if line.startswith(_READY):
             click.echo(line, nl=False)
-            return server
+            return
     server.communicate()
     raise Refused(
         "the local QStash server did not start; beside another one, give --port, --qstash-port and "
@@ -140,31 +130,9 @@ def tell_others(needed: dict[str, str]) -> None:
             click.echo(f"  export {name}={shlex.quote(value)}")
 
 
-def _first_end(processes: list[Process]) -> int:
-    """Wait until one of them ends, and return its exit code."""
-    ended = threading.Event()
-
-    def wait(process: Process) -> None:
-        process.wait()
-        ended.set()
-
-    for process in processes:
-        threading.Thread(target=wait, args=(process,), daemon=True).start()
-    ended.wait()
-    return next((one.returncode for one in processes if one.returncode is not None), 0)
-
-
-def _end(processes: list[Process]) -> None:
-    # At a Ctrl-C the terminal has told them already.
-    for process in reversed(processes):
-        if process.poll() is None:
-            process.terminate()
-    for process in processes:
-        process.wait()
-
-
-def _stop_at_sigterm() -> None:
+def _stop_at_signals() -> None:
     def stop(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)

@@ -2,18 +2,17 @@
 
     enqueue ── validate ── record (INSERT, pending) ── commit ── publish ──▶ QStash
 
-The second half, on the other side of QStash, is `execute.executor`.
+The second half, on the other side of QStash, is `execute.executor`; `many` does the same for many
+jobs at once.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, Unpack
-from uuid import uuid4
+from typing import Any, Unpack
 
 from flask import current_app
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from .. import request_id
@@ -25,14 +24,14 @@ from ..publish import outbox
 from ..registry import JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
-from ..table.db import connection_of, in_transaction
+from ..table.attempts import alone, within
+from ..table.db import connection_of
 from ..values import jsonb
-from ..values.ids import GivenOwnerId, check_owner_id
+from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
 from ..values.options import Options
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 MAX_KEY_LENGTH = 255
 
 AnySession = Session | scoped_session[Any]
@@ -71,30 +70,46 @@ class Owner:
         if key is not None and jsonb.clean_text(key) != key:
             raise InvalidOption("idempotency_key: has NUL characters or unpaired surrogates")
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that say so."""
+        return {
+            "user_id": self.user_id,
+            "organization_id": self.organization_id,
+            "idempotency_key": self.idempotency_key,
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A validated job to be recorded, and the message that will carry it."""
+class Terms:
+    """What the jobs of one call have in common.
 
-    message: Message
+    Attributes:
+        options: Those of each message, its headers included. They are kept on the row, so that a
+            later publish of the same job carries the same ones.
+        metadata: As the wire has it.
+        available_at: When they may be delivered at the earliest, where the options say so.
+    """
+
+    config: JobConfig
     owner: Owner
-    envelope: dict[str, Any]
+    options: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    available_at: datetime | None
 
-    @property
-    def row(self) -> dict[str, Any]:
-        """The columns to insert."""
-        return {
-            "job_id": self.message.job_id,
-            "job_type": self.message.job_type,
-            "payload": self.envelope,
-            "user_id": self.owner.user_id,
-            "organization_id": self.owner.organization_id,
-            "idempotency_key": self.owner.idempotency_key,
-            "queue": self.message.options.get("queue"),
-            "max_retries": self.message.options["retries"],
-            "options": self.message.options,
-            "available_at": self.message.available_at,
-        }
+    @classmethod
+    def of(cls, config: JobConfig, owner: Owner, options: Mapping[str, Any]) -> "Terms":
+        """Return the terms of jobs enqueued now; `options` are those of `options_with`."""
+        headers = {request_id.HEADER: request_id.current_request_id()}
+        emit(JobPrepared(headers))
+        now = datetime.now(UTC)
+        return cls(
+            config=config,
+            owner=owner,
+            options={**options, "headers": headers | options.get("headers", {})},
+            metadata=metadata_of(owner, now),
+            available_at=_available_at(options, now),
+        )
 
 
 def enqueue(
@@ -138,90 +153,100 @@ def enqueue(
     owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
     with observed(Enqueueing(job_type=job_type)):
-        job = draft(config, payload, owner, config.options_with(options))
+        terms = Terms.of(config, owner, config.options_with(options))
+        message = write(terms, payload)
         url = outbox.publisher().destination(config.endpoint)
-        about = {"jobId": job.message.job_id, "type": job_type, "url": url}
+        about = {"jobId": message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
-        job_id = _record(job, session)
-        existed = job_id != job.message.job_id
+        job_id = _record(message, owner, session)
+        existed = job_id != message.job_id
         if existed:
             log.info("[jobs] Job already exists", extra={"jobId": job_id, "type": job_type})
+        elif session is None:
+            outbox.publish([message])
         else:
-            _publish([job], session)
+            after_commit(session, outbox.publish_committed, [message])
     return JobId.of(job_id, existed=existed)
 
 
-def enqueue_many(
-    job_type: str,
-    payloads: Iterable[Any],
-    *,
-    user_id: GivenOwnerId | None = None,
-    organization_id: GivenOwnerId | None = None,
-    session: AnySession | None = None,
-    **options: Unpack[Options],
-) -> list[str]:
-    """Enqueue a job for each payload, all or none: one INSERT, and QStash's batch request.
-
-    Args and errors are those of `enqueue`, with two differences: `InvalidPayload.errors` maps the
-    index of each bad payload to its errors, and what QStash refuses is dead but not raised.
-    """
-    owner = Owner(user_id=user_id, organization_id=organization_id)
-    config = get_job_config(job_type)
-    with observed(Enqueueing(job_type=job_type)):
-        jobs = draft_many(config, payloads, owner, config.options_with(options))
-        url = outbox.publisher().destination(config.endpoint)
-        about = {"type": job_type, "count": len(jobs), "url": url}
-        log.info("[jobs] Enqueueing jobs", extra=about)
-        if jobs:
-            _record_many(jobs, session)
-            _publish(jobs, session)
-    return [job.message.job_id for job in jobs]
-
-
-def draft(config: JobConfig, payload: Any, owner: Owner, options: Mapping[str, Any]) -> Draft:
-    """Validate a payload and write out its job.
+def write(terms: Terms, payload: Any) -> Message:
+    """Validate a payload and write out its job's first message.
 
     Args:
-        config: The job's type.
+        terms: Those of the call.
         payload: Camel-case JSON as a mapping, or the payload's dataclass.
-        owner: Whom it is for.
-        options: As `JobConfig.options_with` returns them.
 
     Raises:
         InvalidPayload: `errors` maps fields to messages; also for one that is too large.
     """
-    job_id = str(uuid4())
-    written = {"jobId": job_id, **envelope(config, payload, owner, job_id)}
-    # Kept with the options, so that a later publish of the same job carries the same ones.
-    headers = {request_id.HEADER: request_id.current_request_id()}
-    emit(JobPrepared(headers))
-    message = Message(
+    config, job_id = terms.config, new_job_id()
+    return Message(
         job_id=job_id,
         job_type=config.type,
         endpoint=config.endpoint,
-        body=jsonb.dumps(written),
-        options={**options, "headers": headers | options.get("headers", {})},
-        available_at=_available_at(options),
+        body=body_of(config, payload, terms.metadata, job_id),
+        options=terms.options,
+        available_at=terms.available_at,
     )
-    check_size(config, message.body)
-    return Draft(message, owner, written)
 
 
-def _available_at(options: Mapping[str, Any]) -> datetime | None:
-    """Return when the job may be delivered at the earliest, where the options say so."""
+def _available_at(options: Mapping[str, Any], now: datetime) -> datetime | None:
     if "not_before" in options:
         return datetime.fromisoformat(options["not_before"])
     if options.get("delay"):
-        return datetime.now(UTC) + timedelta(seconds=options["delay"])
+        return now + timedelta(seconds=options["delay"])
     return None
 
 
-def check_size(config: JobConfig, body: str) -> None:
+def metadata_of(owner: Owner, now: datetime, *, cron: str | None = None) -> dict[str, Any]:
+    """Return an envelope's metadata; `cron` is that of a schedule, which each firing then tells."""
+    metadata = {
+        "userId": owner.user_id,
+        "organizationId": owner.organization_id,
+        "idempotencyKey": owner.idempotency_key,
+        "createdAt": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "cron": cron,
+    }
+    return {key: value for key, value in metadata.items() if value is not None}
+
+
+def body_of(
+    config: JobConfig, payload: Any, metadata: Mapping[str, Any], job_id: str | None = None
+) -> str:
+    """Return the job as the wire has it; its secrets are sealed for its id.
+
+    Without an id it is a schedule's. All its firings carry the same id, as a worker elsewhere may
+    demand one; ours goes by the message's. Raises as `write` does.
+    """
+    try:
+        wire = _validated(config, payload)
+        body = jsonb.dumps(
+            {
+                "jobId": job_id or new_job_id(),
+                "type": config.type,
+                **loading.version_member(config),
+                **(sealing.seal(config, wire, job_id) if config.sealed else {"payload": wire}),
+                "metadata": metadata,
+            }
+        )
+    except ValueError as error:
+        raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
+    _check_size(config, body)
+    return body
+
+
+def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Return the payload as the wire has it, known to load at the other end."""
+    given = config.schema.dump(payload) if is_dataclass(payload) else payload
+    if not isinstance(given, Mapping):
+        raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
+    return loading.dump(config.schema, loading.load_given(config, given))
+
+
+def _check_size(config: JobConfig, body: str) -> None:
     """Refuse what this app would refuse when it is delivered: nothing can help it then.
 
-    Raises:
-        InvalidPayload: The message has more bytes than JOBS_MAX_BODY, sealed fields counted as
-            they are once sealed.
+    Sealed fields are counted as they are once sealed.
     """
     size, largest = len(body.encode()), current_app.config["JOBS_MAX_BODY"]
     if size > largest:
@@ -232,105 +257,20 @@ def check_size(config: JobConfig, body: str) -> None:
         raise InvalidPayload(config.type, {"payload": [said]})
 
 
-def draft_many(
-    config: JobConfig, payloads: Iterable[Any], owner: Owner, options: Mapping[str, Any]
-) -> list[Draft]:
-    """Validate all payloads; `InvalidPayload.errors` maps the index of each bad one to its own."""
-    drafts, errors = [], {}
-    for index, payload in enumerate(payloads):
-        try:
-            drafts.append(draft(config, payload, owner, options))
-        except InvalidPayload as error:
-            errors[index] = error.errors
-    if errors:
-        raise InvalidPayload(config.type, errors)
-    return drafts
-
-
-def envelope(
-    config: JobConfig,
-    payload: Any,
-    owner: Owner,
-    job_id: str | None = None,
-    *,
-    cron: str | None = None,
-) -> dict[str, Any]:
-    """Return the job as the wire has it, but for its id, for which its secrets are sealed.
-
-    Without an id it is a schedule's, whose `cron` each firing then tells. All its firings carry the
-    same id, as a worker elsewhere may demand one; ours goes by the message's. Raises as `draft`
-    does.
-    """
-    metadata = {
-        "userId": owner.user_id,
-        "organizationId": owner.organization_id,
-        "idempotencyKey": owner.idempotency_key,
-        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "cron": cron,
-    }
-    known = {key: value for key, value in metadata.items() if value is not None}
-    wire = _validated(config, payload)
-    written = sealing.seal(config, wire, job_id) if config.sealed else {"payload": wire}
-    named = {"jobId": str(uuid4())} if job_id is None else {}
-    return {
-        **named,
-        "type": config.type,
-        **loading.version_member(config),
-        **written,
-        "metadata": known,
-    }
-
-
-def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
-    """Return the payload as the wire has it, known to load at the other end."""
-    given = config.schema.dump(payload) if is_dataclass(payload) else payload
-    if not isinstance(given, Mapping):
-        raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
-    try:
-        wire = loading.dump(config.schema, loading.load_given(config, given))
-        jsonb.dumps(wire)
-    except ValueError as error:
-        raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
-    return wire
-
-
-def _record(job: Draft, session: AnySession | None) -> str:
+def _record(message: Message, owner: Owner, session: AnySession | None) -> str:
     """Insert the job and return its id, or that of the job which had its key first."""
     if session is not None:
-        return job_rows.create_job_execution(connection_of(session), job.row)
-    return _certainly(lambda tx: job_rows.create_job_execution(tx, job.row), [job])
-
-
-def _record_many(jobs: Sequence[Draft], session: AnySession | None) -> None:
-    rows = [job.row for job in jobs]
-    if session is not None:
-        job_rows.create_job_executions(connection_of(session), rows)
-    else:
-        _certainly(lambda tx: job_rows.create_job_executions(tx, rows), jobs)
-
-
-def _certainly(insert: Callable[[Connection], T], jobs: Sequence[Draft]) -> T:
-    """Insert jobs and commit; where the answer to that is lost, do it again.
-
-    The ids are ours, so what the first commit has recorded, the second leaves as it is.
-    """
+        return job_rows.record(within(connection_of(session)), message, owner.columns)
     try:
-        return in_transaction(insert)
+        return job_rows.record(alone, message, owner.columns)
     except DatabaseUnavailable as error:
         if not error.is_uncertain:
             raise
-    try:
-        return in_transaction(insert)
-    except DatabaseUnavailable as error:
-        job_ids = [job.message.job_id for job in jobs]
-        named = job_ids[0] if len(job_ids) == 1 else f"{len(job_ids)} jobs from {job_ids[0]} on"
-        said = f"{named} may have been recorded: {error}"
-        raise DatabaseUnavailable(said, is_uncertain=True, job_ids=job_ids) from error
+        raise uncertain([message.job_id], error) from error
 
 
-def _publish(jobs: Sequence[Draft], session: AnySession | None) -> None:
-    messages = [job.message for job in jobs]
-    if session is None:
-        outbox.publish(messages)
-    else:
-        after_commit(session, outbox.publish_committed, messages)
+def uncertain(job_ids: Sequence[str], error: DatabaseUnavailable) -> DatabaseUnavailable:
+    """Return an error that names the jobs of which nobody knows whether they are recorded."""
+    named = job_ids[0] if len(job_ids) == 1 else f"{len(job_ids)} jobs from {job_ids[0]} on"
+    said = f"{named} may have been recorded: {error}"
+    return DatabaseUnavailable(said, is_uncertain=True, job_ids=job_ids)

@@ -1,16 +1,16 @@
 """Have QStash enqueue: a job again and again, as a cron expression says."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from ..errors import InvalidOption
 from ..publish import outbox
-from ..registry import get_job_config
+from ..registry import JobConfig, get_job_config
 from ..values import cron as crons
-from ..values import jsonb
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
-from .enqueuer import Owner, check_size, envelope
+from .enqueuer import Owner, body_of, metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,7 @@ def schedule(
     config = get_job_config(job_type)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)
-    body = jsonb.dumps(envelope(config, payload, owner, cron=expression))
-    check_size(config, body)
+    body = scheduled_body(config, payload, owner, expression)
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(
             f"schedule_id: {schedule_id!r} belongs to another app, at {other}; use another id"
@@ -65,6 +64,11 @@ def schedule(
     )
     log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})
     return scheduled
+
+
+def scheduled_body(config: JobConfig, payload: Any, owner: Owner, cron: str) -> str:
+    """Return what a schedule sends at each firing; raises `InvalidPayload`."""
+    return body_of(config, payload, metadata_of(owner, datetime.now(UTC), cron=cron))
 
 
 def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: str | None) -> str:

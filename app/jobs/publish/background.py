@@ -40,11 +40,15 @@ class BackgroundPublisher:
     def put(self, messages: Iterable[Message]) -> None:
         """Hand over jobs that are committed; what does not fit is left to the sweep."""
         self._start_once()
+        left = []
         for message in messages:
             try:
                 self._queue.put_nowait(message)
             except Full:
-                log.warning("[jobs] Job left to the sweep", extra={"jobId": message.job_id})
+                left.append(message.job_id)
+        if left:
+            about = {"count": len(left), "jobId": left[0]}
+            log.warning("[jobs] Jobs left to the sweep", extra=about)
 
     def close(self) -> None:
         """Publish what waits, for as long as the grace period lasts."""

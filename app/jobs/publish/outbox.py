@@ -6,16 +6,26 @@ queue, QStash away) is published by the sweep.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
-from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
+from ..errors import (
+    DatabaseUnavailable,
+    JobsError,
+    PublishRefused,
+    PublishUnavailable,
+    QuotaUsedUp,
+)
 from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
-from .qstash import Publisher
+from . import quota
+from .qstash import Publisher, batches
+
+if TYPE_CHECKING:
+    from .background import BackgroundPublisher
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +39,36 @@ def publish(messages: Sequence[Message]) -> None:
     Raises:
         PublishRefused: It was a single job, and QStash will never take it; it is failed and dead.
     """
-    emit(Enqueued(messages))
-    background = current_app.extensions["jobs"].background
-    if background is not None:
-        background.put(messages)
-    elif len(messages) == 1:
+    if len(messages) == 1 and _background() is None:
+        emit(Enqueued(messages))
         publish_one(messages[0])
     else:
-        publish_batch(messages)
+        publish_following(messages, None)
+
+
+def publish_following(
+    messages: Sequence[Message], trouble: PublishUnavailable | None
+) -> PublishUnavailable | None:
+    """Do the same for jobs that follow others; never raises a refusal.
+
+    Args:
+        messages: The jobs' first ones.
+        trouble: Why those before them stay pending; so do these then.
+
+    Returns:
+        Why it stopped before the last one, if it did; those that are left stay pending.
+    """
+    emit(Enqueued(messages))
+    background = _background()
+    if trouble is not None:
+        emit(Unpublished(messages, refused=False, reason=str(trouble)))
+        about = {"count": len(messages), "error": str(trouble)}
+        log.warning("[jobs] Jobs not published yet", extra=about)
+        return trouble
+    if background is not None:
+        background.put(messages)
+        return None
+    return publish_batch(messages)
 
 
 def publish_one(message: Message) -> bool:
@@ -73,14 +105,15 @@ def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
     Returns:
         Why it stopped before the last one, if it did; those that are left stay pending.
     """
-    for start in range(0, len(messages), Publisher.BATCH):
-        chunk = messages[start : start + Publisher.BATCH]
+    asked = 0
+    for chunk in batches(messages):
+        before, asked = asked, asked + len(chunk)
         try:
             with observed(Publishing(messages=chunk)):
                 ids = publisher().publish_many(chunk)
         except PublishUnavailable as error:
             if error.is_outage or len(chunk) == 1:
-                _leave(messages[start:], error)
+                _leave(messages[before:], error)
                 return error
             ids = [None] * len(chunk)
         except PublishRefused:
@@ -89,7 +122,7 @@ def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
         # QStash names no reason to act on in a batch: asked alone, it says which it is.
         left = [message for message, found in zip(chunk, ids, strict=True) if not found]
         if trouble := _publish_each(left):
-            _leave(messages[start + len(chunk) :], trouble)
+            _leave(messages[asked:], trouble)
             return trouble
     return None
 
@@ -116,7 +149,9 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
-        emit(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False, reason=str(error)))
+    if isinstance(error, QuotaUsedUp) and error.status:  # QStash itself has said so just now
+        quota.remember(publisher().quota)
     level = logging.ERROR if error.needs_a_person else logging.WARNING
     for message in messages:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
@@ -147,13 +182,18 @@ def _recorded(messages: Sequence[Message]) -> list[Message]:
     return [message for message in messages if message.job_id in found]
 
 
+def _background() -> "BackgroundPublisher | None":
+    found: BackgroundPublisher | None = current_app.extensions["jobs"].background
+    return found
+
+
 def publisher() -> Publisher:
     found: Publisher = current_app.extensions["jobs"].publisher
     return found
 
 
 def _bury(message: Message, reason: str) -> None:
-    emit(Unpublished([message], refused=True))
+    emit(Unpublished([message], refused=True, reason=reason))
     try:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
@@ -173,7 +213,7 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
     if not published:
         return
     try:
-        in_one_statement(lambda tx: job_rows.note_published(tx, published))
+        job_rows.note_published(published)
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))

@@ -1,36 +1,48 @@
 """Jobs to QStash, through its SDK."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
+from http.client import HTTPException
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
-from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
+from ..errors import (
+    InvalidOption,
+    PublishError,
+    PublishRefused,
+    PublishUnavailable,
+    QuotaUsedUp,
+)
 from ..message import Message
 from ..registry import is_elsewhere
 from ..values import callback_urls
 from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
+from .connections import KeepAliveClient, Limits, needs_a_proxy
+from .quota import Gate, read
 
 if TYPE_CHECKING:
     from qstash import QStash
+    from qstash.errors import DailyMessageLimitExceededError
     from qstash.schedule import Schedule
 
 T = TypeVar("T")
 
-# How the budget is shared out: httpx limits each phase alone, and counts connecting twice (TCP,
+# How the budget is shared out: each phase has a limit of its own, and connecting counts twice (TCP,
 # then TLS), so that the phases of a silent server add up to the whole.
-_PHASES = {"pool": 0.1, "connect": 0.2, "write": 0.1, "read": 0.4}
+_PHASES = {"connect": 0.2, "write": 0.1, "read": 0.5}
 
 #: What QStash answers where the message itself is wrong, so that no later try can help. Whatever
 #: else it answers, or a proxy before it, says nothing of the message: a token that was rotated, a
 #: quota, a firewall.
 REFUSALS = frozenset({400, 413, 422})
 RATE_LIMITED = 429
+#: The plan has no more schedules, queues or the like.
+NO_ROOM = 412
 
 #: Seconds that QStash waits beyond a job's timeout: at that the handler is stopped, and what it
 #: came to must still be recorded and answered. Less than a lease outlives the timeout.
@@ -59,17 +71,22 @@ class Publisher:
         self._token = token
         self._base_url = base_url
         self._budget = budget
+        self.quota = Gate()
 
-    #: How many messages one batch request carries.
-    BATCH = 250
+    #: How many messages one batch request carries, and bytes of them at most: QStash takes 100 MB,
+    #: and has to answer within the budget.
+    BATCH, BATCH_BYTES = 250, 8 * 1024 * 1024
 
     def publish(self, message: Message) -> str:
         """Hand a job to QStash and return the message id.
 
         Raises:
-            PublishUnavailable: QStash could not be reached, or was busy or broken.
+            PublishUnavailable: QStash could not be reached, or was busy or broken, or its quota is
+                used up.
             PublishRefused: QStash will not take this message, now or later.
         """
+        if self.quota.known is not None:
+            self.quota.check()
         _check_callbacks([message.options])
         request = _written(lambda: self._message(message))
         if "queue" in request:
@@ -82,6 +99,8 @@ class Publisher:
         Raises:
             PublishUnavailable, PublishRefused: As for `publish`, for all of them.
         """
+        if self.quota.known is not None:
+            self.quota.check()
         _check_callbacks([message.options for message in messages])
         body = _written(lambda: self._batch_body(messages))
         answers = self._call(lambda: self._batch(body))
@@ -156,8 +175,12 @@ class Publisher:
 
         client = QStash(self._token, retry=False, base_url=self._url)
         limits = {phase: share * self._budget for phase, share in _PHASES.items()}
-        # The SDK has no setting for its ten minutes.
-        client.http._client.timeout = httpx.Timeout(**limits)  # noqa: SLF001
+        # The SDK has settings neither for its client nor for the ten minutes that this waits.
+        if needs_a_proxy(self._url):
+            client.http._client.timeout = httpx.Timeout(None, **limits)  # noqa: SLF001
+        else:
+            own: Any = KeepAliveClient(self._url, Limits(**limits))
+            client.http._client = own  # noqa: SLF001
         return client
 
     def _told(self, path: str, forward_to: str | None) -> str:
@@ -213,16 +236,20 @@ class Publisher:
 
     def _call(self, request: Callable[[], T]) -> T:
         import httpx  # noqa: PLC0415 - loaded with the client
-        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - as above
+        from qstash.errors import (  # noqa: PLC0415 - as above
+            DailyMessageLimitExceededError,
+            QStashError,
+            RateLimitExceededError,
+        )
 
         try:
             try:
                 return request()
             except httpx.RemoteProtocolError:
-                # The server closed an idle connection just as we used it. Deduplication makes the
+                # The proxy closed an idle connection just as we used it. Deduplication makes the
                 # repetition harmless.
                 return request()
-        except httpx.HTTPError as error:
+        except (OSError, HTTPException, httpx.HTTPError) as error:
             reason = str(error) or type(error).__name__
             raise PublishUnavailable(
                 f"QStash at {self._url} cannot be reached: {reason}", is_outage=True
@@ -231,11 +258,31 @@ class Publisher:
             raise PublishUnavailable(
                 f"{self._url} did not answer like QStash: check QSTASH_URL"
             ) from error
+        except DailyMessageLimitExceededError as error:
+            raise self._used_up(error) from error
         except RateLimitExceededError as error:
             limited = f"QStash limits the rate: {error}"
             raise PublishUnavailable(limited, status=RATE_LIMITED, is_outage=True) from error
         except QStashError as error:
             raise _classified(error) from error
+
+    def _used_up(self, error: "DailyMessageLimitExceededError") -> QuotaUsedUp:
+        known = read(error.limit, error.reset)
+        self.quota.close(known)
+        return QuotaUsedUp(str(known), until=known.until, status=RATE_LIMITED)
+
+
+def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Divide messages, in order, into what one batch request carries."""
+    start = size = 0
+    for index, message in enumerate(messages):
+        is_full = index - start == Publisher.BATCH
+        if is_full or (start < index and size + len(message.body) > Publisher.BATCH_BYTES):
+            yield messages[start:index]
+            start, size = index, 0
+        size += len(message.body)
+    if start < len(messages):
+        yield messages[start:]
 
 
 def deduplication_id(message: Message) -> str:
@@ -284,6 +331,9 @@ def _classified(error: Exception) -> PublishError:
     status = int(match[1]) if match else None
     if status in REFUSALS:
         return PublishRefused(f"QStash refuses the message: {error}", status=status)
+    if status == NO_ROOM:
+        said = f"QStash's plan has no room: {error}; delete what is not needed there, or upgrade"
+        return PublishUnavailable(said, status=status)
     trouble = PublishUnavailable(f"QStash is in trouble: {error}", status=status)
     if trouble.needs_a_person:
         said = f"QStash turns this app away: {error}; check QSTASH_TOKEN, the plan and its quotas"

@@ -1,20 +1,21 @@
 """Rows that QStash does not have, published: what a crash left behind, or a person put back."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from ..errors import PublishUnavailable
+from ..errors import JobsError, PublishUnavailable
 from ..events import JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
 from ..table import job_rows
-from ..table.db import in_transaction
+from ..table.db import in_one_statement, in_transaction
 from ..values import backoff, jsonb
 from . import outbox
 
@@ -25,6 +26,14 @@ _ONE_WAITING = text(
     SELECT {job_rows.TO_PUBLISH} FROM job_executions AS job
      WHERE job_id = :job_id AND status = 'pending' AND published_at IS NULL
     """  # noqa: S608 - the only values in the text are the table's columns
+).columns(payload=JSONB, options=JSONB)
+
+_ALL_WAITING = text(
+    f"""
+    SELECT {job_rows.TO_PUBLISH} FROM job_executions AS job
+     WHERE job_id = ANY(CAST(:job_ids AS text[])) AND status = 'pending' AND published_at IS NULL
+     ORDER BY job.id
+    """  # noqa: S608 - as above
 ).columns(payload=JSONB, options=JSONB)
 
 _OUTCOME = text(
@@ -76,6 +85,34 @@ def publish_job(job_id: str) -> Published:
     """Publish one job, if it waits for that."""
     found = {"job_id": job_id}
     return publish(in_transaction(lambda tx: tx.execute(_ONE_WAITING, found).all()))
+
+
+def publish_recorded(jobs: Sequence[Sequence[str]]) -> None:
+    """Publish jobs for the first time, from their rows: of as many as one call may enqueue.
+
+    Those that are not committed (see `outbox.publish_committed`) are left out.
+
+    Args:
+        jobs: Their ids, in lists.
+    """
+    trouble = None
+    try:
+        for chunk in _chunks(chain.from_iterable(jobs)):
+            trouble = outbox.publish_following(_waiting(chunk), trouble)
+    except JobsError:
+        log.exception("[jobs] Jobs left to the sweep")
+
+
+def _waiting(job_ids: list[str]) -> list[Message]:
+    given = {"job_ids": job_ids}
+    rows = in_one_statement(lambda tx: tx.execute(_ALL_WAITING, given).all())
+    return [message for row in rows if (message := _message_or_dead(row))]
+
+
+def _chunks(job_ids: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(job_ids)
+    while chunk := list(islice(rest, outbox.publisher().BATCH)):
+        yield chunk
 
 
 def withdraw(message_ids: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ about those of all engines of the process, so that a handler may use one of its 
 """
 
 import re
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from psycopg import Error as DatabaseError
 from psycopg.errors import DatatypeMismatch, UndefinedColumn, UndefinedTable
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
 from sqlalchemy.pool import Pool, PoolResetState
@@ -46,6 +47,9 @@ _OWNER_COLUMN = re.compile(r'^column "(user|organization)_id" is of type')
 _CONNECTION = "08"
 #: Two transactions were in each other's way: this one was undone, and may simply be done again.
 _COLLISIONS = frozenset({"40001", "40P01"})
+
+#: macOS does not tell of the other side's hanging up, but has then something to read.
+_HUNG_UP = getattr(select, "POLLRDHUP", select.POLLIN)
 
 _USED = "jobs_used_by_a_handler"
 # All that a session keeps over its transactions, but for prepared statements, which the driver
@@ -179,7 +183,16 @@ def in_one_statement(work: Callable[[Connection], T]) -> T:
     Where its connection breaks nobody knows whether it was done, and it is made again all the same,
     so it has to be one that changes nothing the second time. Raises as `in_transaction` does.
     """
-    return _explained(work, alone=True)
+    try:
+        return _explained(work, alone=True)
+    except DatabaseUnavailable as error:
+        if not error.is_uncertain:
+            raise
+        lost = error
+    try:
+        return _explained(work, alone=True)
+    except DatabaseUnavailable as error:
+        raise DatabaseUnavailable(str(error), is_uncertain=True) from lost
 
 
 def _explained(work: Callable[[Connection], T], *, alone: bool) -> T:
@@ -214,7 +227,8 @@ def _explain(error: SQLAlchemyError) -> None:
     cause = getattr(error, "orig", None) or error
     reason = str(cause).strip().split("\n", 1)[0]
     if _is_outage(error):
-        raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
+        said = f"the database cannot be reached: {reason}"
+        raise DatabaseUnavailable(said, is_outage=True) from error
     if isinstance(cause, UndefinedTable | UndefinedColumn):
         message = f"the database is not migrated ({reason}); run `{upgrade_command()}`"
         raise DatabaseUnavailable(message) from error
@@ -244,7 +258,10 @@ class _Stale(Exception):
 
 
 class _Unanswered(Exception):
-    """The connection broke while it committed: nobody knows whether that is done."""
+    """The connection broke while it committed, or before a statement of its own was answered.
+
+    Nobody knows whether that is done.
+    """
 
     def __init__(self, error: DBAPIError) -> None:
         self.error = error
@@ -257,6 +274,8 @@ def _attempt(work: Callable[[Connection], T], *, alone: bool) -> T:
         try:
             result = work(connection)
         except DBAPIError as error:
+            if error.connection_invalidated and alone:
+                raise _Unanswered(error) from error
             if error.connection_invalidated or _sqlstate(error.orig) in _COLLISIONS:
                 raise _Stale(error) from error
             raise
@@ -282,8 +301,23 @@ def _before_statement(connection: Connection, *_: Any) -> None:
 
 
 @event.listens_for(Pool, "checkout")
-def _before_use(*_: Any) -> None:
+def _before_use(connection: Any, *_: Any) -> None:
+    """Have the pool replace a connection that the server has closed meanwhile.
+
+    A statement sent on it could not be told from one whose answer was lost.
+    """
     raise_if_due()
+    if isinstance(connection, DriverConnection) and _is_closed(connection):
+        raise DisconnectionError("the server has closed the connection")
+
+
+def _is_closed(connection: "DriverConnection[Any]") -> bool:
+    """Tell whether the other side has hung up, without asking it anything."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), _HUNG_UP)
+    return bool(poll.poll(0))
 
 
 @event.listens_for(Engine, "handle_error")

@@ -4,7 +4,6 @@ Nothing here commits but what says so: the caller's transaction decides.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, bindparam, select, text
@@ -13,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ..message import Message
 from ..values import jsonb
 from ..values.ids import is_job_id
+from .attempts import Execute, alone
 from .db import db
 from .models import JobExecution, Status
 
@@ -24,38 +24,49 @@ TO_PUBLISH = """
     job.legs, job.reschedules, job.available_at, job.created_at, job.id
 """
 
+_COLUMNS = """
+    job_id, job_type, payload, user_id, organization_id, idempotency_key, queue, max_retries,
+    options, available_at
+"""
 # Nothing where the id exists: the same INSERT may be sent again when its answer was lost.
-_INSERT = insert(_table).on_conflict_do_nothing(index_elements=["job_id"])
-_KEYED = insert(_table)
+_ONCE = "ON CONFLICT (job_id) DO NOTHING"
 # DO UPDATE rather than DO NOTHING: it waits for a rival's commit and returns the rival's row.
-_INSERT_KEYED = _KEYED.on_conflict_do_update(
-    index_elements=["job_type", "organization_id", "idempotency_key"],
-    index_where=text("idempotency_key IS NOT NULL"),
-    set_={"idempotency_key": _KEYED.excluded.idempotency_key},
-).returning(_table.c.job_id)
+_ONCE_PER_KEY = """
+    ON CONFLICT (job_type, organization_id, idempotency_key) WHERE idempotency_key IS NOT NULL
+    DO UPDATE SET idempotency_key = excluded.idempotency_key RETURNING job_id
+"""
+_VALUES = """
+    VALUES (:job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
+            :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb), :available_at)
+"""
+_RECORD = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE}")
+_RECORD_KEYED = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE_PER_KEY}")
 
-# One parameter for any number of rows, so that a thousand jobs cost one statement to build.
-_INSERT_MANY = text(
-    """
-    INSERT INTO job_executions (job_id, job_type, payload, user_id, organization_id, queue,
-                                max_retries, options, available_at)
-    SELECT job_id, job_type, payload, user_id, organization_id, queue,
-           max_retries, options, available_at
-      FROM jsonb_populate_recordset(CAST(NULL AS job_executions), CAST(:rows AS jsonb))
-    ON CONFLICT (job_id) DO NOTHING
-    """
+# One parameter for any number of rows: to write a thousand times ten costs more than all else here.
+_RECORD_MANY = text(
+    f"""
+    INSERT INTO job_executions ({_COLUMNS})
+    SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
+           queue, max_retries, options, available_at
+      FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
+           jsonb_array_elements(CAST(:envelopes AS jsonb)) AS envelope
+    {_ONCE}
+    """  # noqa: S608 - the only values in the text are the table's columns
 )
 
+_INSERT = insert(_table).on_conflict_do_nothing(index_elements=["job_id"])
+
+# Not where its delivery was faster: the claim has noted both.
 _NOTE_PUBLISHED = text(
     """
     UPDATE job_executions AS job
        SET message_id = coalesce(job.message_id, noted.message_id), published_at = now(),
            updated_at = now()
-      FROM unnest(CAST(:job_ids AS text[]), CAST(:message_ids AS text[]),
-                  CAST(:generations AS int[]), CAST(:legs AS int[]), CAST(:reschedules AS int[]))
-           AS noted (job_id, message_id, generation, legs, reschedules)
+      FROM jsonb_to_recordset(CAST(:noted AS jsonb))
+           AS noted (job_id text, message_id text, generation int, legs int, reschedules int)
      WHERE job.job_id = noted.job_id AND job.generation = noted.generation
        AND job.legs = noted.legs AND job.reschedules = noted.reschedules
+       AND (job.published_at IS NULL OR job.message_id IS NULL)
     """
 )
 
@@ -81,40 +92,80 @@ _QUEUED = (
 )
 
 
-def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> str:
-    """Insert a pending job and return its id.
+def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> str:
+    """Insert the pending job of a message and return its id.
 
-    Where the id exists already, nothing is inserted; with an idempotency key that this type and
-    organization already used neither, and the first job's id is returned.
+    With an idempotency key that this type and organization already used, nothing is inserted, and
+    the first job's id is returned.
+
+    Args:
+        execute: `alone`, or `within` a transaction that decides whether the job exists.
+        message: The job's first one.
+        owner: `user_id`, `organization_id` and `idempotency_key`.
+    """
+    values = _shared(message, owner) | {"job_id": message.job_id, "payload": message.body}
+    values["options"] = jsonb.dumps(values["options"])
+    if owner["idempotency_key"] is None:
+        execute(_RECORD, values)
+        return message.job_id
+    return str(execute(_RECORD_KEYED, values).job_id)
+
+
+def record_many(
+    connection: Connection, messages: Sequence[Message], owner: Mapping[str, Any]
+) -> None:
+    """Insert the pending jobs of messages that differ in nothing but their bodies and ids.
+
+    Args:
+        connection: Its transaction decides whether the jobs exist.
+        messages: At least one; the first tells what all of them have in common.
+        owner: As for `record`, without an idempotency key.
+    """
+    shared = _shared(messages[0], owner)
+    if shared["available_at"] is not None:
+        shared["available_at"] = shared["available_at"].isoformat()
+    envelopes = ",".join([message.body for message in messages])
+    given = {"shared": jsonb.dumps(shared), "envelopes": f"[{envelopes}]"}
+    connection.execute(_RECORD_MANY, given)
+
+
+def _shared(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **owner,
+        "job_type": message.job_type,
+        "queue": message.options.get("queue"),
+        "max_retries": message.options["retries"],
+        "options": message.options,
+        "available_at": message.available_at,
+    }
+
+
+def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Insert a job that was not enqueued here, unless its id exists.
 
     Args:
         connection: Its transaction decides whether the job exists.
         values: By column: `job_id`, `job_type` and `payload` (the envelope) at least.
     """
-    if values.get("idempotency_key") is None:
-        connection.execute(_INSERT, values)
-        return str(values["job_id"])
-    return str(connection.execute(_INSERT_KEYED, values).scalar_one())
+    connection.execute(_INSERT, values)
 
 
-def create_job_executions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert pending jobs without idempotency keys, in one statement."""
-    written = [{**row, "available_at": _iso(row["available_at"])} for row in rows]
-    connection.execute(_INSERT_MANY, {"rows": jsonb.dumps(written)})
+def note_published(published: Sequence[tuple[Message, str]]) -> None:
+    """Note that QStash has these jobs, by message id, unless they were published again since.
 
-
-def note_published(connection: Connection, published: Sequence[tuple[Message, str]]) -> None:
-    """Note that QStash has these jobs, by message id, unless they were published again since."""
-    connection.execute(
-        _NOTE_PUBLISHED,
+    Raises as `alone` does.
+    """
+    noted = [
         {
-            "job_ids": [message.job_id for message, _ in published],
-            "message_ids": [message_id for _, message_id in published],
-            "generations": [message.generation for message, _ in published],
-            "legs": [message.legs for message, _ in published],
-            "reschedules": [message.reschedules for message, _ in published],
-        },
-    )
+            "job_id": message.job_id,
+            "message_id": message_id,
+            "generation": message.generation,
+            "legs": message.legs,
+            "reschedules": message.reschedules,
+        }
+        for message, message_id in published
+    ]
+    alone(_NOTE_PUBLISHED, {"noted": jsonb.dumps(noted)})
 
 
 def mark_dead(connection: Connection, job_id: str, error: str) -> bool:
@@ -144,7 +195,3 @@ def made_here(connection: Connection, job_id: str) -> bool:
 def list_queued(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     """Return the next jobs that wait for an attempt, by `id` from `after` on."""
     return list(connection.execute(_QUEUED, {"after": after, "limit": limit}))
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

@@ -15,7 +15,7 @@ from ..enqueue import enqueuer
 from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
-from ..table.attempts import Attempt, Execute
+from ..table.attempts import Attempt, Execute, alone
 from ..table.db import connection_of, db, in_transaction
 from ..table.models import Status
 from ..values.options import Options
@@ -123,8 +123,10 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    draft = enqueuer.draft(config, payload, enqueuer.Owner(), config.options_with(options))
-    return in_transaction(lambda tx: job_rows.create_job_execution(tx, draft.row))
+    owner = enqueuer.Owner()
+    terms = enqueuer.Terms.of(config, owner, config.options_with(options))
+    message = enqueuer.write(terms, payload)
+    return job_rows.record(alone, message, owner.columns)
 
 
 def _crash_then_retry_twice_at_once(trial: _Trial) -> bool:

@@ -23,6 +23,9 @@ MAX_DEPTH = 600
 # An escaped NUL: an odd number of backslashes before `u0000`.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
+_FORM: dict[str, Any] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
+_ENCODER = json.JSONEncoder(**_FORM)
+
 
 def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
     """Encode as JSON, without the NaN and Infinity that Python would allow.
@@ -37,15 +40,14 @@ def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
     if isinstance(value, Unreadable):
         raise ValueError(value["unreadable"])  # noqa: TRY004 - it is the value that is wrong
     try:
-        encoded = json.dumps(
-            value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=default
-        )
+        encoder = json.JSONEncoder(**_FORM, default=default) if default else _ENCODER
+        encoded = encoder.encode(value)
         encoded.encode()
     except UnicodeEncodeError as error:
         raise ValueError("text must not contain unpaired surrogates") from error
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
-    if _NUL.search(encoded):
+    if "u0000" in encoded and _NUL.search(encoded):
         raise ValueError("text must not contain NUL characters")
     if encoded.count("[") + encoded.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise ValueError("nested too deeply")

@@ -48,7 +48,7 @@ def test_a_state_file_that_cannot_be_had_is_told_with_the_option_for_another(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(dev, "_stop_at_sigterm", lambda: None)
+    monkeypatch.setattr(dev, "_stop_at_signals", lambda: None)
     taken = tmp_path / "taken.db"
     taken.write_text("no database at all " * 100)
 

@@ -1,0 +1,128 @@
+"""How the jobs are, and what needs somebody's attention."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from ...jobs.operate import Health, HealthStatus, Step, count_jobs, health, stats, throughput
+from .. import access, charts, formatting, states
+from ..cached import cached
+from ..rendering import link, page
+from ..screens import Screen
+
+screen = Screen("overview", "Overview")
+
+#: Seconds for which the counts and the verdict are the same for everybody.
+FRESH = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time to look back on.
+
+    Attributes:
+        seconds: How long.
+        steps: Bars of its chart.
+        fresh: Seconds for which its figures are kept.
+        form: How the beginning of a step is written.
+    """
+
+    name: str
+    seconds: float
+    steps: int
+    fresh: float
+    form: str
+
+
+PERIODS = {
+    one.name: one
+    for one in (
+        Period("hour", 3_600, 60, 5, "%H:%M"),
+        Period("day", 86_400, 48, 60, "%a %H:%M"),
+        Period("week", 604_800, 56, 300, "%a %d %b %H:%M"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something to look at, and where."""
+
+    kind: str
+    said: str
+    href: str
+
+
+@screen.page("")
+def index() -> ResponseReturnValue:
+    period = PERIODS.get(request.args.get("period", ""), PERIODS["hour"])
+    counts = _counts()
+    common: dict[str, Any] = {
+        "period": period,
+        "periods": PERIODS,
+        "states": states.STATES,
+        "counts": counts,
+    }
+    if access.user().organization_id is not None:
+        # The other figures are of all organizations.
+        return page("overview.html", **common, found=None)
+    found = cached("health", FRESH, health.check)
+    ended = cached(
+        ("ended", period.name),
+        period.fresh,
+        lambda: throughput(since=period.seconds, steps=period.steps),
+    )
+    figures = cached(
+        ("stats", period.name), max(15.0, period.fresh), lambda: stats(since=period.seconds)
+    )
+    return page(
+        "overview.html",
+        **common,
+        found=found,
+        attention=list(_attention(found, counts)),
+        ended=ended,
+        bars=charts.stacked([_bar(step, period) for step in ended.steps]),
+        most=max((step.completed + step.dead for step in ended.steps), default=0),
+        first=ended.steps[0].since.strftime(period.form),
+        figures=figures,
+    )
+
+
+def _bar(step: Step, period: Period) -> tuple[str, dict[str, int]]:
+    since = f"from {step.since.strftime(period.form)} UTC"
+    said = f"{since}: {step.completed:,} completed, {step.dead:,} dead"
+    return said, {"completed": step.completed, "dead": step.dead}
+
+
+def _counts() -> dict[str, int | None]:
+    own = access.user().organization_id
+
+    def count() -> dict[str, int | None]:
+        wanted = [access.within(state.as_filter()) for state in states.STATES.values()]
+        return dict(zip(states.STATES, count_jobs(wanted, cap=formatting.CAP), strict=True))
+
+    return cached(("counts", own), FRESH, count)
+
+
+#: By the code of a reason, the list behind it.
+_BEHIND = {
+    "idle": {"state": "pending"},
+    "overdue": {"state": "pending"},
+    "stuck": {"state": "processing"},
+    "failureRate": {"state": "dead", "newer": "1h"},
+}
+
+
+def _attention(found: Health, counts: dict[str, int | None]) -> Iterator[Attention]:
+    """Yield what is wrong, the worst first, and then what is left from before."""
+    worst_first = sorted(found.reasons, key=lambda one: one.verdict != HealthStatus.UNHEALTHY)
+    for reason in worst_first:
+        kind = "bad" if reason.verdict == HealthStatus.UNHEALTHY else "warning"
+        yield Attention(kind, reason.message, link("jobs", **_BEHIND.get(reason.code, {})))
+    if counts["dead"] != 0:
+        is_one = counts["dead"] == 1
+        said = f"{formatting.plural(counts['dead'], 'job')} {'is' if is_one else 'are'} dead"
+        yield Attention("warning", said, link("jobs", state="dead"))

@@ -1,0 +1,173 @@
+"""Many jobs in one call: validated and recorded in chunks, all or none, then published.
+
+Neither what the caller gives nor what is made of it has to be in memory as a whole, only the ids.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Unpack
+
+from sqlalchemy import Connection
+
+from ..errors import DatabaseUnavailable, InvalidPayload
+from ..events import Enqueueing, observed
+from ..message import Message
+from ..publish import outbox, relay
+from ..registry import get_job_config
+from ..table import job_rows
+from ..table.after_commit import after_commit
+from ..table.db import connection_of, in_one_statement, in_transaction
+from ..values.ids import GivenOwnerId
+from ..values.options import Options
+from .enqueuer import AnySession, Owner, Terms, uncertain, write
+
+log = logging.getLogger(__name__)
+
+#: What is recorded by one statement: at most so many jobs, and bytes of their messages.
+CHUNK, CHUNK_BYTES = 1_000, 8 * 1024 * 1024
+
+
+def enqueue_many(
+    job_type: str,
+    payloads: Iterable[Any],
+    *,
+    user_id: GivenOwnerId | None = None,
+    organization_id: GivenOwnerId | None = None,
+    session: AnySession | None = None,
+    **options: Unpack[Options],
+) -> list[str]:
+    """Enqueue a job for each payload, all or none, and publish them by QStash's batch request.
+
+    Args and errors are those of `enqueue`, with two differences: `InvalidPayload.errors` maps the
+    index of each bad payload to its errors, and what QStash refuses is dead but not raised.
+
+    Args:
+        job_type: As for `enqueue`.
+        payloads: Read once, so a generator will do, and a hundred thousand are no burden. The
+            transaction that records them is open meanwhile.
+        user_id: As for `enqueue`.
+        organization_id: As for `enqueue`.
+        session: As for `enqueue`.
+        **options: As for `enqueue`.
+
+    Returns:
+        The jobs' ids, in the order of the payloads.
+    """
+    owner = Owner(user_id=user_id, organization_id=organization_id)
+    config = get_job_config(job_type)
+    with observed(Enqueueing(job_type=job_type)):
+        terms = Terms.of(config, owner, config.options_with(options))
+        url = outbox.publisher().destination(config.endpoint)
+        log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "url": url})
+        chunks = _written(terms, payloads)
+        first, second = next(chunks, []), next(chunks, [])
+        if not first:
+            return []
+        if second:
+            return _enqueue_in_turn(chain([first, second], chunks), owner, session)
+        return _enqueue_together(first, owner, session)
+
+
+def _written(terms: Terms, payloads: Iterable[Any]) -> Iterator[list[Message]]:
+    """Validate and write out the jobs; once a payload is bad, only validate the others.
+
+    Raises:
+        InvalidPayload: After the last, if any was bad; `errors` maps the index of each to its own.
+    """
+    errors: dict[int, Any] = {}
+    chunk: list[Message] = []
+    size = 0
+    for index, payload in enumerate(payloads):
+        try:
+            message = write(terms, payload)
+        except InvalidPayload as error:
+            errors[index] = error.errors
+        if errors:
+            continue
+        chunk.append(message)
+        size += len(message.body)
+        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if errors:
+        raise InvalidPayload(terms.config.type, errors)
+    if chunk:
+        yield chunk
+
+
+def _enqueue_together(
+    messages: list[Message], owner: Owner, session: AnySession | None
+) -> list[str]:
+    """Record jobs by one statement, and publish them."""
+    job_ids = [message.job_id for message in messages]
+    if session is not None:
+        job_rows.record_many(connection_of(session), messages, owner.columns)
+        after_commit(session, outbox.publish_committed, messages)
+        return job_ids
+    try:
+        in_one_statement(lambda tx: job_rows.record_many(tx, messages, owner.columns))
+    except DatabaseUnavailable as error:
+        if not error.is_uncertain:
+            raise
+        raise uncertain(job_ids, error) from error
+    outbox.publish(messages)
+    return job_ids
+
+
+def _enqueue_in_turn(
+    chunks: Iterator[list[Message]], owner: Owner, session: AnySession | None
+) -> list[str]:
+    """Record jobs chunk by chunk in one transaction, and publish them from their rows."""
+    if session is None:
+        job_ids = _record_all(chunks, owner)
+        relay.publish_recorded([job_ids])
+        return job_ids
+    connection = connection_of(session)
+    # Who goes on after a bad payload must not commit those that came before it.
+    with connection.begin_nested():
+        job_ids = []
+        for messages in chunks:
+            _record_chunk(connection, messages, owner, job_ids)
+    after_commit(session, relay.publish_recorded, [job_ids])
+    return job_ids
+
+
+def _record_all(chunks: Iterator[list[Message]], owner: Owner) -> list[str]:
+    """Record jobs in a transaction of their own.
+
+    Raises:
+        DatabaseUnavailable: As `enqueue` does. It cannot be tried again, as what is read of the
+            payloads is gone.
+    """
+    job_ids: list[str] = []
+
+    def record(tx: Connection) -> None:
+        if job_ids:
+            raise DatabaseUnavailable("the connection broke before all jobs were recorded: none is")
+        for messages in chunks:
+            _record_chunk(tx, messages, owner, job_ids)
+
+    try:
+        in_transaction(record)
+    except DatabaseUnavailable as error:
+        if not error.is_uncertain:
+            raise
+        if not _is_recorded(job_ids[0]):
+            raise uncertain(job_ids, error) from error
+    return job_ids
+
+
+def _record_chunk(
+    connection: Connection, messages: list[Message], owner: Owner, job_ids: list[str]
+) -> None:
+    job_ids += [message.job_id for message in messages]
+    job_rows.record_many(connection, messages, owner.columns)
+
+
+def _is_recorded(job_id: str) -> bool:
+    """Ask for one job of a transaction whose commit was not answered; False if nobody can say."""
+    try:
+        return bool(in_one_statement(lambda tx: job_rows.existing(tx, [job_id])))
+    except DatabaseUnavailable:
+        return False

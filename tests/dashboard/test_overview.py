@@ -1,0 +1,106 @@
+"""The overview."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.dashboard import Role, User
+from tests.support.rows import AddJobs, add_row
+
+from .pages import PREFIX, Reader, text_of
+
+MARKUP = "<script>alert(1)</script>"
+
+
+def test_it_counts_the_jobs_by_state(reader: Reader, add_jobs: AddJobs) -> None:
+    add_jobs(2, "failed")
+    add_jobs(3, "failed", dead_at="now()", completed_at="now()")
+    add_jobs(1, "completed", completed_at="now()")
+
+    shown = text_of(reader.get(""))
+
+    assert "Pending 0 Processing 0 Retrying 2 Dead 3 Completed 1 Cancelled 0" in shown
+
+
+def test_without_trouble_it_says_so(reader: Reader, add_jobs: AddJobs) -> None:
+    add_jobs(3, "completed", completed_at="now()")
+
+    shown = text_of(reader.get(""))
+
+    assert "Healthy jobs run as they should" in shown
+    assert "Needs attention Nothing." in shown
+
+
+def test_what_is_wrong_leads_to_its_list(reader: Reader, add_jobs: AddJobs) -> None:
+    add_jobs(9, "failed", dead_at="now()", completed_at="now()", published_at="now()")
+    add_jobs(1, "completed", completed_at="now()")
+
+    page = reader.get("")
+
+    assert "Unhealthy" in text_of(page)
+    assert "9 of 10 jobs of the last hour failed (90.0%)" in text_of(page)
+    assert 'href="/admin/jobs/jobs?state=dead&amp;newer=1h"' in page.text
+    assert "9 jobs are dead" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("period", "ended"), [("hour", "1 completed"), ("day", "3 completed"), ("week", "6 completed")]
+)
+def test_the_chart_has_what_ended_in_its_time(
+    reader: Reader, add_jobs: AddJobs, period: str, ended: str
+) -> None:
+    for count, ago in ((1, "10 minutes"), (2, "5 hours"), (3, "3 days")):
+        add_jobs(count, "completed", completed_at=f"now() - interval '{ago}'")
+
+    page = reader.get(f"?period={period}")
+
+    assert f"In the last {period}, {ended[0]} job" in page.text
+    assert page.text.count('class="span completed"') == int(
+        {"hour": "1", "day": "2", "week": "3"}[period]
+    )
+
+
+def test_it_tells_how_long_jobs_of_each_type_ran_and_waited(reader: Reader) -> None:
+    now = datetime.now(UTC)
+    add_row(
+        job_type=MARKUP,
+        status="completed",
+        created_at=now - timedelta(seconds=100),
+        started_at=now - timedelta(seconds=90),
+        completed_at=now - timedelta(seconds=60),
+    )
+
+    page = reader.get("")
+
+    assert "completed 1 0.017 30.0 s 30.0 s 10.0 s 10.0 s" in text_of(page)
+    assert MARKUP not in page.text
+    assert "alert(1)" in page.text
+
+
+def test_many_overviews_cost_as_much_as_one(reader: Reader, add_jobs: AddJobs) -> None:
+    first = text_of(reader.get(""))
+    add_jobs(1, "completed", completed_at="now()")
+
+    assert "Completed 0" in first
+    assert "Completed 0" in text_of(reader.get(""))
+
+
+def test_somebody_of_an_organization_sees_its_figures_only(app: Flask, client: FlaskClient) -> None:
+    add_row(organization_id=1)
+    add_row(organization_id=2, job_type="of-another")
+    app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.VIEWER, organization_id=1)]
+
+    shown = text_of(client.get(PREFIX))
+
+    assert "Pending 1" in shown
+    assert "of-another" not in shown
+    assert "Needs attention" not in shown
+
+
+def test_without_the_database_it_says_so(reader: Reader, no_database: None) -> None:
+    answer = reader.get("")
+
+    assert answer.status_code == 503
+    assert "the database cannot be reached" in text_of(answer)
