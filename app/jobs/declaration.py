@@ -55,6 +55,8 @@ class JobOptions(ExternalOptions, total=False):
         acts_outside: The handler has effects that no transaction takes back and no idempotency key
             guards: each claim is on the database's disk before it starts, at the price of a wait.
         unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
+        forgets_empty: A schedule's firing leaves no row if its handler returns None or an empty
+            dict at the first attempt: for jobs that mostly find nothing to do.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
@@ -69,6 +71,7 @@ class JobOptions(ExternalOptions, total=False):
     heartbeat: Duration
     acts_outside: bool
     unwatched: bool
+    forgets_empty: bool
     sealed: tuple[str, ...]
     version: int
     upgrades: Mapping[int, Upgrade]

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from . import durations
-from .errors import JobsNotInitialised, quoted
+from .errors import InvalidOption, JobsNotInitialised, quoted
+from .values import cron
 from .values.ids import ID_TYPES
 from .values.urls import ascii_url
 
@@ -137,6 +138,13 @@ def _prefix(given: Any) -> str:
     return path
 
 
+def _cron(given: Any) -> str:
+    try:
+        return cron.checked(_text(given), None)
+    except InvalidOption as error:
+        raise ValueError(f"does not say when: {error}") from None
+
+
 def _url(given: Any) -> str:
     """Refuse an address that QStash would sign in a different form than the app compares."""
     url = _text(given).rstrip("/")
@@ -176,7 +184,8 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_MAX_RESCHEDULES": (100, _from(0)),
     "JOBS_MAX_LEGS": (1000, _from(1)),
     "JOBS_SIGNATURE_LEEWAY": (5.0, _duration),
-    "JOBS_SWEEP_EVERY": (0.0, _duration),
+    "JOBS_SWEEP_EVERY": (60.0, _duration),
+    "JOBS_SWEEP_CRON": ("23 * * * *", _cron),
     "JOBS_ENCRYPTION_KEYS": ("", _names),
     "JOBS_ID_TYPE": ("integer", _one_of(*ID_TYPES)),
     "JOBS_BIND_KEY": ("", _text),

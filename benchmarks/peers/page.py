@@ -213,8 +213,8 @@ def _conditions(session: Session) -> str:
     fairness = _prose("""
         Each handler notes in a file that it ran, and returns `{"ok": true}`. Each system is run as
         its own documentation shows it, with its default settings but for what is named here; ours
-        with gunicorn.conf.py. Celery runs its default pool, of processes: its threads would open a
-        connection to PostgreSQL for each result. What is recorded differs, and so does what it is
+        with gunicorn.conf.py. Celery runs its default pool, of processes: its threads open a
+        connection to PostgreSQL for each result, and so does a worker that is quiet. What is recorded differs, and so does what it is
         good for: of a job of Dramatiq nothing can be looked up the next day, and a job of ours is a
         row that can be listed, retried and cancelled.
     """)

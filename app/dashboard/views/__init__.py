@@ -1,5 +1,5 @@
 """The screens, in the order of the navigation: a module each, with a template of its name."""
 
-from . import bulk, job, jobs, overview
+from . import bulk, errors, job, jobs, overview
 
-SCREENS = (overview.screen, jobs.screen, job.screen, bulk.screen)
+SCREENS = (overview.screen, jobs.screen, errors.screen, job.screen, bulk.screen)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
-from uuid import uuid4
 
 from flask import current_app
 from sqlalchemy.orm import Session, scoped_session
@@ -28,7 +27,7 @@ from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
 from ..table.db import connection_of
 from ..values import jsonb
-from ..values.ids import GivenOwnerId, check_owner_id
+from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
 from ..values.options import Options
 
 log = logging.getLogger(__name__)
@@ -180,7 +179,7 @@ def write(terms: Terms, payload: Any) -> Message:
     Raises:
         InvalidPayload: `errors` maps fields to messages; also for one that is too large.
     """
-    config, job_id = terms.config, str(uuid4())
+    config, job_id = terms.config, new_job_id()
     return Message(
         job_id=job_id,
         job_type=config.type,
@@ -223,7 +222,7 @@ def body_of(
         wire = _validated(config, payload)
         body = jsonb.dumps(
             {
-                "jobId": job_id or str(uuid4()),
+                "jobId": job_id or new_job_id(),
                 "type": config.type,
                 **loading.version_member(config),
                 **(sealing.seal(config, wire, job_id) if config.sealed else {"payload": wire}),

@@ -31,6 +31,8 @@ from .models import Status
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
 
+_CURSOR = "jobs_cursor"
+
 #: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
 #: transaction.
 Execute = Callable[[TextClause, dict[str, Any]], Any]
@@ -131,6 +133,12 @@ class Attempt:
         """What a log line says of a claimed attempt."""
         fields = {"jobId": self.job_id, "type": self.config.type, "attempt": self.lease.attempt}
         return fields if self.duration_ms is None else {**fields, "duration_ms": self.duration_ms}
+
+    @property
+    def may_be_forgotten(self) -> bool:
+        """Whether no row is to be left of it, should there be nothing to do."""
+        is_plain_firing = self.delivery.is_firing and self.lease.attempt == 1
+        return self.config.forgets_empty and is_plain_firing
 
     @property
     def row(self) -> dict[str, Any]:
@@ -284,9 +292,11 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
 def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) -> Any:
     driver = pooled.driver_connection
     before, driver.autocommit = driver.autocommit, True
-    with driver.cursor(row_factory=namedtuple_row) as cursor:
-        cursor.execute(_for_the_driver(statement), given)
-        row = cursor.fetchone() if cursor.description else None
+    # To make a cursor takes as long as to use it, so each connection keeps one.
+    if _CURSOR not in pooled.info:
+        pooled.info[_CURSOR] = driver.cursor(row_factory=namedtuple_row)
+    cursor = pooled.info[_CURSOR].execute(_for_the_driver(statement), given)
+    row = cursor.fetchone() if cursor.description else None
     driver.autocommit = before
     pooled.close()
     return row

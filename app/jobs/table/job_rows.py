@@ -56,6 +56,7 @@ _RECORD_MANY = text(
 
 _INSERT = insert(_table).on_conflict_do_nothing(index_elements=["job_id"])
 
+# Not where its delivery was faster: the claim has noted both.
 _NOTE_PUBLISHED = text(
     """
     UPDATE job_executions AS job
@@ -65,6 +66,7 @@ _NOTE_PUBLISHED = text(
            AS noted (job_id text, message_id text, generation int, legs int, reschedules int)
      WHERE job.job_id = noted.job_id AND job.generation = noted.generation
        AND job.legs = noted.legs AND job.reschedules = noted.reschedules
+       AND (job.published_at IS NULL OR job.message_id IS NULL)
     """
 )
 
