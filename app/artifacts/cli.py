@@ -129,7 +129,7 @@ def _as_json(row: Artifact) -> dict[str, Any]:
 def _line(row: Artifact) -> tuple[str, ...]:
     organization = "-" if row.organization_id is None else str(row.organization_id)
     expires = kit.time(row.expires_at)
-    return (row.id, row.name, _size(row.size), organization, expires, (row.job_id or "-")[:8])
+    return (row.id, row.name, _size(row.size), organization, expires, (row.job_id or "-")[:18])
 
 
 def _size(octets: int) -> str:

@@ -13,7 +13,7 @@ CAP = 10_000
 #: Characters of a text that a list shows.
 LINE = 200
 #: Characters of an id that are shown where there is little room.
-SHORT = 8
+SHORT = 18
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

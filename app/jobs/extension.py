@@ -118,6 +118,8 @@ class Jobs:
             JOBS_SWEEP_EVERY: The time between sweeps by the app's processes, while there is traffic
                 or a job waits for one; 0 is none.
             JOBS_SWEEP_CRON: When QStash asks for a sweep besides.
+            JOBS_PLAN_MESSAGES_PER_DAY, JOBS_PLAN_PRICE: What QStash's plan has, for `flask jobs
+                usage`: messages a day, and the price of 100,000; 0 is not said.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
             JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
             JOBS_UNSEALED: Job types of which no field is, commas between.

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,6 +93,16 @@ def _share(given: Any) -> float:
     if not 0 <= share <= 1:
         raise ValueError("is not a share from 0 to 1; write 5 percent as 0.05")
     return share
+
+
+def _price(given: Any) -> float:
+    try:
+        price = -1.0 if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        price = -1.0
+    if not 0 <= price < inf:
+        raise ValueError("is not a price; write a number of 0 or more, without a currency")
+    return price
 
 
 def _flag(given: Any) -> bool:
@@ -199,6 +210,8 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_HEALTH_PROCESSING": (600.0, _some_time),
     "JOBS_HEALTH_OVERDUE": (600.0, _some_time),
     "JOBS_HEALTH_IDLE": (3600.0, _some_time),
+    "JOBS_PLAN_MESSAGES_PER_DAY": (0, _from(0)),
+    "JOBS_PLAN_PRICE": (0.0, _price),
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),

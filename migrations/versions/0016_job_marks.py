@@ -12,12 +12,10 @@ depends_on = None
 
 def upgrade():
     if op.get_context().as_sql:
-        op.execute(migrations.sql("0002", after="0001").rstrip(";\n"))
+        op.execute(migrations.sql("0002", since="0001").rstrip(";\n"))
     else:
         migrations.upgrade(op.get_bind(), "0002")
 
 
 def downgrade():
-    op.drop_table("job_tallies")
-    op.drop_table("job_marks")
-    op.execute("UPDATE jobs_alembic_version SET version_num = '0001'")
+    migrations.downgrade(op.get_bind(), "0001")

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import time_ns
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import RFC_4122, UUID, uuid4
 
 import flask_migrate
 import pytest
@@ -26,6 +27,7 @@ from app.jobs.table import job_rows
 from app.jobs.table.filters import Filter
 from app.jobs.table.pages import list_jobs
 from app.jobs.testing import assert_enqueued, make_job
+from app.jobs.values.ids import new_job_id
 from tests.support.apps import fresh_database, settings
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import bp
@@ -68,6 +70,15 @@ def test_a_job_of_another_producer_keeps_its_id(client: FlaskClient, cli: Any, j
     assert job_id in cli.invoke(args=["jobs", "show", job_id]).output.replace("\n", "")
     assert client.delete(path.partition("?")[0], headers=bearer).status_code == 204
     assert cli.invoke(args=["jobs", "show", job_id]).exit_code == 2
+
+
+def test_our_ids_are_uuids_that_begin_with_the_time(app: Flask) -> None:
+    before, found, after = time_ns(), [UUID(new_job_id()) for _ in range(1_000)], time_ns()
+
+    assert len(set(found)) == len(found)
+    assert {(one.version, one.variant) for one in found} == {(7, RFC_4122)}
+    assert before // 10**6 <= found[0].int >> 80 <= found[-1].int >> 80 <= after // 10**6
+    assert UUID(enqueue("sample", {"action": "none"})).version == 7
 
 
 def test_a_published_id_is_one_that_qstash_takes() -> None:

@@ -35,7 +35,11 @@ CATALOG = f"""
     SELECT 'constraint', relname, conname, pg_get_constraintdef(pg_constraint.oid),
            convalidated::text
       FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid WHERE relname IN {OURS}
+    UNION ALL
+    SELECT 'table', relname, '', coalesce(reloptions::text, ''), relkind::text
+      FROM pg_class WHERE relname IN {OURS}
 """  # noqa: S608 - our own names
+JOB = "INSERT INTO job_executions (job_id, job_type, payload) VALUES ('1', 'a', '{}')"
 #: PostgreSQL writes a check anew where a column's type has changed: the same one with other casts.
 CASTS = re.compile(r"::[a-z ]+(\[\])?|[()]")
 
@@ -56,9 +60,14 @@ def catalog() -> set[tuple[Any, ...]]:
     return found
 
 
-def upgrade() -> None:
+def upgrade(revision: str = migrations.HEAD) -> None:
     with db.engine.begin() as connection:
-        migrations.upgrade(connection)
+        migrations.upgrade(connection, revision)
+
+
+def prepare() -> None:
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        migrations.prepare(connection)
 
 
 def test_all_ways_lead_to_the_same_tables() -> None:
@@ -83,14 +92,49 @@ def test_all_ways_lead_to_the_same_tables() -> None:
     assert catalog() == expected
 
 
+def test_an_upgrade_builds_its_indexes_before_and_can_be_taken_back(empty_app: Flask) -> None:
+    """While a transaction goes on that has written; also where an earlier run was broken off."""
+    upgrade("0001")
+    before = catalog()
+    upgrade()
+    expected = catalog()
+
+    upgrade("0001")
+    run(
+        "CREATE INDEX idx_job_executions_status_new ON job_executions (id);"
+        "UPDATE pg_index SET indisvalid = false"
+        " WHERE indexrelid = 'idx_job_executions_status_new'::regclass"
+    )
+    prepare()
+    with db.engine.connect() as other, db.engine.connect() as connection:
+        other.exec_driver_sql(JOB)
+        connection.exec_driver_sql("SET lock_timeout = '1s'")
+        migrations.upgrade(connection)
+        connection.commit()
+        other.rollback()
+        migrations.downgrade(connection, "0001")
+        migrations.upgrade(connection)
+        connection.commit()
+    prepare()
+    assert catalog() == expected
+
+    upgrade("0001")
+    statements = FlaskCliRunner(empty_app).invoke(args=["jobs", "db", "sql", "--since", "0001"])
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in statements.output.split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+        migrations.downgrade(connection, "0001")
+    assert catalog() == before
+
+
 def test_tables_that_an_app_s_own_history_made_are_not_locked() -> None:
     flask_migrate.upgrade("migrations", revision="0013")
 
     with db.engine.connect() as other:
-        job = "INSERT INTO job_executions (job_id, job_type, payload) VALUES ('1', 'a', '{}')"
-        other.exec_driver_sql(job)
-        flask_migrate.upgrade("migrations")
-        assert migrations.current(other) == migrations.HEAD
+        other.exec_driver_sql(JOB)
+        flask_migrate.upgrade("migrations", revision="0014")
+        assert migrations.current(other) == "0001"
         other.rollback()
 
 

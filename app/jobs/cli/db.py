@@ -18,12 +18,14 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Upgrade the job tables to the newest revision."""
-    # Not `in_transaction`, which may do its work twice.
-    with database.engine.begin() as connection:
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if migrations.current(connection) is None and upgrade_command() != _OURS:
             raise Refused(
                 f"this app's own migrations make the job tables: run `{upgrade_command()}`"
             )
+        migrations.prepare(connection)
+    # Not `in_transaction`, which may do its work twice.
+    with database.engine.begin() as connection:
         migrations.upgrade(connection)
     click.echo(f"The job tables are at {migrations.HEAD}.")
 
@@ -43,6 +45,12 @@ def current(*, as_json: bool) -> None:
 
 
 @db.command()
-def sql() -> None:
-    """Print the SQL that creates the job tables."""
-    click.echo(migrations.sql())
+@click.option(
+    "--since",
+    metavar="REVISION",
+    type=click.Choice(migrations.REVISIONS),
+    help="Print what upgrades tables of this revision, instead of what creates them.",
+)
+def sql(since: str | None) -> None:
+    """Print the SQL that creates or upgrades the job tables."""
+    click.echo(migrations.sql(since=since))

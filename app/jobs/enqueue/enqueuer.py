@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
-from uuid import uuid4
 
 from flask import current_app
 from sqlalchemy.orm import Session, scoped_session
@@ -25,9 +24,10 @@ from ..publish import outbox
 from ..registry import JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
-from ..table.db import connection_of, in_one_statement
+from ..table.attempts import alone, within
+from ..table.db import connection_of
 from ..values import jsonb
-from ..values.ids import GivenOwnerId, check_owner_id
+from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
 from ..values.options import Options
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ def write(terms: Terms, payload: Any) -> Message:
     Raises:
         InvalidPayload: `errors` maps fields to messages; also for one that is too large.
     """
-    config, job_id = terms.config, str(uuid4())
+    config, job_id = terms.config, new_job_id()
     return Message(
         job_id=job_id,
         job_type=config.type,
@@ -222,7 +222,7 @@ def body_of(
         wire = _validated(config, payload)
         body = jsonb.dumps(
             {
-                "jobId": job_id or str(uuid4()),
+                "jobId": job_id or new_job_id(),
                 "type": config.type,
                 **loading.version_member(config),
                 **(sealing.seal(config, wire, job_id) if config.sealed else {"payload": wire}),
@@ -260,9 +260,9 @@ def _check_size(config: JobConfig, body: str) -> None:
 def _record(message: Message, owner: Owner, session: AnySession | None) -> str:
     """Insert the job and return its id, or that of the job which had its key first."""
     if session is not None:
-        return job_rows.record(connection_of(session), message, owner.columns)
+        return job_rows.record(within(connection_of(session)), message, owner.columns)
     try:
-        return in_one_statement(lambda tx: job_rows.record(tx, message, owner.columns))
+        return job_rows.record(alone, message, owner.columns)
     except DatabaseUnavailable as error:
         if not error.is_uncertain:
             raise

@@ -5,15 +5,18 @@
     from app.jobs import migrations
 
     def upgrade():
-        migrations.upgrade(op.get_bind(), "0001")
+        with op.get_context().autocommit_block():
+            migrations.prepare(op.get_bind(), "0003")
+        migrations.upgrade(op.get_bind(), "0003")
 
 They keep their version in their own table, so an app's history may be of any form.
 `autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
 """
 
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, column, select, table, text
 
@@ -25,20 +28,25 @@ from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
 from ..values.ids import ID_TYPES, id_type
+from . import ahead
 from .autogenerate import VERSION_TABLE, include_object, line_to_add
 
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
 __all__ = [
     "HEAD",
+    "REVISIONS",
     "VERSION_TABLE",
     "adoption",
     "current",
+    "downgrade",
     "include_object",
     "line_to_add",
     "metadata",
     "owner_columns",
+    "prepare",
     "sql",
     "upgrade",
 ]
@@ -49,8 +57,10 @@ MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken, Mark, Tally)
 metadata = Base.metadata
 
 _HERE = Path(__file__).parent
-#: The newest revision; they are numbered.
-HEAD = max(path.stem[:4] for path in (_HERE / "versions").glob("[0-9]*.py"))
+#: They are numbered.
+REVISIONS = sorted(path.stem[:4] for path in (_HERE / "versions").glob("[0-9]*.py"))
+#: The newest.
+HEAD = REVISIONS[-1]
 
 # Any number, the same for everybody: two starts that upgrade at once take turns.
 _LOCK = text("SELECT pg_advisory_xact_lock(7203115)")
@@ -84,8 +94,29 @@ def upgrade(connection: Connection, revision: str = HEAD) -> None:
             _make_way(connection)
         # A migration of the app's names its revision for ever; Alembic does not go back to it.
         if at is None or at < revision:
-            _run(_context(revision, connection=connection))
+            _run(_context(_steps_up(revision), connection=connection))
         _follow_id_type(connection)
+
+
+def prepare(connection: Connection, revision: str = HEAD) -> None:
+    """Build and drop the indexes of an upgrade that is to follow, while jobs go on.
+
+    Without it, the upgrade keeps everybody from writing while it builds them. Safe to repeat.
+
+    Args:
+        connection: In autocommit.
+        revision: As for the upgrade.
+    """
+    at = current(connection)
+    if at is not None and at < revision:
+        ahead.run(connection, _modules(at, revision))
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take back what came after a revision, in the transaction of a connection."""
+    connection.execute(_LOCK)
+    with schema.only_here(connection):
+        _run(_context(_steps_down(revision), connection=connection))
 
 
 def current(connection: Connection) -> str | None:
@@ -97,16 +128,22 @@ def current(connection: Connection) -> str | None:
     return version
 
 
-def sql(revision: str = HEAD, *, after: str | None = None) -> str:
+def sql(revision: str = HEAD, *, since: str | None = None) -> str:
     """Return the statements that make the tables in a database that has none of them.
 
     Args:
-        revision: Where to stop.
-        after: The revision that the database is at, if it has them.
+        revision: As for the upgrade.
+        since: Where the database is instead. Then the first statements are for `prepare`, each of
+            them outside of a transaction.
     """
     written = StringIO()
-    _run(_context(revision, dialect_name="postgresql", written=written, after=after))
-    return schema.only_here_in_sql(written.getvalue())
+    before = "" if since is None else _ahead_in_sql(since, revision)
+    _run(_context(_steps_up(revision), written=written, since=since))
+    return before + schema.only_here_in_sql(written.getvalue())
+
+
+def _ahead_in_sql(since: str, revision: str) -> str:
+    return "".join(f"{one};\n\n" for one in ahead.statements(_modules(since, revision)))
 
 
 def _make_way(connection: Connection) -> None:
@@ -140,25 +177,42 @@ def _run(context: "MigrationContext") -> None:
 
 
 def _context(
-    revision: str,
+    steps: Callable[[Any, Any], Any],
     *,
     connection: Connection | None = None,
-    dialect_name: str | None = None,
     written: StringIO | None = None,
-    after: str | None = None,
+    since: str | None = None,
 ) -> "MigrationContext":
     from alembic.migration import MigrationContext  # noqa: PLC0415 - slow, and rarely needed
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
 
-    scripts = ScriptDirectory(str(_HERE))
     return MigrationContext.configure(
         connection,
-        dialect_name=dialect_name,
+        dialect_name=None if written is None else "postgresql",
         opts={
             "version_table": VERSION_TABLE,
             "as_sql": written is not None,
             "output_buffer": written,
-            "starting_rev": after,
-            "fn": lambda at, _: scripts._upgrade_revs(revision, at),  # noqa: SLF001 - as Alembic's own commands do
+            "starting_rev": since,
+            "fn": steps,
         },
     )
+
+
+def _steps_up(revision: str) -> Callable[[Any, Any], Any]:
+    return lambda at, _: _scripts()._upgrade_revs(revision, at)  # noqa: SLF001 - as Alembic's own commands do
+
+
+def _steps_down(revision: str) -> Callable[[Any, Any], Any]:
+    return lambda at, _: _scripts()._downgrade_revs(revision, at)  # noqa: SLF001 - likewise
+
+
+def _modules(since: str, revision: str) -> list[Any]:
+    """Return the revisions after one, in their order."""
+    found = _scripts().iterate_revisions(revision, since)
+    return [script.module for script in reversed(list(found))]
+
+
+def _scripts() -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow, and rarely needed
+
+    return ScriptDirectory(str(_HERE))

@@ -213,7 +213,7 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
     if not published:
         return
     try:
-        in_one_statement(lambda tx: job_rows.note_published(tx, published))
+        job_rows.note_published(published)
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))

@@ -83,7 +83,14 @@ class JobExecution(Base):
             "available_at >= '1970-01-01 00:00:00+00' AND available_at < '9000-01-01 00:00:00+00'",
             name="available_at",
         ),
-        Index("idx_job_executions_status", "status"),
+        # Only of jobs that have not ended, by when they are due: so it stays small. A change of
+        # status writes into all indexes that have the job, so there must be few of them.
+        Index(
+            "idx_job_executions_status",
+            "status",
+            text("coalesce(available_at, created_at)"),
+            postgresql_where=text("status IN ('pending', 'processing')"),
+        ),
         # Each filter of a list has one that gives its jobs newest first, so that a page of it takes
         # the same time however many jobs there are.
         Index("idx_job_executions_created_at", *_NEWEST_FIRST),
@@ -120,11 +127,6 @@ class JobExecution(Base):
             postgresql_where=text("status = 'pending' AND published_at IS NULL"),
         ),
         Index(
-            "idx_job_executions_processing",
-            "lease_expires_at",
-            postgresql_where=text("status = 'processing'"),
-        ),
-        Index(
             "idx_job_executions_retrying",
             "created_at",
             postgresql_where=text("status = 'failed' AND dead_at IS NULL"),
@@ -134,11 +136,6 @@ class JobExecution(Base):
             "idx_job_executions_completed_at",
             text("completed_at DESC"),
             postgresql_where=text("completed_at IS NOT NULL"),
-        ),
-        Index(
-            "idx_job_executions_due",
-            text("coalesce(available_at, created_at)"),
-            postgresql_where=text("status = 'pending'"),
         ),
         Index(
             "idx_job_executions_dead",

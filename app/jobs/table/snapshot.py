@@ -117,7 +117,7 @@ _DUE = "coalesce(available_at, created_at)"
 # are.
 _WAITING = {
     "pending": ("status = 'pending'", _DUE),
-    "processing": ("status = 'processing'", "lease_expires_at"),
+    "processing": ("status = 'processing'", _DUE),
     "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
 }
 _DEAD = ("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")

@@ -7,6 +7,8 @@ of users and organizations are what JOBS_ID_TYPE says: whole numbers, texts or U
 import re
 from collections.abc import Callable
 from hashlib import sha256
+from secrets import randbits
+from time import time_ns
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +40,17 @@ _UNPRINTABLE = re.compile(f"[{_UNPRINTABLES}]")
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def new_job_id() -> str:
+    """Return a UUID that begins with the time (version 7), with 74 random bits.
+
+    What is enqueued one after another is side by side in the index of ids: in a large table, a
+    random id would have a page of its own read, and written to the log whole.
+    """
+    milliseconds, random = time_ns() // 1_000_000, randbits(74)
+    high, low = random >> 62, random & (1 << 62) - 1
+    return str(UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
 
 
 def id_type() -> str:

@@ -38,8 +38,8 @@ def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
         return
     op.create_table(
         "job_executions",
-        *columns_of_the_starter(owner_id),
-        *more_columns(),
+        *columns_that_stay(owner_id),
+        *columns_that_change(),
         sa.CheckConstraint(
             "status in ('pending', 'processing', 'completed', 'failed', 'cancelled')",
             name="ck_job_executions_status",
@@ -54,45 +54,50 @@ def create_job_executions(op: Operations, owner_id: TypeEngine[Any]) -> None:
     )
 
 
-def columns_of_the_starter(owner_id: TypeEngine[Any]) -> list[sa.Column[Any]]:
+def columns_that_stay(owner_id: TypeEngine[Any]) -> list[sa.Column[Any]]:
+    """Return what is written once, or rarely again.
+
+    These come first: of a row's new version on the same page, PostgreSQL logs only what is between
+    the first and the last byte that changed.
+    """
     return [
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("job_id", sa.String(255), nullable=False),
         sa.Column("job_type", sa.String(100), nullable=False),
-        sa.Column("status", sa.String(50), server_default="pending", nullable=False),
         sa.Column("payload", JSONB(), nullable=False),
-        sa.Column("result", JSONB()),
-        sa.Column("error", sa.Text()),
-        sa.Column("retry_count", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("options", JSONB(), server_default=EMPTY_OBJECT, nullable=False),
         sa.Column("user_id", owner_id),
         sa.Column("organization_id", owner_id),
-        sa.Column("started_at", TIMESTAMP),
-        sa.Column("completed_at", TIMESTAMP),
         sa.Column("created_at", TIMESTAMP, server_default=sa.func.now(), nullable=False),
-        sa.Column("updated_at", TIMESTAMP, server_default=sa.func.now(), nullable=False),
-    ]
-
-
-def more_columns() -> list[sa.Column[Any]]:
-    return [
-        sa.Column("message_id", sa.Text()),
+        sa.Column("available_at", TIMESTAMP),
         sa.Column("idempotency_key", sa.String(255)),
         sa.Column("schedule_id", sa.Text()),
         sa.Column("queue", sa.Text()),
         sa.Column("max_retries", sa.Integer()),
-        sa.Column("options", JSONB(), server_default=EMPTY_OBJECT, nullable=False),
-        sa.Column("available_at", TIMESTAMP),
-        sa.Column("published_at", TIMESTAMP),
-        sa.Column("lease_token", sa.Uuid(as_uuid=False)),
-        sa.Column("lease_expires_at", TIMESTAMP),
-        sa.Column("progress", JSONB()),
-        sa.Column("attempts", JSONB(), server_default=EMPTY_LIST, nullable=False),
+        sa.Column("retry_count", sa.Integer(), server_default="0", nullable=False),
         sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
         sa.Column("reschedules", sa.Integer(), server_default="0", nullable=False),
         sa.Column("legs", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("checkpoint", JSONB()),
+    ]
+
+
+def columns_that_change() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("message_id", sa.Text()),
+        sa.Column("published_at", TIMESTAMP),
+        sa.Column("status", sa.String(50), server_default="pending", nullable=False),
+        sa.Column("updated_at", TIMESTAMP, server_default=sa.func.now(), nullable=False),
+        sa.Column("started_at", TIMESTAMP),
+        sa.Column("completed_at", TIMESTAMP),
+        sa.Column("lease_expires_at", TIMESTAMP),
+        sa.Column("lease_token", sa.Uuid(as_uuid=False)),
         sa.Column("dead_at", TIMESTAMP),
         sa.Column("cancelled_at", TIMESTAMP),
+        sa.Column("attempts", JSONB(), server_default=EMPTY_LIST, nullable=False),
+        sa.Column("result", JSONB()),
+        sa.Column("error", sa.Text()),
+        sa.Column("progress", JSONB()),
+        sa.Column("checkpoint", JSONB()),
     ]
 
 

@@ -29,3 +29,8 @@ def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:  # noqa: ARG001 
         sa.Column("messages", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("day", "kind", "name", name="pk_job_tallies"),
     )
+
+
+def downgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:  # noqa: ARG001 - likewise
+    op.drop_table("job_tallies")
+    op.drop_table("job_marks")

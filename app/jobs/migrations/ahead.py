@@ -1,0 +1,46 @@
+"""What a revision does to the indexes of a large table, done before it, while jobs go on.
+
+PostgreSQL builds and drops indexes concurrently, but not in a transaction, and a revision runs in
+one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), and does itself what is left.
+"""
+
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from sqlalchemy import Connection, text
+
+from ..table.schema import name_of_schema, quote
+
+_IS_BROKEN = text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+
+
+def statements(revisions: Iterable[ModuleType]) -> Iterator[str]:
+    """Yield the statements, each of which is a transaction of its own."""
+    for revision in revisions:
+        for name, definition in getattr(revision, "BUILT_BEFORE", {}).items():
+            yield (
+                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}"
+                f" ON {_placed('job_executions')} {definition}"
+            )
+        for name in getattr(revision, "DROPPED_BEFORE", ()):
+            yield f"DROP INDEX CONCURRENTLY IF EXISTS {_placed(name)}"
+
+
+def run(connection: Connection, revisions: Iterable[ModuleType]) -> None:
+    """Run the statements; what an earlier run left half built is built anew.
+
+    Args:
+        connection: In autocommit.
+        revisions: In their order.
+    """
+    for revision in revisions:
+        for name in map(_placed, getattr(revision, "BUILT_BEFORE", {})):
+            if connection.scalar(_IS_BROKEN, {"name": name}):
+                connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
+        for statement in statements([revision]):
+            connection.execute(text(statement))
+
+
+def _placed(name: str) -> str:
+    schema = name_of_schema()
+    return f"{quote(schema)}.{name}" if schema else name
