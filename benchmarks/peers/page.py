@@ -23,6 +23,8 @@ _WHERE = {"p50": ("single", "paced"), "p99": ("single", "paced"), "memory_worker
 _COUNTED_COMPARED = {
     "enqueue_round_trips": ("round trips of an enqueue", ""),
     "execute_round_trips": ("round trips of an execution", ""),
+    "enqueue_wal": ("WAL of an enqueue", "B"),
+    "execute_wal": ("WAL of an execution", "B"),
     "table": ("table per finished job", "B"),
     "indexes": ("indexes per finished job", "B"),
 }
@@ -53,10 +55,11 @@ _COUNTED = {
     "enqueue_statements": "enqueue: statements",
     "enqueue_round_trips": "round trips",
     "enqueue_commits": "commits",
+    "enqueue_wal": "WAL B",
     "execute_statements": "execute: statements",
     "execute_round_trips": "round trips",
     "execute_commits": "commits",
-    "wal": "WAL B",
+    "execute_wal": "WAL B",
 }
 _KEPT = {
     "table": "table B",
@@ -276,8 +279,8 @@ def _jobs(session: Session, scenario: str) -> str:
 def _counted(session: Session) -> str:
     about = (
         "Per job, enqueued one by one and executed, by a proxy that reads the protocol before"
-        " PostgreSQL; a worker's polls while it has work are among them. Not timed, and so the same"
-        " on any machine."
+        " PostgreSQL; a worker's polls while it has work are among them. The workers wait until all"
+        " is enqueued. Nothing is timed, so it is much the same on any machine."
     )
     return f"## What a job asks of PostgreSQL\n\n{about}\n\n{_per_job(session, _COUNTED, 1)}"
 
