@@ -211,12 +211,13 @@ def _conditions(session: Session) -> str:
         for one in session.systems.values()
     ]
     fairness = _prose("""
-        Each handler notes in a file that it ran, and returns `{"ok": true}`. Each system is run as
-        its own documentation shows it, with its default settings but for what is named here; ours
-        with gunicorn.conf.py. Celery runs its default pool, of processes: its threads open a
-        connection to PostgreSQL for each result, and so does a worker that is quiet. What is recorded differs, and so does what it is
-        good for: of a job of Dramatiq nothing can be looked up the next day, and a job of ours is a
-        row that can be listed, retried and cancelled.
+        Each handler notes in a file that it ran, and returns `{"ok": true}`. Each system is run
+        as its own documentation shows it, with its default settings but for what is named here;
+        ours with gunicorn.conf.py. Celery runs its default pool, of processes: its threads open
+        a connection to PostgreSQL for each result, and so does a worker that is quiet. What is
+        recorded differs, and so does what it is good for: of a job of Dramatiq nothing can be
+        looked up the next day, and a job of ours is a row that can be listed, retried and
+        cancelled.
     """)
     values = _prose("""
         CPU is that of a system's workers, of its queue server (Redis, or the local QStash server;
