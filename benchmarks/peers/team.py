@@ -16,7 +16,8 @@ from benchmarks.peers.servers import PRODUCER, Postgres, Redis
 from benchmarks.peers.systems import APPS, System
 from benchmarks.support.processes import await_port, cpu_seconds, memory_mb, running, tail, tree
 
-WARM_UP = 40
+#: So many that each thread has connected before anything is measured.
+WARM_UP = 100
 _PATIENCE = 300
 
 
