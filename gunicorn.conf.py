@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 # What happens at the start and end of gunicorn and its workers.
-from app.gunicorn_hooks import child_exit, on_exit, post_worker_init, when_ready  # noqa: F401
+from app.gunicorn_hooks import (  # noqa: F401
+    child_exit,
+    on_exit,
+    post_fork,
+    post_worker_init,
+    when_ready,
+)
 
-_production = os.environ.get("APP_ENV") == "production"
+_environment = os.environ.get("APP_ENV", "development")
+_production = _environment == "production"
 
 wsgi_app = "wsgi:app"
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
@@ -21,6 +28,10 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "app.serving.access_log.Worker"  # gthread
 workers = int(os.environ.get("WEB_CONCURRENCY", "2" if _production else "1"))
 threads = int(os.environ.get("GUNICORN_THREADS", "8"))
+
+# The app is loaded once, and the workers, forked from there, share its memory, which
+# benchmarks/memory.py measures. In return, SIGHUP loads no new code; development needs that.
+preload_app = _environment != "development"
 
 # With gthread this is how long a worker may give no sign of life, not how long a request takes:
 # each job has its own time limit.

@@ -1,26 +1,31 @@
 """gunicorn's hooks for an app with jobs; its gunicorn.conf.py imports those that it wants.
 
-    from flask_qstash_jobs.gunicorn_hooks import child_exit, on_exit, post_worker_init, when_ready
+    from flask_qstash_jobs.gunicorn_hooks import child_exit, on_exit, when_ready
+    from flask_qstash_jobs.gunicorn_hooks import post_fork, post_worker_init
 
-`post_worker_init` lets running jobs finish when a worker stops. The others are for metrics: workers
-count into files of one folder, which one process writes and all of them read, so that each can
-report the sum. The wheel ships this file as well; it loads nothing of the app, whose code a reload
-of gunicorn's is to read anew.
+`post_worker_init` lets running jobs finish when a worker stops. `post_fork` is for `preload_app`.
+The others are for metrics: workers count into files of one folder, which one process writes and all
+of them read, so that each can report the sum. The wheel ships this file as well; it loads nothing
+of the app, whose code a reload of gunicorn's is to read anew.
 """
 
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 #: Tells prometheus-client that several processes count, and in which folder.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+#: What a worker loads with its first requests, and is slow and large.
+_SOON = ("prometheus_client", "qstash")
 #: Kinds of files whose values can be summed.
 _SUMMED = ("counter", "histogram", "summary")
 #: In the name of the file with the sums, in place of a process id.
@@ -28,21 +33,23 @@ _DEAD = "dead"
 
 
 def when_ready(server: Any) -> None:
-    """Make the folder, where PROMETHEUS_MULTIPROC_DIR names none, and empty it.
+    """Prepare what the workers have in common, before any is forked.
 
     Not before the address is bound: a gunicorn that cannot bind leaves nothing behind.
     """
-    if find_spec("prometheus_client") is None:
-        return
-    if _METRICS not in os.environ:
-        parent = server.cfg.worker_tmp_dir
-        remove_orphans(Path(parent or tempfile.gettempdir()))
-        # Named by this process, whose end is the folder's.
-        os.environ[_METRICS] = tempfile.mkdtemp("", f"metrics-{os.getpid()}-", parent)
-    folder = Path(os.environ[_METRICS])
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob("*.db"):
-        left_over.unlink()
+    if find_spec("prometheus_client") is not None:
+        _make_folder(server.cfg.worker_tmp_dir)
+    if server.cfg.preload_app:
+        _share()
+
+
+def post_fork(server: Any, _worker: Any) -> None:
+    """Have this worker open its own connections, where the app was loaded before the fork."""
+    app: Any = server.app.callable if server.cfg.preload_app else None
+    if "jobs" in getattr(app, "extensions", {}):
+        from .jobs.kit import forget_connections  # noqa: PLC0415 - only where there are jobs
+
+        forget_connections(app)
 
 
 def on_exit(server: Any) -> None:
@@ -72,6 +79,31 @@ def post_worker_init(worker: Any) -> None:
         from .jobs.kit import at_sigterm  # noqa: PLC0415 - only where there are jobs
 
         at_sigterm(config["JOBS_GRACE"])
+
+
+def _make_folder(parent: str | None) -> None:
+    """Make the folder, where PROMETHEUS_MULTIPROC_DIR names none, and empty it."""
+    if _METRICS not in os.environ:
+        remove_orphans(Path(parent or tempfile.gettempdir()))
+        # Named by this process, whose end is the folder's.
+        os.environ[_METRICS] = tempfile.mkdtemp("", f"metrics-{os.getpid()}-", parent)
+    folder = Path(os.environ[_METRICS])
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.db"):
+        left_over.unlink()
+
+
+def _share() -> None:
+    """Load what every worker will need, and keep the memory of all that is loaded shared.
+
+    A garbage collection writes to each object that it looks at, and so copies its page to the
+    worker; what is frozen, it does not look at.
+    """
+    for name in _SOON:
+        with suppress(ImportError):
+            import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def absorb_the_dead(folder: Path) -> None:

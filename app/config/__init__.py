@@ -136,7 +136,6 @@ def _jobs_defaults(environment: str) -> dict[str, Any]:
     if environment == "production":
         return {}
     at_home = {"JOBS_CALLBACK_ALLOW": "localhost,127.0.0.0/8,::1"}
-    # In production one sweep is set up for all processes; in development nobody would do it.
     in_development = {
         "JOBS_SWEEP_EVERY": 10.0,
         "JOBS_METRICS_OPEN": True,

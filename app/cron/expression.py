@@ -78,7 +78,7 @@ class Fields:
                 found = Walk(self, start).run()
             if found is not None:
                 return datetime.fromtimestamp(found, self.zone)
-        raise NeverFiresError("it never fires, at least not within five years")
+        raise NeverFiresError("it does not fire within the next five years")
 
     def fits_day(self, moment: datetime) -> bool:
         of_month = moment.day in self.days
@@ -103,7 +103,7 @@ class Every:
         try:
             return (after.astimezone(UTC).replace(microsecond=0) + self.delay).astimezone(self.zone)
         except OverflowError:
-            raise NeverFiresError("it never fires before the end of the calendar") from None
+            raise NeverFiresError("it does not fire before the end of the calendar") from None
 
 
 Schedule = Fields | Every

@@ -43,6 +43,7 @@ FIELDS = (
     Field("user", "User", "7", "user_id", parse_owner_id, is_near=True),
     Field("organization", "Organization", "42", "organization_id", parse_owner_id),
     Field("message", "QStash message", "msg_…", "message_id"),
+    Field("kind", "Kind of error", "0a1b2c3d4e5f", "fingerprint"),
     Field("schedule", "Schedule", "jobs:…", "schedule_id"),
 )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import partial
 from typing import Any, TypedDict
+from unicodedata import combining, normalize
 
 from marshmallow import Schema, missing
 
@@ -55,6 +56,8 @@ class JobOptions(ExternalOptions, total=False):
         acts_outside: The handler has effects that no transaction takes back and no idempotency key
             guards: each claim is on the database's disk before it starts, at the price of a wait.
         unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
+        forgets_empty: A schedule's firing leaves no row if its handler returns None or an empty
+            dict at the first attempt: for jobs that mostly find nothing to do.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
@@ -69,6 +72,7 @@ class JobOptions(ExternalOptions, total=False):
     heartbeat: Duration
     acts_outside: bool
     unwatched: bool
+    forgets_empty: bool
     sealed: tuple[str, ...]
     version: int
     upgrades: Mapping[int, Upgrade]
@@ -121,7 +125,8 @@ def check_options(about: str, given: Mapping[str, Any], known: type) -> dict[str
 
 def _check_type(job_type: Any) -> None:
     if not isinstance(job_type, str) or not _TYPE.fullmatch(job_type):
-        words = re.findall(r"[A-Za-z0-9]+", job_type if isinstance(job_type, str) else "")
+        plain = normalize("NFKD", job_type if isinstance(job_type, str) else "")
+        words = re.findall(r"[A-Za-z0-9]+", "".join(c for c in plain if not combining(c)))
         fix = f"write it {'-'.join(words).lower()[:100]!r}" if words else "write it like 'send-sms'"
         raise ValueError(
             f"its name must be 1 to 100 ASCII letters, digits, '-' and '_', in one text; {fix}"

@@ -9,6 +9,7 @@ JobsError
 ├── InvalidOption             at enqueue: a delay, cron, header… that QStash would refuse
 ├── PublishError
 │   ├── PublishUnavailable    for now: the row stays pending and is published later
+│   │   └── QuotaUsedUp       not before QStash's daily quota is renewed
 │   └── PublishRefused        for good (400, 413, 422): the row is failed and dead
 ├── DeliveryError             a request that is not answered by running a handler
 │   ├── InvalidSignature      401
@@ -38,7 +39,7 @@ Raised without a message, an error says its docstring.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from click import ClickException
@@ -118,6 +119,18 @@ class PublishUnavailable(PublishError):
         return self.status is not None and self.status not in _PASSING and self.status < _BROKEN
 
 
+class QuotaUsedUp(PublishUnavailable):
+    """QStash's daily quota is used up; the job stays pending and is published when it is renewed.
+
+    Attributes:
+        until: When that is.
+    """
+
+    def __init__(self, message: str, *, until: datetime, status: int | None = None) -> None:
+        self.until = until
+        super().__init__(message, status=status, is_outage=True)
+
+
 class PublishRefused(PublishError):
     """QStash will never accept this message; the job is dead."""
 
@@ -173,6 +186,7 @@ class DatabaseUnavailable(JobsError):
     """The database cannot be reached.
 
     Attributes:
+        is_outage: It is away, rather than not as this code needs it.
         is_uncertain: The answer to a COMMIT was lost, so what was to be written may be there.
         job_ids: The jobs that may have been recorded; empty where certainly none was.
     """
@@ -181,9 +195,11 @@ class DatabaseUnavailable(JobsError):
         self,
         message: str | None = None,
         *,
+        is_outage: bool = False,
         is_uncertain: bool = False,
         job_ids: Sequence[str] = (),
     ) -> None:
+        self.is_outage = is_outage
         self.is_uncertain = is_uncertain
         self.job_ids = tuple(job_ids)
         super().__init__(message or "the database cannot be reached")

@@ -111,10 +111,11 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """QStash did not take jobs: for now, or as `refused` says for good."""
+    """QStash did not take jobs: for now, or as `refused` says for good; `reason` says why."""
 
     messages: Sequence[Message]
     refused: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

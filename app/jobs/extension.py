@@ -115,7 +115,11 @@ class Jobs:
             JOBS_MAX_RESCHEDULES: How often `RetryLater` may put one job off.
             JOBS_MAX_LEGS: How many deliveries one job may take by `Continue`.
             JOBS_SIGNATURE_LEEWAY: By how much QStash's clock may differ from ours.
-            JOBS_SWEEP_EVERY: The time between sweeps by this process itself; 0 is none.
+            JOBS_SWEEP_EVERY: The time between sweeps by the app's processes, while there is traffic
+                or a job waits for one; 0 is none.
+            JOBS_SWEEP_CRON: When QStash asks for a sweep besides.
+            JOBS_PLAN_MESSAGES_PER_DAY, JOBS_PLAN_PRICE: What QStash's plan has, for `flask jobs
+                usage`: messages a day, and the price of 100,000; 0 is not said.
             JOBS_ENCRYPTION_KEYS: Fernet keys for sealed fields, newest first, commas between.
             JOBS_SEAL: "false" where no field is sealed, as a worker elsewhere could not open it.
             JOBS_UNSEALED: Job types of which no field is, commas between.
@@ -174,6 +178,17 @@ class Jobs:
         for declared in self._external:
             registry_of(app).add(declared.new_config())
         sealing.check_switches(app)
+
+
+def forget_connections(app: Flask) -> None:
+    """Have this process open connections of its own, as after a fork it must.
+
+    Those that it has were its parent's, which goes on using them.
+    """
+    with app.app_context():
+        for engine in app.extensions["sqlalchemy"].engines.values():
+            engine.dispose(close=False)
+    app.extensions["jobs"].publisher.forget_client()
 
 
 def new_publisher(config: dict[str, Any]) -> Publisher:

@@ -8,6 +8,7 @@ from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
 from .execute.shutdown import at_sigterm
+from .extension import forget_connections
 from .payload import sealing
 from .payload.masking import hidden
 from .payload.redaction import remember
@@ -58,6 +59,7 @@ __all__ = [
     "check_setting",
     "current_job",
     "durations",
+    "forget_connections",
     "hidden",
     "hint",
     "id_type",

@@ -20,7 +20,6 @@ from .table.models import Status
 
 #: Seconds after which QStash should retry a delivery that could not be handled just now.
 RETRY_SOON = 5
-
 NOT_PUBLISHED = "the next leg is not published yet"
 
 NEVER_AGAIN = 489
@@ -80,7 +79,7 @@ class Outcome:
         return {name: getattr(self, name) for name in self.logged}
 
     def allowed(self, attempt: Attempt) -> "Outcome":  # noqa: ARG002 - for those that override it
-        """Return this outcome, or another one if it has happened too often."""
+        """Return this outcome, or the one that it is for a job of this kind and history."""
         return self
 
     def record(self, execute: Execute, attempt: Attempt) -> Any:
@@ -138,6 +137,16 @@ class Completed(Outcome):
 
     def answer(self) -> Answer:
         return Answer(200, {"success": True, "result": self.result})
+
+    def allowed(self, attempt: Attempt) -> Outcome:
+        return Forgotten(None) if attempt.may_be_forgotten and not self.result else self
+
+
+class Forgotten(Completed):
+    """The handler of a schedule's firing found nothing to do, so no row is left of it."""
+
+    event = "[jobs] Job found nothing to do"
+    statement = attempt_sql.FORGET
 
 
 @dataclass(frozen=True, slots=True)

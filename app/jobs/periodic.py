@@ -15,6 +15,7 @@ class Periodic:
     cron: str
     payload: Any
     name: str = ""
+    when: Callable[[], bool] | None = None
     options: Options = field(default_factory=Options)
 
 
@@ -31,6 +32,7 @@ def periodic(
     *,
     name: str = "",
     timezone: str | None = None,
+    when: Callable[[], bool] | None = None,
     **options: Unpack[Options],
 ) -> Callable[[J], J]:
     """Declare that a job type is enqueued again and again; stands above `@bp.job`.
@@ -42,6 +44,8 @@ def periodic(
         payload: The same at every firing; none is an empty object.
         name: Tells several schedules of one job type apart.
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
+        when: Asked within the app's context whether QStash is to have the schedule: for one that
+            depends on a setting. Always, where None.
         **options: As for `schedule`.
 
     Raises:
@@ -51,6 +55,7 @@ def periodic(
         cron=crons.checked(cron, timezone),
         payload={} if payload is None else payload,
         name=name,
+        when=when,
         options=options,
     )
 

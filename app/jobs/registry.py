@@ -42,6 +42,7 @@ class JobConfig:
     heartbeat: int | None = None
     acts_outside: bool = False
     unwatched: bool = False
+    forgets_empty: bool = False
     queue: str | None = None
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()

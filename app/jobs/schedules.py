@@ -22,6 +22,7 @@ from .periodic import Periodic
 from .publish import outbox
 from .recover.routes import SWEEP
 from .registry import registry_of
+from .values import cron as crons
 from .values import jsonb
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 PREFIX = "code."
 HEADER = "Jobs-Declaration"
 SWEEP_NAME = "jobs-maintenance"
-SWEEP_CRON = "*/5 * * * *"
 #: Of what is sent; a change has the next sync send all schedules again.
 FORM = 2
 
@@ -109,7 +109,8 @@ def apply(changes: Sequence[Change]) -> None:
         try:
             _apply(change)
         except PublishRefused as error:
-            raise PublishRefused(f"{change.schedule_id} ({change.cron}): {error}") from error
+            said = f"{change.schedule_id} ({change.cron}): {error}"
+            raise PublishRefused(said, status=error.status) from error
     refused = [change for change in changes if change.action == "refuse"]
     if refused:
         named = "; ".join(f"{change.schedule_id} calls {change.calls}" for change in refused)
@@ -150,16 +151,19 @@ def is_ours(schedule: "Schedule") -> bool:
 
 def declared_crons() -> dict[str, str]:
     """Return the cron of each schedule that the code declares for a job type, by id."""
-    return {
-        own_id(_name_of(job_type, schedule)): schedule.cron
-        for job_type in _job_types()
-        for schedule in job_type.schedules
-    }
+    return {own_id(_name_of(job_type, schedule)): schedule.cron for job_type, schedule in _wanted()}
 
 
 def _job_types() -> Iterator[JobType[Any, Any]]:
     blueprints = (bp for bp in current_app.blueprints.values() if isinstance(bp, JobBlueprint))
     return (job_type for bp in blueprints for job_type in bp.job_types)
+
+
+def _wanted() -> Iterator[tuple[JobType[Any, Any], Periodic]]:
+    for job_type in _job_types():
+        for schedule in job_type.schedules:
+            if schedule.when is None or schedule.when():
+                yield job_type, schedule
 
 
 def _name_of(job_type: JobType[Any, Any], schedule: Periodic) -> str:
@@ -191,14 +195,13 @@ def _change(declared: Declared, everybodys: Mapping[str, "Schedule"], *, take_ov
 def _declared() -> Iterator[Declared]:
     yield _sweep()
     seen: set[str] = set()
-    for job_type in _job_types():
-        for schedule in job_type.schedules:
-            declared = _periodic(job_type, schedule)
-            if declared.schedule_id in seen:
-                named = PREFIX + declared.name
-                raise InvalidOption(f"name: two schedules are called {named!r}")
-            seen.add(declared.schedule_id)
-            yield declared
+    for job_type, schedule in _wanted():
+        declared = _periodic(job_type, schedule)
+        if declared.schedule_id in seen:
+            named = PREFIX + declared.name
+            raise InvalidOption(f"name: two schedules are called {named!r}")
+        seen.add(declared.schedule_id)
+        yield declared
 
 
 def _sweep() -> Declared:
@@ -206,7 +209,7 @@ def _sweep() -> Declared:
         name=SWEEP_NAME,
         schedule_id=own_id(SWEEP_NAME),
         endpoint=SWEEP,
-        cron=SWEEP_CRON,
+        cron=crons.checked(current_app.config["JOBS_SWEEP_CRON"], None),
         body="",
         options={"retries": 0, "timeout": 60},
         fingerprint="1",

@@ -4,13 +4,15 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
 
 from . import durations
-from .errors import JobsNotInitialised, quoted
+from .errors import InvalidOption, JobsNotInitialised, quoted
+from .values import cron
 from .values.ids import ID_TYPES
 from .values.urls import ascii_url
 
@@ -93,6 +95,16 @@ def _share(given: Any) -> float:
     return share
 
 
+def _price(given: Any) -> float:
+    try:
+        price = -1.0 if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError, OverflowError):
+        price = -1.0
+    if not 0 <= price < inf:
+        raise ValueError("is not a price; write a number of 0 or more, without a currency")
+    return price
+
+
 def _flag(given: Any) -> bool:
     said = str(given).lower() if isinstance(given, str | bool | int) else ""
     if said not in _TRUE | _FALSE:
@@ -137,6 +149,13 @@ def _prefix(given: Any) -> str:
     return path
 
 
+def _cron(given: Any) -> str:
+    try:
+        return cron.checked(_text(given), None)
+    except InvalidOption as error:
+        raise ValueError(f"does not say when: {error}") from None
+
+
 def _url(given: Any) -> str:
     """Refuse an address that QStash would sign in a different form than the app compares."""
     url = _text(given).rstrip("/")
@@ -176,7 +195,8 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_MAX_RESCHEDULES": (100, _from(0)),
     "JOBS_MAX_LEGS": (1000, _from(1)),
     "JOBS_SIGNATURE_LEEWAY": (5.0, _duration),
-    "JOBS_SWEEP_EVERY": (0.0, _duration),
+    "JOBS_SWEEP_EVERY": (60.0, _duration),
+    "JOBS_SWEEP_CRON": ("23 * * * *", _cron),
     "JOBS_ENCRYPTION_KEYS": ("", _names),
     "JOBS_ID_TYPE": ("integer", _one_of(*ID_TYPES)),
     "JOBS_BIND_KEY": ("", _text),
@@ -190,6 +210,8 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_HEALTH_PROCESSING": (600.0, _some_time),
     "JOBS_HEALTH_OVERDUE": (600.0, _some_time),
     "JOBS_HEALTH_IDLE": (3600.0, _some_time),
+    "JOBS_PLAN_MESSAGES_PER_DAY": (0, _from(0)),
+    "JOBS_PLAN_PRICE": (0.0, _price),
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),

@@ -25,7 +25,7 @@ from benchmarks.peers.systems import FLOOR, OURS, PEERS, ROOT, System, ours
 EXAMPLES = """\
 examples:
   make bench                                      everything; writes docs/benchmarks.md
-  make bench BENCH_ARGS="--rounds 1 --count 50"   a look in about two minutes
+  make bench BENCH_ARGS="--rounds 1 --count 50"   a look in some minutes; without ratios
   make bench BENCH_ARGS="--peers procrastinate --scenarios noop,growth"
   make bench BENCH_ARGS="--peers none --against /tmp/before"
                                                   beside another checkout of this project, made by

@@ -93,8 +93,11 @@ class Figure:
         return self.spread <= MOST_SPREAD
 
     def ratio_to(self, other: "Figure") -> float | None:
-        """Return the median of the rounds' ratios; None if either is too unsteady to have one."""
+        """Return the median of the rounds' ratios.
+
+        None if either is too unsteady to have one, or if that cannot be known of a single round.
+        """
         rounds = [key for key in self.by_round if other.by_round.get(key)]
-        if not rounds or not (self.is_steady and other.is_steady):
+        if len(rounds) < 2 or not (self.is_steady and other.is_steady):
             return None
         return statistics.median(self.by_round[key] / other.by_round[key] for key in rounds)

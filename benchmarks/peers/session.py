@@ -178,7 +178,7 @@ def _new_session(plan: Plan, systems: Sequence[System], postgres: Postgres) -> S
             "load at the start": f"{os.getloadavg()[0]:.1f}",
             "Python": platform.python_version(),
             "PostgreSQL": f"{postgres.version}, durable, {_words(POSTGRES_SETTINGS)}",
-            "Redis": f"{_redis_version()}, {_words(REDIS_SETTINGS)}",
+            "Redis": _redis(),
             "commit": _commit(),
         },
         options={
@@ -210,11 +210,11 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _redis_version() -> str:
+def _redis() -> str:
     if not Redis.is_installed():
-        return "none"
-    said = output("redis-server", "--version")
-    return said.partition("v=")[2].split()[0]
+        return "not installed"
+    version = output("redis-server", "--version").partition("v=")[2].split()[0]
+    return f"{version}, {_words(REDIS_SETTINGS)}"
 
 
 def _commit() -> str:

@@ -11,6 +11,7 @@ TOKEN = "a token of thirty-two characters"
 KEYS = {
     "verdict", "reasons", "lastHour", "completed", "failed", "failureShare", "pending", "overdue",
     "oldestPendingSeconds", "processing", "stuck", "retrying", "dead", "countsEndAt", "measuredAt",
+    "sweptAt", "quotaUsedUpUntil",
     "stats", "failureRate", "totalJobs", "health",
 }  # fmt: skip
 

@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from app.db import db
 from app.jobs import JobExecution, enqueue
@@ -31,14 +33,18 @@ def message_ids() -> list[str | None]:
     return list(db.session.scalars(select(JobExecution.message_id)))
 
 
-def test_an_enqueue_costs_its_insert_alone(background: BackgroundPublisher) -> None:
+def test_an_enqueue_costs_its_insert_alone(
+    background: BackgroundPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     statements: list[tuple[str, str]] = []
-    event.listen(
-        db.engine,
-        "before_cursor_execute",
-        lambda *args: statements.append((threading.current_thread().name, args[2].split()[0])),
-    )
+    execute = psycopg.Cursor.execute
 
+    def noted(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
+        statements.append((threading.current_thread().name, str(query).split()[0]))
+        return execute(cursor, query, *args, **options)
+
+    db.session.connection()
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
     enqueue("sample", GOOD, delay=3600)
     background.close()
 

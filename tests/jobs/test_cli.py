@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from sqlalchemy import select, update
 
 from app.db import db
 from app.jobs import JobExecution, enqueue
+from app.jobs.publish.background import BackgroundPublisher
 from tests.support.sample_jobs import Effect
 
 
@@ -45,6 +47,19 @@ def test_enqueue_takes_json_or_a_file(cli: FlaskCliRunner, app: Flask, tmp_path:
         assert f"Not published yet: QSTASH_URL={app.config['QSTASH_URL']} did not" in result.output
     piped = cli.invoke(args=["jobs", "enqueue", "sample", "@-", "--json"], input='{"action": "x"}')
     assert json.loads(piped.stdout)["payload"]["payload"] == {"action": "x", "count": 0}
+
+
+@pytest.mark.parametrize("where", ["inline", "background"])
+def test_enqueue_says_why_a_job_is_not_published(
+    cli: FlaskCliRunner, app: Flask, where: str
+) -> None:
+    background = BackgroundPublisher(app, grace=20) if where == "background" else None
+    app.extensions["jobs"] = replace(app.extensions["jobs"], background=background)
+
+    said = cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}', "--json"])
+
+    assert json.loads(said.stdout)["published_at"] is None
+    assert re.search(r"Not published yet: .* cannot be reached: .*; the sweep tries", said.stderr)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, create_engine, event, func, select
+from sqlalchemy import create_engine, func, select
 
 from app.db import db
 from app.jobs import (
@@ -33,6 +33,7 @@ from app.jobs.publish.qstash import MARGIN
 from app.jobs.recover.sweep import sweep
 from app.jobs.table import job_rows
 from app.jobs.table.attempt_sql import LEASE_MARGIN
+from app.jobs.table.db import translate_database_errors
 from app.jobs.table.job_rows import get_job_execution_by_job_id
 from app.jobs.values import jsonb
 from tests.support.http_server import HttpServer, Reply
@@ -79,14 +80,16 @@ def test_the_decorated_handler_enqueues_itself(qstash: HttpServer) -> None:
     assert sample.config.timeout == 2
 
 
-def test_an_enqueue_costs_an_insert_a_publish_and_an_update(qstash: HttpServer) -> None:
-    statements: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+def test_an_enqueue_costs_an_insert_a_publish_and_an_update(
+    qstash: HttpServer, statements: list[str]
+) -> None:
+    enqueue("sample", GOOD)  # connects
+    statements.clear()
 
     enqueue("sample", GOOD)
 
     assert [statement.split()[0] for statement in statements] == ["INSERT", "UPDATE"]
-    assert len(qstash.paths) == 1
+    assert len(qstash.paths) == 2
 
 
 def test_an_unknown_type_names_the_nearest(app: Flask) -> None:
@@ -286,27 +289,22 @@ def test_fault_R13_what_says_nothing_of_the_message_leaves_the_job_pending(
 
 
 @pytest.fixture
-def lost_answers(app: Flask) -> Iterator[list[int]]:
-    """As many commits as the list has members are done, and their answers lost."""
+def lost_answers(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """As many INSERTs as the list has members are done, and their answers lost."""
     left: list[int] = []
+    execute = psycopg.Cursor.execute
 
-    def commit_and_break(connection: Connection) -> None:
-        if not left:
-            return
-        left.pop()
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        driver.commit()
-        pid = driver.info.backend_pid
-        driver.execute("SELECT pg_terminate_backend(%s)", [pid])
+    def broken(cursor: Any, query: Any, *args: Any, **options: Any) -> Any:
+        result = execute(cursor, query, *args, **options)
+        if left and "INSERT" in str(query):
+            left.pop()
+            with suppress(psycopg.OperationalError):
+                cursor.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            execute(cursor, "SELECT 1")  # as one that waited for its answer fails
+        return result
 
-    def broken(connection: Connection) -> None:
-        with suppress(psycopg.OperationalError):
-            commit_and_break(connection)
-
-    event.listen(db.engine, "commit", broken)
-    yield left
-    event.remove(db.engine, "commit", broken)
+    monkeypatch.setattr(psycopg.Cursor, "execute", broken)
+    return left
 
 
 @pytest.mark.parametrize("key", [None, "k"])
@@ -331,7 +329,7 @@ def test_fault_R10_many_likewise(qstash: HttpServer, lost_answers: list[int]) ->
 def test_fault_R10_where_nobody_knows_the_error_says_so_and_names_the_job(
     qstash: HttpServer, lost_answers: list[int]
 ) -> None:
-    lost_answers += [1, 1]
+    lost_answers += [1, 1, 1]
 
     with pytest.raises(DatabaseUnavailable, match="may have been recorded") as caught:
         enqueue("sample", GOOD)
@@ -348,9 +346,9 @@ def test_fault_R10_a_job_that_is_published_is_never_said_not_to_be(
     away = create_engine(db.engine.url.set(host="127.0.0.1", port=9))
     noted = job_rows.note_published
 
-    def vanish(connection: Connection, published: Any) -> None:
-        with away.connect():
-            noted(connection, published)
+    def vanish(published: Any) -> None:
+        with translate_database_errors(), away.connect():
+            noted(published)
 
     monkeypatch.setattr(job_rows, "note_published", vanish)
     job_id = enqueue("sample", GOOD)

@@ -215,13 +215,37 @@ def test_only_changes_of_the_state_machine_are_made(
 ) -> None:
     job_id = make(status=before)
 
-    if after in TRANSITIONS[before]:
+    if after in {before, *TRANSITIONS[before]}:
         update_job_execution(job_id, {"status": after.value})
         assert as_stored(job_id)["status"] == after
     else:
         with pytest.raises(IllegalTransition, match=f"is {before} and cannot become {after}"):
             update_job_execution(job_id, {"status": after})
         assert as_stored(job_id)["status"] == before
+
+
+def test_a_status_that_it_has_already_brings_nothing_along(app: Flask) -> None:
+    for status in Status:
+        job_id = make(status=status)
+        before = as_stored(job_id)
+
+        update_job_execution(job_id, {"status": status, "retryCount": 2})
+
+        after = as_stored(job_id)
+        changed = {name for name in after if after[name] != before[name]}
+        assert changed <= {"retry_count", "updated_at"}, status
+
+
+def test_a_job_that_waits_for_its_retry_may_be_called_failed_and_is_dead(app: Flask) -> None:
+    job_id = make(status="failed")
+    db.session.execute(text("UPDATE job_executions SET dead_at = NULL, completed_at = NULL"))
+    db.session.commit()
+
+    update_job_execution(job_id, {"status": "failed", "error": "the provider is gone"})
+
+    row = as_stored(job_id)
+    assert row["dead_at"]
+    assert row["error"] == "the provider is gone"
 
 
 def test_a_session_of_ones_own_decides_whether_it_happened(app: Flask) -> None:

@@ -30,7 +30,8 @@ from app.jobs.message import Message
 from app.jobs.recover import given_up, sweep_timer
 from app.jobs.recover import sweep as maintenance
 from app.jobs.recover.given_up import GivenUpMessage, GiveUpResult
-from app.jobs.recover.sweep import SweepReport, sweep
+from app.jobs.recover.report import SweepReport
+from app.jobs.recover.sweep import sweep
 from app.jobs.table.retention import FinishedJobs
 from app.jobs.testing import wire
 from app.jobs.testing.in_memory import InMemoryPublisher

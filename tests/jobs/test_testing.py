@@ -22,6 +22,7 @@ from app.jobs.message import Message
 from app.jobs.operate import actions
 from app.jobs.publish import outbox
 from app.jobs.recover import sweep
+from app.jobs.recover.report import SweepReport
 from app.jobs.table.filters import Filter
 from app.jobs.testing import (
     WAYS,
@@ -244,7 +245,7 @@ def test_a_job_may_be_cancelled_and_jobs_be_swept(published: list[Message]) -> N
 
     actions.cancel(Filter(job_ids=(job_id,)), by="test")
 
-    assert sweep.sweep() == sweep.SweepReport()
+    assert sweep.sweep() == SweepReport()
     assert drain() == []
 
 

@@ -22,7 +22,7 @@ class EvaluateSchema(PayloadSchema[Evaluate]):
     model = Evaluate
 
 
-@periodic("*/5 * * * *")
+@periodic("*/5 * * * *", when=lambda: bool(configured(current_app.config)))
 @bp.job(
     "evaluate-alerts",
     "/alerts",
@@ -30,18 +30,21 @@ class EvaluateSchema(PayloadSchema[Evaluate]):
     retries=1,
     timeout=30,
     unwatched=True,
+    forgets_empty=True,
     description="Send alerts when job health changes",
 )
-def evaluate_alerts(payload: Evaluate, job: Job) -> dict[str, Any]:  # noqa: ARG001 - every handler's arguments
+def evaluate_alerts(payload: Evaluate, job: Job) -> dict[str, Any] | None:  # noqa: ARG001 - as every handler has it
     """Evaluate job health, and enqueue a message to each channel if an alert is due.
 
     The alert's state, the messages and this job's completion are one transaction: whatever crashes,
-    each channel gets one job per change.
+    each channel gets one job per change. A firing of its schedule that finds no change leaves none.
     """
     found = health.check()
     row = state.locked()
     previous = row.told
     kind = state.observe(row, found, current_app.config)
+    if kind is None and job.schedule_id:
+        return None
     channels = configured(current_app.config) if kind else []
     for channel in channels:
         alert = Alert(

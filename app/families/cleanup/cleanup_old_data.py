@@ -43,12 +43,14 @@ class CleanupSchema(PayloadSchema[Cleanup]):
     retries=1,
     timeout=300,
     heartbeat=60,
+    forgets_empty=True,
     description="Delete data that is past its retention",
 )
-def cleanup_old_data(payload: Cleanup, job: Job) -> dict[str, Any]:
+def cleanup_old_data(payload: Cleanup, job: Job) -> dict[str, Any] | None:
     """Delete in batches, and continue in another delivery if one is not enough.
 
-    What a batch deleted stays deleted, however the job ends.
+    What a batch deleted stays deleted, however the job ends. A firing of its schedule that finds
+    nothing leaves no job.
     """
     state = job.state or {"now": datetime.now(UTC).isoformat(), "deleted": {}}
     old = old_data(datetime.fromisoformat(state["now"]), payload.retention)
@@ -64,4 +66,6 @@ def cleanup_old_data(payload: Cleanup, job: Job) -> dict[str, Any]:
             job.progress(deleted.total(), total, kind)
             if job.deadline < RESERVE:
                 raise Continue({**state, "deleted": dict(deleted)})
+    if job.schedule_id and not deleted.total():
+        return None
     return {"deleted": dict(deleted)}

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import bidirectional
 
-from css_inline import CSSInliner
 from flask import current_app
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from app.families.email.template import get_template
+
+if TYPE_CHECKING:
+    from css_inline import CSSInliner
 
 _RIGHT_TO_LEFT = {"R", "AL"}
 
@@ -26,13 +29,21 @@ _pages = Environment(
 # The dashboard's default address.
 _pages.globals["base_url"] = lambda: current_app.config["BASE_URL"]
 
-# Media queries cannot be inlined; they are in a separate <style> that css-inline keeps. (Its
-# `keep_at_rules` would put them before the <meta> that names the encoding, and push that out of the
-# first 1024 bytes, where browsers look for it.)
-_inliner = CSSInliner(load_remote_stylesheets=False)
-
 # Nobody reads replies to an address that only sends.
 _pages.globals["can_answer"] = lambda: bool(current_app.config["SUPPORT_EMAIL"])
+
+
+@cache
+def _inliner() -> "CSSInliner":
+    """Return what moves a page's styles into its elements.
+
+    Media queries cannot be inlined; they are in a separate <style> that css-inline keeps. (Its
+    `keep_at_rules` would put them before the <meta> that names the encoding, and push that out of
+    the first 1024 bytes, where browsers look for it.)
+    """
+    from css_inline import CSSInliner  # noqa: PLC0415 - large, and only emails need it
+
+    return CSSInliner(load_remote_stylesheets=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,6 @@ def render(template: str, data: Mapping[str, Any], *, subject: str | None = None
     return Rendered(
         template=template,
         subject=values["subject"],
-        html=_inliner.inline(_pages.get_template(f"{template}.html").render(values)),
+        html=_inliner().inline(_pages.get_template(f"{template}.html").render(values)),
         text=_pages.get_template(f"{template}.txt").render(values),
     )

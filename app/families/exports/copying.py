@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
 from sqlalchemy import Connection, Select
-from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 #: Minimum bytes per block.
 BLOCK = 256 * 1024
@@ -21,6 +19,8 @@ Block = list[bytes]
 @contextmanager
 def reader(like: Connection) -> Iterator[Any]:
     """Connect to the same database as another connection, with the same parameters."""
+    import psycopg2  # noqa: PLC0415 - large, and only exports need it
+
     driver: Any = like.connection.driver_connection
     info = driver.info
     given = {**info.get_parameters(), "client_encoding": "UTF8", "password": info.password}
@@ -52,6 +52,8 @@ def copy(
     Raises:
         psycopg2.Error: The server rejected it, or took too long.
     """
+    from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2  # noqa: PLC0415 - as above
+
     dialect: Any = PGDialect_psycopg2()  # type: ignore[no-untyped-call] # SQLAlchemy's own gap
     compiled = rows.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     blocks = _Blocks(to)

@@ -6,6 +6,7 @@ import click
 from flask import current_app
 
 from ..enqueue import enqueuer
+from ..events import Event, Unpublished, observe
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
 from .params import JobType, Payload
@@ -34,15 +35,30 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
       flask jobs enqueue send-email '{"to": "ann@example.com", "template": "passwordChanged",
                                       "data": {"recipientName": "Ann"}}'
     """
+    reasons = _reasons()
     job_id = enqueuer.enqueue(job_type, payload, **given(options))
+    if background := current_app.extensions["jobs"].background:
+        background.close()  # this process ends with it
+    row = find_job(job_id)
     if as_json:
-        print_json(formatting.as_json(find_job(job_id)))
-        return
-    click.echo(job_id)
-    if current_app.config["JOBS_PUBLISH"] == "inline" and not find_job(job_id).published_at:
-        click.echo(
-            f"Not published yet: QSTASH_URL={current_app.config['QSTASH_URL']} did not take it, "
-            "and the sweep tries again; `flask jobs doctor --only qstash` says why",
-            err=True,
-        )
-    click.echo(f"Next: flask jobs watch {job_id}", err=True)
+        print_json(formatting.as_json(row))
+    else:
+        click.echo(job_id)
+    if reasons or not row.published_at:
+        url, why = current_app.config["QSTASH_URL"], "".join(f": {one}" for one in reasons[-1:])
+        said = f"Not published yet: QSTASH_URL={url} did not take it{why}; the sweep tries again"
+        click.echo(said, err=True)
+    if not as_json:
+        click.echo(f"Next: flask jobs watch {job_id}", err=True)
+
+
+def _reasons() -> list[str]:
+    """Return a list to which is added why QStash does not take a job."""
+    reasons: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Unpublished):
+            reasons.append(event.reason)
+
+    observe(current_app._get_current_object(), listen)  # type: ignore[attr-defined]  # noqa: SLF001 - public in the docs
+    return reasons

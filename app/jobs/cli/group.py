@@ -12,6 +12,7 @@ from flask import json
 from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
+from ..operate.readiness import TOKEN_REFUSED
 from ..table import job_rows
 from ..table.db import translate_database_errors
 from ..table.models import JobExecution
@@ -139,10 +140,10 @@ def _keep_lines(command: click.Command) -> None:
 
 def _with_fix(error: JobsError) -> str:
     said = " ".join(str(error).split())
-    if isinstance(error, DatabaseUnavailable) and "cannot be reached" in said:
+    if isinstance(error, DatabaseUnavailable) and error.is_outage:
         return f"{said}; check DATABASE_URL and that PostgreSQL is running there"
-    if isinstance(error, PublishUnavailable) and "cannot be reached" in said:
+    if isinstance(error, PublishUnavailable) and error.is_outage and error.status is None:
         return f"{said}; check QSTASH_URL and that QStash is running there: {_START}"
-    if isinstance(error, PublishError) and ("status: 401" in said or "status: 403" in said):
+    if isinstance(error, PublishError) and error.status in TOKEN_REFUSED:
         return f"QStash rejected the token: check QSTASH_TOKEN and QSTASH_URL ({said})"
     return said

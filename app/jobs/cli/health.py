@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from .. import durations
 from ..operate import health
 from ..operate.health import Health, HealthStatus
 from ..table.snapshot import CAP
@@ -47,6 +48,7 @@ def _text(found: Health) -> str:
         ("processing", f"{_number(snapshot.processing)}, stuck {snapshot.stuck}"),
         ("retrying", _number(snapshot.retrying)),
         ("dead", _number(snapshot.dead)),
+        ("last sweep", _swept(found)),
     ]
     reasons = [f"  {reason.verdict}: {reason.message}" for reason in found.reasons]
     return "\n".join([str(found.verdict), *reasons, "", formatting.table(lines)])
@@ -54,6 +56,13 @@ def _text(found: Health) -> str:
 
 def _by_status(counts: dict[str, int]) -> str:
     return ", ".join(f"{status} {_number(count)}" for status, count in counts.items())
+
+
+def _swept(found: Health) -> str:
+    if found.swept_at is None:
+        return "none yet"
+    passed = found.snapshot.measured_at - found.swept_at
+    return f"{durations.in_words(passed.total_seconds())} ago"
 
 
 def _number(count: int) -> str:

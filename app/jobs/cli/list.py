@@ -2,12 +2,14 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
 import click
 
+from ..operate import waiting
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
 from ..table.pages import SEARCHED, Page, list_jobs
@@ -41,15 +43,19 @@ def list_command(limit: int, after: str | None, as_json: bool, **conditions: Any
       flask jobs list --user-id 7 --limit 100 --json | jq -r '.jobs[].job_id'
     """
     page = list_jobs(Filter(**conditions), after=after, limit=limit)
+    waits = waiting.reasons(page.jobs)
     if as_json:
-        print_json({"jobs": [formatting.as_json(row) for row in page.jobs], "after": page.after})
+        found = [
+            {**formatting.as_json(row), "waits_for": waits.get(row.job_id)} for row in page.jobs
+        ]
+        print_json({"jobs": found, "after": page.after})
         return
-    click.echo(painted(_table(page.jobs)) if page.jobs else "No jobs.")
+    click.echo(painted(_table(page.jobs, waits)) if page.jobs else "No jobs.")
     if page.after:
         _tell_of_more(page)
 
 
-def _table(rows: list[JobExecution]) -> str:
+def _table(rows: list[JobExecution], waits: Mapping[str, str]) -> str:
     """Return the jobs as lines; whose, where and when stand there if any of them has that."""
     columns = {
         "ID": _ids(rows),
@@ -64,7 +70,7 @@ def _table(rows: list[JobExecution]) -> str:
     }
     shown = {head: cells for head, cells in columns.items() if any(cells)}
     lines = [tuple(shown), *zip(*shown.values(), strict=True)]
-    errors = ["ERROR", *(row.error or "" for row in rows)]
+    errors = ["ERROR", *(row.error or waits.get(row.job_id, "") for row in rows)]
     return formatting.described(lines, errors, shrink=(1,))
 
 

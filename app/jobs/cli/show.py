@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .. import durations
+from ..operate import waiting
 from ..payload.masking import hidden
 from ..table import audit
 from ..table.audit import JobAudit
@@ -47,19 +48,29 @@ def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
     """
     row = find_job(job_id)
     actions = audit.entries_of(row.job_id)
+    waits = waiting.reasons([row]).get(row.job_id)
     if as_json:
-        print_json({**formatting.as_json(row), "audit": [_action_as_json(one) for one in actions]})
+        more = {"waits_for": waits, "audit": [_action_as_json(one) for one in actions]}
+        print_json({**formatting.as_json(row), **more})
     else:
-        click.echo(painted(render(row, actions, tracebacks=traceback)))
+        click.echo(painted(render(row, actions, waits=waits, tracebacks=traceback)))
 
 
-def render(row: JobExecution, actions: Sequence[JobAudit], *, tracebacks: bool = False) -> str:
+def render(
+    row: JobExecution,
+    actions: Sequence[JobAudit],
+    *,
+    waits: str | None = None,
+    tracebacks: bool = False,
+) -> str:
     """Return a job as text, within the terminal's width."""
     values = {name: getattr(row, attribute) for name, attribute in _FIELDS.items()}
     fields = {"job": row.job_id, "type": row.job_type, "status": formatting.state(row)}
     fields |= {name: str(value) for name, value in values.items() if value}
     if row.error:
         fields["error"] = row.error
+    if waits:
+        fields["waits"] = waits
     parts = [formatting.table(list(fields.items())), _timeline(row, actions)]
     parts.append(f"payload\n{_pretty(row.payload.get('payload'))}")
     for name, value in (("result", row.result), ("progress", row.progress)):

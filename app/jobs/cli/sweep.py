@@ -11,7 +11,7 @@ from flask import json
 
 from ..errors import DatabaseUnavailable
 from ..recover import sweep
-from ..recover.sweep import SweepReport
+from ..recover.report import SweepReport
 from .group import FAILED, as_json, jobs
 from .params import Duration, grace
 
@@ -27,7 +27,8 @@ def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
 
     It publishes unpublished jobs, rescues those whose process died, and records those that QStash
     gave up on. Safe to run at any time, even several times at once. Exit code 1 if anything
-    failed: the last line and the log say what.
+    failed: the last line and the log say what. Once QStash's daily quota is used up, sweeps wait
+    for its renewal; without --every, this asks QStash once, as after an upgrade of the plan.
 
     \b
     Examples:
@@ -37,7 +38,7 @@ def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
     if every is not None:
         _sweep_until_stopped(every, grace, as_json=as_json)
         return
-    report = sweep.sweep(grace=grace)
+    report = sweep.sweep(grace=grace, asks=True)
     _say(report, as_json=as_json)
     sys.exit(0 if report.is_clean else FAILED)
 

@@ -1,19 +1,25 @@
 """QStash: is it up, with our keys, our time and our schedules?"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from flask import current_app
 
 from .. import schedules
+from ..durations import in_words
 from ..errors import PublishError
 from ..operate.readiness import TOKEN_REFUSED
 from ..publish import outbox
+from ..recover import sweep
+from ..table.marks import Noted
+from ..values import cron as crons
 from .checks import Finding, failure, own, passed, warning
 
 ROTATION = "https://upstash.com/docs/qstash/howto/roll-signing-keys"
 #: Seconds that QStash's `Date`, which has no fractions, is wrong by itself.
 ROUNDING = 1.0
+#: By how much a sweep may be late before it is missing.
+LATE = timedelta(hours=1)
 
 
 @own("qstash")
@@ -112,14 +118,40 @@ def _is_fresh_development() -> bool:
 
 
 @own("sweep", "qstash", production=True)
-def sweep() -> Finding:
+def sweeps() -> Finding:
     """Without a sweep, nothing repairs what a crash or an outage leaves behind."""
+    config, last = current_app.config, sweep.last()
+    name = schedules.own_id(schedules.SWEEP_NAME)
+    if not any(one.schedule_id == name for one in schedules.installed()):
+        return _sweeps_alone(last)
+    cron, now = config["JOBS_SWEEP_CRON"], datetime.now(UTC)
+    due = crons.next_after(cron, last.at) if last else None
+    if due is not None and due + LATE < now:
+        return warning(
+            f"no sweep came when QStash was to ask for one ({crons.explain(cron)}){_ago(last)}",
+            fix="check what `probe` and `quota` find, then run `flask jobs sweep`",
+        )
+    own = ", and processes sweep by themselves" if config["JOBS_SWEEP_EVERY"] else ""
+    return passed(f"QStash asks for a sweep ({crons.explain(cron)}){own}{_ago(last)}")
+
+
+def _sweeps_alone(last: Noted | None) -> Finding:
+    """Judge sweeps without QStash's schedule: by processes with requests, or by a command."""
+    is_recent = last is not None and datetime.now(UTC) - last.at < LATE
+    if is_recent and not current_app.config["JOBS_SWEEP_EVERY"]:
+        return passed(f"a command sweeps{_ago(last)}")
     if current_app.config["JOBS_SWEEP_EVERY"]:
-        return passed("each process sweeps by itself")
-    sweep = schedules.own_id(schedules.SWEEP_NAME)
-    if any(one.schedule_id == sweep for one in schedules.installed()):
-        return passed("QStash calls for a sweep every five minutes")
+        return warning(
+            f"only processes that get requests sweep{_ago(last)}",
+            fix="run `flask jobs schedules sync`: QStash then asks for a sweep in any case",
+        )
     return failure(
-        "nothing sweeps",
+        f"nothing sweeps{_ago(last)}",
         fix="run `flask jobs schedules sync`, or keep `flask jobs sweep --every 30s` running",
     )
+
+
+def _ago(last: Noted | None) -> str:
+    if last is None:
+        return ""
+    return f"; the last was {in_words((datetime.now(UTC) - last.at).total_seconds())} ago"

@@ -6,6 +6,7 @@ from .. import durations
 from ..operate import health
 from ..operate.health import HealthStatus, Reason
 from ..operate.queue_check import check_queued
+from ..publish import quota
 from ..table import snapshot
 from ..table.db import in_transaction
 from ..table.snapshot import CAP
@@ -15,7 +16,8 @@ from .checks import Finding, failure, own, passed, warning
 #: How many queued jobs are read at most.
 READ = 10_000
 
-#: Seconds for which a job may wait to be published: a sweep may only come every five minutes.
+#: Seconds for which a job may wait to be published: without traffic, processes sweep every five
+#: minutes.
 PATIENCE = 600
 
 FIXES = {
@@ -34,10 +36,24 @@ def outbox() -> Finding:
     if not count or waited < PATIENCE:
         return passed("no job waits to be published")
     number = f"{count}" if count < CAP else f"at least {CAP}"
+    if quota.used_up() is not None:
+        return warning(f"{number} jobs wait to be published", fix="see `quota`")
     return failure(
         f"{number} jobs wait to be published, the oldest for {durations.in_words(waited)}",
         fix="log lines `[jobs] Job not published yet` say what QStash answers; see also "
         "`qstash`, `probe` and `sweep`; then `flask jobs sweep`",
+    )
+
+
+@own("quota", "migrations")
+def daily_quota() -> Finding:
+    used_up = quota.used_up()
+    if used_up is None:
+        return passed("QStash's daily quota is not used up")
+    return failure(
+        f"{used_up}; until then jobs wait",
+        fix="wait, or upgrade the plan at https://console.upstash.com/qstash and run "
+        "`flask jobs sweep`; `flask jobs usage` tells what it went on",
     )
 
 

@@ -24,7 +24,8 @@ from ..publish import outbox
 from ..registry import JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
-from ..table.db import connection_of, in_one_statement
+from ..table.attempts import alone, within
+from ..table.db import connection_of
 from ..values import jsonb
 from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
 from ..values.options import Options
@@ -259,9 +260,9 @@ def _check_size(config: JobConfig, body: str) -> None:
 def _record(message: Message, owner: Owner, session: AnySession | None) -> str:
     """Insert the job and return its id, or that of the job which had its key first."""
     if session is not None:
-        return job_rows.record(connection_of(session), message, owner.columns)
+        return job_rows.record(within(connection_of(session)), message, owner.columns)
     try:
-        return in_one_statement(lambda tx: job_rows.record(tx, message, owner.columns))
+        return job_rows.record(alone, message, owner.columns)
     except DatabaseUnavailable as error:
         if not error.is_uncertain:
             raise

@@ -280,7 +280,9 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     if isinstance(done, Dead):
         emit(JobDied(attempt.config.type))
     if done.puts_back and not outbox.publish_one(_message(attempt, row)):
-        return done.unpublished(attempt)
+        # A retry before the quota's renewal would help nobody; the sweep publishes after that.
+        is_put_off = outbox.publisher().quota.closed is not None
+        return done if is_put_off else done.unpublished(attempt)
     return done
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from ...gunicorn_hooks import undisturbed
 from ..errors import DatabaseUnavailable
+from ..operate import UsedUp, health
 from ..registry import registry_of
 from ..table.snapshot import CAP, STATES, Depth, measure_depth
 from . import instruments as instruments  # noqa: PLC0414 - imported to be registered
@@ -50,15 +52,16 @@ class QueueCollector(Collector):
     """The waiting jobs, from the database; if it is down, the other metrics still work."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield `jobs_database_up`, and the depth if that is 1."""
+        """Yield `jobs_database_up`, and the depth and the moments if that is 1."""
         try:
-            found = measure_depth()
+            found, moments = measure_depth(), health.moments()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."
         yield GaugeMetricFamily("jobs_database_up", up, value=int(found is not None))
         if found is not None:
             yield from _depth(found)
+            yield from _moments(*moments)
 
 
 class BuildCollector(Collector):
@@ -107,6 +110,19 @@ class WorkersCollector(Collector):
         """Return the processes with a live gauge: gunicorn removes those of dead workers."""
         files = self._folder.glob("gauge_livesum_*.db")
         return sorted({path.stem.rpartition("_")[2] for path in files} | {str(os.getpid())})
+
+
+def _moments(swept_at: datetime | None, quota: UsedUp | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "jobs_last_sweep_timestamp_seconds",
+        "When the last sweep ended; 0 where none did.",
+        value=swept_at.timestamp() if swept_at else 0,
+    )
+    yield GaugeMetricFamily(
+        "jobs_quota_used_up_until_timestamp_seconds",
+        "When QStash's daily quota is renewed, where it is used up; otherwise 0.",
+        value=quota.until.timestamp() if quota else 0,
+    )
 
 
 def _version() -> str:

@@ -6,8 +6,8 @@
 
     def upgrade():
         with op.get_context().autocommit_block():
-            migrations.prepare(op.get_bind(), "0002")
-        migrations.upgrade(op.get_bind(), "0002")
+            migrations.prepare(op.get_bind(), "0003")
+        migrations.upgrade(op.get_bind(), "0003")
 
 They keep their version in their own table, so an app's history may be of any form.
 `autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
@@ -24,6 +24,7 @@ from ..errors import MigrationRefused
 from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
 from ..table.db import Base
+from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
 from ..values.ids import ID_TYPES, id_type
@@ -50,7 +51,7 @@ __all__ = [
     "upgrade",
 ]
 
-MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken)
+MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken, Mark, Tally)
 
 #: The tables as the code knows them.
 metadata = Base.metadata

@@ -4,45 +4,68 @@ The CLI and the pages call it; it prints nothing. What it changes, it notes in t
 What is listed here is public: an app's own admin pages, APIs and alerts are built from it.
 """
 
+from .. import schedules
+from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
+from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
-from . import actions, health, readiness, status_link
+from ..values import cron
+from . import (
+    actions,
+    dlq,
+    health,
+    readiness,
+    schedule_actions,
+    status_link,
+    usage,
+    waiting,
+)
 from .actions import Done
 from .health import Health, HealthStatus
 
 __all__ = [
     "CAP",
+    "GROUPED",
     "SEARCHED",
     "STATES",
     "Depth",
     "Done",
+    "ErrorGroup",
     "Filter",
     "Health",
     "HealthStatus",
     "Page",
     "Step",
+    "UsedUp",
     "actions",
     "attempts_made",
     "audit",
     "began_at",
     "count_jobs",
+    "cron",
+    "dlq",
+    "error_groups",
     "health",
     "is_recorded",
     "jobs_beginning",
     "list_jobs",
     "progress",
     "readiness",
+    "schedule_actions",
+    "schedules",
     "snapshot",
     "stats",
     "status_link",
     "sweep",
     "throughput",
+    "usage",
+    "waiting",
 ]

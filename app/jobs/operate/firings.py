@@ -14,6 +14,7 @@ from sqlalchemy import text
 from .. import schedules
 from ..errors import PublishError
 from ..table.db import in_transaction
+from ..table.marks import FIRING
 from ..values.cron import next_after
 
 #: How many schedules are looked at, so that what this costs has an end.
@@ -21,9 +22,10 @@ LIMIT = 200
 #: By how much QStash's clock may be ahead: a job that comes a little early is that of its time.
 CLOCKS = timedelta(minutes=1)
 
-# Steps from schedule to schedule through the index, however many jobs each has.
+# Steps from schedule to schedule through the index, however many jobs each has. Firings that leave
+# no row have a mark.
 LATEST = text(
-    """
+    f"""
     WITH RECURSIVE latest AS (
         (SELECT schedule_id, created_at, payload->'metadata'->>'cron' AS cron
            FROM job_executions WHERE schedule_id IS NOT NULL
@@ -34,8 +36,13 @@ LATEST = text(
               FROM job_executions
              WHERE schedule_id > latest.schedule_id
              ORDER BY schedule_id, created_at DESC, id DESC LIMIT 1) AS following)
-    SELECT schedule_id, created_at, cron, now() AS now FROM latest LIMIT :limit
-    """
+    SELECT schedule_id, max(created_at) AS created_at, max(cron) AS cron, now() AS now
+      FROM ((SELECT schedule_id, created_at, cron FROM latest LIMIT :limit)
+            UNION ALL
+            SELECT substr(name, {len(FIRING) + 1}), at, details->>'cron' FROM job_marks
+             WHERE name LIKE '{FIRING}%') AS firing
+     GROUP BY schedule_id
+    """  # noqa: S608 - our own names
 )
 
 

@@ -9,12 +9,19 @@ from typing import Any
 from flask import current_app
 
 from .. import durations
+from ..publish import quota
+from ..publish.quota import UsedUp
+from ..recover import sweep
 from ..table.models import Status
 from ..table.snapshot import CAP, Snapshot, measure
 from .firings import Stopped, stopped
 
 #: The share of failed jobs from which on the original's `health` is unhealthy.
 _GUIDES_LIMIT = 0.05
+
+
+#: Fewer failures in the last hour say nothing of the other jobs, whatever their share.
+FEWEST_FAILURES = 3
 
 
 class HealthStatus(StrEnum):
@@ -38,10 +45,17 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The counts, and what is wrong with them."""
+    """The counts, and what is wrong with them.
+
+    Attributes:
+        swept_at: When the last sweep ended; None where none did.
+        quota: Of QStash, if it is used up.
+    """
 
     snapshot: Snapshot
     reasons: tuple[Reason, ...]
+    swept_at: datetime | None
+    quota: UsedUp | None
 
     @property
     def verdict(self) -> HealthStatus:
@@ -58,8 +72,19 @@ def check() -> Health:
         DatabaseUnavailable: Nothing can be counted.
     """
     snapshot = measure()
-    reasons = [*_reasons(snapshot, current_app.config), *map(_silent, stopped())]
-    return Health(snapshot, tuple(reasons))
+    swept_at, used_up = moments()
+    reasons = [
+        *_waiting(used_up),
+        *_reasons(snapshot, current_app.config),
+        *map(_silent, stopped()),
+    ]
+    return Health(snapshot, tuple(reasons), swept_at, used_up)
+
+
+def moments() -> tuple[datetime | None, UsedUp | None]:
+    """Return when the last sweep ended, and QStash's quota if it is used up; raises as `check`."""
+    last = sweep.last()
+    return (last.at if last else None), quota.used_up()
 
 
 def as_json(health: Health) -> dict[str, Any]:
@@ -83,6 +108,8 @@ def as_json(health: Health) -> dict[str, Any]:
         "retrying": snapshot.retrying,
         "dead": snapshot.dead,
         "countsEndAt": CAP,
+        "quotaUsedUpUntil": health.quota.until.isoformat() if health.quota else None,
+        "sweptAt": health.swept_at.isoformat() if health.swept_at else None,
         "measuredAt": snapshot.measured_at.isoformat(),
     }
 
@@ -98,6 +125,12 @@ def _as_the_guide(snapshot: Snapshot) -> dict[str, Any]:
         "totalJobs": total,
         "health": HealthStatus.HEALTHY if is_healthy else HealthStatus.UNHEALTHY,
     }
+
+
+def _waiting(used_up: UsedUp | None) -> Iterator[Reason]:
+    if used_up is not None:
+        said = f"{used_up}; jobs wait, and are published after that"
+        yield Reason("quota", HealthStatus.DEGRADED, said)
 
 
 def _silent(schedule: Stopped) -> Reason:
@@ -130,6 +163,8 @@ def _reasons(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
 def _failing(snapshot: Snapshot, config: Mapping[str, Any]) -> Iterator[Reason]:
     rate = snapshot.failure_rate
     if rate is None or rate <= config["JOBS_HEALTH_FAILURE_RATE"]:
+        return
+    if snapshot.failed < FEWEST_FAILURES:
         return
     most = rate > config["JOBS_HEALTH_UNHEALTHY_RATE"]
     finished = snapshot.completed + snapshot.failed

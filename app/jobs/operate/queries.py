@@ -66,9 +66,9 @@ def update_job_execution(
     """Change fields of a job by hand.
 
     A `status` brings along what belongs to it, unless `updates` says otherwise: `failed` is dead,
-    what has ended has a `completed_at`. A job that becomes `pending` is put back: it starts afresh,
-    the message and the dead letter that it had at QStash count no more, and the next sweep
-    publishes it.
+    what has ended has a `completed_at`. One that the job has already brings nothing. A job that
+    becomes `pending` is put back: it starts afresh, the message and the dead letter that it had at
+    QStash count no more, and the next sweep publishes it.
 
     Args:
         job_id: As `enqueue` returned it.
@@ -85,7 +85,7 @@ def update_job_execution(
         if session is None
         else by_hand.change_row(connection_of(session), job_id, values)
     )
-    is_put_back = values.get("status") == Status.PENDING
+    is_put_back = values.get("status") == Status.PENDING != old.status
     # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
     # comes claims the job like any other.
     if is_put_back and session is None and old.message_id and old.dead_at is None:

@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
-from ..errors import DatabaseUnavailable, JobsError, PublishRefused, PublishUnavailable
+from ..errors import (
+    DatabaseUnavailable,
+    JobsError,
+    PublishRefused,
+    PublishUnavailable,
+    QuotaUsedUp,
+)
 from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
+from . import quota
 from .qstash import Publisher, batches
 
 if TYPE_CHECKING:
@@ -54,7 +61,7 @@ def publish_following(
     emit(Enqueued(messages))
     background = _background()
     if trouble is not None:
-        emit(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False, reason=str(trouble)))
         about = {"count": len(messages), "error": str(trouble)}
         log.warning("[jobs] Jobs not published yet", extra=about)
         return trouble
@@ -142,7 +149,9 @@ def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:
 def _leave(messages: Sequence[Message], error: PublishUnavailable) -> None:
     """Log that jobs stay in the outbox, as an error if waiting will not help."""
     if messages:
-        emit(Unpublished(messages, refused=False))
+        emit(Unpublished(messages, refused=False, reason=str(error)))
+    if isinstance(error, QuotaUsedUp) and error.status:  # QStash itself has said so just now
+        quota.remember(publisher().quota)
     level = logging.ERROR if error.needs_a_person else logging.WARNING
     for message in messages:
         log.log(level, "[jobs] Job not published yet", extra=_about(message, error=str(error)))
@@ -184,7 +193,7 @@ def publisher() -> Publisher:
 
 
 def _bury(message: Message, reason: str) -> None:
-    emit(Unpublished([message], refused=True))
+    emit(Unpublished([message], refused=True, reason=reason))
     try:
         buried = in_transaction(lambda tx: job_rows.mark_dead(tx, message.job_id, reason))
     except DatabaseUnavailable as error:
@@ -204,7 +213,7 @@ def _note(published: Sequence[tuple[Message, str]]) -> None:
     if not published:
         return
     try:
-        in_one_statement(lambda tx: job_rows.note_published(tx, published))
+        job_rows.note_published(published)
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))

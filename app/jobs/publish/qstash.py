@@ -10,16 +10,24 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
-from ..errors import InvalidOption, PublishError, PublishRefused, PublishUnavailable
+from ..errors import (
+    InvalidOption,
+    PublishError,
+    PublishRefused,
+    PublishUnavailable,
+    QuotaUsedUp,
+)
 from ..message import Message
 from ..registry import is_elsewhere
 from ..values import callback_urls
 from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
 from .connections import KeepAliveClient, Limits, needs_a_proxy
+from .quota import Gate, read
 
 if TYPE_CHECKING:
     from qstash import QStash
+    from qstash.errors import DailyMessageLimitExceededError
     from qstash.schedule import Schedule
 
 T = TypeVar("T")
@@ -33,6 +41,8 @@ _PHASES = {"connect": 0.2, "write": 0.1, "read": 0.5}
 #: quota, a firewall.
 REFUSALS = frozenset({400, 413, 422})
 RATE_LIMITED = 429
+#: The plan has no more schedules, queues or the like.
+NO_ROOM = 412
 
 #: Seconds that QStash waits beyond a job's timeout: at that the handler is stopped, and what it
 #: came to must still be recorded and answered. Less than a lease outlives the timeout.
@@ -61,6 +71,7 @@ class Publisher:
         self._token = token
         self._base_url = base_url
         self._budget = budget
+        self.quota = Gate()
 
     #: How many messages one batch request carries, and bytes of them at most: QStash takes 100 MB,
     #: and has to answer within the budget.
@@ -70,9 +81,12 @@ class Publisher:
         """Hand a job to QStash and return the message id.
 
         Raises:
-            PublishUnavailable: QStash could not be reached, or was busy or broken.
+            PublishUnavailable: QStash could not be reached, or was busy or broken, or its quota is
+                used up.
             PublishRefused: QStash will not take this message, now or later.
         """
+        if self.quota.known is not None:
+            self.quota.check()
         _check_callbacks([message.options])
         request = _written(lambda: self._message(message))
         if "queue" in request:
@@ -85,6 +99,8 @@ class Publisher:
         Raises:
             PublishUnavailable, PublishRefused: As for `publish`, for all of them.
         """
+        if self.quota.known is not None:
+            self.quota.check()
         _check_callbacks([message.options for message in messages])
         body = _written(lambda: self._batch_body(messages))
         answers = self._call(lambda: self._batch(body))
@@ -147,6 +163,10 @@ class Publisher:
     def close(self) -> None:
         if "_client" in self.__dict__:
             self._client.http._client.close()  # noqa: SLF001 - the SDK has no close method
+
+    def forget_client(self) -> None:
+        """Use a new client from now on, and leave the present one's connections alone."""
+        self.__dict__.pop("_client", None)
 
     @cached_property
     def _client(self) -> "QStash":
@@ -216,7 +236,11 @@ class Publisher:
 
     def _call(self, request: Callable[[], T]) -> T:
         import httpx  # noqa: PLC0415 - loaded with the client
-        from qstash.errors import QStashError, RateLimitExceededError  # noqa: PLC0415 - as above
+        from qstash.errors import (  # noqa: PLC0415 - as above
+            DailyMessageLimitExceededError,
+            QStashError,
+            RateLimitExceededError,
+        )
 
         try:
             try:
@@ -234,11 +258,18 @@ class Publisher:
             raise PublishUnavailable(
                 f"{self._url} did not answer like QStash: check QSTASH_URL"
             ) from error
+        except DailyMessageLimitExceededError as error:
+            raise self._used_up(error) from error
         except RateLimitExceededError as error:
             limited = f"QStash limits the rate: {error}"
             raise PublishUnavailable(limited, status=RATE_LIMITED, is_outage=True) from error
         except QStashError as error:
             raise _classified(error) from error
+
+    def _used_up(self, error: "DailyMessageLimitExceededError") -> QuotaUsedUp:
+        known = read(error.limit, error.reset)
+        self.quota.close(known)
+        return QuotaUsedUp(str(known), until=known.until, status=RATE_LIMITED)
 
 
 def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
@@ -300,6 +331,9 @@ def _classified(error: Exception) -> PublishError:
     status = int(match[1]) if match else None
     if status in REFUSALS:
         return PublishRefused(f"QStash refuses the message: {error}", status=status)
+    if status == NO_ROOM:
+        said = f"QStash's plan has no room: {error}; delete what is not needed there, or upgrade"
+        return PublishUnavailable(said, status=status)
     trouble = PublishUnavailable(f"QStash is in trouble: {error}", status=status)
     if trouble.needs_a_person:
         said = f"QStash turns this app away: {error}; check QSTASH_TOKEN, the plan and its quotas"

@@ -13,6 +13,7 @@ from ..events import JobDied, emit
 from ..execute.delivery import signed
 from ..outcome import Busy, Refused
 from ..publish.qstash import CALLBACK, FAILURE_CALLBACK
+from ..table import marks
 from ..table.db import in_transaction
 from . import external_attempts, given_up, sweep
 from .given_up import GivenUpMessage, forward
@@ -80,6 +81,7 @@ def run_sweep() -> ResponseReturnValue:
     except DatabaseUnavailable as error:
         log.error("[jobs] Sweep postponed", extra={"error": str(error)})  # noqa: TRY400 - as above
         return Busy("the database is unavailable").response()
+    in_transaction(lambda tx: marks.count(tx, marks.SWEPT))
     return {"success": True, **asdict(report)}
 
 

@@ -10,7 +10,7 @@ every change looks for the state that it starts from.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,15 @@ from sqlalchemy import Connection, Row
 
 from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, PublishUnavailable
 from ..events import JobDied, emit
-from ..publish import outbox, relay
+from ..publish import outbox, quota, relay
 from ..registry import registry_of
-from ..table import memory, sweep_sql
+from ..table import marks, memory, sweep_sql
 from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import SweepStep
 from . import given_up
 from .given_up import GivenUpMessage, GiveUpResult, forward
+from .report import SweepReport
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
@@ -44,53 +45,9 @@ RECENT = timedelta(hours=1)
 LONGEST_KEPT = timedelta(days=memory.REMEMBERED)
 #: After this many jobs that QStash does not accept, a sweep leaves the rest to the next.
 PATIENCE = 30
-#: How many jobs that were set aside a report names in its line.
-NAMED = 5
 
 
-@dataclass(slots=True, kw_only=True)
-class SweepReport:
-    """What one sweep did, in jobs.
-
-    Attributes:
-        published: Handed to QStash.
-        refused: Failed and dead, as QStash will not take them.
-        rescued: Put back after their process died, and published again.
-        abandoned: Dead, as their process died too often.
-        cancelled: Cancelled while they ran, which their process did not live to see.
-        dead_letters: Failed and dead, as QStash had given them up.
-        set_aside: The ids of jobs that could not be treated, each for its own reason, which is
-            logged. They do not block others, and the next sweep tries them again.
-        problem: What else went wrong; the next sweep goes on.
-    """
-
-    published: int = 0
-    refused: int = 0
-    rescued: int = 0
-    abandoned: int = 0
-    cancelled: int = 0
-    dead_letters: int = 0
-    set_aside: list[str] = field(default_factory=list)
-    problem: str | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing failed."""
-        return not self.set_aside and self.problem is None
-
-    def __str__(self) -> str:
-        values = asdict(self)
-        aside, problem = values.pop("set_aside"), values.pop("problem")
-        did = [f"{name.replace('_', ' ')} {count}" for name, count in values.items() if count]
-        if aside:
-            more = ", …" if len(aside) > NAMED else ""
-            did.append(f"set aside {len(aside)} ({', '.join(aside[:NAMED])}{more})")
-        return (
-            ", ".join(did + ([f"stopped early: {problem}"] if problem else [])) or "nothing to do"
-        )
-
-
-def sweep(*, grace: float = GRACE) -> SweepReport:
+def sweep(*, grace: float = GRACE, asks: bool = False) -> SweepReport:
     """Rescue, publish and take over what needs it.
 
     Each step is taken whatever became of the one before, and each row by itself where they cannot
@@ -98,24 +55,50 @@ def sweep(*, grace: float = GRACE) -> SweepReport:
 
     Args:
         grace: Seconds for which a row is left alone since its last change or its lease's end.
+        asks: Ask QStash even where its daily quota is known to be used up.
 
     Raises:
         DatabaseUnavailable: Whatever was done until then is done.
     """
     report = SweepReport()
+    if not asks:
+        quota.follow(outbox.publisher().quota)
     steps: list[Callable[[], None]] = [
         lambda: _rescue(report, grace),
         _settle_twins,
         lambda: _publish(report, grace),
         lambda: _take_over_dead_letters(report),
-        lambda: in_transaction(memory.forget),
+        _forget,
     ]
     for step in steps:
         _take(step, report)
-    if report != SweepReport():
+    did = {"did": str(report), "clean": report.is_clean}
+    in_transaction(lambda tx: marks.note(tx, marks.SWEEP, did))
+    if report != SweepReport(quota_until=report.quota_until):
         level = logging.INFO if report.is_clean else logging.ERROR
         log.log(level, "[jobs] Swept", extra={"did": str(report)})
     return report
+
+
+def in_turn(every: float) -> SweepReport | None:
+    """Sweep, unless a process has begun to within the last `every` seconds; raises as `sweep`."""
+    if in_transaction(lambda tx: marks.take_turn(tx, marks.SWEEP_TURN, every)):
+        return sweep()
+    return None
+
+
+def last() -> marks.Noted | None:
+    """Return when the last sweep ended, with what it did; None if there was none.
+
+    Raises:
+        DatabaseUnavailable: It cannot be told.
+    """
+    return in_transaction(lambda tx: marks.find(tx, marks.SWEEP))
+
+
+def _forget() -> None:
+    in_transaction(memory.forget)
+    in_transaction(marks.forget)
 
 
 def _take(step: Callable[[], None], report: SweepReport) -> None:
@@ -156,6 +139,10 @@ def _settle_twins() -> None:
 
 def _publish(report: SweepReport, grace: float) -> None:
     """Publish what is in the outbox, until QStash takes no more."""
+    gate = outbox.publisher().quota
+    if gate.closed:
+        _wait_for_quota(report, gate.closed)
+        return
     types = relay.known_types()
     waiting = 0
     for rows in _batches(report, sweep_sql.PUBLISH, grace=grace, types=types):
@@ -163,11 +150,20 @@ def _publish(report: SweepReport, grace: float) -> None:
         report.published += done.published
         report.refused += done.refused
         waiting += done.waiting
+        if done.published and done.trouble is None:
+            quota.renewed()
         if done.trouble and (done.trouble.is_outage or waiting >= PATIENCE):
             break
-    if waiting:
+    if gate.closed:
+        _wait_for_quota(report, gate.closed)
+    elif waiting:
         reason = f"jobs that could not be published: {waiting}; the log says why"
         raise PublishUnavailable(reason)
+
+
+def _wait_for_quota(report: SweepReport, known: quota.UsedUp) -> None:
+    if in_transaction(lambda tx: tx.execute(sweep_sql.UNPUBLISHED, {"cap": 1}).one())[0]:
+        report.quota_until = known.until.isoformat()
 
 
 def _take_over_dead_letters(report: SweepReport) -> None:

@@ -7,6 +7,7 @@ and they are read more often than changed.
 from sqlalchemy import TextClause, text
 
 from ..durations import LONGEST_DELAY
+from .marks import EMPTY_RUN, FIRING, TODAY
 from .memory import MESSAGE, UNDELIVERED
 
 KEPT_ATTEMPTS = 20
@@ -129,6 +130,25 @@ COMPLETE = text(
            completed_at = clock_timestamp(), {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status
+    """  # noqa: S608 - as above
+)
+
+# A firing that found nothing to do, instead of `COMPLETE`: `firings` and `usage` know of it without
+# its row.
+FORGET = text(
+    f"""
+    WITH gone AS (DELETE FROM job_executions WHERE job_id = :job_id AND lease_token = :token
+                  RETURNING job_type, schedule_id, retry_count, payload),
+    marked AS (INSERT INTO job_marks (name, at, details)
+               SELECT '{FIRING}' || schedule_id, clock_timestamp(),
+                      jsonb_build_object('cron', payload->'metadata'->>'cron')
+                 FROM gone WHERE schedule_id IS NOT NULL
+               ON CONFLICT (name) DO UPDATE SET at = excluded.at, details = excluded.details),
+    counted AS (INSERT INTO job_tallies AS tally (day, kind, name, messages)
+                SELECT {TODAY}, '{EMPTY_RUN}', job_type, retry_count + 1 FROM gone
+                ON CONFLICT (day, kind, name)
+                DO UPDATE SET messages = tally.messages + excluded.messages)
+    SELECT 1 FROM gone
     """  # noqa: S608 - as above
 )
 

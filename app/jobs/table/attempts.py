@@ -19,6 +19,7 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, TextClause
 
 from ..deadline import raise_if_due
+from ..errors import DatabaseUnavailable
 from ..registry import JobConfig
 from ..values import jsonb
 from ..values.ids import OwnerId
@@ -29,6 +30,8 @@ from .models import Status
 
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
+
+_CURSOR = "jobs_cursor"
 
 #: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
 #: transaction.
@@ -130,6 +133,12 @@ class Attempt:
         """What a log line says of a claimed attempt."""
         fields = {"jobId": self.job_id, "type": self.config.type, "attempt": self.lease.attempt}
         return fields if self.duration_ms is None else {**fields, "duration_ms": self.duration_ms}
+
+    @property
+    def may_be_forgotten(self) -> bool:
+        """Whether no row is to be left of it, should there be nothing to do."""
+        is_plain_firing = self.delivery.is_firing and self.lease.attempt == 1
+        return self.config.forgets_empty and is_plain_firing
 
     @property
     def row(self) -> dict[str, Any]:
@@ -244,7 +253,12 @@ def encoded(value: dict[str, Any] | None) -> str | None:
 
 def within(connection: Connection) -> Execute:
     """Return what executes a statement in the transaction of a connection."""
-    return lambda statement, given: connection.execute(statement, given).one_or_none()
+
+    def execute(statement: TextClause, given: dict[str, Any]) -> Any:
+        result = connection.execute(statement, given)
+        return result.one_or_none() if result.returns_rows else None
+
+    return execute
 
 
 def alone(statement: TextClause, given: dict[str, Any]) -> Any:
@@ -254,26 +268,36 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
     a statement (see docs/performance.md), so these go from its pool to the driver, and to itself
     only if they fail: it knows what that says of the connection and of the pool.
 
-    As with `in_one_statement`, it has to be one that changes nothing the second time.
+    As with `in_one_statement`, it has to be one that changes nothing the second time; raises as
+    that does.
     """
     raise_if_due()
+    is_lost = False
     try:
-        return _by_the_driver(statement, given)
+        pooled = db.engine.raw_connection()
+        try:
+            return _by_the_driver(pooled, statement, given)
+        except BaseException as error:
+            is_lost = pooled.driver_connection is None or pooled.driver_connection.closed
+            pooled.invalidate(error)
+            raise
     except DatabaseError:
-        return in_one_statement(lambda tx: within(tx)(statement, given))
-
-
-def _by_the_driver(statement: TextClause, given: dict[str, Any]) -> Any:
-    pooled = db.engine.raw_connection()
-    driver: Any = pooled.driver_connection
+        pass
     try:
-        before, driver.autocommit = driver.autocommit, True
-        with driver.cursor(row_factory=namedtuple_row) as cursor:
-            row = cursor.execute(_for_the_driver(statement), given).fetchone()
-        driver.autocommit = before
-    except BaseException as error:
-        pooled.invalidate(error)
-        raise
+        return in_one_statement(lambda tx: within(tx)(statement, given))
+    except DatabaseUnavailable as error:
+        raise DatabaseUnavailable(str(error), is_uncertain=error.is_uncertain or is_lost) from error
+
+
+def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) -> Any:
+    driver = pooled.driver_connection
+    before, driver.autocommit = driver.autocommit, True
+    # To make a cursor takes as long as to use it, so each connection keeps one.
+    if _CURSOR not in pooled.info:
+        pooled.info[_CURSOR] = driver.cursor(row_factory=namedtuple_row)
+    cursor = pooled.info[_CURSOR].execute(_for_the_driver(statement), given)
+    row = cursor.fetchone() if cursor.description else None
+    driver.autocommit = before
     pooled.close()
     return row
 

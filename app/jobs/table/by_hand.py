@@ -40,11 +40,17 @@ def change_row(
     if row is None:
         raise IllegalTransition(f"no job has the id {job_id}")
     status = values.get("status")
-    if status is not None and status not in TRANSITIONS[Status(row.status)]:
+    becomes = None if _stays(row, status) else status
+    if becomes not in {None, row.status, *TRANSITIONS[Status(row.status)]}:
         raise IllegalTransition(f"job {job_id} is {row.status} and cannot become {status}")
-    changes = {"updated_at": func.now()} | _with_status(status) | values
+    changes = {"updated_at": func.now()} | _with_status(becomes) | values
     connection.execute(update(_table).where(_table.c.job_id == job_id).values(**changes))
     return row
+
+
+def _stays(row: Any, status: Status | None) -> bool:
+    """Tell whether a row has this status already; one that is failed and retried is not dead."""
+    return status == row.status and (status != Status.FAILED or row.dead_at is not None)
 
 
 def _with_status(status: Status | None) -> dict[str, Any]:

@@ -51,5 +51,4 @@ def _count(wanted: Filter, cap: int) -> ScalarSelect[int]:
         return select(func.count()).select_from(found).scalar_subquery()
     failed = select(_table.c.error).where(*conditions, _table.c.error.is_not(None))
     near = failed.order_by(*_NEWEST_FIRST).limit(SEARCHED).subquery().c
-    has_text = near.error.icontains(wanted.error or "", autoescape=True)
-    return select(func.count()).where(has_text).scalar_subquery()
+    return select(func.count()).where(*wanted.searched(near.error)).scalar_subquery()

@@ -227,7 +227,8 @@ def _explain(error: SQLAlchemyError) -> None:
     cause = getattr(error, "orig", None) or error
     reason = str(cause).strip().split("\n", 1)[0]
     if _is_outage(error):
-        raise DatabaseUnavailable(f"the database cannot be reached: {reason}") from error
+        said = f"the database cannot be reached: {reason}"
+        raise DatabaseUnavailable(said, is_outage=True) from error
     if isinstance(cause, UndefinedTable | UndefinedColumn):
         message = f"the database is not migrated ({reason}); run `{upgrade_command()}`"
         raise DatabaseUnavailable(message) from error

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, Table, func
 
 from ..errors import ActionRefused
 from ..values.ids import OwnerId
@@ -27,6 +27,7 @@ class Filter:
         older_than: Seconds since the job was recorded, at least.
         newer_than: Seconds since the job was recorded, at most.
         error: A piece of the error's text, in any case.
+        fingerprint: What errors of one kind have in common; see `error_groups`.
         everything: That no other condition is given is on purpose.
     """
 
@@ -41,6 +42,7 @@ class Filter:
     message_id: str | None = None
     schedule_id: str | None = None
     error: str | None = None
+    fingerprint: str | None = None
     everything: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -78,11 +80,26 @@ class Filter:
         ]
         return [condition for condition in asked if condition is not None]
 
-    def searched(self) -> list[ColumnElement[bool]]:
-        """Return the conditions that have to look into each row: a piece of the error's text."""
-        if self.error is None:
-            return []
-        return [_table.c.error.icontains(self.error, autoescape=True)]
+    def searched(
+        self, error: ColumnElement[str | None] = _table.c.error
+    ) -> list[ColumnElement[bool]]:
+        """Return the conditions that have to look into each error's text, in a column."""
+        found: list[ColumnElement[bool]] = []
+        if self.error is not None:
+            found.append(error.icontains(self.error, autoescape=True))
+        if self.fingerprint is not None:
+            found.append(fingerprint_of(error) == self.fingerprint)
+        return found
+
+
+#: What differs between errors of one kind: UUIDs, addresses in memory, numbers.
+_VARIES = "[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|0x[0-9a-fA-F]+|[0-9]+"
+
+
+def fingerprint_of(error: ColumnElement[str | None]) -> ColumnElement[str]:
+    """Return what errors of one kind have in common, as SQL: twelve hexadecimal digits."""
+    same = func.regexp_replace(func.left(error, 300), _VARIES, "#", "g")
+    return func.left(func.md5(same), 12)
 
 
 def _ago(seconds: float) -> datetime:

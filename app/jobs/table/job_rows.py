@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ..message import Message
 from ..values import jsonb
 from ..values.ids import is_job_id
+from .attempts import Execute, alone
 from .db import db
 from .models import JobExecution, Status
 
@@ -91,23 +92,23 @@ _QUEUED = (
 )
 
 
-def record(connection: Connection, message: Message, owner: Mapping[str, Any]) -> str:
+def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> str:
     """Insert the pending job of a message and return its id.
 
     With an idempotency key that this type and organization already used, nothing is inserted, and
     the first job's id is returned.
 
     Args:
-        connection: Its transaction decides whether the job exists.
+        execute: `alone`, or `within` a transaction that decides whether the job exists.
         message: The job's first one.
         owner: `user_id`, `organization_id` and `idempotency_key`.
     """
     values = _shared(message, owner) | {"job_id": message.job_id, "payload": message.body}
     values["options"] = jsonb.dumps(values["options"])
     if owner["idempotency_key"] is None:
-        connection.execute(_RECORD, values)
+        execute(_RECORD, values)
         return message.job_id
-    return str(connection.execute(_RECORD_KEYED, values).scalar_one())
+    return str(execute(_RECORD_KEYED, values).job_id)
 
 
 def record_many(
@@ -116,7 +117,7 @@ def record_many(
     """Insert the pending jobs of messages that differ in nothing but their bodies and ids.
 
     Args:
-        connection: As for `record`.
+        connection: Its transaction decides whether the jobs exist.
         messages: At least one; the first tells what all of them have in common.
         owner: As for `record`, without an idempotency key.
     """
@@ -149,8 +150,11 @@ def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> N
     connection.execute(_INSERT, values)
 
 
-def note_published(connection: Connection, published: Sequence[tuple[Message, str]]) -> None:
-    """Note that QStash has these jobs, by message id, unless they were published again since."""
+def note_published(published: Sequence[tuple[Message, str]]) -> None:
+    """Note that QStash has these jobs, by message id, unless they were published again since.
+
+    Raises as `alone` does.
+    """
     noted = [
         {
             "job_id": message.job_id,
@@ -161,7 +165,7 @@ def note_published(connection: Connection, published: Sequence[tuple[Message, st
         }
         for message, message_id in published
     ]
-    connection.execute(_NOTE_PUBLISHED, {"noted": jsonb.dumps(noted)})
+    alone(_NOTE_PUBLISHED, {"noted": jsonb.dumps(noted)})
 
 
 def mark_dead(connection: Connection, job_id: str, error: str) -> bool:

@@ -76,7 +76,7 @@ def _search(conditions: _Conditions, wanted: Filter, limit: int) -> Page:
     # The limit comes before the text: PostgreSQL may not look for it in more rows.
     near = select(*_KEY, _table.c.error).where(*conditions).order_by(*_NEWEST_FIRST)
     job = near.limit(SEARCHED).subquery().c
-    found = select(job.id).where(job.error.icontains(wanted.error or "", autoescape=True))
+    found = select(job.id).where(*wanted.searched(job.error))
     found = found.order_by(job.created_at.desc(), job.id.desc()).limit(limit + 1)
     query = select(JobExecution).where(_table.c.id.in_(found)).order_by(*_NEWEST_FIRST)
     rows = list(db.session.scalars(query))

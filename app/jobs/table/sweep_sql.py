@@ -123,6 +123,14 @@ UNPUBLISHED = text(
     """
 )
 
+# Whether a job waits for a sweep, or may soon: what is not published, and what a handler runs for.
+UNSETTLED = text(
+    """
+    SELECT EXISTS (SELECT FROM job_executions WHERE status = 'pending' AND published_at IS NULL)
+        OR EXISTS (SELECT FROM job_executions WHERE status = 'processing')
+    """
+)
+
 # Only what QStash may have given up by now; each part has its own index.
 OLDEST_WAITING = text(
     """

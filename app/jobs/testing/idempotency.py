@@ -15,7 +15,7 @@ from ..enqueue import enqueuer
 from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
-from ..table.attempts import Attempt, Execute
+from ..table.attempts import Attempt, Execute, alone
 from ..table.db import connection_of, db, in_transaction
 from ..table.models import Status
 from ..values.options import Options
@@ -126,7 +126,7 @@ def _record(job_type: str, payload: Any, options: Options) -> str:
     owner = enqueuer.Owner()
     terms = enqueuer.Terms.of(config, owner, config.options_with(options))
     message = enqueuer.write(terms, payload)
-    return in_transaction(lambda tx: job_rows.record(tx, message, owner.columns))
+    return job_rows.record(alone, message, owner.columns)
 
 
 def _crash_then_retry_twice_at_once(trial: _Trial) -> bool:

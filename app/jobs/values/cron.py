@@ -67,9 +67,8 @@ def _check(cron: str, written: str) -> None:
     try:
         parse(cron).next(datetime.now(UTC))
     except NeverFiresError as error:
-        raise InvalidOption(
-            f"cron: it never fires: {written!r} names no date within five years"
-        ) from error
+        reason = str(error).removeprefix("it ")
+        raise InvalidOption(f"cron: {written!r} {reason}; write one that does") from error
     except CronError as error:
         reason = str(error)
         raise InvalidOption(

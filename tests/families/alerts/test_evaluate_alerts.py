@@ -163,10 +163,10 @@ def test_what_watches_the_jobs_is_not_among_them(
     evaluate: Evaluate, add_jobs: AddJobs, app: Flask
 ) -> None:
     app.config["ALERT_CONFIRMATIONS"] = 1
-    add_jobs(1, "failed")
+    add_jobs(3, "failed")
     assert evaluate() == "changed"
 
     failed = messages()[0].payload["payload"]["health"]
-    assert (failed["completed"], failed["failed"]) == (0, 1)
+    assert (failed["completed"], failed["failed"]) == (0, 3)
     add_jobs(5, "failed", job_type="'send-alert'")
     assert evaluate() is None

@@ -101,7 +101,7 @@ def test_jobs_that_are_late_stuck_failing_or_dead_are_told(
         "dead-letters": "warn",
     }
 
-    add_jobs(1, "failed")
+    add_jobs(3, "failed")
     assert doctor("failures").levels() == {"failures": "fail"}
 
 

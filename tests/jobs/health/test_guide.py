@@ -41,10 +41,10 @@ def test_from_five_per_cent_on_it_is_unhealthy(
 
 
 def test_the_share_has_a_key_of_its_own(add_jobs: AddJobs) -> None:
-    add_jobs(3, "completed", completed_at=NOW)
-    add_jobs(1, "failed", completed_at=NOW, dead_at=NOW)
+    add_jobs(9, "completed", completed_at=NOW)
+    add_jobs(3, "failed", completed_at=NOW, dead_at=NOW)
 
     said = health.as_json(health.check())
 
-    assert (said["failureRate"], said["failureShare"]) == (1, 0.25)
+    assert (said["failureRate"], said["failureShare"]) == (3, 0.25)
     assert (said["health"], said["verdict"]) == ("unhealthy", "degraded")

@@ -30,7 +30,7 @@ def test_no_jobs_at_all_are_healthy_and_have_no_failure_rate(app: Flask) -> None
 
 @pytest.mark.parametrize(
     ("failed", "verdict"),
-    [(1, HealthStatus.HEALTHY), (2, HealthStatus.DEGRADED), (20, HealthStatus.UNHEALTHY)],
+    [(1, HealthStatus.HEALTHY), (3, HealthStatus.DEGRADED), (20, HealthStatus.UNHEALTHY)],
 )
 def test_the_failure_rate_makes_the_verdict(
     add_jobs: AddJobs, failed: int, verdict: HealthStatus
@@ -44,10 +44,17 @@ def test_the_failure_rate_makes_the_verdict(
 
 
 def test_a_job_that_fails_counts_before_its_retries_are_used_up(add_jobs: AddJobs) -> None:
-    add_jobs(1, "failed")
+    add_jobs(3, "failed")
 
     assert codes() == ["failureRate"]
-    assert health.check().snapshot.retrying == 1
+    assert health.check().snapshot.retrying == 3
+
+
+def test_a_failure_or_two_say_nothing_of_the_others(add_jobs: AddJobs) -> None:
+    add_jobs(2, "failed", completed_at=NOW, dead_at=NOW)
+
+    assert health.check().snapshot.failure_rate == 1.0
+    assert not codes()
 
 
 def test_fault_R19_jobs_that_qstash_never_took_are_no_failures(
@@ -114,7 +121,7 @@ def test_a_count_ends_at_the_cap(
     assert "pending         3+, overdue 0" in cli.invoke(args=["jobs", "health"]).stdout
 
 
-@pytest.mark.parametrize(("failed", "code"), [(0, 0), (1, 1), (20, 2)])
+@pytest.mark.parametrize(("failed", "code"), [(2, 0), (3, 1), (20, 2)])
 def test_the_exit_code_is_the_verdict(
     cli: FlaskCliRunner, add_jobs: AddJobs, failed: int, code: int
 ) -> None:

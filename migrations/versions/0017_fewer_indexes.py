@@ -1,11 +1,11 @@
-"""Upgrade the job tables to revision 0002: fewer indexes, built while jobs go on."""
+"""Upgrade the job tables to revision 0003: fewer indexes, built while jobs go on."""
 
 from alembic import op
 
 from app.jobs import migrations
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
@@ -13,15 +13,15 @@ depends_on = None
 def upgrade():
     if op.get_context().as_sql:
         with op.get_context().autocommit_block():
-            op.execute(migrations.sql("0002", since="0001").rstrip(";\n"))
+            op.execute(migrations.sql("0003", since="0002").rstrip(";\n"))
         return
     with op.get_context().autocommit_block():
         # Waiting for others' transactions holds up nobody here, and so need not end soon.
         op.execute("SET lock_timeout = 0")
-        migrations.prepare(op.get_bind(), "0002")
+        migrations.prepare(op.get_bind(), "0003")
         op.execute("SET lock_timeout = '2s'")
-    migrations.upgrade(op.get_bind(), "0002")
+    migrations.upgrade(op.get_bind(), "0003")
 
 
 def downgrade():
-    migrations.downgrade(op.get_bind(), "0001")
+    migrations.downgrade(op.get_bind(), "0002")

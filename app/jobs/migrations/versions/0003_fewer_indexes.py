@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy.types import TypeEngine
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
