@@ -11,8 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import inspect, text
 
+from app import create_app
 from app.db import db
 from app.jobs.table import job_rows
+from tests.support.apps import close_connections, fresh_database, settings
 from tests.support.project import copy_project
 from tests.support.tables import differences
 
@@ -29,6 +31,25 @@ def test_every_migration_can_be_taken_back(empty_app: Flask) -> None:
 
     assert inspect(db.engine).get_table_names() == ["alembic_version"]
     flask_migrate.upgrade("migrations")
+
+
+def test_with_a_schema_the_history_moves_the_tables_of_jobs_there(
+    database_server: str, tmp_path: Path
+) -> None:
+    with fresh_database(database_server, f"moved_{tmp_path.name}") as url:
+        app = create_app(settings(url) | {"JOBS_SCHEMA": "own jobs"}, instance=tmp_path)
+        with app.app_context():
+            flask_migrate.upgrade("migrations")
+
+            made = inspect(db.engine).get_table_names
+            assert set(made("own jobs")) == {
+                *("job_executions", "job_audit", "deleted_jobs", "spent_tokens"),
+                "jobs_alembic_version",
+            }
+            assert not set(made("own jobs")) & set(made("public"))
+            flask_migrate.downgrade("migrations", revision="base")
+            flask_migrate.upgrade("migrations")
+            close_connections()
 
 
 def test_a_table_that_somebody_fills_is_not_dropped(empty_app: Flask) -> None:

@@ -38,6 +38,7 @@ class Screen:
     name: str
     title: str
     routes: list[Route] = field(default_factory=list)
+    needs: Role | None = field(default=Role.VIEWER, init=False)
 
     def page(self, rule: str, *, needs: Role | None = Role.VIEWER) -> Callable[[View], View]:
         """Serve what a view returns to whoever has the role; None is for strangers, too.
@@ -53,6 +54,8 @@ class Screen:
                 with translate_database_errors():
                     return access.admit(needs) or view(**values)
 
+            if view.__name__ == "index":
+                self.needs = needs  # to be in one's navigation
             self._add(rule, view, checked, "GET")
             return view
 

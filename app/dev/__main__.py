@@ -3,13 +3,13 @@
 import argparse
 import sys
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from click import ClickException
 
 from app import INSTANCE
 from app.dev.claim import claim
-from app.dev.demo import demo
 from app.dev.postgres import Server
 from app.dev.runner import interruptible
 from app.dev.up import up
@@ -39,7 +39,7 @@ def main() -> int:
 def _run(command: str, instance: Path) -> int:
     # The demo has its own folder, so that it never touches the data of `make dev`.
     if command == "demo":
-        return 0 if demo(instance / "demo") else 1
+        return _demo(instance / "demo")
     if command == "up":
         up(instance)
     folders = [folder for folder in (instance, instance / "demo") if folder.exists()]
@@ -51,6 +51,14 @@ def _run(command: str, instance: Path) -> int:
             server = Server(folder / "postgres")
             server.destroy() if command == "destroy" else server.stop()
     return 0
+
+
+def _demo(instance: Path) -> int:
+    if find_spec("app.families.email") is None:
+        raise ClickException("the demo sends emails, and app/families/email is gone: use make dev")
+    from app.dev.demo import demo  # noqa: PLC0415 - the other commands need no emails
+
+    return 0 if demo(instance) else 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import partial
 from typing import Any, TypedDict
+from unicodedata import combining, normalize
 
 from marshmallow import Schema, missing
 
@@ -124,7 +125,8 @@ def check_options(about: str, given: Mapping[str, Any], known: type) -> dict[str
 
 def _check_type(job_type: Any) -> None:
     if not isinstance(job_type, str) or not _TYPE.fullmatch(job_type):
-        words = re.findall(r"[A-Za-z0-9]+", job_type if isinstance(job_type, str) else "")
+        plain = normalize("NFKD", job_type if isinstance(job_type, str) else "")
+        words = re.findall(r"[A-Za-z0-9]+", "".join(c for c in plain if not combining(c)))
         fix = f"write it {'-'.join(words).lower()[:100]!r}" if words else "write it like 'send-sms'"
         raise ValueError(
             f"its name must be 1 to 100 ASCII letters, digits, '-' and '_', in one text; {fix}"
