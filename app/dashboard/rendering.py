@@ -39,7 +39,7 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseR
         "screens": [
             one
             for one in current_app.extensions["jobs.dashboard.screens"]
-            if user and user.may(one.needs)
+            if user and one.is_for(user)
         ],
         "endpoint": (request.endpoint or "").partition(".")[2],
         "form_token": cookies.form_token,
