@@ -6,6 +6,7 @@ other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
 the payload, and `sealed`, the names of its encrypted fields.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -50,6 +51,22 @@ class PayloadSchema(WireSchema[T]):
     class Meta:
         unknown = RAISE
 
+    def written(self, payload: Any) -> dict[str, Any]:
+        """Return a dataclass as the wire has it.
+
+        Raises:
+            ValidationError: A value is not what its field takes, as the same one in JSON would be.
+        """
+        errors = {} if self._hooks["pre_dump"] else _unwritable(self, payload, _is_text)
+        if not errors:
+            try:
+                written: dict[str, Any] = self.dump(payload)
+            except _UNWRITABLE:
+                errors = _unwritable(self, payload, _is_written)
+            else:
+                return written
+        raise ValidationError(errors or {"payload": ["Cannot be written as JSON."]})
+
     def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> None:
         """Suggest the key that was probably meant, if a given one is unknown."""
         known = [str(field.data_key) for field in self.load_fields.values()]
@@ -57,6 +74,47 @@ class PayloadSchema(WireSchema[T]):
             if said == [self.error_messages["unknown"]] and isinstance(key, str):
                 near = nearest(key, known)
                 said[:] = [f"Unknown field; did you mean: {near[0]}?"] if near else said
+
+
+#: What marshmallow's fields raise for a value of another kind.
+_UNWRITABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_Check = Callable[[Schema, fields.Field[Any], str, Any], bool]
+
+
+def _unwritable(schema: Schema, payload: Any, is_good: _Check) -> dict[str, Any]:
+    """Return what is wrong by field, as loading would say it."""
+    errors: dict[str, Any] = {}
+    for name, field in schema.dump_fields.items():
+        value = schema.get_attribute(payload, field.attribute or name, None)
+        if value is None:
+            continue
+        if isinstance(field, fields.Nested) and not field.many:
+            wrong: Any = _unwritable(field.schema, value, is_good)
+        else:
+            said = str(field.error_messages.get("invalid", "Not a valid value."))
+            said = said.format(input="it", obj_type=getattr(field, "OBJ_TYPE", "value"))
+            wrong = None if is_good(schema, field, name, payload) else [said]
+        if wrong:
+            errors[field.data_key or name] = wrong
+    return errors
+
+
+def _is_text(schema: Schema, field: fields.Field[Any], name: str, payload: Any) -> bool:
+    """Tell whether a field of text has one: it would write anything as a text.
+
+    Those that load to something else, such as UUIDs, write that.
+    """
+    if type(field)._deserialize is not fields.String._deserialize:  # noqa: SLF001 - its one seam
+        return True
+    return isinstance(schema.get_attribute(payload, field.attribute or name, None), str)
+
+
+def _is_written(schema: Schema, field: fields.Field[Any], name: str, payload: Any) -> bool:
+    try:
+        field.serialize(name, payload, accessor=schema.get_attribute)
+    except _UNWRITABLE:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

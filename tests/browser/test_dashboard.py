@@ -18,7 +18,9 @@ from tests.support.waiting import wait_until
 from .chromium import chromium, complaints_of
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-SCREENS = ("", "/jobs", "/jobs?state=dead", "/errors")
+#: Those that show jobs, and the others.
+OF_JOBS = ("", "/jobs", "/jobs?state=dead", "/errors")
+SCREENS = (*OF_JOBS, "/new", "/new?type=sample", "/usage", "/doctor", "/audit")
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ def test_markup_in_a_job_is_text_wherever_it_is_shown(page: Page, address: str) 
     alerts: list[str] = []
     page.on("dialog", lambda dialog: alerts.append(dialog.message))
 
-    for path in (*SCREENS, f"/job/{job_id}", f"/find?id={job_id[:8]}"):
+    for path in (*OF_JOBS, f"/job/{job_id}", f"/find?id={job_id[:8]}"):
         page.goto(address + path)
         expect(page.locator("main")).to_contain_text("<script>alert(1)</script>")
     assert alerts == []

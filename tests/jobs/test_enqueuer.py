@@ -106,6 +106,8 @@ def test_an_unknown_type_names_the_nearest(app: Flask) -> None:
         ({**GOOD, "count": "3"}, {"count": ["Not a valid integer."]}),
         ({"action": "a\x00b"}, {"payload": ["text must not contain NUL characters"]}),
         ({"action": "a\udc00b"}, {"payload": ["text must not contain unpaired surrogates"]}),
+        (Sample(3), {"action": ["Not a valid string."]}),  # type: ignore[arg-type]
+        (Sample("none", count="x"), {"count": ["Not a valid integer."]}),  # type: ignore[arg-type]
         ([1], {"payload": ["Not an object: list."]}),
         (None, {"payload": ["Not an object: NoneType."]}),
     ],

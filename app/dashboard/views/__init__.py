@@ -1,12 +1,28 @@
 """The screens, in the order of the navigation: a module each, with a template of its name."""
 
-from . import audit, bulk, errors, job, jobs, overview, schedules
+from . import (
+    audit,
+    bulk,
+    dead_letters,
+    doctor,
+    errors,
+    job,
+    jobs,
+    new,
+    overview,
+    schedules,
+    usage,
+)
 
 SCREENS = (
     overview.screen,
     jobs.screen,
     errors.screen,
     schedules.screen,
+    dead_letters.screen,
+    new.screen,
+    usage.screen,
+    doctor.screen,
     audit.screen,
     job.screen,
     bulk.screen,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
 
 from flask import current_app
+from marshmallow import ValidationError
 from sqlalchemy.orm import Session, scoped_session
 
 from .. import request_id
@@ -237,7 +238,10 @@ def body_of(
 
 def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
     """Return the payload as the wire has it, known to load at the other end."""
-    given = config.schema.dump(payload) if is_dataclass(payload) else payload
+    try:
+        given = config.schema.written(payload) if is_dataclass(payload) else payload
+    except ValidationError as error:
+        raise InvalidPayload(config.type, error.messages_dict) from None
     if not isinstance(given, Mapping):
         raise InvalidPayload(config.type, {"payload": [f"Not an object: {type(given).__name__}."]})
     return loading.dump(config.schema, loading.load_given(config, given))
