@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n auto
 # The tests whose coverage can be measured: the others start separate processes, or check times and
 # memory that measuring would change.
 IN_PROCESS := $(wildcard tests/test_*.py) tests/accounts tests/admin tests/api tests/artifacts \
-	tests/families tests/jobs tests/local_qstash tests/metrics
+	tests/dashboard tests/families tests/jobs tests/local_qstash tests/metrics
 APART := $(filter-out $(IN_PROCESS),$(patsubst %/,%,$(wildcard tests/*/)))
 
 # Where `make dist` puts what it builds.

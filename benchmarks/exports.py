@@ -4,8 +4,9 @@
 
 Runs on its own PostgreSQL. The floor is `COPY users TO STDOUT` that psql writes to a file, and
 for xlsx XlsxWriter in its constant-memory mode that is fed with ready rows (a tenth of them, as it
-takes so long). Each export runs in a separate process, whose peak memory is reported, and writes to
-the local store as a job does, with its hash and its row. Floors and exports take turns.
+takes so long). Each export runs in a separate process, whose peak memory is reported, and that of
+the process which an export has for itself; it writes to the local store as a job does, with its
+hash and its row. Floors and exports take turns.
 """
 
 import argparse
@@ -75,11 +76,12 @@ def measure(rows: int, url: str, file: Path) -> None:
     print(f"  XlsxWriter, constant memory, ready rows: {ready:.1f} s (ten times a tenth)")
     for name, target in TARGETS.items():
         floor = ready if name == "xlsx" else copy(url, file)
-        seconds, megabytes = run("--export", name)
+        seconds, megabytes, apart = run("--export", name)
         print(
             f"  {name:8}{seconds:6.2f} s, {floor / seconds:6.0%} of the floor's speed"
             f" ({floor:.2f} s; target {target:.0%}), peak {megabytes:.0f} MB"
             f" (target under {MEGABYTES})"
+            + (f", and {apart:.0f} MB in a process that ends with it" if apart else "")
         )
 
 
@@ -92,12 +94,15 @@ def copy(url: str, file: Path) -> float:
     return perf_counter() - start
 
 
-def run(*arguments: str) -> tuple[float, float]:
-    """Run this file in a separate process; return the seconds and megabytes that it reports."""
+def run(*arguments: str) -> tuple[float, float, float]:
+    """Run this file in a separate process.
+
+    Returns the seconds that it reports, and the megabytes of it and of a process of its own.
+    """
     command = [sys.executable, __file__, *arguments]
     told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout  # noqa: S603
-    seconds, megabytes = map(float, told.split())
-    return seconds, megabytes
+    seconds, megabytes, apart = map(float, told.split())
+    return seconds, megabytes, apart
 
 
 def export(name: str) -> None:
@@ -139,7 +144,8 @@ def xlsxwriter(rows: int) -> None:
 
 
 def tell(seconds: float) -> None:
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    of = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    print(seconds, *(resource.getrusage(who).ru_maxrss / 1024 for who in of))
 
 
 if __name__ == "__main__":

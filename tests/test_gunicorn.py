@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,18 @@ def test_fault_D8_what_gunicorn_refuses_has_an_access_line(
     assert "Traceback" not in log.read_text()
     assert "s3cret" not in log.read_text()
     assert all(len(str(line)) < 1000 for line in lines_of(log))
+
+
+def test_connections_that_stay_open_take_no_thread_from_others(log: Path, port: int) -> None:
+    """More than all workers have threads for, each with a second request after the first."""
+    kept = [HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(40)]
+    for _ in range(2):
+        for connection in kept:
+            connection.request("GET", "/kept")
+            assert connection.getresponse().read() == b"http 127.0.0.1"
+
+    for connection in kept:
+        connection.close()
 
 
 def test_fault_D9_no_form_of_a_path_shows_a_token(log: Path, port: int) -> None:

@@ -50,6 +50,8 @@ class User:
 
 #: Names who asks, or answers otherwise, such as by leading to a sign-in; None knows nobody.
 Way = Callable[[], User | Response | BaseResponse | None]
+#: What to answer instead of a page; None where there is nothing in the way.
+Instead = Response | BaseResponse | None
 
 _WAYS = "jobs.dashboard.ways"
 
@@ -66,7 +68,7 @@ def exists() -> bool:
     return bool(current_app.extensions.get(_WAYS)) or _of_this_machine() is not None
 
 
-def admit(needs: Role | None) -> Response | BaseResponse | None:
+def admit(needs: Role | None) -> Instead:
     """Let in who has the role, and keep who it is; anybody where None is needed.
 
     Returns:

@@ -36,7 +36,11 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseR
         "role": user and user.role.name.lower(),
         "instance": config["JOBS_DASHBOARD_NAME"],
         "colour": config["JOBS_DASHBOARD_COLOUR"],
-        "screens": current_app.extensions["jobs.dashboard.screens"] if user else [],
+        "screens": [
+            one
+            for one in current_app.extensions["jobs.dashboard.screens"]
+            if user and one.is_for(user)
+        ],
         "endpoint": (request.endpoint or "").partition(".")[2],
         "form_token": cookies.form_token,
         "notices": cookies.take_notices(),

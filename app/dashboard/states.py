@@ -62,10 +62,14 @@ def state_of(row: JobExecution) -> State:
 def actions_for(row: JobExecution) -> list[str]:
     """Name what can be done to a job in its state, the likeliest first."""
     possible = _ACTIONS[state_of(row).name]
-    is_known = any(config.type == row.job_type for config in registry_of(current_app))
     is_asked = row.status == Status.PROCESSING and row.cancelled_at is not None
     return [
         name
         for name in possible
-        if (is_known or name != "retry") and not (is_asked and name == "cancel")
+        if (name != "retry" or is_known(row.job_type)) and not (is_asked and name == "cancel")
     ]
+
+
+def is_known(job_type: str) -> bool:
+    """Tell whether this app has such jobs, and not only its past."""
+    return any(config.type == job_type for config in registry_of(current_app))

@@ -6,6 +6,7 @@
 import logging
 import re
 from datetime import timedelta
+from select import POLLIN, poll
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +23,8 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import ThreadWorker
 
 LONGEST_LINE = 500
+#: Milliseconds for which a thread waits for its connection's next request.
+MOMENT = 10
 #: A path that is encoded more often than this is valid nowhere.
 MOST_ENCODINGS = 5
 
@@ -74,6 +77,26 @@ class ShortLines(logging.Filter):
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's threaded worker, which also logs requests that it cannot parse."""
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a connection's requests for as long as they follow each other.
+
+        QStash sends the next delivery on the connection on which it got an answer. Gunicorn has the
+        worker's main thread wait for it, which costs three switches between threads.
+        """
+        kept = super().handle(conn)
+        while kept is True and self.alive and self._next_is_here(conn):
+            kept = super().handle(conn)
+        return kept
+
+    def _next_is_here(self, conn: Any) -> bool:
+        """Wait a moment for a connection's next request, if no other one waits for a thread."""
+        served = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
+        if served > self.cfg.threads or conn.is_http2:
+            return False
+        readable = poll()
+        readable.register(conn.sock, POLLIN)
+        return bool(readable.poll(MOMENT))
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         super().handle_error(req, client, addr, exc)

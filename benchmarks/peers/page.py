@@ -23,6 +23,8 @@ _WHERE = {"p50": ("single", "paced"), "p99": ("single", "paced"), "memory_worker
 _COUNTED_COMPARED = {
     "enqueue_round_trips": ("round trips of an enqueue", ""),
     "execute_round_trips": ("round trips of an execution", ""),
+    "enqueue_wal": ("WAL of an enqueue", "B"),
+    "execute_wal": ("WAL of an execution", "B"),
     "table": ("table per finished job", "B"),
     "indexes": ("indexes per finished job", "B"),
 }
@@ -53,10 +55,11 @@ _COUNTED = {
     "enqueue_statements": "enqueue: statements",
     "enqueue_round_trips": "round trips",
     "enqueue_commits": "commits",
+    "enqueue_wal": "WAL B",
     "execute_statements": "execute: statements",
     "execute_round_trips": "round trips",
     "execute_commits": "commits",
-    "wal": "WAL B",
+    "execute_wal": "WAL B",
 }
 _KEPT = {
     "table": "table B",
@@ -145,7 +148,7 @@ def _wins(session: Session) -> str:
     return f"## Where ours is better\n\n{_table(_COMPARISON, rows)}"
 
 
-_COMPARISON = ("", "value", "ours", "others, and how often ours is theirs")
+_COMPARISON = ("", "value", "ours", "others (ours divided by theirs)")
 
 
 def _compared(session: Session, *, better: bool) -> list[list[str]]:
@@ -180,7 +183,7 @@ def _compared_counts(session: Session, *, better: bool) -> list[tuple[float, lis
             reverse=better,
         )
         if found:
-            texts = [f"{name} {_plain(count, 1)} ({ratio:.2f} x)" for ratio, name, count in found]
+            texts = [f"{name} {_plain(count, 1)} ({ratio:.2f})" for ratio, name, count in found]
             cells = ["Counted", label, f"{_plain(own[value], 1)} {unit}", "; ".join(texts)]
             rows.append((found[0][0] if better else 1 / found[0][0], cells))
     return rows
@@ -199,7 +202,7 @@ def _others(
             continue
         factor = ratio if less_is_better else 1 / ratio
         if (factor > 1) is better and abs(factor - 1) > _ALIKE:
-            text = f"{session.systems[name]['label']} {_number(other)} ({ratio:.2f} x)"
+            text = f"{session.systems[name]['label']} {_number(other)} ({ratio:.2f})"
             found.append((factor if better else 1 / factor, text))
     return found
 
@@ -211,12 +214,13 @@ def _conditions(session: Session) -> str:
         for one in session.systems.values()
     ]
     fairness = _prose("""
-        Each handler notes in a file that it ran, and returns `{"ok": true}`. Each system is run as
-        its own documentation shows it, with its default settings but for what is named here; ours
-        with gunicorn.conf.py. Celery runs its default pool, of processes: its threads open a
-        connection to PostgreSQL for each result, and so does a worker that is quiet. What is recorded differs, and so does what it is
-        good for: of a job of Dramatiq nothing can be looked up the next day, and a job of ours is a
-        row that can be listed, retried and cancelled.
+        Each handler notes in a file that it ran, and returns `{"ok": true}`. Each system is run
+        as its own documentation shows it, with its default settings but for what is named here;
+        ours with gunicorn.conf.py. Celery runs its default pool, of processes: its threads open
+        a connection to PostgreSQL for each result, and so does a worker that is quiet. What is
+        recorded differs, and so does what it is good for: of a job of Dramatiq nothing can be
+        looked up the next day, and a job of ours is a row that can be listed, retried and
+        cancelled.
     """)
     values = _prose("""
         CPU is that of a system's workers, of its queue server (Redis, or the local QStash server;
@@ -238,7 +242,8 @@ def _section(
         if (figure := session.figure(scenario, name, key))
     }
     shown = {key: head for key, head in columns.items() if any(k == key for _, k in figures)}
-    systems.sort(key=lambda name: figures[name, "cpu"].median)
+    if scenario != LADDER:  # whose rungs have an order
+        systems.sort(key=lambda name: figures[name, "cpu"].median)
     own = figures.get((OURS, "cpu"))
     rows = []
     for name in systems:
@@ -246,8 +251,8 @@ def _section(
         cpu = figures[name, "cpu"]
         ratio = own.ratio_to(cpu) if own and name != OURS else None
         label = session.systems[name]["label"] if name in session.systems else name
-        rows.append([label, *cells, f"{cpu.spread:.0%}", f"{ratio:.2f} x" if ratio else ""])
-    heads = ("", *shown.values(), "spread of CPU", "CPU of ours to this")
+        rows.append([label, *cells, f"{cpu.spread:.0%}", f"{ratio:.2f}" if ratio else ""])
+    heads = ("", *shown.values(), "spread of CPU", "CPU of ours divided by this")
     return f"## {title}\n\n{about} {_jobs(session, scenario)}\n\n{_table(heads, rows)}"
 
 
@@ -274,8 +279,8 @@ def _jobs(session: Session, scenario: str) -> str:
 def _counted(session: Session) -> str:
     about = (
         "Per job, enqueued one by one and executed, by a proxy that reads the protocol before"
-        " PostgreSQL; a worker's polls while it has work are among them. Not timed, and so the same"
-        " on any machine."
+        " PostgreSQL; a worker's polls while it has work are among them. The workers wait until all"
+        " is enqueued. Nothing is timed, so it is much the same on any machine."
     )
     return f"## What a job asks of PostgreSQL\n\n{about}\n\n{_per_job(session, _COUNTED, 1)}"
 

@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,10 @@ from app.dev.ports import free_port
 from benchmarks.peers.apps.note import NOTE
 from benchmarks.peers.servers import PRODUCER, Postgres, Redis
 from benchmarks.peers.systems import APPS, System
-from benchmarks.support.processes import await_port, cpu_seconds, memory_mb, running, tail
+from benchmarks.support.processes import await_port, cpu_seconds, memory_mb, running, tail, tree
 
-WARM_UP = 40
+#: So many that each thread has connected before anything is measured.
+WARM_UP = 100
 _PATIENCE = 300
 
 
@@ -83,7 +85,7 @@ class Team:
             for _ in range(self.system.processes if self.system.worker else 0):
                 self._start_worker(env, stack)
             if self._workers:
-                self.execute("bulk", count=WARM_UP)
+                self.execute("bulk", count=WARM_UP, meanwhile=self.workers_stopped)
             yield env
         self._workers.clear()
 
@@ -104,13 +106,13 @@ class Team:
         do: str,
         *,
         count: int,
-        when_sent: Callable[[], object] = lambda: None,
+        meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext,
         **arguments: Any,
     ) -> Executed:
-        """Enqueue jobs and wait until each is recorded."""
+        """Enqueue jobs, in a context of the caller's, and wait until each is recorded."""
         noted, recorded = self._noted(), self.ask("recorded")
-        said = self.ask(do, count=count, **arguments)
-        when_sent()
+        with meanwhile():
+            said = self.ask(do, count=count, **arguments)
         give_up_at = time.monotonic() + _PATIENCE
         while self._noted() < noted + count or self.ask("recorded") < recorded + count:
             if time.monotonic() > give_up_at:
@@ -120,6 +122,18 @@ class Team:
                 )
             time.sleep(0.01)
         return Executed(said, self._took(noted, count))
+
+    @contextmanager
+    def workers_stopped(self) -> Iterator[None]:
+        """Keep the workers from doing anything, so that nothing runs before all is enqueued."""
+        pids = [pid for worker in self._workers for pid in tree(worker)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def usage(self) -> Usage:
         postgres, producers = self._postgres.cpu()

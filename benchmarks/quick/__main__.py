@@ -36,6 +36,8 @@ def main() -> int:
         BASELINE.write_text(json.dumps(counted, indent=2) + "\n")
         print(f"Accepted: {BASELINE}")
         return 0
+    if any(row.verdict == "better" for row in rows):
+        print(f"To hold what has become better: {ACCEPT}")
     wrong = [complaint(row) for row in rows if row.verdict in ("worse", "new", "gone")]
     for sentence in wrong:
         print(f"{sentence}. If that is meant: {ACCEPT}", file=sys.stderr)

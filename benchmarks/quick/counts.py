@@ -31,10 +31,11 @@ _LIFE = {
     "enqueue_statements": "enqueue: statements",
     "enqueue_round_trips": "enqueue: round trips",
     "enqueue_commits": "enqueue: commits",
+    "enqueue_wal": "enqueue: WAL bytes",
     "execute_statements": "execute: statements",
     "execute_round_trips": "execute: round trips",
     "execute_commits": "execute: commits",
-    "wal": "enqueue and execute: WAL bytes",
+    "execute_wal": "execute: WAL bytes",
     "updates": "enqueue and execute: updates",
 }
 

@@ -86,14 +86,14 @@ def cpu_seconds(pid: int) -> float:
     spent = 0.0
     for one in tree(pid):
         with suppress(OSError):
-            spent += _own_and_ended(one)
+            spent += _own(one) + sum(_times(one)[2:]) / _TICKS
     return spent
 
 
 def own_cpu_seconds(pid: int) -> float:
     """Return what one process has used, or 0 if it has ended."""
     try:
-        return sum(_times(pid)[:2]) / _TICKS
+        return _own(pid)
     except OSError:
         return 0.0
 
@@ -102,8 +102,11 @@ def parent(pid: int) -> int:
     return int(_fields(pid)[1])
 
 
-def _own_and_ended(pid: int) -> float:
-    return sum(_times(pid)) / _TICKS
+def _own(pid: int) -> float:
+    """Return what a process has used: to the nanosecond, or in ticks where threads have ended."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    exact = sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+    return max(exact, sum(_times(pid)[:2]) / _TICKS)
 
 
 def _times(pid: int) -> list[int]:

@@ -34,6 +34,9 @@ def main() -> None:
                 file for file in mailbox.glob("*.html") if "Reset your" in file.read_text()
             )
             take(browser, "email", email.as_uri(), 640, 600)
+            dashboard = f"{app.config['BASE_URL']}/admin/jobs"
+            take(browser, "dashboard", f"{dashboard}/jobs", 1100, 620)
+            take(browser, "dashboard-job", f"{dashboard}/job/{job_id}", 1100, 620)
             take_terminal(browser, app, ["list"], ["show", job_id])
 
 

@@ -31,6 +31,7 @@ def test_without_trouble_it_says_so(reader: Reader, add_jobs: AddJobs) -> None:
 
     assert "Healthy jobs run as they should" in shown
     assert "Needs attention Nothing." in shown
+    assert "QStash messages today 0" in shown
 
 
 def test_what_is_wrong_leads_to_its_list(reader: Reader, add_jobs: AddJobs) -> None:

@@ -13,7 +13,8 @@ from app.db import db
 from app.jobs import DatabaseUnavailable, InvalidPayload, JobExecution, enqueue_many
 from app.jobs.enqueue import many
 from app.jobs.message import Message
-from app.jobs.publish.qstash import Publisher, batches
+from app.jobs.publish.outbox import batches
+from app.jobs.publish.qstash import Publisher
 from tests.support.rows import count_rows
 
 #: Far enough ahead that nothing is delivered.

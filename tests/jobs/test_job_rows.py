@@ -9,7 +9,13 @@ from sqlalchemy import text
 
 from app.db import db
 from app.jobs import JobExecution
-from app.jobs.table.job_rows import create_job_execution, get_job_execution_by_job_id
+from app.jobs.message import Message
+from app.jobs.table import attempt_sql
+from app.jobs.table.job_rows import (
+    create_job_execution,
+    get_job_execution_by_job_id,
+    note_published,
+)
 
 
 def make(**values: Any) -> str:
@@ -52,6 +58,7 @@ def test_an_id_that_exists_is_left_alone(app: Flask) -> None:
     "where",
     [
         "status = 'pending' AND published_at IS NULL",
+        "status = 'pending' AND coalesce(available_at, created_at) < now()",
         "status = 'processing' AND lease_expires_at < now()",
     ],
 )
@@ -67,3 +74,33 @@ def test_what_a_sweep_looks_for_is_indexed(app: Flask, where: str) -> None:
     explain = f"EXPLAIN SELECT job_id FROM job_executions WHERE {where}"  # noqa: S608 - from above
 
     assert "Seq Scan" not in "\n".join(db.session.scalars(text(explain)))
+
+
+def test_a_heartbeat_writes_into_no_index(app: Flask) -> None:
+    token = str(uuid4())
+    insert = (
+        "INSERT INTO job_executions (job_id, job_type, payload, status, started_at, lease_token,"
+        " lease_expires_at) VALUES ('a', 'sample', '{}', 'processing', now(), :token, now())"
+    )
+    hot = text("SELECT pg_stat_get_xact_tuples_hot_updated('job_executions'::regclass)")
+    given = {"job_id": "a", "token": token, "timeout": 60, "heartbeat": 5, "progress": None}
+    with db.engine.begin() as connection:
+        connection.execute(text(insert), {"token": token})
+        connection.execute(attempt_sql.BEAT, given)
+
+        assert connection.scalar(hot) == 1
+
+
+def test_a_publish_that_its_delivery_overtook_is_not_noted_again(app: Flask) -> None:
+    message = Message(job_id=make(), job_type="sample", endpoint="/a", body="{}", options={})
+    db.session.commit()
+    version = text("SELECT message_id, ctid::text FROM job_executions WHERE job_id = :job_id")
+
+    def noted(message_id: str) -> Any:
+        note_published([(message, message_id)])
+        with db.engine.connect() as connection:
+            return connection.execute(version, {"job_id": message.job_id}).one()
+
+    first = noted("msg_1")
+    assert first.message_id == "msg_1"
+    assert noted("msg_2") == first

@@ -48,7 +48,7 @@
   });
 
   // Selection
-  const boxes = () => [...document.querySelectorAll("input[name=job_id][type=checkbox]")];
+  const boxes = () => [...document.querySelectorAll(".pick input[type=checkbox]")];
   const count = () => {
     const picked = boxes().filter((one) => one.checked).length;
     document.querySelectorAll("[data-picked]").forEach((one) => { one.textContent = picked ? `${picked} selected` : ""; });

@@ -1,5 +1,29 @@
 """The screens, in the order of the navigation: a module each, with a template of its name."""
 
-from . import bulk, errors, job, jobs, overview
+from . import (
+    audit,
+    bulk,
+    dead_letters,
+    doctor,
+    errors,
+    job,
+    jobs,
+    new,
+    overview,
+    schedules,
+    usage,
+)
 
-SCREENS = (overview.screen, jobs.screen, errors.screen, job.screen, bulk.screen)
+SCREENS = (
+    overview.screen,
+    jobs.screen,
+    errors.screen,
+    schedules.screen,
+    dead_letters.screen,
+    new.screen,
+    usage.screen,
+    doctor.screen,
+    audit.screen,
+    job.screen,
+    bulk.screen,
+)

@@ -17,7 +17,7 @@ _GONE = "No such job; it may have been deleted."
 
 @screen.page("/job/<path:job_id>")
 def index(job_id: str) -> ResponseReturnValue:
-    row = _found(job_id)
+    row = job_of(job_id)
     entries = audit.entries_of(row.job_id)
     spans = timeline.spans_of(row)
     return page(
@@ -25,6 +25,7 @@ def index(job_id: str) -> ResponseReturnValue:
         row=row,
         state=states.state_of(row),
         actions=states.actions_for(row),
+        can_be_made=states.is_known(row.job_type),
         attempts=list(reversed(row.attempts)),
         made=attempts_made(row),
         progress=progress.of(row),
@@ -61,7 +62,7 @@ def delete() -> ResponseReturnValue:
     return redirect(link("jobs"))
 
 
-def _found(job_id: str) -> JobExecution:
+def job_of(job_id: str) -> JobExecution:
     """Return a job that the user may see; 404 tells nobody that there is another."""
     row = get_job_execution_by_job_id(job_id)
     own = access.user().organization_id
@@ -72,7 +73,7 @@ def _found(job_id: str) -> JobExecution:
 
 def _asked() -> tuple[JobExecution, Filter]:
     """Return the job that a form is about, and the filter that is that job alone."""
-    row = _found(request.form.get("job_id", ""))
+    row = job_of(request.form.get("job_id", ""))
     return row, access.within({"job_ids": (row.job_id,)})
 
 
@@ -81,7 +82,7 @@ def _say(row: JobExecution, count: int, said: str, done: str) -> ResponseReturnV
     if count:
         cookies.notice(f"Job {formatting.short_id(row.job_id)} {said}.")
     else:
-        state = states.state_of(_found(row.job_id)).name  # as it is by now
+        state = states.state_of(job_of(row.job_id)).name  # as it is by now
         told = f"Nothing was changed: a job that is {state} cannot be {done}."
         cookies.notice(told, kind="problem")
     return redirect(link("job", job_id=row.job_id))

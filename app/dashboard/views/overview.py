@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from ...jobs.operate import Health, HealthStatus, Step, count_jobs, health, stats, throughput
+from ...jobs.operate import Health, HealthStatus, Step, count_jobs, health, stats, throughput, usage
 from .. import access, charts, formatting, states
 from ..cached import cached
 from ..rendering import link, page
@@ -88,6 +88,7 @@ def index() -> ResponseReturnValue:
         most=max((step.completed + step.dead for step in ended.steps), default=0),
         first=ended.steps[0].since.strftime(period.form),
         figures=figures,
+        spent=cached(("usage", "day"), 60.0, lambda: usage.usage(since=usage.DAY)),
     )
 
 
@@ -121,7 +122,9 @@ def _attention(found: Health, counts: dict[str, int | None]) -> Iterator[Attenti
     worst_first = sorted(found.reasons, key=lambda one: one.verdict != HealthStatus.UNHEALTHY)
     for reason in worst_first:
         kind = "bad" if reason.verdict == HealthStatus.UNHEALTHY else "warning"
-        yield Attention(kind, reason.message, link("jobs", **_BEHIND.get(reason.code, {})))
+        behind = _BEHIND.get(reason.code, {})
+        href = link("schedules") if reason.code == "schedule" else link("jobs", **behind)
+        yield Attention(kind, reason.message, href)
     if counts["dead"] != 0:
         is_one = counts["dead"] == 1
         said = f"{formatting.plural(counts['dead'], 'job')} {'is' if is_one else 'are'} dead"

@@ -4,6 +4,7 @@ The CLI and the pages call it; it prints nothing. What it changes, it notes in t
 What is listed here is public: an app's own admin pages, APIs and alerts are built from it.
 """
 
+from .. import schedules
 from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
@@ -16,7 +17,17 @@ from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
-from . import actions, health, readiness, status_link, usage, waiting
+from ..values import cron
+from . import (
+    actions,
+    dlq,
+    health,
+    readiness,
+    schedule_actions,
+    status_link,
+    usage,
+    waiting,
+)
 from .actions import Done
 from .health import Health, HealthStatus
 
@@ -39,6 +50,8 @@ __all__ = [
     "audit",
     "began_at",
     "count_jobs",
+    "cron",
+    "dlq",
     "error_groups",
     "health",
     "is_recorded",
@@ -46,6 +59,8 @@ __all__ = [
     "list_jobs",
     "progress",
     "readiness",
+    "schedule_actions",
+    "schedules",
     "snapshot",
     "stats",
     "status_link",

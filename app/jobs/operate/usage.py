@@ -1,9 +1,7 @@
 """What the jobs cost at QStash: messages, retries and callbacks, beside what the plan has."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flask import current_app
@@ -74,7 +72,7 @@ class Usage:
         types: By job type.
         organizations: By organization; None is no one's.
         sweeps, probes: Messages that asked for a sweep, or that the doctor sent; of no job.
-        today: What was counted since midnight (UTC).
+        today: What jobs recorded since midnight (UTC) took, if the period goes back as far.
     """
 
     seconds: float
@@ -109,6 +107,7 @@ class _Counted:
     organizations: dict[OwnerId | None, Spent] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     oldest: float = 0.0
+    today: int = 0
 
 
 def usage(*, since: float) -> Usage:
@@ -117,11 +116,7 @@ def usage(*, since: float) -> Usage:
     Raises:
         DatabaseUnavailable: Nothing can be counted.
     """
-    now = datetime.now(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    found, today = in_transaction(
-        lambda tx: (_count(tx, since), _count(tx, (now - midnight).total_seconds()))
-    )
+    found = in_transaction(lambda tx: _count(tx, since))
     config = current_app.config
     return Usage(
         seconds=since,
@@ -130,7 +125,7 @@ def usage(*, since: float) -> Usage:
         organizations=found.organizations,
         sweeps=found.tallies[marks.SWEPT],
         probes=found.tallies[marks.PROBE],
-        today=_total(today.types.values()) + today.tallies.total(),
+        today=found.today,
         plan=Plan(config["JOBS_PLAN_MESSAGES_PER_DAY"], config["JOBS_PLAN_PRICE"]),
     )
 
@@ -176,9 +171,10 @@ def _count(connection: Connection, since: float) -> _Counted:
         elif row.is_organization:
             counted.organizations[row.organization_id] = spent
         else:
-            counted.oldest = row.oldest
+            counted.oldest, counted.today = row.oldest, row.today
     for row in connection.execute(TALLIES, {"since": since}):
         counted.oldest = max(counted.oldest, row.oldest)
+        counted.today += row.today
         if row.kind == marks.EMPTY_RUN:
             before = counted.types.get(row.name, Spent())
             counted.types[row.name] = before + Spent(messages=row.messages)
@@ -191,7 +187,3 @@ def _count(connection: Connection, since: float) -> _Counted:
 
 def _largest_first(found: dict[K, Spent]) -> dict[K, Spent]:
     return dict(sorted(found.items(), key=lambda item: -item[1].total))
-
-
-def _total(found: Iterable[Spent]) -> int:
-    return sum(one.total for one in found)

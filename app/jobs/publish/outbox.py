@@ -5,7 +5,7 @@ queue, QStash away) is published by the sweep.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -22,7 +22,7 @@ from ..message import Message
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
 from . import quota
-from .qstash import Publisher, batches
+from .qstash import Publisher
 
 if TYPE_CHECKING:
     from .background import BackgroundPublisher
@@ -125,6 +125,19 @@ def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
             _leave(messages[asked:], trouble)
             return trouble
     return None
+
+
+def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Divide messages, in order, into what one batch request carries."""
+    start = size = 0
+    for index, message in enumerate(messages):
+        is_full = index - start == Publisher.BATCH
+        if is_full or (start < index and size + len(message.body) > Publisher.BATCH_BYTES):
+            yield messages[start:index]
+            start, size = index, 0
+        size += len(message.body)
+    if start < len(messages):
+        yield messages[start:]
 
 
 def _publish_each(messages: Sequence[Message]) -> PublishUnavailable | None:

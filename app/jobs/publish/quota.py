@@ -36,8 +36,10 @@ class UsedUp:
     limit: int | None
 
     def __str__(self) -> str:
-        daily = f"daily quota of {self.limit:,} messages" if self.limit else "daily quota"
-        return f"QStash's {daily} is used up until {self.until:%Y-%m-%d %H:%M} UTC"
+        until = f"{self.until:%Y-%m-%d %H:%M} UTC"
+        if self.limit is None:
+            return f"QStash's daily quota is used up until {until}"
+        return f"QStash's daily quota of {self.limit:,} messages is used up until {until}"
 
 
 class Gate:

@@ -24,7 +24,7 @@ from ..registry import JobConfig
 from ..values import jsonb
 from ..values.ids import OwnerId
 from . import attempt_sql
-from .db import db, in_one_statement
+from .db import db, in_one_statement, translate_database_errors
 from .memory import Token
 from .models import Status
 
@@ -274,7 +274,8 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
     raise_if_due()
     is_lost = False
     try:
-        pooled = db.engine.raw_connection()
+        with translate_database_errors():  # of a pool that has no connection left
+            pooled = db.engine.raw_connection()
         try:
             return _by_the_driver(pooled, statement, given)
         except BaseException as error:

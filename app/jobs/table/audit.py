@@ -98,6 +98,27 @@ def entries_of(job_id: str) -> list[JobAudit]:
     return list(db.session.scalars(query.order_by(JobAudit.created_at, JobAudit.id)))
 
 
+def entries(
+    *, before: int | None = None, actor: str | None = None, action: str | None = None, limit: int
+) -> list[JobAudit]:
+    """Return what was done by hand, the newest first.
+
+    Args:
+        before: The id of an entry: only older ones.
+        actor: Only what this one did.
+        action: Only such actions.
+        limit: How many at most.
+    """
+    query = select(JobAudit).order_by(JobAudit.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(JobAudit.id < before)
+    if actor:
+        query = query.where(JobAudit.actor == actor)
+    if action:
+        query = query.where(JobAudit.action == action)
+    return list(db.session.scalars(query))
+
+
 def current_account() -> str:
     """Name the account of the operating system; a container's may have no name."""
     try:

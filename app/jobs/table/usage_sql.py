@@ -9,6 +9,7 @@ is known, and how many of them were retries an estimate.
 from sqlalchemy import text
 
 from ..values.ids import OwnerIdColumn
+from .marks import TODAY
 
 #: The status of an answer after which QStash does not try again.
 _FINAL = "489"
@@ -62,7 +63,8 @@ _COUNTED = f"""
            LATERAL (SELECT (made - running) * greatest(external, calls_back) AS told) AS telling
 """  # noqa: S608 - as above
 
-#: By job type, by organization, and over all; `oldest` is how many seconds ago the first was made.
+#: By job type, by organization, and over all; `oldest` is how many seconds ago the first was made,
+#: and `today` the sum for those of this day (UTC).
 BY_JOBS = text(
     f"""
     SELECT grouping(job_type) = 0 AS is_type, grouping(organization_id) = 0 AS is_organization,
@@ -71,6 +73,8 @@ BY_JOBS = text(
            coalesce(sum(retries), 0)::bigint AS retries,
            coalesce(sum(callbacks), 0)::bigint AS callbacks,
            coalesce(sum(legs), 0)::bigint AS legs,
+           coalesce(sum(messages + retries + callbacks) FILTER (
+               WHERE (created_at AT TIME ZONE 'UTC')::date = {TODAY}), 0)::bigint AS today,
            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
       FROM ({_COUNTED}) AS counted
      GROUP BY GROUPING SETS ((job_type), (organization_id), ())
@@ -78,11 +82,12 @@ BY_JOBS = text(
 ).columns(organization_id=OwnerIdColumn)
 
 TALLIES = text(
-    """
+    f"""
     SELECT kind, name, sum(messages)::bigint AS messages,
+           coalesce(sum(messages) FILTER (WHERE day = {TODAY}), 0)::bigint AS today,
            extract(epoch FROM now() - min(day) AT TIME ZONE 'UTC')::float8 AS oldest
       FROM job_tallies
      WHERE day >= ((now() - make_interval(secs => :since)) AT TIME ZONE 'UTC')::date
      GROUP BY kind, name
-    """
+    """  # noqa: S608 - as above
 )

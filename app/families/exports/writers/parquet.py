@@ -1,23 +1,23 @@
-"""Parquet: typed columns, by pyarrow (the extra `parquet`)."""
+"""Parquet: typed columns, by pyarrow (the extra `parquet`) in a process of its own."""
 
-from collections.abc import Sequence
+import json
+import subprocess
+import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 from sqlalchemy import ColumnElement, Text, cast
 
-from app.families.exports.entity import Column, Kind
+from app.families.exports.entity import Kind
+from app.families.exports.writers import parquet_process
 from app.families.exports.writers.base import Writer
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: Bytes of CSV per row group: several copies are in memory during the conversion.
 ROW_GROUP = 2 * 1024 * 1024
 
 
 class ParquetWriter(Writer):
-    """Parses COPY's CSV with pyarrow, so that no value passes through Python."""
+    """Has COPY's CSV parsed by pyarrow, so that no value passes through Python."""
 
     suffix = "parquet"
     media_type = "application/vnd.apache.parquet"
@@ -32,12 +32,19 @@ class ParquetWriter(Writer):
         ]
 
     def begin(self) -> None:
-        from pyarrow import parquet  # noqa: PLC0415 - 40 MB that other formats do not need
-
-        self._schema = _schema(self.columns)
-        self._parquet = parquet.ParquetWriter(self.file, self._schema)
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-P", parquet_process.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self._pending: list[bytes] = []
         self._size = 0
+        try:
+            self._ask(json.dumps([[one.name, one.kind] for one in self.columns]).encode())
+        except BaseException:
+            self.abandon()
+            raise
 
     def write(self, rows: list[bytes]) -> None:
         block = b"".join(rows)
@@ -49,41 +56,44 @@ class ParquetWriter(Writer):
     def end(self) -> None:
         if self._pending:
             self._write_row_group()
-        self._parquet.close()
+        self._ask(None)
+        self._release()
 
     def abandon(self) -> None:
         with suppress(Exception):
-            self._parquet.close()
+            self._release()
 
     def _write_row_group(self) -> None:
-        from pyarrow import csv, py_buffer  # noqa: PLC0415 - as above
+        block, self._pending, self._size = b"".join(self._pending), [], 0
+        self._ask(block)
 
-        block, self._pending = b"".join(self._pending), []
-        table = csv.read_csv(
-            py_buffer(block),
-            # A row must fit into one of the parser's blocks.
-            read_options=csv.ReadOptions(
-                column_names=self._schema.names, block_size=self._size + 1, use_threads=False
-            ),
-            parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            # Only COPY's NULL is a null: a text "NULL" or "" stays a text.
-            convert_options=csv.ConvertOptions(
-                column_types=self._schema,
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-        self._size = 0
-        self._parquet.write_table(table)
+    def _ask(self, data: bytes | None) -> None:
+        """Send a frame, or the end of them, and write what the answer adds to the file."""
+        sink, answers, errors = self._pipes()
+        try:
+            if data is None:
+                sink.close()
+            else:
+                parquet_process.send(sink, data)
+            added = parquet_process.receive(answers)
+        except (BrokenPipeError, EOFError):
+            added = None
+        if added is None:
+            said = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise RuntimeError(f"the process that writes Parquet ended: {said or 'it was killed'}")
+        self.file.write(added)
 
+    def _release(self) -> None:
+        """End the process, which has nothing left to do."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in self._pipes():
+            with suppress(OSError):
+                pipe.close()
 
-def _schema(columns: Sequence[Column]) -> "pa.Schema":
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
-    types = {
-        Kind.INTEGER: pa.int64(),
-        Kind.TIMESTAMP: pa.timestamp("us", tz="UTC"),
-        Kind.BOOLEAN: pa.bool_(),
-    }
-    return pa.schema([(column.name, types.get(column.kind, pa.string())) for column in columns])
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        process = self._process
+        assert process.stdin is not None  # noqa: S101 - all three were asked for
+        assert process.stdout is not None  # noqa: S101 - likewise
+        assert process.stderr is not None  # noqa: S101 - likewise
+        return process.stdin, process.stdout, process.stderr

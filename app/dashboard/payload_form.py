@@ -1,0 +1,112 @@
+"""A job type's payload as a form: a field for each of its schema's, and back to JSON."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import fields, validate
+
+from ..jobs import JobConfig
+from ..jobs.kit import hidden, jsonb
+
+#: Begins the names of a payload's fields, so that none is taken for one of the form's own.
+PREFIX = "payload."
+#: How deep is looked for what was hidden.
+_HIDDEN = ("(hidden)", "(sealed)")
+
+_NUMBERS = (fields.Integer, fields.Float, fields.Decimal)
+_SCALARS = (fields.String, fields.Boolean, fields.Date, fields.DateTime, fields.UUID, *_NUMBERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One field of the form.
+
+    Attributes:
+        name: On the wire.
+        kind: "text", "number", "choice" or "json".
+        choices: Those of a choice.
+        said: What it is for, where its schema says so.
+        value: What is in it, as text.
+    """
+
+    name: str
+    kind: str
+    is_required: bool
+    choices: tuple[str, ...]
+    said: str
+    value: str
+
+
+def inputs_of(config: JobConfig, values: Mapping[str, str]) -> list[Input]:
+    """Return the form of a job type, with texts in it by their fields' names on the wire."""
+    return [_input(field, values) for field in config.schema.load_fields.values()]
+
+
+def texts_of(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a form has in it for the payload of a job; what is a secret is left out."""
+    shown = hidden(dict(payload))
+    return {name: _text(value) for name, value in shown.items() if value not in _HIDDEN}
+
+
+def read(config: JobConfig, form: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the payload that a form says, and by field what is wrong with it already."""
+    payload: dict[str, Any] = {}
+    problems: dict[str, list[str]] = {}
+    for field in config.schema.load_fields.values():
+        name = str(field.data_key)
+        text = form.get(PREFIX + name, "")
+        if not text.strip():
+            continue
+        try:
+            payload[name] = _value(field, text)
+        except (ValueError, RecursionError) as error:
+            problems[name] = [f"Not JSON: {error}."]
+            continue
+        if any(value in _HIDDEN for value in _leaves(payload[name])):
+            problems[name] = ["Still hides a value, as (hidden) or (sealed): write it again."]
+    return payload, problems
+
+
+def _input(field: fields.Field[Any], values: Mapping[str, str]) -> Input:
+    name = str(field.data_key)
+    choices = _choices(field)
+    kind = "choice" if choices else "json"
+    if not choices and isinstance(field, _SCALARS):
+        kind = "number" if isinstance(field, _NUMBERS) else "text"
+    said = str(field.metadata.get("description", ""))
+    return Input(name, kind, field.required, choices, said, values.get(name, ""))
+
+
+def _choices(field: fields.Field[Any]) -> tuple[str, ...]:
+    if isinstance(field, fields.Boolean):
+        return ("true", "false")
+    if isinstance(field, fields.String):
+        for one in field.validators:
+            if isinstance(one, validate.OneOf):
+                return tuple(map(str, one.choices))
+    return ()
+
+
+def _value(field: fields.Field[Any], text: str) -> Any:
+    if isinstance(field, fields.Boolean | fields.Integer | fields.Float):
+        try:
+            return jsonb.loads(text.strip())
+        except ValueError:
+            return text  # the schema says what it wants
+    return text if isinstance(field, _SCALARS) else jsonb.loads(text)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)
+    elif isinstance(value, str):
+        yield value

@@ -1,0 +1,58 @@
+"""Who did what by hand, on every way: here, on the command line, through the API."""
+
+import json
+
+from flask import abort, request
+from flask.typing import ResponseReturnValue
+
+from ...jobs.operate import audit
+from ..rendering import page
+from ..screens import Screen
+
+screen = Screen("audit", "Audit", of_whole_app=True)
+
+#: Entries per page, and characters that an actor's name may have.
+LIMIT = 50
+LONGEST = 200
+
+
+@screen.page("/audit")
+def index() -> ResponseReturnValue:
+    actor, action = (_text(request.args.get(name, "")) for name in ("actor", "action"))
+    rows = audit.entries(
+        before=_before(request.args.get("before", "")),
+        actor=actor or None,
+        action=action or None,
+        limit=LIMIT + 1,
+    )
+    return page(
+        "audit.html",
+        rows=[(row, _asked(row.filter)) for row in rows[:LIMIT]],
+        actor=actor,
+        action=action,
+        before=rows[LIMIT - 1].id if len(rows) > LIMIT else None,
+    )
+
+
+def _text(given: str) -> str:
+    return given.replace("\0", "").strip()[:LONGEST]
+
+
+def _before(given: str) -> int | None:
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit()) or len(given) > 18:  # noqa: PLR2004 - a bigint
+        abort(400, "before: not an id of an entry; use the link of the page before.")
+    return int(given)
+
+
+def _asked(wanted: dict[str, object]) -> str:
+    """Return which jobs were asked for, in a line."""
+    said = []
+    for name, value in wanted.items():
+        if name == "job_ids" and isinstance(value, list):
+            said.append(f"{len(value):,} by id" if len(value) > 1 else "")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            said.append("all jobs" if name == "everything" else f"{name}: {text}")
+    return ", ".join(filter(None, said))

@@ -1,0 +1,58 @@
+"""The messages that QStash gave up, to be delivered again or forgotten."""
+
+from collections.abc import Callable, Sequence
+
+from flask import abort, redirect, request
+from flask.typing import ResponseReturnValue
+
+from ...jobs import PublishRefused, PublishUnavailable
+from ...jobs.kit import in_transaction
+from ...jobs.operate import audit, dlq
+from .. import access, cookies, formatting
+from ..access import Role
+from ..rendering import link, page
+from ..screens import Screen
+
+screen = Screen("dead_letters", "Dead letters", of_whole_app=True)
+
+#: How many are shown.
+LIMIT = 200
+
+
+@screen.page("/dead-letters")
+def index() -> ResponseReturnValue:
+    try:
+        letters = dlq.letters(limit=LIMIT + 1)
+    except (PublishRefused, PublishUnavailable) as error:
+        return page("dead_letters.html", 503, letters=[], trouble=str(error), is_cut=False)
+    is_cut = len(letters) > LIMIT
+    return page("dead_letters.html", letters=letters[:LIMIT], trouble=None, is_cut=is_cut)
+
+
+@screen.action("/dead-letters/redrive", needs=Role.OPERATOR)
+def redrive() -> ResponseReturnValue:
+    return _do("redrive", dlq.retry, "delivered again")
+
+
+@screen.action("/dead-letters/delete", needs=Role.ADMIN)
+def delete() -> ResponseReturnValue:
+    return _do("delete", dlq.delete, "deleted")
+
+
+def _do(action: str, act: Callable[[Sequence[str]], int], said: str) -> ResponseReturnValue:
+    """Act on the letters that a form names, and note it first: QStash may answer too late."""
+    ids = request.form.getlist("dlq_id")
+    if not ids:
+        abort(400, "No dead letter is selected: tick some.")
+    wanted = {"dead_letters": ids[: audit.KEPT_IDS]}
+    in_transaction(
+        lambda tx: audit.record_action(
+            tx, actor=access.user().name, action=f"letter {action}", wanted=wanted
+        )
+    )
+    try:
+        count = act(ids)
+        cookies.notice(f"{formatting.plural(count, 'dead letter')} {said}.")
+    except (PublishRefused, PublishUnavailable) as error:
+        cookies.notice(f"Not all dead letters were {said}: {error}", kind="problem")
+    return redirect(link("dead_letters"))

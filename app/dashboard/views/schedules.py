@@ -1,0 +1,107 @@
+"""The schedules at QStash: when they run, what they last made, whether the code wants them so."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import redirect, request
+from flask.typing import ResponseReturnValue
+
+from ...jobs import InvalidOption, InvalidPayload, JobExecution, JobsError
+from ...jobs.kit import in_transaction
+from ...jobs.operate import Filter, audit, cron, list_jobs, schedule_actions, schedules
+from .. import access, cookies, states
+from ..access import Role
+from ..rendering import link, page
+from ..screens import Screen
+
+screen = Screen("schedules", "Schedules", of_whole_app=True)
+
+#: How many runs of each are shown: those to come, and those that were.
+NEXT, LAST = 5, 12
+
+
+@screen.page("/schedules")
+def index() -> ResponseReturnValue:
+    try:
+        found = schedules.installed()
+        drift = list(map(str, schedules.plan()))
+    except InvalidPayload as error:
+        return page("schedules.html", 400, rows=[], drift=[], trouble=str(error))
+    except JobsError as error:
+        return page("schedules.html", 503, rows=[], drift=[], trouble=str(error))
+    rows = [_row(schedule) for schedule in found]
+    return page("schedules.html", rows=rows, drift=drift, trouble=None, state_of=states.state_of)
+
+
+@screen.action("/schedules/run", needs=Role.OPERATOR)
+def run() -> ResponseReturnValue:
+    made: list[str | None] = []
+    return _do(
+        "run",
+        lambda schedule: made.append(schedule_actions.run_now(schedule)),
+        lambda: f"made job {made[0]}" if made[0] else "has swept",
+    )
+
+
+@screen.action("/schedules/pause", needs=Role.OPERATOR)
+def pause() -> ResponseReturnValue:
+    return _do("pause", schedule_actions.pause, lambda: "is paused")
+
+
+@screen.action("/schedules/resume", needs=Role.OPERATOR)
+def resume() -> ResponseReturnValue:
+    return _do("resume", schedule_actions.resume, lambda: "runs again")
+
+
+@screen.action("/schedules/delete", needs=Role.ADMIN)
+def delete() -> ResponseReturnValue:
+    return _do("delete", schedule_actions.delete, lambda: "is deleted")
+
+
+@screen.action("/schedules/sync", needs=Role.ADMIN)
+def sync() -> ResponseReturnValue:
+    """Make QStash match the code."""
+    changes = schedules.plan()
+    _note("sync", ", ".join(map(str, changes)))
+    schedules.apply(changes)
+    cookies.notice(f"QStash matches the code: {len(changes)} changed.")
+    return redirect(link("schedules"))
+
+
+def _row(schedule: Any) -> dict[str, Any]:
+    last = list_jobs(Filter(schedule_id=schedule.schedule_id), limit=LAST).jobs
+    return {
+        "id": schedule.schedule_id,
+        "cron": schedule.cron,
+        "words": cron.explain(schedule.cron),
+        "paused": schedule.paused,
+        "from_code": schedules.is_ours(schedule),
+        "next": [] if schedule.paused else cron.next_runs(schedule.cron, NEXT),
+        "last": list(reversed(last)),
+        "newest": _newest(last),
+    }
+
+
+def _newest(last: list[JobExecution]) -> JobExecution | None:
+    return last[0] if last else None
+
+
+def _do(action: str, act: Callable[[Any], None], said: Callable[[], str]) -> ResponseReturnValue:
+    """Act on the schedule that a form names, and note it first: QStash may answer too late."""
+    try:
+        schedule = schedule_actions.find_schedule(request.form.get("id", ""))
+        _note(action, schedule.schedule_id)
+        act(schedule)
+        cookies.notice(f"Schedule {schedule.schedule_id} {said()}.")
+    except (InvalidOption, InvalidPayload) as error:
+        cookies.notice(f"Nothing was changed: {error}", kind="problem")
+    return redirect(link("schedules"))
+
+
+def _note(action: str, schedule: str) -> None:
+    wanted = {"schedule": schedule}
+    in_transaction(
+        lambda tx: audit.record_action(
+            tx, actor=access.user().name, action=f"schedule {action}", wanted=wanted
+        )
+    )

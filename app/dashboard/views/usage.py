@@ -1,0 +1,30 @@
+"""What the jobs cost at QStash, beside what the plan has."""
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from ...jobs.operate import usage
+from ..cached import cached
+from ..rendering import page
+from ..screens import Screen
+
+screen = Screen("usage", "Usage", of_whole_app=True)
+
+#: Days that can be looked back on, and seconds for which what was counted is kept.
+DAYS = {"day": 1, "week": 7, "month": 30}
+FRESH = 60.0
+
+
+@screen.page("/usage")
+def index() -> ResponseReturnValue:
+    asked = request.args.get("period", "")
+    period = asked if asked in DAYS else "week"
+    seconds = DAYS[period] * usage.DAY
+    found = cached(("usage", period), FRESH, lambda: usage.usage(since=seconds))
+    return page(
+        "usage.html",
+        period=period,
+        periods=DAYS,
+        found=found,
+        price=usage.price(found) if found.plan.price else None,
+    )
