@@ -56,8 +56,7 @@ class JobOptions(ExternalOptions, total=False):
         acts_outside: The handler has effects that no transaction takes back and no idempotency key
             guards: each claim is on the database's disk before it starts, at the price of a wait.
         unwatched: `health` leaves its jobs out of its judgement: for jobs that watch the others.
-        forgets_empty: A schedule's firing leaves no row if its handler returns None or an empty
-            dict at the first attempt: for jobs that mostly find nothing to do.
+        forgets_empty: A schedule's firing leaves no row if its first attempt returns None or {}.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
