@@ -286,5 +286,5 @@ def test_uuids_are_taken_as_such(owned: Flask, kind: str) -> None:
 
 
 def test_a_kind_that_there_is_not_stops_the_start(tmp_path: Path, database_url: str) -> None:
-    with pytest.raises(JobsNotInitialised, match="must be one of: integer, text, uuid"):
+    with pytest.raises(JobsNotInitialised, match="is none of: integer, text, uuid"):
         create_app({**settings(database_url), "JOBS_ID_TYPE": "int"}, instance=tmp_path)
