@@ -246,5 +246,5 @@ def test_a_schema_that_is_missing_is_no_outage_of_its_own(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["pg_jobs", "ä" * 32, "a\0b", 7])
 def test_what_cannot_be_a_schema_stops_the_start(url: str, name: Any) -> None:
-    with pytest.raises(JobsNotInitialised, match="JOBS_SCHEMA(:| is)"), host(url, name):
+    with pytest.raises(JobsNotInitialised, match=r"JOBS_SCHEMA(:| is)"), host(url, name):
         pass

@@ -287,7 +287,9 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
     try:
         return in_one_statement(lambda tx: within(tx)(statement, given))
     except DatabaseUnavailable as error:
-        raise DatabaseUnavailable(str(error), is_uncertain=error.is_uncertain or is_lost) from error
+        raise DatabaseUnavailable(
+            str(error), is_outage=error.is_outage, is_uncertain=error.is_uncertain or is_lost
+        ) from error
 
 
 def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) -> Any:
