@@ -65,7 +65,7 @@ dist: $(READY) ## Build the extension alone, as wheel and source distribution, i
 	@[ .venv/dist/.ready -nt requirements/dist.txt ] || { $(BIN)/python -m venv --clear .venv/dist \
 		&& .venv/dist/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
 		--only-binary :all: -r requirements/dist.txt && touch .venv/dist/.ready; }
-	@rm -rf "$(DIST)"
+	@rm -f "$(DIST)"/flask_qstash_jobs-*
 	@.venv/dist/bin/python -m build --no-isolation --outdir "$(DIST)" packages/flask_qstash_jobs
 
 format: $(TEST_READY) ## Format the code and fix what ruff can fix
