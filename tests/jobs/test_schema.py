@@ -166,7 +166,7 @@ def test_a_schema_that_the_path_has_already_keeps_its_place(url: str) -> None:
 def test_a_migration_of_the_host_s_goes_on_in_its_own_schema(url: str) -> None:
     with host(url, "jobs") as db:
         with db.engine.begin() as connection:
-            migrations.upgrade(connection, "0001")
+            migrations.upgrade(connection, migrations.HEAD)
             connection.exec_driver_sql("CREATE TABLE own ()")
         assert tables(db) == {"jobs": OURS, "public": {"own"}}
 
