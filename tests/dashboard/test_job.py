@@ -49,6 +49,16 @@ def test_it_tells_the_way_of_a_job(reader: Reader) -> None:
     assert "Traceback (most recent call last): in the handler" in shown
 
 
+def test_attempts_are_counted_against_those_it_has_until_somebody_retries_it(
+    reader: Reader,
+) -> None:
+    first = text_of(reader.get(f"/job/{failed(max_retries=1)}"))
+    again = text_of(reader.get(f"/job/{failed(max_retries=0, generation=1)}"))
+
+    assert "Attempts 2 of 2" in first
+    assert "Attempts 2 Retried by hand 1 time" in again
+
+
 def test_the_timeline_is_a_picture_with_words(reader: Reader) -> None:
     page = reader.get(f"/job/{failed()}").text
 

@@ -89,6 +89,7 @@ def test_it_tells_what_the_plan_has_and_what_a_month_would_take(
     assert found.projected == pytest.approx(40 / 2 * 30, abs=1)
 
     said = cli.invoke(args=["jobs", "usage", "--since", "7d"]).output
+    assert "Last 7 d: " in said
     assert "30 of the plan's 1,000 messages, 3%" in said
     assert "600 in 30 days at this rate" in said
     assert "At 1 per 100,000 messages: 0.01 a month" in said
