@@ -222,4 +222,15 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     loading.check_upgrades(config)
     sealing.check_sealed(config, state.app.config)
     registry_of(state.app).add(config)
+    _refuse_served(state.app, config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])
+
+
+def _refuse_served(app: App, config: JobConfig) -> None:
+    """Refuse the path of another view, whose answer QStash would take for the job's."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule == config.endpoint and "POST" in (rule.methods or ("POST",)):
+            raise DiscoveryError(
+                f"job type {config.type!r} ({where(config.handler)}): {config.endpoint} is the "
+                f"path of the view {rule.endpoint!r} already; give the job another"
+            )

@@ -107,6 +107,10 @@ def test_a_family_is_found_with_all_its_jobs(package: Package) -> None:
             | {"b/two.py": JOB.format(type="two", path="/one")},
             "endpoint /api/jobs/one serves two job types",
         ),
+        (
+            family("a") | {"a/probe.py": JOB.format(type="probe", path="/probe")},
+            "/api/jobs/probe is the path of the view",
+        ),
     ],
 )
 def test_what_breaks_the_rule_stops_the_start(
