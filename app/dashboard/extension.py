@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from ..jobs import DatabaseUnavailable, JobsError, StartRefused
 from . import access, cookies, rendering, views
 from .access import Role, Way
+from .visit import visit
 
 #: All is ours, and nothing is in the page's text: neither a script nor a style.
 POLICY = (
@@ -131,7 +132,9 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _unavailable(error: DatabaseUnavailable) -> ResponseReturnValue:
-    return rendering.problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    # A stranger, of whom the database could not be asked, is not told its address.
+    said = str(error) if visit().user else "The database cannot be asked who you are; try again."
+    return rendering.problem(HTTPStatus.SERVICE_UNAVAILABLE, said)
 
 
 def _refused(error: JobsError) -> ResponseReturnValue:

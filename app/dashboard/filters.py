@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+
+from flask import abort
 
 from ..jobs import InvalidOption
 from ..jobs.kit import LONGEST_NAME, durations, parse_owner_id
@@ -12,6 +15,8 @@ from .states import STATES
 
 #: Characters that one field may have.
 LONGEST = 500
+
+_UNSTORABLE = "has a character that no text in the database can have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,10 @@ def read(args: Mapping[str, str]) -> Given:
             fields[one.of_filter] = one.read(_whole(text))
         except (ValueError, InvalidOption) as error:
             problems[one.name] = f"{one.label}: {text[:LONGEST_NAME]!r} {_reason(error)}"
+    own = access.user().organization_id
+    if own is not None and fields.get("organization_id", own) != own:
+        # Theirs instead would be other jobs than were asked for, and an action would change those.
+        problems["organization"] = f"Organization: you see the jobs of {own} only"
     state = args.get("state", "")
     if state and state not in STATES:
         problems["state"] = f"State: {state[:LONGEST_NAME]!r} is none of {', '.join(STATES)}"
@@ -97,11 +106,23 @@ def read(args: Mapping[str, str]) -> Given:
     return Given(state, values, problems, fields)
 
 
+def storable(name: str, text: str) -> str:
+    """Return a text of a request outside the filter; 400 for what no text in the database can be.
+
+    Args:
+        name: Of the field.
+        text: What is in it.
+    """
+    if "\0" in text:
+        abort(HTTPStatus.BAD_REQUEST, f"{name}: {_UNSTORABLE}; leave out the NUL.")
+    return text
+
+
 def _whole(text: str) -> str:
     if len(text) > LONGEST:
         raise ValueError(f"is longer than {LONGEST} characters")
     if "\0" in text:
-        raise ValueError("has a character that no text in the database can have")
+        raise ValueError(_UNSTORABLE)
     return text
 
 

@@ -61,10 +61,11 @@ def read(config: JobConfig, form: Mapping[str, str]) -> tuple[dict[str, Any], di
             continue
         try:
             payload[name] = _value(field, text)
+            is_hiding = any(value in _HIDDEN for value in _leaves(payload[name]))
         except (ValueError, RecursionError) as error:
             problems[name] = [f"Not JSON: {error}."]
             continue
-        if any(value in _HIDDEN for value in _leaves(payload[name])):
+        if is_hiding:
             problems[name] = ["Still hides a value, as (hidden) or (sealed): write it again."]
     return payload, problems
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import current_app, make_response, request, url_for
 from flask.typing import ResponseReturnValue
@@ -47,7 +48,7 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseR
         "may": may,
         "link": link,
         "asset": asset,
-        "here": request.full_path.rstrip("?"),
+        "here": here(),
     }
     text = _environment().get_template(template).render(common | values)
     response = make_response(text, status)
@@ -65,6 +66,13 @@ def link(endpoint: str, **values: Any) -> str:
     """Return the address of a page or an action of ours; what is empty is left out."""
     given = {name: value for name, value in values.items() if value not in {None, ""}}
     return url_for(f"jobs_dashboard.{endpoint}", **given)
+
+
+def here() -> str:
+    """Return the address of this page, for it to load itself again."""
+    path = quote(request.script_root + request.path)
+    query = request.query_string.decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def asset(name: str) -> str:

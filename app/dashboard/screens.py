@@ -79,7 +79,8 @@ class Screen:
         def add(view: View) -> View:
             @wraps(view)
             def checked(**values: Any) -> ResponseReturnValue:
-                instead = self._admit(needs)
+                with translate_database_errors():
+                    instead = self._admit(needs)
                 if instead is not None:
                     return instead
                 if request.method != "POST":

@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import create_app
 from app.dashboard import Dashboard, Role, User
-from app.jobs import StartRefused
+from app.jobs import DatabaseUnavailable, StartRefused
 from tests.support.apps import settings
 from tests.support.rows import Rows, add_row, row_of
 
@@ -284,3 +284,54 @@ def test_in_development_the_app_s_own_address_leads_to_it(client: FlaskClient) -
 
     assert answer.status_code == 302
     assert answer.location == PREFIX
+
+
+def test_another_organization_s_filter_is_refused_and_never_taken_for_one_s_own(
+    known: dict[str, Any], client: FlaskClient
+) -> None:
+    own = add_row(organization_id=1, status="cancelled")
+    known["user"] = User("ada", Role.ADMIN, organization_id=1)
+    reader = Reader(client)
+
+    form = {"action": "delete", "which": "matching", "organization": "2"}
+    answers = [
+        reader.get("/jobs?organization=2"),
+        *(reader.send(action, form, at=f"/job/{own}") for action in ("/preview", "/act")),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400] * 3
+    assert all("you see the jobs of 1 only" in text_of(answer) for answer in answers)
+    assert row_of(own).status == "cancelled"
+
+
+def test_a_stranger_is_not_told_where_the_database_is(app: Flask, client: FlaskClient) -> None:
+    def lost() -> User:
+        raise DatabaseUnavailable("connection to 10.0.0.7 failed")
+
+    app.config["JOBS_DASHBOARD"] = "auto"
+    app.extensions["jobs.dashboard.ways"] = [lost]
+
+    for answer in (client.get(f"{PREFIX}/jobs"), client.post(f"{PREFIX}/retry")):
+        assert answer.status_code == 503
+        assert "10.0.0.7" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/find?id=a%00b", None),
+        ("/preview", {"action": "retry", "which": "selected", "job_id": "a\0b"}),
+        ("/act", {"action": "retry", "which": "selected", "job_id": "a\0b"}),
+        ("/dead-letters/redrive", {"dlq_id": "a\0b"}),
+        ("/dead-letters/delete", {"dlq_id": "a\0b"}),
+    ],
+)
+def test_what_no_text_in_the_database_can_be_is_a_clear_400(
+    reader: Reader, path: str, form: dict[str, str] | None
+) -> None:
+    at = f"/job/{add_row()}"
+
+    answer = reader.get(path) if form is None else reader.send(path, form, at=at)
+
+    assert answer.status_code == 400
+    assert "has a character that no text in the database can have" in text_of(answer)

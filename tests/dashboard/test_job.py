@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from qstash import QStash
@@ -10,7 +11,7 @@ from app.db import db
 from app.jobs.operate import audit
 from tests.support.rows import Rows, add_row, row_of
 
-from .pages import Reader, text_of
+from .pages import PREFIX, Reader, text_of
 
 MARKUP = "<script>alert(1)</script>"
 
@@ -180,3 +181,13 @@ def test_markup_in_a_job_is_shown_as_text(reader: Reader) -> None:
 
     assert page.count("alert(1)") >= 12
     assert MARKUP not in page
+
+
+def test_a_page_loads_itself_again_whatever_is_in_its_address(reader: Reader) -> None:
+    """An id that QStash's other producers chose, in an app that is mounted below another path."""
+    job_id = add_row(job_id="a?b#c%41 d", status="pending")
+
+    address = f"/job/{quote(job_id)}"
+    page = reader.client.get(f"{PREFIX}{address}?x=%20", base_url="http://localhost/mounted").text
+
+    assert f'hx-get="/mounted{PREFIX}{address}?x=%20"' in page

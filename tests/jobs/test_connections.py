@@ -33,14 +33,14 @@ class QStash(BaseHTTPRequestHandler):
     """Takes every message, over connections that it counts, for as long as it likes."""
 
     protocol_version = "HTTP/1.1"
-    connected: ClassVar[list[object]] = []
+    connected: ClassVar[list[socket.socket]] = []
     paths: ClassVar[list[str]] = []
     #: Whether it hangs up after an answer, without having said so in it.
     hangs_up: ClassVar[bool] = False
 
     def setup(self) -> None:
         super().setup()
-        self.connected.append(self.client_address)
+        self.connected.append(self.connection)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -104,6 +104,16 @@ def test_a_connection_that_qstash_closed_meanwhile_loses_no_publish(qstash: Publ
 
     assert [qstash.publish(MESSAGE) for _ in range(3)] == ["msg_1"] * 3
     assert len(QStash.connected) == 3
+
+
+def test_what_a_server_says_as_it_hangs_up_answers_no_publish(qstash: Publisher) -> None:
+    """Else a job would be dead for a message that nobody has refused."""
+    qstash.publish(MESSAGE)
+    QStash.connected[0].sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    QStash.connected[0].shutdown(socket.SHUT_WR)
+
+    assert qstash.publish(MESSAGE) == "msg_1"
+    assert len(QStash.connected) == 2
 
 
 def test_a_connection_unused_for_long_is_replaced(

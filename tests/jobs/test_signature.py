@@ -48,6 +48,14 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "another body": lambda: token(claims_for(b"{}", URL)),
     "a body claim that is a number": lambda: changed(body=1),
     "another issuer": lambda: changed(iss="Downstash"),
+    "an expiry beyond any calendar": lambda: changed(exp=10**18),
+    "an expiry beyond any number": lambda: changed(exp=10**400),
+    "no expiry ever": lambda: changed(exp=float("inf")),
+    "a beginning beyond any number": lambda: changed(nbf=10**400),
+    "an issue that is no number": lambda: changed(iat=None),
+    "an issue before all time": lambda: changed(iat=float("-inf")),
+    "claims that are not an object": lambda: token([claims_for(BODY, URL)]),
+    "a header that must be understood": lambda: token(claims_for(BODY, URL), crit=["b64"]),
     **{
         f"no {claim} claim": lambda claim=claim: without(claim)  # type: ignore[misc]
         for claim in ("iss", "sub", "exp", "nbf", "body")

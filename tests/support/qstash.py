@@ -35,8 +35,8 @@ def claims_for(body: bytes, url: str) -> dict[str, Any]:
     }
 
 
-def token(claims: dict[str, Any], key: str = CURRENT, alg: str = "HS256") -> str:
-    header = b64(json.dumps({"alg": alg, "typ": "JWT"}).encode())
+def token(claims: Any, key: str = CURRENT, alg: str = "HS256", **header_too: Any) -> str:
+    header = b64(json.dumps({"alg": alg, "typ": "JWT", **header_too}).encode())
     signed = f"{header}.{b64(json.dumps(claims).encode())}"
     mac = hmac.new(key.encode(), signed.encode(), hashlib.sha256).digest()
     return f"{signed}.{b64(mac)}"

@@ -97,7 +97,7 @@ def _asked() -> Asked:
     given = filters.read(request.form)
     if given.problems:
         abort(400, " ".join(given.problems.values()))
-    ids = tuple(request.form.getlist("job_id"))
+    ids = tuple(filters.storable("job_id", one) for one in request.form.getlist("job_id"))
     if not ids and request.form.get("which") == "selected":
         abort(400, "No job is selected: tick some, or choose all that match.")
     return Asked(action, ids if request.form.get("which") != "matching" else (), given)

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from ...jobs import PublishRefused, PublishUnavailable
 from ...jobs.kit import in_transaction
 from ...jobs.operate import audit, dlq
-from .. import access, cookies, formatting
+from .. import access, cookies, filters, formatting
 from ..access import Role
 from ..rendering import link, page
 from ..screens import Screen
@@ -41,7 +41,7 @@ def delete() -> ResponseReturnValue:
 
 def _do(action: str, act: Callable[[Sequence[str]], int], said: str) -> ResponseReturnValue:
     """Act on the letters that a form names, and note it first: QStash may answer too late."""
-    ids = request.form.getlist("dlq_id")
+    ids = [filters.storable("dlq_id", one) for one in request.form.getlist("dlq_id")]
     if not ids:
         abort(400, "No dead letter is selected: tick some.")
     wanted = {"dead_letters": ids[: audit.KEPT_IDS]}

@@ -60,7 +60,7 @@ def index() -> ResponseReturnValue:
 @screen.page("/find")
 def find() -> ResponseReturnValue:
     """Lead to the job whose id begins so, or show those that do."""
-    text = request.args.get("id", "").strip().rstrip("….")
+    text = filters.storable("id", request.args.get("id", "")).strip().rstrip("….")
     found = [row for row in jobs_beginning(text, limit=NAMED) if _is_theirs(row.organization_id)]
     if len(found) == 1:
         return redirect(link("job", job_id=found[0].job_id))

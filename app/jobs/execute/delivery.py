@@ -13,7 +13,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from hashlib import sha256
 from hmac import compare_digest, digest
@@ -45,6 +45,17 @@ QSTASH_ID = re.compile(r"[\x21-\x7e]{1,255}")
 #: No plan of QStash's retries more often.
 MAX_RETRIED = 1_000
 MAX_DIGITS = 9
+
+#: What reading claims raises that are of the wrong kind, too large or too deep.
+_NO_CLAIMS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 _COUNT = re.compile(r"[0-9]{1,9}")
 
@@ -147,14 +158,14 @@ def verify(
     signed, _, signature = (token or "").encode().rpartition(b".")
     for key in filter(None, keys):
         made = digest(key.encode(), signed, "sha256")
-        if compare_digest(_encoded(made), signature.rstrip(b"=")):
+        if compare_digest(_encoded(made), signature.removesuffix(b"=")):
             claims = _claims(signed, url, leeway)
             if not compare_digest(_encoded(sha256(body()).digest()), claims["body"]):
                 break
             return Token(
                 digest=sha256(made).hexdigest(),
                 issued_at=claims["iat"],
-                expires_at=datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=leeway),
+                expires_at=claims["until"],
             )
     raise InvalidSignature
 
@@ -167,20 +178,28 @@ def _claims(signed: bytes, url: str, leeway: float) -> dict[str, Any]:
     """
     try:
         header, said = (json.loads(_decoded(part)) for part in signed.split(b"."))
+        until = _seconds(said["exp"]) + leeway
         claims = {
-            "exp": float(said["exp"]),
-            "iat": None if said.get("iat") is None else float(said["iat"]),
+            "until": datetime.fromtimestamp(until, UTC),
+            "iat": _seconds(said["iat"]) if "iat" in said else None,
             "body": said["body"].rstrip("=").encode(),
         }
         now = time()
-        is_now = float(said["nbf"]) - leeway <= now < claims["exp"] + leeway
+        is_now = _seconds(said["nbf"]) - leeway <= now < until
         is_old = claims["iat"] is None or claims["iat"] - leeway <= now
         is_ours = (header["alg"], said["iss"], said["sub"]) == (ALGORITHM, ISSUER, url)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        # What must be understood, and is not (RFC 7515, 4.1.11).
+        is_known = "crit" not in header
+    except _NO_CLAIMS:
         raise InvalidSignature from None
-    if not (is_now and is_old and is_ours):
+    if not (is_now and is_old and is_ours and is_known):
         raise InvalidSignature
     return claims
+
+
+def _seconds(claim: Any) -> float:
+    int(claim)  # neither a text such as "1.5" nor a number without end
+    return float(claim)
 
 
 def _encoded(part: bytes) -> bytes:

@@ -7,6 +7,7 @@ enqueue costs is its publish.
 import json
 import os
 import re
+import select
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -123,7 +124,7 @@ class KeepAliveClient:
         return answer
 
     def _take(self) -> HTTPConnection | None:
-        """Return a connection that nobody uses and that is not too old, if there is one."""
+        """Return a connection that nobody uses, still open and not too old, if there is one."""
         if self._pid != os.getpid():  # a fork's connections are its parent's
             self._idle, self._pid = deque(), os.getpid()
         while True:
@@ -131,7 +132,7 @@ class KeepAliveClient:
                 connection, since = self._idle.pop()
             except IndexError:
                 return None
-            if monotonic() - since < IDLE:
+            if monotonic() - since < IDLE and _is_silent(connection):
                 return connection
             connection.close()
 
@@ -160,6 +161,17 @@ class KeepAliveClient:
         import httpx  # noqa: PLC0415 - as above
 
         return httpx.URL(url, params=params).raw_path.decode()
+
+
+def _is_silent(connection: HTTPConnection) -> bool:
+    """Tell whether nothing came on a connection that nobody uses.
+
+    Its end may have, or what some servers say at that: a 408, or a 400. It would be taken for the
+    answer to the next request, whose job would then be one that QStash refused.
+    """
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
 
 
 def needs_a_proxy(url: str) -> bool:
