@@ -18,6 +18,12 @@ from app.dev.runner import Runner
 from app.dev.stack import Plan, start
 from tests.browser.chromium import chromium
 
+REPORT = {
+    "reportType": "job-performance",
+    "format": "json",
+    "startDate": "2026-01-01",
+    "endDate": "2026-02-01",
+}
 IMAGES = Path(__file__).parents[2] / "docs/images"
 TERMINAL = """<body style="margin:0;background:#16191d"><pre style="margin:0;padding:18px 22px;
 color:#d7dce2;font:14px/1.45 'DejaVu Sans Mono','Liberation Mono',monospace">{}</pre></body>"""
@@ -35,9 +41,9 @@ def main() -> None:
             )
             take(browser, "email", email.as_uri(), 640, 600)
             dashboard = f"{app.config['BASE_URL']}/admin/jobs"
-            take(browser, "dashboard", f"{dashboard}/jobs", 1100, 620)
+            take(browser, "dashboard", f"{dashboard}/jobs", 1200, 640)
             take(browser, "dashboard-job", f"{dashboard}/job/{job_id}", 1100, 620)
-            take_terminal(browser, app, ["list"], ["show", job_id])
+            take_terminal(browser, app, ["list", "--type", "send-email"], ["show", job_id])
 
 
 @contextmanager
@@ -53,7 +59,7 @@ def running(folder: Path) -> Iterator[Flask]:
 
 
 def enqueue_some(app: Flask) -> str:
-    """Have emails sent, one wait and one fail; return the id of one that was sent."""
+    """Have emails sent, one wait, a report die and a message fail; return a sent email's id."""
     from app.families.email.samples import SAMPLES  # noqa: PLC0415 - needs the app's extensions
     from app.jobs import enqueue  # noqa: PLC0415 - as above
     from app.jobs.testing import wait_for  # noqa: PLC0415 - as above
@@ -61,6 +67,10 @@ def enqueue_some(app: Flask) -> str:
     sent = [str(enqueue("send-email", sample, user_id=7)) for sample in SAMPLES]
     for job_id in sent:
         wait_for(job_id, "completed", timeout=60)
+    exported = enqueue("export-data", {"entityType": "users", "format": "csv"}, user_id=7)
+    wait_for(str(exported), "completed", timeout=60)
+    reported = enqueue("generate-report", REPORT, organization_id=42)
+    wait_for(str(reported), "failed", timeout=60)  # there is no such organization
     enqueue("send-email", SAMPLES[0], delay="10m", label="onboarding")
     httpx.post(
         f"{app.config['QSTASH_URL']}/v2/publish/http://127.0.0.1:9/down",
