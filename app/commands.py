@@ -31,7 +31,7 @@ COMMANDS = {
     "stats": "Count recent jobs by type and status, with run and wait times",
     "sweep": "Repair what crashes and outages left behind",
     "types": "List the registered job types and their settings",
-    "usage": "Count the messages that jobs took at QStash, beside what the plan has",
+    "usage": "Count the QStash messages that jobs took, beside what the plan allows",
     "watch": "Follow a job to its end",
 }
 

@@ -9,7 +9,7 @@ from flask import Flask
 
 ROOT = Path(__file__).parent.parent
 #: What takes most of the time of making an app; none of it is needed to print a help.
-HEAVY = "app.jobs sqlalchemy psycopg marshmallow aiohttp httpx qstash stripe resend"
+HEAVY = "app.jobs sqlalchemy psycopg marshmallow aiohttp yarl httpx qstash stripe resend"
 
 FLASK = """
 import sys

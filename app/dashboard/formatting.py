@@ -12,8 +12,9 @@ from ..jobs.kit import durations, hidden
 CAP = 10_000
 #: Characters of a text that a list shows.
 LINE = 200
-#: Characters of an id that are shown where there is little room.
-SHORT = 18
+#: Characters of an id that are shown where there is little room: our ids begin with the time, so
+#: that those of one moment differ in their third and fourth group first.
+SHORT = 23
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

@@ -9,6 +9,7 @@ _PART = "(?:([0-9]{1,1000})%s)?"
 _WRITTEN = re.compile("".join(_PART % unit for unit in "dhms"))
 _NUMBER = re.compile(r"[0-9]{1,1000}\.?[0-9]{0,1000}|\.[0-9]{1,1000}")
 _MINUTE = 60
+_HOURS_A_DAY = 24
 
 #: QStash refuses a longer delay, whatever the plan (https://upstash.com/pricing/qstash).
 LONGEST_DELAY = 365 * 24 * 60 * 60
@@ -67,5 +68,9 @@ def in_words(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE)
     hours, minutes = divmod(minutes, _MINUTE)
-    large, small = (f"{hours} h", f"{minutes} m") if hours else (f"{minutes} m", f"{rest} s")
+    if hours >= 2 * _HOURS_A_DAY:
+        days, hours = divmod(hours, _HOURS_A_DAY)
+        large, small = f"{days} d", f"{hours} h"
+    else:
+        large, small = (f"{hours} h", f"{minutes} m") if hours else (f"{minutes} m", f"{rest} s")
     return large if small.startswith("0 ") else f"{large} {small}"

@@ -31,7 +31,7 @@ try:
     import sentry_sdk
     from sentry_sdk.crons import capture_checkin
 except ImportError as error:
-    said = "app.jobs.sentry needs sentry-sdk: pip install 'flask-qstash-jobs[sentry]'"
+    said = "the extra `sentry` is missing: pip install 'flask-qstash-jobs[sentry]'"
     raise ImportError(said) from error
 
 __all__ = ["init_app"]

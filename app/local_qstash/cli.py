@@ -241,7 +241,9 @@ def _announce(server: "Server", settings: Settings) -> None:
     click.echo(f"QSTASH_CURRENT_SIGNING_KEY={credentials.current_signing_key}")
     click.echo(f"QSTASH_NEXT_SIGNING_KEY={credentials.next_signing_key}")
     kept = f"state in {settings.state}" if settings.state else "state in memory"
-    click.echo(f"Local QStash is running at {server.url} ({kept})")
+    plan = next((name for name, limits in QUOTAS.items() if limits == settings.limits), "none")
+    held = "" if plan == "none" else f", with the limits of the plan {plan}"
+    click.echo(f"Local QStash is running at {server.url} ({kept}{held})")
 
 
 def _origin(pair: str) -> tuple[str, str]:

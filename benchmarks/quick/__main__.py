@@ -30,6 +30,7 @@ def main() -> int:
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     counted = {name: round(value, 2) for name, value in counts().items()}
     rows = compare(baseline, counted)
+    print(f"{'':50} {'baseline':>8} {'now':>8}")
     for row in rows:
         print(f"{row.name:50} {written(row.baseline):>8} {written(row.now):>8}  {row.verdict}")
     if accept:

@@ -64,7 +64,11 @@ def test_every_job_type_has_its_payload_in_it(app: Flask, document: dict[str, An
 
 
 def test_every_endpoint_for_strangers_is_in_it(app: Flask, document: dict[str, Any]) -> None:
-    views = {rule.endpoint: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
+    views = {
+        rule.endpoint: app.view_functions[rule.endpoint]
+        for rule in app.url_map.iter_rules()
+        if not rule.endpoint.startswith(("jobs_dashboard.", "home."))  # are pages
+    }
     served = {
         name.replace(".", "_") for name in views if not getattr(views[name], "is_signed", False)
     }

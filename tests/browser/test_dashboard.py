@@ -10,7 +10,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from qstash import QStash
 
-from app.jobs import enqueue
+from app.jobs import enqueue, schedule
 from tests.support.http_server import serving
 from tests.support.rows import AddJobs, add_row, row_of
 from tests.support.waiting import wait_until
@@ -103,6 +103,18 @@ def test_deleting_asks_first(page: Page, address: str) -> None:
     page.get_by_role("button", name="Delete", exact=True).click()
 
     expect(page.get_by_role("status")).to_contain_text("is deleted")
+
+
+def test_a_question_in_a_table_is_seen_whole(page: Page, address: str, live_qstash: QStash) -> None:
+    schedule("sample", "0 3 * * *", {"action": "echo"}, schedule_id="nightly")
+    page.goto(f"{address}/schedules")
+
+    page.locator("td summary", has_text="Delete").click()
+
+    button = page.get_by_role("button", name="Delete", exact=True)
+    expect(button).to_be_in_viewport(ratio=1)
+    button.click()
+    expect(page.get_by_role("status")).to_contain_text("Schedule nightly is deleted.")
 
 
 def test_an_update_leaves_alone_what_the_reader_does(

@@ -22,6 +22,17 @@ def test_it_shows_jobs_newest_first(reader: Reader) -> None:
     assert shown.index(new) < shown.index(old)
 
 
+def test_jobs_of_one_millisecond_are_told_apart(reader: Reader) -> None:
+    begins = "01a22669-4d71-7a7b"
+    for rest in ("9f3c-4b4a6a4d0e2d", "b1c2-4b4a6a4d0e2d"):
+        add_row(job_id=f"{begins}-{rest}")
+
+    shown = text_of(reader.get("/jobs"))
+
+    assert f"{begins}-9f3c…" in shown
+    assert f"{begins}-b1c2…" in shown
+
+
 def test_each_state_has_a_tab_with_its_count(reader: Reader, add_jobs: AddJobs) -> None:
     add_jobs(2, "completed")
     add_jobs(3, "failed", dead_at="now()")

@@ -166,7 +166,7 @@ def test_a_schema_that_the_path_has_already_keeps_its_place(url: str) -> None:
 def test_a_migration_of_the_host_s_goes_on_in_its_own_schema(url: str) -> None:
     with host(url, "jobs") as db:
         with db.engine.begin() as connection:
-            migrations.upgrade(connection, "0001")
+            migrations.upgrade(connection, migrations.HEAD)
             connection.exec_driver_sql("CREATE TABLE own ()")
         assert tables(db) == {"jobs": OURS, "public": {"own"}}
 
@@ -246,5 +246,5 @@ def test_a_schema_that_is_missing_is_no_outage_of_its_own(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["pg_jobs", "ä" * 32, "a\0b", 7])
 def test_what_cannot_be_a_schema_stops_the_start(url: str, name: Any) -> None:
-    with pytest.raises(JobsNotInitialised, match="JOBS_SCHEMA(:| is)"), host(url, name):
+    with pytest.raises(JobsNotInitialised, match=r"JOBS_SCHEMA(:| is)"), host(url, name):
         pass

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ENV = Path(".env")
 
 _NOTE = "# By `flask jobs init`, for development: the keys of the local QStash server are public."
+_NOTE_IDS = "# By `flask jobs init`: what the ids of your users are."
 _LINES = """\
 from flask_qstash_jobs import JobBlueprint, Jobs
 
@@ -49,7 +50,7 @@ def init(ctx: click.Context, *, yes: bool) -> None:
     info = ctx.ensure_object(ScriptInfo)
     app = _app(info)
     if app is None:
-        _offer(dev.settings(), sure=yes)
+        _offer(dev.settings(), note=_NOTE, sure=yes)
         app = _app(info)
     if app is None:
         return _left(
@@ -59,7 +60,7 @@ def init(ctx: click.Context, *, yes: bool) -> None:
         return _left("Extension", f"add to your app, then run this again:\n{_LINES}")
     with app.app_context():
         if (kind := _kind_of_ids(app)) not in (None, app.config["JOBS_ID_TYPE"]):
-            _offer({"JOBS_ID_TYPE": str(kind)}, sure=yes)
+            _offer({"JOBS_ID_TYPE": str(kind)}, note=_NOTE_IDS, sure=yes)
         _left("Settings", _about_settings(app))
         _left("Tables", _about_tables())
         if line := migrations.line_to_add():
@@ -81,7 +82,7 @@ def _app(info: ScriptInfo) -> Flask | None:
         raise click.UsageError(str(error)) from error
 
 
-def _offer(settings: dict[str, str], *, sure: bool) -> None:
+def _offer(settings: dict[str, str], *, note: str, sure: bool) -> None:
     """Append what is missing to .env, and have this process know it."""
     there = ENV.read_text("utf-8") if ENV.exists() else ""
     names = {line.removeprefix("export ").split("=")[0].strip() for line in there.splitlines()}
@@ -97,7 +98,7 @@ def _offer(settings: dict[str, str], *, sure: bool) -> None:
         confirm(f"Append this to {ENV}?")
     with ENV.open("a", encoding="utf-8") as file:
         file.write("" if not there or there.endswith("\n") else "\n")
-        file.write(f"{_NOTE}\n{_lines(missing)}\n")
+        file.write(f"{note}\n{_lines(missing)}\n")
     loads = (
         "Flask loads it" if find_spec("dotenv") else "`pip install python-dotenv` has Flask load it"
     )
@@ -135,10 +136,10 @@ def _about_families(app: Flask) -> str:
     if families is not None:
         return f"in {families}; `flask jobs new FAMILY TYPE` writes one with its tests"
     number = len(list(registry_of(app)))
-    done = f"job types that are registered: {number}" if number else ""
+    done = f"{number} registered" if number else "register each JobBlueprint with the app"
     return (
-        f"{done or 'register each JobBlueprint with the app'}; or keep them in a package, with\n"
-        "Jobs(app, db, families='yourapp.families'), where `flask jobs new` writes them"
+        f"{done}. `flask jobs new` can write more, once they are kept in a package:\n"
+        "Jobs(app, db, families='yourapp.families')"
     )
 
 

@@ -30,7 +30,7 @@ SHOWN = 50
 )
 @as_json
 def show_usage(since: int, by: str, as_json: bool) -> None:
-    r"""Count the messages that jobs took at QStash, beside what the plan has.
+    r"""Count the QStash messages that jobs took, beside what the plan allows.
 
     QStash counts each attempt to deliver as a message: MESSAGES that it accepted, RETRIES of these,
     and CALLBACKS. LEGS of jobs that continue are among the messages. It counts jobs by the time of
@@ -96,6 +96,6 @@ def _summary(found: Usage) -> Iterator[str]:
             f"an average day takes {found.per_day / limit:.0%}"
         )
     else:
-        yield f"Today (UTC): {today:,} messages; JOBS_PLAN_MESSAGES_PER_DAY says of how many"
+        yield f"Today (UTC): {today:,} messages; JOBS_PLAN_MESSAGES_PER_DAY is not set"
     if found.plan.price:
         yield f"At {found.plan.price:g} per 100,000 messages: {usage.price(found):,.2f} a month"

@@ -100,7 +100,7 @@ def endpoints() -> Finding:
             " deliveries get a 404",
             fix="that process is older than the code: restart it",
         )
-    return passed(f"the app there knows all {len(configs)} job types of this code")
+    return passed(f"the app there knows every job type of this code ({len(configs)})")
 
 
 @own("probe", "qstash", "database", "base-url")

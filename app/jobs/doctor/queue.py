@@ -102,7 +102,7 @@ def payloads() -> Finding:
             f"{first.job_id}: {first.refusal}",
             fix="list them with `flask jobs check`; then fix the code, or delete the jobs",
         )
-    return passed(f"this code accepts all {len(checked)} queued jobs")
+    return passed(f"this code accepts every queued job ({len(checked)})")
 
 
 def _about(*codes: str, well: str) -> Finding:

@@ -277,4 +277,4 @@ def uncertain(job_ids: Sequence[str], error: DatabaseUnavailable) -> DatabaseUna
     """Return an error that names the jobs of which nobody knows whether they are recorded."""
     named = job_ids[0] if len(job_ids) == 1 else f"{len(job_ids)} jobs from {job_ids[0]} on"
     said = f"{named} may have been recorded: {error}"
-    return DatabaseUnavailable(said, is_uncertain=True, job_ids=job_ids)
+    return DatabaseUnavailable(said, is_outage=error.is_outage, is_uncertain=True, job_ids=job_ids)

@@ -287,7 +287,8 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
     try:
         return in_one_statement(lambda tx: within(tx)(statement, given))
     except DatabaseUnavailable as error:
-        raise DatabaseUnavailable(str(error), is_uncertain=error.is_uncertain or is_lost) from error
+        error.is_uncertain |= is_lost
+        raise
 
 
 def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) -> Any:

@@ -192,7 +192,8 @@ def in_one_statement(work: Callable[[Connection], T]) -> T:
     try:
         return _explained(work, alone=True)
     except DatabaseUnavailable as error:
-        raise DatabaseUnavailable(str(error), is_uncertain=True) from lost
+        error.is_uncertain = True
+        raise error from lost
 
 
 def _explained(work: Callable[[Connection], T], *, alone: bool) -> T:

@@ -4,8 +4,6 @@ import re
 from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
-from yarl import URL
-
 from ..errors import bad_request
 from .text import readable
 
@@ -92,6 +90,9 @@ def _ascii_host(host_port: str) -> str:
     if _NO_HOST.search(decoded):
         raise ValueError(f"{decoded!r} is not a host name")
     host, colon, port = decoded.rpartition(":") if ":" in decoded else (decoded, "", "")
+    # Comes with the extra `dev`, and every `flask` command imports this module.
+    from yarl import URL  # noqa: PLC0415
+
     name = URL(f"http://{host}/").raw_host
     if not name or not _HOST.fullmatch(name):
         raise ValueError(f"{host!r} is not a host name")

@@ -81,7 +81,7 @@ def test_what_is_registered_is_not_asked_for_again(
 
     shown = cli.invoke(args=["jobs", "init"]).output
 
-    assert "job types that are registered: " in shown
+    assert " registered. `flask jobs new` can write more" in shown
     assert "register each" not in shown
 
 
