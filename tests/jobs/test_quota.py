@@ -157,11 +157,16 @@ def test_a_leg_under_a_used_up_quota_is_done_and_the_next_one_comes_after_the_re
     assert (rows[job["jobId"]].status, rows[job["jobId"]].published_at) == ("pending", None)
 
 
-@pytest.mark.parametrize("reset", ["", "soon", "9" * 30, "0", "-1", str(2**40)])
+@pytest.mark.parametrize("reset", ["", "soon", "9" * 30, "9" * 5000, "0", "-1", str(2**40)])
 def test_a_time_that_cannot_be_meant_is_the_next_midnight(reset: str) -> None:
     found = quota.read("1000", reset)
     assert (found.until.hour, found.until.minute, found.until.second) == (0, 0, 0)
     assert timedelta() < found.until - datetime.now(UTC) <= timedelta(days=1)
+
+
+@pytest.mark.parametrize("limit", [None, "", "many", "-1", "9" * 5000])
+def test_a_limit_that_is_no_count_is_not_known(limit: str | None) -> None:
+    assert quota.read(limit, "").limit is None
 
 
 def test_a_plan_without_room_for_a_schedule_or_a_queue_says_so(app: Flask, rows: Rows) -> None:

@@ -7,6 +7,7 @@ the database tells the others, and people.
 """
 
 import logging
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import random
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds after the renewal within which processes begin again, each at its own time.
 SPREAD = 30.0
+_COUNT = re.compile(r"[0-9]{1,18}")
 #: A renewal that is said to be later is not believed: a day has no more hours.
 _LONGEST = timedelta(hours=25)
 
@@ -92,7 +94,7 @@ def read(limit: str | None, reset: str | None) -> UsedUp:
         until = midnight
     if not now < until <= now + _LONGEST:
         until = midnight
-    return UsedUp(until, int(limit) if limit and limit.isdecimal() else None)
+    return UsedUp(until, int(limit) if limit and _COUNT.fullmatch(limit) else None)
 
 
 def remember(gate: Gate) -> None:
