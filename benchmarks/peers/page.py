@@ -99,7 +99,10 @@ def figure(session: Session) -> str:
         cpu, wal = (session.figure("noop", name, value) for value in ("cpu", "wal"))
         if cpu and wal:
             label = "" if name == OURS else f"{session.systems[name]['label']}: "
-            told.append(f"{label}{_number(cpu)} ms of CPU and {wal.median / 1000:.1f} kB of WAL")
+            near = "" if cpu.is_steady else "about "
+            told.append(
+                f"{label}{near}{cpu.median:.1f} ms of CPU and {wal.median / 1000:.1f} kB of WAL"
+            )
     return (
         f"`make bench` measures this beside other job systems: {told[0]} for a no-op job, executed"
         f" and recorded ({'; '.join(told[1:])}). See [Benchmarks](docs/benchmarks.md)."
