@@ -13,7 +13,7 @@ from app.db import Base
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 def test_dying_at_any_point_loses_and_doubles_nothing(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
