@@ -197,7 +197,9 @@ def _meant(address: Address) -> Iterator[Address]:
     elif address.ipv4_mapped is not None:
         yield address.ipv4_mapped
     else:
-        yield address
+        # Python 3.13 calls all 6to4 addresses private, older ones none: what is in them decides.
+        if address.sixtofour is None:
+            yield address
         is_tunnel = int.from_bytes(address.packed[8:12], "big") in _ISATAP
         if is_tunnel or address in _NAT64:
             yield IPv4Address(address.packed[-4:])
