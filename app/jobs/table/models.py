@@ -112,6 +112,12 @@ class JobExecution(Base):
             postgresql_where=text("message_id IS NOT NULL"),
         ),
         Index(
+            "idx_job_executions_idempotency_key",
+            "idempotency_key",
+            postgresql_using="hash",
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index(
             "uq_job_executions_idempotency_key",
             "job_type",
             "organization_id",
