@@ -7,12 +7,12 @@ from flask import Flask, current_app, has_app_context
 
 from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
-from .declaration import ExternalOptions
 from .enqueue import enqueuer, many, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
+from .job_options import ExternalOptions
 from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
