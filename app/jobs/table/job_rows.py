@@ -25,6 +25,7 @@ TO_PUBLISH = """
 """
 
 _COLUMNS = """
+    tags, parent_id,
     job_id, job_type, payload, user_id, organization_id, idempotency_key, queue, max_retries,
     options, available_at
 """
@@ -36,7 +37,8 @@ _ONCE_PER_KEY = """
     DO UPDATE SET idempotency_key = excluded.idempotency_key RETURNING job_id
 """
 _VALUES = """
-    VALUES (:job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
+    VALUES (CAST(:tags AS text[]), :parent_id,
+            :job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
             :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb), :available_at)
 """
 _RECORD = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE}")
@@ -46,7 +48,8 @@ _RECORD_KEYED = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE_
 _RECORD_MANY = text(
     f"""
     INSERT INTO job_executions ({_COLUMNS})
-    SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
+    SELECT tags, parent_id,
+           envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
            queue, max_retries, options, available_at
       FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
            jsonb_array_elements(CAST(:envelopes AS jsonb)) AS envelope
@@ -101,7 +104,7 @@ def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> str:
     Args:
         execute: `alone`, or `within` a transaction that decides whether the job exists.
         message: The job's first one.
-        owner: `user_id`, `organization_id` and `idempotency_key`.
+        owner: `user_id`, `organization_id`, `idempotency_key`, `tags` and `parent_id`.
     """
     values = _shared(message, owner) | {"job_id": message.job_id, "payload": message.body}
     values["options"] = jsonb.dumps(values["options"])
