@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
 from . import declaration
+from .any_host import AnyHostBlueprint
 from .context import Job
 from .declaration import JobOptions
 from .enqueue import enqueuer, many, scheduling
@@ -121,7 +121,7 @@ def _as_written(method: F) -> F:
     return checked  # type: ignore[return-value]  # takes what the method does
 
 
-class JobBlueprint(Blueprint):
+class JobBlueprint(AnyHostBlueprint):
     """A family of jobs: a blueprint below `/api/jobs` whose job routes only QStash can call."""
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:

@@ -67,7 +67,7 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
     with api.running():
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused
-        assert "before_request calls api.demand_login" in refused
+        assert "before_request calls api.demand_login, which answers" in refused
     api.environment |= {"LETS_QSTASH_PASS": "yes", "OTEL_TRACES_EXPORTER": "console"}
     with api.running():
         enqueueing = spans(use(api))
