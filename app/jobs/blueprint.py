@@ -91,9 +91,10 @@ class Enqueueable(Generic[P]):
 class JobType(Enqueueable[P], Generic[P, R]):
     """A handler that can also be enqueued; calling it is calling the plain function."""
 
-    def __init__(self, handler: Callable[[P, Job], R], job_type: str) -> None:
-        super().__init__(job_type)
+    def __init__(self, handler: Callable[[P, Job], R], declared: JobConfig) -> None:
+        super().__init__(declared.type)
         self.handler = handler
+        self.declared = declared
         self.schedules: list[Periodic] = []
         update_wrapper(self, handler)
 
@@ -191,7 +192,7 @@ class JobBlueprint(AnyHostBlueprint):
 
             self._at_registration(serve, about)
             JOB_TYPES.add(job_type)
-            made = JobType(handler, job_type)
+            made = JobType(handler, declared)
             self.job_types.append(made)
             return made
 

@@ -220,7 +220,7 @@ def body_of(
     demand one; ours goes by the message's. Raises as `write` does.
     """
     try:
-        wire = _validated(config, payload)
+        wire = checked_payload(config, payload)
         body = jsonb.dumps(
             {
                 "jobId": job_id or new_job_id(),
@@ -236,8 +236,12 @@ def body_of(
     return body
 
 
-def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
-    """Return the payload as the wire has it, known to load at the other end."""
+def checked_payload(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Return a payload as the wire has it, known to load at the other end.
+
+    Raises:
+        InvalidPayload: It does not fit its schema.
+    """
     try:
         given = config.schema.written(payload) if is_dataclass(payload) else payload
     except ValidationError as error:
