@@ -1,7 +1,8 @@
 """What a revision does to the indexes of a large table, done before it, while jobs go on.
 
 PostgreSQL builds and drops indexes concurrently, but not in a transaction, and a revision runs in
-one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), and does itself what is left.
+one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), with the columns that they need
+(`ADDED_BEFORE`), and does itself what is left.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,12 +12,19 @@ from sqlalchemy import Connection, text
 
 from ..table.schema import name_of_schema, quote
 
+#: How long others may have to wait while a column waits for its moment.
+_PATIENCE = "2s"
 _IS_BROKEN = text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 
 
 def statements(revisions: Iterable[ModuleType]) -> Iterator[str]:
     """Yield the statements, each of which is a transaction of its own."""
     for revision in revisions:
+        for name, kind in getattr(revision, "ADDED_BEFORE", {}).items():
+            added = f"ADD COLUMN IF NOT EXISTS {name} {kind}"
+            limited = f"PERFORM set_config('lock_timeout', '{_PATIENCE}', true)"
+            alter = f"ALTER TABLE {_placed('job_executions')} {added}"
+            yield f"DO $$ BEGIN {limited}; {alter}; END $$"
         for name, definition in getattr(revision, "BUILT_BEFORE", {}).items():
             yield (
                 f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}"
