@@ -26,7 +26,7 @@ BUILT_BEFORE = {
     NEW: ("(status, coalesce(available_at, created_at)) WHERE status IN ('pending', 'processing')"),
 }
 DROPPED_BEFORE = tuple(OLD)
-#: What takes its place in revision 0004: where both are prepared, this one is not built.
+#: What takes its place in revision 0006: where both are prepared, this one is not built.
 FOLLOWING = "idx_job_executions_status_unpaused"
 
 # By PostgreSQL's own settings, a fifth of a large table would be dead rows before it is vacuumed.

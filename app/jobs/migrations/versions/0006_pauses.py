@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy.types import TypeEngine
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
