@@ -305,23 +305,6 @@ class Skipped(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
-class Paused(Outcome):
-    """A pause holds the job: it went back to the outbox, which ends this message.
-
-    It is no attempt, and costs no retry. When the pause has ended, the job is published anew.
-    """
-
-    label = "paused"
-    event = "[jobs] Delivery put back: paused"
-    logged = ("pause",)
-
-    pause: str
-
-    def answer(self) -> Answer:
-        return Answer(200, {"success": True, "skipped": "paused"})
-
-
-@dataclass(frozen=True, slots=True)
 class Refused(Outcome):
     """The delivery can never be executed, so that no retry can help."""
 

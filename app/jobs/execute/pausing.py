@@ -1,12 +1,25 @@
 """Deliveries of jobs that a pause holds: they go back to the outbox, at no cost to the job."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
-from ..outcome import Outcome, Paused, Skipped
+from ..outcome import Outcome, Skipped
 from ..publish import relay
 from ..table import attempts, held
 from ..table.attempts import Attempt, ClaimRefused
 from ..table.db import in_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Skipped):
+    """A pause holds the job, which went back to the outbox: no attempt, and no retry is spent."""
+
+    label = "paused"
+    event = "[jobs] Delivery put back"
+    logged = ("pause",)
+
+    pause: str = ""
 
 
 def put_back(attempt: Attempt, refused: ClaimRefused) -> Outcome | None:
@@ -24,7 +37,7 @@ def put_back(attempt: Attempt, refused: ClaimRefused) -> Outcome | None:
     if row is None:
         return None
     relay.publish([row])  # where the pause has ended meanwhile
-    return Paused(refused.pause)
+    return Paused("paused", refused.pause)
 
 
 def put_back_arrival(tx: Connection, attempt: Attempt) -> Outcome | None:
@@ -37,4 +50,5 @@ def put_back_arrival(tx: Connection, attempt: Attempt) -> Outcome | None:
         return None
     if held.drop_firing(tx, attempt):
         return Skipped("paused")
-    return Paused(refused.pause) if held.put_back(tx, attempt, refused) is not None else None
+    row = held.put_back(tx, attempt, refused)
+    return None if row is None else Paused("paused", refused.pause)

@@ -16,7 +16,7 @@ from ..errors import InvalidOption, quoted
 from ..recover import sweep
 from ..recover.report import SweepReport
 from ..registry import get_job_config
-from ..table import audit, held, pauses
+from ..table import audit, held, job_rows, pauses
 from ..table.db import in_transaction
 from ..table.models import JobExecution
 from ..table.pauses import Kind, Pause
@@ -137,7 +137,7 @@ def holding(rows: list[JobExecution]) -> dict[str, Pause]:
     known = {one.id: one for one in in_transaction(pauses.all_pauses)} if rows else {}
     found = {}
     for row in rows:
-        candidates = pauses.that_may_hold(row.job_type, row.options, row.organization_id)
+        candidates = job_rows.that_may_hold(row.job_type, row.options, row.organization_id)
         for candidate in filter(known.__contains__, [row.pause, *candidates]):
             found[row.job_id] = known[str(candidate)]
             break

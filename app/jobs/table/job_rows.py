@@ -15,7 +15,7 @@ from ..values.ids import is_job_id
 from .attempts import Execute, alone
 from .db import db
 from .models import JobExecution, Status
-from .pauses import HOLDING_GIVEN, that_may_hold
+from .pauses import HOLDING_GIVEN
 
 _table = cast("Table", JobExecution.__table__)
 
@@ -157,6 +157,18 @@ def _shared(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
         "available_at": message.available_at,
         "pauses": that_may_hold(message.job_type, message.options, owner["organization_id"]),
     }
+
+
+def that_may_hold(job_type: str, options: Mapping[str, Any], organization_id: object) -> list[str]:
+    """Name each pause that would hold a job, as the table of pauses has it."""
+    found = [f"type:{job_type}"]
+    if "queue" in options:
+        found.append(f"queue:{options['queue']}")
+    if "flow_control" in options:
+        found.append(f"key:{options['flow_control']['key']}")
+    if organization_id is not None:
+        found.append(f"organization:{organization_id}")
+    return found
 
 
 def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> None:

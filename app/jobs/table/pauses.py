@@ -5,7 +5,6 @@ one keeps it in its column `pause`, which takes it out of the indexes of what is
 to be published: however many jobs wait for a pause to end, the others are found as fast.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,27 +63,10 @@ class Pause:
 
     @property
     def id(self) -> str:
-        return written(self.kind, self.name)
+        return f"{self.kind}:{self.name}"
 
     def __str__(self) -> str:
         return f"paused by {self.by}: {self.reason}"
-
-
-def written(kind: Kind, name: object) -> str:
-    """Return a pause as the tables have it."""
-    return f"{kind}:{name}"
-
-
-def that_may_hold(job_type: str, options: Mapping[str, Any], organization_id: object) -> list[str]:
-    """Name each pause that would hold a job, for a statement that records it."""
-    queue, limit = options.get("queue"), options.get("flow_control")
-    names = {
-        Kind.TYPE: job_type,
-        Kind.QUEUE: queue,
-        Kind.KEY: limit and limit["key"],
-        Kind.ORGANIZATION: organization_id,
-    }
-    return [written(kind, name) for kind, name in names.items() if name is not None]
 
 
 #: The pause that holds a job which is about to be recorded; null where none does.
@@ -138,13 +120,13 @@ def all_pauses(connection: Connection) -> list[Pause]:
 
 def begin(connection: Connection, kind: Kind, name: str, *, reason: str, by: str) -> Pause:
     """Pause, or say of what is paused who did it last, and why."""
-    given = {"pause": written(kind, name), "reason": reason, "by": by}
+    given = {"pause": f"{kind}:{name}", "reason": reason, "by": by}
     return _read(connection.execute(_BEGIN, given).one())
 
 
 def end(connection: Connection, kind: Kind, name: str) -> Pause | None:
     """Resume; return the pause that held, None where none did."""
-    row = connection.execute(_END, {"pause": written(kind, name)}).one_or_none()
+    row = connection.execute(_END, {"pause": f"{kind}:{name}"}).one_or_none()
     return None if row is None else _read(row)
 
 
