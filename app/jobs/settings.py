@@ -202,6 +202,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_BIND_KEY": ("", _text),
     "JOBS_SCHEMA": ("", _text),
     "JOBS_QUIET": (True, _flag),
+    "JOBS_KEEP_LOGS": (True, _flag),
     "JOBS_SEAL": ("true", _seal),
     "JOBS_UNSEALED": ("", _names),
     "JOBS_CALLBACK_ALLOW": ("", _names),

@@ -45,6 +45,7 @@ from . import pausing, raised, shutdown
 from .coroutines import result_of
 from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
+from .log_lines import LogLines
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ def execute(attempt: Attempt) -> Outcome:
         running = current_job.set(job)
         limit: Limit | None = None
         try:
-            with _limit(attempt, job) as limit:
+            with LogLines(attempt), _limit(attempt, job) as limit:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)

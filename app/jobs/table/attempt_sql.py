@@ -4,6 +4,8 @@ Written out rather than built from columns: these are the statements on which "n
 and they are read more often than changed.
 """
 
+from functools import cache
+
 from sqlalchemy import TextClause, text
 
 from ..durations import LONGEST_DELAY
@@ -122,6 +124,12 @@ _KEEP_ATTEMPT = f"""
            attempts = CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
                            ELSE attempts - 0 END || CAST(:attempt AS jsonb),
            lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
+"""
+
+_KEEP_LOGS = f"""
+           logs = CASE WHEN jsonb_typeof(logs) IS DISTINCT FROM 'array' THEN '[]'
+                       WHEN jsonb_array_length(logs) < {KEPT_ATTEMPTS} THEN logs
+                       ELSE logs - 0 END || CAST(:logged AS jsonb),
 """
 
 _KEEP_PROGRESS = "progress = coalesce(CAST(:progress AS jsonb), progress)"
@@ -245,3 +253,12 @@ BEAT = text(
     RETURNING cancelled_at IS NOT NULL AS cancelled
     """  # noqa: S608 - as above
 )
+
+
+@cache
+def with_logs(statement: TextClause) -> TextClause:
+    """Return an outcome's statement that keeps the attempt's log lines as well.
+
+    Most attempts log nothing, and their statement is not the longer for it.
+    """
+    return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))

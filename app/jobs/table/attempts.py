@@ -115,6 +115,7 @@ class Attempt:
         started_at: When the handler was called.
         duration_ms: How long it ran; None before its end.
         progress: What it last reported, where that is not on the row yet.
+        logged: The lines that it logged, as the row keeps them; None where there are none.
     """
 
     config: JobConfig
@@ -123,6 +124,7 @@ class Attempt:
     started_at: datetime = field(init=False)
     duration_ms: int | None = field(default=None, init=False)
     progress: dict[str, Any] | None = field(default=None, init=False)
+    logged: dict[str, Any] | None = field(default=None, init=False)
 
     @property
     def job_id(self) -> str:
@@ -158,6 +160,15 @@ class Attempt:
             "schedule_id": delivery.schedule_id,
             "max_retries": delivery.max_retries,
         }
+
+    @property
+    def unwritten(self) -> dict[str, str | None]:
+        """What is not on the row yet, as its statements take it."""
+        return {"progress": encoded(self.progress), "logged": encoded(self.logged)}
+
+    def with_logs(self, statement: TextClause) -> TextClause:
+        """Return an outcome's statement, which writes log lines only where there are any."""
+        return statement if self.logged is None else attempt_sql.with_logs(statement)
 
     def kept(self, outcome: str, status: int, details: dict[str, str]) -> str:
         """Return what the row keeps of this attempt, as JSON."""
