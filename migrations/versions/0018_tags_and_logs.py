@@ -1,4 +1,4 @@
-"""Upgrade the job tables to revision 0004: the tables of the dashboard."""
+"""Upgrade the job tables to revision 0004: tags, parents, log lines, prepared while jobs go on."""
 
 from alembic import op
 
