@@ -83,7 +83,7 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
 def sign_in_beside_the_app_s_own(host: Host) -> None:
     """Neither the app's Flask-Login nor the dashboard's sign-in takes the other's users for its."""
     password = "correct horse battery"
-    command = [host.bin / "flask", "admin", "create-user", "otto", "--role", "operator"]
+    command = [str(host.bin / "flask"), "admin", "create-user", "otto", "--role", "operator"]
     subprocess.run(  # noqa: S603 - ours
         [*command, "--password-stdin"],
         cwd=host.folder,
