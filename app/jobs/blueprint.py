@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
 from . import declaration
+from .any_host import AnyHostBlueprint
 from .context import Job
 from .enqueue import enqueuer, many, scheduling
 from .errors import DiscoveryError
@@ -93,9 +93,10 @@ class Enqueueable(Generic[P]):
 class JobType(Enqueueable[P], Generic[P, R]):
     """A handler that can also be enqueued; calling it is calling the plain function."""
 
-    def __init__(self, handler: Callable[[P, Job], R], job_type: str) -> None:
-        super().__init__(job_type)
+    def __init__(self, handler: Callable[[P, Job], R], declared: JobConfig) -> None:
+        super().__init__(declared.type)
         self.handler = handler
+        self.declared = declared
         self.schedules: list[Periodic] = []
         update_wrapper(self, handler)
 
@@ -123,7 +124,7 @@ def _as_written(method: F) -> F:
     return checked  # type: ignore[return-value]  # takes what the method does
 
 
-class JobBlueprint(Blueprint):
+class JobBlueprint(AnyHostBlueprint):
     """A family of jobs: a blueprint below `/api/jobs` whose job routes only QStash can call."""
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
@@ -193,7 +194,7 @@ class JobBlueprint(Blueprint):
 
             self._at_registration(serve, about)
             JOB_TYPES.add(job_type)
-            made = JobType(handler, job_type)
+            made = JobType(handler, declared)
             self.job_types.append(made)
             return made
 

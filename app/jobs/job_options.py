@@ -84,9 +84,10 @@ def check_options(about: str, given: Mapping[str, Any], known: type) -> dict[str
 def _refuse_unknown(name: str, known: type) -> None:
     if name in known.__annotations__:
         return
-    if name in publishing.Options.__annotations__:
+    if name in (*publishing.Options.__annotations__, *publishing.OWNER):
         raise ValueError(f"{name} is not an option of a job type; pass it to `enqueue`")
-    raise ValueError(f"unknown option {name!r}; {hint(name, known.__annotations__)}")
+    names = [*known.__annotations__, "payload", "flow_control"]
+    raise ValueError(f"unknown option {name!r}; {hint(name, names, publishing.MEANT)}")
 
 
 def _option(name: str, value: Any) -> Any:
@@ -95,10 +96,7 @@ def _option(name: str, value: Any) -> Any:
 
 
 def _time(name: str, value: Any) -> int:
-    seconds = publishing.parse_duration(name, value)
-    if seconds == 0:
-        raise ValueError(f"{name}: must be at least one second")
-    return seconds
+    return publishing.parse_time(name, value)
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -144,6 +142,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "heartbeat": _time,
     "acts_outside": _flag,
     "unwatched": _flag,
+    "forgets_empty": _flag,
     "description": _line,
     "tags": check_tags,
     "sealed": _paths,

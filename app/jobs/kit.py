@@ -4,6 +4,7 @@ For commands, see `app.jobs.cli.kit`.
 """
 
 from . import durations
+from .any_host import AnyHostBlueprint
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -51,6 +52,7 @@ __all__ = [
     "MAX_NUMBER",
     "MOST_RETRIES",
     "MOST_TAGS",
+    "AnyHostBlueprint",
     "JobIdField",
     "OwnerId",
     "OwnerIdColumn",
