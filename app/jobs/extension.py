@@ -132,6 +132,8 @@ class Jobs:
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
             JOBS_QUIET: Whether commands print no log lines of what goes well.
+            JOBS_RETENTION: For how long jobs are kept that have ended, by how, such as
+                "completed=7d,dead=90d"; see `FinishedJobs.due`.
             JOBS_KEEP_LOGS: Whether what a handler logs is kept with its attempt.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
