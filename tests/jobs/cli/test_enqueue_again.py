@@ -120,7 +120,7 @@ def test_the_editor_shows_no_secret_and_keeps_those_that_are_left(
         (("nothing", "changed"), "nothing was enqueued: the editor saved nothing"),
     ],
 )
-def test_what_cannot_be_enqueued_changes_nothing(
+def test_what_cannot_be_enqueued_changes_nothing(  # noqa: PLR0917 - fixtures
     cli: FlaskCliRunner,
     letter: str,
     editor: Any,
