@@ -18,6 +18,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "final": row.is_final,
         "error": status_link.error_class(row),
         "attempts": attempts_made(row),
+        "tags": row.tags or [],
         "userId": row.user_id,
         "organizationId": row.organization_id,
         "createdAt": _iso(row.created_at),
@@ -37,6 +38,8 @@ def details(row: JobExecution, key: Key) -> dict[str, Any]:
         "scheduleId": row.schedule_id,
         "availableAt": _iso(row.available_at),
         "generation": row.generation,
+        "tags": row.tags or [],
+        "parentId": row.parent_id,
     }
     return whole | ({"errorText": row.error} if key.organization_id is None else {})
 
@@ -46,7 +49,7 @@ def log(kept: AttemptLog) -> dict[str, Any]:
 
 
 def job_type(config: JobConfig) -> dict[str, Any]:
-    names = ("type", "description", "retries", "timeout", "queue", "version", "sealed")
+    names = ("type", "description", "retries", "timeout", "queue", "version", "sealed", "tags")
     return {name: getattr(config, name) for name in names}
 
 

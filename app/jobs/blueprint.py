@@ -1,7 +1,7 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
@@ -43,12 +43,14 @@ class EnqueueOptions(_Owned, total=False):
     """The keyword arguments of `enqueue`."""
 
     idempotency_key: str | None
+    tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
 
 class EnqueueManyOptions(_Owned, total=False):
     """The keyword arguments of `enqueue_many`."""
 
+    tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
 

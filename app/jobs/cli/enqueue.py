@@ -9,7 +9,7 @@ from ..enqueue import enqueuer
 from ..events import Event, Unpublished, observe
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
-from .params import JobType, Payload
+from .params import JobType, Payload, Tag
 from .publishing import Moment, given, publishing
 
 
@@ -18,6 +18,9 @@ from .publishing import Moment, given, publishing
 @click.argument("payload", type=Payload())
 @publishing
 @click.option("--idempotency-key", metavar="KEY", help="Enqueue at most one job per key.")
+@click.option(
+    "--tag", "tags", type=Tag(), multiple=True, help="Tag to find the job by (repeatable)."
+)
 @click.option(
     "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
 )

@@ -158,6 +158,7 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
+            "tags": list(self.config.tags) or None,
             "max_retries": delivery.max_retries,
         }
 

@@ -28,6 +28,7 @@ class Filter:
         newer_than: Seconds since the job was recorded, at most.
         error: A piece of the error's text, in any case.
         fingerprint: What errors of one kind have in common; see `error_groups`.
+        tags: All of them are the job's.
         everything: That no other condition is given is on purpose.
     """
 
@@ -43,6 +44,7 @@ class Filter:
     schedule_id: str | None = None
     error: str | None = None
     fingerprint: str | None = None
+    tags: tuple[str, ...] = ()
     everything: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ class Filter:
                 for name in _EQUAL
                 if getattr(self, name) is not None
             ),
+            _table.c.tags.contains(list(self.tags)) if self.tags else None,
             None if self.dead is None else _dead(self.dead),
             None if self.older_than is None else column.created_at <= _ago(self.older_than),
             None if self.newer_than is None else column.created_at >= _ago(self.newer_than),
