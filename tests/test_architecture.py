@@ -80,7 +80,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "events",
         "publish",
         "enqueue execute",
-        "csrf",
+        "csrf job_options",
         "periodic declaration",
         "blueprint",
         "discovery external_types",

@@ -12,11 +12,11 @@ from flask.sansio.app import App
 from . import declaration
 from .any_host import AnyHostBlueprint
 from .context import Job
-from .declaration import JobOptions
 from .enqueue import enqueuer, many, scheduling
 from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
+from .job_options import JobOptions, check_options
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, get_job_config, registry_of, where
@@ -178,7 +178,7 @@ class JobBlueprint(AnyHostBlueprint):
                 handler=handler,
                 schema=payload(),
                 flow_control=None if callable(flow_control) else flow_control,
-                **declaration.check_options(about, options, JobOptions),
+                **check_options(about, options, JobOptions),
             )
 
             def serve(state: BlueprintSetupState) -> None:
