@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "durations",
         "errors",
         "values",
-        "any_host context schemas job_types message request_id interruptible recycling",
+        "any_host log_fields context schemas job_types message request_id interruptible recycling",
         "registry deadline",
         "table",
         "migrations payload settings",

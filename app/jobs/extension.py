@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
-from . import csrf, discovery, request_id, settings
+from . import csrf, discovery, log_fields, request_id, settings
 from .cli import jobs as commands
 from .enqueue import enqueuer, many, scheduling
 from .errors import JobsNotInitialised
@@ -131,6 +131,8 @@ class Jobs:
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
+            JOBS_LOG_FIELDS: Whether log lines end with their fields, such as the job's id; "false"
+                where a formatter shows what is `extra`.
             JOBS_QUIET: Whether commands print no log lines of what goes well.
             JOBS_KEEP_LOGS: Whether what a handler logs is kept with its attempt.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
@@ -159,6 +161,7 @@ class Jobs:
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         settings.init_app(app)
+        log_fields.init_app()
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
