@@ -241,7 +241,8 @@ def test_log_lines_say_which_job_they_are_of_and_why(
 
     told, untold = (r for r in caplog.records if r.levelname in {"WARNING", "ERROR"})
     assert re.fullmatch(
-        r"\[jobs\] Job processing failed  jobId=\S+ type=greet attempt=1 .*error='ValueError: fail'.*",
+        r"\[jobs\] Job processing failed  jobId=\S+ type=greet attempt=1 .*"
+        r"error='ValueError: fail'.*",
         told.getMessage(),
     )
     assert told.msg == "[jobs] Job processing failed  %s"  # one issue for all jobs
