@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.dev.postgres import Server  # noqa: E402 - the path comes first
+from app.embedded_postgres.server import Server  # noqa: E402 - the path comes first
 from benchmarks.support.build import VIEWS, Build, Cost, local_qstash  # noqa: E402
 
 if TYPE_CHECKING:

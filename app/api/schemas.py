@@ -212,6 +212,25 @@ class JobSchema(_StateSchema):
     error_text = fields.String(allow_none=True)
 
 
+class LogLineSchema(WireSchema[Any]):
+    at = fields.DateTime(required=True)
+    level = fields.String(required=True)
+    logger = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class AttemptLogSchema(WireSchema[Any]):
+    """The newest lines of one attempt, the oldest first; `leftOut` counts those before."""
+
+    attempt = fields.Integer(required=True)
+    left_out = fields.Integer(required=True)
+    lines = fields.List(fields.Nested(LogLineSchema), required=True)
+
+
+class LogsSchema(WireSchema[Any]):
+    logs = fields.List(fields.Nested(AttemptLogSchema), required=True)
+
+
 class PageSchema(WireSchema[Any]):
     """A page of jobs, newest first; `after` requests the next."""
 

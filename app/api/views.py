@@ -6,7 +6,7 @@ from typing import Any
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
 from app.jobs.kit import hidden
-from app.jobs.operate import attempts_made, began_at, status_link
+from app.jobs.operate import AttemptLog, attempts_made, began_at, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
@@ -39,6 +39,10 @@ def details(row: JobExecution, key: Key) -> dict[str, Any]:
         "generation": row.generation,
     }
     return whole | ({"errorText": row.error} if key.organization_id is None else {})
+
+
+def log(kept: AttemptLog) -> dict[str, Any]:
+    return {"attempt": kept.attempt, "leftOut": kept.left_out, "lines": kept.lines}
 
 
 def job_type(config: JobConfig) -> dict[str, Any]:

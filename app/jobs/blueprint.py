@@ -6,17 +6,17 @@ from dataclasses import replace
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
 from . import declaration
+from .any_host import AnyHostBlueprint
 from .context import Job
-from .declaration import JobOptions
 from .enqueue import enqueuer, many, scheduling
 from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
+from .job_options import JobOptions, check_options
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, get_job_config, registry_of, where
@@ -91,9 +91,10 @@ class Enqueueable(Generic[P]):
 class JobType(Enqueueable[P], Generic[P, R]):
     """A handler that can also be enqueued; calling it is calling the plain function."""
 
-    def __init__(self, handler: Callable[[P, Job], R], job_type: str) -> None:
-        super().__init__(job_type)
+    def __init__(self, handler: Callable[[P, Job], R], declared: JobConfig) -> None:
+        super().__init__(declared.type)
         self.handler = handler
+        self.declared = declared
         self.schedules: list[Periodic] = []
         update_wrapper(self, handler)
 
@@ -121,7 +122,7 @@ def _as_written(method: F) -> F:
     return checked  # type: ignore[return-value]  # takes what the method does
 
 
-class JobBlueprint(Blueprint):
+class JobBlueprint(AnyHostBlueprint):
     """A family of jobs: a blueprint below `/api/jobs` whose job routes only QStash can call."""
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
@@ -177,7 +178,7 @@ class JobBlueprint(Blueprint):
                 handler=handler,
                 schema=payload(),
                 flow_control=None if callable(flow_control) else flow_control,
-                **declaration.check_options(about, options, JobOptions),
+                **check_options(about, options, JobOptions),
             )
 
             def serve(state: BlueprintSetupState) -> None:
@@ -191,7 +192,7 @@ class JobBlueprint(Blueprint):
 
             self._at_registration(serve, about)
             JOB_TYPES.add(job_type)
-            made = JobType(handler, job_type)
+            made = JobType(handler, declared)
             self.job_types.append(made)
             return made
 

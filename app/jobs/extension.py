@@ -7,12 +7,12 @@ from flask import Flask, current_app, has_app_context
 
 from . import csrf, discovery, request_id, settings
 from .cli import jobs as commands
-from .declaration import ExternalOptions
 from .enqueue import enqueuer, many, scheduling
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
+from .job_options import ExternalOptions
 from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
@@ -134,6 +134,7 @@ class Jobs:
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
             JOBS_QUIET: Whether commands print no log lines of what goes well.
+            JOBS_KEEP_LOGS: Whether what a handler logs is kept with its attempt.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: The time after which a

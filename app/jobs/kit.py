@@ -4,6 +4,7 @@ For commands, see `app.jobs.cli.kit`.
 """
 
 from . import durations
+from .any_host import AnyHostBlueprint
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -46,6 +47,7 @@ __all__ = [
     "MAX_LENGTH",
     "MAX_NUMBER",
     "MOST_RETRIES",
+    "AnyHostBlueprint",
     "JobIdField",
     "OwnerId",
     "OwnerIdColumn",

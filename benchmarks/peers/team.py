@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.dev.ports import free_port
+from app.ports import free_port
 from benchmarks.peers.apps.note import NOTE
 from benchmarks.peers.servers import PRODUCER, Postgres, Redis
 from benchmarks.peers.systems import APPS, System

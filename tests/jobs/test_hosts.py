@@ -22,6 +22,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.config import DEV_QSTASH
+from app.dashboard import Dashboard
 from app.jobs import (
     DiscoveryError,
     Job,
@@ -30,6 +31,7 @@ from app.jobs import (
     PayloadSchema,
     enqueue,
     get_job_execution_by_job_id,
+    metrics,
     migrations,
 )
 from tests.support.apps import fresh_database
@@ -74,8 +76,10 @@ def new_host(database_url: str) -> Iterator[NewHost]:
     """Yield what makes an app with jobs, on the tests' database unless told otherwise."""
     made: list[Flask] = []
 
-    def make(db: SQLAlchemy | None = None, **config: Any) -> Flask:
-        app, db = Flask("host"), db or SQLAlchemy()
+    def make(
+        db: SQLAlchemy | None = None, options: dict[str, Any] | None = None, **config: Any
+    ) -> Flask:
+        app, db = Flask("host", **(options or {})), db or SQLAlchemy()
         given = {"SQLALCHEMY_DATABASE_URI": database_url, "BASE_URL": BASE_URL, **config}
         app.config.update(DEV_QSTASH | {"SECRET_KEY": "x" * 40} | given, QSTASH_URL=NOBODY)
         db.init_app(app)
@@ -125,6 +129,28 @@ def test_a_proxy_may_strip_a_prefix_and_name_another_host(new_host: NewHost) -> 
     told = {"X-Forwarded-Prefix": "/shop", "X-Forwarded-Host": "inside.example.com"}
 
     assert delivered(app, "/api/jobs/greet", **told)["result"]["root"] == "/shop"
+
+
+def test_an_app_may_route_by_host(new_host: NewHost) -> None:
+    """Deliveries come to BASE_URL, or behind a proxy to a host that no route names."""
+    app = new_host(options={"host_matching": True, "static_folder": None})
+    nested = Blueprint("api", __name__, url_prefix="/v1")
+    nested.register_blueprint(greetings())
+    app.register_blueprint(nested)
+    app.add_url_rule("/", view_func=lambda: "shop", host="shop.example.com")
+    metrics.init_app(app)
+    Dashboard(app)
+    app.debug = True
+    client = app.test_client()
+
+    assert delivered(app, "/v1/api/jobs/greet")["success"]
+    assert client.get("/", base_url="http://shop.example.com").text == "shop"
+    for host in ("http://shop.example.com", "http://127.0.0.1:5000"):
+        assert client.post("/api/jobs/probe", base_url=host).status_code == 401
+        assert client.get("/metrics", base_url=host).status_code == 401
+    page = client.get("/admin/jobs", base_url="http://127.0.0.1:5000")
+    assert page.status_code == 200
+    assert "/admin/jobs/static/" in page.text
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "again", "url_prefix": "/v2"}])

@@ -20,7 +20,11 @@ from tests.starter.table import ROWS, TABLE
 
 pytestmark = pytest.mark.usefixtures("empty_app")
 
-OURS = "('job_executions', 'job_audit', 'deleted_jobs', 'spent_tokens', 'job_marks', 'job_tallies')"
+OURS = (
+    "('job_executions', 'job_audit', 'deleted_jobs', 'spent_tokens', 'job_marks', 'job_tallies',"
+    " 'job_users', 'job_user_sessions', 'job_sign_in_attempts', 'job_operations',"
+    " 'job_pauses')"
+)
 CATALOG = f"""
     SELECT 'column', relname, attname, format_type(atttypid, atttypmod) || ' ' || attnotnull,
            pg_get_expr(adbin, adrelid)

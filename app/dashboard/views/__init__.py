@@ -11,6 +11,7 @@ from . import (
     new,
     overview,
     schedules,
+    session,
     usage,
 )
 
@@ -26,4 +27,5 @@ SCREENS = (
     audit.screen,
     job.screen,
     bulk.screen,
+    session.screen,
 )

@@ -27,6 +27,7 @@ from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
 from ..table.db import connection_of
+from ..table.job_rows import Recorded
 from ..values import jsonb
 from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
 from ..values.options import Options
@@ -127,8 +128,8 @@ def enqueue(
 
     1. Validate: nothing is recorded unless payload and options are good.
     2. Record: one INSERT, committed before anything is published.
-    3. Publish: if QStash cannot be reached, the job stays pending and the id is returned all the
-       same. Nothing accepted is lost.
+    3. Publish: if QStash cannot be reached, or a pause holds the job, it stays pending and the id
+       is returned all the same. Nothing accepted is lost.
 
     Args:
         job_type: A registered name such as "send-email".
@@ -159,14 +160,16 @@ def enqueue(
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
-        job_id = _record(message, owner, session)
+        job_id, pause = _record(message, owner, session)
         existed = job_id != message.job_id
         if existed:
             log.info("[jobs] Job already exists", extra={"jobId": job_id, "type": job_type})
-        elif session is None:
-            outbox.publish([message])
-        else:
+        elif session is not None:
             after_commit(session, outbox.publish_committed, [message])
+        elif pause is not None:
+            outbox.leave_paused([message])
+        else:
+            outbox.publish([message])
     return JobId.of(job_id, existed=existed)
 
 
@@ -220,7 +223,7 @@ def body_of(
     demand one; ours goes by the message's. Raises as `write` does.
     """
     try:
-        wire = _validated(config, payload)
+        wire = checked_payload(config, payload)
         body = jsonb.dumps(
             {
                 "jobId": job_id or new_job_id(),
@@ -236,8 +239,12 @@ def body_of(
     return body
 
 
-def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
-    """Return the payload as the wire has it, known to load at the other end."""
+def checked_payload(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Return a payload as the wire has it, known to load at the other end.
+
+    Raises:
+        InvalidPayload: It does not fit its schema.
+    """
     try:
         given = config.schema.written(payload) if is_dataclass(payload) else payload
     except ValidationError as error:
@@ -261,8 +268,8 @@ def _check_size(config: JobConfig, body: str) -> None:
         raise InvalidPayload(config.type, {"payload": [said]})
 
 
-def _record(message: Message, owner: Owner, session: AnySession | None) -> str:
-    """Insert the job and return its id, or that of the job which had its key first."""
+def _record(message: Message, owner: Owner, session: AnySession | None) -> Recorded:
+    """Insert the job; return its id, or that of the job which had its key first, and its pause."""
     if session is not None:
         return job_rows.record(within(connection_of(session)), message, owner.columns)
     try:

@@ -106,12 +106,15 @@ def _enqueue_together(
         after_commit(session, outbox.publish_committed, messages)
         return job_ids
     try:
-        in_one_statement(lambda tx: job_rows.record_many(tx, messages, owner.columns))
+        pause = in_one_statement(lambda tx: job_rows.record_many(tx, messages, owner.columns))
     except DatabaseUnavailable as error:
         if not error.is_uncertain:
             raise
         raise uncertain(job_ids, error) from error
-    outbox.publish(messages)
+    if pause is None:
+        outbox.publish(messages)
+    else:
+        outbox.leave_paused(messages)
     return job_ids
 
 

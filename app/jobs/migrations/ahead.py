@@ -1,10 +1,11 @@
-"""What a revision does to the indexes of a large table, done before it, while jobs go on.
+"""What a revision does to a large table, done before it, while jobs go on.
 
 PostgreSQL builds and drops indexes concurrently, but not in a transaction, and a revision runs in
-one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), and does itself what is left.
+one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), with the columns that they are of
+(`ADDED_BEFORE`), and does itself what is left.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 
 from sqlalchemy import Connection, text
@@ -17,6 +18,8 @@ _IS_BROKEN = text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_reg
 def statements(revisions: Iterable[ModuleType]) -> Iterator[str]:
     """Yield the statements, each of which is a transaction of its own."""
     for revision in revisions:
+        if added := getattr(revision, "ADDED_BEFORE", {}):
+            yield _adding(added)
         for name, definition in getattr(revision, "BUILT_BEFORE", {}).items():
             yield (
                 f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}"
@@ -39,6 +42,13 @@ def run(connection: Connection, revisions: Iterable[ModuleType]) -> None:
                 connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
         for statement in statements([revision]):
             connection.execute(text(statement))
+
+
+def _adding(columns: Mapping[str, str]) -> str:
+    """Return what adds the columns that are missing, or soon gives up: others wait behind it."""
+    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {type_}" for name, type_ in columns.items())
+    alter = f"ALTER TABLE {_placed('job_executions')} {added}"
+    return f"DO $$BEGIN PERFORM set_config('lock_timeout', '2s', true); {alter}; END$$"
 
 
 def _placed(name: str) -> str:

@@ -21,7 +21,7 @@ from ..errors import (
     PublishUnavailable,
     QuotaUsedUp,
 )
-from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
+from ..events import Enqueued, JobDied, Paused, Publishing, Unpublished, emit, observed
 from ..message import Message
 from ..registry import is_elsewhere
 from ..table import job_rows
@@ -52,6 +52,16 @@ def publish(messages: Sequence[Message]) -> None:
         publish_one(messages[0])
     else:
         publish_following(messages, None)
+
+
+def leave_paused(messages: Sequence[Message]) -> None:
+    """Leave jobs in the outbox that a pause holds: a sweep publishes them after its end."""
+    if not messages:
+        return
+    emit(Enqueued(messages))
+    emit(Paused(messages))
+    about = {"count": len(messages), "jobId": messages[0].job_id, "type": messages[0].job_type}
+    log.info("[jobs] Jobs wait for a pause to end", extra=about)
 
 
 def publish_following(
@@ -185,7 +195,8 @@ def publish_committed(messages: Sequence[Message]) -> None:
     or may yet, an outer transaction that the session had joined.
     """
     try:
-        recorded = _recorded(messages)
+        recorded, held = _recorded(messages)
+        leave_paused(held)
         if recorded:
             publish(recorded)
     except JobsError:
@@ -193,14 +204,16 @@ def publish_committed(messages: Sequence[Message]) -> None:
         log.exception("[jobs] Jobs not published after commit")
 
 
-def _recorded(messages: Sequence[Message]) -> list[Message]:
-    """Return those whose rows others can see, and log the others."""
+def _recorded(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Return those whose rows others can see, and of them those that a pause holds; log others."""
     job_ids = [message.job_id for message in messages]
     found = in_one_statement(lambda tx: job_rows.existing(tx, job_ids))
     for message in messages:
         if message.job_id not in found:
             log.info("[jobs] Job not published: not committed", extra=_about(message))
-    return [message for message in messages if message.job_id in found]
+    there = [message for message in messages if message.job_id in found]
+    free = [message for message in there if found[message.job_id] is None]
+    return free, [message for message in there if found[message.job_id] is not None]
 
 
 def _background() -> "BackgroundPublisher | None":

@@ -16,7 +16,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -89,7 +89,7 @@ class JobExecution(Base):
             "idx_job_executions_status",
             "status",
             text("coalesce(available_at, created_at)"),
-            postgresql_where=text("status IN ('pending', 'processing')"),
+            postgresql_where=text("status IN ('pending', 'processing') AND pause IS NULL"),
         ),
         # Each filter of a list has one that gives its jobs newest first, so that a page of it takes
         # the same time however many jobs there are.
@@ -112,6 +112,12 @@ class JobExecution(Base):
             postgresql_where=text("message_id IS NOT NULL"),
         ),
         Index(
+            "idx_job_executions_idempotency_key",
+            "idempotency_key",
+            postgresql_using="hash",
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index(
             "uq_job_executions_idempotency_key",
             "job_type",
             "organization_id",
@@ -120,11 +126,32 @@ class JobExecution(Base):
             postgresql_where=text("idempotency_key IS NOT NULL"),
             postgresql_nulls_not_distinct=True,
         ),
+        # Most jobs have none of these.
+        Index(
+            "idx_job_executions_tags",
+            "tags",
+            postgresql_using="gin",
+            postgresql_where=text("tags IS NOT NULL"),
+        ),
+        Index(
+            "idx_job_executions_parent_id",
+            "parent_id",
+            postgresql_using="hash",
+            postgresql_where=text("parent_id IS NOT NULL"),
+        ),
         # Partial, so that a sweep reads only what it may have to act on.
         Index(
             "idx_job_executions_unpublished",
             "created_at",
-            postgresql_where=text("status = 'pending' AND published_at IS NULL"),
+            postgresql_where=text("status = 'pending' AND published_at IS NULL AND pause IS NULL"),
+        ),
+        Index(
+            "idx_job_executions_paused",
+            "pause",
+            "created_at",
+            postgresql_where=text(
+                "status = 'pending' AND published_at IS NULL AND pause IS NOT NULL"
+            ),
         ),
         Index(
             "idx_job_executions_retrying",
@@ -179,6 +206,12 @@ class JobExecution(Base):
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    pause: Mapped[str | None] = mapped_column(Text)
+    # Of several attempts they are long, so only who asks for them reads them.
+    logs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB, deferred=True)
+    tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    #: The job whose handler enqueued this one.
+    parent_id: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
 
     @property
     def is_final(self) -> bool:
