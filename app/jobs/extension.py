@@ -18,6 +18,7 @@ from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
 from .publish.background import BackgroundPublisher
+from .publish.outbox import Notes
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
@@ -39,6 +40,7 @@ class State:
     registry: JobRegistry
     publisher: Publisher
     background: BackgroundPublisher | None
+    notes: Notes
     families: str | None
     observers: list[Observer] = field(default_factory=list)
 
@@ -165,7 +167,7 @@ class Jobs:
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
-            JobRegistry(), new_publisher(app.config), _background(app), families
+            JobRegistry(), new_publisher(app.config), _background(app), Notes(app), families
         )
         session.init_app(app)
         last_guard.init_app(app)

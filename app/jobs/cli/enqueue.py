@@ -7,6 +7,7 @@ from flask import current_app
 
 from ..enqueue import enqueuer
 from ..events import Event, Unpublished, observe
+from ..publish import outbox
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
 from .params import JobType, Payload, Tag
@@ -42,6 +43,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
     job_id = enqueuer.enqueue(job_type, payload, **given(options))
     if background := current_app.extensions["jobs"].background:
         background.close()  # this process ends with it
+    outbox.notes().flush()
     row = find_job(job_id)
     if as_json:
         print_json(formatting.as_json(row))

@@ -80,6 +80,7 @@ def publish(rows: Sequence[Row[Any]]) -> Published:
     ordered = sorted(free, key=lambda row: (row.created_at, row.id))
     messages = [message for row in ordered if (message := _message_or_dead(row))]
     trouble = outbox.publish_batch(messages)
+    outbox.notes().flush()
     done = in_transaction(lambda tx: _outcome(tx, [row.job_id for row in free]))
     return replace(done, trouble=trouble)
 
