@@ -74,6 +74,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "events",
         "publish",
         "enqueue execute",
+        "batches",
         "csrf",
         "periodic declaration",
         "blueprint",

@@ -6,8 +6,8 @@
 
     def upgrade():
         with op.get_context().autocommit_block():
-            migrations.prepare(op.get_bind(), "0003")
-        migrations.upgrade(op.get_bind(), "0003")
+            migrations.prepare(op.get_bind(), "0004")
+        migrations.upgrade(op.get_bind(), "0004")
 
 They keep their version in their own table, so an app's history may be of any form.
 `autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
@@ -23,6 +23,7 @@ from sqlalchemy import Connection, column, select, table, text
 from ..errors import MigrationRefused
 from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
+from ..table.batches import BatchSlot, JobBatch, JobStep
 from ..table.db import Base
 from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
@@ -51,7 +52,10 @@ __all__ = [
     "upgrade",
 ]
 
-MODELS = (JobExecution, JobAudit, DeletedJob, SpentToken, Mark, Tally)
+MODELS = (
+    *(JobExecution, JobAudit, DeletedJob, SpentToken, Mark, Tally),
+    *(JobBatch, BatchSlot, JobStep),
+)
 
 #: The tables as the code knows them.
 metadata = Base.metadata

@@ -131,6 +131,12 @@ class JobExecution(Base):
             "created_at",
             postgresql_where=text("status = 'failed' AND dead_at IS NULL"),
         ),
+        Index(
+            "idx_job_executions_batch_id",
+            "batch_id",
+            "id",
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
         # For what is counted and judged: `health`.
         Index(
             "idx_job_executions_completed_at",
@@ -179,6 +185,8 @@ class JobExecution(Base):
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    batch_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    slot: Mapped[int | None]
 
     @property
     def is_final(self) -> bool:
