@@ -116,7 +116,7 @@ def test_an_upgrade_builds_its_indexes_before_and_can_be_taken_back(empty_app: F
     with db.engine.connect() as other, db.engine.connect() as connection:
         other.exec_driver_sql(JOB)
         connection.exec_driver_sql("SET lock_timeout = '1s'")
-        migrations.upgrade(connection, "0003")
+        migrations.upgrade(connection, "0005")
         connection.commit()
         other.rollback()
         migrations.upgrade(connection)

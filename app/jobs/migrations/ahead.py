@@ -1,28 +1,25 @@
-"""What a revision does to the indexes of a large table, done before it, while jobs go on.
+"""What a revision does to a large table, done before it, while jobs go on.
 
 PostgreSQL builds and drops indexes concurrently, but not in a transaction, and a revision runs in
-one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), and does itself what is left. The
-columns of an index that are new come first (`ADDED_BEFORE`).
+one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), with the columns that they are of
+(`ADDED_BEFORE`), and does itself what is left.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 
 from sqlalchemy import Connection, text
 
 from ..table.schema import name_of_schema, quote
 
-#: A new column locks the table for a moment, and whoever comes after it waits as long as it does.
-SHORTLY = "2s"
-_LOCK_TIMEOUT = text("SELECT current_setting('lock_timeout')")
-_WAIT = text("SELECT set_config('lock_timeout', :timeout, false)")
 _IS_BROKEN = text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 
 
 def statements(revisions: Iterable[ModuleType]) -> Iterator[str]:
     """Yield the statements, each of which is a transaction of its own."""
     for revision in revisions:
-        yield from _new_columns(revision)
+        if added := getattr(revision, "ADDED_BEFORE", {}):
+            yield _adding(added)
         for name, definition in getattr(revision, "BUILT_BEFORE", {}).items():
             yield (
                 f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}"
@@ -40,11 +37,6 @@ def run(connection: Connection, revisions: Iterable[ModuleType]) -> None:
         revisions: In their order.
     """
     for revision in revisions:
-        before = connection.scalar(_LOCK_TIMEOUT)
-        connection.execute(_WAIT, {"timeout": SHORTLY})
-        for statement in _new_columns(revision):
-            connection.execute(text(statement))
-        connection.execute(_WAIT, {"timeout": before})
         for name in map(_placed, getattr(revision, "BUILT_BEFORE", {})):
             if connection.scalar(_IS_BROKEN, {"name": name}):
                 connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
@@ -52,9 +44,11 @@ def run(connection: Connection, revisions: Iterable[ModuleType]) -> None:
             connection.execute(text(statement))
 
 
-def _new_columns(revision: ModuleType) -> Iterator[str]:
-    for name, kind in getattr(revision, "ADDED_BEFORE", {}).items():
-        yield f"ALTER TABLE {_placed('job_executions')} ADD COLUMN IF NOT EXISTS {name} {kind}"
+def _adding(columns: Mapping[str, str]) -> str:
+    """Return what adds the columns that are missing, or soon gives up: others wait behind it."""
+    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {type_}" for name, type_ in columns.items())
+    alter = f"ALTER TABLE {_placed('job_executions')} {added}"
+    return f"DO $$BEGIN PERFORM set_config('lock_timeout', '2s', true); {alter}; END$$"
 
 
 def _placed(name: str) -> str:

@@ -1,7 +1,7 @@
 """The tables of batches: jobs that belong together, how many of them wait, and what comes after.
 
 A batch's jobs are spread over slots, each of which counts its own. A trigger keeps them (see
-`migrations/versions/0004_batches.py`): whatever ends a job, or brings it back, counts it in the
+`migrations/versions/0006_batches.py`): whatever ends a job, or brings it back, counts it in the
 same transaction, and the last one to end a slot also ends the batch and inserts its follow-up.
 """
 

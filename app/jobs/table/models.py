@@ -16,7 +16,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -112,6 +112,12 @@ class JobExecution(Base):
             postgresql_where=text("message_id IS NOT NULL"),
         ),
         Index(
+            "idx_job_executions_idempotency_key",
+            "idempotency_key",
+            postgresql_using="hash",
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index(
             "uq_job_executions_idempotency_key",
             "job_type",
             "organization_id",
@@ -119,6 +125,19 @@ class JobExecution(Base):
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
             postgresql_nulls_not_distinct=True,
+        ),
+        # Most jobs have none of these.
+        Index(
+            "idx_job_executions_tags",
+            "tags",
+            postgresql_using="gin",
+            postgresql_where=text("tags IS NOT NULL"),
+        ),
+        Index(
+            "idx_job_executions_parent_id",
+            "parent_id",
+            postgresql_using="hash",
+            postgresql_where=text("parent_id IS NOT NULL"),
         ),
         # Partial, so that a sweep reads only what it may have to act on.
         Index(
@@ -185,6 +204,11 @@ class JobExecution(Base):
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    # Of several attempts they are long, so only who asks for them reads them.
+    logs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB, deferred=True)
+    tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    #: The job whose handler enqueued this one.
+    parent_id: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
     batch_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     slot: Mapped[int | None]
 
