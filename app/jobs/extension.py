@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from flask import Flask, current_app, has_app_context
 
 from . import csrf, discovery, log_fields, request_id, settings
+from .batches import builder
 from .cli import jobs as commands
-from .enqueue import enqueuer, many, scheduling
+from .enqueue import enqueuer, many, scheduling, signatures
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -62,6 +63,9 @@ class Jobs:
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(many.enqueue_many)
     schedule = staticmethod(scheduling.schedule)
+    signature = staticmethod(signatures.signature)
+    batch = staticmethod(builder.batch)
+    batch_of = staticmethod(builder.batch_of)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     register_links = staticmethod(status_link.register_links)

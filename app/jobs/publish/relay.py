@@ -14,7 +14,7 @@ from ..errors import JobsError, PublishUnavailable
 from ..events import JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
-from ..table import job_rows
+from ..table import batches, job_rows
 from ..table.db import in_one_statement, in_transaction
 from ..values import backoff, jsonb
 from . import outbox
@@ -105,6 +105,15 @@ def publish_recorded(jobs: Sequence[Sequence[str]]) -> None:
             free, held = _waiting(chunk)
             outbox.leave_paused(held)
             trouble = outbox.publish_following(free, trouble)
+    except JobsError:
+        log.exception("[jobs] Jobs left to the sweep")
+
+
+def publish_started(batch_id: str) -> None:
+    """Publish what the end of a batch's job has recorded, if anything; never raises."""
+    try:
+        rows = in_one_statement(lambda tx: batches.started(tx, batch_id))
+        publish(rows)
     except JobsError:
         log.exception("[jobs] Jobs left to the sweep")
 
