@@ -20,6 +20,7 @@ from app.jobs.kit import (
     OwnerIdQueryField,
     parse_duration,
 )
+from app.jobs.operate import pauses
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 #: Seconds: more would be beyond the calendar.
@@ -267,6 +268,41 @@ class JobTypeSchema(WireSchema[Any]):
 
 class JobTypesSchema(WireSchema[Any]):
     job_types = fields.List(fields.Nested(JobTypeSchema), required=True)
+
+
+class PauseRequestSchema(WireSchema[dict[str, Any]]):
+    """Why something is paused, for those who will wonder."""
+
+    model = dict
+
+    class Meta:
+        unknown = RAISE
+
+    reason = Text(required=True, validate=validate.Length(1, pauses.MOST_REASON))
+
+
+class PauseSchema(WireSchema[Any]):
+    """What is paused; `waiting` counts the jobs in the outbox, up to 10,000."""
+
+    kind = fields.String(
+        required=True, validate=validate.OneOf([str(kind) for kind in pauses.Kind])
+    )
+    name = fields.String(required=True)
+    reason = fields.String(required=True)
+    by = fields.String(required=True)
+    since = fields.DateTime(required=True)
+    waiting = fields.Integer(required=True)
+
+
+class PausesSchema(WireSchema[Any]):
+    pauses = fields.List(fields.Nested(PauseSchema), required=True)
+
+
+class ResumedSchema(WireSchema[Any]):
+    """How many jobs were published at once, and how many are left to the next sweeps."""
+
+    published = fields.Integer(required=True)
+    left = fields.Integer(required=True)
 
 
 class ProblemSchema(WireSchema[Any]):

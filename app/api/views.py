@@ -6,7 +6,7 @@ from typing import Any
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
 from app.jobs.kit import hidden
-from app.jobs.operate import AttemptLog, attempts_made, began_at, status_link
+from app.jobs.operate import AttemptLog, attempts_made, began_at, pauses, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
@@ -46,6 +46,18 @@ def details(row: JobExecution, key: Key) -> dict[str, Any]:
 
 def log(kept: AttemptLog) -> dict[str, Any]:
     return {"attempt": kept.attempt, "leftOut": kept.left_out, "lines": kept.lines}
+
+
+def pause(held: pauses.Held) -> dict[str, Any]:
+    one = held.pause
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "reason": one.reason,
+        "by": one.by,
+        "since": _iso(one.since),
+        "waiting": held.waiting,
+    }
 
 
 def job_type(config: JobConfig) -> dict[str, Any]:

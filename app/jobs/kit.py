@@ -3,7 +3,7 @@
 For commands, see `app.jobs.cli.kit`.
 """
 
-from . import durations
+from . import durations, log_fields
 from .any_host import AnyHostBlueprint
 from .context import current_job
 from .deadline import raise_if_due
@@ -73,6 +73,7 @@ __all__ = [
     "in_transaction",
     "is_uuid",
     "jsonb",
+    "log_fields",
     "parse_duration",
     "parse_owner_id",
     "parse_tag",

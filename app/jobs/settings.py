@@ -252,6 +252,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_PLAN_PRICE": (0.0, _price),
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
+    "JOBS_LOG_FIELDS": (True, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
     "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
     "JOBS_DASHBOARD_NAME": ("", _text),

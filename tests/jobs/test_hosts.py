@@ -1,6 +1,9 @@
 """Jobs in apps as people have them: where they are mounted, what they write, what they see."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -225,6 +228,37 @@ def test_a_delivery_is_a_request_of_the_app_s(new_host: NewHost) -> None:
 
     teardown = ["teardown request", "teardown context, before: yes"]
     assert seen == ["started", "failed fail", "finished", *teardown]
+
+
+def test_log_lines_say_which_job_they_are_of_and_why(
+    new_host: NewHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of an app with Flask's own logging, which shows no `extra`."""
+    app, quiet = new_host(), new_host(JOBS_LOG_FIELDS=False)
+    for each in (app, quiet):
+        each.register_blueprint(greetings())
+        delivered(each, "/api/jobs/greet", "fail")
+
+    told, untold = (r for r in caplog.records if r.levelname in {"WARNING", "ERROR"})
+    assert re.fullmatch(
+        r"\[jobs\] Job processing failed  jobId=\S+ type=greet attempt=1 .*"
+        r"error='ValueError: fail'.*",
+        told.getMessage(),
+    )
+    assert told.msg == "[jobs] Job processing failed  %s"  # one issue for all jobs
+    assert untold.getMessage() == "[jobs] Job processing failed"
+
+
+def test_an_app_without_logging_still_sees_warnings_and_only_these() -> None:
+    code = (
+        "import logging; from app.jobs import kit; kit.log_fields.init_app();"
+        "log = logging.getLogger('app.jobs.x'); log.setLevel('INFO');"
+        "log.info('[jobs] fine'); log.warning('[jobs] 5% left', extra={'jobId': 'j1'})"
+    )
+    said = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert said.stderr == "[jobs] 5% left  jobId=j1\n"
 
 
 class Base(DeclarativeBase):

@@ -7,6 +7,8 @@ from flask import current_app
 
 from ..enqueue import enqueuer
 from ..events import Event, Unpublished, observe
+from ..operate import waiting
+from ..publish import outbox
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
 from .params import JobType, Payload
@@ -44,12 +46,15 @@ def tell(job_id: str, reasons: list[str], *, as_json: bool) -> None:
     """Print a new job's id, and what is to be known of it."""
     if background := current_app.extensions["jobs"].background:
         background.close()  # this process ends with it
+    outbox.notes().flush()
     row = find_job(job_id)
     if as_json:
         print_json(formatting.as_json(row))
     else:
         click.echo(job_id)
-    if reasons or not row.published_at:
+    if row.pause:
+        click.echo(f"Not published yet: {waiting.reasons([row]).get(job_id)}", err=True)
+    elif reasons or not row.published_at:
         url, why = current_app.config["QSTASH_URL"], "".join(f": {one}" for one in reasons[-1:])
         said = f"Not published yet: QSTASH_URL={url} did not take it{why}; the sweep tries again"
         click.echo(said, err=True)
