@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "events",
         "publish",
         "enqueue execute",
+        "batches",
         "csrf job_options",
         "periodic declaration",
         "blueprint",

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..jobs import DatabaseUnavailable, JobsError, StartRefused
 from ..jobs.kit import AnyHostBlueprint
-from . import access, cli, cookies, proxy, rendering, sign_in, views
+from . import access, cli, cookies, proxy, rendering, sign_in, views, work
 from .access import Role, Way
 from .visit import visit
 
@@ -77,6 +77,7 @@ class Dashboard:
         sign_in.init_app(app)
         cli.init_app(app)
         app.extensions["jobs.dashboard.screens"] = [one for one in views.SCREENS if one.title]
+        app.register_blueprint(work.bp)
         app.before_request(_hide)
         app.register_blueprint(new_blueprint(), url_prefix=app.config["JOBS_DASHBOARD_PREFIX"])
         request_started.connect(_exempt, app)

@@ -1,7 +1,7 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
@@ -13,6 +13,7 @@ from . import declaration
 from .any_host import AnyHostBlueprint
 from .context import Job
 from .enqueue import enqueuer, many, scheduling
+from .enqueue.signatures import Signature, SignatureOptions
 from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
@@ -43,12 +44,14 @@ class EnqueueOptions(_Owned, total=False):
     """The keyword arguments of `enqueue`."""
 
     idempotency_key: str | None
+    tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
 
 class EnqueueManyOptions(_Owned, total=False):
     """The keyword arguments of `enqueue_many`."""
 
+    tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
 
@@ -82,6 +85,10 @@ class Enqueueable(Generic[P]):
     def schedule(self, cron: str, payload: P, **options: Unpack[ScheduleOptions]) -> str:
         """`app.jobs.schedule` for this type."""
         return scheduling.schedule(self.type, cron, payload, **options)
+
+    def s(self, payload: P, **options: Unpack[SignatureOptions]) -> Signature:
+        """Return a job of this type that is not enqueued yet, for what is made of several jobs."""
+        return Signature(self.type, payload, options)
 
     @property
     def config(self) -> JobConfig:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from flask import Flask, current_app, has_app_context
 
 from . import csrf, discovery, log_fields, request_id, settings
+from .batches import builder
 from .cli import jobs as commands
-from .enqueue import enqueuer, many, scheduling
+from .enqueue import enqueuer, many, scheduling, signatures
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
@@ -18,6 +19,7 @@ from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
 from .publish.background import BackgroundPublisher
+from .publish.outbox import Notes
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
@@ -39,6 +41,7 @@ class State:
     registry: JobRegistry
     publisher: Publisher
     background: BackgroundPublisher | None
+    notes: Notes
     families: str | None
     observers: list[Observer] = field(default_factory=list)
 
@@ -60,6 +63,9 @@ class Jobs:
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(many.enqueue_many)
     schedule = staticmethod(scheduling.schedule)
+    signature = staticmethod(signatures.signature)
+    batch = staticmethod(builder.batch)
+    batch_of = staticmethod(builder.batch_of)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     register_links = staticmethod(status_link.register_links)
@@ -165,7 +171,7 @@ class Jobs:
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
-            JobRegistry(), new_publisher(app.config), _background(app), families
+            JobRegistry(), new_publisher(app.config), _background(app), Notes(app), families
         )
         session.init_app(app)
         last_guard.init_app(app)

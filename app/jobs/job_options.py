@@ -1,6 +1,6 @@
 """The options of a job type: what they mean, and what each must be."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from .errors import DiscoveryError, InvalidOption, quoted
@@ -9,6 +9,7 @@ from .values import options as publishing
 from .values.backoff import RetryDelay
 from .values.nearest import hint
 from .values.options import Duration
+from .values.tags import check_tags
 
 
 class ExternalOptions(TypedDict, total=False):
@@ -19,6 +20,7 @@ class ExternalOptions(TypedDict, total=False):
     timeout: Duration
     description: str
     queue: str
+    tags: Sequence[str]
 
 
 class JobOptions(ExternalOptions, total=False):
@@ -40,6 +42,7 @@ class JobOptions(ExternalOptions, total=False):
         forgets_empty: A schedule's firing leaves no row if its first attempt returns None or {}.
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
+        tags: Those of its jobs, where `enqueue` is given none; a metric names them.
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
             camel-case paths such as "data.resetUrl"; through a list, the field of each item.
         version: Of the payload. Raise it when the schema no longer takes what is queued.
@@ -141,6 +144,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "unwatched": _flag,
     "forgets_empty": _flag,
     "description": _line,
+    "tags": check_tags,
     "sealed": _paths,
     "version": _version,
     "upgrades": _upgrades,

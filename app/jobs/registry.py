@@ -46,6 +46,7 @@ class JobConfig:
     queue: str | None = None
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None

@@ -369,3 +369,19 @@ def test_the_operators_keys_read_what_a_job_logged(call: Call) -> None:
     assert call("GET", path, make_key(organization_id=3)).status_code == 403
     assert call("GET", path, make_key("read")).status_code == 403
     assert call("GET", f"/api/jobs/{'0' * 8}-{job_id[9:]}/logs", make_key()).status_code == 404
+
+
+def test_the_api_tags_and_finds(call: Call) -> None:
+    body = {"type": "sample", "payload": {"action": "none"}, "tags": ["a", "b"]}
+    key = make_key()
+
+    job_id = call("POST", "/api/jobs", key, json=body).json["jobId"]  # type: ignore[index]
+    add_row(tags=["c"])
+
+    found = call("GET", "/api/jobs?tag=a", key).json
+    assert [(one["jobId"], one["tags"]) for one in found["jobs"]] == [(job_id, ["a", "b"])]  # type: ignore[index]
+    assert call("GET", f"/api/jobs/{job_id}", key).json["tags"] == ["a", "b"]  # type: ignore[index]
+    assert call("GET", "/api/jobs?tag=a+b", key).status_code == 422
+    wrong = call("POST", "/api/jobs", key, json={**body, "tags": ["a b"]})
+    assert wrong.status_code == 422
+    assert "tags" in wrong.json["errors"]  # type: ignore[index]

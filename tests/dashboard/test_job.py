@@ -56,7 +56,7 @@ def test_attempts_are_counted_against_those_it_has_until_somebody_retries_it(
     again = text_of(reader.get(f"/job/{failed(max_retries=0, generation=1)}"))
 
     assert "Attempts 2 of 2" in first
-    assert "Attempts 2 Retried by hand 1 time" in again
+    assert "Attempts 2 Put back by hand 1 time" in again
 
 
 def test_the_timeline_is_a_picture_with_words(reader: Reader) -> None:

@@ -66,14 +66,14 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
     api.connect()
     api.flask("jobs", "db", "upgrade")
 
-    with api.running():
+    with api.running(ADMIN_SIGN_IN="password"):
+        sign_in_beside_the_app_s_own(api)
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused
         assert "before_request calls api.demand_login, which answers" in refused
     api.environment |= {"LETS_QSTASH_PASS": "yes", "OTEL_TRACES_EXPORTER": "console"}
-    with api.running(ADMIN_SIGN_IN="password"):
+    with api.running():
         enqueueing = spans(use(api))
-        sign_in_beside_the_app_s_own(api)
     delivering = spans((api.folder / "dev.log").read_text())
 
     delivered = enqueueing["enqueue greet"] & delivering["process greet"]

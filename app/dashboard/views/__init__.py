@@ -9,6 +9,7 @@ from . import (
     job,
     jobs,
     new,
+    operations,
     overview,
     schedules,
     session,
@@ -27,5 +28,6 @@ SCREENS = (
     audit.screen,
     job.screen,
     bulk.screen,
+    operations.screen,
     session.screen,
 )

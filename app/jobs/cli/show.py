@@ -24,6 +24,7 @@ _FIELDS = {
     "message": "message_id",
     "schedule": "schedule_id",
     "queue": "queue",
+    "parent": "parent_id",
     "user": "user_id",
     "organization": "organization_id",
     "key": "idempotency_key",
@@ -76,6 +77,8 @@ def render(
     values = {name: getattr(row, attribute) for name, attribute in _FIELDS.items()}
     fields = {"job": row.job_id, "type": row.job_type, "status": formatting.state(row)}
     fields |= {name: str(value) for name, value in values.items() if value}
+    if row.tags:
+        fields["tags"] = " ".join(row.tags)
     if row.error:
         fields["error"] = row.error
     if waits:

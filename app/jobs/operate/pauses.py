@@ -92,7 +92,7 @@ def pause(kind: Kind | str, name: str, *, reason: str, by: str) -> Held:
     while in_transaction(held.hold) == held.CHUNK:
         pass
     about = {"pause": begun.id, "by": by, "reason": reason}
-    log.warning("[jobs] Paused", extra=about)
+    log.info("[jobs] Paused", extra=about)
     return _with_queue([begun])[0]
 
 
@@ -117,7 +117,7 @@ def resume(kind: Kind | str, name: str, *, by: str) -> Resumed:
     if ended is None:
         said = f"{what} {quoted(name)} is not paused"
         raise InvalidOption(f"{said}; `flask jobs paused` lists what is")
-    log.warning("[jobs] Resumed", extra={"pause": ended[0].id, "by": by})
+    log.info("[jobs] Resumed", extra={"pause": ended[0].id, "by": by})
     report = SweepReport()
     sweep.release(report, batches=BATCHES)
     return Resumed(ended[0], report.resumed, max(0, ended[1] - report.resumed))

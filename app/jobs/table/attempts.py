@@ -82,6 +82,8 @@ class Lease:
         max_retries: How often QStash tries again; None where somebody else said so.
         waited: Seconds since the job was due; 0 for one that came with this very delivery.
         timeout: Seconds that the handler may take.
+        batch_id: The batch that the job is of, or follows; `slot` where it counts the job.
+        called_off: That batch was cancelled before this attempt began.
         attempt: This execution's number, from 1.
     """
 
@@ -96,6 +98,9 @@ class Lease:
     organization_id: OwnerId | None
     waited: float
     timeout: float
+    batch_id: str | None
+    slot: int | None
+    called_off: bool | None
     attempt: int
 
     @property
@@ -158,6 +163,7 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
+            "tags": list(self.config.tags) or None,
             "max_retries": delivery.max_retries,
         }
 
