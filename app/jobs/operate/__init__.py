@@ -15,6 +15,7 @@ from ..table.filters import Filter
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
+from ..table.related import Related, related_to
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
@@ -23,6 +24,7 @@ from . import (
     actions,
     dlq,
     health,
+    message_log,
     operations,
     pauses,
     people,
@@ -48,6 +50,7 @@ __all__ = [
     "Health",
     "HealthStatus",
     "Page",
+    "Related",
     "Step",
     "UsedUp",
     "actions",
@@ -63,11 +66,13 @@ __all__ = [
     "jobs_beginning",
     "list_jobs",
     "logs_of",
+    "message_log",
     "operations",
     "pauses",
     "people",
     "progress",
     "readiness",
+    "related_to",
     "schedule_actions",
     "schedules",
     "snapshot",
