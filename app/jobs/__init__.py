@@ -32,6 +32,7 @@ from .errors import (
 from .execute.delivery import is_qstash_endpoint, signed
 from .extension import Jobs
 from .job_types import JOB_TYPES
+from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
 from .operate.status_link import register_links, register_viewer, status_url
 from .periodic import periodic
@@ -85,9 +86,12 @@ __all__ = [
     "get_job_config",
     "get_job_execution_by_job_id",
     "is_qstash_endpoint",
+    "pause",
+    "paused",
     "periodic",
     "register_links",
     "register_viewer",
+    "resume",
     "schedule",
     "signature",
     "signed",

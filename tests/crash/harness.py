@@ -33,6 +33,7 @@ from app.config import DEV_QSTASH
 from app.db import db
 from app.jobs import JobExecution, batch, enqueue, enqueue_many, signature
 from app.jobs.cli import formatting
+from app.jobs.publish import outbox
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.batches import JobBatch
 from tests.crash.points import CRASHED, CrashPoints
@@ -198,6 +199,8 @@ def main() -> None:
         app.register_blueprint(bp)
         # What is refused for good is logged as an error; here it is meant.
         logging.disable()
+        # Before the process has settled, or its notes would have no points of their own.
+        outbox.NOTE_AFTER = 0.02
         with app.app_context():
             try_all(app, port, range(args.first, sys.maxsize, args.every))
 

@@ -9,8 +9,10 @@ from . import (
     job,
     jobs,
     new,
+    operations,
     overview,
     schedules,
+    session,
     usage,
 )
 
@@ -26,4 +28,6 @@ SCREENS = (
     audit.screen,
     job.screen,
     bulk.screen,
+    operations.screen,
+    session.screen,
 )

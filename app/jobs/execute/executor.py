@@ -42,10 +42,11 @@ from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
-from . import raised, shutdown
+from . import pausing, raised, shutdown
 from .coroutines import result_of
 from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
+from .log_lines import LogLines
 from .session import drop_connection
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def claim(attempt: Attempt) -> Outcome | None:
     if attempts.claim(alone, attempt):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id))
+    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id, attempt.config))
     if found is None:
         return _claim_arrival(attempt)
     if found.job_type != attempt.config.type:
@@ -122,7 +123,8 @@ def claim(attempt: Attempt) -> Outcome | None:
         return Skipped("dead" if found.dead else found.status)
     if found.handed_over:
         return _hand_over_again(attempt, found.handed_over)
-    return Busy("another delivery has this job", found.lease_left or 0)
+    taken = Busy("another delivery has this job", found.lease_left or 0)
+    return pausing.put_back(attempt, found) or taken
 
 
 def _has_tries_left(attempt: Attempt) -> bool:
@@ -151,11 +153,14 @@ def _claim_arrival(attempt: Attempt) -> Outcome | None:
     if not attempt.delivery.is_firing:
         _spend(attempt.delivery)
 
-    def arrive(tx: Connection) -> bool:
+    def arrive(tx: Connection) -> Outcome | None:
         job_rows.create_job_execution(tx, attempt.row)
-        return attempts.claim(within(tx), attempt)
+        if attempts.claim(within(tx), attempt):
+            return None
+        taken = Busy("another delivery has this job")
+        return pausing.put_back_arrival(tx, attempt) or taken
 
-    return None if in_transaction(arrive) else Busy("another delivery has this job")
+    return in_transaction(arrive)
 
 
 def _hand_over_again(attempt: Attempt, ended: str) -> Outcome:
@@ -179,7 +184,7 @@ def execute(attempt: Attempt) -> Outcome:
         running = current_job.set(job)
         limit: Limit | None = None
         try:
-            with _limit(attempt, job) as limit:
+            with LogLines(attempt), _limit(attempt, job) as limit:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
@@ -276,7 +281,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     done = _say(outcome.recorded(row), attempt.log_fields)
     if isinstance(done, Dead):
         emit(JobDied(attempt.config.type))
-    if done.puts_back and not outbox.publish_one(_message(attempt, row)):
+    if done.puts_back and row.pause is None and not outbox.publish_one(_message(attempt, row)):
         # A retry before the quota's renewal would help nobody; the sweep publishes after that.
         is_put_off = outbox.publisher().quota.closed is not None
         return done if is_put_off else done.unpublished(attempt)

@@ -1,4 +1,4 @@
-"""Upgrade the job tables to revision 0006: batches."""
+"""Upgrade the job tables to revision 0006: pauses; its indexes are built while jobs go on."""
 
 from alembic import op
 
