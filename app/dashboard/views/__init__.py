@@ -10,6 +10,7 @@ from . import (
     jobs,
     new,
     overview,
+    queues,
     schedules,
     usage,
 )
@@ -18,6 +19,7 @@ SCREENS = (
     overview.screen,
     jobs.screen,
     errors.screen,
+    queues.screen,
     schedules.screen,
     dead_letters.screen,
     new.screen,

@@ -4,7 +4,7 @@ from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import JobExecution, get_job_execution_by_job_id
-from ...jobs.operate import Filter, actions, attempts_made, audit, progress
+from ...jobs.operate import Filter, actions, attempts_made, audit, progress, waiting
 from .. import access, cookies, formatting, states, timeline
 from ..access import Role
 from ..rendering import link, page
@@ -29,6 +29,7 @@ def index(job_id: str) -> ResponseReturnValue:
         attempts=list(reversed(row.attempts)),
         made=attempts_made(row),
         progress=progress.of(row),
+        waits=waiting.reasons([row]).get(row.job_id),
         events=timeline.events_of(row, entries),
         bars=timeline.bars_of(spans),
         spans=spans,

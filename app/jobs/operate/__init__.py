@@ -12,6 +12,7 @@ from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
+from ..table.load import Load, loads
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
@@ -43,6 +44,7 @@ __all__ = [
     "Filter",
     "Health",
     "HealthStatus",
+    "Load",
     "Page",
     "Step",
     "UsedUp",
@@ -58,6 +60,7 @@ __all__ = [
     "is_recorded",
     "jobs_beginning",
     "list_jobs",
+    "loads",
     "pauses",
     "progress",
     "readiness",
