@@ -43,7 +43,7 @@ SHIPPED = [
     ),
 ]
 _SETTING = re.compile(r"""(?<!env)\bconfig(?:\.get\(|\.setdefault\(|\[)\s*["']([A-Z_]+)["']""")
-_OWN_SETTING = re.compile(r"(?:JOBS|QSTASH)_[A-Z_]+|BASE_URL|SECRET_KEY(?:_FALLBACKS)?")
+_OWN_SETTING = re.compile(r"(?:ADMIN|JOBS|QSTASH)_[A-Z_]+|BASE_URL|SECRET_KEY(?:_FALLBACKS)?")
 
 _BLOCK = re.compile(r"^```py\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(

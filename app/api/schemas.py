@@ -10,9 +10,11 @@ from app.jobs.kit import (
     LONGEST_EXPRESSION,
     LONGEST_NAME,
     LONGEST_PERIOD,
+    LONGEST_TAG,
     LONGEST_URL,
     MAX_KEY_LENGTH,
     MOST_RETRIES,
+    MOST_TAGS,
     JobIdField,
     OwnerIdField,
     OwnerIdQueryField,
@@ -93,6 +95,14 @@ class Moment(fields.Field[Any]):
         return value if type(value) is int else self._date.deserialize(value)
 
 
+class Tag(fields.String):
+    """A name to find a job by."""
+
+    def __init__(self, **options: Any) -> None:
+        form = rf"[A-Za-z0-9][A-Za-z0-9._:/@-]{{0,{LONGEST_TAG - 1}}}\Z"
+        super().__init__(**options, validate=validate.Regexp(form))
+
+
 class FlowControlSchema(WireSchema[FlowControl]):
     """Limits shared by all messages with a key."""
 
@@ -121,6 +131,7 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
     payload = fields.Dict(keys=fields.String(), required=True)
     user_id = OwnerIdField(allow_none=True)
     organization_id = OwnerIdField(allow_none=True)
+    tags = fields.List(Tag(), validate=validate.Length(max=MOST_TAGS))
     idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
     delay = Duration()
     not_before = Moment()
@@ -162,6 +173,7 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     older_than = Duration()
     newer_than = Duration()
     error = Text(validate=validate.Length(1, 200))
+    tag = Tag()
     message_id = Text(validate=validate.Length(1, 200))
     schedule_id = Text(validate=validate.Length(1, 200))
     after = Text(validate=validate.Length(1, 200))
@@ -192,6 +204,7 @@ class _StateSchema(WireSchema[Any]):
 class SummarySchema(_StateSchema):
     """A job in a list."""
 
+    tags = fields.List(fields.String(), required=True)
     user_id = OwnerIdField(required=True, allow_none=True)
     organization_id = OwnerIdField(required=True, allow_none=True)
 
@@ -210,7 +223,28 @@ class JobSchema(_StateSchema):
     schedule_id = fields.String(allow_none=True)
     available_at = fields.DateTime(allow_none=True)
     generation = fields.Integer()
+    tags = fields.List(fields.String())
+    parent_id = fields.String(allow_none=True)
     error_text = fields.String(allow_none=True)
+
+
+class LogLineSchema(WireSchema[Any]):
+    at = fields.DateTime(required=True)
+    level = fields.String(required=True)
+    logger = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class AttemptLogSchema(WireSchema[Any]):
+    """The newest lines of one attempt, the oldest first; `leftOut` counts those before."""
+
+    attempt = fields.Integer(required=True)
+    left_out = fields.Integer(required=True)
+    lines = fields.List(fields.Nested(LogLineSchema), required=True)
+
+
+class LogsSchema(WireSchema[Any]):
+    logs = fields.List(fields.Nested(AttemptLogSchema), required=True)
 
 
 class PageSchema(WireSchema[Any]):
@@ -229,6 +263,7 @@ class JobTypeSchema(WireSchema[Any]):
     queue = fields.String(required=True, allow_none=True)
     version = fields.Integer(required=True)
     sealed = fields.List(fields.String(), required=True)
+    tags = fields.List(fields.String(), required=True)
 
 
 class JobTypesSchema(WireSchema[Any]):

@@ -1,4 +1,6 @@
-"""What the dashboard keeps in cookies of its own: the secret of its forms, and what was just done.
+"""What the dashboard keeps in cookies of its own.
+
+They are the secret of its forms, what was just done, and the session of whoever has signed in.
 
 Not in Flask's session, which is the app's: it may be stored anywhere, or be of another kind.
 """
@@ -14,6 +16,7 @@ from . import this_machine
 from .visit import visit
 
 _SECRET, _NOTICE = "jobs_dashboard", "jobs_dashboard_notice"
+_SESSION = "jobs_dashboard_session"
 #: Seconds for which a form can be sent, and for which a notice waits for the page that shows it.
 _FORM_AGE, _NOTICE_AGE = 24 * 60 * 60, 60
 
@@ -61,6 +64,16 @@ def take_notices() -> list[Any]:
         return []
 
 
+def session() -> str | None:
+    """Return the session of this browser, as it says."""
+    return request.cookies.get(_SESSION)
+
+
+def keep_session(token: str) -> None:
+    """Have the browser keep a session until it is closed; "" is none."""
+    visit().session = token
+
+
 def save(response: Response, path: str) -> Response:
     """Set the cookies that the request called for, for pages below a path."""
     common: dict[str, Any] = {"path": path, "httponly": True, "samesite": "Strict"}
@@ -74,6 +87,10 @@ def save(response: Response, path: str) -> Response:
         response.set_cookie(_NOTICE, said, max_age=_NOTICE_AGE, **common)
     elif visit().is_told:
         response.delete_cookie(_NOTICE, path=path)
+    if (token := visit().session) is not None:
+        # Also along with a link from elsewhere, which can only be looked at.
+        lax = {**common, "samesite": "Lax"}
+        response.set_cookie(_SESSION, token, max_age=None if token else 0, **lax)
     return response
 
 

@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from ..jobs import DatabaseUnavailable, JobsError, StartRefused
-from . import access, cookies, rendering, views
+from ..jobs.kit import AnyHostBlueprint
+from . import access, cli, cookies, proxy, rendering, sign_in, views, work
 from .access import Role, Way
 from .visit import visit
 
@@ -48,6 +49,12 @@ class Dashboard:
             JOBS_DASHBOARD_PREFIX: The path that it is below.
             JOBS_DASHBOARD_NAME: What this instance is called, such as "staging": in each title.
             JOBS_DASHBOARD_COLOUR: Its colour: grey, green, blue, violet, amber or red.
+            ADMIN_SIGN_IN: "password" has those sign in whom `flask admin create-user` made.
+            ADMIN_SESSION_IDLE, ADMIN_SESSION_MAX: When a session ends that nobody uses, and in any
+                case; a time is seconds, a timedelta or a text such as "30m".
+            ADMIN_PROXY: Addresses of proxies that say who asks, or networks, commas between; by
+                the headers ADMIN_PROXY_USER and, if it is set, ADMIN_PROXY_GROUPS.
+            ADMIN_PROXY_ROLES: Which user, or group, is what, such as "ada=admin,*=viewer".
             SECRET_KEY: Signs its forms.
 
         Args:
@@ -66,7 +73,11 @@ class Dashboard:
             )
         if who is not None:
             access.add_way(app, who)
+        proxy.init_app(app)
+        sign_in.init_app(app)
+        cli.init_app(app)
         app.extensions["jobs.dashboard.screens"] = [one for one in views.SCREENS if one.title]
+        app.register_blueprint(work.bp)
         app.before_request(_hide)
         app.register_blueprint(new_blueprint(), url_prefix=app.config["JOBS_DASHBOARD_PREFIX"])
         request_started.connect(_exempt, app)
@@ -74,7 +85,7 @@ class Dashboard:
 
 def new_blueprint() -> Blueprint:
     """Return a blueprint with the routes of all screens."""
-    blueprint = Blueprint(
+    blueprint = AnyHostBlueprint(
         "jobs_dashboard",
         __name__,
         static_folder=str(Path(__file__).parent / "static"),

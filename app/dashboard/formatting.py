@@ -16,6 +16,9 @@ LINE = 200
 #: that those of one moment differ in their third and fourth group first.
 SHORT = 23
 
+#: What was done to jobs, by the action.
+DONE = {"retry": "retried", "cancel": "cancelled", "delete": "deleted", "move": "moved"}
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 

@@ -34,6 +34,7 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseR
     user = visit().user
     common = {
         "user": user,
+        "is_signed_in": visit().is_signed_in,
         "role": user and user.role.name.lower(),
         "instance": config["JOBS_DASHBOARD_NAME"],
         "colour": config["JOBS_DASHBOARD_COLOUR"],

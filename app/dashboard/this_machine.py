@@ -23,7 +23,7 @@ def is_client() -> bool:
     A header can only deny it: a proxy's or a tunnel's says that the client is elsewhere, and
     another host name is that of a web page which had it resolve to this machine (DNS rebinding).
     """
-    return not is_proxied() and is_loopback(_peer()) and is_loopback(_host())
+    return not is_proxied() and is_loopback(peer()) and is_loopback(_host())
 
 
 def is_proxied() -> bool:
@@ -39,7 +39,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _peer() -> str:
+def peer() -> str:
     """Return the address at the other end of the socket; "" where it has none.
 
     What WSGI calls the client's address is no such thing behind `ProxyFix`, which keeps what it

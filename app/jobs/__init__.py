@@ -4,12 +4,15 @@ Enqueue, record, publish, deliver, verify, execute, record: `enqueue.enqueuer` t
 of a job's way, `execute.executor` the second.
 """
 
+from .batches.builder import Batch, batch, batch_of
 from .blueprint import JobBlueprint, JobType
 from .context import Job
 from .enqueue.enqueuer import JobId, enqueue
 from .enqueue.many import enqueue_many
 from .enqueue.scheduling import schedule
+from .enqueue.signatures import Signature, signature
 from .errors import (
+    BatchRefused,
     Continue,
     DatabaseUnavailable,
     DiscoveryError,
@@ -43,6 +46,8 @@ from .values.options import FlowControl, Options
 
 __all__ = [
     "JOB_TYPES",
+    "Batch",
+    "BatchRefused",
     "Continue",
     "DatabaseUnavailable",
     "DiscoveryError",
@@ -66,12 +71,15 @@ __all__ = [
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",
+    "Signature",
     "StartRefused",
     "Status",
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
     "after_commit",
+    "batch",
+    "batch_of",
     "create_job_execution",
     "enqueue",
     "enqueue_many",
@@ -85,6 +93,7 @@ __all__ = [
     "register_viewer",
     "resume",
     "schedule",
+    "signature",
     "signed",
     "status_url",
     "update_job_execution",

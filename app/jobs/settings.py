@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from math import inf
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ from .values.urls import ascii_url
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 _WHOLE = re.compile(r"[0-9]{1,18}")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
+#: What somebody may be at the dashboard, each of which may do what those before it may.
+ROLES = ("viewer", "operator", "admin")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{0,40}")
 
 # Spaces, backslashes and invisible characters: programs disagree on their meaning in a URL.
@@ -180,6 +184,37 @@ def _is_address(url: str) -> bool:
     return bool(good) and not extra and not _ODD.search(url)
 
 
+def _networks(given: Any) -> str:
+    names = _names(given)
+    for one in filter(None, map(str.strip, names.split(","))):
+        try:
+            ip_network(one)
+        except ValueError:
+            raise ValueError(
+                f"has {quoted(one)}, which is neither an address nor a network like 10.0.0.0/8"
+            ) from None
+    return names
+
+
+def _header(given: Any) -> str:
+    if not _HEADER.fullmatch(_text(given)):
+        raise ValueError("is not the name of a header, such as X-Forwarded-User")
+    return str(given)
+
+
+def _roles(given: Any) -> str:
+    """Take `name=role`, with commas between, or a mapping."""
+    names = ",".join(map("=".join, given.items())) if isinstance(given, dict) else _text(given)
+    for one in filter(None, map(str.strip, names.split(","))):
+        name, _, role = one.rpartition("=")
+        if not name.strip() or role.strip() not in ROLES:
+            raise ValueError(
+                f"has {quoted(one)}, which is not NAME=ROLE with one of the roles"
+                f" {', '.join(ROLES)}"
+            )
+    return names
+
+
 #: The default and the check of each; what has no default must be given.
 _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "BASE_URL": (None, _url),
@@ -202,6 +237,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_BIND_KEY": ("", _text),
     "JOBS_SCHEMA": ("", _text),
     "JOBS_QUIET": (True, _flag),
+    "JOBS_KEEP_LOGS": (True, _flag),
     "JOBS_SEAL": ("true", _seal),
     "JOBS_UNSEALED": ("", _names),
     "JOBS_CALLBACK_ALLOW": ("", _names),
@@ -214,6 +250,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_PLAN_PRICE": (0.0, _price),
     "JOBS_METRICS_TOKEN": ("", _text),
     "JOBS_METRICS_OPEN": (False, _flag),
+    "JOBS_LOG_FIELDS": (True, _flag),
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
     "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
     "JOBS_DASHBOARD_NAME": ("", _text),
@@ -221,6 +258,13 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
         "grey",
         _one_of("grey", "green", "blue", "violet", "amber", "red"),
     ),
+    "ADMIN_SIGN_IN": ("off", _one_of("off", "password")),
+    "ADMIN_SESSION_IDLE": (3600.0, _some_time),
+    "ADMIN_SESSION_MAX": (43200.0, _some_time),
+    "ADMIN_PROXY": ("", _networks),
+    "ADMIN_PROXY_USER": ("X-Forwarded-User", _header),
+    "ADMIN_PROXY_GROUPS": ("", lambda given: given and _header(given)),
+    "ADMIN_PROXY_ROLES": ("", _roles),
 }
 DEFAULTS = {key: default for key, (default, _) in _SETTINGS.items() if default is not None}
 REQUIRED = tuple(key for key in _SETTINGS if key not in DEFAULTS)

@@ -105,24 +105,6 @@ def test_a_form_that_cannot_be_is_explained(
     assert on_record() == []
 
 
-def test_more_than_a_request_can_do_is_refused(reader: Reader) -> None:
-    db.session.execute(
-        db.text(
-            "INSERT INTO job_executions (job_id, job_type, payload, status) "
-            "SELECT 'j' || n, 'sample', '{}', 'completed' FROM generate_series(1, 10001) AS n"
-        )
-    )
-    db.session.commit()
-    form = {"action": "delete", "state": "completed"}
-
-    shown = reader.send("/preview", form)
-    done = reader.send("/act", {**form, "typed": "10001"})
-
-    assert shown.status_code == done.status_code == 400
-    assert "These are more than 10,000 jobs" in text_of(shown)
-    assert on_record() == []
-
-
 def test_an_operator_deletes_nothing(app: Flask, client: FlaskClient, rows: Rows) -> None:
     job_id = add_row(status="completed")
     app.extensions["jobs.dashboard.ways"] = [lambda: User("otto", Role.OPERATOR)]

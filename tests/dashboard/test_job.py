@@ -56,7 +56,7 @@ def test_attempts_are_counted_against_those_it_has_until_somebody_retries_it(
     again = text_of(reader.get(f"/job/{failed(max_retries=0, generation=1)}"))
 
     assert "Attempts 2 of 2" in first
-    assert "Attempts 2 Retried by hand 1 time" in again
+    assert "Attempts 2 Put back by hand 1 time" in again
 
 
 def test_the_timeline_is_a_picture_with_words(reader: Reader) -> None:
@@ -201,3 +201,16 @@ def test_a_page_loads_itself_again_whatever_is_in_its_address(reader: Reader) ->
     page = reader.client.get(f"{PREFIX}{address}?x=%20", base_url="http://localhost/mounted").text
 
     assert f'hx-get="/mounted{PREFIX}{address}?x=%20"' in page
+
+
+def logging_job() -> str:
+    line = {"at": "2026-11-28T09:13:07.412+00:00", "level": "WARNING", "logger": "a.b"}
+    logs = [{"attempt": 2, "left_out": 3, "lines": [{**line, "message": f"slow {MARKUP}"}]}]
+    return failed(logs=logs)
+
+
+def test_what_an_attempt_logged_is_shown_with_it(reader: Reader) -> None:
+    page = reader.get(f"/job/{logging_job()}")
+
+    assert "Log 1 line, without 3 before 09:13:07.412 WARNING a.b: slow <script>" in text_of(page)
+    assert MARKUP not in page.text

@@ -45,6 +45,7 @@ REASONS: dict[str, dict[str, str]] = {
             "jobs = Jobs()",
             "app = Flask",
             "app.register",
+            "app.config",
         ),
         HOSTS,
     ),
@@ -59,7 +60,10 @@ REASONS: dict[str, dict[str, str]] = {
     "docs/exports-and-reports.md": {
         "MEMBERSHIPS = Entity(": "is a part of a file",
     },
-    "docs/dashboard.md": {"from flask_qstash_jobs.dashboard": HOSTS},
+    "docs/dashboard.md": {
+        "from flask_qstash_jobs.dashboard": HOSTS,
+        "flask admin create-user": "asks for a password; tests/dashboard/test_sign_in.py gives one",
+    },
     "docs/idempotency.md": {"stripe.Refund": "would move money"},
     "docs/local-qstash.md": {
         "import os": CLIENT,

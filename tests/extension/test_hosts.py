@@ -53,6 +53,7 @@ def test_a_factory_with_uuid_keys_csrf_protection_and_its_own_history(new_host: 
     shop.environment["JOBS_METRICS_TOKEN"] = "of the scraper"
     with shop.running():
         use(shop)
+        assert "greet" in httpx.get(f"{shop.url}/admin/jobs/jobs").text
         assert deliveries(shop) == {"greet completed": 2, "greet failed": 1}
     shop.python("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
 
@@ -64,10 +65,11 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
     api.connect()
     api.flask("jobs", "db", "upgrade")
 
-    with api.running():
+    with api.running(ADMIN_SIGN_IN="password"):
+        sign_in_beside_the_app_s_own(api)
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused
-        assert "before_request calls api.demand_login" in refused
+        assert "before_request calls api.demand_login, which answers" in refused
     api.environment |= {"LETS_QSTASH_PASS": "yes", "OTEL_TRACES_EXPORTER": "console"}
     with api.running():
         enqueueing = spans(use(api))
@@ -76,6 +78,32 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
     delivered = enqueueing["enqueue greet"] & delivering["process greet"]
     assert len(delivered) == 2
     assert delivered <= delivering["POST /v1/jobs/greet"]
+
+
+def sign_in_beside_the_app_s_own(host: Host) -> None:
+    """Neither the app's Flask-Login nor the dashboard's sign-in takes the other's users for its."""
+    password = "correct horse battery"
+    command = [str(host.bin / "flask"), "admin", "create-user", "otto", "--role", "operator"]
+    subprocess.run(  # noqa: S603 - ours
+        [*command, "--password-stdin"],
+        cwd=host.folder,
+        env=clean(host.environment),
+        input=password.encode(),
+        check=True,
+    )
+    own, dashboard = f"{host.url}/me", f"{host.url}/admin/jobs"
+    with httpx.Client(follow_redirects=True) as browser:
+        page = browser.get(f"{dashboard}/jobs?type=greet")
+        token, wanted = re.findall(r'name="(?:csrf|next)" value="([^"]+)"', page.text)
+        form = {"csrf": token, "name": "otto", "password": password, "next": wanted}
+        signed_in = browser.post(f"{dashboard}/sign-in/check", data=form)
+        assert "otto" in signed_in.text
+        assert str(signed_in.url) == f"{dashboard}/jobs?type=greet"
+        assert "greet" in signed_in.text
+        assert browser.get(own).status_code == 401
+    ada = {"Authorization": "Bearer ada"}
+    assert httpx.get(own, headers=ada).text == "ada"
+    assert "viewer" in httpx.get(dashboard, headers=ada).text
 
 
 def use(host: Host) -> str:

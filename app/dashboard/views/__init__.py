@@ -9,9 +9,11 @@ from . import (
     job,
     jobs,
     new,
+    operations,
     overview,
     queues,
     schedules,
+    session,
     usage,
 )
 
@@ -28,4 +30,6 @@ SCREENS = (
     audit.screen,
     job.screen,
     bulk.screen,
+    operations.screen,
+    session.screen,
 )

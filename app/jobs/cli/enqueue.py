@@ -8,9 +8,10 @@ from flask import current_app
 from ..enqueue import enqueuer
 from ..events import Event, Unpublished, observe
 from ..operate import waiting
+from ..publish import outbox
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
-from .params import JobType, Payload
+from .params import JobType, Payload, Tag
 from .publishing import Moment, given, publishing
 
 
@@ -19,6 +20,9 @@ from .publishing import Moment, given, publishing
 @click.argument("payload", type=Payload())
 @publishing
 @click.option("--idempotency-key", metavar="KEY", help="Enqueue at most one job per key.")
+@click.option(
+    "--tag", "tags", type=Tag(), multiple=True, help="Tag to find the job by (repeatable)."
+)
 @click.option(
     "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
 )
@@ -40,6 +44,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
     job_id = enqueuer.enqueue(job_type, payload, **given(options))
     if background := current_app.extensions["jobs"].background:
         background.close()  # this process ends with it
+    outbox.notes().flush()
     row = find_job(job_id)
     if as_json:
         print_json(formatting.as_json(row))

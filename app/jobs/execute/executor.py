@@ -24,6 +24,7 @@ from ..message import Message
 from ..outcome import (
     NOT_PUBLISHED,
     Busy,
+    Cancelled,
     Completed,
     Continued,
     Dead,
@@ -45,6 +46,8 @@ from . import pausing, raised, shutdown
 from .coroutines import result_of
 from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
+from .log_lines import LogLines
+from .session import drop_connection
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,10 @@ def _come_to(attempt: Attempt) -> Outcome:
         return _say(not_run, {"jobId": attempt.job_id})
     outcome = execute(attempt)
     with no_silence(RECORD_SILENT_AFTER, f"the record of {what}"):
-        return record(attempt, outcome)
+        outcome = record(attempt, outcome)
+    if attempt.lease.batch_id is not None and isinstance(outcome, Completed | Dead | Cancelled):
+        relay.publish_started(attempt.lease.batch_id)
+    return outcome
 
 
 def claim(attempt: Attempt) -> Outcome | None:
@@ -169,16 +175,16 @@ def execute(attempt: Attempt) -> Outcome:
     """Run the handler; whatever it does is an outcome."""
     with observed(Executing(attempt=attempt)) as step:
         attempt.started_at, start = datetime.now(UTC), monotonic()
-        if shutdown.draining.is_set():
+        if shutdown.draining.is_set() or attempt.lease.called_off:
             attempt.duration_ms = 0
-            return Released()
+            return Cancelled() if attempt.lease.called_off else Released()
         heartbeat = Heartbeat(attempt)
         job = _job(attempt, heartbeat)
         log.info("[jobs] Processing job", extra=attempt.log_fields)
         running = current_job.set(job)
         limit: Limit | None = None
         try:
-            with _limit(attempt, job) as limit:
+            with LogLines(attempt), _limit(attempt, job) as limit:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
@@ -190,7 +196,7 @@ def execute(attempt: Attempt) -> Outcome:
         finally:
             current_job.reset(running)
         if limit is not None and limit.interrupted:
-            _drop_connection()
+            drop_connection()
         attempt.progress = heartbeat.unwritten
         attempt.duration_ms = round((monotonic() - start) * 1000)
         if isinstance(outcome, Failed):
@@ -225,6 +231,7 @@ def _job(attempt: Attempt, heartbeat: Heartbeat) -> Job:
         schedule_id=attempt.delivery.schedule_id,
         user_id=lease.user_id,
         organization_id=lease.organization_id,
+        batch_id=lease.batch_id,
         beat=heartbeat,
         look=heartbeat.look,
         look_again=heartbeat.look_again,
@@ -240,15 +247,6 @@ def _limit(attempt: Attempt, job: Job) -> AbstractContextManager[Limit]:
         lease_until=margin + attempt.lease.timeout,
         beaten_until=None if config.heartbeat is None else margin + config.heartbeat,
     )
-
-
-def _drop_connection() -> None:
-    """Discard the connection of an interrupted handler: its work may be half done."""
-    try:
-        db.session().invalidate()
-    except Exception:
-        log.exception("[jobs] Session of an interrupted handler discarded")
-        db.session.registry.clear()
 
 
 def record(attempt: Attempt, outcome: Outcome) -> Outcome:

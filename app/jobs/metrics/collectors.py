@@ -32,7 +32,7 @@ PACKAGES = ("flask-qstash-jobs", "flask-qstash-jobs-app")
 def scrape(accept: str) -> tuple[bytes, str]:
     """Return all metrics as text, and the content type that the scraper accepts."""
     registry = CollectorRegistry()
-    for collector in (*_counted(), QueueCollector(), BuildCollector()):
+    for collector in (*_counted(), QueueCollector(), TagCollector(), BuildCollector()):
         registry.register(collector)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
@@ -63,6 +63,19 @@ class QueueCollector(Collector):
             yield from _depth(found)
             yield from _moments(*moments)
             yield _pauses(paused)
+
+
+class TagCollector(Collector):
+    """The tags that job types declare: those of single jobs would be series without end."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield `jobs_type_tag_info`."""
+        about = "A tag that a job type declares; always 1."
+        info = GaugeMetricFamily("jobs_type_tag_info", about, labels=["type", "tag"])
+        for config in registry_of(current_app):
+            for tag in config.tags:
+                info.add_metric([config.type, tag], 1)
+        yield info
 
 
 class BuildCollector(Collector):

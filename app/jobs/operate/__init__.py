@@ -13,6 +13,7 @@ from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
 from ..table.load import Load, loads
+from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
@@ -23,7 +24,9 @@ from . import (
     actions,
     dlq,
     health,
+    operations,
     pauses,
+    people,
     readiness,
     schedule_actions,
     status_link,
@@ -38,6 +41,7 @@ __all__ = [
     "GROUPED",
     "SEARCHED",
     "STATES",
+    "AttemptLog",
     "Depth",
     "Done",
     "ErrorGroup",
@@ -61,7 +65,10 @@ __all__ = [
     "jobs_beginning",
     "list_jobs",
     "loads",
+    "logs_of",
+    "operations",
     "pauses",
+    "people",
     "progress",
     "readiness",
     "schedule_actions",

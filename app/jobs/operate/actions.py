@@ -1,4 +1,4 @@
-"""What people do to jobs by hand: retry, cancel, delete; one or many, and each on record.
+"""What people do to jobs by hand: retry, cancel, delete, move; one or many, and each on record.
 
 Shared by the command line and by pages. Jobs are taken in chunks, each changed in one transaction
 with its line in the audit, so that it is recorded however it ends. QStash is called after the
@@ -6,11 +6,12 @@ commit: if that fails, the sweep publishes, or a needless delivery finds nothing
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select
+from sqlalchemy.dialects.postgresql import array
 
 from ..errors import PublishError
 from ..publish import relay
@@ -18,12 +19,14 @@ from ..table import action_sql, audit
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
+from ..table.patience import patiently
+from ..values.options import normalise
 
 log = logging.getLogger(__name__)
 
 CHUNK = 500
 
-Action = Literal["retry", "cancel", "delete"]
+Action = Literal["retry", "cancel", "delete", "move"]
 
 _table = cast("Table", JobExecution.__table__)
 
@@ -31,7 +34,12 @@ _STATEMENTS: dict[Action, Any] = {
     "retry": action_sql.RETRY,
     "cancel": action_sql.CANCEL,
     "delete": action_sql.DELETE,
+    "move": action_sql.MOVE,
 }
+#: Options of a job that QStash's queues do not know.
+_NOT_QUEUED = ("delay", "not_before", "flow_control")
+#: Milliseconds after which a preview gives up counting.
+PATIENCE_MS = 1_000
 
 
 @dataclass(slots=True)
@@ -51,6 +59,12 @@ class Done:
     waiting: int = 0
     job_ids: list[str] = field(default_factory=list)
 
+    def add(self, rows: Sequence[Row[Any]]) -> None:
+        """Count jobs that were changed."""
+        self.count += len(rows)
+        self.asked += sum(row.old_status == Status.PROCESSING for row in rows)
+        self.job_ids = [*self.job_ids, *(str(row.job_id) for row in rows)][: audit.KEPT_IDS]
+
 
 def retry(wanted: Filter, *, by: str) -> Done:
     """Put failed and cancelled jobs back and publish them again, from the start, with all retries.
@@ -61,7 +75,7 @@ def retry(wanted: Filter, *, by: str) -> Done:
     Raises:
         ActionRefused: An empty filter.
     """
-    return _act("retry", wanted, by, _publish_anew)
+    return _act("retry", wanted, by)
 
 
 def cancel(wanted: Filter, *, by: str) -> Done:
@@ -70,7 +84,7 @@ def cancel(wanted: Filter, *, by: str) -> Done:
     Raises:
         ActionRefused: An empty filter.
     """
-    return _act("cancel", wanted, by, _withdraw)
+    return _act("cancel", wanted, by)
 
 
 def delete(wanted: Filter, *, by: str) -> Done:
@@ -83,53 +97,89 @@ def delete(wanted: Filter, *, by: str) -> Done:
     Raises:
         ActionRefused: An empty filter.
     """
-    return _act("delete", wanted, by, _leave_alone)
+    return _act("delete", wanted, by)
+
+
+def move(wanted: Filter, *, queue: str | None, by: str) -> Done:
+    """Have jobs that wait for their first start be delivered through another queue of QStash's.
+
+    Those with a delay or a flow-control key stay where they are, as queues know neither.
+
+    Args:
+        wanted: Which jobs.
+        queue: Its name; None is no queue: at once, and beside each other.
+        by: Who moves them.
+
+    Raises:
+        ActionRefused: An empty filter.
+        InvalidOption: No name of a queue.
+    """
+    return _act("move", wanted, by, options_of("move", queue))
+
+
+def options_of(action: Action, queue: str | None) -> dict[str, Any]:
+    """Return what an action takes beside the jobs.
+
+    Raises:
+        InvalidOption: No name of a queue.
+    """
+    if action != "move":
+        return {}
+    return {"queue": None if queue is None else normalise({}, {"queue": queue})["queue"]}
 
 
 def preview(action: Action, wanted: Filter) -> dict[str, int]:
     """Count the jobs that an action would change, by status; raises as the action does."""
     query = (
         select(_table.c.status, func.count())
-        .where(*wanted.conditions(), _possible(action))
+        .where(*wanted.conditions(), possible(action))
         .group_by(_table.c.status)
     )
     rows = in_transaction(lambda tx: tx.execute(query).all())
     return dict(sorted(map(tuple, rows)))
 
 
-def _act(
-    action: Action, wanted: Filter, by: str, tell: Callable[[Sequence[Row[Any]], Done], None]
-) -> Done:
+def preview_within(action: Action, wanted: Filter, cap: int) -> dict[str, int] | None:
+    """Do the same, but for at most so many jobs, and not for long; None where they are more."""
+    conditions = (*wanted.conditions(), possible(action))
+    found = select(_table.c.status).where(*conditions).limit(cap + 1).subquery()
+    query = select(found.c.status, func.count()).group_by(found.c.status)
+    rows = patiently(lambda tx: tx.execute(query).all(), PATIENCE_MS)
+    if rows is None or sum(row[1] for row in rows) > cap:
+        return None
+    return dict(sorted(map(tuple, rows)))
+
+
+def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | None = None) -> Done:
     """Take the jobs chunk by chunk, in the order of their ids, and tell QStash of each chunk."""
-    conditions = [*wanted.conditions(), _possible(action)]
-    done = Done(action)
+    conditions = [*wanted.conditions(), possible(action)]
+    done, about = Done(action), wanted.as_json() | dict(options or {})
     audit_id = in_transaction(
-        lambda tx: audit.record_action(tx, actor=by, action=action, wanted=wanted.as_json())
+        lambda tx: audit.record_action(tx, actor=by, action=action, wanted=about)
     )
     last = 0
     while True:
-        chunk = _Chunk(action, conditions, audit_id, after=last)
+        chunk = Chunk(action, conditions, audit_id, after=last, options=options or {})
         ids, rows = in_transaction(chunk.change)
         if not ids:
             break
         last = ids[-1]
-        done.count += len(rows)
-        done.asked += sum(row.old_status == Status.PROCESSING for row in rows)
-        done.job_ids = [*done.job_ids, *(str(row.job_id) for row in rows)][: audit.KEPT_IDS]
+        done.add(rows)
         tell(rows, done)
-    about = {"action": action, "by": by, "count": done.count, "filter": wanted.as_json()}
-    log.info("[jobs] Manual action", extra=about)
+    noted = {"action": action, "by": by, "count": done.count, "filter": about}
+    log.info("[jobs] Manual action", extra=noted)
     return done
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk:
+class Chunk:
     """The next jobs after an id, changed and noted in one transaction."""
 
     action: Action
     conditions: list[ColumnElement[bool]]
     audit_id: int
     after: int
+    options: Mapping[str, Any]
 
     def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
         query = select(_table.c.id).where(*self.conditions, _table.c.id > self.after)
@@ -137,17 +187,17 @@ class _Chunk:
         ids = list(connection.execute(locked).scalars())
         if not ids:
             return [], []
-        rows = connection.execute(_STATEMENTS[self.action], {"ids": ids}).all()
+        rows = connection.execute(_STATEMENTS[self.action], {"ids": ids, **self.options}).all()
         audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
         return ids, rows
 
 
-def _possible(action: Action) -> ColumnElement[bool]:
+def possible(action: Action) -> ColumnElement[bool]:
     """Say in which states the state machine knows the action."""
     status, dead = _table.c.status, _table.c.dead_at.is_not(None)
+    known = _table.c.job_type.in_(relay.known_types())
     match action:
         case "retry":
-            known = _table.c.job_type.in_(relay.known_types())
             return status.in_([Status.FAILED, Status.CANCELLED]) & known
         case "cancel":
             unasked = (status == Status.PROCESSING) & _table.c.cancelled_at.is_(None)
@@ -156,21 +206,25 @@ def _possible(action: Action) -> ColumnElement[bool]:
             return status.in_([Status.COMPLETED, Status.CANCELLED]) | (
                 (status == Status.FAILED) & dead
             )
+        case "move":
+            unstarted = _table.c.started_at.is_(None)
+            first = (_table.c.legs == 0) & (_table.c.reschedules == 0)
+            plain = not_(_table.c.options.has_any(array(_NOT_QUEUED)))
+            return and_(status == Status.PENDING, unstarted, first, plain, known)
 
 
-def _publish_anew(rows: Sequence[Row[Any]], done: Done) -> None:
-    done.waiting += relay.publish(rows).waiting
-    _withdraw(rows, done)
+def tell(rows: Sequence[Row[Any]], done: Done) -> None:
+    """Tell QStash what was done: of what is final it has no message, and hears nothing."""
+    if done.action in {"retry", "move"}:
+        done.waiting += relay.publish(rows).waiting
+    if done.action != "delete":
+        _withdraw(rows)
 
 
-def _withdraw(rows: Sequence[Row[Any]], _: Done) -> None:
+def _withdraw(rows: Sequence[Row[Any]]) -> None:
     """Have QStash forget the messages, if it can be reached: their deliveries would run nothing."""
     waits = [row for row in rows if row.old_status != Status.PROCESSING]
     try:
         relay.withdraw([row.old_message_id for row in waits if row.old_message_id])
     except PublishError as error:
         log.warning("[jobs] Messages not withdrawn from QStash", extra={"error": str(error)})
-
-
-def _leave_alone(_: Sequence[Row[Any]], __: Done) -> None:
-    """Tell QStash nothing: what is final has no message there."""

@@ -14,7 +14,7 @@ from ..errors import JobsError, PublishUnavailable
 from ..events import JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
-from ..table import job_rows
+from ..table import batches, job_rows
 from ..table.db import in_one_statement, in_transaction
 from ..values import backoff, jsonb
 from . import outbox
@@ -80,6 +80,7 @@ def publish(rows: Sequence[Row[Any]]) -> Published:
     ordered = sorted(free, key=lambda row: (row.created_at, row.id))
     messages = [message for row in ordered if (message := _message_or_dead(row))]
     trouble = outbox.publish_batch(messages)
+    outbox.notes().flush()
     done = in_transaction(lambda tx: _outcome(tx, [row.job_id for row in free]))
     return replace(done, trouble=trouble)
 
@@ -104,6 +105,15 @@ def publish_recorded(jobs: Sequence[Sequence[str]]) -> None:
             free, held = _waiting(chunk)
             outbox.leave_paused(held)
             trouble = outbox.publish_following(free, trouble)
+    except JobsError:
+        log.exception("[jobs] Jobs left to the sweep")
+
+
+def publish_started(batch_id: str) -> None:
+    """Publish what the end of a batch's job has recorded, if anything; never raises."""
+    try:
+        rows = in_one_statement(lambda tx: batches.started(tx, batch_id))
+        publish(rows)
     except JobsError:
         log.exception("[jobs] Jobs left to the sweep")
 

@@ -23,7 +23,7 @@ from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, Publish
 from ..events import JobDied, emit
 from ..publish import outbox, quota, relay
 from ..registry import registry_of
-from ..table import held, marks, memory, sweep_sql
+from ..table import batches, held, marks, memory, sweep_sql
 from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import SweepStep
@@ -102,6 +102,7 @@ def last() -> marks.Noted | None:
 def _forget() -> None:
     in_transaction(memory.forget)
     in_transaction(marks.forget)
+    in_transaction(batches.forget)
 
 
 def _take(step: Callable[[], None], report: SweepReport) -> None:

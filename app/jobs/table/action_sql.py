@@ -25,6 +25,22 @@ RETRY = text(
     """  # noqa: S608 - the only values in the text are this package's constants
 ).columns(payload=JSONB, options=JSONB)
 
+# With a new generation, so that QStash takes the message for another one. The handler has not
+# begun, so that no effect of its goes by the old one.
+MOVE = text(
+    f"""
+    {_TAKEN}
+    UPDATE job_executions AS job
+       SET queue = CAST(:queue AS text),
+           options = CASE WHEN CAST(:queue AS text) IS NULL THEN job.options - 'queue'
+                          ELSE job.options || jsonb_build_object('queue', CAST(:queue AS text)) END,
+           generation = generation + 1, message_id = NULL, published_at = NULL,
+           max_retries = coalesce(max_retries, 3), updated_at = now()
+      FROM taken WHERE job.id = taken_id
+    RETURNING {TO_PUBLISH}, old_status, old_message_id
+    """  # noqa: S608 - as above
+).columns(payload=JSONB, options=JSONB)
+
 # A running handler is only asked: `cancelled_at` is what it sees at its next progress or check.
 CANCEL = text(
     f"""

@@ -4,6 +4,8 @@ Written out rather than built from columns: these are the statements on which "n
 and they are read more often than changed.
 """
 
+from functools import cache
+
 from sqlalchemy import TextClause, text
 
 from ..durations import LONGEST_DELAY
@@ -102,6 +104,10 @@ CLAIM = text(
               to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
+              batch_id::text AS batch_id, slot,
+              slot IS NOT NULL
+                AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
+                      WHERE batch.id = job_executions.batch_id) AS called_off,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
@@ -122,6 +128,12 @@ _KEEP_ATTEMPT = f"""
            attempts = CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
                            ELSE attempts - 0 END || CAST(:attempt AS jsonb),
            lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
+"""
+
+_KEEP_LOGS = f"""
+           logs = CASE WHEN jsonb_typeof(logs) IS DISTINCT FROM 'array' THEN '[]'
+                       WHEN jsonb_array_length(logs) < {KEPT_ATTEMPTS} THEN logs
+                       ELSE logs - 0 END || CAST(:logged AS jsonb),
 """
 
 _KEEP_PROGRESS = "progress = coalesce(CAST(:progress AS jsonb), progress)"
@@ -245,3 +257,12 @@ BEAT = text(
     RETURNING cancelled_at IS NOT NULL AS cancelled
     """  # noqa: S608 - as above
 )
+
+
+@cache
+def with_logs(statement: TextClause) -> TextClause:
+    """Return an outcome's statement that keeps the attempt's log lines as well.
+
+    Most attempts log nothing, and their statement is not the longer for it.
+    """
+    return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))

@@ -82,6 +82,8 @@ class Lease:
         max_retries: How often QStash tries again; None where somebody else said so.
         waited: Seconds since the job was due; 0 for one that came with this very delivery.
         timeout: Seconds that the handler may take.
+        batch_id: The batch that the job is of, or follows; `slot` where it counts the job.
+        called_off: That batch was cancelled before this attempt began.
         attempt: This execution's number, from 1.
     """
 
@@ -96,6 +98,9 @@ class Lease:
     organization_id: OwnerId | None
     waited: float
     timeout: float
+    batch_id: str | None
+    slot: int | None
+    called_off: bool | None
     attempt: int
 
     @property
@@ -115,6 +120,7 @@ class Attempt:
         started_at: When the handler was called.
         duration_ms: How long it ran; None before its end.
         progress: What it last reported, where that is not on the row yet.
+        logged: The lines that it logged, as the row keeps them; None where there are none.
     """
 
     config: JobConfig
@@ -123,6 +129,7 @@ class Attempt:
     started_at: datetime = field(init=False)
     duration_ms: int | None = field(default=None, init=False)
     progress: dict[str, Any] | None = field(default=None, init=False)
+    logged: dict[str, Any] | None = field(default=None, init=False)
 
     @property
     def job_id(self) -> str:
@@ -156,8 +163,18 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
+            "tags": list(self.config.tags) or None,
             "max_retries": delivery.max_retries,
         }
+
+    @property
+    def unwritten(self) -> dict[str, str | None]:
+        """What is not on the row yet, as its statements take it."""
+        return {"progress": encoded(self.progress), "logged": encoded(self.logged)}
+
+    def with_logs(self, statement: TextClause) -> TextClause:
+        """Return an outcome's statement, which writes log lines only where there are any."""
+        return statement if self.logged is None else attempt_sql.with_logs(statement)
 
     def kept(self, outcome: str, status: int, details: dict[str, str]) -> str:
         """Return what the row keeps of this attempt, as JSON."""

@@ -1,10 +1,12 @@
 """Which jobs a list or a manual action is about."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, func
+from sqlalchemy import ColumnElement, Table, Text, func
+from sqlalchemy.dialects.postgresql import array
 
 from ..errors import ActionRefused
 from ..values.ids import OwnerId
@@ -12,7 +14,10 @@ from .models import JobExecution, Status
 
 _table = cast("Table", JobExecution.__table__)
 
-_EQUAL = ("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id")
+_EQUAL = (
+    *("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id"),
+    "idempotency_key",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +31,15 @@ class Filter:
         schedule_id: QStash's id of the schedule whose firing the job is.
         older_than: Seconds since the job was recorded, at least.
         newer_than: Seconds since the job was recorded, at most.
+        recorded_from: When the job was recorded, at the earliest.
+        recorded_to: When it was, at the latest.
+        due_within: Seconds until it may be delivered, at most; below 0 for jobs that are that late.
+        idempotency_key: As `enqueue` was given it.
+        queue: The queue of QStash's that it is delivered through.
+        field: What a field of the payload is, as its path and its text: `("customer.id", "7")`.
         error: A piece of the error's text, in any case.
         fingerprint: What errors of one kind have in common; see `error_groups`.
+        tags: All of them are the job's.
         everything: That no other condition is given is on purpose.
     """
 
@@ -41,18 +53,50 @@ class Filter:
     organization_id: OwnerId | None = None
     message_id: str | None = None
     schedule_id: str | None = None
+    recorded_from: datetime | None = None
+    recorded_to: datetime | None = None
+    due_within: float | None = None
+    idempotency_key: str | None = None
+    queue: str | None = None
+    field: tuple[str, str] | None = None
     error: str | None = None
     fingerprint: str | None = None
+    tags: tuple[str, ...] = ()
     everything: bool = False
 
     def as_json(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         given = {name: value for name, value in values.items() if value is not None}
         return {
-            name: list(value) if isinstance(value, tuple) else value
+            name: _as_json(value)
             for name, value in given.items()
             if value != () and (name != "everything" or value)
         }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> "Filter":
+        """Return the filter that `as_json` returned."""
+        read: dict[str, Callable[[Any], Any]] = {
+            "job_ids": tuple,
+            "field": tuple,
+            "status": Status,
+            "recorded_from": datetime.fromisoformat,
+            "recorded_to": datetime.fromisoformat,
+        }
+        return cls(**{name: read.get(name, _same)(value) for name, value in given.items()})
+
+    def as_of(self, now: datetime) -> "Filter":
+        """Return the filter for the jobs that there are at a moment, whenever it is used."""
+        newer, older = self.newer_than, self.older_than
+        since = [self.recorded_from, None if newer is None else _before(now, newer)]
+        until = [self.recorded_to, None if older is None else _before(now, older), now]
+        return replace(
+            self,
+            newer_than=None,
+            older_than=None,
+            recorded_from=max(filter(None, since), default=None),
+            recorded_to=min(filter(None, until)),
+        )
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the filter as SQL, for an action.
@@ -74,22 +118,44 @@ class Filter:
                 for name in _EQUAL
                 if getattr(self, name) is not None
             ),
+            _table.c.tags.contains(list(self.tags)) if self.tags else None,
             None if self.dead is None else _dead(self.dead),
             None if self.older_than is None else column.created_at <= _ago(self.older_than),
             None if self.newer_than is None else column.created_at >= _ago(self.newer_than),
+            None if self.recorded_from is None else column.created_at >= self.recorded_from,
+            None if self.recorded_to is None else column.created_at <= self.recorded_to,
+            None if self.due_within is None else _due(self.due_within),
         ]
         return [condition for condition in asked if condition is not None]
 
-    def searched(
-        self, error: ColumnElement[str | None] = _table.c.error
-    ) -> list[ColumnElement[bool]]:
-        """Return the conditions that have to look into each error's text, in a column."""
+    def searched(self, row: Any = _table.c) -> list[ColumnElement[bool]]:
+        """Return the conditions that no index finds, for the columns of a table or a subquery."""
         found: list[ColumnElement[bool]] = []
         if self.error is not None:
-            found.append(error.icontains(self.error, autoescape=True))
+            found.append(row.error.icontains(self.error, autoescape=True))
         if self.fingerprint is not None:
-            found.append(fingerprint_of(error) == self.fingerprint)
+            found.append(fingerprint_of(row.error) == self.fingerprint)
+        if self.queue is not None:
+            found.append(row.queue == self.queue)
+        if self.field is not None:
+            path, text = self.field
+            names = array(["payload", *path.split(".")], type_=Text)
+            found.append(row.payload.op("#>>", return_type=Text)(names) == text)
         return found
+
+    def near(self) -> list[ColumnElement[bool]]:
+        """Return what has to be so of a job that `searched` finds, and an index may know."""
+        is_of_error = self.error is not None or self.fingerprint is not None
+        return [_table.c.error.is_not(None)] if is_of_error else []
+
+    def looked_into(self) -> list[ColumnElement[Any]]:
+        """Return the columns that `searched` looks into."""
+        asked = {
+            "error": self.error is not None or self.fingerprint is not None,
+            "queue": self.queue is not None,
+            "payload": self.field is not None,
+        }
+        return [_table.c[name] for name, is_asked in asked.items() if is_asked]
 
 
 #: What differs between errors of one kind: UUIDs, addresses in memory, numbers.
@@ -102,11 +168,32 @@ def fingerprint_of(error: ColumnElement[str | None]) -> ColumnElement[str]:
     return func.left(func.md5(same), 12)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _due(seconds: float) -> ColumnElement[bool]:
+    when = func.coalesce(_table.c.available_at, _table.c.created_at)
+    return (_table.c.status == Status.PENDING) & (when <= _ago(-seconds))
+
+
 def _ago(seconds: float) -> datetime:
     """Return the moment; one before the calendar begins is its beginning."""
+    return _before(datetime.now(UTC), seconds)
+
+
+def _before(now: datetime, seconds: float) -> datetime:
     try:
-        return datetime.now(UTC) - timedelta(seconds=seconds)
+        return now - timedelta(seconds=seconds)
     except OverflowError:
+        if seconds < 0:
+            return datetime.max.replace(tzinfo=UTC)
         return datetime.min.replace(tzinfo=UTC)
 
 

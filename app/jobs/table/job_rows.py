@@ -26,6 +26,7 @@ TO_PUBLISH = """
 """
 
 _COLUMNS = """
+    tags, parent_id,
     job_id, job_type, payload, user_id, organization_id, idempotency_key, queue, max_retries,
     options, available_at, pause
 """
@@ -38,7 +39,8 @@ _ONCE_PER_KEY = """
     DO UPDATE SET idempotency_key = excluded.idempotency_key
 """
 _VALUES = f"""
-    VALUES (:job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
+    VALUES (CAST(:tags AS text[]), :parent_id,
+            :job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
             :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb), :available_at,
             {HOLDING_GIVEN})
 """
@@ -50,7 +52,8 @@ _RECORD_MANY = text(
     f"""
     WITH recorded AS (
         INSERT INTO job_executions ({_COLUMNS})
-        SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
+        SELECT tags, parent_id,
+               envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
                queue, max_retries, options, available_at, {HOLDING_GIVEN}
           FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
                jsonb_array_elements(CAST(:envelopes AS jsonb)) AS envelope
@@ -115,7 +118,7 @@ def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> Reco
     Args:
         execute: `alone`, or `within` a transaction that decides whether the job exists.
         message: The job's first one.
-        owner: `user_id`, `organization_id` and `idempotency_key`.
+        owner: `user_id`, `organization_id`, `idempotency_key`, `tags` and `parent_id`.
     """
     values = _shared(message, owner) | {"job_id": message.job_id, "payload": message.body}
     values["options"] = jsonb.dumps(values["options"])

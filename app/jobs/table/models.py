@@ -158,6 +158,12 @@ class JobExecution(Base):
             "created_at",
             postgresql_where=text("status = 'failed' AND dead_at IS NULL"),
         ),
+        Index(
+            "idx_job_executions_batch_id",
+            "batch_id",
+            "id",
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
         # For what is counted and judged: `health`.
         Index(
             "idx_job_executions_completed_at",
@@ -212,6 +218,8 @@ class JobExecution(Base):
     tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     #: The job whose handler enqueued this one.
     parent_id: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
+    batch_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    slot: Mapped[int | None]
 
     @property
     def is_final(self) -> bool:

@@ -16,8 +16,8 @@ from .db import db
 from .filters import Filter
 from .models import JobExecution
 
-#: The text of an error is searched in this many jobs at a time: no index that every PostgreSQL has
-#: finds a piece of a text, and a page must not take longer the rarer it is.
+#: What no index finds is searched in this many jobs at a time, such as a piece of an error's text:
+#: a page must not take longer the rarer it is.
 SEARCHED = 5_000
 
 _table = cast("Table", JobExecution.__table__)
@@ -32,7 +32,7 @@ class Page:
 
     Attributes:
         after: What to ask for the next page with; None where there is none.
-        searched_to: Where an error's text was looked for and there are older jobs to look in:
+        searched_to: Where was looked for what no index finds, and there are older jobs to look in:
             when the oldest of those looked at was recorded.
     """
 
@@ -71,12 +71,12 @@ def _page(conditions: _Conditions, limit: int) -> Page:
 
 
 def _search(conditions: _Conditions, wanted: Filter, limit: int) -> Page:
-    """Look for the text in the next jobs that have an error."""
-    conditions = [*conditions, _table.c.error.is_not(None)]
-    # The limit comes before the text: PostgreSQL may not look for it in more rows.
-    near = select(*_KEY, _table.c.error).where(*conditions).order_by(*_NEWEST_FIRST)
+    """Look for what no index finds in the next jobs that may have it."""
+    conditions = [*conditions, *wanted.near()]
+    # The limit comes first: PostgreSQL may not look into more rows.
+    near = select(*_KEY, *wanted.looked_into()).where(*conditions).order_by(*_NEWEST_FIRST)
     job = near.limit(SEARCHED).subquery().c
-    found = select(job.id).where(*wanted.searched(job.error))
+    found = select(job.id).where(*wanted.searched(job))
     found = found.order_by(job.created_at.desc(), job.id.desc()).limit(limit + 1)
     query = select(JobExecution).where(_table.c.id.in_(found)).order_by(*_NEWEST_FIRST)
     rows = list(db.session.scalars(query))

@@ -87,8 +87,14 @@ FORGET_ATTEMPTS = text(
 )
 FORGIVE = text("DELETE FROM job_sign_in_attempts WHERE digest = :digest")
 
+# Only while the password is the one that was checked: whoever changes it meanwhile is waited for.
 BEGIN_SESSION = text(
-    "INSERT INTO job_user_sessions (digest, job_user_id) VALUES (:digest, :job_user_id)"
+    """
+    INSERT INTO job_user_sessions (digest, job_user_id)
+    SELECT :digest, id FROM job_users
+     WHERE id = :id AND password_hash = :password_hash AND disabled_at IS NULL
+       FOR SHARE
+    """
 )
 #: Those that ended by themselves; nobody can use them any more.
 FORGET_SESSIONS = text(
