@@ -191,7 +191,11 @@ class Model:
         )
         if self.is_over or not known:
             return 200
-        if self.status == "processing" and self.retried < self._retries and not self.cancelled:
+        if (
+            self.status == "processing"
+            and self.retried < (self.max_retries or 0)
+            and not self.cancelled
+        ):
             return 200  # the sweep's: the process died with retries left
         self.message, self.published = message, True
         if self.status == "processing":
