@@ -12,6 +12,7 @@ from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
+from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
@@ -49,6 +50,7 @@ __all__ = [
     "Filter",
     "Health",
     "HealthStatus",
+    "Load",
     "Page",
     "Related",
     "Step",
@@ -65,6 +67,7 @@ __all__ = [
     "is_recorded",
     "jobs_beginning",
     "list_jobs",
+    "loads",
     "logs_of",
     "message_log",
     "operations",
