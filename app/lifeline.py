@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -64,13 +64,18 @@ class Processes:
             sys.exit(0)
 
     def start(
-        self, command: list[str], more: Mapping[str, str] | None = None, **options: Any
+        self,
+        command: list[str],
+        more: Mapping[str, str] | None = None,
+        *,
+        inherits: Sequence[int] = (),
+        **options: Any,
     ) -> Process:
-        """Start one; `more` is added to its environment."""
+        """Start one; `more` is added to its environment, `inherits` are open file descriptors."""
         lifeline = f"{self._theirs}:{os.fstat(self._theirs).st_ino}"
         environment = {**os.environ, **(more or {}), VARIABLE: lifeline}
         process = subprocess.Popen(  # noqa: S603 - ours
-            command, env=environment, pass_fds=[self._theirs], text=True, **options
+            command, env=environment, pass_fds=[self._theirs, *inherits], text=True, **options
         )
         self._started.append(process)
         return process

@@ -6,15 +6,13 @@ import sys
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
 
 from app.config import ConfigError
-from app.jobs.kit import current_job, raise_if_due, request_id_if_any
-
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+from app.jobs.kit import current_job, log_fields, raise_if_due, request_id_if_any
 
 
 def init_app(app: Flask) -> None:
@@ -25,6 +23,7 @@ def init_app(app: Flask) -> None:
     if app.config["LOG_FILE"]:
         handlers.append(_formatted(_file(app), as_json=as_json))
     logging.basicConfig(level=app.config["LOG_LEVEL"] or "INFO", handlers=handlers, force=True)
+    app.config["JOBS_LOG_FIELDS"] = False  # these handlers show them
     app.config["JOBS_QUIET"] = not app.config["LOG_LEVEL"]  # of commands: shown on request
     # The first two log every request, headers and all at DEBUG; the last lists its own parts.
     for noisy in ("httpx", "httpcore", "alembic.runtime.plugins"):
@@ -65,7 +64,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        fields = " ".join(f"{key}={_shown(value)}" for key, value in _extra(record).items())
+        fields = log_fields.in_text(log_fields.fields_of(record))
         return super().formatMessage(record) + (f"  {fields}" if fields else "")
 
 
@@ -86,15 +85,6 @@ def _bind(record: logging.LogRecord) -> bool:
         for key, value in (ids | known).items():
             record.__dict__.setdefault(key, value)
     return True
-
-
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
-
-
-def _shown(value: Any) -> str:
-    text = str(value)
-    return repr(text) if " " in text or "\n" in text else text
 
 
 class DailyFile(logging.Handler):

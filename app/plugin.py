@@ -4,13 +4,14 @@
 to the group that the app has. The wheel ships this file as well.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from flask.cli import ScriptInfo
 
-from . import lifeline
+from . import dev_settings, lifeline
 
 ABOUT = """Enqueue, inspect and manage background jobs.
 
@@ -27,7 +28,11 @@ WITHOUT_APP = {
 }
 
 
+#: Of the key that an app looked up in vain, and of Flask-SQLAlchemy's error.
+_ADDRESS = re.compile(r"DATABASE_URL|SQLALCHEMY_DATABASE_URI")
+
 lifeline.hold()
+dev_settings.join()
 
 
 class JobsPlugin(click.Group):
@@ -92,6 +97,11 @@ def _own_group(ctx: click.Context) -> click.Group:
 
         if isinstance(error, JobsError):
             raise click.UsageError(str(error)) from error
+        if isinstance(error, KeyError | RuntimeError) and _ADDRESS.search(str(error)):
+            raise click.UsageError(
+                "The app has no database address: set DATABASE_URL, or have `flask jobs dev` run "
+                "in this folder meanwhile, which brings a database."
+            ) from error
         raise
     group = app.cli.commands.get("jobs")
     if not isinstance(group, click.Group):

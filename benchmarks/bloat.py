@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
-from app.dev.postgres import Server  # noqa: E402
+from app.embedded_postgres.server import Server  # noqa: E402
 from app.jobs.table import attempt_sql, snapshot, sweep_sql  # noqa: E402
 from app.jobs.table.db import in_transaction  # noqa: E402
 from app.jobs.values.ids import new_job_id  # noqa: E402

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "support")]
 
 from werkzeug.test import EnvironBuilder, run_wsgi_app  # noqa: E402 - the paths come first
 
-from app.dev.postgres import Server  # noqa: E402
+from app.embedded_postgres.server import Server  # noqa: E402
 from tests.support.qstash import BASE_URL, claims_for, token  # noqa: E402
 
 PATH = "/api/jobs/noop"

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 SUPPORT = Path(__file__).parent / "support"
 sys.path.insert(0, str(ROOT))
 
-from app.dev.postgres import Server  # noqa: E402 - the path comes first
+from app.embedded_postgres.server import Server  # noqa: E402 - the path comes first
 from benchmarks.support.build import BASE_URL, local_qstash  # noqa: E402
 
 _CALLER = """

@@ -7,7 +7,8 @@ the app's process and of its connections to PostgreSQL, in rounds in which all t
 prints the median of the rounds. Only ratios mean something elsewhere:
 
 - an enqueue in a session, beside the same INSERT through SQLAlchemy Core in that session;
-- an enqueue on its own, and `enqueue_many` of 1,000, with the local QStash server;
+- an enqueue on its own, and `enqueue_many` of 1,000, with the local QStash server, and the note
+  that it has them, which only jobs need that are not executed soon;
 - a delivery of a no-op job over HTTP to gunicorn, beside a view that only answers 200, one that
   only verifies the signature, and one that makes two bare psycopg statements in two transactions;
 - each of these beside that of another checkout, such as the commit before a change:
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.dev.postgres import Server  # noqa: E402 - the path comes first
+from app.embedded_postgres.server import Server  # noqa: E402 - the path comes first
 from benchmarks.support.build import VIEWS, Build, Cost, local_qstash  # noqa: E402
 
 if TYPE_CHECKING:

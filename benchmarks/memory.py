@@ -29,8 +29,8 @@ import psycopg
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.dev.ports import free_port  # noqa: E402 - the path comes first
 from app.dev.temporary_postgres import temporary_server  # noqa: E402
+from app.ports import free_port  # noqa: E402 - the path comes first
 
 BOUND, GROWTH = 90, 5  # MB
 PARTS = 10

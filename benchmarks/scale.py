@@ -43,8 +43,7 @@ from steps import STEPS, Meter  # noqa: E402
 
 from app import create_app  # noqa: E402
 from app.db import db  # noqa: E402
-from app.dev.ports import free_port  # noqa: E402
-from app.dev.postgres import Server  # noqa: E402
+from app.embedded_postgres.server import Server  # noqa: E402
 from app.jobs.cli.show import render  # noqa: E402
 from app.jobs.operate import health  # noqa: E402
 from app.jobs.recover.sweep import sweep  # noqa: E402
@@ -54,6 +53,7 @@ from app.jobs.table.job_rows import get_job_execution_by_job_id  # noqa: E402
 from app.jobs.table.models import Status  # noqa: E402
 from app.jobs.table.pages import list_jobs  # noqa: E402
 from app.jobs.table.stats import stats  # noqa: E402
+from app.ports import free_port  # noqa: E402
 from tests.support.qstash import BASE_URL  # noqa: E402
 
 RUNS = 21

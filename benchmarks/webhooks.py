@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - the path comes first
 from app.config import DEV_WEBHOOKS  # noqa: E402
-from app.dev.ports import free_port  # noqa: E402
+from app.ports import free_port  # noqa: E402
 from benchmarks.jobs import await_port, database, heading, qstash, report, timed  # noqa: E402
 
 #: Turns, and the seconds before each in which the publisher catches up.

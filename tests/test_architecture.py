@@ -39,9 +39,12 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "gunicorn_hooks": set(),
         "local_qstash": {"cron"},
         "lifeline": set(),
-        "jobs": {"cron", "gunicorn_hooks", "lifeline"},
+        "dev_settings": set(),
+        "ports": set(),
+        "embedded_postgres": {"ports"},
+        "jobs": {"cron", "gunicorn_hooks", "lifeline", "dev_settings", "ports"},
         "dashboard": {"cron", "jobs"},
-        "plugin": {"jobs", "lifeline"},
+        "plugin": {"jobs", "lifeline", "dev_settings"},
         "commands": {"plugin"},
         "config": {"jobs"},
         "engine": {"db", "jobs", "config"},
@@ -60,13 +63,16 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
             *("api", "tracing", "admin", "jobs"),
         },
         # For the Makefile's commands: nothing may import it.
-        "dev": {"local_qstash", "jobs", "config", "families", "__init__"},
+        "dev": {
+            *("local_qstash", "jobs", "config", "families", "__init__"),
+            *("embedded_postgres", "ports"),
+        },
     },
     "app.jobs": ladder(
         "durations",
         "errors",
         "values",
-        "context schemas job_types message request_id interruptible recycling",
+        "any_host log_fields context schemas job_types message request_id interruptible recycling",
         "registry deadline",
         "table",
         "migrations payload settings",
@@ -74,7 +80,8 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "events",
         "publish",
         "enqueue execute",
-        "csrf",
+        "batches",
+        "csrf job_options",
         "periodic declaration",
         "blueprint",
         "discovery external_types",
@@ -108,6 +115,7 @@ EXCEPTIONS = {
     ("app.gunicorn_hooks", "jobs"),
     ("app.jobs.testing", "local_qstash"),
     ("app.jobs.cli.dev", "local_qstash"),
+    ("app.jobs.cli.dev_database", "embedded_postgres"),
 }
 
 
@@ -196,7 +204,9 @@ OF_TERMINALS = {"app/jobs/cli/group.py": "NO_COLOR", "app/jobs/cli/formatting.py
 #: An app that has no module for its settings leaves the extension's to the extension.
 OF_OTHER_APPS = {
     "app/jobs/settings.py",
+    "app/dev_settings.py",
     "app/jobs/cli/dev.py",
+    "app/jobs/cli/dev_database.py",
     "app/jobs/cli/init.py",
     "app/lifeline.py",
 }
@@ -209,12 +219,12 @@ OF_OTHERS = {
 
 
 def test_settings_alone_are_read_from_the_environment() -> None:
-    """`app.dev` starts processes, for which it makes an environment."""
+    """`app.dev` and PostgreSQL are processes, for which an environment is made."""
     readers = {
         name_of(module)
         for module in MODULES
         if "config" not in module.parts
-        and "dev" not in module.relative_to(ROOT).parts
+        and not {"dev", "embedded_postgres"} & set(module.relative_to(ROOT).parts)
         and re.search(r"\bos\.environ|\bgetenv|from os import.*environ", module.read_text())
     }
     assert readers == OF_TERMINALS.keys() | OF_OTHER_APPS | OF_OTHERS

@@ -6,13 +6,13 @@ them.
 
 from flask import Flask
 
-from app.api import cli, job, jobs, openapi
+from app.api import cli, job, jobs, openapi, pauses
 from app.jobs import DiscoveryError, register_viewer
 from app.jobs.kit import registry_of
 
 __all__ = ["cli", "init_app"]
 
-_OURS = (jobs.bp, job.bp, openapi.bp)
+_OURS = (jobs.bp, job.bp, pauses.bp, openapi.bp)
 
 
 def init_app(app: Flask) -> None:

@@ -8,14 +8,14 @@ from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
 from app.api import schemas, views
-from app.api.access import authorise, caller_name, has_key
+from app.api.access import authorise, caller_name, forbid, has_key
 from app.api.documented import Operation, documented
 from app.api.keys import Key
 from app.db import db
 from app.jobs import JobExecution, get_job_execution_by_job_id
 from app.jobs.cli import kit
 from app.jobs.kit import translate_database_errors
-from app.jobs.operate import Done, Filter, actions, status_link
+from app.jobs.operate import Done, Filter, actions, logs_of, status_link
 from app.web.limits import limited
 
 bp = limited(
@@ -42,6 +42,25 @@ def seen_by_key(job_id: str) -> dict[str, Any] | None:
     key = authorise("read")
     with translate_database_errors():
         return views.details(_find(job_id, key), key)
+
+
+@bp.get("/logs")
+@documented(
+    Operation(
+        summary="Show what a job's handler logged, by attempt",
+        scopes=("manage",),
+        answers={200: schemas.LogsSchema},
+        problems=(401, 403, 404, 429, 503),
+    )
+)
+def logs(job_id: str) -> ResponseReturnValue:
+    """Only for the operator's keys: a line may say anything."""
+    key = authorise("manage")
+    if key.organization_id is not None:
+        forbid("A key of one organization cannot read what jobs log.")
+    with translate_database_errors():
+        kept = logs_of(_find(job_id, key))
+    return {"logs": [views.log(one) for one in kept]}
 
 
 @bp.post("/retry")

@@ -84,6 +84,8 @@ def list_page() -> ResponseReturnValue:
     if key.organization_id is not None and "error" in given:
         forbid("error: a key of one organization cannot search error messages.")
     after, limit = given.pop("after", None), given.pop("limit")
+    if "tag" in given:
+        given["tags"] = (given.pop("tag"),)
     with translate_database_errors():
         _check_type(given.get("job_type"))
         try:

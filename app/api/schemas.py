@@ -10,14 +10,17 @@ from app.jobs.kit import (
     LONGEST_EXPRESSION,
     LONGEST_NAME,
     LONGEST_PERIOD,
+    LONGEST_TAG,
     LONGEST_URL,
     MAX_KEY_LENGTH,
     MOST_RETRIES,
+    MOST_TAGS,
     JobIdField,
     OwnerIdField,
     OwnerIdQueryField,
     parse_duration,
 )
+from app.jobs.operate import pauses
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 #: Seconds: more would be beyond the calendar.
@@ -92,6 +95,14 @@ class Moment(fields.Field[Any]):
         return value if type(value) is int else self._date.deserialize(value)
 
 
+class Tag(fields.String):
+    """A name to find a job by."""
+
+    def __init__(self, **options: Any) -> None:
+        form = rf"[A-Za-z0-9][A-Za-z0-9._:/@-]{{0,{LONGEST_TAG - 1}}}\Z"
+        super().__init__(**options, validate=validate.Regexp(form))
+
+
 class FlowControlSchema(WireSchema[FlowControl]):
     """Limits shared by all messages with a key."""
 
@@ -120,6 +131,7 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
     payload = fields.Dict(keys=fields.String(), required=True)
     user_id = OwnerIdField(allow_none=True)
     organization_id = OwnerIdField(allow_none=True)
+    tags = fields.List(Tag(), validate=validate.Length(max=MOST_TAGS))
     idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
     delay = Duration()
     not_before = Moment()
@@ -161,6 +173,7 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     older_than = Duration()
     newer_than = Duration()
     error = Text(validate=validate.Length(1, 200))
+    tag = Tag()
     message_id = Text(validate=validate.Length(1, 200))
     schedule_id = Text(validate=validate.Length(1, 200))
     after = Text(validate=validate.Length(1, 200))
@@ -191,6 +204,7 @@ class _StateSchema(WireSchema[Any]):
 class SummarySchema(_StateSchema):
     """A job in a list."""
 
+    tags = fields.List(fields.String(), required=True)
     user_id = OwnerIdField(required=True, allow_none=True)
     organization_id = OwnerIdField(required=True, allow_none=True)
 
@@ -209,7 +223,28 @@ class JobSchema(_StateSchema):
     schedule_id = fields.String(allow_none=True)
     available_at = fields.DateTime(allow_none=True)
     generation = fields.Integer()
+    tags = fields.List(fields.String())
+    parent_id = fields.String(allow_none=True)
     error_text = fields.String(allow_none=True)
+
+
+class LogLineSchema(WireSchema[Any]):
+    at = fields.DateTime(required=True)
+    level = fields.String(required=True)
+    logger = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class AttemptLogSchema(WireSchema[Any]):
+    """The newest lines of one attempt, the oldest first; `leftOut` counts those before."""
+
+    attempt = fields.Integer(required=True)
+    left_out = fields.Integer(required=True)
+    lines = fields.List(fields.Nested(LogLineSchema), required=True)
+
+
+class LogsSchema(WireSchema[Any]):
+    logs = fields.List(fields.Nested(AttemptLogSchema), required=True)
 
 
 class PageSchema(WireSchema[Any]):
@@ -228,10 +263,46 @@ class JobTypeSchema(WireSchema[Any]):
     queue = fields.String(required=True, allow_none=True)
     version = fields.Integer(required=True)
     sealed = fields.List(fields.String(), required=True)
+    tags = fields.List(fields.String(), required=True)
 
 
 class JobTypesSchema(WireSchema[Any]):
     job_types = fields.List(fields.Nested(JobTypeSchema), required=True)
+
+
+class PauseRequestSchema(WireSchema[dict[str, Any]]):
+    """Why something is paused, for those who will wonder."""
+
+    model = dict
+
+    class Meta:
+        unknown = RAISE
+
+    reason = Text(required=True, validate=validate.Length(1, pauses.MOST_REASON))
+
+
+class PauseSchema(WireSchema[Any]):
+    """What is paused; `waiting` counts the jobs in the outbox, up to 10,000."""
+
+    kind = fields.String(
+        required=True, validate=validate.OneOf([str(kind) for kind in pauses.Kind])
+    )
+    name = fields.String(required=True)
+    reason = fields.String(required=True)
+    by = fields.String(required=True)
+    since = fields.DateTime(required=True)
+    waiting = fields.Integer(required=True)
+
+
+class PausesSchema(WireSchema[Any]):
+    pauses = fields.List(fields.Nested(PauseSchema), required=True)
+
+
+class ResumedSchema(WireSchema[Any]):
+    """How many jobs were published at once, and how many are left to the next sweeps."""
+
+    published = fields.Integer(required=True)
+    left = fields.Integer(required=True)
 
 
 class ProblemSchema(WireSchema[Any]):

@@ -6,7 +6,7 @@ from typing import Any
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
 from app.jobs.kit import hidden
-from app.jobs.operate import attempts_made, began_at, status_link
+from app.jobs.operate import AttemptLog, attempts_made, began_at, pauses, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
@@ -18,6 +18,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "final": row.is_final,
         "error": status_link.error_class(row),
         "attempts": attempts_made(row),
+        "tags": row.tags or [],
         "userId": row.user_id,
         "organizationId": row.organization_id,
         "createdAt": _iso(row.created_at),
@@ -37,12 +38,30 @@ def details(row: JobExecution, key: Key) -> dict[str, Any]:
         "scheduleId": row.schedule_id,
         "availableAt": _iso(row.available_at),
         "generation": row.generation,
+        "tags": row.tags or [],
+        "parentId": row.parent_id,
     }
     return whole | ({"errorText": row.error} if key.organization_id is None else {})
 
 
+def log(kept: AttemptLog) -> dict[str, Any]:
+    return {"attempt": kept.attempt, "leftOut": kept.left_out, "lines": kept.lines}
+
+
+def pause(held: pauses.Held) -> dict[str, Any]:
+    one = held.pause
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "reason": one.reason,
+        "by": one.by,
+        "since": _iso(one.since),
+        "waiting": held.waiting,
+    }
+
+
 def job_type(config: JobConfig) -> dict[str, Any]:
-    names = ("type", "description", "retries", "timeout", "queue", "version", "sealed")
+    names = ("type", "description", "retries", "timeout", "queue", "version", "sealed", "tags")
     return {name: getattr(config, name) for name in names}
 
 

@@ -19,7 +19,14 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "JOBS_CALLBACK_ALLOW": are_destinations,
 }
 #: Read elsewhere in this package, or set by the app itself.
-_OTHERS = {"QSTASH_URL", "JOBS_ENCRYPTION_KEYS", "JOBS_BIND_KEY", "JOBS_SCHEMA", "JOBS_QUIET"}
+_OTHERS = {
+    "QSTASH_URL",
+    "JOBS_ENCRYPTION_KEYS",
+    "JOBS_BIND_KEY",
+    "JOBS_SCHEMA",
+    "JOBS_QUIET",
+    "JOBS_LOG_FIELDS",
+}
 
 
 def read(env: Env, defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from ..jobs import DatabaseUnavailable, JobsError, StartRefused
+from ..jobs.kit import AnyHostBlueprint
 from . import access, cli, cookies, proxy, rendering, sign_in, views, work
 from .access import Role, Way
 from .visit import visit
@@ -84,7 +85,7 @@ class Dashboard:
 
 def new_blueprint() -> Blueprint:
     """Return a blueprint with the routes of all screens."""
-    blueprint = Blueprint(
+    blueprint = AnyHostBlueprint(
         "jobs_dashboard",
         __name__,
         static_folder=str(Path(__file__).parent / "static"),

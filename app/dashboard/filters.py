@@ -8,7 +8,7 @@ from typing import Any
 from flask import abort
 
 from ..jobs import InvalidOption
-from ..jobs.kit import LONGEST_NAME, durations, parse_owner_id
+from ..jobs.kit import LONGEST_NAME, durations, parse_owner_id, parse_tag
 from ..jobs.operate import Filter
 from . import access
 from .states import STATES
@@ -49,6 +49,7 @@ FIELDS = (
     Field("organization", "Organization", "42", "organization_id", parse_owner_id),
     Field("message", "QStash message", "msg_…", "message_id"),
     Field("kind", "Kind of error", "0a1b2c3d4e5f", "fingerprint"),
+    Field("tag", "Tag", "billing", "tags", lambda text: (parse_tag(text),)),
     Field("schedule", "Schedule", "jobs:…", "schedule_id"),
 )
 

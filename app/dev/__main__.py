@@ -10,9 +10,9 @@ from click import ClickException
 
 from app import INSTANCE
 from app.dev.claim import claim
-from app.dev.postgres import Server
 from app.dev.runner import interruptible
 from app.dev.up import up
+from app.embedded_postgres.server import Server
 
 INTERRUPTED = 130
 _DONE = {"destroy": "deleted", "stop": "stopped"}

@@ -88,7 +88,7 @@ def _signal(group: int, number: int) -> bool:
 
 
 def _stop_postgres(data_dir: Path) -> None:
-    from app.dev.postgres import Server  # noqa: PLC0415 - slow, and most runs end without it
+    from app.embedded_postgres.server import Server  # noqa: PLC0415 - slow, and most runs end without it
 
     Server(data_dir).stop()
 

@@ -12,10 +12,10 @@ from app import config
 from app.config import running
 from app.dev import credentials
 from app.dev.claim import claim
-from app.dev.ports import listen
-from app.dev.postgres import DEVELOPMENT_DATABASE, Server
 from app.dev.runner import Runner, answers
 from app.dev.web import Web
+from app.embedded_postgres.server import DEVELOPMENT_DATABASE, Server
+from app.ports import listen
 
 Report = Callable[[str, str, float], None]
 

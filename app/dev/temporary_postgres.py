@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.dev.postgres import Server
 from app.dev.reaper import Reaper
+from app.embedded_postgres.server import Server
 
 
 @contextmanager

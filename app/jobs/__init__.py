@@ -4,12 +4,15 @@ Enqueue, record, publish, deliver, verify, execute, record: `enqueue.enqueuer` t
 of a job's way, `execute.executor` the second.
 """
 
+from .batches.builder import Batch, batch, batch_of
 from .blueprint import JobBlueprint, JobType
 from .context import Job
 from .enqueue.enqueuer import JobId, enqueue
 from .enqueue.many import enqueue_many
 from .enqueue.scheduling import schedule
+from .enqueue.signatures import Signature, signature
 from .errors import (
+    BatchRefused,
     Continue,
     DatabaseUnavailable,
     DiscoveryError,
@@ -29,6 +32,7 @@ from .errors import (
 from .execute.delivery import is_qstash_endpoint, signed
 from .extension import Jobs
 from .job_types import JOB_TYPES
+from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
 from .operate.status_link import register_links, register_viewer, status_url
 from .periodic import periodic
@@ -42,6 +46,8 @@ from .values.options import FlowControl, Options
 
 __all__ = [
     "JOB_TYPES",
+    "Batch",
+    "BatchRefused",
     "Continue",
     "DatabaseUnavailable",
     "DiscoveryError",
@@ -65,22 +71,29 @@ __all__ = [
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",
+    "Signature",
     "StartRefused",
     "Status",
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
     "after_commit",
+    "batch",
+    "batch_of",
     "create_job_execution",
     "enqueue",
     "enqueue_many",
     "get_job_config",
     "get_job_execution_by_job_id",
     "is_qstash_endpoint",
+    "pause",
+    "paused",
     "periodic",
     "register_links",
     "register_viewer",
+    "resume",
     "schedule",
+    "signature",
     "signed",
     "status_url",
     "update_job_execution",

@@ -1,22 +1,23 @@
 """`JobBlueprint`: one decorator makes a signed route and a registry entry."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 from flask.sansio.app import App
 
 from . import declaration
+from .any_host import AnyHostBlueprint
 from .context import Job
-from .declaration import JobOptions
 from .enqueue import enqueuer, many, scheduling
+from .enqueue.signatures import Signature, SignatureOptions
 from .errors import DiscoveryError
 from .execute.delivery import signed
 from .execute.executor import deliver
+from .job_options import JobOptions, check_options
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, get_job_config, registry_of, where
@@ -43,12 +44,14 @@ class EnqueueOptions(_Owned, total=False):
     """The keyword arguments of `enqueue`."""
 
     idempotency_key: str | None
+    tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
 
 class EnqueueManyOptions(_Owned, total=False):
     """The keyword arguments of `enqueue_many`."""
 
+    tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
 
@@ -83,6 +86,10 @@ class Enqueueable(Generic[P]):
         """`app.jobs.schedule` for this type."""
         return scheduling.schedule(self.type, cron, payload, **options)
 
+    def s(self, payload: P, **options: Unpack[SignatureOptions]) -> Signature:
+        """Return a job of this type that is not enqueued yet, for what is made of several jobs."""
+        return Signature(self.type, payload, options)
+
     @property
     def config(self) -> JobConfig:
         return get_job_config(self.type)
@@ -91,9 +98,10 @@ class Enqueueable(Generic[P]):
 class JobType(Enqueueable[P], Generic[P, R]):
     """A handler that can also be enqueued; calling it is calling the plain function."""
 
-    def __init__(self, handler: Callable[[P, Job], R], job_type: str) -> None:
-        super().__init__(job_type)
+    def __init__(self, handler: Callable[[P, Job], R], declared: JobConfig) -> None:
+        super().__init__(declared.type)
         self.handler = handler
+        self.declared = declared
         self.schedules: list[Periodic] = []
         update_wrapper(self, handler)
 
@@ -121,7 +129,7 @@ def _as_written(method: F) -> F:
     return checked  # type: ignore[return-value]  # takes what the method does
 
 
-class JobBlueprint(Blueprint):
+class JobBlueprint(AnyHostBlueprint):
     """A family of jobs: a blueprint below `/api/jobs` whose job routes only QStash can call."""
 
     def __init__(self, name: str, import_name: str, **options: Any) -> None:
@@ -177,7 +185,7 @@ class JobBlueprint(Blueprint):
                 handler=handler,
                 schema=payload(),
                 flow_control=None if callable(flow_control) else flow_control,
-                **declaration.check_options(about, options, JobOptions),
+                **check_options(about, options, JobOptions),
             )
 
             def serve(state: BlueprintSetupState) -> None:
@@ -191,7 +199,7 @@ class JobBlueprint(Blueprint):
 
             self._at_registration(serve, about)
             JOB_TYPES.add(job_type)
-            made = JobType(handler, job_type)
+            made = JobType(handler, declared)
             self.job_types.append(made)
             return made
 

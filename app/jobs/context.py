@@ -30,6 +30,7 @@ class Job:
         leg: 1 for the first delivery's part of the work, one more for each `Continue`.
         state: The state of the last `Continue`; None in the first leg.
         expires_at: When the handler's time is up, by `time.monotonic`.
+        batch_id: The batch that it is of, or whose end it follows.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Job:
     schedule_id: str | None = None
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
+    batch_id: str | None = None
     beat: Beat = field(default=_no_beat, repr=False, compare=False)
     look: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)
     look_again: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)

@@ -41,6 +41,19 @@ def parse(value: Any) -> float:
     return value
 
 
+def parse_some(value: Any) -> float:
+    """Do the same for a time that has to be longer than none.
+
+    Raises:
+        ValueError: As for `parse`.
+    """
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if (is_number and number <= 0) or not (seconds := parse(value)):
+        raise ValueError("is too short; give at least one second")
+    return seconds
+
+
 def parse_written(text: str) -> float:
     """Return the seconds of text in which a number alone is seconds, too: a setting, a command's.
 

@@ -17,6 +17,7 @@ JobsError
 │   └── NewerPayload          503: until this process, too, runs the newer code
 ├── UpdateRefused             a row that cannot be written by hand as asked for
 │   └── IllegalTransition     a state change that the state machine does not know
+├── BatchRefused              a batch that cannot be made or added to as asked for
 ├── ActionRefused             a manual action on all jobs that nobody asked for
 ├── MigrationRefused          a database that has something in the way
 ├── ScaffoldRefused           a new job type that cannot be written
@@ -164,6 +165,10 @@ class UpdateRefused(JobsError):
 
 class IllegalTransition(UpdateRefused):
     """The job is not in a state from which this change is possible."""
+
+
+class BatchRefused(JobsError):
+    """The batch cannot be made or added to like this; nothing was recorded."""
 
 
 class ActionRefused(JobsError):

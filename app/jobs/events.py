@@ -33,6 +33,7 @@ __all__ = [
     "JobPrepared",
     "Message",
     "Observer",
+    "Paused",
     "Publishing",
     "SignatureFailed",
     "Started",
@@ -119,6 +120,13 @@ class Unpublished:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Jobs were enqueued under a pause: they are published when it has ended."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """A verified delivery is answered; `outcome` is one of `outcome.LABELS`."""
 
@@ -141,7 +149,15 @@ class SignatureFailed:
 
 
 Event = (
-    Started | Ended | JobPrepared | Enqueued | Unpublished | Delivered | JobDied | SignatureFailed
+    Started
+    | Ended
+    | JobPrepared
+    | Enqueued
+    | Unpublished
+    | Paused
+    | Delivered
+    | JobDied
+    | SignatureFailed
 )
 Observer = Callable[[Event], None]
 

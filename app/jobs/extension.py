@@ -5,19 +5,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from flask import Flask, current_app, has_app_context
 
-from . import csrf, discovery, request_id, settings
+from . import csrf, discovery, log_fields, request_id, settings
+from .batches import builder
 from .cli import jobs as commands
-from .declaration import ExternalOptions
-from .enqueue import enqueuer, many, scheduling
+from .enqueue import enqueuer, many, scheduling, signatures
 from .errors import JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
+from .job_options import ExternalOptions
 from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
 from .periodic import periodic
 from .publish.background import BackgroundPublisher
+from .publish.outbox import Notes
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
 from .registry import JobRegistry, registry_of
@@ -39,6 +41,7 @@ class State:
     registry: JobRegistry
     publisher: Publisher
     background: BackgroundPublisher | None
+    notes: Notes
     families: str | None
     observers: list[Observer] = field(default_factory=list)
 
@@ -60,6 +63,9 @@ class Jobs:
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(many.enqueue_many)
     schedule = staticmethod(scheduling.schedule)
+    signature = staticmethod(signatures.signature)
+    batch = staticmethod(builder.batch)
+    batch_of = staticmethod(builder.batch_of)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     register_links = staticmethod(status_link.register_links)
@@ -131,7 +137,10 @@ class Jobs:
             JOBS_ID_TYPE: What ids of users and organizations are: "integer", "text" or "uuid".
             JOBS_CALLBACK_ALLOW: Private hosts and networks that callback URLs may name, commas
                 between.
+            JOBS_LOG_FIELDS: Whether log lines end with their fields, such as the job's id; "false"
+                where a formatter shows what is `extra`.
             JOBS_QUIET: Whether commands print no log lines of what goes well.
+            JOBS_KEEP_LOGS: Whether what a handler logs is kept with its attempt.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: The time after which a
@@ -158,10 +167,11 @@ class Jobs:
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         settings.init_app(app)
+        log_fields.init_app()
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
-            JobRegistry(), new_publisher(app.config), _background(app), families
+            JobRegistry(), new_publisher(app.config), _background(app), Notes(app), families
         )
         session.init_app(app)
         last_guard.init_app(app)

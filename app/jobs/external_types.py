@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from .blueprint import Enqueueable
 from .context import Job
-from .declaration import ExternalOptions, check_external, check_options
+from .declaration import check_external
 from .errors import DiscoveryError, PermanentError
+from .job_options import ExternalOptions, check_options
 from .registry import JobConfig
 from .schemas import PayloadSchema
 from .values.options import FlowControl

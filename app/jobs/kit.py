@@ -3,7 +3,8 @@
 For commands, see `app.jobs.cli.kit`.
 """
 
-from . import durations
+from . import durations, log_fields
+from .any_host import AnyHostBlueprint
 from .context import current_job
 from .deadline import raise_if_due
 from .enqueue.enqueuer import MAX_KEY_LENGTH
@@ -34,6 +35,9 @@ from .values.ids import (
 )
 from .values.nearest import hint
 from .values.options import LONGEST_NAME, LONGEST_PERIOD, LONGEST_URL, MOST_RETRIES, parse_duration
+from .values.tags import LONGEST as LONGEST_TAG
+from .values.tags import MOST as MOST_TAGS
+from .values.tags import parse_tag
 from .values.urls import ascii_address, ascii_host, ascii_url
 
 __all__ = [
@@ -41,11 +45,14 @@ __all__ = [
     "LONGEST_EXPRESSION",
     "LONGEST_NAME",
     "LONGEST_PERIOD",
+    "LONGEST_TAG",
     "LONGEST_URL",
     "MAX_KEY_LENGTH",
     "MAX_LENGTH",
     "MAX_NUMBER",
     "MOST_RETRIES",
+    "MOST_TAGS",
+    "AnyHostBlueprint",
     "JobIdField",
     "OwnerId",
     "OwnerIdColumn",
@@ -66,8 +73,10 @@ __all__ = [
     "in_transaction",
     "is_uuid",
     "jsonb",
+    "log_fields",
     "parse_duration",
     "parse_owner_id",
+    "parse_tag",
     "raise_if_due",
     "registry_of",
     "remember",

@@ -95,7 +95,7 @@ class Outcome:
             "token": attempt.lease.token,
             "message_id": attempt.delivery.message_id,
             "retries": attempt.config.retries,
-            "progress": encoded(attempt.progress),
+            **attempt.unwritten,
             "attempt": attempt.kept(
                 self.kept_as or self.label,
                 self.answer().status,
@@ -105,7 +105,7 @@ class Outcome:
         for one in fields(self):
             value = getattr(self, one.name)
             given[one.name] = encoded(value) if isinstance(value, dict) else value
-        return execute(self.statement, given)
+        return execute(attempt.with_logs(self.statement), given)
 
     def recorded(self, row: Any) -> "Outcome":
         """Return what it came to, by what the statement returned of the row."""

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
+from .enqueue.enqueuer import checked_payload
+from .errors import DiscoveryError, InvalidOption, InvalidPayload, flatten
+from .registry import JobConfig, where
 from .values import cron as crons
 from .values.options import Options
 
@@ -20,6 +23,7 @@ class Periodic:
 
 
 class _Schedulable(Protocol):
+    declared: JobConfig
     schedules: list[Periodic]
 
 
@@ -50,6 +54,8 @@ def periodic(
 
     Raises:
         InvalidOption: The message names the bad field of the cron expression.
+        DiscoveryError: The payload does not fit the job type, or an option is wrong; raised when
+            the job type is decorated.
     """
     declared = Periodic(
         cron=crons.checked(cron, timezone),
@@ -60,7 +66,31 @@ def periodic(
     )
 
     def declare(job_type: J) -> J:
+        _check(declared, job_type)
         job_type.schedules.append(declared)
         return job_type
 
     return declare
+
+
+def _check(periodic: Periodic, job_type: Any) -> None:
+    """Check a schedule beside what it is declared for; raises `DiscoveryError`."""
+    config = getattr(job_type, "declared", None)
+    if not isinstance(config, JobConfig):
+        raise DiscoveryError(
+            f"`@periodic` of {where(job_type)} is not above `@bp.job`: write it as the line before"
+        )
+    about = f"`@periodic({periodic.cron!r}, …)` of job type {config.type!r} ({where(job_type)})"
+    try:
+        config.options_with(periodic.options)
+        checked_payload(config, periodic.payload)
+    except InvalidOption as error:
+        raise DiscoveryError(f"{about}: {error}") from None
+    except InvalidPayload as error:
+        fits = type(config.schema).__name__
+        raise DiscoveryError(
+            f"{about}: its second argument, the payload, does not fit {fits}: "
+            f"{flatten(error.errors)}"
+        ) from None
+    except Exception:  # noqa: BLE001 - a validator that asks the app, of which there is none yet
+        return  # the sync of the schedules asks it again, within the app

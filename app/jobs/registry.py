@@ -22,7 +22,7 @@ Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
-    """One job type; `declaration.JobOptions` says what its options mean.
+    """One job type; `job_options.JobOptions` says what its options mean.
 
     Attributes:
         endpoint: The path that QStash delivers to, below BASE_URL; of a type whose worker is
@@ -46,6 +46,7 @@ class JobConfig:
     queue: str | None = None
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None

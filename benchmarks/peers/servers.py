@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
-from app.dev.ports import free_port
-from app.dev.postgres import Server
+from app.embedded_postgres.server import Server
+from app.ports import free_port
 from benchmarks.support.processes import await_port, cpu_seconds, own_cpu_seconds, parent, running
 
 #: A checkpoint has each page written to the WAL whole at its next change, which would fall on

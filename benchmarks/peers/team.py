@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.dev.ports import free_port
+from app.ports import free_port
 from benchmarks.peers.apps.note import NOTE
 from benchmarks.peers.servers import PRODUCER, Postgres, Redis
 from benchmarks.peers.systems import APPS, System
@@ -70,18 +70,22 @@ class Team:
             self.ask("setup")
 
     @contextmanager
-    def at_work(self, database: str, producers_database: str = "") -> Iterator[dict[str, str]]:
+    def at_work(
+        self, database: str, producers_database: str = "", *, unhurried: bool = False
+    ) -> Iterator[dict[str, str]]:
         """Run everything, warmed up, and yield the environment of its processes.
 
         Args:
             database: the URL of the system's database.
             producers_database: another way to it, for the producer alone.
+            unhurried: what the producer may write later, it writes only at its end.
         """
         with ExitStack() as stack:
             env = {**self._env, **addresses(database)}
             if self.system.root:
                 env |= self._qstash(env, stack)
-            self._start_producer({**env, **addresses(producers_database or database)}, stack)
+            own = {"BENCH_UNHURRIED": "1"} if unhurried else {}
+            self._start_producer({**env, **own, **addresses(producers_database or database)}, stack)
             for _ in range(self.system.processes if self.system.worker else 0):
                 self._start_worker(env, stack)
             if self._workers:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from app.dev.ports import free_port
+from app.ports import free_port
 from tests.support.qstash import BASE_URL, claims_for, token
 
 SUPPORT = Path(__file__).parent

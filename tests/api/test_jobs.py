@@ -13,7 +13,7 @@ from app.jobs import PublishRefused, enqueue
 from app.jobs.publish.qstash import Publisher
 from app.jobs.table import audit
 from tests.api.calling import Call, make_key
-from tests.support.rows import Rows, count_rows
+from tests.support.rows import Rows, add_row, count_rows
 
 GOOD: dict[str, Any] = {"type": "sample", "payload": {"action": "none"}}
 
@@ -355,3 +355,33 @@ def test_fault_D14_R3_a_moment_at_the_edge_of_the_calendar_is_refused(
     assert answer.status_code == 422
     assert "notBefore" in answer.json["errors"]  # type: ignore[index]
     assert count_rows() == 0
+
+
+def test_the_operators_keys_read_what_a_job_logged(call: Call) -> None:
+    line = {"at": "2026-11-28T09:13:07.412+00:00", "level": "INFO", "logger": "a", "message": "b"}
+    logs = [{"attempt": 1, "left_out": 2, "lines": [line]}]
+    job_id = add_row(organization_id=3, logs=logs)
+    path = f"/api/jobs/{job_id}/logs"
+
+    answer = call("GET", path, make_key())
+
+    assert answer.json == {"logs": [{"attempt": 1, "leftOut": 2, "lines": [line]}]}
+    assert call("GET", path, make_key(organization_id=3)).status_code == 403
+    assert call("GET", path, make_key("read")).status_code == 403
+    assert call("GET", f"/api/jobs/{'0' * 8}-{job_id[9:]}/logs", make_key()).status_code == 404
+
+
+def test_the_api_tags_and_finds(call: Call) -> None:
+    body = {"type": "sample", "payload": {"action": "none"}, "tags": ["a", "b"]}
+    key = make_key()
+
+    job_id = call("POST", "/api/jobs", key, json=body).json["jobId"]  # type: ignore[index]
+    add_row(tags=["c"])
+
+    found = call("GET", "/api/jobs?tag=a", key).json
+    assert [(one["jobId"], one["tags"]) for one in found["jobs"]] == [(job_id, ["a", "b"])]  # type: ignore[index]
+    assert call("GET", f"/api/jobs/{job_id}", key).json["tags"] == ["a", "b"]  # type: ignore[index]
+    assert call("GET", "/api/jobs?tag=a+b", key).status_code == 422
+    wrong = call("POST", "/api/jobs", key, json={**body, "tags": ["a b"]})
+    assert wrong.status_code == 422
+    assert "tags" in wrong.json["errors"]  # type: ignore[index]

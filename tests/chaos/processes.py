@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from app.config import DEV_QSTASH
-from app.dev.postgres import Server
+from app.embedded_postgres.server import Server
 from tests.support.ports import reserved_port
 from tests.support.processes import answers
 from tests.support.waiting import wait_until

@@ -201,3 +201,16 @@ def test_a_page_loads_itself_again_whatever_is_in_its_address(reader: Reader) ->
     page = reader.client.get(f"{PREFIX}{address}?x=%20", base_url="http://localhost/mounted").text
 
     assert f'hx-get="/mounted{PREFIX}{address}?x=%20"' in page
+
+
+def logging_job() -> str:
+    line = {"at": "2026-11-28T09:13:07.412+00:00", "level": "WARNING", "logger": "a.b"}
+    logs = [{"attempt": 2, "left_out": 3, "lines": [{**line, "message": f"slow {MARKUP}"}]}]
+    return failed(logs=logs)
+
+
+def test_what_an_attempt_logged_is_shown_with_it(reader: Reader) -> None:
+    page = reader.get(f"/job/{logging_job()}")
+
+    assert "Log 1 line, without 3 before 09:13:07.412 WARNING a.b: slow <script>" in text_of(page)
+    assert MARKUP not in page.text

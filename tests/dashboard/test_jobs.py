@@ -57,7 +57,15 @@ def test_a_tab_shows_its_state_only(reader: Reader, state: str) -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    ["type=wanted", "error=TIMED", "user=7", "organization=42", "message=msg_1", "schedule=s_1"],
+    [
+        "type=wanted",
+        "error=TIMED",
+        "user=7",
+        "organization=42",
+        "message=msg_1",
+        "schedule=s_1",
+        "tag=a",
+    ],
 )
 def test_each_filter_finds_its_jobs_and_counts_them(reader: Reader, asked: str) -> None:
     wanted = add_row(
@@ -68,6 +76,7 @@ def test_each_filter_finds_its_jobs_and_counts_them(reader: Reader, asked: str) 
         organization_id=42,
         message_id="msg_1",
         schedule_id="s_1",
+        tags=["a", "b"],
     )
     other = add_row(job_type="other")
 

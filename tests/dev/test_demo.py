@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.dev.postgres import Server
 from app.dev.reaper import ROOT
+from app.embedded_postgres.server import Server
 
 
 def demos(*instances: Path) -> list[subprocess.CompletedProcess[str]]:

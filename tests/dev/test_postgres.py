@@ -15,11 +15,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.dev import account, binaries
-from app.dev.account import Account
-from app.dev.binaries import find_binaries
-from app.dev.postgres import PostgresError, Server, ensure_running
+from app.dev.postgres import ensure_running
 from app.dev.temporary_postgres import temporary_server
+from app.embedded_postgres import account, binaries
+from app.embedded_postgres.account import Account
+from app.embedded_postgres.binaries import find_binaries
+from app.embedded_postgres.server import PostgresError, Server
 from tests.support.waiting import wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")

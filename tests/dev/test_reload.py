@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.dev.console import Console
-from app.dev.ports import listen
-from app.dev.postgres import Server
 from app.dev.reaper import ROOT
 from app.dev.runner import Runner, answers
 from app.dev.web import Watcher, Web
+from app.embedded_postgres.server import Server
+from app.ports import listen
 from tests.support.project import copy_project
 from tests.support.waiting import wait_until
 

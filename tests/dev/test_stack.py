@@ -15,9 +15,9 @@ import pytest
 
 from app.config import DEV_QSTASH, running
 from app.dev import credentials
-from app.dev.postgres import Server
 from app.dev.reaper import ROOT
 from app.dev.runner import RunnerError
+from app.embedded_postgres.server import Server
 from tests.support.waiting import wait_until
 
 # A start ends by itself if it takes too long: no test is to lose patience before it does.

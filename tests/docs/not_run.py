@@ -45,6 +45,7 @@ REASONS: dict[str, dict[str, str]] = {
             "jobs = Jobs()",
             "app = Flask",
             "app.register",
+            "app.config",
         ),
         HOSTS,
     ),

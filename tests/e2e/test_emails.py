@@ -104,7 +104,8 @@ def test_a_process_killed_in_between_loses_nothing(
     stack: Stack, resend: ResendServer, name: str
 ) -> None:
     address = f"{name}-killed@example.com"
-    job_id = enqueue_to(address, delay=40)  # at --speed 20 that is two seconds
+    # At --speed 20 that is two seconds, and as many retries as a slow start may take.
+    job_id = enqueue_to(address, delay=40, retries=50, retry_delay="10000")
 
     stack.kill(name)
     stack.start_qstash() if name == "qstash" else stack.start_web()

@@ -69,7 +69,7 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
         sign_in_beside_the_app_s_own(api)
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused
-        assert "before_request calls api.demand_login" in refused
+        assert "before_request calls api.demand_login, which answers" in refused
     api.environment |= {"LETS_QSTASH_PASS": "yes", "OTEL_TRACES_EXPORTER": "console"}
     with api.running():
         enqueueing = spans(use(api))
@@ -83,7 +83,7 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
 def sign_in_beside_the_app_s_own(host: Host) -> None:
     """Neither the app's Flask-Login nor the dashboard's sign-in takes the other's users for its."""
     password = "correct horse battery"
-    command = [host.bin / "flask", "admin", "create-user", "otto", "--role", "operator"]
+    command = [str(host.bin / "flask"), "admin", "create-user", "otto", "--role", "operator"]
     subprocess.run(  # noqa: S603 - ours
         [*command, "--password-stdin"],
         cwd=host.folder,

@@ -29,7 +29,8 @@ def test_an_app_of_another_name_runs_jobs(
         shutil.copytree(
             ROOT / "app" / part, package / part, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(ROOT / "app/lifeline.py", package)
+    for part in ("dev_settings.py", "lifeline.py", "ports.py"):
+        shutil.copy(ROOT / "app" / part, package)
     for name in ("host.py", "run.py"):
         shutil.copy(HERE / name, tmp_path)
 

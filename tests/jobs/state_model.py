@@ -1,4 +1,7 @@
-"""What must become of a job, in plain Python: the table of transitions, event by event."""
+"""What must become of a job, in plain Python: the table of transitions, event by event.
+
+And of the batch whose last job it is.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +22,7 @@ class Model:
         lease: The number of the attempt that holds it.
         tried: The messages of the attempts that are kept.
         effects: How often a handler's work was committed.
+        followed: What its batch's ends so far have enqueued: `note_end` is told of each.
     """
 
     job_id: str
@@ -39,6 +43,16 @@ class Model:
     outcomes: list[str] = field(default_factory=list)
     at_legs: list[int] = field(default_factory=list)
     tried: list[str | None] = field(default_factory=list)
+    followed: set[str] = field(default_factory=set)
+
+    @property
+    def batch_state(self) -> str:
+        return "failed" if self.dead else self.status if self.is_over else "running"
+
+    def note_end(self) -> None:
+        """Have what follows the batch's end be enqueued, unless it was before."""
+        follows = {"completed": {"then"}, "failed": {"on_failure"}}
+        self.followed |= follows.get(self.batch_state, set())
 
     @property
     def is_over(self) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from flask import Flask
-from marshmallow import Schema, fields, post_load
+from flask import Flask, current_app
+from marshmallow import Schema, fields, post_load, validates
 
 from app.jobs import (
     DiscoveryError,
@@ -21,6 +21,7 @@ from app.jobs import (
     Jobs,
     PayloadSchema,
     get_job_config,
+    periodic,
 )
 
 ROOT = Path(__file__).parent.parent.parent
@@ -261,14 +262,21 @@ def test_a_name_or_path_that_cannot_be_delivered_to_is_refused(
         ({"retries": -1}, "retries: -1 is not a whole number of 0 or more"),
         ({"retries": "3"}, "retries: '3' is not a whole number"),
         ({"timeout": "5 minutes"}, "timeout: '5 minutes' is not a duration; write it like"),
-        ({"timeout": 0}, "timeout: must be at least one second"),
-        ({"timeout": -5}, "timeout: -5 is not a time from now on"),
+        ({"max_retry": 3}, "unknown option 'max_retry'; did you mean: retries?"),
+        ({"schedule": "@daily"}, "did you mean: `@periodic(cron, payload)` above `@bp.job`?"),
+        ({"flowcontrol": 3}, "unknown option 'flowcontrol'; did you mean: flow_control?"),
+        ({"user_id": 3}, "user_id is not an option of a job type; pass it to `enqueue`"),
+        ({"timeout": 0}, "timeout: 0 is too short; give at least one second"),
+        ({"timeout": -5}, "timeout: -5 is too short; give at least one second"),
+        ({"timeout": "0s"}, "timeout: '0s' is too short; give at least one second"),
+        ({"timeout": timedelta(0)}, "is too short; give at least one second"),
         ({"timeout": True}, "timeout: True is not a duration"),
-        ({"heartbeat": 0}, "heartbeat: must be at least one second"),
+        ({"heartbeat": 0}, "heartbeat: 0 is too short; give at least one second"),
         ({"heartbeat": "soon"}, "heartbeat: 'soon' is not a duration"),
         ({"retry_delay": -1}, "retry_delay: -1 is not a time from now on"),
         ({"retry_delay": "soon"}, "retry_delay: 'soon' is not"),
         ({"acts_outside": "no"}, "acts_outside: 'no' is not True or False"),
+        ({"forgets_empty": "no"}, "forgets_empty: 'no' is not True or False"),
         ({"description": 7}, "description: 7 is not a text"),
         ({"sealed": "link"}, "sealed: 'link' is not a tuple of the payload's fields; write"),
         ({"version": 0}, "version: 0 is not a whole number of 1 or more"),
@@ -283,6 +291,46 @@ def test_a_name_or_path_that_cannot_be_delivered_to_is_refused(
 )
 def test_an_option_that_is_wrong_is_refused(options: Mapping[str, Any], said: str) -> None:
     assert said in refusal(**options)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "said"),
+    [
+        (3, {}, "the payload, does not fit TextSchema: payload: Not an object: int."),
+        ({"txet": "hi"}, {}, "does not fit TextSchema: "),
+        (None, {}, "does not fit TextSchema: to: Missing data for required field."),
+        ({"to": "a"}, {"retrys": 3}, "unknown option 'retrys'; did you mean: retries"),
+    ],
+)
+def test_a_schedule_that_its_job_type_would_refuse_is_refused(
+    given: Any, options: dict[str, Any], said: str
+) -> None:
+    job_type = declared().job_types[0]
+
+    with pytest.raises(DiscoveryError, match=r"`@periodic\('@daily', …\)` of job type") as refused:
+        periodic("@daily", given, **options)(job_type)
+
+    assert said in str(refused.value)
+    assert not job_type.schedules
+
+
+def test_a_schedule_below_the_job_is_told_where_it_belongs() -> None:
+    below: Any = send
+    with pytest.raises(DiscoveryError, match="is not above `@bp"):
+        periodic("@daily")(below)
+
+
+def test_a_schema_that_asks_the_app_is_asked_later() -> None:
+    class Asking(TextSchema):
+        @validates("text")
+        def ask(self, _: str, **__: Any) -> None:
+            assert current_app.config["TEXTS"]
+
+    bp = JobBlueprint("texts", __name__)
+    job_type = bp.job("send-text", "/text", payload=Asking)(send)
+    periodic("@daily", {"to": "a", "text": "b"})(job_type)
+
+    assert len(job_type.schedules) == 1
 
 
 @pytest.mark.parametrize("five", [300, 300.0, timedelta(minutes=5), "5m", "4m60s"])

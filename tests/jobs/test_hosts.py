@@ -1,6 +1,9 @@
 """Jobs in apps as people have them: where they are mounted, what they write, what they see."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.config import DEV_QSTASH
+from app.dashboard import Dashboard
 from app.jobs import (
     DiscoveryError,
     Job,
@@ -30,6 +34,7 @@ from app.jobs import (
     PayloadSchema,
     enqueue,
     get_job_execution_by_job_id,
+    metrics,
     migrations,
 )
 from tests.support.apps import fresh_database
@@ -74,8 +79,10 @@ def new_host(database_url: str) -> Iterator[NewHost]:
     """Yield what makes an app with jobs, on the tests' database unless told otherwise."""
     made: list[Flask] = []
 
-    def make(db: SQLAlchemy | None = None, **config: Any) -> Flask:
-        app, db = Flask("host"), db or SQLAlchemy()
+    def make(
+        db: SQLAlchemy | None = None, options: dict[str, Any] | None = None, **config: Any
+    ) -> Flask:
+        app, db = Flask("host", **(options or {})), db or SQLAlchemy()
         given = {"SQLALCHEMY_DATABASE_URI": database_url, "BASE_URL": BASE_URL, **config}
         app.config.update(DEV_QSTASH | {"SECRET_KEY": "x" * 40} | given, QSTASH_URL=NOBODY)
         db.init_app(app)
@@ -125,6 +132,28 @@ def test_a_proxy_may_strip_a_prefix_and_name_another_host(new_host: NewHost) -> 
     told = {"X-Forwarded-Prefix": "/shop", "X-Forwarded-Host": "inside.example.com"}
 
     assert delivered(app, "/api/jobs/greet", **told)["result"]["root"] == "/shop"
+
+
+def test_an_app_may_route_by_host(new_host: NewHost) -> None:
+    """Deliveries come to BASE_URL, or behind a proxy to a host that no route names."""
+    app = new_host(options={"host_matching": True, "static_folder": None})
+    nested = Blueprint("api", __name__, url_prefix="/v1")
+    nested.register_blueprint(greetings())
+    app.register_blueprint(nested)
+    app.add_url_rule("/", view_func=lambda: "shop", host="shop.example.com")
+    metrics.init_app(app)
+    Dashboard(app)
+    app.debug = True
+    client = app.test_client()
+
+    assert delivered(app, "/v1/api/jobs/greet")["success"]
+    assert client.get("/", base_url="http://shop.example.com").text == "shop"
+    for host in ("http://shop.example.com", "http://127.0.0.1:5000"):
+        assert client.post("/api/jobs/probe", base_url=host).status_code == 401
+        assert client.get("/metrics", base_url=host).status_code == 401
+    page = client.get("/admin/jobs", base_url="http://127.0.0.1:5000")
+    assert page.status_code == 200
+    assert "/admin/jobs/static/" in page.text
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "again", "url_prefix": "/v2"}])
@@ -199,6 +228,37 @@ def test_a_delivery_is_a_request_of_the_app_s(new_host: NewHost) -> None:
 
     teardown = ["teardown request", "teardown context, before: yes"]
     assert seen == ["started", "failed fail", "finished", *teardown]
+
+
+def test_log_lines_say_which_job_they_are_of_and_why(
+    new_host: NewHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of an app with Flask's own logging, which shows no `extra`."""
+    app, quiet = new_host(), new_host(JOBS_LOG_FIELDS=False)
+    for each in (app, quiet):
+        each.register_blueprint(greetings())
+        delivered(each, "/api/jobs/greet", "fail")
+
+    told, untold = (r for r in caplog.records if r.levelname in {"WARNING", "ERROR"})
+    assert re.fullmatch(
+        r"\[jobs\] Job processing failed  jobId=\S+ type=greet attempt=1 .*"
+        r"error='ValueError: fail'.*",
+        told.getMessage(),
+    )
+    assert told.msg == "[jobs] Job processing failed  %s"  # one issue for all jobs
+    assert untold.getMessage() == "[jobs] Job processing failed"
+
+
+def test_an_app_without_logging_still_sees_warnings_and_only_these() -> None:
+    code = (
+        "import logging; from app.jobs import kit; kit.log_fields.init_app();"
+        "log = logging.getLogger('app.jobs.x'); log.setLevel('INFO');"
+        "log.info('[jobs] fine'); log.warning('[jobs] 5% left', extra={'jobId': 'j1'})"
+    )
+    said = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert said.stderr == "[jobs] 5% left  jobId=j1\n"
 
 
 class Base(DeclarativeBase):

@@ -57,9 +57,9 @@ def test_an_id_that_exists_is_left_alone(app: Flask) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "status = 'pending' AND published_at IS NULL",
-        "status = 'pending' AND coalesce(available_at, created_at) < now()",
-        "status = 'processing' AND lease_expires_at < now()",
+        "status = 'pending' AND published_at IS NULL AND pause IS NULL",
+        "status = 'pending' AND pause IS NULL AND coalesce(available_at, created_at) < now()",
+        "status = 'processing' AND pause IS NULL AND lease_expires_at < now()",
     ],
 )
 def test_what_a_sweep_looks_for_is_indexed(app: Flask, where: str) -> None:

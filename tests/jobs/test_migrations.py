@@ -20,10 +20,7 @@ from tests.starter.table import ROWS, TABLE
 
 pytestmark = pytest.mark.usefixtures("empty_app")
 
-OURS = (
-    "('job_executions', 'job_audit', 'deleted_jobs', 'spent_tokens', 'job_marks', 'job_tallies',"
-    " 'job_users', 'job_user_sessions', 'job_sign_in_attempts', 'job_operations')"
-)
+OURS = f"({', '.join(map(repr, sorted(migrations.metadata.tables)))})"
 CATALOG = f"""
     SELECT 'column', relname, attname, format_type(atttypid, atttypmod) || ' ' || attnotnull,
            pg_get_expr(adbin, adrelid)
@@ -41,6 +38,13 @@ CATALOG = f"""
     UNION ALL
     SELECT 'table', relname, '', coalesce(reloptions::text, ''), relkind::text
       FROM pg_class WHERE relname IN {OURS}
+    UNION ALL
+    SELECT 'trigger', relname, tgname, pg_get_triggerdef(pg_trigger.oid), tgenabled::text
+      FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+     WHERE relname IN {OURS} AND NOT tgisinternal
+    UNION ALL
+    SELECT 'function', 'job_executions', oid::regprocedure::text, prosrc, ''
+      FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 """  # noqa: S608 - our own names
 JOB = "INSERT INTO job_executions (job_id, job_type, payload) VALUES ('1', 'a', '{}')"
 #: PostgreSQL writes a check anew where a column's type has changed: the same one with other casts.
@@ -112,9 +116,11 @@ def test_an_upgrade_builds_its_indexes_before_and_can_be_taken_back(empty_app: F
     with db.engine.connect() as other, db.engine.connect() as connection:
         other.exec_driver_sql(JOB)
         connection.exec_driver_sql("SET lock_timeout = '1s'")
-        migrations.upgrade(connection)
+        migrations.upgrade(connection, "0005")
         connection.commit()
         other.rollback()
+        migrations.upgrade(connection)
+        connection.commit()
         migrations.downgrade(connection, "0001")
         migrations.upgrade(connection)
         connection.commit()
@@ -124,7 +130,7 @@ def test_an_upgrade_builds_its_indexes_before_and_can_be_taken_back(empty_app: F
     upgrade("0001")
     statements = FlaskCliRunner(empty_app).invoke(args=["jobs", "db", "sql", "--since", "0001"])
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for statement in statements.output.split(";\n"):
+        for statement in statements.output.split(";\n\n"):
             if statement.strip():
                 connection.exec_driver_sql(statement)
         migrations.downgrade(connection, "0001")

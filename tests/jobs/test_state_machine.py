@@ -1,7 +1,8 @@
 """No sequence of deliveries, duplicates, crashes, cancels, retries and sweeps breaks the promises.
 
 Hypothesis makes up the sequences; each step is done to the real app and to `Model`, and after each
-the row must be as the model says, while a trigger watches every change of status.
+the row must be as the model says, while a trigger watches every change of status. A job that is
+enqueued is the last one of a batch, whose end must follow from its own.
 `HYPOTHESIS_PROFILE=thorough` tries far more of them.
 """
 
@@ -38,7 +39,8 @@ from app.jobs import (
     PermanentError,
     PublishUnavailable,
     RetryLater,
-    enqueue,
+    batch,
+    signature,
 )
 from app.jobs.execute.executor import record
 from app.jobs.message import Message
@@ -46,6 +48,7 @@ from app.jobs.operate import actions
 from app.jobs.outcome import Failed, Outcome
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
+from app.jobs.table.batches import JobBatch
 from app.jobs.table.filters import Filter
 from app.jobs.table.models import TRANSITIONS, JobExecution, Status
 from app.jobs.testing import rows
@@ -61,6 +64,7 @@ PROFILES = {
 }
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 GOOD = {"action": "scripted"}
+FOLLOWING = ("then", "on_failure")
 
 #: What the table of transitions allows; a status may always stay as it is. Only people and workers
 #: elsewhere complete what was not being processed, and none of these events is theirs.
@@ -139,6 +143,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self, app: Flask, publisher: Publisher) -> None:
         super().__init__()
         self.app = app
+        self.batch_id: str | None = None
         self.publisher = publisher
         self.messages = ["msg_of_another_time"]
         publisher.is_up = True
@@ -148,11 +153,15 @@ class Machine(RuleBasedStateMachine):
     def begin(self, how: str) -> None:
         if how.startswith("enqueue"):
             self.publisher.is_up = how == "enqueue"
-            self.model = Model(enqueue("scripted", GOOD))
+            then, on_failure = (signature("noop", {"action": name}) for name in FOLLOWING)
+            with batch("of one", then=then, on_failure=on_failure) as made:
+                self.model = Model(made.enqueue(signature("scripted", GOOD)))
+            self.batch_id = made.id
             self.body = rows.job(self.model.job_id).payload
             if self.publisher.is_up:
                 self.model.publish()
             return
+        self.batch_id = None
         self.body = envelope(GOOD, job_type="scripted")
         self.model = Model(self.body["jobId"])
         self.model.max_retries = None
@@ -179,6 +188,7 @@ class Machine(RuleBasedStateMachine):
     def deliver_a_broken_payload(self) -> None:
         answer = self.post("/api/jobs/scripted", {**self.body, "payload": {}})
         assert answer.status_code == self.model.refuse()
+        self.model.note_end()
 
     @rule(event=st.sampled_from(EVENTS))
     def happen_at_rest(self, event: str) -> None:
@@ -213,8 +223,20 @@ class Machine(RuleBasedStateMachine):
         with db.engine.connect() as connection:
             assert connection.scalar(query) == self.model.effects
 
+    @invariant()
+    def its_batch_has_ended_if_it_has_and_is_followed_once(self) -> None:
+        if self.batch_id is None:
+            return
+        states = select(JobBatch.state).where(JobBatch.id == self.batch_id)
+        following = select(JobExecution.payload["payload"]["action"].astext).where(
+            JobExecution.batch_id == self.batch_id, JobExecution.slot.is_(None)
+        )
+        with db.engine.connect() as connection:
+            assert connection.scalar(states) == self.model.batch_state
+            assert sorted(connection.scalars(following)) == sorted(self.model.followed)
+
     def teardown(self) -> None:
-        execute("DELETE FROM job_executions; DELETE FROM effects")
+        execute("DELETE FROM job_executions; DELETE FROM effects; DELETE FROM job_batches")
 
     def happen(self, event: str) -> None:
         """Do something to the app and to the model."""
@@ -240,6 +262,7 @@ class Machine(RuleBasedStateMachine):
                 self.deliver(model.current_message)
             case "redeliver":
                 self.deliver(f"msg_unknown_{len(self.messages)}", outcome="failed")
+        model.note_end()
 
     def deliver(
         self,
@@ -264,6 +287,7 @@ class Machine(RuleBasedStateMachine):
             if outcome != "crash":
                 is_up = self.publisher.is_up
                 expected = self.model.finish(lease, message, outcome, qstash_is_up=is_up)
+                self.model.note_end()
             end(job, outcome)
 
         headers = {"upstash_message_id": message, "upstash_retried": str(retried)}

@@ -4,7 +4,7 @@ from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import JobExecution, get_job_execution_by_job_id
-from ...jobs.operate import Filter, actions, attempts_made, audit, progress
+from ...jobs.operate import Filter, actions, attempts_made, audit, logs_of, progress
 from .. import access, cookies, formatting, states, timeline
 from ..access import Role
 from ..rendering import link, page
@@ -28,6 +28,7 @@ def index(job_id: str) -> ResponseReturnValue:
         can_be_made=states.is_known(row.job_type),
         attempts=list(reversed(row.attempts)),
         made=attempts_made(row),
+        logs={log.attempt: log for log in logs_of(row)} if access.user().may(Role.OPERATOR) else {},
         progress=progress.of(row),
         events=timeline.events_of(row, entries),
         bars=timeline.bars_of(spans),

@@ -16,6 +16,7 @@ from . import (  # noqa: F401 - each adds its command to the group
     link,
     list,  # noqa: A004 - as its command
     new,
+    pauses,
     reconcile,
     run,
     schedules,

@@ -1,18 +1,26 @@
-"""`flask jobs dev`: the app and a local QStash server, stopped by one Ctrl-C."""
+"""`flask jobs dev`: the app, a local QStash server and its database, stopped by one Ctrl-C."""
 
 import os
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
+from socket import socket
 from types import FrameType
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 from flask.cli import ScriptInfo
 
+from ... import dev_settings
 from ...lifeline import Process, Processes
+from ...ports import listen
+from . import dev_database
 from .group import Refused, jobs
 
 HOST, PORT, QSTASH_PORT = "127.0.0.1", 5000, 8080
@@ -39,6 +47,25 @@ def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to run, by the options of the command.
+
+    Attributes:
+        flask: How `flask` is called for the app.
+        app: Where the app will listen.
+        qstash: A socket that the local QStash server takes over.
+        server: The options of the local QStash server.
+        postgres: Whether to run an embedded PostgreSQL; None where the app has no other.
+    """
+
+    flask: list[str]
+    app: int
+    qstash: socket
+    server: list[str]
+    postgres: bool | None
+
+
 @jobs.command("dev", with_appcontext=False)
 @click.option(
     "--port",
@@ -46,14 +73,19 @@ def settings(port: int = PORT, qstash_port: int = QSTASH_PORT) -> dict[str, str]
     show_default=True,
     envvar="FLASK_RUN_PORT",
     type=click.IntRange(1, 65535),
-    help="Port of the app.",
+    help="Port of the app; where the default is taken, any other.",
 )
 @click.option(
     "--qstash-port",
     default=QSTASH_PORT,
     show_default=True,
     type=click.IntRange(1, 65535),
-    help="Port of the local QStash server.",
+    help="Port of the local QStash server; where the default is taken, any other.",
+)
+@click.option(
+    "--postgres/--no-postgres",
+    default=None,
+    help="Run an embedded PostgreSQL, or never.  [default: where the app has no database address]",
 )
 @click.option(
     "--speed",
@@ -74,6 +106,7 @@ def dev(
     port: int,
     qstash_port: int,
     *,
+    postgres: bool | None,
     speed: float,
     state: str | None,
     memory: bool,
@@ -81,7 +114,9 @@ def dev(
     r"""Run the app and a local QStash server until Ctrl-C.
 
     It is `flask qstash dev` beside `flask run`. The app gets the settings for the local server as
-    environment variables, which come before those in .env.
+    environment variables, which come before those in .env. An app without the address of a database
+    gets an embedded PostgreSQL, as DATABASE_URL and SQLALCHEMY_DATABASE_URI; its data stays in
+    instance/postgres.
 
     \b
     Examples:
@@ -90,18 +125,65 @@ def dev(
     """
     if find_spec("aiohttp") is None:
         raise Refused("the local QStash server needs more: pip install 'flask-qstash-jobs[dev]'")
-    flask = [sys.executable, "-m", "flask"]
     app = ctx.ensure_object(ScriptInfo).app_import_path
-    path = ["--app", app] if app else []
-    server = [*flask, "qstash", "dev", "--port", str(qstash_port), "--speed", str(speed)]
     kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
     _stop_at_signals()
-    with Processes() as processes:
-        _await(processes.start([*server, *kept], stdout=subprocess.PIPE))
-        tell_others(settings(port, qstash_port))
-        run = [*flask, *path, "run", "--host", HOST, "--port", str(port)]
-        processes.start(run, settings(port, qstash_port))
-        sys.exit(processes.first_end())
+    dev_settings.leave()
+    with _taken(ctx, "port", port) as one, _taken(ctx, "qstash_port", qstash_port) as qstash:
+        wanted = Wanted(
+            flask=[sys.executable, "-m", "flask", *(["--app", app] if app else [])],
+            app=one.getsockname()[1],
+            qstash=qstash,
+            server=["--speed", str(speed), *kept],
+            postgres=postgres,
+        )
+        one.close()
+        sys.exit(_run(wanted, ctx.ensure_object(ScriptInfo)))
+
+
+@contextmanager
+def _taken(ctx: click.Context, name: str, port: int) -> Iterator[socket]:
+    """Yield a socket that listens on a port: on another one where nobody has asked for this.
+
+    Raises:
+        Refused: Somebody has, and it is taken.
+    """
+    with listen(port) as made:
+        asked = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if asked and made.getsockname()[1] != port:
+            option = f"--{name.replace('_', '-')}"
+            raise Refused(f"port {port} is taken: give another as {option}, or leave it out")
+        yield made
+
+
+def _run(wanted: Wanted, info: ScriptInfo) -> int:
+    """Run all that is wanted until the first of it ends, and return its exit code."""
+    needed = settings(wanted.app, wanted.qstash.getsockname()[1])
+    with ExitStack() as stack:
+        if _is_embedded(wanted, info, needed):
+            folder = dev_settings.make_folder()
+            needed |= stack.enter_context(dev_database.embedded(folder))
+            # What is wrong it has said; the app may start nevertheless.
+            subprocess.run(  # noqa: S603 - ours
+                [*wanted.flask, "jobs", "db", "upgrade"], env={**os.environ, **needed}, check=False
+            )
+        if published := dev_settings.publish(needed):
+            stack.enter_context(published)
+        processes = stack.enter_context(Processes())
+        descriptor = wanted.qstash.fileno()
+        command = [*wanted.flask, "qstash", "dev", "--listening", str(descriptor), *wanted.server]
+        _await(processes.start(command, inherits=[descriptor], stdout=subprocess.PIPE))
+        wanted.qstash.close()
+        tell_others(needed, is_joined=published is not None)
+        run = [*wanted.flask, "run", "--host", HOST, "--port", str(wanted.app)]
+        processes.start(run, {"JOBS_METRICS_OPEN": "true", **os.environ, **needed})
+        return processes.first_end()
+
+
+def _is_embedded(wanted: Wanted, info: ScriptInfo, needed: dict[str, str]) -> bool:
+    if wanted.postgres is not None:
+        return wanted.postgres
+    return dev_database.is_needed(info, needed)
 
 
 def _await(server: Process) -> None:
@@ -116,18 +198,31 @@ def _await(server: Process) -> None:
             return
     server.communicate()
     raise Refused(
-        "the local QStash server did not start; beside another one, give --port, --qstash-port and "
-        "--state (or --memory) of its own"
+        "the local QStash server did not start; beside another one in this folder, give --state "
+        "(or --memory) of its own"
     )
 
 
-def tell_others(needed: dict[str, str]) -> None:
-    """Print the settings that other commands, which get those of the shell and .env, lack."""
-    lacking = {name: value for name, value in needed.items() if os.environ.get(name) != value}
-    if lacking:
+def tell_others(needed: Mapping[str, str], *, is_joined: bool) -> None:
+    """Print the settings that other programs, which get those of the shell and .env, lack.
+
+    Args:
+        needed: What the app gets.
+        is_joined: Whether other `flask` commands in this folder find it by themselves.
+    """
+    lacking = {
+        name: value
+        for name, value in needed.items()
+        if os.environ.get(name) != value and name not in dev_database.OTHER_NAMES
+    }
+    if not lacking:
+        return
+    if is_joined:
+        click.echo("`flask` commands in this folder use these by themselves; other programs need:")
+    else:
         click.echo("In other shells, for `flask jobs enqueue` and the like:")
-        for name, value in lacking.items():
-            click.echo(f"  export {name}={shlex.quote(value)}")
+    for name, value in lacking.items():
+        click.echo(f"  export {name}={shlex.quote(value)}")
 
 
 def _stop_at_signals() -> None:

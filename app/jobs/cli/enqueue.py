@@ -7,9 +7,11 @@ from flask import current_app
 
 from ..enqueue import enqueuer
 from ..events import Event, Unpublished, observe
+from ..operate import waiting
+from ..publish import outbox
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
-from .params import JobType, Payload
+from .params import JobType, Payload, Tag
 from .publishing import Moment, given, publishing
 
 
@@ -18,6 +20,9 @@ from .publishing import Moment, given, publishing
 @click.argument("payload", type=Payload())
 @publishing
 @click.option("--idempotency-key", metavar="KEY", help="Enqueue at most one job per key.")
+@click.option(
+    "--tag", "tags", type=Tag(), multiple=True, help="Tag to find the job by (repeatable)."
+)
 @click.option(
     "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
 )
@@ -39,12 +44,15 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
     job_id = enqueuer.enqueue(job_type, payload, **given(options))
     if background := current_app.extensions["jobs"].background:
         background.close()  # this process ends with it
+    outbox.notes().flush()
     row = find_job(job_id)
     if as_json:
         print_json(formatting.as_json(row))
     else:
         click.echo(job_id)
-    if reasons or not row.published_at:
+    if row.pause:
+        click.echo(f"Not published yet: {waiting.reasons([row]).get(job_id)}", err=True)
+    elif reasons or not row.published_at:
         url, why = current_app.config["QSTASH_URL"], "".join(f": {one}" for one in reasons[-1:])
         said = f"Not published yet: QSTASH_URL={url} did not take it{why}; the sweep tries again"
         click.echo(said, err=True)

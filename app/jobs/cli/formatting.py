@@ -15,8 +15,9 @@ from ..payload.masking import hidden
 from ..registry import JobConfig
 from ..table.models import JobExecution, Status
 
-# Neither the table's own key nor the lease, which is a secret between a delivery and its row.
-_NOT_SHOWN = {"id", "lease_token"}
+# Neither the table's own key nor the lease, which is a secret between a delivery and its row; and
+# logs only on request.
+_NOT_SHOWN = {"id", "lease_token", "logs"}
 
 GAP = "  "
 #: Columns are not shrunk below this.
@@ -61,7 +62,7 @@ def as_json(row: JobExecution) -> dict[str, Any]:
 
 def type_as_json(config: JobConfig) -> dict[str, Any]:
     names = ("type", "endpoint", "retries", "timeout", "description", "queue", "version", "sealed")
-    return {name: getattr(config, name) for name in names}
+    return {name: getattr(config, name) for name in (*names, "tags")}
 
 
 def types_table(configs: Sequence[JobConfig]) -> str:

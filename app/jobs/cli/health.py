@@ -47,6 +47,7 @@ def _text(found: Health) -> str:
         ("oldest due for", "nothing is due" if oldest is None else f"{oldest:.0f} s"),
         ("processing", f"{_number(snapshot.processing)}, stuck {snapshot.stuck}"),
         ("retrying", _number(snapshot.retrying)),
+        ("paused", _number(snapshot.paused)),
         ("dead", _number(snapshot.dead)),
         ("last sweep", _swept(found)),
     ]

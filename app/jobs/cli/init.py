@@ -15,7 +15,7 @@ from .. import migrations
 from ..errors import JobsError, JobsNotInitialised
 from ..registry import registry_of
 from ..table.db import db, upgrade_command
-from . import dev
+from . import dev, dev_database
 from .group import confirm, is_terminal, jobs, yes
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ENV = Path(".env")
 
 _NOTE = "# By `flask jobs init`, for development: the keys of the local QStash server are public."
-_NOTE_IDS = "# By `flask jobs init`: what the ids of your users are."
+_NOTE_IDS = "# What the ids of your users are, in production, too."
 _LINES = """\
 from flask_qstash_jobs import JobBlueprint, Jobs
 
@@ -62,7 +62,10 @@ def init(ctx: click.Context, *, yes: bool) -> None:
         if (kind := _kind_of_ids(app)) not in (None, app.config["JOBS_ID_TYPE"]):
             _offer({"JOBS_ID_TYPE": str(kind)}, note=_NOTE_IDS, sure=yes)
         _left("Settings", _about_settings(app))
-        _left("Tables", _about_tables())
+        if dev_database.has_none(app):
+            _left("Database", dev_database.about_embedded())
+        else:
+            _left("Tables", _about_tables())
         if line := migrations.line_to_add():
             _left("Alembic", line)
         _left("Jobs", _about_families(app))
@@ -71,9 +74,12 @@ def init(ctx: click.Context, *, yes: bool) -> None:
 
 
 def _app(info: ScriptInfo) -> Flask | None:
-    """Load the app; None where nothing but settings is missing."""
+    """Load the app, which may lack a database yet; None where other settings are missing."""
     try:
-        return info.load_app()
+        if dev_database.is_named():
+            return info.load_app()
+        with dev_database.without_address({}):
+            return info.load_app()
     except JobsError as error:
         if isinstance(error, JobsNotInitialised) and any(
             name in str(error) for name in dev.settings()

@@ -67,6 +67,7 @@ def _table(rows: list[JobExecution], waits: Mapping[str, str]) -> str:
         "USER": [_text(row.user_id) for row in rows],
         "ORG": [_text(row.organization_id) for row in rows],
         "QUEUE": [_text(row.queue) for row in rows],
+        "TAGS": [" ".join(row.tags or ()) for row in rows],
     }
     shown = {head: cells for head, cells in columns.items() if any(cells)}
     lines = [tuple(shown), *zip(*shown.values(), strict=True)]

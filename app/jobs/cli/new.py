@@ -1,5 +1,6 @@
 """`flask jobs new`: a job type to start from."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,10 @@ def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> 
         click.echo(f"  {name}")
     if not dry_run:
         job, test = names[-2:]
+        install = "" if find_spec("pytest") else "pip install pytest && "
         click.echo(
             f"\n{new.type} is registered; nothing else needs to change. Next:\n"
-            f"  python -m pytest {test}\n"
+            f"  {install}python -m pytest {test}\n"
             f"  write your code in carry_out() in {job}"
         )
 

@@ -20,6 +20,7 @@ from ..table.models import JobExecution, Status
 from ..table.pages import is_recorded
 from ..values.ids import MAX_LENGTH, OwnerId, is_job_id, is_uuid, parse_owner_id, setting
 from ..values.options import parse_written_duration
+from ..values.tags import parse_tag
 from . import formatting
 from .group import Refused
 
@@ -106,6 +107,18 @@ class Id(click.ParamType[OwnerId]):
             self.fail(f"{value!r} is not {error} (JOBS_ID_TYPE={setting(value)})", param, ctx)
 
 
+class Tag(click.ParamType[str]):
+    """One of a job's tags."""
+
+    name = "tag"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        try:
+            return parse_tag(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
 class StatusName(click.Choice[str]):
     """A status; what `list` shows for a failed job has a filter of its own."""
 
@@ -170,6 +183,10 @@ _CONDITIONS = (
     click.option("--older-than", type=Duration(), help="Only jobs created before that, e.g. 7d."),
     click.option("--newer-than", type=Duration(), help="Only jobs created since then, e.g. 2h."),
     click.option("--error", metavar="TEXT", help="Only jobs with this text in their error."),
+    click.option("--fingerprint", metavar="KIND", help="Only jobs with errors of this kind."),
+    click.option(
+        "--tag", "tags", type=Tag(), multiple=True, help="Only jobs with this tag (repeatable)."
+    ),
     click.option("--message-id", metavar="ID", help="Only the job of this QStash message."),
     click.option(
         "--schedule", "schedule_id", metavar="ID", help="Only jobs that this schedule created."

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..operate import waiting
 from ..payload.masking import hidden
 from ..table import audit
 from ..table.audit import JobAudit
+from ..table.log_lines import AttemptLog, logs_of
 from ..table.models import JobExecution
 from . import formatting
 from .formatting import painted
@@ -22,6 +24,7 @@ _FIELDS = {
     "message": "message_id",
     "schedule": "schedule_id",
     "queue": "queue",
+    "parent": "parent_id",
     "user": "user_id",
     "organization": "organization_id",
     "key": "idempotency_key",
@@ -35,8 +38,9 @@ Event = tuple[datetime, str]
 @jobs.command("show")
 @click.argument("job_id", metavar="ID", type=JobId())
 @click.option("--traceback", is_flag=True, help="Also print the traceback of each failed attempt.")
+@click.option("--logs", is_flag=True, help="Also print what the handler logged.")
 @as_json
-def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
+def show_job(job_id: str, traceback: bool, logs: bool, as_json: bool) -> None:
     r"""Show one job: its timeline, attempts, payload and result.
 
     Sealed fields, and fields with names such as password or token, are masked.
@@ -44,16 +48,22 @@ def show_job(job_id: str, traceback: bool, as_json: bool) -> None:
     \b
     Examples:
       flask jobs show 5f0c --traceback
+      flask jobs show 5f0c --logs
       flask jobs show 5f0c2e9a-2a77-4f0e-9d0c-0f8f3f0d8c11 --json | jq .attempts
     """
     row = find_job(job_id)
     actions = audit.entries_of(row.job_id)
     waits = waiting.reasons([row]).get(row.job_id)
+    kept = logs_of(row) if logs else []
     if as_json:
         more = {"waits_for": waits, "audit": [_action_as_json(one) for one in actions]}
+        if logs:
+            more["logs"] = [asdict(one) for one in kept]
         print_json({**formatting.as_json(row), **more})
     else:
         click.echo(painted(render(row, actions, waits=waits, tracebacks=traceback)))
+        if logs:
+            click.echo(f"\n{_logs(kept)}")
 
 
 def render(
@@ -67,6 +77,8 @@ def render(
     values = {name: getattr(row, attribute) for name, attribute in _FIELDS.items()}
     fields = {"job": row.job_id, "type": row.job_type, "status": formatting.state(row)}
     fields |= {name: str(value) for name, value in values.items() if value}
+    if row.tags:
+        fields["tags"] = " ".join(row.tags)
     if row.error:
         fields["error"] = row.error
     if waits:
@@ -126,6 +138,23 @@ def _attempt(attempt: dict[str, Any]) -> str:
         parts.append(f"HTTP {attempt['status']}")
     error = f": {formatting.short(attempt['error'], 200)}" if attempt.get("error") else ""
     return ", ".join(parts) + error
+
+
+def _logs(kept: Sequence[AttemptLog]) -> str:
+    if not kept:
+        return "No attempt that has ended logged anything."
+    return "\n\n".join(map(_log, kept))
+
+
+def _log(kept: AttemptLog) -> str:
+    head = f"log of attempt {kept.attempt}"
+    if kept.left_out:
+        head += f", without the {kept.left_out:,} lines before"
+    return "\n".join([head, *map(_log_line, kept.lines)])
+
+
+def _log_line(line: dict[str, str]) -> str:
+    return f"{line['at']} {line['level']} {line['logger']}: {line['message']}"
 
 
 def _action_as_json(action: JobAudit) -> dict[str, Any]:

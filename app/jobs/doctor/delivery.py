@@ -13,10 +13,10 @@ from flask import current_app
 from ..errors import JobsError
 from ..execute import own_test
 from ..publish import outbox
-from ..recover.routes import bp
 from ..registry import registry_of
 from ..table.db import db
 from .checks import Finding, failure, own, passed, warning
+from .culprit import who_answers
 from .probe import CHANNEL, FORWARDED, PROBE
 
 if TYPE_CHECKING:
@@ -67,18 +67,13 @@ def unsigned() -> Finding:
 
 
 def _in_front(status: int) -> str:
-    """Name what of the app's own may answer before our view does; empty where nothing would."""
-    functions = [
-        f"{each.__module__}.{each.__qualname__}"
-        for scope in (None, bp.name)
-        for each in current_app.before_request_funcs.get(scope, ())
-        if not each.__module__.startswith(f"{__package__.rpartition('.')[0]}.")
-    ]
-    if not functions or status not in _SENT_AWAY:
+    """Say how to let QStash pass what of the app's own answers before our view; empty for none."""
+    name = who_answers(PROBE) if status in _SENT_AWAY else ""
+    if not name:
         return ""
     return (
-        f"let QStash pass: before_request calls {', '.join(functions)}; in the one that answers, "
-        "return None where `is_qstash_endpoint()` is true"
+        f"let QStash pass: before_request calls {name}, which answers; have it return None where "
+        "`is_qstash_endpoint()` is true"
     )
 
 

@@ -57,6 +57,15 @@ def daily_quota() -> Finding:
     )
 
 
+@own("pauses", "migrations")
+def paused() -> Finding:
+    """What a person has paused waits for a person."""
+    found = [one.message for one in health.check().reasons if one.code == "paused"]
+    if not found:
+        return passed("nothing is paused")
+    return warning("; ".join(found), fix="when the reason is gone, run `flask jobs resume`")
+
+
 @own("deliveries", "migrations")
 def deliveries() -> Finding:
     return _about("idle", "overdue", well="no job is overdue")

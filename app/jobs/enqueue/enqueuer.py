@@ -17,6 +17,7 @@ from marshmallow import ValidationError
 from sqlalchemy.orm import Session, scoped_session
 
 from .. import request_id
+from ..context import current_job
 from ..errors import DatabaseUnavailable, InvalidOption, InvalidPayload
 from ..events import Enqueueing, JobPrepared, emit, observed
 from ..message import Message
@@ -27,9 +28,11 @@ from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
 from ..table.db import connection_of
+from ..table.job_rows import Recorded
 from ..values import jsonb
 from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
 from ..values.options import Options
+from ..values.tags import check_tags
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +57,12 @@ class JobId(str):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """What a job's metadata says beside its time."""
+    """Whose a job is, and what it is found by."""
 
     user_id: GivenOwnerId | None = None
     organization_id: GivenOwnerId | None = None
     idempotency_key: str | None = None
+    tags: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("user_id", "organization_id"):
@@ -70,6 +74,7 @@ class Owner:
             raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
         if key is not None and jsonb.clean_text(key) != key:
             raise InvalidOption("idempotency_key: has NUL characters or unpaired surrogates")
+        object.__setattr__(self, "tags", check_tags("tags", self.tags))
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -78,6 +83,8 @@ class Owner:
             "user_id": self.user_id,
             "organization_id": self.organization_id,
             "idempotency_key": self.idempotency_key,
+            "tags": list(self.tags) or None,
+            "parent_id": parent.id if (parent := current_job.get()) else None,
         }
 
 
@@ -120,6 +127,7 @@ def enqueue(
     user_id: GivenOwnerId | None = None,
     organization_id: GivenOwnerId | None = None,
     idempotency_key: str | None = None,
+    tags: Sequence[str] | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
 ) -> JobId:
@@ -127,8 +135,8 @@ def enqueue(
 
     1. Validate: nothing is recorded unless payload and options are good.
     2. Record: one INSERT, committed before anything is published.
-    3. Publish: if QStash cannot be reached, the job stays pending and the id is returned all the
-       same. Nothing accepted is lost.
+    3. Publish: if QStash cannot be reached, or a pause holds the job, it stays pending and the id
+       is returned all the same. Nothing accepted is lost.
 
     Args:
         job_type: A registered name such as "send-email".
@@ -137,6 +145,7 @@ def enqueue(
         organization_id: Organization that it is for; also the scope of `idempotency_key`.
         idempotency_key: With a key that this type and organization already used, nothing happens
             and the first job's id is returned, with `existed` true.
+        tags: Up to 10 short names to find the job by; without, those that its type declares.
         session: Record in this session's transaction and publish when that commits. A rollback,
             also of a savepoint, leaves no trace. Without it, the job has its own transaction.
         **options: See `Options`.
@@ -151,22 +160,29 @@ def enqueue(
             and dead.
             Never with `session`, whose commit is the caller's: the job is dead all the same.
     """
-    owner = Owner(user_id=user_id, organization_id=organization_id, idempotency_key=idempotency_key)
     config = get_job_config(job_type)
+    owner = Owner(
+        user_id=user_id,
+        organization_id=organization_id,
+        idempotency_key=idempotency_key,
+        tags=config.tags if tags is None else tags,
+    )
     with observed(Enqueueing(job_type=job_type)):
         terms = Terms.of(config, owner, config.options_with(options))
         message = write(terms, payload)
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
-        job_id = _record(message, owner, session)
+        job_id, pause = _record(message, owner, session)
         existed = job_id != message.job_id
         if existed:
             log.info("[jobs] Job already exists", extra={"jobId": job_id, "type": job_type})
-        elif session is None:
-            outbox.publish([message])
-        else:
+        elif session is not None:
             after_commit(session, outbox.publish_committed, [message])
+        elif pause is not None:
+            outbox.leave_paused([message])
+        else:
+            outbox.publish([message])
     return JobId.of(job_id, existed=existed)
 
 
@@ -220,7 +236,7 @@ def body_of(
     demand one; ours goes by the message's. Raises as `write` does.
     """
     try:
-        wire = _validated(config, payload)
+        wire = checked_payload(config, payload)
         body = jsonb.dumps(
             {
                 "jobId": job_id or new_job_id(),
@@ -236,8 +252,12 @@ def body_of(
     return body
 
 
-def _validated(config: JobConfig, payload: Any) -> dict[str, Any]:
-    """Return the payload as the wire has it, known to load at the other end."""
+def checked_payload(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Return a payload as the wire has it, known to load at the other end.
+
+    Raises:
+        InvalidPayload: It does not fit its schema.
+    """
     try:
         given = config.schema.written(payload) if is_dataclass(payload) else payload
     except ValidationError as error:
@@ -261,8 +281,8 @@ def _check_size(config: JobConfig, body: str) -> None:
         raise InvalidPayload(config.type, {"payload": [said]})
 
 
-def _record(message: Message, owner: Owner, session: AnySession | None) -> str:
-    """Insert the job and return its id, or that of the job which had its key first."""
+def _record(message: Message, owner: Owner, session: AnySession | None) -> Recorded:
+    """Insert the job; return its id, or that of the job which had its key first, and its pause."""
     if session is not None:
         return job_rows.record(within(connection_of(session)), message, owner.columns)
     try:

@@ -4,7 +4,7 @@ Neither what the caller gives nor what is made of it has to be in memory as a wh
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Unpack
 
@@ -34,6 +34,7 @@ def enqueue_many(
     *,
     user_id: GivenOwnerId | None = None,
     organization_id: GivenOwnerId | None = None,
+    tags: Sequence[str] | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
 ) -> list[str]:
@@ -48,14 +49,16 @@ def enqueue_many(
             transaction that records them is open meanwhile.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
+        tags: As for `enqueue`, of each job.
         session: As for `enqueue`.
         **options: As for `enqueue`.
 
     Returns:
         The jobs' ids, in the order of the payloads.
     """
-    owner = Owner(user_id=user_id, organization_id=organization_id)
     config = get_job_config(job_type)
+    tags = config.tags if tags is None else tags
+    owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags)
     with observed(Enqueueing(job_type=job_type)):
         terms = Terms.of(config, owner, config.options_with(options))
         url = outbox.publisher().destination(config.endpoint)
@@ -106,12 +109,15 @@ def _enqueue_together(
         after_commit(session, outbox.publish_committed, messages)
         return job_ids
     try:
-        in_one_statement(lambda tx: job_rows.record_many(tx, messages, owner.columns))
+        pause = in_one_statement(lambda tx: job_rows.record_many(tx, messages, owner.columns))
     except DatabaseUnavailable as error:
         if not error.is_uncertain:
             raise
         raise uncertain(job_ids, error) from error
-    outbox.publish(messages)
+    if pause is None:
+        outbox.publish(messages)
+    else:
+        outbox.leave_paused(messages)
     return job_ids
 
 

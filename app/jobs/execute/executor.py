@@ -24,6 +24,7 @@ from ..message import Message
 from ..outcome import (
     NOT_PUBLISHED,
     Busy,
+    Cancelled,
     Completed,
     Continued,
     Dead,
@@ -41,10 +42,12 @@ from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, Delivery, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
-from . import raised, shutdown
+from . import pausing, raised, shutdown
 from .coroutines import result_of
 from .delivery import as_firing, parse, retried
 from .heartbeat import Heartbeat
+from .log_lines import LogLines
+from .session import drop_connection
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +95,10 @@ def _come_to(attempt: Attempt) -> Outcome:
         return _say(not_run, {"jobId": attempt.job_id})
     outcome = execute(attempt)
     with no_silence(RECORD_SILENT_AFTER, f"the record of {what}"):
-        return record(attempt, outcome)
+        outcome = record(attempt, outcome)
+    if attempt.lease.batch_id is not None and isinstance(outcome, Completed | Dead | Cancelled):
+        relay.publish_started(attempt.lease.batch_id)
+    return outcome
 
 
 def claim(attempt: Attempt) -> Outcome | None:
@@ -107,7 +113,7 @@ def claim(attempt: Attempt) -> Outcome | None:
     if attempts.claim(alone, attempt):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id))
+    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id, attempt.config))
     if found is None:
         return _claim_arrival(attempt)
     if found.job_type != attempt.config.type:
@@ -117,7 +123,8 @@ def claim(attempt: Attempt) -> Outcome | None:
         return Skipped("dead" if found.dead else found.status)
     if found.handed_over:
         return _hand_over_again(attempt, found.handed_over)
-    return Busy("another delivery has this job", found.lease_left or 0)
+    taken = Busy("another delivery has this job", found.lease_left or 0)
+    return pausing.put_back(attempt, found) or taken
 
 
 def _has_tries_left(attempt: Attempt) -> bool:
@@ -146,11 +153,14 @@ def _claim_arrival(attempt: Attempt) -> Outcome | None:
     if not attempt.delivery.is_firing:
         _spend(attempt.delivery)
 
-    def arrive(tx: Connection) -> bool:
+    def arrive(tx: Connection) -> Outcome | None:
         job_rows.create_job_execution(tx, attempt.row)
-        return attempts.claim(within(tx), attempt)
+        if attempts.claim(within(tx), attempt):
+            return None
+        taken = Busy("another delivery has this job")
+        return pausing.put_back_arrival(tx, attempt) or taken
 
-    return None if in_transaction(arrive) else Busy("another delivery has this job")
+    return in_transaction(arrive)
 
 
 def _hand_over_again(attempt: Attempt, ended: str) -> Outcome:
@@ -165,16 +175,16 @@ def execute(attempt: Attempt) -> Outcome:
     """Run the handler; whatever it does is an outcome."""
     with observed(Executing(attempt=attempt)) as step:
         attempt.started_at, start = datetime.now(UTC), monotonic()
-        if shutdown.draining.is_set():
+        if shutdown.draining.is_set() or attempt.lease.called_off:
             attempt.duration_ms = 0
-            return Released()
+            return Cancelled() if attempt.lease.called_off else Released()
         heartbeat = Heartbeat(attempt)
         job = _job(attempt, heartbeat)
         log.info("[jobs] Processing job", extra=attempt.log_fields)
         running = current_job.set(job)
         limit: Limit | None = None
         try:
-            with _limit(attempt, job) as limit:
+            with LogLines(attempt), _limit(attempt, job) as limit:
                 if attempt.delivery.broken is not None:
                     raise attempt.delivery.broken  # noqa: TRY301 - as what the handler raises
                 outcome: Outcome = call_handler(attempt.config, attempt.delivery.payload, job)
@@ -186,7 +196,7 @@ def execute(attempt: Attempt) -> Outcome:
         finally:
             current_job.reset(running)
         if limit is not None and limit.interrupted:
-            _drop_connection()
+            drop_connection()
         attempt.progress = heartbeat.unwritten
         attempt.duration_ms = round((monotonic() - start) * 1000)
         if isinstance(outcome, Failed):
@@ -221,6 +231,7 @@ def _job(attempt: Attempt, heartbeat: Heartbeat) -> Job:
         schedule_id=attempt.delivery.schedule_id,
         user_id=lease.user_id,
         organization_id=lease.organization_id,
+        batch_id=lease.batch_id,
         beat=heartbeat,
         look=heartbeat.look,
         look_again=heartbeat.look_again,
@@ -236,15 +247,6 @@ def _limit(attempt: Attempt, job: Job) -> AbstractContextManager[Limit]:
         lease_until=margin + attempt.lease.timeout,
         beaten_until=None if config.heartbeat is None else margin + config.heartbeat,
     )
-
-
-def _drop_connection() -> None:
-    """Discard the connection of an interrupted handler: its work may be half done."""
-    try:
-        db.session().invalidate()
-    except Exception:
-        log.exception("[jobs] Session of an interrupted handler discarded")
-        db.session.registry.clear()
 
 
 def record(attempt: Attempt, outcome: Outcome) -> Outcome:
@@ -279,7 +281,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Outcome:
     done = _say(outcome.recorded(row), attempt.log_fields)
     if isinstance(done, Dead):
         emit(JobDied(attempt.config.type))
-    if done.puts_back and not outbox.publish_one(_message(attempt, row)):
+    if done.puts_back and row.pause is None and not outbox.publish_one(_message(attempt, row)):
         # A retry before the quota's renewal would help nobody; the sweep publishes after that.
         is_put_off = outbox.publisher().quota.closed is not None
         return done if is_put_off else done.unpublished(attempt)

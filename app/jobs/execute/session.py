@@ -1,10 +1,15 @@
 """The app's sessions while a handler runs: bounded by its time limit and its lease."""
 
+import logging
+
 from flask import Flask
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from ..context import current_job
+from ..table.db import db
+
+log = logging.getLogger(__name__)
 
 
 def init_app(app: Flask) -> None:
@@ -13,6 +18,15 @@ def init_app(app: Flask) -> None:
     if not event.contains(sessions, "after_begin", _limit_statements):
         event.listen(sessions, "after_begin", _limit_statements)
         event.listen(sessions, "before_flush", _notice_a_lost_lease)
+
+
+def drop_connection() -> None:
+    """Discard the connection of an interrupted handler: its work may be half done."""
+    try:
+        db.session().invalidate()
+    except Exception:
+        log.exception("[jobs] Session of an interrupted handler discarded")
+        db.session.registry.clear()
 
 
 def _limit_statements(_: Session, __: SessionTransaction, connection: Connection) -> None:

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from ...gunicorn_hooks import undisturbed
 from ..errors import DatabaseUnavailable
-from ..operate import UsedUp, health
+from ..operate import UsedUp, health, pauses
 from ..registry import registry_of
 from ..table.snapshot import CAP, STATES, Depth, measure_depth
 from . import instruments as instruments  # noqa: PLC0414 - imported to be registered
@@ -32,7 +32,7 @@ PACKAGES = ("flask-qstash-jobs", "flask-qstash-jobs-app")
 def scrape(accept: str) -> tuple[bytes, str]:
     """Return all metrics as text, and the content type that the scraper accepts."""
     registry = CollectorRegistry()
-    for collector in (*_counted(), QueueCollector(), BuildCollector()):
+    for collector in (*_counted(), QueueCollector(), TagCollector(), BuildCollector()):
         registry.register(collector)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
@@ -54,7 +54,7 @@ class QueueCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield `jobs_database_up`, and the depth and the moments if that is 1."""
         try:
-            found, moments = measure_depth(), health.moments()
+            found, moments, paused = measure_depth(), health.moments(), pauses.paused()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."
@@ -62,6 +62,20 @@ class QueueCollector(Collector):
         if found is not None:
             yield from _depth(found)
             yield from _moments(*moments)
+            yield _pauses(paused)
+
+
+class TagCollector(Collector):
+    """The tags that job types declare: those of single jobs would be series without end."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield `jobs_type_tag_info`."""
+        about = "A tag that a job type declares; always 1."
+        info = GaugeMetricFamily("jobs_type_tag_info", about, labels=["type", "tag"])
+        for config in registry_of(current_app):
+            for tag in config.tags:
+                info.add_metric([config.type, tag], 1)
+        yield info
 
 
 class BuildCollector(Collector):
@@ -123,6 +137,17 @@ def _moments(swept_at: datetime | None, quota: UsedUp | None) -> Iterator[Metric
         "When QStash's daily quota is renewed, where it is used up; otherwise 0.",
         value=quota.until.timestamp() if quota else 0,
     )
+
+
+def _pauses(found: list[pauses.Held]) -> Metric:
+    begun = GaugeMetricFamily(
+        "jobs_paused_since_timestamp_seconds",
+        "When what is paused was; there is no series for what is not.",
+        labels=["kind", "name"],
+    )
+    for one in found:
+        begun.add_metric([one.pause.kind, one.pause.name], one.pause.since.timestamp())
+    return begun
 
 
 def _version() -> str:

@@ -2,11 +2,13 @@
 
 from hmac import compare_digest
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-bp = Blueprint("jobs_metrics", __name__)
+from ..any_host import AnyHostBlueprint
+
+bp = AnyHostBlueprint("jobs_metrics", __name__)
 
 
 @bp.get("")

@@ -12,8 +12,8 @@ ENQUEUED = Counter("jobs_enqueued_total", "Jobs enqueued and committed.", ["type
 DELIVERIES = Counter(
     "jobs_deliveries_total",
     "Verified deliveries by what they came to: how the handler ended (completed, continued,"
-    " rescheduled, cancelled, lost, failed, dead), or why it was not called (skipped, refused,"
-    " busy).",
+    " rescheduled, cancelled, lost, failed, dead), or why it was not called (skipped, paused,"
+    " refused, busy).",
     ["type", "outcome"],
 )
 RETRIES = Counter("jobs_retries_total", "Executions after a failed one.", ["type"])

@@ -6,8 +6,8 @@
 
     def upgrade():
         with op.get_context().autocommit_block():
-            migrations.prepare(op.get_bind(), "0005")
-        migrations.upgrade(op.get_bind(), "0005")
+            migrations.prepare(op.get_bind(), "0007")
+        migrations.upgrade(op.get_bind(), "0007")
 
 They keep their version in their own table, so an app's history may be of any form.
 `autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
@@ -23,11 +23,13 @@ from sqlalchemy import Connection, column, select, table, text
 from ..errors import MigrationRefused
 from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
+from ..table.batches import BatchSlot, JobBatch, JobStep
 from ..table.db import Base
 from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
 from ..table.operations import JobOperation
+from ..table.pauses import JobPause
 from ..table.people import JobSignInAttempts, JobUser, JobUserSession
 from ..values.ids import ID_TYPES, id_type
 from . import ahead
@@ -56,6 +58,8 @@ __all__ = [
 MODELS = (
     *(JobExecution, JobAudit, DeletedJob, SpentToken, Mark, Tally),
     *(JobUser, JobUserSession, JobSignInAttempts, JobOperation),
+    JobPause,
+    *(JobBatch, BatchSlot, JobStep),
 )
 
 #: The tables as the code knows them.

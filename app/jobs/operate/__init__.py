@@ -12,6 +12,7 @@ from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
+from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.snapshot import CAP, STATES, Depth
@@ -23,6 +24,7 @@ from . import (
     dlq,
     health,
     operations,
+    pauses,
     people,
     readiness,
     schedule_actions,
@@ -38,6 +40,7 @@ __all__ = [
     "GROUPED",
     "SEARCHED",
     "STATES",
+    "AttemptLog",
     "Depth",
     "Done",
     "ErrorGroup",
@@ -59,7 +62,9 @@ __all__ = [
     "is_recorded",
     "jobs_beginning",
     "list_jobs",
+    "logs_of",
     "operations",
+    "pauses",
     "people",
     "progress",
     "readiness",

@@ -14,6 +14,7 @@ from ..publish.quota import UsedUp
 from ..recover import sweep
 from ..table.models import Status
 from ..table.snapshot import CAP, Snapshot, measure
+from . import pauses
 from .firings import Stopped, stopped
 
 #: The share of failed jobs from which on the original's `health` is unhealthy.
@@ -36,7 +37,7 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the verdict is not "healthy"; `code` is for machines."""
+    """What the verdict rests on, with its own; `code` is for machines."""
 
     code: str
     verdict: HealthStatus
@@ -77,6 +78,7 @@ def check() -> Health:
         *_waiting(used_up),
         *_reasons(snapshot, current_app.config),
         *map(_silent, stopped()),
+        *map(_paused, pauses.paused()),
     ]
     return Health(snapshot, tuple(reasons), swept_at, used_up)
 
@@ -106,6 +108,7 @@ def as_json(health: Health) -> dict[str, Any]:
         "processing": snapshot.processing,
         "stuck": snapshot.stuck,
         "retrying": snapshot.retrying,
+        "paused": snapshot.paused,
         "dead": snapshot.dead,
         "countsEndAt": CAP,
         "quotaUsedUpUntil": health.quota.until.isoformat() if health.quota else None,
@@ -139,6 +142,15 @@ def _silent(schedule: Stopped) -> Reason:
         f"its next job was due at {_minute(schedule.due_at)}"
     )
     return Reason("schedule", HealthStatus.DEGRADED, said)
+
+
+def _paused(found: pauses.Held) -> Reason:
+    """Name a pause, which is what a person wanted, and so no trouble."""
+    one = found.pause
+    number = f"{found.waiting:,}" if found.waiting < pauses.CAP else f"at least {pauses.CAP:,}"
+    waits = "1 job waits" if found.waiting == 1 else f"{number} jobs wait"
+    said = f"{one.kind} {one.name} is {one}, since {_minute(one.since)}; {waits}"
+    return Reason("paused", HealthStatus.HEALTHY, said)
 
 
 def _minute(moment: datetime) -> str:

@@ -36,7 +36,8 @@ PAGE = 500
 _UNPUBLISHED = text(
     """
     SELECT job_id, job_type FROM job_executions
-     WHERE status = 'pending' AND published_at IS NULL AND max_retries IS NOT NULL
+     WHERE status = 'pending' AND published_at IS NULL AND pause IS NULL
+       AND max_retries IS NOT NULL
        AND updated_at < now() - make_interval(secs => :grace)
      ORDER BY id
     """

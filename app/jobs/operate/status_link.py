@@ -10,10 +10,11 @@ from time import time
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask import Flask, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
+from ..any_host import AnyHostBlueprint
 from ..errors import InvalidOption, JobsNotInitialised
 from ..table import job_rows, progress
 from ..table.db import translate_database_errors
@@ -28,7 +29,7 @@ Links = Callable[[JobExecution], Mapping[str, str]]
 #: From a job's id to the answer for a caller without its link; None leaves that to the next.
 Viewer = Callable[[str], ResponseReturnValue | None]
 
-bp = Blueprint("job_status", __name__)
+bp = AnyHostBlueprint("job_status", __name__)
 
 #: Not a path: links that were given out before a module moved stay valid.
 _SALT = "app.jobs.status"

@@ -74,6 +74,7 @@ class BackgroundPublisher:
                 except Exception:
                     # The thread must outlive anything; the rows are pending still.
                     log.exception("[jobs] Jobs left to the sweep")
+            outbox.notes().flush()
 
     def _batches(self) -> Iterator[list[Message]]:
         """Yield what came within `LINGER` of the first, until told to stop."""

@@ -4,11 +4,15 @@ A row that is pending and not published is the outbox; whatever is lost here (a 
 queue, QStash away) is published by the sweep.
 """
 
+import atexit
 import logging
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
+from flask import Flask, current_app
 
 from ..errors import (
     DatabaseUnavailable,
@@ -17,8 +21,9 @@ from ..errors import (
     PublishUnavailable,
     QuotaUsedUp,
 )
-from ..events import Enqueued, JobDied, Publishing, Unpublished, emit, observed
+from ..events import Enqueued, JobDied, Paused, Publishing, Unpublished, emit, observed
 from ..message import Message
+from ..registry import is_elsewhere
 from ..table import job_rows
 from ..table.db import in_one_statement, in_transaction
 from . import quota
@@ -31,6 +36,9 @@ log = logging.getLogger(__name__)
 
 #: After this many messages that QStash does not accept for now, the messages are not the reason.
 TROUBLE = 10
+#: Seconds after which published jobs are noted: little beside those for which the sweep leaves a
+#: row alone.
+NOTE_AFTER = 2.0
 
 
 def publish(messages: Sequence[Message]) -> None:
@@ -44,6 +52,16 @@ def publish(messages: Sequence[Message]) -> None:
         publish_one(messages[0])
     else:
         publish_following(messages, None)
+
+
+def leave_paused(messages: Sequence[Message]) -> None:
+    """Leave jobs in the outbox that a pause holds: a sweep publishes them after its end."""
+    if not messages:
+        return
+    emit(Enqueued(messages))
+    emit(Paused(messages))
+    about = {"count": len(messages), "jobId": messages[0].job_id, "type": messages[0].job_type}
+    log.info("[jobs] Jobs wait for a pause to end", extra=about)
 
 
 def publish_following(
@@ -72,7 +90,7 @@ def publish_following(
 
 
 def publish_one(message: Message) -> bool:
-    """Hand one job to QStash and note its message id.
+    """Hand one job to QStash, and note its message id a moment later.
 
     Returns:
         False if QStash does not take it at the moment: the row stays pending.
@@ -95,7 +113,7 @@ def _publish_alone(message: Message) -> PublishUnavailable | None:
         _bury(message, str(refusal))
         log.error("[jobs] Job rejected by QStash", extra=_about(message, error=str(refusal)))  # noqa: TRY400 - the message says it all
         raise
-    _note([(message, message_id)])
+    _published([(message, message_id)])
     return None
 
 
@@ -118,7 +136,7 @@ def publish_batch(messages: Sequence[Message]) -> PublishUnavailable | None:
             ids = [None] * len(chunk)
         except PublishRefused:
             ids = [None] * len(chunk)
-        _note([(message, found) for message, found in zip(chunk, ids, strict=True) if found])
+        _published([(message, found) for message, found in zip(chunk, ids, strict=True) if found])
         # QStash names no reason to act on in a batch: asked alone, it says which it is.
         left = [message for message, found in zip(chunk, ids, strict=True) if not found]
         if trouble := _publish_each(left):
@@ -177,7 +195,8 @@ def publish_committed(messages: Sequence[Message]) -> None:
     or may yet, an outer transaction that the session had joined.
     """
     try:
-        recorded = _recorded(messages)
+        recorded, held = _recorded(messages)
+        leave_paused(held)
         if recorded:
             publish(recorded)
     except JobsError:
@@ -185,14 +204,16 @@ def publish_committed(messages: Sequence[Message]) -> None:
         log.exception("[jobs] Jobs not published after commit")
 
 
-def _recorded(messages: Sequence[Message]) -> list[Message]:
-    """Return those whose rows others can see, and log the others."""
+def _recorded(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Return those whose rows others can see, and of them those that a pause holds; log others."""
     job_ids = [message.job_id for message in messages]
     found = in_one_statement(lambda tx: job_rows.existing(tx, job_ids))
     for message in messages:
         if message.job_id not in found:
             log.info("[jobs] Job not published: not committed", extra=_about(message))
-    return [message for message in messages if message.job_id in found]
+    there = [message for message in messages if message.job_id in found]
+    free = [message for message in there if found[message.job_id] is None]
+    return free, [message for message in there if found[message.job_id] is not None]
 
 
 def _background() -> "BackgroundPublisher | None":
@@ -217,23 +238,81 @@ def _bury(message: Message, reason: str) -> None:
         emit(JobDied(message.job_type))
 
 
+def notes() -> "Notes":
+    found: Notes = current_app.extensions["jobs"].notes
+    return found
+
+
+def _published(published: Sequence[tuple[Message, str]]) -> None:
+    for message, message_id in published:
+        log.info("[jobs] Job enqueued successfully", extra=_about(message, messageId=message_id))
+    notes().put(published)
+
+
+class Notes:
+    """Which messages QStash has, noted on their rows a moment later, many together.
+
+    Most jobs are claimed by then. Their claims have noted the same, and there is nothing to write.
+    A process that is killed before leaves rows that look unpublished: the sweep publishes them
+    again, which QStash drops.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._waiting: deque[tuple[Message, str]] = deque()
+        self._writing = Lock()
+        self._timed_in = 0  # the process that has a timer; in a fork it is another's
+
+    def put(self, published: Sequence[tuple[Message, str]]) -> None:
+        """Note them soon: at once where a test may look, or no claim of ours will come soon."""
+        if self._app.testing or any(_is_claimed_late(message) for message, _ in published):
+            _note(published)
+            return
+        self._waiting.extend(published)
+        if published and self._timed_in != os.getpid():
+            self._start_timer()
+
+    def flush(self) -> None:
+        """Note what waits. Then all is noted that was put before, if the database is there."""
+        with self._writing:
+            self._timed_in = 0
+            while self._waiting:
+                count = min(len(self._waiting), Publisher.BATCH)
+                _note([self._waiting.popleft() for _ in range(count)])
+
+    def _start_timer(self) -> None:
+        self._timed_in = os.getpid()
+        atexit.register(self._time_is_up)
+        timer = Timer(NOTE_AFTER, self._time_is_up)
+        timer.daemon = True  # the end of the process does not wait for it, but is its time
+        try:
+            timer.start()
+        except RuntimeError:  # no more threads, or the process is about to end
+            self._time_is_up()
+
+    def _time_is_up(self) -> None:
+        atexit.unregister(self._time_is_up)
+        with self._app.app_context():
+            self.flush()
+
+
+def _is_claimed_late(message: Message) -> bool:
+    return message.available_at is not None or is_elsewhere(message.endpoint)
+
+
 def _note(published: Sequence[tuple[Message, str]]) -> None:
-    """Note the message ids.
+    """Note message ids.
 
     Without the database the jobs are recorded and published all the same: the caller
     must not see an error. The sweep publishes them again, which QStash drops, and notes it then.
     """
-    if not published:
-        return
     try:
-        job_rows.note_published(published)
+        if published:
+            job_rows.note_published(published)
     except DatabaseUnavailable as error:
         for message, message_id in published:
             about = _about(message, messageId=message_id, error=str(error))
             log.warning("[jobs] Publishing not recorded", extra=about)
-        return
-    for message, message_id in published:
-        log.info("[jobs] Job enqueued successfully", extra=_about(message, messageId=message_id))
 
 
 def _about(message: Message, **details: str) -> dict[str, Any]:

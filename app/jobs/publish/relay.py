@@ -14,7 +14,7 @@ from ..errors import JobsError, PublishUnavailable
 from ..events import JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
-from ..table import job_rows
+from ..table import batches, job_rows
 from ..table.db import in_one_statement, in_transaction
 from ..values import backoff, jsonb
 from . import outbox
@@ -25,6 +25,7 @@ _ONE_WAITING = text(
     f"""
     SELECT {job_rows.TO_PUBLISH} FROM job_executions AS job
      WHERE job_id = :job_id AND status = 'pending' AND published_at IS NULL
+       AND pause IS NULL
     """  # noqa: S608 - the only values in the text are the table's columns
 ).columns(payload=JSONB, options=JSONB)
 
@@ -70,14 +71,17 @@ def publish(rows: Sequence[Row[Any]]) -> Published:
     """Publish rows in the order in which they were made; note what became of them.
 
     Each has the columns of `job_rows.TO_PUBLISH`. It goes with its own deduplication id, so that
-    QStash drops what it has already, and with what is left of its delay.
+    QStash drops what it has already, and with what is left of its delay. What a pause holds stays
+    where it is.
     """
-    if not rows:
+    free = [row for row in rows if row.pause is None]
+    if not free:
         return Published()
-    ordered = sorted(rows, key=lambda row: (row.created_at, row.id))
+    ordered = sorted(free, key=lambda row: (row.created_at, row.id))
     messages = [message for row in ordered if (message := _message_or_dead(row))]
     trouble = outbox.publish_batch(messages)
-    done = in_transaction(lambda tx: _outcome(tx, [row.job_id for row in rows]))
+    outbox.notes().flush()
+    done = in_transaction(lambda tx: _outcome(tx, [row.job_id for row in free]))
     return replace(done, trouble=trouble)
 
 
@@ -98,15 +102,32 @@ def publish_recorded(jobs: Sequence[Sequence[str]]) -> None:
     trouble = None
     try:
         for chunk in _chunks(chain.from_iterable(jobs)):
-            trouble = outbox.publish_following(_waiting(chunk), trouble)
+            free, held = _waiting(chunk)
+            outbox.leave_paused(held)
+            trouble = outbox.publish_following(free, trouble)
     except JobsError:
         log.exception("[jobs] Jobs left to the sweep")
 
 
-def _waiting(job_ids: list[str]) -> list[Message]:
+def publish_started(batch_id: str) -> None:
+    """Publish what the end of a batch's job has recorded, if anything; never raises."""
+    try:
+        rows = in_one_statement(lambda tx: batches.started(tx, batch_id))
+        publish(rows)
+    except JobsError:
+        log.exception("[jobs] Jobs left to the sweep")
+
+
+def _waiting(job_ids: list[str]) -> tuple[list[Message], list[Message]]:
+    """Return the messages of jobs that nobody has published, and of those that a pause holds."""
     given = {"job_ids": job_ids}
     rows = in_one_statement(lambda tx: tx.execute(_ALL_WAITING, given).all())
-    return [message for row in rows if (message := _message_or_dead(row))]
+    free: list[Message] = []
+    held: list[Message] = []
+    for row in rows:
+        if (message := _message_or_dead(row)) is not None:
+            (free if row.pause is None else held).append(message)
+    return free, held
 
 
 def _chunks(job_ids: Iterable[str]) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ class SweepReport:
     Attributes:
         published: Handed to QStash.
         refused: Failed and dead, as QStash will not take them.
+        resumed: Handed to QStash, as the pause for which they waited has ended.
         rescued: Put back after their process died, and published again.
         abandoned: Dead, as their process died too often.
         cancelled: Cancelled while they ran, which their process did not live to see.
@@ -25,6 +26,7 @@ class SweepReport:
 
     published: int = 0
     refused: int = 0
+    resumed: int = 0
     rescued: int = 0
     abandoned: int = 0
     cancelled: int = 0

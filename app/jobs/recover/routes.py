@@ -5,9 +5,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, request
+from flask import request
 from flask.typing import ResponseReturnValue
 
+from ..any_host import AnyHostBlueprint
 from ..errors import DatabaseUnavailable, InvalidDelivery, PublishUnavailable
 from ..events import JobDied, emit
 from ..execute.delivery import signed
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 #: Where a schedule of QStash's asks for a sweep.
 SWEEP = "/api/jobs/maintenance"
 
-bp = Blueprint("jobs", __name__)
+bp = AnyHostBlueprint("jobs", __name__)
 
 
 # It carries the body of the job's delivery in base64, which makes it a third longer.

@@ -2,6 +2,7 @@
 
     rescue       processing, but its lease ran out      → pending and published again, or dead
     publish      pending, but QStash never got it       → published
+    release      waiting for a pause that has ended     → published
     take over    waiting, but QStash has given it up    → failed, dead
 
 Any number of sweeps may run at once on any number of machines: rows are taken with SKIP LOCKED, and
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -21,7 +23,7 @@ from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, Publish
 from ..events import JobDied, emit
 from ..publish import outbox, quota, relay
 from ..registry import registry_of
-from ..table import marks, memory, sweep_sql
+from ..table import batches, held, marks, memory, sweep_sql
 from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import SweepStep
@@ -67,6 +69,7 @@ def sweep(*, grace: float = GRACE, asks: bool = False) -> SweepReport:
         lambda: _rescue(report, grace),
         _settle_twins,
         lambda: _publish(report, grace),
+        lambda: release(report),
         lambda: _take_over_dead_letters(report),
         _forget,
     ]
@@ -99,6 +102,7 @@ def last() -> marks.Noted | None:
 def _forget() -> None:
     in_transaction(memory.forget)
     in_transaction(marks.forget)
+    in_transaction(batches.forget)
 
 
 def _take(step: Callable[[], None], report: SweepReport) -> None:
@@ -159,6 +163,25 @@ def _publish(report: SweepReport, grace: float) -> None:
     elif waiting:
         reason = f"jobs that could not be published: {waiting}; the log says why"
         raise PublishUnavailable(reason)
+
+
+def release(report: SweepReport, *, batches: int = MAX_BATCHES) -> None:
+    """Publish what waited for pauses that have ended, until QStash takes no more.
+
+    Args:
+        report: Is told.
+        batches: How many at most; a later sweep goes on.
+    """
+    ended = in_transaction(held.ended)
+    if not ended or outbox.publisher().quota.closed:
+        return
+    given = {"ended": ended, "types": relay.known_types()}
+    for rows in islice(_batches(report, held.RELEASE, **given), batches):
+        done = relay.publish(rows)
+        report.resumed += done.published
+        report.refused += done.refused
+        if done.trouble:
+            break
 
 
 def _wait_for_quota(report: SweepReport, known: quota.UsedUp) -> None:

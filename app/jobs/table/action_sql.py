@@ -4,6 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from .job_rows import TO_PUBLISH
+from .pauses import holding
 
 _TAKEN = """
     WITH taken AS (SELECT id AS taken_id, status AS old_status, message_id AS old_message_id
@@ -16,7 +17,7 @@ RETRY = text(
     UPDATE job_executions AS job
        SET status = 'pending', error = NULL, result = NULL, progress = NULL, retry_count = 0,
            generation = generation + 1, reschedules = 0, legs = 0, checkpoint = NULL,
-           message_id = NULL, published_at = NULL,
+           message_id = NULL, published_at = NULL, pause = {holding("job")},
            available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,
            cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now()
       FROM taken WHERE job.id = taken_id

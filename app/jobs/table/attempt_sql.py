@@ -4,11 +4,14 @@ Written out rather than built from columns: these are the statements on which "n
 and they are read more often than changed.
 """
 
+from functools import cache
+
 from sqlalchemy import TextClause, text
 
 from ..durations import LONGEST_DELAY
 from .marks import EMPTY_RUN, FIRING, TODAY
 from .memory import MESSAGE, UNDELIVERED
+from .pauses import HOLDING_DELIVERED, IS_HELD, holding
 
 KEPT_ATTEMPTS = 20
 
@@ -59,6 +62,18 @@ _REDRIVEN = """
     AND CAST(:issued_at AS float8) >= extract(epoch FROM date_trunc('second', dead_at))
 """
 
+#: Whether the row's state and this message allow an attempt, whatever is paused.
+CLAIMABLE = f"""
+    (status = 'pending'
+     OR status = 'failed' AND dead_at IS NULL
+     OR status = 'failed' AND {_REDRIVEN}
+     OR status = 'processing' AND cancelled_at IS NULL
+        AND coalesce(lease_expires_at,
+                     started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
+                     '-infinity') < now())
+    AND {HANDED_OVER} IS NULL AND NOT {_FORGED}
+"""
+
 # The claim need not be on disk before the handler starts: if PostgreSQL crashes and forgets it, the
 # handler's completion finds no lease and rolls back, and the job is delivered again. So it asks for
 # a lazy commit, in RETURNING because that costs no extra statement; but for a type that acts
@@ -80,22 +95,19 @@ CLAIM = text(
                      CAST(:heartbeat AS float8))),
            retry_count = least(:retried, coalesce(max_retries, :retried)),
            message_id = coalesce(:message_id, message_id),
-           published_at = coalesce(published_at, now()),
+           published_at = coalesce(published_at, now()), pause = NULL,
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END
-     WHERE job_id = :job_id AND job_type = :job_type
-       AND (status = 'pending'
-            OR status = 'failed' AND dead_at IS NULL
-            OR status = 'failed' AND {_REDRIVEN}
-            OR status = 'processing' AND cancelled_at IS NULL
-               AND coalesce(lease_expires_at,
-                            started_at + make_interval(secs => :timeout + {LEASE_MARGIN}),
-                            '-infinity') < now())
-       AND {HANDED_OVER} IS NULL AND NOT {_FORGED}
+     WHERE job_id = :job_id AND job_type = :job_type AND {CLAIMABLE}
+       AND NOT {IS_HELD}
     RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
               retry_count AS retried,
               to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
+              batch_id::text AS batch_id, slot,
+              slot IS NOT NULL
+                AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
+                      WHERE batch.id = job_executions.batch_id) AS called_off,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
@@ -106,7 +118,8 @@ PEEK = text(
     f"""
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,
-           {HANDED_OVER} AS handed_over, max_retries
+           {HANDED_OVER} AS handed_over, max_retries, {HOLDING_DELIVERED} AS pause,
+           generation, legs, reschedules
       FROM job_executions WHERE job_id = :job_id
     """  # noqa: S608 - as above
 )
@@ -115,6 +128,12 @@ _KEEP_ATTEMPT = f"""
            attempts = CASE WHEN jsonb_array_length(attempts) < {KEPT_ATTEMPTS} THEN attempts
                            ELSE attempts - 0 END || CAST(:attempt AS jsonb),
            lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp()
+"""
+
+_KEEP_LOGS = f"""
+           logs = CASE WHEN jsonb_typeof(logs) IS DISTINCT FROM 'array' THEN '[]'
+                       WHEN jsonb_array_length(logs) < {KEPT_ATTEMPTS} THEN logs
+                       ELSE logs - 0 END || CAST(:logged AS jsonb),
 """
 
 _KEEP_PROGRESS = "progress = coalesce(CAST(:progress AS jsonb), progress)"
@@ -168,7 +187,7 @@ FAIL = text(
 )
 
 
-def _handing_over(update: str) -> TextClause:
+def handing_over(update: str) -> TextClause:
     """Return the statement that puts a job back, and notes that its present message is done."""
     return text(
         f"""
@@ -182,35 +201,37 @@ def _handing_over(update: str) -> TextClause:
     )
 
 
-RESCHEDULE = _handing_over(
+_HOLDING = holding("job_executions")
+
+RESCHEDULE = handing_over(
     f"""
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
-           max_retries = coalesce(max_retries, :retries),
+           max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST_DELAY})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
-              available_at
+              available_at, pause
     """  # noqa: S608 - as above
 )
 
 # The next leg starts afresh: with all retries, and without the delay that the job had at first.
-CONTINUE = _handing_over(
+CONTINUE = handing_over(
     f"""
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
            checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
            retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
-           max_retries = coalesce(max_retries, :retries),
+           max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = NULL,
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
            {_KEEP_ATTEMPT}
      WHERE job_id = :job_id AND lease_token = :token
     RETURNING status, job_type, payload, options, max_retries, generation, legs, reschedules,
-              available_at
+              available_at, pause
     """  # noqa: S608 - as above
 )
 
@@ -236,3 +257,12 @@ BEAT = text(
     RETURNING cancelled_at IS NOT NULL AS cancelled
     """  # noqa: S608 - as above
 )
+
+
+@cache
+def with_logs(statement: TextClause) -> TextClause:
+    """Return an outcome's statement that keeps the attempt's log lines as well.
+
+    Most attempts log nothing, and their statement is not the longer for it.
+    """
+    return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))

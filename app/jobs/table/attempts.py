@@ -82,6 +82,8 @@ class Lease:
         max_retries: How often QStash tries again; None where somebody else said so.
         waited: Seconds since the job was due; 0 for one that came with this very delivery.
         timeout: Seconds that the handler may take.
+        batch_id: The batch that the job is of, or follows; `slot` where it counts the job.
+        called_off: That batch was cancelled before this attempt began.
         attempt: This execution's number, from 1.
     """
 
@@ -96,6 +98,9 @@ class Lease:
     organization_id: OwnerId | None
     waited: float
     timeout: float
+    batch_id: str | None
+    slot: int | None
+    called_off: bool | None
     attempt: int
 
     @property
@@ -115,6 +120,7 @@ class Attempt:
         started_at: When the handler was called.
         duration_ms: How long it ran; None before its end.
         progress: What it last reported, where that is not on the row yet.
+        logged: The lines that it logged, as the row keeps them; None where there are none.
     """
 
     config: JobConfig
@@ -123,6 +129,7 @@ class Attempt:
     started_at: datetime = field(init=False)
     duration_ms: int | None = field(default=None, init=False)
     progress: dict[str, Any] | None = field(default=None, init=False)
+    logged: dict[str, Any] | None = field(default=None, init=False)
 
     @property
     def job_id(self) -> str:
@@ -156,8 +163,18 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
+            "tags": list(self.config.tags) or None,
             "max_retries": delivery.max_retries,
         }
+
+    @property
+    def unwritten(self) -> dict[str, str | None]:
+        """What is not on the row yet, as its statements take it."""
+        return {"progress": encoded(self.progress), "logged": encoded(self.logged)}
+
+    def with_logs(self, statement: TextClause) -> TextClause:
+        """Return an outcome's statement, which writes log lines only where there are any."""
+        return statement if self.logged is None else attempt_sql.with_logs(statement)
 
     def kept(self, outcome: str, status: int, details: dict[str, str]) -> str:
         """Return what the row keeps of this attempt, as JSON."""
@@ -184,6 +201,7 @@ class ClaimRefused:
     Attributes:
         handed_over: The message's part of the job is done, and the rest has its own message:
             how that part ended.
+        pause: The pause that holds the job.
     """
 
     job_type: str
@@ -192,6 +210,10 @@ class ClaimRefused:
     lease_left: float | None
     handed_over: str | None
     max_retries: int | None
+    pause: str | None
+    generation: int
+    legs: int
+    reschedules: int
 
     @property
     def is_final(self) -> bool:
@@ -204,15 +226,10 @@ def claim(execute: Execute, attempt: Attempt) -> bool:
     row = execute(
         attempt_sql.CLAIM,
         {
-            "job_id": delivery.job_id,
-            "job_type": config.type,
-            "message_id": delivery.message_id,
+            **asked(attempt),
             "retried": delivery.retried,
-            "timeout": config.timeout,
             "heartbeat": config.heartbeat,
             "token": token,
-            "delivered_by": delivery.token.digest[:KEPT_DIGITS],
-            "issued_at": delivery.token.issued_at,
             # On disk before the handler starts.
             "synchronous": config.acts_outside,
         },
@@ -223,10 +240,35 @@ def claim(execute: Execute, attempt: Attempt) -> bool:
     return True
 
 
-def peek(connection: Connection, job_id: str, message_id: str | None = None) -> ClaimRefused | None:
+def asked(attempt: Attempt) -> dict[str, Any]:
+    """Return what decides whether a delivery may have its job, for `attempt_sql.CLAIMABLE`."""
+    config, delivery = attempt.config, attempt.delivery
+    return {
+        "job_id": delivery.job_id,
+        "job_type": config.type,
+        "message_id": delivery.message_id,
+        "timeout": config.timeout,
+        "delivered_by": delivery.token.digest[:KEPT_DIGITS],
+        "issued_at": delivery.token.issued_at,
+        **_limits(config),
+    }
+
+
+def _limits(config: JobConfig) -> dict[str, str | None]:
+    limit = config.flow_control
+    return {"queue": config.queue, "key": None if limit is None else limit.key}
+
+
+def peek(
+    connection: Connection,
+    job_id: str,
+    message_id: str | None = None,
+    config: JobConfig | None = None,
+) -> ClaimRefused | None:
     """Return the state of a job that a message could not claim; None if there is no such row."""
-    asked = {"job_id": job_id, "message_id": message_id}
-    row = connection.execute(attempt_sql.PEEK, asked).one_or_none()
+    limits = {"queue": None, "key": None} if config is None else _limits(config)
+    given = {"job_id": job_id, "message_id": message_id, **limits}
+    row = connection.execute(attempt_sql.PEEK, given).one_or_none()
     return None if row is None else ClaimRefused(*row)
 
 

@@ -91,6 +91,7 @@ _PUT_BACK: dict[str, Any] = {
     "checkpoint": null(),
     "message_id": None,
     "published_at": None,
+    "pause": None,
     "available_at": None,
     "started_at": None,
     "completed_at": None,

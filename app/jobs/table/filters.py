@@ -39,6 +39,7 @@ class Filter:
         field: What a field of the payload is, as its path and its text: `("customer.id", "7")`.
         error: A piece of the error's text, in any case.
         fingerprint: What errors of one kind have in common; see `error_groups`.
+        tags: All of them are the job's.
         everything: That no other condition is given is on purpose.
     """
 
@@ -60,6 +61,7 @@ class Filter:
     field: tuple[str, str] | None = None
     error: str | None = None
     fingerprint: str | None = None
+    tags: tuple[str, ...] = ()
     everything: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -116,6 +118,7 @@ class Filter:
                 for name in _EQUAL
                 if getattr(self, name) is not None
             ),
+            _table.c.tags.contains(list(self.tags)) if self.tags else None,
             None if self.dead is None else _dead(self.dead),
             None if self.older_than is None else column.created_at <= _ago(self.older_than),
             None if self.newer_than is None else column.created_at >= _ago(self.newer_than),

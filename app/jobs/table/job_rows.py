@@ -4,7 +4,7 @@ Nothing here commits but what says so: the caller's transaction decides.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Row, Table, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -15,42 +15,50 @@ from ..values.ids import is_job_id
 from .attempts import Execute, alone
 from .db import db
 from .models import JobExecution, Status
+from .pauses import HOLDING_GIVEN
 
 _table = cast("Table", JobExecution.__table__)
 
 #: What a statement returns of a row (`job`) that is to be published.
 TO_PUBLISH = """
     job.job_id, job.job_type, job.payload, job.options, job.max_retries, job.generation,
-    job.legs, job.reschedules, job.available_at, job.created_at, job.id
+    job.legs, job.reschedules, job.available_at, job.pause, job.created_at, job.id
 """
 
 _COLUMNS = """
+    tags, parent_id,
     job_id, job_type, payload, user_id, organization_id, idempotency_key, queue, max_retries,
-    options, available_at
+    options, available_at, pause
 """
 # Nothing where the id exists: the same INSERT may be sent again when its answer was lost.
 _ONCE = "ON CONFLICT (job_id) DO NOTHING"
+_PAUSED = "RETURNING job_id, pause"
 # DO UPDATE rather than DO NOTHING: it waits for a rival's commit and returns the rival's row.
 _ONCE_PER_KEY = """
     ON CONFLICT (job_type, organization_id, idempotency_key) WHERE idempotency_key IS NOT NULL
-    DO UPDATE SET idempotency_key = excluded.idempotency_key RETURNING job_id
+    DO UPDATE SET idempotency_key = excluded.idempotency_key
 """
-_VALUES = """
-    VALUES (:job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
-            :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb), :available_at)
+_VALUES = f"""
+    VALUES (CAST(:tags AS text[]), :parent_id,
+            :job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
+            :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb), :available_at,
+            {HOLDING_GIVEN})
 """
-_RECORD = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE}")
-_RECORD_KEYED = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE_PER_KEY}")
+_RECORD = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE} {_PAUSED}")
+_RECORD_KEYED = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE_PER_KEY} {_PAUSED}")
 
 # One parameter for any number of rows: to write a thousand times ten costs more than all else here.
 _RECORD_MANY = text(
     f"""
-    INSERT INTO job_executions ({_COLUMNS})
-    SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
-           queue, max_retries, options, available_at
-      FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
-           jsonb_array_elements(CAST(:envelopes AS jsonb)) AS envelope
-    {_ONCE}
+    WITH recorded AS (
+        INSERT INTO job_executions ({_COLUMNS})
+        SELECT tags, parent_id,
+               envelope ->> 'jobId', job_type, envelope, user_id, organization_id, idempotency_key,
+               queue, max_retries, options, available_at, {HOLDING_GIVEN}
+          FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
+               jsonb_array_elements(CAST(:envelopes AS jsonb)) AS envelope
+        {_ONCE})
+    SELECT {HOLDING_GIVEN} AS pause
     """  # noqa: S608 - the only values in the text are the table's columns
 )
 
@@ -61,7 +69,7 @@ _NOTE_PUBLISHED = text(
     """
     UPDATE job_executions AS job
        SET message_id = coalesce(job.message_id, noted.message_id), published_at = now(),
-           updated_at = now()
+           updated_at = now(), pause = NULL
       FROM jsonb_to_recordset(CAST(:noted AS jsonb))
            AS noted (job_id text, message_id text, generation int, legs int, reschedules int)
      WHERE job.job_id = noted.job_id AND job.generation = noted.generation
@@ -81,7 +89,9 @@ _REFUSE = text(
 
 # What is enqueued here has its retries and its time limit in `options`; nobody else writes there.
 _MADE_HERE = select(_table.c.options != {}).where(_table.c.job_id == bindparam("job_id"))
-_EXISTING = text("SELECT job_id FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS text[]))")
+_EXISTING = text(
+    "SELECT job_id, pause FROM job_executions WHERE job_id = ANY(CAST(:job_ids AS text[]))"
+)
 
 _QUEUED = (
     select(_table.c.id, _table.c.job_id, _table.c.job_type, _table.c.status, _table.c.payload)
@@ -92,8 +102,15 @@ _QUEUED = (
 )
 
 
-def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> str:
-    """Insert the pending job of a message and return its id.
+class Recorded(NamedTuple):
+    """A job that is in the table; `pause` is the one that holds it."""
+
+    job_id: str
+    pause: str | None
+
+
+def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> Recorded:
+    """Insert the pending job of a message and return its id, and which pause holds it.
 
     With an idempotency key that this type and organization already used, nothing is inserted, and
     the first job's id is returned.
@@ -101,32 +118,36 @@ def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> str:
     Args:
         execute: `alone`, or `within` a transaction that decides whether the job exists.
         message: The job's first one.
-        owner: `user_id`, `organization_id` and `idempotency_key`.
+        owner: `user_id`, `organization_id`, `idempotency_key`, `tags` and `parent_id`.
     """
     values = _shared(message, owner) | {"job_id": message.job_id, "payload": message.body}
     values["options"] = jsonb.dumps(values["options"])
-    if owner["idempotency_key"] is None:
-        execute(_RECORD, values)
-        return message.job_id
-    return str(execute(_RECORD_KEYED, values).job_id)
+    row = execute(_RECORD if owner["idempotency_key"] is None else _RECORD_KEYED, values)
+    # Without a row, it is there already: an INSERT that was sent again.
+    return Recorded(message.job_id, None) if row is None else Recorded(str(row[0]), row[1])
 
 
 def record_many(
     connection: Connection, messages: Sequence[Message], owner: Mapping[str, Any]
-) -> None:
+) -> str | None:
     """Insert the pending jobs of messages that differ in nothing but their bodies and ids.
 
     Args:
         connection: Its transaction decides whether the jobs exist.
         messages: At least one; the first tells what all of them have in common.
         owner: As for `record`, without an idempotency key.
+
+    Returns:
+        The pause that holds them.
     """
     shared = _shared(messages[0], owner)
     if shared["available_at"] is not None:
         shared["available_at"] = shared["available_at"].isoformat()
     envelopes = ",".join([message.body for message in messages])
-    given = {"shared": jsonb.dumps(shared), "envelopes": f"[{envelopes}]"}
-    connection.execute(_RECORD_MANY, given)
+    pauses = shared.pop("pauses")
+    given = {"shared": jsonb.dumps(shared), "envelopes": f"[{envelopes}]", "pauses": pauses}
+    pause: str | None = connection.execute(_RECORD_MANY, given).scalar()
+    return pause
 
 
 def _shared(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +158,20 @@ def _shared(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
         "max_retries": message.options["retries"],
         "options": message.options,
         "available_at": message.available_at,
+        "pauses": that_may_hold(message.job_type, message.options, owner["organization_id"]),
     }
+
+
+def that_may_hold(job_type: str, options: Mapping[str, Any], organization_id: object) -> list[str]:
+    """Name each pause that would hold a job, as the table of pauses has it."""
+    found = [f"type:{job_type}"]
+    if "queue" in options:
+        found.append(f"queue:{options['queue']}")
+    if "flow_control" in options:
+        found.append(f"key:{options['flow_control']['key']}")
+    if organization_id is not None:
+        found.append(f"organization:{organization_id}")
+    return found
 
 
 def create_job_execution(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -173,9 +207,10 @@ def mark_dead(connection: Connection, job_id: str, error: str) -> bool:
     return connection.execute(_REFUSE, {"job_id": job_id, "error": error}).rowcount == 1
 
 
-def existing(connection: Connection, job_ids: Sequence[str]) -> set[str]:
-    """Return those of the jobs that are recorded."""
-    return set(map(str, connection.execute(_EXISTING, {"job_ids": list(job_ids)}).scalars()))
+def existing(connection: Connection, job_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return those of the jobs that are recorded, each with the pause that holds it."""
+    rows = connection.execute(_EXISTING, {"job_ids": list(job_ids)})
+    return {str(row.job_id): row.pause for row in rows}
 
 
 def get_job_execution_by_job_id(job_id: str) -> JobExecution | None:

@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from .attempt_sql import KEPT_ATTEMPTS, LOST_ATTEMPT
 from .job_rows import TO_PUBLISH
+from .pauses import holding
 
 # Only the message that the row waits for: an older one, given up after the job was published again,
 # says nothing about the newer.
@@ -43,7 +44,8 @@ PUT_BACK_UNRUN = text(
     f"""
     UPDATE job_executions
        SET status = 'pending', error = :error, updated_at = now(),
-           message_id = NULL, published_at = NULL, reschedules = reschedules + 1
+           message_id = NULL, published_at = NULL, reschedules = reschedules + 1,
+           pause = {holding("job_executions")}
      WHERE {_AWAITED} AND status IN ('pending', 'failed') AND cancelled_at IS NULL
        AND max_retries IS NOT NULL AND reschedules < :most
        AND (SELECT count(*) FROM jsonb_array_elements(attempts) AS kept
@@ -95,6 +97,7 @@ PUT_BACK_LOST = text(
     f"""
     UPDATE job_executions AS job
        SET status = 'pending', message_id = NULL, published_at = NULL, updated_at = now(),
+           pause = {holding("job")},
            reschedules = reschedules + 1, max_retries = coalesce(max_retries, 3)
      WHERE job_id = :job_id AND message_id = :message_id AND updated_at = :updated_at
     RETURNING {TO_PUBLISH}

@@ -89,7 +89,7 @@ class JobExecution(Base):
             "idx_job_executions_status",
             "status",
             text("coalesce(available_at, created_at)"),
-            postgresql_where=text("status IN ('pending', 'processing')"),
+            postgresql_where=text("status IN ('pending', 'processing') AND pause IS NULL"),
         ),
         # Each filter of a list has one that gives its jobs newest first, so that a page of it takes
         # the same time however many jobs there are.
@@ -143,12 +143,26 @@ class JobExecution(Base):
         Index(
             "idx_job_executions_unpublished",
             "created_at",
-            postgresql_where=text("status = 'pending' AND published_at IS NULL"),
+            postgresql_where=text("status = 'pending' AND published_at IS NULL AND pause IS NULL"),
+        ),
+        Index(
+            "idx_job_executions_paused",
+            "pause",
+            "created_at",
+            postgresql_where=text(
+                "status = 'pending' AND published_at IS NULL AND pause IS NOT NULL"
+            ),
         ),
         Index(
             "idx_job_executions_retrying",
             "created_at",
             postgresql_where=text("status = 'failed' AND dead_at IS NULL"),
+        ),
+        Index(
+            "idx_job_executions_batch_id",
+            "batch_id",
+            "id",
+            postgresql_where=text("batch_id IS NOT NULL"),
         ),
         # For what is counted and judged: `health`.
         Index(
@@ -198,11 +212,14 @@ class JobExecution(Base):
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     dead_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    pause: Mapped[str | None] = mapped_column(Text)
     # Of several attempts they are long, so only who asks for them reads them.
     logs: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB, deferred=True)
     tags: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     #: The job whose handler enqueued this one.
     parent_id: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
+    batch_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    slot: Mapped[int | None]
 
     @property
     def is_final(self) -> bool:

@@ -32,13 +32,14 @@ class Snapshot:
         completed: Those completed in the last hour.
         failed: Those that failed for good in the last hour, or failed in it and wait for a retry.
             Not those that QStash never took: their callers got an error, and nothing ran.
-        pending: Those that wait to be delivered, also delayed ones.
+        pending: Those that wait to be delivered, also delayed ones, but not for a pause to end.
         overdue: Those of them whose time came more than JOBS_HEALTH_OVERDUE seconds ago.
         oldest_pending_seconds: For how long the first of them has been due; None where none is.
         processing: Those that a handler is running for.
         stuck: Those of them that began more than JOBS_HEALTH_PROCESSING seconds ago and whose
             lease has run out: their process died, and no sweep has put them back.
         retrying: Those whose last attempt failed and that QStash will deliver again.
+        paused: Those that wait for a pause to end.
         dead: Those that failed for good, however long ago.
         idle: Whether nothing was processed within JOBS_HEALTH_IDLE seconds.
     """
@@ -53,6 +54,7 @@ class Snapshot:
     processing: int
     stuck: int
     retrying: int
+    paused: int
     dead: int
     idle: bool
 
@@ -116,9 +118,13 @@ _DUE = "coalesce(available_at, created_at)"
 # think that it meets enough rows of the kind soon enough from the table's start, where the oldest
 # are.
 _WAITING = {
-    "pending": ("status = 'pending'", _DUE),
-    "processing": ("status = 'processing'", _DUE),
+    "pending": ("status = 'pending' AND pause IS NULL", _DUE),
+    "processing": ("status = 'processing' AND pause IS NULL", _DUE),
     "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
+    "paused": (
+        "status = 'pending' AND published_at IS NULL AND pause IS NOT NULL",
+        "pause, created_at",
+    ),
 }
 _DEAD = ("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")
 #: What a job that is not final can be.
@@ -144,7 +150,8 @@ def _count(condition: str, order: str) -> str:
 
 _OLDEST_PENDING = f"""
     (SELECT CAST(extract(epoch FROM now() - due) AS float8)
-       FROM (SELECT min({_DUE}) AS due FROM job_executions WHERE status = 'pending') AS oldest
+       FROM (SELECT min({_DUE}) AS due FROM job_executions
+             WHERE status = 'pending' AND pause IS NULL) AS oldest
       WHERE due < now() AND isfinite(due))
 """  # noqa: S608 - as above
 
@@ -175,20 +182,23 @@ _FIGURES = f"""
         + (SELECT count(*) FROM retrying
             WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
         {_count(*_WAITING["pending"])} AS pending,
-        {_count(f"status = 'pending' AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
+        {_count(f"status = 'pending' AND pause IS NULL AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
         {_OLDEST_PENDING} AS oldest_pending_seconds,
         {_count(*_WAITING["processing"])} AS processing,
         (SELECT count(*) FROM job_executions
-          WHERE status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now()
+          WHERE status = 'processing' AND pause IS NULL
+            AND coalesce(lease_expires_at, '-infinity') < now()
             AND coalesce(started_at, created_at) < now() - make_interval(secs => :processing)
         ) AS stuck,
         (SELECT count(*) FROM retrying) AS retrying,
+        {_count(*_WAITING["paused"])} AS paused,
         {_count(*_DEAD)} AS dead,
         NOT EXISTS (SELECT FROM latest)
         AND NOT EXISTS (SELECT FROM retrying
                          WHERE updated_at > now() - make_interval(secs => :idle) AND {_WATCHED})
         AND NOT EXISTS (SELECT FROM job_executions
-                         WHERE status = 'processing' AND lease_expires_at > now() AND {_WATCHED})
+                         WHERE status = 'processing' AND pause IS NULL
+                           AND lease_expires_at > now() AND {_WATCHED})
             AS idle
     """  # noqa: S608 - as above
 

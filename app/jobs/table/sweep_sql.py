@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from .attempt_sql import KEPT_ATTEMPTS, LOST_ATTEMPT, LOST_COUNT
 from .job_rows import TO_PUBLISH
+from .pauses import holding
 
 # Whether `twin` is the job `put_back`, enqueued once more since a person put that back: the guide
 # of the TypeScript starter does both. The work is then the twin's, so that it is not done twice.
@@ -29,11 +30,12 @@ DONE_BY_TWIN = text(
 )
 
 _UNPUBLISHED = """
-    status = 'pending' AND published_at IS NULL AND max_retries IS NOT NULL
+    status = 'pending' AND published_at IS NULL AND pause IS NULL AND max_retries IS NOT NULL
     AND updated_at < now() - make_interval(secs => :grace)
 """
 _LOST = """
-    status = 'processing' AND lease_expires_at < now() - make_interval(secs => :grace)
+    status = 'processing' AND pause IS NULL
+    AND lease_expires_at < now() - make_interval(secs => :grace)
 """
 
 
@@ -51,7 +53,8 @@ class SweepStep:
 
 # `updated_at` is the claim: taking a row makes it too recent for other sweeps, so that no lock
 # is held while QStash is talked to, and a crash leaves it to the next sweep. A row without
-# `max_retries` was recorded by the TypeScript starter, which publishes by itself.
+# `max_retries` was recorded by the TypeScript starter, which publishes by itself. What is found for
+# the first time since it was paused is not found again.
 PUBLISH = SweepStep(
     find=text(
         f"""
@@ -66,7 +69,7 @@ PUBLISH = SweepStep(
     ),
     take=text(
         f"""
-        UPDATE job_executions AS job SET updated_at = now()
+        UPDATE job_executions AS job SET updated_at = now(), pause = {holding("job")}
          WHERE id = ANY(:ids) AND {_UNPUBLISHED}
         RETURNING {TO_PUBLISH}
         """  # noqa: S608 - as above
@@ -105,6 +108,7 @@ RESCUE = SweepStep(
                completed_at = CASE WHEN becomes <> 'pending' THEN now() END,
                attempts = {LOST_ATTEMPT}, lease_token = NULL, lease_expires_at = NULL,
                reschedules = reschedules + 1, max_retries = coalesce(max_retries, 3),
+               pause = CASE becomes WHEN 'pending' THEN {holding("job")} END,
                published_at = CASE WHEN becomes <> 'pending' THEN published_at END,
                message_id = CASE WHEN becomes <> 'pending' THEN message_id END
           FROM lost WHERE job.id = lost_id
@@ -113,12 +117,14 @@ RESCUE = SweepStep(
     ).columns(payload=JSONB, options=JSONB),
 )
 
-# What waits to be published: how many, up to a cap, and for how many seconds the first.
+# What waits to be published, and for no pause to end: how many, up to a cap, and for how many
+# seconds the first.
 UNPUBLISHED = text(
     """
     SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
       FROM (SELECT created_at FROM job_executions
-             WHERE status = 'pending' AND published_at IS NULL AND max_retries IS NOT NULL
+             WHERE status = 'pending' AND published_at IS NULL AND pause IS NULL
+               AND max_retries IS NOT NULL
              ORDER BY created_at LIMIT :cap) AS waiting
     """
 )
@@ -126,8 +132,9 @@ UNPUBLISHED = text(
 # Whether a job waits for a sweep, or may soon: what is not published, and what a handler runs for.
 UNSETTLED = text(
     """
-    SELECT EXISTS (SELECT FROM job_executions WHERE status = 'pending' AND published_at IS NULL)
-        OR EXISTS (SELECT FROM job_executions WHERE status = 'processing')
+    SELECT EXISTS (SELECT FROM job_executions
+                    WHERE status = 'pending' AND published_at IS NULL AND pause IS NULL)
+        OR EXISTS (SELECT FROM job_executions WHERE status = 'processing' AND pause IS NULL)
     """
 )
 
@@ -136,13 +143,14 @@ OLDEST_WAITING = text(
     """
     SELECT min(created_at) FROM (
         SELECT created_at FROM job_executions
-         WHERE status = 'pending' AND published_at IS NOT NULL
+         WHERE status = 'pending' AND published_at IS NOT NULL AND pause IS NULL
            AND coalesce(available_at, created_at) < now()
         UNION ALL
         SELECT created_at FROM job_executions WHERE status = 'failed' AND dead_at IS NULL
         UNION ALL
         SELECT created_at FROM job_executions
-         WHERE status = 'processing' AND coalesce(lease_expires_at, '-infinity') < now()
+         WHERE status = 'processing' AND pause IS NULL
+           AND coalesce(lease_expires_at, '-infinity') < now()
     ) AS waiting
     """
 )

@@ -51,8 +51,8 @@ def deliver(
 def drain(*, limit: int = 1000) -> list[Delivered]:
     """Deliver all waiting jobs, and those that they enqueue, until nothing is left.
 
-    Failures are retried as often as the job's options say, and then QStash's failure callback is
-    made. Delays are not waited for.
+    What a pause holds is left alone. Failures are retried as often as the job's options say, and
+    then QStash's failure callback is made. Delays are not waited for.
 
     Args:
         limit: How many deliveries to make at most.
@@ -80,7 +80,9 @@ def drain(*, limit: int = 1000) -> list[Delivered]:
 
 def _waiting() -> Sequence[JobExecution]:
     return rows.jobs(
-        JobExecution.status.in_([Status.PENDING, Status.FAILED]), JobExecution.dead_at.is_(None)
+        JobExecution.status.in_([Status.PENDING, Status.FAILED]),
+        JobExecution.dead_at.is_(None),
+        JobExecution.pause.is_(None),
     )
 
 

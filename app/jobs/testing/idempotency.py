@@ -126,7 +126,7 @@ def _record(job_type: str, payload: Any, options: Options) -> str:
     owner = enqueuer.Owner()
     terms = enqueuer.Terms.of(config, owner, config.options_with(options))
     message = enqueuer.write(terms, payload)
-    return job_rows.record(alone, message, owner.columns)
+    return job_rows.record(alone, message, owner.columns).job_id
 
 
 def _crash_then_retry_twice_at_once(trial: _Trial) -> bool:

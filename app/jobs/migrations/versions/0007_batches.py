@@ -1,0 +1,205 @@
+"""Create the tables of batches, and have the database itself count how their jobs end.
+
+Whatever changes a job's status (a delivery, a sweep, a person, another program) fires the trigger,
+in its own transaction. Of a job outside of any batch, the trigger's condition is all that runs.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.types import TypeEngine
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+#: What `migrations.prepare` does before, while jobs go on.
+ADDED_BEFORE = {"batch_id": "uuid", "slot": "integer"}
+INDEX = "idx_job_executions_batch_id"
+BUILT_BEFORE = {INDEX: "(batch_id, id) WHERE batch_id IS NOT NULL"}
+
+# How a row's job has ended: null where it has not. A status that is unknown here is one of a job
+# that did not do its work.
+ENDED = """
+    CASE {row}.status WHEN 'pending' THEN NULL WHEN 'processing' THEN NULL
+         WHEN 'completed' THEN 'completed' WHEN 'cancelled' THEN 'cancelled'
+         WHEN 'failed' THEN CASE WHEN {row}.dead_at IS NOT NULL THEN 'dead' END
+         ELSE 'dead' END
+"""
+WAS, IS = ENDED.format(row="OLD"), ENDED.format(row="NEW")
+
+# A completion's last statement is the update that fires this, so a slot is locked for the length of
+# a commit. Only the last job of a slot goes on to the batch's row.
+COUNT = f"""
+CREATE FUNCTION job_batch_count() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    was text := {WAS};
+    ended text := 'cancelled';
+    waiting integer;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        ended := {IS};
+    END IF;
+    UPDATE job_batch_slots AS part
+       SET pending = part.pending + (ended IS NULL)::int - (was IS NULL)::int,
+           dead = part.dead + (ended IS NOT DISTINCT FROM 'dead')::int
+                            - (was IS NOT DISTINCT FROM 'dead')::int,
+           cancelled = part.cancelled + (ended IS NOT DISTINCT FROM 'cancelled')::int
+                                      - (was IS NOT DISTINCT FROM 'cancelled')::int
+     WHERE part.batch_id = OLD.batch_id AND part.slot = OLD.slot
+    RETURNING part.pending INTO waiting;
+    IF ended IS NULL THEN
+        PERFORM job_batch_reopen(OLD.batch_id);
+    ELSIF waiting = 0 THEN
+        PERFORM job_batch_advance(OLD.batch_id);
+    END IF;
+    RETURN NULL;
+END $$
+"""  # noqa: S608 - our own text
+
+# Who ends the batch's last slot at this moment has its row locked, and is waited for.
+REOPEN = """
+CREATE FUNCTION job_batch_reopen(which uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM job_batches AS batch WHERE batch.id = which FOR NO KEY UPDATE;
+    UPDATE job_batches AS batch SET state = 'running', ended_at = NULL, cancelled_at = NULL
+     WHERE batch.id = which AND (batch.state <> 'running' OR batch.cancelled_at IS NOT NULL);
+END $$
+"""
+
+# The first statement is the lock. Of two who end the last two slots, the second waits there until
+# the first has committed; the statements that follow then see what that one did, as each has a
+# snapshot of its own. In a transaction with one snapshot for all, the second fails instead, because
+# the row was changed and not only locked.
+ADVANCE = """
+CREATE FUNCTION job_batch_advance(which uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    called_off boolean;
+    ended text;
+BEGIN
+    UPDATE job_batches AS batch SET turns = batch.turns + 1 WHERE batch.id = which
+    RETURNING batch.cancelled_at IS NOT NULL INTO called_off;
+    IF EXISTS (SELECT FROM job_batch_slots AS part
+                WHERE part.batch_id = which AND part.pending > 0) THEN
+        RETURN;
+    END IF;
+    SELECT CASE WHEN called_off THEN 'cancelled'
+                WHEN sum(part.dead) > 0 THEN 'failed'
+                WHEN sum(part.cancelled) > 0 THEN 'cancelled' ELSE 'completed' END
+      INTO ended FROM job_batch_slots AS part WHERE part.batch_id = which;
+    UPDATE job_batches AS batch SET state = ended, ended_at = clock_timestamp()
+     WHERE batch.id = which AND batch.state <> ended;
+    PERFORM job_step_start(which, CASE ended WHEN 'completed' THEN 'then'
+                                             WHEN 'failed' THEN 'on_failure' END);
+END $$
+"""
+
+# The job's id was chosen when the batch was made, so a second start would find it taken.
+START = """
+CREATE FUNCTION job_step_start(which uuid, wanted text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    made jsonb;
+BEGIN
+    UPDATE job_steps AS step SET started_at = clock_timestamp()
+     WHERE step.batch_id = which AND step.name = wanted AND step.started_at IS NULL
+    RETURNING step.job INTO made;
+    INSERT INTO job_executions (job_id, job_type, payload, user_id, organization_id, queue,
+                                max_retries, options, available_at, batch_id)
+    SELECT row.job_id, row.job_type, row.payload, row.user_id, row.organization_id, row.queue,
+           row.max_retries, row.options,
+           coalesce(row.available_at, clock_timestamp()
+                    + make_interval(secs => (made->'options'->>'delay')::float8)), which
+      FROM jsonb_populate_record(CAST(NULL AS job_executions), made) AS row
+     WHERE made IS NOT NULL
+    ON CONFLICT (job_id) DO NOTHING;
+END $$
+"""
+
+TRIGGERS = (
+    f"""
+    CREATE TRIGGER job_batch_count AFTER UPDATE OF status, dead_at ON job_executions
+    FOR EACH ROW WHEN (NEW.slot IS NOT NULL AND ({WAS}) IS DISTINCT FROM ({IS}))
+    EXECUTE FUNCTION job_batch_count()
+    """,
+    f"""
+    CREATE TRIGGER job_batch_count_deleted AFTER DELETE ON job_executions
+    FOR EACH ROW WHEN (OLD.slot IS NOT NULL AND ({WAS}) IS NULL)
+    EXECUTE FUNCTION job_batch_count()
+    """,
+)
+FUNCTIONS = (
+    "job_batch_count()",
+    "job_batch_advance(uuid)",
+    "job_batch_reopen(uuid)",
+    "job_step_start(uuid, text)",
+)
+
+
+def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:
+    for name, kind in ADDED_BEFORE.items():
+        op.execute(f"ALTER TABLE job_executions ADD COLUMN IF NOT EXISTS {name} {kind}")
+    for name, definition in BUILT_BEFORE.items():
+        op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON job_executions {definition}")
+    make_tables(op, owner_id)
+    for statement in (START, ADVANCE, REOPEN, COUNT, *TRIGGERS):
+        op.execute(statement)
+
+
+def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
+    moment = sa.DateTime(timezone=True)
+    op.create_table(
+        "job_batches",
+        sa.Column("id", UUID(as_uuid=False), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("state", sa.String(20), server_default="running", nullable=False),
+        sa.Column("user_id", owner_id),
+        sa.Column("organization_id", owner_id),
+        sa.Column("created_at", moment, server_default=sa.func.now(), nullable=False),
+        sa.Column("ended_at", moment),
+        sa.Column("cancelled_at", moment),
+        sa.Column("turns", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_job_batches"),
+    )
+    op.create_index("idx_job_batches_created_at", "job_batches", [sa.text("created_at DESC"), "id"])
+    op.create_table(
+        "job_batch_slots",
+        sa.Column("batch_id", UUID(as_uuid=False), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("jobs", sa.Integer(), nullable=False),
+        sa.Column("pending", sa.Integer(), nullable=False),
+        sa.Column("dead", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cancelled", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", "slot", name="pk_job_batch_slots"),
+        whose_batch("job_batch_slots"),
+    )
+    # Each job of a slot writes a new version of its row: on the same page, where there is room.
+    op.execute("ALTER TABLE job_batch_slots SET (fillfactor = 50)")
+    op.create_table(
+        "job_steps",
+        sa.Column("batch_id", UUID(as_uuid=False), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("job", JSONB(), nullable=False),
+        sa.Column("started_at", moment),
+        sa.PrimaryKeyConstraint("batch_id", "name", name="pk_job_steps"),
+        whose_batch("job_steps"),
+    )
+
+
+def whose_batch(table: str) -> sa.ForeignKeyConstraint:
+    name = f"fk_{table}_batch_id_job_batches"
+    return sa.ForeignKeyConstraint(["batch_id"], ["job_batches.id"], name, ondelete="CASCADE")
+
+
+def downgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:  # noqa: ARG001 - every revision's arguments
+    for trigger in ("job_batch_count", "job_batch_count_deleted"):
+        op.execute(f"DROP TRIGGER {trigger} ON job_executions")
+    for function in FUNCTIONS:
+        op.execute(f"DROP FUNCTION {function}")
+    for table in ("job_steps", "job_batch_slots", "job_batches"):
+        op.drop_table(table)
+    op.execute(f"DROP INDEX {INDEX}")
+    for name in ADDED_BEFORE:
+        op.execute(f"ALTER TABLE job_executions DROP COLUMN {name}")
