@@ -6,6 +6,7 @@ from . import (
     dead_letters,
     doctor,
     errors,
+    export,
     job,
     jobs,
     new,
@@ -28,6 +29,7 @@ SCREENS = (
     audit.screen,
     job.screen,
     bulk.screen,
+    export.screen,
     operations.screen,
     session.screen,
 )

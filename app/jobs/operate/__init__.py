@@ -12,6 +12,7 @@ from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
+from ..table.in_use import queues_in_use, tags_in_use
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
@@ -67,6 +68,7 @@ __all__ = [
     "pauses",
     "people",
     "progress",
+    "queues_in_use",
     "readiness",
     "schedule_actions",
     "schedules",
@@ -74,6 +76,7 @@ __all__ = [
     "stats",
     "status_link",
     "sweep",
+    "tags_in_use",
     "throughput",
     "usage",
     "waiting",
