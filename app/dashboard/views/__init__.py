@@ -12,6 +12,7 @@ from . import (
     new,
     operations,
     overview,
+    schedule,
     schedules,
     session,
     usage,
@@ -31,5 +32,6 @@ SCREENS = (
     bulk.screen,
     export.screen,
     operations.screen,
+    schedule.screen,
     session.screen,
 )

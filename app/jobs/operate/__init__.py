@@ -23,6 +23,7 @@ from ..values import cron
 from . import (
     actions,
     dlq,
+    firings,
     health,
     operations,
     pauses,
@@ -59,6 +60,7 @@ __all__ = [
     "cron",
     "dlq",
     "error_groups",
+    "firings",
     "health",
     "is_recorded",
     "jobs_beginning",
