@@ -67,7 +67,7 @@ def main() -> None:
 def measure(app: Flask, given: argparse.Namespace) -> dict[str, float]:
     """Return each figure of jobs in a batch, divided by that of the same jobs without."""
     alone, together = (at_once(given, fill) for fill in (without_batch, with_batch))
-    one, other = (by_http(app, fill) for fill in (without_batch, with_batch))
+    one, other = (by_http(fill) for fill in (without_batch, with_batch))
     return {
         f"rate of {given.jobs:,} jobs on {given.connections} connections": together[0] / alone[0],
         "CPU of PostgreSQL, claim and completion": together[1] / alone[1],
@@ -118,7 +118,7 @@ def complete(connection: psycopg.Connection[Any], jobs: list[str]) -> None:
         connection.execute(end, {**ended, **about})
 
 
-def by_http(app: Flask, fill: Callable[[str, int], list[str]]) -> tuple[float, float]:
+def by_http(fill: Callable[[str, int], list[str]]) -> tuple[float, float]:
     """Deliver jobs; return the CPU seconds and WAL bytes of each."""
     jobs = fresh(fill, DELIVERIES)
     wal, before, start = wal_bytes(), cpu_of_all(), process_time()
