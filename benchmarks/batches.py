@@ -57,14 +57,14 @@ def main() -> None:
         with app.app_context(), publishing(app, InMemoryPublisher(base_url="http://x")):
             flask_migrate.upgrade(str(ROOT / "migrations"))
             db.create_all()
-            rounds = [measure(app, given) for _ in range(given.rounds + 1)][1:]  # the first warms
+            rounds = [measure(given) for _ in range(given.rounds + 1)][1:]  # the first warms
     for name in rounds[0]:
         ratios = sorted(one[name] for one in rounds)
         middle = statistics.median(ratios)
         print(f"{name:<48} {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
 
 
-def measure(app: Flask, given: argparse.Namespace) -> dict[str, float]:
+def measure(given: argparse.Namespace) -> dict[str, float]:
     """Return each figure of jobs in a batch, divided by that of the same jobs without."""
     alone, together = (at_once(given, fill) for fill in (without_batch, with_batch))
     one, other = (by_http(fill) for fill in (without_batch, with_batch))
