@@ -50,6 +50,7 @@ FIELDS = (
     Field("message", "QStash message", "msg_…", "message_id"),
     Field("kind", "Kind of error", "0a1b2c3d4e5f", "fingerprint"),
     Field("tag", "Tag", "billing", "tags", lambda text: (parse_tag(text),)),
+    Field("parent", "Enqueued by job", "01a22669-…", "parent_id"),
     Field("schedule", "Schedule", "jobs:…", "schedule_id"),
 )
 

@@ -16,6 +16,7 @@ from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
+from ..table.related import Related, related_to
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
@@ -24,6 +25,7 @@ from . import (
     actions,
     dlq,
     health,
+    message_log,
     operations,
     pauses,
     people,
@@ -50,6 +52,7 @@ __all__ = [
     "HealthStatus",
     "Load",
     "Page",
+    "Related",
     "Step",
     "UsedUp",
     "actions",
@@ -66,11 +69,13 @@ __all__ = [
     "list_jobs",
     "loads",
     "logs_of",
+    "message_log",
     "operations",
     "pauses",
     "people",
     "progress",
     "readiness",
+    "related_to",
     "schedule_actions",
     "schedules",
     "snapshot",
