@@ -23,7 +23,6 @@ from uuid import uuid4
 
 import flask_migrate
 import psycopg
-from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import psycopg as dialect_of
 
