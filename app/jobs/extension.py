@@ -169,7 +169,7 @@ class Jobs:
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         settings.init_app(app)
-        log_fields.init_app()
+        log_fields.init_app(is_wanted=app.config["JOBS_LOG_FIELDS"])
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(

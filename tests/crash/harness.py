@@ -31,10 +31,11 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
-from app.jobs import JobExecution, enqueue, enqueue_many
+from app.jobs import JobExecution, batch, enqueue, enqueue_many, signature
 from app.jobs.cli import formatting
 from app.jobs.publish import outbox
 from app.jobs.recover.sweep import sweep
+from app.jobs.table.batches import JobBatch
 from tests.crash.points import CRASHED, CrashPoints
 from tests.support.ports import reserved_port
 from tests.support.publishing import connect
@@ -63,8 +64,22 @@ def scenario(accepted: int) -> None:
     for action in ("parent", "fail-twice", "later", "permanent"):
         accept(enqueue("sample", {"action": action}, **FAST))
     accept(enqueue("sample", {"action": "legs", "count": LEGS}, **FAST))
+    for actions in BATCHES.values():
+        accept(*fill(actions))
 
 
+def fill(actions: list[str]) -> list[str]:
+    """Record a batch whose end is followed by a job that names how it ended."""
+    then, on_failure = (signature("sample", {"action": name}, **FAST) for name in FOLLOWING)
+    with batch(",".join(actions), then=then, on_failure=on_failure) as made:
+        return made.enqueue_many(
+            signature("sample", {"action": action}, **FAST) for action in actions
+        )
+
+
+#: The jobs of batches, by how the batch ends.
+BATCHES = {"completed": ["none", "fail-twice"], "failed": ["none", "permanent"]}
+FOLLOWING = ("then", "on_failure")
 #: How a job ends and how many effects it has, where it is not completed with one.
 ENDS = {"permanent": ("failed", 0), "legs": ("completed", LEGS)}
 
@@ -105,8 +120,21 @@ class Point:
                 yield f"{action}: {job.status} with {done} effects: {job.error}"
             if action == "legs" and len(parts) != LEGS:
                 yield f"legs: only {sorted(parts)} were done"
+        yield from self._problems_of_batches()
         if effects["caller"] > 1 or (effects["caller"] == 0 and len(self.accepted) > 1):
             yield f"the caller's work was done {effects['caller']} times"
+
+    def _problems_of_batches(self) -> Iterator[str]:
+        """Name every batch that did not end as it should, or is not followed by the one job."""
+        for made in db.session.scalars(select(JobBatch)):
+            following = db.session.scalars(
+                select(JobExecution.payload["payload"]["action"].astext).where(
+                    JobExecution.batch_id == made.id, JobExecution.slot.is_(None)
+                )
+            ).all()
+            expected = FOLLOWING["permanent" in made.name]
+            if BATCHES.get(made.state) != made.name.split(",") or following != [expected]:
+                yield f"batch of {made.name}: {made.state}, followed by {following}"
 
     def _fork(self, accepted: int | None, *, die_at: int) -> int:
         """Run a process of the app until it dies or everything is final; return its exit code."""
@@ -207,7 +235,7 @@ def clean(app: Flask) -> None:
         client.message.cancel_all()
         client.dlq.delete_many([letter.dlq_id for letter in client.dlq.list().messages] or ["none"])
     db.session.rollback()
-    db.session.execute(text("TRUNCATE job_executions, effects"))
+    db.session.execute(text("TRUNCATE job_executions, job_batches, effects CASCADE"))
     db.session.commit()
 
 
