@@ -11,7 +11,7 @@ from app.dashboard.access import add_way
 from app.db import db
 from app.jobs import FlowControl, enqueue
 from app.jobs.message import Message
-from app.jobs.operate import loads
+from app.jobs.operate import Load, loads
 from tests.support.rows import add_row
 
 from .pages import PREFIX, Reader, text_of
@@ -28,7 +28,7 @@ def test_what_waits_runs_and_ended_is_counted_by_each(
     add_row(status="processing", organization_id=7)
     add_row(status="completed", completed_at=text("now()"), organization_id=7)
 
-    found = {(one.kind, one.name): one for one in loads()}
+    found: dict[tuple[str, str], Load] = {(one.kind, one.name): one for one in loads()}
 
     assert {key: (one.waiting, one.in_flight) for key, one in found.items()} == {
         ("type", "sample"): (2, 1),

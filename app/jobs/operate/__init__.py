@@ -12,6 +12,7 @@ from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
+from ..table.in_use import queues_in_use, tags_in_use
 from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
@@ -24,6 +25,7 @@ from ..values import cron
 from . import (
     actions,
     dlq,
+    firings,
     health,
     message_log,
     operations,
@@ -63,6 +65,7 @@ __all__ = [
     "cron",
     "dlq",
     "error_groups",
+    "firings",
     "health",
     "is_recorded",
     "jobs_beginning",
@@ -74,6 +77,7 @@ __all__ = [
     "pauses",
     "people",
     "progress",
+    "queues_in_use",
     "readiness",
     "related_to",
     "schedule_actions",
@@ -82,6 +86,7 @@ __all__ = [
     "stats",
     "status_link",
     "sweep",
+    "tags_in_use",
     "throughput",
     "usage",
     "waiting",

@@ -81,6 +81,7 @@ class Filter:
         read: dict[str, Callable[[Any], Any]] = {
             "job_ids": tuple,
             "field": tuple,
+            "tags": tuple,
             "status": Status,
             "recorded_from": datetime.fromisoformat,
             "recorded_to": datetime.fromisoformat,
