@@ -23,7 +23,6 @@ from uuid import uuid4
 
 import flask_migrate
 import psycopg
-from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import psycopg as dialect_of
 
@@ -57,17 +56,17 @@ def main() -> None:
         with app.app_context(), publishing(app, InMemoryPublisher(base_url="http://x")):
             flask_migrate.upgrade(str(ROOT / "migrations"))
             db.create_all()
-            rounds = [measure(app, given) for _ in range(given.rounds + 1)][1:]  # the first warms
+            rounds = [measure(given) for _ in range(given.rounds + 1)][1:]  # the first warms
     for name in rounds[0]:
         ratios = sorted(one[name] for one in rounds)
         middle = statistics.median(ratios)
         print(f"{name:<48} {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
 
 
-def measure(app: Flask, given: argparse.Namespace) -> dict[str, float]:
+def measure(given: argparse.Namespace) -> dict[str, float]:
     """Return each figure of jobs in a batch, divided by that of the same jobs without."""
     alone, together = (at_once(given, fill) for fill in (without_batch, with_batch))
-    one, other = (by_http(app, fill) for fill in (without_batch, with_batch))
+    one, other = (by_http(fill) for fill in (without_batch, with_batch))
     return {
         f"rate of {given.jobs:,} jobs on {given.connections} connections": together[0] / alone[0],
         "CPU of PostgreSQL, claim and completion": together[1] / alone[1],
@@ -109,7 +108,14 @@ def complete(connection: psycopg.Connection[Any], jobs: list[str]) -> None:
         for statement in (attempt_sql.CLAIM, attempt_sql.COMPLETE)
     )
     claimed: dict[str, Any] = {"job_type": "noop", "message_id": "msg", "retried": 0, "timeout": 60}
-    claimed |= {"heartbeat": None, "delivered_by": "x", "issued_at": None, "synchronous": False}
+    claimed |= {
+        "queue": None,
+        "key": None,
+        "heartbeat": None,
+        "delivered_by": "x",
+        "issued_at": None,
+        "synchronous": False,
+    }
     ended: dict[str, Any] = {"result": None, "progress": None, "attempt": "{}"}
     for job_id in jobs:
         token = str(uuid4())
@@ -118,7 +124,7 @@ def complete(connection: psycopg.Connection[Any], jobs: list[str]) -> None:
         connection.execute(end, {**ended, **about})
 
 
-def by_http(app: Flask, fill: Callable[[str, int], list[str]]) -> tuple[float, float]:
+def by_http(fill: Callable[[str, int], list[str]]) -> tuple[float, float]:
     """Deliver jobs; return the CPU seconds and WAL bytes of each."""
     jobs = fresh(fill, DELIVERIES)
     wal, before, start = wal_bytes(), cpu_of_all(), process_time()

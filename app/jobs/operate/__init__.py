@@ -21,6 +21,7 @@ from ..table.throughput import Step, throughput
 from ..values import cron
 from . import (
     actions,
+    batches,
     dlq,
     health,
     operations,
@@ -53,6 +54,7 @@ __all__ = [
     "actions",
     "attempts_made",
     "audit",
+    "batches",
     "began_at",
     "count_jobs",
     "cron",
