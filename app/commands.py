@@ -19,6 +19,7 @@ COMMANDS = {
     "dlq": "List, retry and delete messages in QStash's dead-letter queue",
     "doctor": "Check settings, database and QStash, and say how to fix problems",
     "enqueue": "Enqueue a job and print its id",
+    "enqueue-again": "Enqueue a job's payload as another job, as it is or edited",
     "health": "Report whether jobs are healthy, and why not",
     "init": WITHOUT_APP["init"],
     "link": "Print a link to a job's status that needs no login",

@@ -2,12 +2,12 @@
 
 from flask import Flask
 
-from app.admin import doctor, views
+from app.admin import doctor, export, views
 from app.dashboard import Dashboard
 
 
 def init_app(app: Flask) -> None:
-    Dashboard(app)
+    Dashboard(app, export=export.export_jobs)
     app.register_blueprint(doctor.bp)
     app.register_blueprint(views.probes_bp)
     app.register_blueprint(views.health_bp)

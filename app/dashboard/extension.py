@@ -10,8 +10,9 @@ from werkzeug.exceptions import HTTPException
 
 from ..jobs import DatabaseUnavailable, JobsError, StartRefused
 from ..jobs.kit import AnyHostBlueprint
-from . import access, cli, cookies, proxy, rendering, sign_in, views, work
+from . import access, cli, cookies, exports, proxy, rendering, sign_in, views, work
 from .access import Role, Way
+from .exports import Export
 from .visit import visit
 
 #: All is ours, and nothing is in the page's text: neither a script nor a style.
@@ -35,11 +36,13 @@ class Dashboard:
     Keeps no app's state on itself, so it serves several apps.
     """
 
-    def __init__(self, app: Flask | None = None, *, who: Way | None = None) -> None:
+    def __init__(
+        self, app: Flask | None = None, *, who: Way | None = None, export: Export | None = None
+    ) -> None:
         if app is not None:
-            self.init_app(app, who=who)
+            self.init_app(app, who=who, export=export)
 
-    def init_app(self, app: Flask, *, who: Way | None = None) -> None:
+    def init_app(self, app: Flask, *, who: Way | None = None, export: Export | None = None) -> None:
         """Bind to an app that has `Jobs`.
 
         Reads from `app.config`, and from the environment what is not there:
@@ -61,6 +64,8 @@ class Dashboard:
             app: The app.
             who: Called for each request: returns the `User` who asks; an answer, such as a redirect
                 to the app's own sign-in; or None for somebody who may not see it.
+            export: Called with a `Filter` and the `User` to have a list of jobs written to a file:
+                enqueues a job that does so, and returns its id, or None where it cannot.
 
         Raises:
             StartRefused: The app has no `Jobs` yet, or no SECRET_KEY.
@@ -76,6 +81,7 @@ class Dashboard:
         proxy.init_app(app)
         sign_in.init_app(app)
         cli.init_app(app)
+        exports.init_app(app, export)
         app.extensions["jobs.dashboard.screens"] = [one for one in views.SCREENS if one.title]
         app.register_blueprint(work.bp)
         app.before_request(_hide)

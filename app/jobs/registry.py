@@ -14,6 +14,7 @@ from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
 from .values.nearest import hint
 from .values.options import FlowControl, Options, normalise
+from .values.retention import Retention
 
 Handler = Callable[[Any, Job], Any]
 #: From a payload's wire form in one version to the next; may change its argument.
@@ -47,6 +48,7 @@ class JobConfig:
     flow_control: FlowControl | None = None
     sealed: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    retention: Retention = field(default_factory=dict, repr=False)
     version: int = 1
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None

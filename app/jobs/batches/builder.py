@@ -129,7 +129,7 @@ class Batch:
         except DatabaseUnavailable as trouble:
             if not (trouble.is_uncertain and _is_recorded(self.id)):
                 raise _named(messages, trouble) from trouble
-        outbox.publish_following(messages, None)
+        outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
 
     def _insert(self, tx: Connection) -> None:

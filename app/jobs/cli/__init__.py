@@ -12,6 +12,7 @@ from . import (  # noqa: F401 - each adds its command to the group
     dlq,
     doctor,
     enqueue,
+    enqueue_again,
     health,
     init,
     link,

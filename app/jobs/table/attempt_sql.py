@@ -259,10 +259,11 @@ BEAT = text(
 )
 
 
-@cache
-def with_logs(statement: TextClause) -> TextClause:
-    """Return an outcome's statement that keeps the attempt's log lines as well.
+def keeping(statement: TextClause, logged: object) -> TextClause:
+    """Return an outcome's statement, which writes log lines only where there are any."""
+    return statement if logged is None else _with_logs(statement)
 
-    Most attempts log nothing, and their statement is not the longer for it.
-    """
+
+@cache
+def _with_logs(statement: TextClause) -> TextClause:
     return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))

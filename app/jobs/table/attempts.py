@@ -171,10 +171,6 @@ class Attempt:
         """What is not on the row yet, as its statements take it."""
         return {"progress": encoded(self.progress), "logged": encoded(self.logged)}
 
-    def with_logs(self, statement: TextClause) -> TextClause:
-        """Return an outcome's statement, which writes log lines only where there are any."""
-        return statement if self.logged is None else attempt_sql.with_logs(statement)
-
     def kept(self, outcome: str, status: int, details: dict[str, str]) -> str:
         """Return what the row keeps of this attempt, as JSON."""
         return jsonb.dumps(

@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ..message import Message
 from ..values import jsonb
 from ..values.ids import OwnerId
-from .job_rows import TO_PUBLISH
+from .job_rows import TO_PUBLISH, that_may_hold
+from .pauses import HOLDING_GIVEN, holding
 
 #: What a batch is until its end; then it is "completed", "failed" or "cancelled".
 RUNNING = "running"
@@ -49,25 +50,26 @@ _RECORD_STEP = text(
 # As `job_rows` records many, but each in its slot: neighbours, which run at the same time, in
 # different ones.
 _RECORD_JOBS = text(
-    """
+    f"""
     INSERT INTO job_executions
            (job_id, job_type, payload, user_id, organization_id, queue, max_retries, options,
-            available_at, batch_id, slot)
+            available_at, pause, batch_id, slot)
     SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, queue, max_retries,
-           options, available_at, :batch_id,
+           options, available_at, {HOLDING_GIVEN}, :batch_id,
            CAST(:first AS int)
              + CAST((CAST(:offset AS int) + number - 1) % CAST(:slots AS int) AS int)
       FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
            jsonb_array_elements(CAST(:envelopes AS jsonb)) WITH ORDINALITY
                AS given (envelope, number)
-    """
+    """  # noqa: S608 - the only values in the text are this package's
 )
 _ADVANCE = text("SELECT job_batch_advance(:batch_id)")
 _STATE = text("SELECT state FROM job_batches WHERE id = :batch_id")
 _COUNT_JOBS = text("SELECT coalesce(sum(jobs), 0) FROM job_batch_slots WHERE batch_id = :batch_id")
+# The function that records them knows nothing of pauses: a sweep notes what holds them.
 _STARTED = text(
     f"""
-    SELECT {TO_PUBLISH} FROM job_steps AS step
+    SELECT {TO_PUBLISH.replace("job.pause", f"{holding('job')} AS pause")} FROM job_steps AS step
       JOIN job_executions AS job ON job.job_id = step.job ->> 'job_id'
      WHERE step.batch_id = :batch_id AND step.started_at IS NOT NULL
        AND job.status = 'pending' AND job.published_at IS NULL
@@ -192,12 +194,14 @@ def record_jobs(
         owner: `user_id` and `organization_id`.
         offset: How many jobs of these slots are recorded before.
     """
+    first = messages[0]
     given = {
         "batch_id": batch_id,
         "first": slots.first,
         "slots": slots.count,
         "offset": offset,
-        "shared": jsonb.dumps(_columns(messages[0], owner)),
+        "pauses": that_may_hold(first.job_type, first.options, owner["organization_id"]),
+        "shared": jsonb.dumps(_columns(first, owner)),
         "envelopes": f"[{','.join([message.body for message in messages])}]",
     }
     connection.execute(_RECORD_JOBS, given)

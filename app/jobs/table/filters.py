@@ -16,8 +16,7 @@ _table = cast("Table", JobExecution.__table__)
 
 _EQUAL = (
     *("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id"),
-    "idempotency_key",
-    "batch_id",
+    *("idempotency_key", "parent_id", "batch_id"),
 )
 
 
@@ -41,6 +40,7 @@ class Filter:
         field: What a field of the payload is, as its path and its text: `("customer.id", "7")`.
         error: A piece of the error's text, in any case.
         fingerprint: What errors of one kind have in common; see `error_groups`.
+        parent_id: The job whose handler enqueued it.
         tags: All of them are the job's.
         everything: That no other condition is given is on purpose.
     """
@@ -64,6 +64,7 @@ class Filter:
     field: tuple[str, str] | None = None
     error: str | None = None
     fingerprint: str | None = None
+    parent_id: str | None = None
     tags: tuple[str, ...] = ()
     everything: bool = False
 
@@ -82,6 +83,7 @@ class Filter:
         read: dict[str, Callable[[Any], Any]] = {
             "job_ids": tuple,
             "field": tuple,
+            "tags": tuple,
             "status": Status,
             "recorded_from": datetime.fromisoformat,
             "recorded_to": datetime.fromisoformat,
