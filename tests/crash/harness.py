@@ -35,7 +35,7 @@ from app.jobs import JobExecution, batch, enqueue, enqueue_many, pause, paused, 
 from app.jobs.cli import formatting
 from app.jobs.publish import outbox
 from app.jobs.recover.sweep import sweep
-from app.jobs.table.batches import JobBatch
+from app.jobs.table.batch_models import JobBatch
 from tests.crash.points import CRASHED, CrashPoints
 from tests.support.ports import reserved_port
 from tests.support.publishing import connect
