@@ -108,8 +108,14 @@ def complete(connection: psycopg.Connection[Any], jobs: list[str]) -> None:
         for statement in (attempt_sql.CLAIM, attempt_sql.COMPLETE)
     )
     claimed: dict[str, Any] = {"job_type": "noop", "message_id": "msg", "retried": 0, "timeout": 60}
-    claimed |= {"heartbeat": None, "delivered_by": "x", "issued_at": None, "synchronous": False}
-    claimed |= {"queue": None, "key": None}
+    claimed |= {
+        "queue": None,
+        "key": None,
+        "heartbeat": None,
+        "delivered_by": "x",
+        "issued_at": None,
+        "synchronous": False,
+    }
     ended: dict[str, Any] = {"result": None, "progress": None, "attempt": "{}"}
     for job_id in jobs:
         token = str(uuid4())

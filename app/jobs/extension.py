@@ -68,6 +68,7 @@ class Jobs:
     batch_of = staticmethod(builder.batch_of)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
+    batch_status_url = staticmethod(status_link.batch_status_url)
     register_links = staticmethod(status_link.register_links)
     register_viewer = staticmethod(status_link.register_viewer)
 

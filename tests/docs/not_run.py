@@ -55,6 +55,9 @@ REASONS: dict[str, dict[str, str]] = {
     "docs/extending.md": {
         "from app.jobs import migrations": "tests/jobs/test_migrations.py calls it so",
     },
+    "docs/batches.md": {
+        "flask jobs batches": "names batches by id; tests/jobs/cli/test_batch_commands.py does",
+    },
     "docs/deploy.md": {
         "docker build": "wants a container engine; tests/deploy does by hand what the image does",
         "useradd": "changes the machine",

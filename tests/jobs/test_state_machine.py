@@ -48,7 +48,7 @@ from app.jobs.operate import actions, pauses
 from app.jobs.outcome import Failed, Outcome
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
-from app.jobs.table.batches import JobBatch
+from app.jobs.table.batch_models import JobBatch
 from app.jobs.table.filters import Filter
 from app.jobs.table.models import TRANSITIONS, JobExecution, Status
 from app.jobs.testing import rows

@@ -154,7 +154,7 @@ class Batch:
 
     def _check_running(self, tx: Connection) -> None:
         found = batches.state(tx, self.id)
-        if found != "running":
+        if found != batches.RUNNING:
             raise BatchRefused(
                 f"{self} has ended ({found or 'and was deleted'}), so nothing can be added to it: "
                 "make another one"

@@ -24,6 +24,7 @@ from ..table.throughput import Step, throughput
 from ..values import cron
 from . import (
     actions,
+    batches,
     dlq,
     firings,
     health,
@@ -60,6 +61,7 @@ __all__ = [
     "actions",
     "attempts_made",
     "audit",
+    "batches",
     "began_at",
     "count_jobs",
     "cron",
