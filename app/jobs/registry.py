@@ -10,6 +10,7 @@ from flask.sansio.app import App
 
 from .context import Job
 from .errors import DiscoveryError, InvalidOption, JobsNotInitialised, UnknownJobType
+from .middleware import Middleware
 from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
 from .values.nearest import hint
@@ -53,6 +54,7 @@ class JobConfig:
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None
     adapt: Upgrade | None = field(default=None, repr=False)
+    middleware: tuple[Middleware, ...] = field(default=(), repr=False)
     _options: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
