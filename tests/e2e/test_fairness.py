@@ -26,5 +26,5 @@ def test_a_job_does_not_wait_for_another_organization_s(stack: Stack, producer: 
         JobExecution.job_id.in_(many), JobExecution.started_at < one.started_at
     )
     with db.engine.connect() as connection:
-        assert connection.scalar(begun) < MANY / 4
+        assert (connection.scalar(begun) or 0) < MANY / 4
     assert one.result == {"organization": 2}
