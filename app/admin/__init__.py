@@ -2,12 +2,15 @@
 
 from flask import Flask
 
+from app import screens
 from app.admin import doctor, views
 from app.dashboard import Dashboard
 
 
 def init_app(app: Flask) -> None:
-    Dashboard(app)
+    dashboard = Dashboard()
+    screens.add_to(dashboard, app)
+    dashboard.init_app(app)
     app.register_blueprint(doctor.bp)
     app.register_blueprint(views.probes_bp)
     app.register_blueprint(views.health_bp)

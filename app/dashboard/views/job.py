@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from ...jobs import JobExecution, get_job_execution_by_job_id
 from ...jobs.operate import Filter, actions, attempts_made, audit, logs_of, progress, related_to
-from .. import access, cookies, formatting, states, timeline
+from .. import access, cookies, formatting, panels, states, timeline
 from ..access import Role
 from ..rendering import link, page
 from ..screens import Screen
@@ -31,6 +31,7 @@ def index(job_id: str) -> ResponseReturnValue:
         logs={log.attempt: log for log in logs_of(row)} if access.user().may(Role.OPERATOR) else {},
         related=related_to(row, organization_id=access.user().organization_id),
         state_of=states.state_of,
+        panels=panels.of(row),
         progress=progress.of(row),
         events=timeline.events_of(row, entries),
         bars=timeline.bars_of(spans),
