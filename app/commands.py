@@ -10,6 +10,7 @@ from .plugin import WITHOUT_APP, JobsPlugin
 COMMANDS = {
     "alerts": "List, silence and acknowledge health alerts",
     "apikey": "Create, list and revoke the keys of the job API",
+    "batches": "List, watch, cancel and retry batches of jobs",
     "cancel": "Cancel jobs that are not finished; running ones are asked to stop",
     "check": "List queued jobs that this version of the code would reject",
     "db": "Create and upgrade the job tables, unless the app's migrations do",

@@ -11,8 +11,9 @@ from werkzeug.exceptions import HTTPException
 
 from ..jobs import DatabaseUnavailable, JobExecution, JobsError, StartRefused
 from ..jobs.kit import AnyHostBlueprint
-from . import access, cli, cookies, panels, proxy, rendering, sign_in, views, work
+from . import access, cli, cookies, exports, panels, proxy, rendering, sign_in, views, work
 from .access import Role, Way
+from .exports import Export
 from .panels import Content, Panel
 from .policy import POLICY
 from .screens import Screen
@@ -35,13 +36,15 @@ class Dashboard:
     Keeps no app's state on itself, so it serves several apps; all have its panels and screens.
     """
 
-    def __init__(self, app: Flask | None = None, *, who: Way | None = None) -> None:
+    def __init__(
+        self, app: Flask | None = None, *, who: Way | None = None, export: Export | None = None
+    ) -> None:
         self.panels: list[Panel] = []
         self.screens: list[Screen] = []
         if app is not None:
-            self.init_app(app, who=who)
+            self.init_app(app, who=who, export=export)
 
-    def init_app(self, app: Flask, *, who: Way | None = None) -> None:
+    def init_app(self, app: Flask, *, who: Way | None = None, export: Export | None = None) -> None:
         """Bind to an app that has `Jobs`.
 
         Reads from `app.config`, and from the environment what is not there:
@@ -63,6 +66,8 @@ class Dashboard:
             app: The app.
             who: Called for each request: returns the `User` who asks; an answer, such as a redirect
                 to the app's own sign-in; or None for somebody who may not see it.
+            export: Called with a `Filter` and the `User` to have a list of jobs written to a file:
+                enqueues a job that does so, and returns its id, or None where it cannot.
 
         Raises:
             StartRefused: The app has no `Jobs` yet, or no SECRET_KEY.
@@ -78,6 +83,7 @@ class Dashboard:
         proxy.init_app(app)
         sign_in.init_app(app)
         cli.init_app(app)
+        exports.init_app(app, export)
         app.extensions[panels.KEY] = self.panels
         screens = [*views.SCREENS, *self.screens]
         app.extensions["jobs.dashboard.screens"] = [one for one in screens if one.title]

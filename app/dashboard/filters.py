@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +12,28 @@ from ..jobs import InvalidOption
 from ..jobs.kit import LONGEST_NAME, durations, parse_owner_id, parse_tag
 from ..jobs.operate import Filter
 from . import access
+from .access import Role
 from .states import STATES
 
 #: Characters that one field may have.
 LONGEST = 500
 
 _UNSTORABLE = "has a character that no text in the database can have"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("a time like 2026-11-29 or 2026-11-29T14:00") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _of_payload(text: str) -> tuple[str, str]:
+    path, equals, value = text.partition("=")
+    if not equals or not all(path.split(".")):
+        raise ValueError("a field of the payload and its value, like customer.id=7")
+    return path.strip(), value.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,7 @@ class Field:
         hint: An example.
         read: From its text to what `Filter` takes; raises ValueError with a reason.
         of_filter: What `Filter` calls it.
-        is_near: It is used most, and shown without unfolding the form.
+        needs: Of what it tells, only such a role may see it.
     """
 
     name: str
@@ -37,22 +54,34 @@ class Field:
     hint: str
     of_filter: str
     read: Callable[[str], Any] = str
-    is_near: bool = False
+    needs: Role = Role.VIEWER
 
 
 FIELDS = (
-    Field("type", "Type", "send-email", "job_type", is_near=True),
-    Field("error", "Error contains", "timeout", "error", is_near=True),
-    Field("newer", "Newer than", "2h", "newer_than", durations.parse, is_near=True),
+    Field("type", "Type", "send-email", "job_type"),
+    Field("error", "Error contains", "timeout", "error"),
+    Field("newer", "Newer than", "2h", "newer_than", durations.parse),
     Field("older", "Older than", "7d", "older_than", durations.parse),
-    Field("user", "User", "7", "user_id", parse_owner_id, is_near=True),
+    Field("from", "Enqueued from (UTC)", "2026-11-29T14:00", "recorded_from", _moment),
+    Field("to", "Enqueued until (UTC)", "2026-11-30", "recorded_to", _moment),
+    Field("due", "Due within", "1h", "due_within", durations.parse),
+    Field("late", "Late by", "10m", "due_within", lambda text: -durations.parse(text)),
+    Field("user", "User", "7", "user_id", parse_owner_id),
     Field("organization", "Organization", "42", "organization_id", parse_owner_id),
-    Field("message", "QStash message", "msg_…", "message_id"),
-    Field("kind", "Kind of error", "0a1b2c3d4e5f", "fingerprint"),
     Field("tag", "Tag", "billing", "tags", lambda text: (parse_tag(text),)),
     Field("parent", "Enqueued by job", "01a22669-…", "parent_id"),
+    Field("queue", "Queue", "mail", "queue"),
+    Field("key", "Idempotency key", "order-4711", "idempotency_key"),
+    Field("payload", "Payload field", "customer.id=7", "field", _of_payload, Role.OPERATOR),
+    Field("message", "QStash message", "msg_…", "message_id"),
     Field("schedule", "Schedule", "jobs:…", "schedule_id"),
+    Field("kind", "Kind of error", "0a1b2c3d4e5f", "fingerprint"),
 )
+
+
+def fields() -> list[Field]:
+    """Return those that the user may filter by: what is found tells what is there."""
+    return [one for one in FIELDS if access.user().may(one.needs)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +116,27 @@ def read(args: Mapping[str, str]) -> Given:
     """Return what an address asks for; what is wrong in it is said, never raised."""
     values: dict[str, str] = {}
     problems: dict[str, str] = {}
-    fields: dict[str, Any] = {}
-    for one in FIELDS:
+    found: dict[str, Any] = {}
+    for one in fields():
         text = args.get(one.name, "").strip()
         if not text:
             continue
         values[one.name] = text
         try:
-            fields[one.of_filter] = one.read(_whole(text))
+            if one.of_filter in found:
+                raise ValueError("is another limit of the same; give one of them")  # noqa: TRY301 - said like the others
+            found[one.of_filter] = one.read(_whole(text))
         except (ValueError, InvalidOption) as error:
             problems[one.name] = f"{one.label}: {text[:LONGEST_NAME]!r} {_reason(error)}"
     own = access.user().organization_id
-    if own is not None and fields.get("organization_id", own) != own:
+    if own is not None and found.get("organization_id", own) != own:
         # Theirs instead would be other jobs than were asked for, and an action would change those.
         problems["organization"] = f"Organization: you see the jobs of {own} only"
     state = args.get("state", "")
     if state and state not in STATES:
         problems["state"] = f"State: {state[:LONGEST_NAME]!r} is none of {', '.join(STATES)}"
         state = ""
-    return Given(state, values, problems, fields)
+    return Given(state, values, problems, found)
 
 
 def storable(name: str, text: str) -> str:

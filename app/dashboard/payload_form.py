@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask import abort
 from marshmallow import fields, validate
 
-from ..jobs import JobConfig
+from ..jobs import JobConfig, UnknownJobType, get_job_config
 from ..jobs.kit import hidden, jsonb
 
 #: Begins the names of a payload's fields, so that none is taken for one of the form's own.
@@ -68,6 +69,48 @@ def read(config: JobConfig, form: Mapping[str, str]) -> tuple[dict[str, Any], di
         if is_hiding:
             problems[name] = ["Still hides a value, as (hidden) or (sealed): write it again."]
     return payload, problems
+
+
+def shown(
+    config: JobConfig,
+    given: Mapping[str, str],
+    problems: Mapping[str, list[str]],
+    trouble: str | None,
+) -> dict[str, Any]:
+    """Return what a template takes to show the form.
+
+    Args:
+        config: The job type.
+        given: What was sent, or is to be in it.
+        problems: By field, what is wrong with it.
+        trouble: What else is wrong.
+    """
+    cut = len(PREFIX)
+    texts = {name[cut:]: text for name, text in given.items() if name.startswith(PREFIX)}
+    inputs = inputs_of(config, texts)
+    known = {one.name for one in inputs}
+    others = [f"{name}: {' '.join(said)}" for name, said in problems.items() if name not in known]
+    troubles = [*others, *([trouble] if trouble else [])]
+    return {"inputs": inputs, "problems": problems, "troubles": troubles, "prefix": PREFIX}
+
+
+def config_of(name: str) -> JobConfig:
+    """Return a job type; 404 where there is none."""
+    try:
+        return get_job_config(name)
+    except UnknownJobType as error:
+        abort(404, str(error))
+
+
+def by_field(errors: Mapping[Any, Any]) -> dict[str, list[str]]:
+    """Return a schema's messages by field of the form, those of nested ones in a line each."""
+    return {str(name): _lines(said) for name, said in errors.items()}
+
+
+def _lines(said: Any) -> list[str]:
+    if isinstance(said, Mapping):
+        return [f"{name}: {line}" for name, inner in said.items() for line in _lines(inner)]
+    return [str(one) for one in said] if isinstance(said, list) else [str(said)]
 
 
 def _input(field: fields.Field[Any], values: Mapping[str, str]) -> Input:

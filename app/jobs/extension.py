@@ -68,6 +68,7 @@ class Jobs:
     batch_of = staticmethod(builder.batch_of)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
+    batch_status_url = staticmethod(status_link.batch_status_url)
     register_links = staticmethod(status_link.register_links)
     register_viewer = staticmethod(status_link.register_viewer)
 
@@ -169,7 +170,7 @@ class Jobs:
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         settings.init_app(app)
-        log_fields.init_app()
+        log_fields.init_app(is_wanted=app.config["JOBS_LOG_FIELDS"])
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(

@@ -65,6 +65,11 @@ def test_a_tab_shows_its_state_only(reader: Reader, state: str) -> None:
         "message=msg_1",
         "schedule=s_1",
         "tag=a",
+        "queue=mail",
+        "key=order-1",
+        "payload=customer.id%3D7",
+        "from=2026-01-02&to=2026-01-03",
+        "to=2026-01-02T14:00%2B01:00",
     ],
 )
 def test_each_filter_finds_its_jobs_and_counts_them(reader: Reader, asked: str) -> None:
@@ -77,6 +82,10 @@ def test_each_filter_finds_its_jobs_and_counts_them(reader: Reader, asked: str) 
         message_id="msg_1",
         schedule_id="s_1",
         tags=["a", "b"],
+        queue="mail",
+        idempotency_key="order-1",
+        payload={"payload": {"customer": {"id": 7}}},
+        created_at=datetime(2026, 1, 2, 12, tzinfo=UTC),
     )
     other = add_row(job_type="other")
 

@@ -1,20 +1,28 @@
 """The schedules at QStash."""
 
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
 
 from app.dashboard import Role, User
 from app.db import db
 from app.jobs import JobExecution, schedule
-from app.jobs.operate import audit
+from app.jobs.operate import audit, schedules
 from tests.support.rows import add_row
 
 from .pages import PREFIX, Reader, text_of
 
 #: The one of the tests, as QStash has it.
 NAME = "nightly"
+#: Where the form for one is.
+AT = "/schedules/edit?type=sample"
 
 
 @pytest.fixture
@@ -115,3 +123,142 @@ def test_somebody_of_an_organization_sees_none(app: Flask, client: FlaskClient) 
     app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.ADMIN, organization_id=1)]
 
     assert client.get(f"{PREFIX}/schedules").status_code == 403
+
+
+def form_of(page: str) -> dict[str, str]:
+    """Return what a page's form for a schedule would send as it is."""
+    inputs = re.findall(r"<input [^>]*>", page)
+    found = {
+        name[1]: unescape(value[1]) if (value := re.search(r'value="([^"]*)"', one)) else ""
+        for one in inputs
+        if (name := re.search(r'name="([^"]+)"', one))
+    }
+    areas = re.findall(r'<textarea name="([^"]+)".*?>(.*?)</textarea>', page, re.DOTALL)
+    return found | {name: unescape(text) for name, text in areas}
+
+
+def test_one_is_made_by_a_form(reader: Reader, qstash: QStash) -> None:
+    assert "sample" in text_of(reader.get("/schedules/edit"))
+    given = form_of(reader.get("/schedules/edit?type=sample").text)
+    filled = {"name": "weekly", "cron": "0 6 * * 1", "timezone": "Europe/Berlin"}
+
+    answer = reader.send("/schedules/save", {**given, **filled, "payload.action": "echo"}, at=AT)
+
+    assert answer.location == f"{PREFIX}/schedules"
+    assert qstash.schedule.get("weekly").cron == "CRON_TZ=Europe/Berlin 0 6 * * 1"
+    assert "Schedule weekly is made." in text_of(reader.get("/schedules"))
+    assert noted() == ["schedule create"]
+
+
+def test_one_that_is_not_from_the_code_is_edited_and_stays_paused(
+    reader: Reader, nightly: str, qstash: QStash
+) -> None:
+    reader.send("/schedules/pause", {"id": nightly}, at="/schedules")
+    assert f"/schedules/edit?id={nightly}" in reader.get("/schedules").text
+
+    given = form_of(reader.get(f"/schedules/edit?id={nightly}").text)
+    assert (given["cron"], given["payload.action"]) == ("0 3 * * *", "echo")
+    answer = reader.send("/schedules/save", {**given, "cron": "30 4 * * *"}, at=AT)
+
+    assert answer.location == f"{PREFIX}/schedules"
+    (now,) = qstash.schedule.list()
+    assert (now.schedule_id, now.cron, now.paused) == (nightly, "30 4 * * *", True)
+    assert json.loads(now.body or "")["payload"]["action"] == "echo"
+    assert noted() == ["schedule pause", "schedule edit"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"cron": "0 6 * *"}, "cron"),
+        ({"cron": ""}, "cron"),
+        ({"timezone": "Europe/Bonn"}, "Europe/Bonn"),
+        ({"name": NAME}, "there is a schedule 'nightly' already"),
+        ({"name": "code.mine"}, "begins those of the code"),
+        ({"payload.action": ""}, "Missing data"),
+        ({"user": "x"}, "user: 'x' is not"),
+        ({"delay": "soon"}, "delay"),
+        ({"before": "gone"}, "no schedule 'gone' calls this app"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_explained_in_the_form(
+    reader: Reader, nightly: str, qstash: QStash, changed: dict[str, str], said: str
+) -> None:
+    form = {"type": "sample", "name": "new", "cron": "0 6 * * 1", "payload.action": "echo"}
+
+    answer = reader.send("/schedules/save", {**form, **changed}, at=AT)
+
+    assert answer.status_code == 400
+    assert said in text_of(answer)
+    assert [(one.schedule_id, one.cron) for one in qstash.schedule.list()] == [
+        (nightly, "0 3 * * *")
+    ]
+    assert noted() == []
+
+
+def test_those_of_the_code_and_those_that_the_form_cannot_hold_are_not_edited_there(
+    reader: Reader, qstash: QStash
+) -> None:
+    reader.send("/schedules/sync", {}, at="/schedules")
+    (of_code, *_) = qstash.schedule.list()
+    schedule("sample", "0 3 * * *", {"action": "echo"}, schedule_id="queued", queue="mail")
+
+    answers = [reader.get(f"/schedules/edit?id={one}") for one in (of_code.schedule_id, "queued")]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert "is from the code: change it there" in text_of(answers[0])
+    assert "has a queue, which this form would drop" in text_of(answers[1])
+    assert reader.get("/schedules/edit?type=nothing").status_code == 404
+
+
+def test_one_that_fires_no_more_is_named(
+    reader: Reader, nightly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QStash has it, and has made it long ago, but no job came."""
+    long_ago = datetime.now(UTC) - timedelta(days=3)
+    add_row(
+        schedule_id=nightly,
+        status="completed",
+        created_at=long_ago,
+        payload={"payload": {}, "metadata": {"cron": "0 3 * * *"}},
+    )
+    assert "silent" not in text_of(reader.get("/schedules"))  # it was made a moment ago
+    installed = schedules.installed
+
+    def made_long_ago() -> list[Any]:
+        found = installed()
+        for one in found:
+            one.created_at = 0
+        return found
+
+    monkeypatch.setattr(schedules, "installed", made_long_ago)
+    page = text_of(reader.get("/schedules"))
+
+    assert "silent no job since 3 d ago , due" in page
+
+
+def test_commands_leave_a_line_in_the_audit_as_well(
+    cli: FlaskCliRunner, nightly: str, app: Flask
+) -> None:
+    for args in (
+        ["pause", nightly],
+        ["resume", nightly],
+        ["run", nightly],
+        ["delete", nightly, "--yes"],
+    ):
+        assert cli.invoke(args=["jobs", "schedules", *args]).exit_code == 0
+    payload = '{"action": "echo"}'
+    made = ["create", "sample", "0 3 * * *", payload, "--id", "other"]
+    assert cli.invoke(args=["jobs", "schedules", *made]).exit_code == 0
+    assert cli.invoke(args=["jobs", "schedules", "sync"]).exit_code == 0
+    cli.invoke(args=["jobs", "sweep"])
+    cli.invoke(args=["jobs", "reconcile"])
+    cli.invoke(args=["jobs", "dlq", "delete", "nothing", "--yes"])
+    cli.invoke(args=["jobs", "alerts", "silence", "1h"])
+
+    db.session.rollback()
+    found = [row.action for row in reversed(audit.entries(limit=20))]
+    assert found == [
+        *(f"schedule {one}" for one in ("pause", "resume", "run", "delete", "create", "sync")),
+        *("sweep", "reconcile", "letter delete", "alerts silence"),
+    ]

@@ -47,6 +47,46 @@
     if (!document.hidden && live && live.hasAttribute("hx-get")) htmx.ajax("GET", live.getAttribute("hx-get"), { source: live, select: "#live", swap: "outerHTML", target: live });
   });
 
+  // The filter line: what may come next, by arrows and Enter or a click.
+  const options = () => [...byId("suggestions").children];
+  const chosen = () => options().find((one) => one.getAttribute("aria-selected") === "true");
+  const showOptions = (is) => {
+    const line = byId("line");
+    byId("suggestions").hidden = !(is && options().length);
+    line.setAttribute("aria-expanded", String(!byId("suggestions").hidden));
+    if (!is) line.removeAttribute("aria-activedescendant");
+  };
+  const choose = (one) => {
+    options().forEach((other) => other.setAttribute("aria-selected", String(other === one)));
+    byId("line").setAttribute("aria-activedescendant", one.id);
+    one.scrollIntoView({ block: "nearest" });
+  };
+  const take = (one) => {
+    byId("line").value = one.dataset.line;
+    showOptions(false);
+    byId("line").focus();
+    byId("line").dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "suggestions") showOptions(document.activeElement === byId("line"));
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id !== "line" || byId("suggestions").hidden) return;
+    const all = options();
+    const at = all.indexOf(chosen());
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (by) choose(all[(at + by + all.length + (at < 0 && by < 0 ? 1 : 0)) % all.length]);
+    else if ((event.key === "Enter" || event.key === "Tab") && at >= 0) take(all[at]);
+    else if (event.key === "Escape") showOptions(false);
+    else return;
+    event.preventDefault();
+  });
+  document.addEventListener("mousedown", (event) => {
+    const one = event.target.closest("#suggestions li");
+    if (one) { event.preventDefault(); take(one); }
+  });
+  document.addEventListener("focusout", (event) => { if (event.target.id === "line") showOptions(false); });
+
   // Selection
   const boxes = () => [...document.querySelectorAll(".pick input[type=checkbox]")];
   const count = () => {

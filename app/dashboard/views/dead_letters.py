@@ -6,7 +6,6 @@ from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import PublishRefused, PublishUnavailable
-from ...jobs.kit import in_transaction
 from ...jobs.operate import audit, dlq
 from .. import access, cookies, filters, formatting
 from ..access import Role
@@ -45,11 +44,7 @@ def _do(action: str, act: Callable[[Sequence[str]], int], said: str) -> Response
     if not ids:
         abort(400, "No dead letter is selected: tick some.")
     wanted = {"dead_letters": ids[: audit.KEPT_IDS]}
-    in_transaction(
-        lambda tx: audit.record_action(
-            tx, actor=access.user().name, action=f"letter {action}", wanted=wanted
-        )
-    )
+    audit.note(f"letter {action}", by=access.user().name, wanted=wanted)
     try:
         count = act(ids)
         cookies.notice(f"{formatting.plural(count, 'dead letter')} {said}.")

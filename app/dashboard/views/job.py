@@ -4,7 +4,16 @@ from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import JobExecution, get_job_execution_by_job_id
-from ...jobs.operate import Filter, actions, attempts_made, audit, logs_of, progress, related_to
+from ...jobs.operate import (
+    Filter,
+    actions,
+    attempts_made,
+    audit,
+    logs_of,
+    progress,
+    related_to,
+    waiting,
+)
 from .. import access, cookies, formatting, panels, states, timeline
 from ..access import Role
 from ..rendering import link, page
@@ -19,7 +28,7 @@ _GONE = "No such job; it may have been deleted."
 def index(job_id: str) -> ResponseReturnValue:
     row = job_of(job_id)
     entries = audit.entries_of(row.job_id)
-    spans = timeline.spans_of(row)
+    spans = timeline.spans_of(row, entries)
     return page(
         "job.html",
         row=row,
@@ -33,6 +42,7 @@ def index(job_id: str) -> ResponseReturnValue:
         state_of=states.state_of,
         panels=panels.of(row),
         progress=progress.of(row),
+        waits=waiting.reasons([row]).get(row.job_id),
         events=timeline.events_of(row, entries),
         bars=timeline.bars_of(spans),
         spans=spans,

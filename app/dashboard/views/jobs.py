@@ -16,7 +16,7 @@ from ...jobs.operate import (
     list_jobs,
     progress,
 )
-from .. import access, filters, formatting, states
+from .. import access, exports, filter_line, filters, formatting, states
 from ..filters import Given
 from ..rendering import link, page
 from ..screens import Screen
@@ -32,15 +32,23 @@ NAMED = 20
 @screen.page("/jobs")
 def index() -> ResponseReturnValue:
     """Show a page of the list, or what is wrong with the filter."""
+    line = request.args.get("q")
+    troubles: list[str] = []
+    if line is not None:
+        asked, troubles = filter_line.read(line)
+        if not troubles:
+            return redirect(_address_of(asked))
     given = filters.read(request.args)
     known = [config.type for config in registry_of(current_app)]
     shown: dict[str, Any] = {
         "given": given,
-        "fields": filters.FIELDS,
+        "fields": filters.fields(),
+        "line": filter_line.write(given.address) if line is None else line,
+        "troubles": [*troubles, *given.problems.values()],
         "states": states.STATES,
         "types": known,
     }
-    if given.problems:
+    if shown["troubles"]:
         return page("jobs.html", 400, **shown, found=Page([]), counts={}, newest=False)
     after = request.args.get("after") or None
     found = list_jobs(given.wanted(), after=after, limit=LIMIT)
@@ -54,17 +62,33 @@ def index() -> ResponseReturnValue:
         attempts_made=attempts_made,
         progress_of=progress.of,
         searched=SEARCHED,
+        exports=exports.is_there(),
     )
+
+
+@screen.page("/jobs/suggest")
+def suggest() -> ResponseReturnValue:
+    """Say what may come next in a filter line, while it is typed."""
+    found = filter_line.suggestions(filters.storable("q", request.args.get("q", "")))
+    return page("suggestions.html", found=found)
 
 
 @screen.page("/find")
 def find() -> ResponseReturnValue:
     """Lead to the job whose id begins so, or show those that do."""
     text = filters.storable("id", request.args.get("id", "")).strip().rstrip("….")
-    found = [row for row in jobs_beginning(text, limit=NAMED) if _is_theirs(row.organization_id)]
+    own = access.user().organization_id
+    found = jobs_beginning(text, limit=NAMED, organization_id=own)
     if len(found) == 1:
         return redirect(link("job", job_id=found[0].job_id))
     return page("find.html", 200 if found else 404, text=text, rows=found, state_of=states.state_of)
+
+
+def _address_of(asked: dict[str, str]) -> str:
+    """Return the address for a filter line; of an id, that of the job."""
+    if "id" in asked:
+        return link("jobs_find", id=asked["id"])
+    return link("jobs", **asked)
 
 
 def _counts(given: Given) -> dict[str, int | None]:
@@ -72,8 +96,3 @@ def _counts(given: Given) -> dict[str, int | None]:
     names = ["", *states.STATES]
     wanted: list[Filter] = [given.wanted(name) for name in names]
     return dict(zip(names, count_jobs(wanted, cap=formatting.CAP), strict=True))
-
-
-def _is_theirs(organization_id: object) -> bool:
-    own = access.user().organization_id
-    return own is None or own == organization_id

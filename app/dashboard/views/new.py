@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import abort, current_app, redirect, request
+from flask import current_app, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import (
@@ -11,14 +11,13 @@ from ...jobs import (
     InvalidPayload,
     JobConfig,
     PublishRefused,
-    UnknownJobType,
     enqueue,
-    get_job_config,
 )
 from ...jobs.kit import in_transaction, parse_owner_id, registry_of
 from ...jobs.operate import audit
 from .. import access, cookies, formatting, payload_form
 from ..access import Role
+from ..payload_form import by_field, config_of
 from ..rendering import link, page
 from ..screens import Screen
 from .job import job_of
@@ -40,13 +39,13 @@ def index() -> ResponseReturnValue:
         owners = {"user": origin.user_id, "organization": origin.organization_id}
         given |= {field: str(value) for field, value in owners.items() if value is not None}
         given["again"] = origin.job_id
-    return _form(_config(name), given)
+    return _form(config_of(name), given)
 
 
 @screen.action("/enqueue", needs=Role.ADMIN)
 def create() -> ResponseReturnValue:
     """Enqueue what the form says; what is wrong with it is said beside its fields."""
-    config = _config(request.form.get("type", ""))
+    config = config_of(request.form.get("type", ""))
     again = request.form.get("again", "")
     if again:
         job_of(again)
@@ -56,7 +55,7 @@ def create() -> ResponseReturnValue:
     try:
         job_id = enqueue(config.type, payload, **_options())
     except InvalidPayload as error:
-        return _form(config, request.form, _by_field(error.errors))
+        return _form(config, request.form, by_field(error.errors))
     except (InvalidOption, PublishRefused) as error:
         return _form(config, request.form, trouble=str(error))
     _note(job_id, config.type, again)
@@ -90,42 +89,13 @@ def _form(
     problems: Mapping[str, list[str]] | None = None,
     trouble: str | None = None,
 ) -> ResponseReturnValue:
-    cut = len(payload_form.PREFIX)
-    texts = {
-        name[cut:]: text for name, text in given.items() if name.startswith(payload_form.PREFIX)
-    }
-    inputs = payload_form.inputs_of(config, texts)
-    known = {one.name for one in inputs}
-    problems = problems or {}
-    others = [f"{name}: {' '.join(said)}" for name, said in problems.items() if name not in known]
     return page(
         "new.html",
         400 if problems or trouble else 200,
         config=config,
-        inputs=inputs,
         given=given,
-        problems=problems,
-        troubles=[*others, *([trouble] if trouble else [])],
-        prefix=payload_form.PREFIX,
+        **payload_form.shown(config, given, problems or {}, trouble),
     )
-
-
-def _config(name: str) -> JobConfig:
-    try:
-        return get_job_config(name)
-    except UnknownJobType as error:
-        abort(404, str(error))
-
-
-def _by_field(errors: Mapping[Any, Any]) -> dict[str, list[str]]:
-    """Return a schema's messages by field of the form, those of nested ones in a line each."""
-    return {str(name): _lines(said) for name, said in errors.items()}
-
-
-def _lines(said: Any) -> list[str]:
-    if isinstance(said, Mapping):
-        return [f"{name}: {line}" for name, inner in said.items() for line in _lines(inner)]
-    return [str(one) for one in said] if isinstance(said, list) else [str(said)]
 
 
 def _note(job_id: str, job_type: str, again: str) -> None:

@@ -7,8 +7,7 @@ from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import InvalidOption, InvalidPayload, JobExecution, JobsError
-from ...jobs.kit import in_transaction
-from ...jobs.operate import Filter, audit, cron, list_jobs, schedule_actions, schedules
+from ...jobs.operate import Filter, audit, cron, firings, list_jobs, schedule_actions, schedules
 from .. import access, cookies, states
 from ..access import Role
 from ..rendering import link, page
@@ -29,7 +28,8 @@ def index() -> ResponseReturnValue:
         return page("schedules.html", 400, rows=[], drift=[], trouble=str(error))
     except JobsError as error:
         return page("schedules.html", 503, rows=[], drift=[], trouble=str(error))
-    rows = [_row(schedule) for schedule in found]
+    silent = {one.schedule_id: one for one in firings.stopped()}
+    rows = [_row(schedule) | {"silent": silent.get(schedule.schedule_id)} for schedule in found]
     return page("schedules.html", rows=rows, drift=drift, trouble=None, state_of=states.state_of)
 
 
@@ -99,9 +99,4 @@ def _do(action: str, act: Callable[[Any], None], said: Callable[[], str]) -> Res
 
 
 def _note(action: str, schedule: str) -> None:
-    wanted = {"schedule": schedule}
-    in_transaction(
-        lambda tx: audit.record_action(
-            tx, actor=access.user().name, action=f"schedule {action}", wanted=wanted
-        )
-    )
+    audit.note(f"schedule {action}", by=access.user().name, wanted={"schedule": schedule})

@@ -58,6 +58,7 @@ def silence_alerts(duration: int) -> None:
     row.silenced_until = datetime.now(UTC) + timedelta(seconds=duration) if duration else None
     until = row.silenced_until
     db.session.commit()
+    audit.note("alerts silence", by=audit.current_account(), wanted={"seconds": duration})
     click.echo(f"Silent until {until:%Y-%m-%d %H:%M:%S} UTC." if until else "Not silenced.")
 
 
@@ -71,7 +72,9 @@ def acknowledge_alert(by: str | None) -> None:
         raise Refused("nothing to acknowledge: no alert was sent")
     row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()
     said = f"Acknowledged by {row.acknowledged_by}; the jobs are {row.told}."
+    who, told = row.acknowledged_by, str(row.told)
     db.session.commit()
+    audit.note("alerts acknowledge", by=who, wanted={"verdict": told})
     click.echo(said)
 
 

@@ -5,6 +5,7 @@ It reads arguments and prints; what a command does is in the rooms below, and no
 
 from . import (  # noqa: F401 - each adds its command to the group
     actions,
+    batches,
     check,
     db,
     dev,

@@ -9,6 +9,7 @@ import click
 
 from ..operate import dlq
 from ..operate.dlq import DeadLetter
+from ..table import audit
 from . import formatting
 from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
 from .params import JobType
@@ -102,6 +103,11 @@ def _act(
         dlq_ids = [letter.dlq_id for letter in dlq.letters(job_type=job_type)]
     if dlq_ids and not yes and (not named or action == "delete"):
         confirm(f"{action.capitalize()} {_count(len(dlq_ids))}?")
+    if dlq_ids:
+        done = "redrive" if action == "retry" else action
+        kept = list(dlq_ids[: audit.KEPT_IDS])
+        by = audit.current_account()
+        audit.note(f"letter {done}", by=by, wanted={"dead_letters": kept})
     count = act(dlq_ids)
     if as_json:
         print_json({"action": action, "count": count})

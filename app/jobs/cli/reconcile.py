@@ -7,6 +7,7 @@ import click
 
 from ..operate import reconcile
 from ..operate.reconcile import Difference
+from ..table import audit
 from .group import FAILED, as_json, jobs, print_json
 from .params import grace
 
@@ -27,6 +28,8 @@ def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
     Example:
       flask jobs reconcile --dry-run
     """
+    if not dry_run:
+        audit.note("reconcile", by=audit.current_account(), wanted={})
     results = []
     for difference in reconcile.differences(grace=grace):
         repaired = not dry_run and difference.apply is not None and difference.apply()

@@ -1,6 +1,5 @@
 """`flask jobs schedules`: what QStash has, and how to make it match the code."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -9,6 +8,7 @@ from .. import schedules
 from ..enqueue import scheduling
 from ..operate import schedule_actions
 from ..schedules import Change
+from ..table import audit
 from ..values import cron as crons
 from . import formatting
 from .group import CommandGroup, as_json, confirm, jobs, print_json, yes
@@ -71,7 +71,8 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
         print_json([_change_as_json(change) for change in changes])
     else:
         click.echo("\n".join(map(str, changes)) or "QStash matches the code.")
-    if not dry_run:
+    if not dry_run and changes:
+        _note("sync", ", ".join(map(str, changes)))
         schedules.apply(changes)
 
 
@@ -100,6 +101,7 @@ def create_schedule(
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
     """
     schedule_id = scheduling.schedule(job_type, cron, payload, **given(options))
+    _note("create", schedule_id)
     found = _as_json(schedule_actions.find_schedule(schedule_id))
     if as_json:
         print_json(found)
@@ -118,7 +120,9 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
     Example:
       flask jobs schedules run weekly-export
     """
-    job_id = schedule_actions.run_now(schedule_actions.find_schedule(schedule_id))
+    schedule = schedule_actions.find_schedule(schedule_id)
+    _note("run", schedule.schedule_id)
+    job_id = schedule_actions.run_now(schedule)
     if as_json:
         print_json({"id": schedule_id, "job_id": job_id})
     elif job_id is None:
@@ -138,7 +142,7 @@ def pause_schedule(schedule_id: str, as_json: bool) -> None:
     Example:
       flask jobs schedules pause weekly-export
     """
-    _change(schedule_id, schedule_actions.pause, "paused", machine=as_json)
+    _change(schedule_id, "pause", "paused", machine=as_json)
 
 
 @group.command("resume")
@@ -151,7 +155,7 @@ def resume_schedule(schedule_id: str, as_json: bool) -> None:
     Example:
       flask jobs schedules resume weekly-export
     """
-    _change(schedule_id, schedule_actions.resume, "active", machine=as_json)
+    _change(schedule_id, "resume", "active", machine=as_json)
 
 
 @group.command("delete")
@@ -170,15 +174,22 @@ def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
     schedule = schedule_actions.find_schedule(schedule_id)
     if not yes:
         confirm(f"Delete schedule {schedule_id} ({crons.explain(schedule.cron)})?")
-    _change(schedule_id, schedule_actions.delete, "deleted", machine=as_json)
+    _change(schedule_id, "delete", "deleted", machine=as_json)
 
 
-def _change(schedule_id: str, change: Callable[[Any], None], state: str, *, machine: bool) -> None:
-    change(schedule_actions.find_schedule(schedule_id))
+def _change(schedule_id: str, action: str, state: str, *, machine: bool) -> None:
+    schedule = schedule_actions.find_schedule(schedule_id)
+    _note(action, schedule.schedule_id)
+    getattr(schedule_actions, action)(schedule)
     if machine:
         print_json({"id": schedule_id, "state": state})
     else:
         click.echo(f"{schedule_id} is {state}.")
+
+
+def _note(action: str, schedule: str) -> None:
+    by = audit.current_account()
+    audit.note(f"schedule {action}", by=by, wanted={"schedule": schedule})
 
 
 def _as_json(schedule: Any) -> dict[str, Any]:

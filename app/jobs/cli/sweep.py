@@ -12,6 +12,7 @@ from flask import json
 from ..errors import DatabaseUnavailable
 from ..recover import sweep
 from ..recover.report import SweepReport
+from ..table import audit
 from .group import FAILED, as_json, jobs
 from .params import Duration, grace
 
@@ -38,6 +39,7 @@ def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
     if every is not None:
         _sweep_until_stopped(every, grace, as_json=as_json)
         return
+    audit.note("sweep", by=audit.current_account(), wanted={})
     report = sweep.sweep(grace=grace, asks=True)
     _say(report, as_json=as_json)
     sys.exit(0 if report.is_clean else FAILED)

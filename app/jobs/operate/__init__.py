@@ -12,6 +12,8 @@ from ..table.beginnings import jobs_beginning
 from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
+from ..table.in_use import queues_in_use, tags_in_use
+from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
@@ -22,7 +24,9 @@ from ..table.throughput import Step, throughput
 from ..values import cron
 from . import (
     actions,
+    batches,
     dlq,
+    firings,
     health,
     message_log,
     operations,
@@ -49,6 +53,7 @@ __all__ = [
     "Filter",
     "Health",
     "HealthStatus",
+    "Load",
     "Page",
     "Related",
     "Step",
@@ -56,21 +61,25 @@ __all__ = [
     "actions",
     "attempts_made",
     "audit",
+    "batches",
     "began_at",
     "count_jobs",
     "cron",
     "dlq",
     "error_groups",
+    "firings",
     "health",
     "is_recorded",
     "jobs_beginning",
     "list_jobs",
+    "loads",
     "logs_of",
     "message_log",
     "operations",
     "pauses",
     "people",
     "progress",
+    "queues_in_use",
     "readiness",
     "related_to",
     "schedule_actions",
@@ -79,6 +88,7 @@ __all__ = [
     "stats",
     "status_link",
     "sweep",
+    "tags_in_use",
     "throughput",
     "usage",
     "waiting",

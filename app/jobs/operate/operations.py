@@ -26,7 +26,7 @@ JOB_TYPE = "act-on-jobs"
 #: Milliseconds for which is counted how many jobs there are to change.
 PATIENCE_MS = 20_000
 
-_table = cast("Table", JobOperation.__table__)
+_operations = cast("Table", JobOperation.__table__)
 _jobs = cast("Table", JobExecution.__table__)
 
 
@@ -74,7 +74,7 @@ def begin(
         ),
     }
     made: int = connection.execute(
-        insert(_table).values(values).returning(_table.c.id)
+        insert(_operations).values(values).returning(_operations.c.id)
     ).scalar_one()
     _enqueue(connection, made)
     db.session.commit()
@@ -98,9 +98,9 @@ def stop(operation_id: int, *, by: str) -> bool:
     """Have an operation end after the batch under way; tell whether it was running."""
 
     def work(tx: Connection) -> bool:
-        running = _is(operation_id) & (_table.c.state == OperationState.RUNNING)
+        running = _is(operation_id) & (_operations.c.state == OperationState.RUNNING)
         ended = {"state": OperationState.STOPPED, "ended_at": func.now()}
-        if not tx.execute(update(_table).where(running).values(ended)).rowcount:
+        if not tx.execute(update(_operations).where(running).values(ended)).rowcount:
             return False
         about = {"operation": operation_id}
         audit.record_action(tx, actor=by, action="operation stop", wanted=about)
@@ -122,7 +122,7 @@ def resume(operation_id: int, *, by: str) -> bool:
         db.session.rollback()
         return False
     going = {"state": OperationState.RUNNING, "ended_at": None}
-    connection.execute(update(_table).where(_is(operation_id)).values(going))
+    connection.execute(update(_operations).where(_is(operation_id)).values(going))
     about = {"operation": operation_id}
     audit.record_action(connection, actor=by, action="operation resume", wanted=about)
     _enqueue(connection, operation_id)
@@ -148,7 +148,7 @@ def work(operation_id: int) -> Iterator[Row[Any]]:
             return
         actions.tell(rows, done)
         if done.waiting:
-            more = {"waiting": _table.c.waiting + done.waiting}
+            more = {"waiting": _operations.c.waiting + done.waiting}
             _note(operation_id, more)
         yield after
 
@@ -165,20 +165,20 @@ def _batch(tx: Connection, operation_id: int) -> tuple[Done, Any, Row[Any] | Non
         done.add(rows)
         values = {
             "position": ids[-1],
-            "changed": _table.c.changed + done.count,
-            "asked": _table.c.asked + done.asked,
+            "changed": _operations.c.changed + done.count,
+            "asked": _operations.c.asked + done.asked,
         }
     else:
         values = {"state": OperationState.DONE, "ended_at": func.now()}
     noted = values | {"updated_at": func.now()}
-    query = update(_table).where(_is(operation_id)).values(noted).returning(_table)
+    query = update(_operations).where(_is(operation_id)).values(noted).returning(_operations)
     after = tx.execute(query).one()
     return done, rows, after if ids else None
 
 
 def _count(operation_id: int) -> None:
     """Find out how many jobs there are to change, unless that is known or takes too long."""
-    known = select(_table).where(_is(operation_id))
+    known = select(_operations).where(_is(operation_id))
     row = in_transaction(lambda tx: tx.execute(known).first())
     if row is None or row.total or row.position:
         return
@@ -189,7 +189,7 @@ def _count(operation_id: int) -> None:
 
 
 def _note(operation_id: int, values: dict[str, Any]) -> None:
-    query = update(_table).where(_is(operation_id)).values(values)
+    query = update(_operations).where(_is(operation_id)).values(values)
     in_transaction(lambda tx: tx.execute(query))
 
 
@@ -200,16 +200,16 @@ def _conditions(row: Row[Any]) -> list[Any]:
 
 
 def _is(operation_id: int) -> ColumnElement[bool]:
-    is_this: ColumnElement[bool] = _table.c.id == operation_id
+    is_this: ColumnElement[bool] = _operations.c.id == operation_id
     return is_this
 
 
 def _locked(tx: Connection, operation_id: int) -> Row[Any] | None:
-    query = select(_table).where(_is(operation_id)).with_for_update()
+    query = select(_operations).where(_is(operation_id)).with_for_update()
     return tx.execute(query).one_or_none()
 
 
 def _enqueue(connection: Connection, operation_id: int) -> None:
     payload = {"operationId": operation_id}
     job_id = enqueuer.enqueue(JOB_TYPE, payload, session=db.session)
-    connection.execute(update(_table).where(_is(operation_id)).values(job_id=job_id))
+    connection.execute(update(_operations).where(_is(operation_id)).values(job_id=job_id))

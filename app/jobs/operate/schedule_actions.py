@@ -49,10 +49,7 @@ def run_now(schedule: "Schedule") -> str | None:
     if schedule.destination == outbox.publisher().destination(SWEEP):
         sweep.sweep()
         return None
-    config = _config(schedule)
-    envelope = _envelope(schedule)
-    if config.is_external:  # several of them may have one URL
-        config = get_job_config(envelope.type)
+    config, envelope = read(schedule)
     try:
         payload = sealing.unseal(envelope, "")
     except InvalidDelivery as error:
@@ -61,6 +58,18 @@ def run_now(schedule: "Schedule") -> str | None:
     return enqueuer.enqueue(
         config.type, payload, user_id=owner.user_id, organization_id=owner.organization_id
     )
+
+
+def read(schedule: "Schedule") -> tuple[JobConfig, Envelope]:
+    """Return the job type that a schedule enqueues, and what it sends at each firing.
+
+    Raises:
+        InvalidOption: It is not a job of this app.
+    """
+    config, envelope = _config(schedule), _envelope(schedule)
+    if config.is_external:  # several of them may have one URL
+        config = get_job_config(envelope.type)
+    return config, envelope
 
 
 def pause(schedule: "Schedule") -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..values import jsonb
-from .db import Base, db
+from .db import Base, db, in_transaction
 
 #: How many ids of one action are kept.
 KEPT_IDS = 100
@@ -81,6 +81,14 @@ def record_action(
         _table.insert().values(values).returning(_table.c.id)
     ).scalar_one()
     return made
+
+
+def note(action: str, *, by: str, wanted: dict[str, Any]) -> None:
+    """Record what somebody does to no job in the table, such as to a schedule, by itself.
+
+    Before it is done: whoever does it may never hear how that ended.
+    """
+    in_transaction(lambda tx: record_action(tx, actor=by, action=action, wanted=wanted))
 
 
 def add_jobs(connection: Connection, audit_id: int, job_ids: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from ..values.ids import is_uuid
+from ..values.ids import OwnerId, is_uuid
 from .db import db
 from .models import JobExecution
 
@@ -13,10 +13,20 @@ _HEX = frozenset("0123456789abcdef-")
 _LOWEST = "00000000-0000-0000-0000-000000000000"
 
 
-def jobs_beginning(given: str, *, limit: int) -> list[JobExecution]:
-    """Return the job with exactly this id, or the newest whose ids start with it."""
+def jobs_beginning(
+    given: str, *, limit: int, organization_id: OwnerId | None = None
+) -> list[JobExecution]:
+    """Return the job with exactly this id, or the newest whose ids start with it.
+
+    Args:
+        given: What was typed.
+        limit: How many at most.
+        organization_id: Only this organization's.
+    """
     job_id = JobExecution.job_id
     wanted = select(JobExecution).order_by(JobExecution.created_at.desc()).limit(limit)
+    if organization_id is not None:
+        wanted = wanted.where(JobExecution.organization_id == organization_id)
     if exact := db.session.scalars(wanted.where(job_id == given)).all():
         return list(exact)
     if len(given) < SHORTEST:

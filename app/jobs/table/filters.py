@@ -16,7 +16,7 @@ _table = cast("Table", JobExecution.__table__)
 
 _EQUAL = (
     *("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id"),
-    *("idempotency_key", "parent_id"),
+    *("idempotency_key", "parent_id", "batch_id"),
 )
 
 
@@ -29,6 +29,7 @@ class Filter:
         dead: True for jobs that will not be tried again, False for failed ones that will.
         message_id: QStash's id of the message that the job waits for, or last ran by.
         schedule_id: QStash's id of the schedule whose firing the job is.
+        batch_id: The batch that the job is of, or follows.
         older_than: Seconds since the job was recorded, at least.
         newer_than: Seconds since the job was recorded, at most.
         recorded_from: When the job was recorded, at the earliest.
@@ -54,6 +55,7 @@ class Filter:
     organization_id: OwnerId | None = None
     message_id: str | None = None
     schedule_id: str | None = None
+    batch_id: str | None = None
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
     due_within: float | None = None
@@ -81,6 +83,7 @@ class Filter:
         read: dict[str, Callable[[Any], Any]] = {
             "job_ids": tuple,
             "field": tuple,
+            "tags": tuple,
             "status": Status,
             "recorded_from": datetime.fromisoformat,
             "recorded_to": datetime.fromisoformat,
