@@ -10,6 +10,7 @@ from .plugin import WITHOUT_APP, JobsPlugin
 COMMANDS = {
     "alerts": "List, silence and acknowledge health alerts",
     "apikey": "Create, list and revoke the keys of the job API",
+    "batches": "List, watch, cancel and retry batches of jobs",
     "cancel": "Cancel jobs that are not finished; running ones are asked to stop",
     "check": "List queued jobs that this version of the code would reject",
     "db": "Create and upgrade the job tables, unless the app's migrations do",
@@ -18,6 +19,7 @@ COMMANDS = {
     "dlq": "List, retry and delete messages in QStash's dead-letter queue",
     "doctor": "Check settings, database and QStash, and say how to fix problems",
     "enqueue": "Enqueue a job and print its id",
+    "enqueue-again": "Enqueue a job's payload as another job, as it is or edited",
     "health": "Report whether jobs are healthy, and why not",
     "init": WITHOUT_APP["init"],
     "link": "Print a link to a job's status that needs no login",

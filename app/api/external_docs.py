@@ -23,6 +23,16 @@ _HEALTH = _object(
     health={"type": "string", "enum": ["healthy", "unhealthy"]},
     measuredAt={"type": "string", "format": "date-time"},
 )
+_COUNT = {"type": "integer", "minimum": 0}
+_BATCH = _object(
+    batchId=_TEXT,
+    name=_TEXT,
+    state={"type": "string", "enum": ["running", "completed", "failed", "cancelled"]},
+    final={"type": "boolean"},
+    **dict.fromkeys(("percent", "jobs", "completed", "dead", "cancelled"), _COUNT),
+    createdAt=_TEXT,
+    endedAt={"type": ["string", "null"]},
+)
 _READY = _object(status=_TEXT, parts={"type": "object", "additionalProperties": _TEXT})
 _RECEIVED = Operation(
     summary="Receive a signed webhook",
@@ -38,6 +48,12 @@ EXTERNAL = {
         security=("apiKey", "statusLink"),
         answers={200: schemas.JobSchema},
         problems=(401, 403, 404, 429, 503),
+    ),
+    "job_status.batch_status": Operation(
+        summary="Show a batch's progress, by its link",
+        security=("statusLink",),
+        answers={200: _BATCH},
+        problems=(403, 404, 429, 503),
     ),
     "job_health.job_health": Operation(
         summary="Job health: the last hour's figures and a verdict",

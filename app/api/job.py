@@ -27,7 +27,10 @@ _PROBLEMS = (401, 403, 404, 409, 429, 503)
 
 
 def _known_by_key_or_link() -> str | None:
-    job_id = str((request.view_args or {}).get("job_id"))
+    about = request.view_args or {}
+    if batch_id := about.get("batch_id"):
+        return f"batch {batch_id}" if status_link.has_batch_link(batch_id) else None
+    job_id = str(about.get("job_id"))
     return caller_name() or (f"job {job_id}" if status_link.has_link(job_id) else None)
 
 

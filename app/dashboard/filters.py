@@ -69,6 +69,7 @@ FIELDS = (
     Field("user", "User", "7", "user_id", parse_owner_id),
     Field("organization", "Organization", "42", "organization_id", parse_owner_id),
     Field("tag", "Tag", "billing", "tags", lambda text: (parse_tag(text),)),
+    Field("parent", "Enqueued by job", "01a22669-…", "parent_id"),
     Field("queue", "Queue", "mail", "queue"),
     Field("key", "Idempotency key", "order-4711", "idempotency_key"),
     Field("payload", "Payload field", "customer.id=7", "field", _of_payload, Role.OPERATOR),

@@ -34,7 +34,7 @@ from .extension import Jobs
 from .job_types import JOB_TYPES
 from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
-from .operate.status_link import register_links, register_viewer, status_url
+from .operate.status_link import batch_status_url, register_links, register_viewer, status_url
 from .periodic import periodic
 from .registry import JobConfig, get_job_config
 from .schemas import PayloadSchema, WireSchema
@@ -80,6 +80,7 @@ __all__ = [
     "after_commit",
     "batch",
     "batch_of",
+    "batch_status_url",
     "create_job_execution",
     "enqueue",
     "enqueue_many",

@@ -68,6 +68,7 @@ class Jobs:
     batch_of = staticmethod(builder.batch_of)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
+    batch_status_url = staticmethod(status_link.batch_status_url)
     register_links = staticmethod(status_link.register_links)
     register_viewer = staticmethod(status_link.register_viewer)
 
@@ -140,6 +141,8 @@ class Jobs:
             JOBS_LOG_FIELDS: Whether log lines end with their fields, such as the job's id; "false"
                 where a formatter shows what is `extra`.
             JOBS_QUIET: Whether commands print no log lines of what goes well.
+            JOBS_RETENTION: For how long jobs are kept that have ended, by how, such as
+                "completed=7d,dead=90d"; see `FinishedJobs.due`.
             JOBS_KEEP_LOGS: Whether what a handler logs is kept with its attempt.
             JOBS_HEALTH_FAILURE_RATE, JOBS_HEALTH_UNHEALTHY_RATE: Above which part of the last
                 hour's jobs failing they are degraded, or unhealthy.
@@ -167,7 +170,7 @@ class Jobs:
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
         settings.init_app(app)
-        log_fields.init_app()
+        log_fields.init_app(is_wanted=app.config["JOBS_LOG_FIELDS"])
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(

@@ -7,8 +7,10 @@ from .errors import DiscoveryError, InvalidOption, quoted
 from .registry import Upgrade
 from .values import options as publishing
 from .values.backoff import RetryDelay
+from .values.limits import parse_parallelism, parse_rate
 from .values.nearest import hint
 from .values.options import Duration
+from .values.retention import Retention, check_retention
 from .values.tags import check_tags
 
 
@@ -21,6 +23,10 @@ class ExternalOptions(TypedDict, total=False):
     description: str
     queue: str
     tags: Sequence[str]
+    retention: Mapping[str, Duration]
+    per: str
+    parallelism: int
+    rate: str
 
 
 class JobOptions(ExternalOptions, total=False):
@@ -43,6 +49,13 @@ class JobOptions(ExternalOptions, total=False):
         description: One line for `flask jobs types`.
         queue: A QStash queue to deliver through, in order.
         tags: Those of its jobs, where `enqueue` is given none; a metric names them.
+        retention: For how long its jobs are kept once they have ended, by how: "completed",
+            "cancelled" or "dead" to a time as for `timeout`; of others JOBS_RETENTION says it.
+        per: What `parallelism` and `rate` limit: the jobs of each "organization", each "user", or
+            each value of a field of the payload. QStash keeps the limits, by flow-control keys of
+            our own. Those without a value share one.
+        parallelism: How many of those may be delivered at once.
+        rate: How many of those may start in a time, such as "10/s", "100/m" or "5/30s".
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
             camel-case paths such as "data.resetUrl"; through a list, the field of each item.
         version: Of the payload. Raise it when the schema no longer takes what is queued.
@@ -118,6 +131,13 @@ def _paths(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _retention(name: str, value: Any) -> Retention:
+    try:
+        return check_retention(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {quoted(value)} {error}") from None
+
+
 def _version(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name}: {quoted(value)} is not a whole number of 1 or more")
@@ -144,7 +164,11 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "unwatched": _flag,
     "forgets_empty": _flag,
     "description": _line,
+    "per": _line,
+    "parallelism": parse_parallelism,
+    "rate": parse_rate,
     "tags": check_tags,
+    "retention": _retention,
     "sealed": _paths,
     "version": _version,
     "upgrades": _upgrades,

@@ -12,11 +12,17 @@ from flask import current_app, has_app_context
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def init_app() -> None:
-    """Have the lines of this package end with their fields; once is enough for a process."""
+def init_app(*, is_wanted: bool) -> None:
+    """Have the lines of this package end with their fields where that is wanted.
+
+    Args:
+        is_wanted: For lines that are logged within no app; for the others, their app is asked.
+    """
     logger = logging.getLogger(__package__)
-    if not any(isinstance(one, _Fields) for one in logger.handlers):
-        logger.addHandler(_Fields())
+    found = next((one for one in logger.handlers if isinstance(one, _Fields)), None)
+    if found is None:
+        logger.addHandler(found := _Fields())
+    found.is_wanted = is_wanted
 
 
 def in_text(fields: dict[str, Any]) -> str:
@@ -32,8 +38,12 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 class _Fields(logging.Handler):
     """Comes before the handlers of the app, as that of the nearer logger, and writes nothing."""
 
+    is_wanted = True
+
     def handle(self, record: logging.LogRecord) -> bool:
-        is_wanted = not has_app_context() or current_app.config.get("JOBS_LOG_FIELDS", True)
+        is_wanted = self.is_wanted
+        if has_app_context():
+            is_wanted = current_app.config.get("JOBS_LOG_FIELDS", is_wanted)
         if is_wanted and (fields := fields_of(record)):
             # The fields are an argument, so that error trackers see one message for all jobs.
             text = str(record.msg) if record.args else str(record.msg).replace("%", "%%")

@@ -105,7 +105,7 @@ class Outcome:
         for one in fields(self):
             value = getattr(self, one.name)
             given[one.name] = encoded(value) if isinstance(value, dict) else value
-        return execute(attempt.with_logs(self.statement), given)
+        return execute(attempt_sql.keeping(self.statement, attempt.logged), given)
 
     def recorded(self, row: Any) -> "Outcome":
         """Return what it came to, by what the statement returned of the row."""

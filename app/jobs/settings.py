@@ -15,6 +15,7 @@ from . import durations
 from .errors import InvalidOption, JobsNotInitialised, quoted
 from .values import cron
 from .values.ids import ID_TYPES
+from .values.retention import check_retention
 from .values.urls import ascii_url
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
@@ -238,6 +239,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_SCHEMA": ("", _text),
     "JOBS_QUIET": (True, _flag),
     "JOBS_KEEP_LOGS": (True, _flag),
+    "JOBS_RETENTION": ("", check_retention),
     "JOBS_SEAL": ("true", _seal),
     "JOBS_UNSEALED": ("", _names),
     "JOBS_CALLBACK_ALLOW": ("", _names),

@@ -31,10 +31,11 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
-from app.jobs import JobExecution, enqueue, enqueue_many
+from app.jobs import JobExecution, batch, enqueue, enqueue_many, pause, paused, resume, signature
 from app.jobs.cli import formatting
 from app.jobs.publish import outbox
 from app.jobs.recover.sweep import sweep
+from app.jobs.table.batch_models import JobBatch
 from tests.crash.points import CRASHED, CrashPoints
 from tests.support.ports import reserved_port
 from tests.support.publishing import connect
@@ -43,6 +44,8 @@ from tests.support.sample_jobs import Effect, bp
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 45
 LEGS = 3
+#: An organization, and for how long its job is delayed so that QStash has it when it is paused.
+PAUSED, SOON = "9", "50s"
 # At --speed 100 a tenth of a second, for as long as a restart may take.
 FAST: Any = {"retry_delay": "10000", "retries": 50}
 
@@ -63,8 +66,38 @@ def scenario(accepted: int) -> None:
     for action in ("parent", "fail-twice", "later", "permanent"):
         accept(enqueue("sample", {"action": action}, **FAST))
     accept(enqueue("sample", {"action": "legs", "count": LEGS}, **FAST))
+    for actions in BATCHES.values():
+        accept(*fill(actions))
+    accept(*pause_and_resume())
 
 
+def pause_and_resume() -> list[str]:
+    """Pause an organization while one of its jobs is at QStash, and enqueue another; resume."""
+    waiting: Any = {"organization_id": int(PAUSED), **FAST}
+    delayed = enqueue("sample", {"action": "none"}, delay=SOON, **waiting)
+    pause("organization", PAUSED, reason="to see", by="crash")
+    held = enqueue("sample", {"action": "none"}, **waiting)
+    give_up_at = time.monotonic() + PATIENCE
+    while not seen("SELECT reschedules FROM job_executions WHERE job_id = %s", delayed):
+        if time.monotonic() > give_up_at:
+            raise SystemExit("a delivery did not go back to the outbox")
+        time.sleep(0.02)
+    resume("organization", PAUSED, by="crash")
+    return [held, delayed]
+
+
+def fill(actions: list[str]) -> list[str]:
+    """Record a batch whose end is followed by a job that names how it ended."""
+    then, on_failure = (signature("sample", {"action": name}, **FAST) for name in FOLLOWING)
+    with batch(",".join(actions), then=then, on_failure=on_failure) as made:
+        return made.enqueue_many(
+            signature("sample", {"action": action}, **FAST) for action in actions
+        )
+
+
+#: The jobs of batches, by how the batch ends.
+BATCHES = {"completed": ["none", "fail-twice"], "failed": ["none", "permanent"]}
+FOLLOWING = ("then", "on_failure")
 #: How a job ends and how many effects it has, where it is not completed with one.
 ENDS = {"permanent": ("failed", 0), "legs": ("completed", LEGS)}
 
@@ -105,8 +138,21 @@ class Point:
                 yield f"{action}: {job.status} with {done} effects: {job.error}"
             if action == "legs" and len(parts) != LEGS:
                 yield f"legs: only {sorted(parts)} were done"
+        yield from self._problems_of_batches()
         if effects["caller"] > 1 or (effects["caller"] == 0 and len(self.accepted) > 1):
             yield f"the caller's work was done {effects['caller']} times"
+
+    def _problems_of_batches(self) -> Iterator[str]:
+        """Name every batch that did not end as it should, or is not followed by the one job."""
+        for made in db.session.scalars(select(JobBatch)):
+            following = db.session.scalars(
+                select(JobExecution.payload["payload"]["action"].astext).where(
+                    JobExecution.batch_id == made.id, JobExecution.slot.is_(None)
+                )
+            ).all()
+            expected = FOLLOWING["permanent" in made.name]
+            if BATCHES.get(made.state) != made.name.split(",") or following != [expected]:
+                yield f"batch of {made.name}: {made.state}, followed by {following}"
 
     def _fork(self, accepted: int | None, *, die_at: int) -> int:
         """Run a process of the app until it dies or everything is final; return its exit code."""
@@ -127,6 +173,8 @@ class Point:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             if accepted is not None:
                 scenario(accepted)
+            for left in paused() if accepted is None else ():
+                resume(left.pause.kind, left.pause.name, by="after the crash")
             give_up_at = time.monotonic() + PATIENCE
             while time.monotonic() < give_up_at:
                 sweep(grace=0)
@@ -137,12 +185,9 @@ class Point:
 
     @staticmethod
     def _is_settled() -> bool:
-        """Look without passing a point: looking is the harness's, not the system's."""
-        with db.engine.raw_connection() as connection:
-            waiting = "status IN ('pending', 'processing') OR status = 'failed' AND dead_at IS NULL"
-            cursor = connection.cursor()
-            cursor.execute(f"SELECT count(*) FROM job_executions WHERE {waiting}")  # noqa: S608
-            return cursor.fetchone() == (0,)
+        waiting = "status IN ('pending', 'processing') OR status = 'failed' AND dead_at IS NULL"
+        found: int = seen(f"SELECT count(*) FROM job_executions WHERE {waiting}")  # noqa: S608 - ours
+        return found == 0
 
     def _let_leases_run_out(self) -> None:
         db.session.execute(
@@ -177,6 +222,15 @@ def main() -> None:
             try_all(app, port, range(args.first, sys.maxsize, args.every))
 
 
+def seen(query: str, *given: str) -> Any:
+    """Look without passing a point: looking is the harness's, not the system's."""
+    with db.engine.raw_connection() as connection:
+        cursor = connection.cursor()
+        cursor.execute(query, given)
+        row = cursor.fetchone()
+    return row and row[0]
+
+
 def unsettled() -> str:
     rows = db.session.scalars(select(JobExecution).where(JobExecution.status != "completed"))
     return "\n".join(
@@ -207,7 +261,7 @@ def clean(app: Flask) -> None:
         client.message.cancel_all()
         client.dlq.delete_many([letter.dlq_id for letter in client.dlq.list().messages] or ["none"])
     db.session.rollback()
-    db.session.execute(text("TRUNCATE job_executions, effects"))
+    db.session.execute(text("TRUNCATE job_executions, job_batches, job_pauses, effects CASCADE"))
     db.session.commit()
 
 

@@ -95,6 +95,20 @@ def test_a_second_start_finds_it_running(server: Server) -> None:
     assert (server.started, second.started) == (True, False)
 
 
+def test_the_last_that_uses_it_stops_it_and_its_data_stays(server: Server) -> None:
+    """Also where it ran before anybody used it, as after `kill -9` of what had started it."""
+    ask(server.url(), "CREATE TABLE kept AS SELECT 42 AS n")
+    first, second = (Server(server.home, durable=False) for _ in range(2))
+    with first.in_use():
+        with second.in_use():
+            assert ask(second.url(), "SELECT n FROM kept") == 42
+        assert first.is_running()
+    assert not server.is_running()
+
+    with first.in_use():
+        assert ask(first.url(), "SELECT n FROM kept") == 42
+
+
 def test_the_url_stays_the_same_over_a_restart(server: Server) -> None:
     before = server.create_database("jobs")
     server.stop()

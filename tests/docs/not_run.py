@@ -26,6 +26,12 @@ STACK = "tests/dev/test_stack.py and test_runner.py start it"
 SMS = "tests/test_readme.py writes these files and runs their tests"
 SERVER = "tests/local_qstash/test_cli.py starts servers with such options"
 CLIENT = "tests/docs/test_local_qstash_page.py runs it"
+PAGE = "tests/host/test_pages.py runs the page's app, and its requests"
+#: Each a whole app.
+OF_HOSTS = {
+    f"docs/{name}.md"
+    for name in ("app-factory", "global-app", "api-behind-a-prefix", "uuid-keys", "multi-tenant")
+}
 TESTING = "tests/jobs/test_testing_doc.py runs the page's examples as one file of tests"
 
 #: By page, and by how a block begins.
@@ -42,15 +48,15 @@ REASONS: dict[str, dict[str, str]] = {
             "pip install",
             "from flask_qstash_jobs",
             "flask jobs",
-            "jobs = Jobs()",
-            "app = Flask",
-            "app.register",
             "app.config",
         ),
         HOSTS,
     ),
     "docs/extending.md": {
         "from app.jobs import migrations": "tests/jobs/test_migrations.py calls it so",
+    },
+    "docs/batches.md": {
+        "flask jobs batches": "names batches by id; tests/jobs/cli/test_batch_commands.py does",
     },
     "docs/deploy.md": {
         "docker build": "wants a container engine; tests/deploy does by hand what the image does",
@@ -102,6 +108,8 @@ def reason(block: Block) -> str | None:
     for beginning, why in REASONS.get(block.page, {}).items():
         if block.text.startswith(beginning):
             return why
+    if block.page in OF_HOSTS:
+        return PAGE
     if block.page == "docs/testing.md":
         return TESTING
     if block.language in RUN or LOOKS_LIKE_CODE.search(block.text):

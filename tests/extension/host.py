@@ -1,5 +1,6 @@
 """An app that has the extension, in an environment and a folder of its own."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,13 +30,18 @@ class Host:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{MOUNTED[self.name]}"
+        return f"http://127.0.0.1:{self.port}{MOUNTED.get(self.name, '')}"
 
     def flask(self, *args: str, **more: str) -> str:
         return run(self.bin / "flask", *args, cwd=self.folder, **{**self.environment, **more})
 
     def python(self, *args: str, **more: str) -> str:
         return run(self.bin / "python", *args, cwd=self.folder, **{**self.environment, **more})
+
+    def commands(self, *commands: str) -> list[str]:
+        """Run `flask` commands in one process, and return what each printed."""
+        printed = self.python("commands.py", self.name, *commands)
+        return list(json.loads(printed.splitlines()[-1]))
 
     def connect(self) -> None:
         """Have its settings name its own address and its QStash's, as `flask jobs dev` does."""

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
     api.connect()
     api.flask("jobs", "db", "upgrade")
 
-    with api.running(ADMIN_SIGN_IN="password"):
+    with api.running(ADMIN_SIGN_IN="password", JOBS_DASHBOARD="auto"):
         sign_in_beside_the_app_s_own(api)
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused
@@ -109,10 +110,10 @@ def sign_in_beside_the_app_s_own(host: Host) -> None:
 def use(host: Host) -> str:
     """Enqueue, deliver, retry, and ask all that operates jobs; return what the first printed."""
     printed = host.python("use.py", host.name)
-    host.flask("jobs", "sweep")
-    host.flask("jobs", "schedules", "sync")
-    assert "greet" in host.flask("jobs", "schedules", "list")
-    host.flask("jobs", "reconcile")
+    *_, listed, _ = host.commands(
+        "jobs sweep", "jobs schedules sync", "jobs schedules list", "jobs reconcile"
+    )
+    assert "greet" in listed
     levels = {
         found["check"]: found["level"]
         for found in json.loads(host.flask("jobs", "doctor", "--json"))
@@ -159,6 +160,31 @@ def failing(host: Host, *args: str) -> str:
 
 
 @SLOW
+def test_a_newcomer_with_nothing_but_python_runs_a_job(environments: Path) -> None:
+    """By the first page of the docs: nine lines in the app, no database, no account, no file."""
+    page = (Path(__file__).parents[2] / "docs/add-to-your-app.md").read_text()
+    (job,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (lines,) = re.findall(r"```text\n(from flask_qstash_jobs.*?)```", page, re.DOTALL)
+    (address,) = re.findall(r"```text\n(app\.config.*?)```", page, re.DOTALL)
+    app = "import os\nfrom flask import Flask\nfrom flask_sqlalchemy import SQLAlchemy\n"
+    app += f"app = Flask(__name__)\n{address}db = SQLAlchemy(app)\n{lines}"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # so that PostgreSQL's account may enter where we are root
+        host = Host("newcomer", Path(folder), environments / "shop/bin", {})
+        (host.folder / "greetings.py").write_text(job.replace("app.jobs", "flask_qstash_jobs"))
+        (host.folder / "app.py").write_text(app)
+
+        said = host.flask("jobs", "init", "--yes")
+        assert "`flask jobs dev` runs an embedded PostgreSQL for it" in said
+        with host.running():
+            job_id = host.flask("jobs", "enqueue", "greet", '{"name": "Ann"}').strip()
+            assert "completed" in host.flask("jobs", "watch", job_id)
+        assert "The app has no database address" in failing(host, "jobs", "list")
+        assert (host.folder / "instance/.gitignore").read_text() == "*\n"
+    assert len([one for one in (address + lines).splitlines() if one]) <= 10
+
+
+@SLOW
 def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> None:
     with LocalQStash() as qstash:
         hosts = [new_host(name) for name in ENVIRONMENTS]
@@ -166,14 +192,13 @@ def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> No
             host.qstash_port = int(qstash.url.rpartition(":")[2])
             host.flask("jobs", "init", "--yes")
             host.connect()
-            host.flask("jobs", "db", "upgrade")
-            host.flask("jobs", "schedules", "sync")
-            host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--queue", "mail")
-            host.flask("jobs", "enqueue", "greet", '{"text": "hi"}', "--delay", "1h")
-        mine = [schedules(host) for host in hosts]
-        for host in hosts:
-            host.flask("jobs", "schedules", "sync")
-        again = [schedules(host) for host in hosts]
+            host.commands(
+                "jobs db upgrade",
+                "jobs schedules sync",
+                'jobs enqueue greet {"text":"hi"} --queue mail',
+                'jobs enqueue greet {"text":"hi"} --delay 1h',
+            )
+        mine, again = ([schedules(host) for host in hosts] for _ in range(2))
         bearer = {"Authorization": f"Bearer {qstash.token}"}
         queues = httpx.get(f"{qstash.url}/v2/queues", headers=bearer).json()
         limits = httpx.get(f"{qstash.url}/v2/flowControl", headers=bearer).json()
@@ -188,7 +213,9 @@ def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> No
 
 
 def schedules(host: Host) -> set[str]:
-    return {one["id"] for one in json.loads(host.flask("jobs", "schedules", "list", "--json"))}
+    """Return the ids of an app's schedules, and then make QStash's match the code once more."""
+    listed, _ = host.commands("jobs schedules list --json", "jobs schedules sync")
+    return {one["id"] for one in json.loads(listed)}
 
 
 @SLOW

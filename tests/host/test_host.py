@@ -11,7 +11,6 @@ import pytest
 
 from tests.support.apps import fresh_database
 
-ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent
 
 
@@ -21,16 +20,8 @@ HERE = Path(__file__).parent
     ids=["one database", "jobs in a schema", "jobs in another database"],
 )
 def test_an_app_of_another_name_runs_jobs(
-    database_server: str, tmp_path: Path, databases: int, schema: str
+    database_server: str, package: Path, tmp_path: Path, databases: int, schema: str
 ) -> None:
-    package = tmp_path / "flask_qstash_jobs"
-    shutil.copytree(ROOT / "packages/flask_qstash_jobs/flask_qstash_jobs", package)
-    for part in ("jobs", "cron", "local_qstash"):
-        shutil.copytree(
-            ROOT / "app" / part, package / part, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for part in ("dev_settings.py", "lifeline.py", "ports.py"):
-        shutil.copy(ROOT / "app" / part, package)
     for name in ("host.py", "run.py"):
         shutil.copy(HERE / name, tmp_path)
 
@@ -40,7 +31,11 @@ def test_an_app_of_another_name_runs_jobs(
         done = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "run.py", *urls],
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "SCHEMA": schema},
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(package.parent),
+                "SCHEMA": schema,
+            },
             capture_output=True,
             text=True,
             check=False,

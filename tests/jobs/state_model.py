@@ -22,6 +22,9 @@ class Model:
         lease: The number of the attempt that holds it.
         tried: The messages of the attempts that are kept.
         effects: How often a handler's work was committed.
+        paused: Its type is.
+        held: It came into the outbox while that was so.
+        spent: The messages that brought it back there.
         followed: What its batch's ends so far have enqueued: `note_end` is told of each.
     """
 
@@ -43,6 +46,9 @@ class Model:
     outcomes: list[str] = field(default_factory=list)
     at_legs: list[int] = field(default_factory=list)
     tried: list[str | None] = field(default_factory=list)
+    paused: bool = False
+    held: bool = False
+    spent: set[str] = field(default_factory=set)
     followed: set[str] = field(default_factory=set)
 
     @property
@@ -74,6 +80,7 @@ class Model:
             "message": self.message,
             "published": self.published,
             "leased": self.lease is not None,
+            "held": self.held and self._is_in_outbox,
         }
 
     @property
@@ -82,11 +89,26 @@ class Model:
         return self.message or f"msg_{self.job_id}-{self.generation}-{self.legs}-{self.reschedules}"
 
     def publish(self) -> None:
-        self.message, self.published = self.current_message, True
+        self.message, self.published, self.held = self.current_message, True, False
+
+    def publish_unless_held(self, *, qstash_is_up: bool) -> None:
+        """Come into the outbox, and leave it at once if nothing is in the way."""
+        self.held = self.paused
+        if qstash_is_up and not self.held:
+            self.publish()
+
+    def pause(self) -> None:
+        self.paused = True
+        self.held |= self._is_in_outbox and self.max_retries is not None
+
+    def resume(self, *, qstash_is_up: bool) -> None:
+        self.paused = False
+        if self.held and self._is_in_outbox:
+            self.publish_unless_held(qstash_is_up=qstash_is_up)
 
     def claim(self, message: str, retried: int) -> int | None:
         """Return the attempt's lease, or None where nothing must be executed."""
-        if not self._may_claim(message):
+        if self.paused or not self._may_claim(message):
             return None
         if self.status == "processing":
             self._keep("lost", self.message)
@@ -99,11 +121,14 @@ class Model:
 
     def refusal(self, message: str, retried: int, *, qstash_is_up: bool) -> int:
         """Answer a delivery that executes nothing; the end of a leg has the next one published."""
+        if self.paused and self._may_claim(message):
+            self._put_back(message)
+            return 200
         if self.is_over:
             return 200
         if not self._is_done(message):
             return 503
-        if self.status == "pending" and not self.published:
+        if self._is_in_outbox and not self.held:
             if not qstash_is_up:
                 return 503 if retried < RETRIES else 200
             self.publish()
@@ -155,8 +180,7 @@ class Model:
         self.generation, self.reschedules, self.legs = self.generation + 1, 0, 0
         self.message, self.published = None, False
         self.max_retries = self._retries
-        if qstash_is_up:
-            self.publish()
+        self.publish_unless_held(qstash_is_up=qstash_is_up)
 
     def give_up(self, message: str) -> int:
         """QStash's failure callback."""
@@ -167,7 +191,11 @@ class Model:
         )
         if self.is_over or not known:
             return 200
-        if self.status == "processing" and self.retried < self._retries and not self.cancelled:
+        if (
+            self.status == "processing"
+            and self.retried < (self.max_retries or 0)
+            and not self.cancelled
+        ):
             return 200  # the sweep's: the process died with retries left
         self.message, self.published = message, True
         if self.status == "processing":
@@ -190,11 +218,15 @@ class Model:
                 self._fail(for_good=True)
             else:
                 self.status, self.message, self.published = "pending", None, False
+                self.held = self.paused
             self.reschedules += 1
             self.max_retries = self._retries
-        waits = self.status == "pending" and not self.published
-        if waits and qstash_is_up and self.max_retries is not None:
-            self.publish()
+        if self._is_in_outbox and self.max_retries is not None and not self.held:
+            self.publish_unless_held(qstash_is_up=qstash_is_up)
+
+    @property
+    def _is_in_outbox(self) -> bool:
+        return self.status == "pending" and not self.published
 
     @property
     def _may_be_retried(self) -> bool:
@@ -212,7 +244,8 @@ class Model:
     def _is_done(self, message: str) -> bool:
         """Whether a newer message brings what this one's attempt has left to do."""
         tried = list(zip(self.outcomes, self.tried, strict=True))
-        return ("continued", message) in tried or ("rescheduled", message) in tried
+        is_handed_over = ("continued", message) in tried or ("rescheduled", message) in tried
+        return is_handed_over or message in self.spent
 
     def _may_claim(self, message: str) -> bool:
         if self._is_done(message):
@@ -237,7 +270,7 @@ class Model:
         self.status = "cancelled" if self.cancelled else "pending"
         self.reschedules += 1
         self._publish_by_type()
-        if self.cancelled:
+        if self.cancelled or self.held:
             return 200
         if not qstash_is_up:
             return 500
@@ -250,7 +283,7 @@ class Model:
         self.retried = self.reschedules = 0
         self.status = "cancelled" if self.cancelled else "pending"
         self._publish_by_type()
-        if self.cancelled:
+        if self.cancelled or self.held:
             return 200
         if qstash_is_up:
             self.publish()
@@ -258,8 +291,16 @@ class Model:
 
     def _publish_by_type(self) -> None:
         """Wait for a message of the app's own, with the retries that the job's type has."""
-        self.message, self.published = None, False
+        self.message, self.published, self.held = None, False, self.paused
         self.max_retries = RETRIES if self.max_retries is None else self.max_retries
+
+    def _put_back(self, message: str) -> None:
+        if self.status == "processing":
+            self._lose()
+        self.status, self.dead = "pending", False
+        self.reschedules += 1
+        self.spent.add(message)
+        self._publish_by_type()
 
     def _lose(self) -> None:
         self._keep("lost", self.message)

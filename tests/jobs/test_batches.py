@@ -24,7 +24,7 @@ from app.jobs.batches import builder
 from app.jobs.message import Message
 from app.jobs.operate import actions
 from app.jobs.recover.sweep import sweep
-from app.jobs.table.batches import BatchSlot, JobBatch
+from app.jobs.table.batch_models import BatchSlot, JobBatch
 from app.jobs.table.filters import Filter
 from app.jobs.testing import deliver, drain
 from tests.support.rows import count_rows, row_of

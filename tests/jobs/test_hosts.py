@@ -83,8 +83,12 @@ def new_host(database_url: str) -> Iterator[NewHost]:
         db: SQLAlchemy | None = None, options: dict[str, Any] | None = None, **config: Any
     ) -> Flask:
         app, db = Flask("host", **(options or {})), db or SQLAlchemy()
-        given = {"SQLALCHEMY_DATABASE_URI": database_url, "BASE_URL": BASE_URL, **config}
-        app.config.update(DEV_QSTASH | {"SECRET_KEY": "x" * 40} | given, QSTASH_URL=NOBODY)
+        given = {
+            "SQLALCHEMY_DATABASE_URI": database_url,
+            "BASE_URL": BASE_URL,
+            "JOBS_SWEEP_EVERY": 0,
+        }
+        app.config.update(DEV_QSTASH | {"SECRET_KEY": "x" * 40} | given | config, QSTASH_URL=NOBODY)
         db.init_app(app)
         Jobs(app, db)
         made.append(app)
@@ -240,18 +244,15 @@ def test_log_lines_say_which_job_they_are_of_and_why(
         delivered(each, "/api/jobs/greet", "fail")
 
     told, untold = (r for r in caplog.records if r.levelname in {"WARNING", "ERROR"})
-    assert re.fullmatch(
-        r"\[jobs\] Job processing failed  jobId=\S+ type=greet attempt=1 .*"
-        r"error='ValueError: fail'.*",
-        told.getMessage(),
-    )
+    about = r"jobId=\S+ type=greet attempt=1 .*error='ValueError: fail'.*"
+    assert re.fullmatch(rf"\[jobs\] Job processing failed  {about}", told.getMessage())
     assert told.msg == "[jobs] Job processing failed  %s"  # one issue for all jobs
     assert untold.getMessage() == "[jobs] Job processing failed"
 
 
 def test_an_app_without_logging_still_sees_warnings_and_only_these() -> None:
     code = (
-        "import logging; from app.jobs import kit; kit.log_fields.init_app();"
+        "import logging; from app.jobs import kit; kit.log_fields.init_app(is_wanted=True);"
         "log = logging.getLogger('app.jobs.x'); log.setLevel('INFO');"
         "log.info('[jobs] fine'); log.warning('[jobs] 5% left', extra={'jobId': 'j1'})"
     )
@@ -259,6 +260,14 @@ def test_an_app_without_logging_still_sees_warnings_and_only_these() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert said.stderr == "[jobs] 5% left  jobId=j1\n"
+
+
+def test_commands_run_in_the_app_s_own_runner(new_host: NewHost) -> None:
+    app = new_host()
+    app.register_blueprint(greetings())
+    command = ["jobs", "enqueue", "greet", '{"text": "hi"}', "--json"]
+
+    assert app.test_cli_runner().invoke(args=command).exit_code == 0
 
 
 class Base(DeclarativeBase):

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from app.db import db
 from app.jobs import JobExecution, batch
 from app.jobs.table import attempt_sql, attempts
-from app.jobs.table.batches import JobBatch
+from app.jobs.table.batch_models import JobBatch
 from tests.support.sample_jobs import Sample, noop, sample
 
 pytestmark = pytest.mark.usefixtures("published")

@@ -10,11 +10,20 @@ from sqlalchemy import text
 
 from app import jobs
 from app.db import db
-from app.jobs import FlowControl, InvalidOption, Status, UnknownJobType, enqueue, enqueue_many
+from app.jobs import (
+    FlowControl,
+    InvalidOption,
+    Status,
+    UnknownJobType,
+    batch,
+    enqueue,
+    enqueue_many,
+    signature,
+)
 from app.jobs import testing as job_testing
 from app.jobs.events import Event, Executing, Started, observe
 from app.jobs.message import Message
-from app.jobs.operate import audit, health, pauses, sweep
+from app.jobs.operate import Filter, actions, audit, health, pauses, sweep
 from app.jobs.publish.qstash import deduplication_id
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import row_of
@@ -201,6 +210,50 @@ def test_a_job_waits_for_each_pause_that_holds_it(published: list[Message]) -> N
     assert jobs.resume("organization", "7", by="ana").published == 0
     assert published == []
     assert jobs.resume("type", "sample", by="ana").published == 1
+
+
+def test_a_job_that_is_moved_waits_for_its_new_queue_alone(published: list[Message]) -> None:
+    jobs.pause("queue", "old", **WHY)
+    jobs.pause("queue", "new", **WHY)
+    job_id = enqueue("sample", GOOD, queue="old")
+
+    actions.move(Filter(job_ids=(job_id,)), queue="new", by="ana")
+    assert row_of(job_id).pause == "queue:new"
+    actions.move(Filter(job_ids=(job_id,)), queue="other", by="ana")
+    assert [message.job_id for message in published] == [job_id]
+
+
+def test_a_batch_s_jobs_and_what_follows_it_wait_too(published: list[Message]) -> None:
+    jobs.pause("type", "noop", **WHY)
+    with batch("of two", then=signature("noop", GOOD)) as made:
+        waiting = made.enqueue(signature("noop", GOOD))
+        job_id = made.enqueue(signature("sample", GOOD))
+    assert row_of(waiting).pause == "type:noop"
+    assert [message.job_id for message in published] == [job_id]
+
+    with db.engine.begin() as connection:  # as if the paused one were done by other means
+        connection.execute(text("UPDATE job_executions SET status = 'completed' WHERE pause <> ''"))
+    job_testing.deliver(job_id)
+    sweep(grace=0)
+
+    following = db.session.scalar(text("SELECT pause FROM job_executions WHERE slot IS NULL"))
+    assert (following, len(published)) == ("type:noop", 1)
+
+
+def test_a_dead_letter_that_is_redriven_under_a_pause_runs_after_it(
+    published: list[Message],
+) -> None:
+    job_id = enqueue("sample", {"action": "permanent"})
+    job_testing.deliver(job_id)
+    assert row_of(job_id).dead_at is not None
+    jobs.pause("type", "sample", **WHY)
+
+    job_testing.deliver(job_id, message_id="msg_redriven")
+
+    row = row_of(job_id)
+    assert (row.status, row.dead_at, row.pause) == (Status.PENDING, None, "type:sample")
+    jobs.resume("type", "sample", by="ana")
+    assert len(published) == 2
 
 
 def test_pausing_again_replaces_the_reason_and_both_are_in_the_audit() -> None:

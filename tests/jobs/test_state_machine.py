@@ -44,11 +44,11 @@ from app.jobs import (
 )
 from app.jobs.execute.executor import record
 from app.jobs.message import Message
-from app.jobs.operate import actions
+from app.jobs.operate import actions, pauses
 from app.jobs.outcome import Failed, Outcome
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
-from app.jobs.table.batches import JobBatch
+from app.jobs.table.batch_models import JobBatch
 from app.jobs.table.filters import Filter
 from app.jobs.table.models import TRANSITIONS, JobExecution, Status
 from app.jobs.testing import rows
@@ -123,13 +123,15 @@ class Publisher(InMemoryPublisher):
 
 
 OUTCOMES = ["failed", "later", "continue", "crash", "check", "permanent", "timeout", "completed"]
-EVENTS = ["retry", "cancel", "sweep", "give up"]
+EVENTS = ["retry", "cancel", "sweep", "give up", "pause", "resume"]
 WHEN_EXPIRED = ["deliver", "redeliver", *EVENTS]
 #: What happens while a handler runs; whole scenes, of which chance alone makes too few.
 SCENES = [
     [],
     ["cancel"],
     ["retry", "sweep", "give up", "deliver"],
+    ["pause", "deliver"],
+    ["pause", "expire", "deliver", "resume", "deliver"],
     *(["expire", event] for event in WHEN_EXPIRED),
     *(["cancel", "expire", event] for event in WHEN_EXPIRED),
     *(["expire", event, "deliver"] for event in EVENTS),
@@ -154,12 +156,12 @@ class Machine(RuleBasedStateMachine):
         if how.startswith("enqueue"):
             self.publisher.is_up = how == "enqueue"
             then, on_failure = (signature("noop", {"action": name}) for name in FOLLOWING)
+            paused = bool(pauses.paused())
             with batch("of one", then=then, on_failure=on_failure) as made:
-                self.model = Model(made.enqueue(signature("scripted", GOOD)))
+                self.model = Model(made.enqueue(signature("scripted", GOOD)), paused=paused)
             self.batch_id = made.id
             self.body = rows.job(self.model.job_id).payload
-            if self.publisher.is_up:
-                self.model.publish()
+            self.model.publish_unless_held(qstash_is_up=self.publisher.is_up)
             return
         self.batch_id = None
         self.body = envelope(GOOD, job_type="scripted")
@@ -237,6 +239,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         execute("DELETE FROM job_executions; DELETE FROM effects; DELETE FROM job_batches")
+        execute("DELETE FROM job_pauses; DELETE FROM job_audit")
 
     def happen(self, event: str) -> None:
         """Do something to the app and to the model."""
@@ -251,6 +254,8 @@ class Machine(RuleBasedStateMachine):
             case "sweep":
                 sweep(grace=0)
                 model.sweep(qstash_is_up=is_up)
+            case "pause" | "resume":
+                self.pause_or_resume(event)
             case "expire":
                 execute("UPDATE job_executions SET lease_expires_at = now() - interval '1 s'")
                 model.expire()
@@ -263,6 +268,14 @@ class Machine(RuleBasedStateMachine):
             case "redeliver":
                 self.deliver(f"msg_unknown_{len(self.messages)}", outcome="failed")
         model.note_end()
+
+    def pause_or_resume(self, event: str) -> None:
+        if event == "pause":
+            pauses.pause("type", "scripted", reason="to see", by="test")
+            self.model.pause()
+        elif self.model.paused:
+            pauses.resume("type", "scripted", by="test")
+            self.model.resume(qstash_is_up=self.publisher.is_up)
 
     def deliver(
         self,
@@ -369,6 +382,7 @@ def state_of(row: JobExecution) -> dict[str, Any]:
         "message": row.message_id,
         "published": row.published_at is not None,
         "leased": row.lease_token is not None,
+        "held": row.status == Status.PENDING and not row.published_at and row.pause is not None,
     }
 
 

@@ -4,7 +4,16 @@ from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import JobExecution, get_job_execution_by_job_id
-from ...jobs.operate import Filter, actions, attempts_made, audit, logs_of, progress
+from ...jobs.operate import (
+    Filter,
+    actions,
+    attempts_made,
+    audit,
+    logs_of,
+    progress,
+    related_to,
+    waiting,
+)
 from .. import access, cookies, formatting, states, timeline
 from ..access import Role
 from ..rendering import link, page
@@ -29,7 +38,10 @@ def index(job_id: str) -> ResponseReturnValue:
         attempts=list(reversed(row.attempts)),
         made=attempts_made(row),
         logs={log.attempt: log for log in logs_of(row)} if access.user().may(Role.OPERATOR) else {},
+        related=related_to(row, organization_id=access.user().organization_id),
+        state_of=states.state_of,
         progress=progress.of(row),
+        waits=waiting.reasons([row]).get(row.job_id),
         events=timeline.events_of(row, entries),
         bars=timeline.bars_of(spans),
         spans=spans,

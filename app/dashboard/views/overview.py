@@ -122,13 +122,17 @@ _BEHIND = {
 }
 
 
+#: Or the screen.
+_SCREENS = {"schedule": "schedules", "paused": "queues"}
+
+
 def _attention(found: Health, counts: dict[str, int | None]) -> Iterator[Attention]:
     """Yield what is wrong, the worst first, and then what is left from before."""
     worst_first = sorted(found.reasons, key=lambda one: one.verdict != HealthStatus.UNHEALTHY)
     for reason in worst_first:
         kind = "bad" if reason.verdict == HealthStatus.UNHEALTHY else "warning"
         behind = _BEHIND.get(reason.code, {})
-        href = link("schedules") if reason.code == "schedule" else link("jobs", **behind)
+        href = link(_SCREENS[reason.code]) if reason.code in _SCREENS else link("jobs", **behind)
         yield Attention(kind, reason.message, href)
     if counts["dead"] != 0:
         is_one = counts["dead"] == 1

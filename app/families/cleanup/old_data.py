@@ -40,7 +40,7 @@ def old_data(now: datetime, retention: int) -> dict[str, OldData]:
     before = now - timedelta(days=retention)
     activity = now - timedelta(days=current_app.config["ACTIVITY_RETENTION_DAYS"])
     return {
-        "jobExecutions": _Table(FinishedJobs(before)),
+        "jobExecutions": _Table(FinishedJobs.due(now, timedelta(days=retention))),
         "webhookEvents": _Table(
             OldRows("webhook_events", "received_at", before, unless=_JOB_IS_OPEN)
         ),

@@ -129,7 +129,7 @@ class Batch:
         except DatabaseUnavailable as trouble:
             if not (trouble.is_uncertain and _is_recorded(self.id)):
                 raise _named(messages, trouble) from trouble
-        outbox.publish_following(messages, None)
+        outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
 
     def _insert(self, tx: Connection) -> None:
@@ -154,7 +154,7 @@ class Batch:
 
     def _check_running(self, tx: Connection) -> None:
         found = batches.state(tx, self.id)
-        if found != "running":
+        if found != batches.RUNNING:
             raise BatchRefused(
                 f"{self} has ended ({found or 'and was deleted'}), so nothing can be added to it: "
                 "make another one"

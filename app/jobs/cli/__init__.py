@@ -5,12 +5,14 @@ It reads arguments and prints; what a command does is in the rooms below, and no
 
 from . import (  # noqa: F401 - each adds its command to the group
     actions,
+    batches,
     check,
     db,
     dev,
     dlq,
     doctor,
     enqueue,
+    enqueue_again,
     health,
     init,
     link,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 OTHER_NAMES = ("SQLALCHEMY_DATABASE_URI", "FLASK_SQLALCHEMY_DATABASE_URI")
 NAMES = ("DATABASE_URL", *OTHER_NAMES)
 
-_NOWHERE = "embedded-postgresql.invalid"
+#: The name of a database at an address where nobody listens.
+_NOWHERE = "embedded-by-flask-jobs-dev"
 
 
 def is_named() -> bool:
@@ -30,7 +31,7 @@ def without_address(settings: dict[str, str]) -> Iterator[None]:
     """Have an app be made that has no address yet, and which is to have these settings."""
     before = dict(os.environ)
     os.environ.update(settings)
-    os.environ.update(dict.fromkeys(NAMES, f"postgresql+psycopg://{_NOWHERE}/none"))
+    os.environ.update(dict.fromkeys(NAMES, f"postgresql+psycopg://127.0.0.1:9/{_NOWHERE}"))
     try:
         yield
     finally:
@@ -44,7 +45,7 @@ def has_none(app: Flask) -> bool:
         return False
     with app.app_context():
         engines = app.extensions["sqlalchemy"].engines.values()
-    return any(engine.url.host == _NOWHERE for engine in engines)
+    return any(engine.url.database == _NOWHERE for engine in engines)
 
 
 def is_needed(info: ScriptInfo, settings: dict[str, str]) -> bool:

@@ -11,8 +11,8 @@ from ..operate import waiting
 from ..publish import outbox
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
-from .params import JobType, Payload, Tag
-from .publishing import Moment, given, publishing
+from .params import JobType, Payload
+from .publishing import Moment, given, publishing, tags
 
 
 @jobs.command("enqueue")
@@ -20,9 +20,7 @@ from .publishing import Moment, given, publishing
 @click.argument("payload", type=Payload())
 @publishing
 @click.option("--idempotency-key", metavar="KEY", help="Enqueue at most one job per key.")
-@click.option(
-    "--tag", "tags", type=Tag(), multiple=True, help="Tag to find the job by (repeatable)."
-)
+@tags
 @click.option(
     "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
 )
@@ -40,8 +38,12 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
       flask jobs enqueue send-email '{"to": "ann@example.com", "template": "passwordChanged",
                                       "data": {"recipientName": "Ann"}}'
     """
-    reasons = _reasons()
-    job_id = enqueuer.enqueue(job_type, payload, **given(options))
+    reasons = reasons_of_waiting()
+    tell(enqueuer.enqueue(job_type, payload, **given(options)), reasons, as_json=as_json)
+
+
+def tell(job_id: str, reasons: list[str], *, as_json: bool) -> None:
+    """Print a new job's id, and what is to be known of it."""
     if background := current_app.extensions["jobs"].background:
         background.close()  # this process ends with it
     outbox.notes().flush()
@@ -60,7 +62,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
         click.echo(f"Next: flask jobs watch {job_id}", err=True)
 
 
-def _reasons() -> list[str]:
+def reasons_of_waiting() -> list[str]:
     """Return a list to which is added why QStash does not take a job."""
     reasons: list[str] = []
 

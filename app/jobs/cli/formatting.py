@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from flask import current_app
 
+from .. import durations
 from ..payload.masking import hidden
 from ..registry import JobConfig
 from ..table.models import JobExecution, Status
+from ..values.retention import Retention
 
 # Neither the table's own key nor the lease, which is a secret between a delivery and its row; and
 # logs only on request.
@@ -62,15 +65,30 @@ def as_json(row: JobExecution) -> dict[str, Any]:
 
 def type_as_json(config: JobConfig) -> dict[str, Any]:
     names = ("type", "endpoint", "retries", "timeout", "description", "queue", "version", "sealed")
-    return {name: getattr(config, name) for name in (*names, "tags")}
+    found = {name: getattr(config, name) for name in (*names, "tags")}
+    return {**found, "retention": dict(retention_of(config))}
+
+
+def retention_of(config: JobConfig) -> Retention:
+    """Return for how many seconds jobs of a type are kept, where it or JOBS_RETENTION says so."""
+    return {**current_app.config["JOBS_RETENTION"], **config.retention}
+
+
+def _kept(config: JobConfig) -> str:
+    times = retention_of(config).items()
+    return ", ".join(f"{end} {durations.in_words(seconds)}" for end, seconds in times)
 
 
 def types_table(configs: Sequence[JobConfig]) -> str:
-    head = ("TYPE", "ENDPOINT", "RETRIES", "TIMEOUT")
-    rows = [
-        (config.type, config.endpoint, str(config.retries), f"{config.timeout} s")
-        for config in configs
-    ]
+    columns = {
+        "TYPE": [config.type for config in configs],
+        "ENDPOINT": [config.endpoint for config in configs],
+        "RETRIES": [str(config.retries) for config in configs],
+        "TIMEOUT": [f"{config.timeout} s" for config in configs],
+        "KEPT": list(map(_kept, configs)),
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    head, rows = tuple(shown), zip(*shown.values(), strict=True)
     return described([head, *rows], ["DESCRIPTION", *(config.description for config in configs)])
 
 

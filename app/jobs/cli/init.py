@@ -30,6 +30,7 @@ from flask_qstash_jobs import JobBlueprint, Jobs
 
 Jobs(app, db)                   # after db.init_app(app), your Flask-SQLAlchemy
 app.register_blueprint(bp)      # each JobBlueprint of yours"""
+_START = "`flask jobs dev` runs the app and a local QStash; then `flask jobs doctor`"
 _USERS = ("user", "users", "account", "accounts")
 
 
@@ -48,10 +49,15 @@ def init(ctx: click.Context, *, yes: bool) -> None:
       flask --app shop jobs init --yes
     """
     info = ctx.ensure_object(ScriptInfo)
-    app = _app(info)
-    if app is None:
-        _offer(dev.settings(), note=_NOTE, sure=yes)
+    try:
         app = _app(info)
+        if app is None:
+            _offer(dev.settings(), note=_NOTE, sure=yes)
+            app = _app(info)
+    except SQLAlchemyError as error:
+        _offer(dev.settings(), note=_NOTE, sure=yes)
+        _left("Database", _about_database(error))
+        return _left("Start", _START)
     if app is None:
         return _left(
             "Settings", f"the app has no settings for QStash yet:\n{_lines(dev.settings())}"
@@ -69,7 +75,7 @@ def init(ctx: click.Context, *, yes: bool) -> None:
         if line := migrations.line_to_add():
             _left("Alembic", line)
         _left("Jobs", _about_families(app))
-    _left("Start", "`flask jobs dev` runs the app and a local QStash; then `flask jobs doctor`")
+    _left("Start", _START)
     return None
 
 
@@ -126,12 +132,19 @@ def _about_settings(app: Flask) -> str:
     return f"deliveries go to {app.config['BASE_URL']} from {app.config['QSTASH_URL']}"
 
 
+def _about_database(error: SQLAlchemyError) -> str:
+    """Say what is amiss with the database that the app, or this command, connects to."""
+    if dev_database.is_named():
+        return f"the database cannot be reached: {str(error).splitlines()[0]}"
+    return dev_database.about_embedded()
+
+
 def _about_tables() -> str:
     try:
         with db.engine.connect() as connection:
             found = migrations.current(connection)
     except SQLAlchemyError as error:
-        return f"the database cannot be reached: {str(error).splitlines()[0]}"
+        return _about_database(error)
     if found == migrations.HEAD:
         return "they are there"
     return f"run `{upgrade_command()}`"

@@ -189,6 +189,14 @@ _CONDITIONS = (
     ),
     click.option("--message-id", metavar="ID", help="Only the job of this QStash message."),
     click.option(
+        "--batch",
+        "batch_id",
+        type=click.UUID,
+        callback=lambda _, __, value: None if value is None else str(value),
+        metavar="ID",
+        help="Only jobs of this batch, and what follows its end.",
+    ),
+    click.option(
         "--schedule", "schedule_id", metavar="ID", help="Only jobs that this schedule created."
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..values.options import FlowControl
-from .params import Id
+from .params import Id, Tag
 
 # Only these digits, and fewer than Python refuses to read.
 _NUMBER = re.compile("[0-9]{1,12}")
@@ -106,6 +106,11 @@ _OPTIONS = (
     click.option(
         "--label", multiple=True, metavar="NAME", help="Label to find it by at QStash (repeatable)."
     ),
+)
+
+
+tags = click.option(
+    "--tag", "tags", type=Tag(), multiple=True, help="Tag to find the job by (repeatable)."
 )
 
 

@@ -1,5 +1,6 @@
 """The jobs themselves: late, stuck, failing, dead, or no longer understood."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from .. import durations
@@ -9,6 +10,7 @@ from ..operate.queue_check import check_queued
 from ..publish import quota
 from ..table import snapshot
 from ..table.db import in_transaction
+from ..table.retention import LOOKED_AT, FinishedJobs
 from ..table.snapshot import CAP
 from ..table.sweep_sql import UNPUBLISHED
 from .checks import Finding, failure, own, passed, warning
@@ -19,6 +21,10 @@ READ = 10_000
 #: Seconds for which a job may wait to be published: without traffic, processes sweep every five
 #: minutes.
 PATIENCE = 600
+
+#: What cleanup may be late, which runs once a day.
+LATE = timedelta(days=2)
+NEVER = timedelta(days=100 * 365)
 
 FIXES = {
     "idle": "check what `probe` finds, then run `flask jobs sweep`",
@@ -121,3 +127,19 @@ def _about(*codes: str, well: str) -> Finding:
     worst = found[0]
     judge = failure if worst.verdict == HealthStatus.UNHEALTHY else warning
     return judge(worst.message, fix=FIXES[worst.code])
+
+
+@own("retention", "migrations")
+def retention() -> Finding:
+    """Where nothing deletes old jobs, the table grows without end."""
+    due = FinishedJobs.due(datetime.now(UTC) - LATE, otherwise=NEVER)
+    if not due.kept:
+        return passed("nothing says for how long jobs are kept, but cleanup itself")
+    left = in_transaction(due.left)
+    if not left:
+        return passed("no job is kept for longer than its retention")
+    return warning(
+        f"{left} of the {LOOKED_AT:,} oldest jobs should be gone by their retention",
+        fix="run `flask jobs schedules sync`, so that `cleanup-old-data` runs each night; in an "
+        "app without it, have a job delete what `FinishedJobs.due` finds",
+    )

@@ -39,7 +39,7 @@ from ..payload import loading
 from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
-from ..table.attempts import Attempt, Delivery, alone, within
+from ..table.attempts import Attempt, ClaimRefused, Delivery, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import pausing, raised, shutdown
@@ -119,12 +119,16 @@ def claim(attempt: Attempt) -> Outcome | None:
     if found.job_type != attempt.config.type:
         said = f"job {job_id} is a {found.job_type!r}, not {attempt.config.type!r}"
         raise InvalidDelivery(said)
+    # First, as a paused job may be one that is redriven from the dead.
+    return pausing.put_back(attempt, found) or _refused(attempt, found)
+
+
+def _refused(attempt: Attempt, found: ClaimRefused) -> Outcome:
     if found.is_final:
         return Skipped("dead" if found.dead else found.status)
     if found.handed_over:
         return _hand_over_again(attempt, found.handed_over)
-    taken = Busy("another delivery has this job", found.lease_left or 0)
-    return pausing.put_back(attempt, found) or taken
+    return Busy("another delivery has this job", found.lease_left or 0)
 
 
 def _has_tries_left(attempt: Attempt) -> bool:

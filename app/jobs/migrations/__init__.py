@@ -23,7 +23,7 @@ from sqlalchemy import Connection, column, select, table, text
 from ..errors import MigrationRefused
 from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
-from ..table.batches import BatchSlot, JobBatch, JobStep
+from ..table.batch_models import BatchSlot, JobBatch, JobStep
 from ..table.db import Base
 from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken

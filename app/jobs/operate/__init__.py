@@ -13,18 +13,22 @@ from ..table.counts import count_jobs
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
 from ..table.filters import Filter
 from ..table.in_use import queues_in_use, tags_in_use
+from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
 from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
+from ..table.related import Related, related_to
 from ..table.snapshot import CAP, STATES, Depth
 from ..table.stats import stats
 from ..table.throughput import Step, throughput
 from ..values import cron
 from . import (
     actions,
+    batches,
     dlq,
     firings,
     health,
+    message_log,
     operations,
     pauses,
     people,
@@ -49,12 +53,15 @@ __all__ = [
     "Filter",
     "Health",
     "HealthStatus",
+    "Load",
     "Page",
+    "Related",
     "Step",
     "UsedUp",
     "actions",
     "attempts_made",
     "audit",
+    "batches",
     "began_at",
     "count_jobs",
     "cron",
@@ -65,13 +72,16 @@ __all__ = [
     "is_recorded",
     "jobs_beginning",
     "list_jobs",
+    "loads",
     "logs_of",
+    "message_log",
     "operations",
     "pauses",
     "people",
     "progress",
     "queues_in_use",
     "readiness",
+    "related_to",
     "schedule_actions",
     "schedules",
     "snapshot",

@@ -15,12 +15,13 @@ from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
 from ..any_host import AnyHostBlueprint
-from ..errors import InvalidOption, JobsNotInitialised
+from ..errors import BatchRefused, InvalidOption, JobsNotInitialised
 from ..table import job_rows, progress
 from ..table.db import translate_database_errors
 from ..table.models import JobExecution, Status
-from ..values.ids import is_job_id
+from ..values.ids import is_job_id, is_uuid
 from ..values.options import Duration, parse_duration
+from . import batches
 
 DAY = 24 * 60 * 60
 
@@ -51,13 +52,18 @@ def status_url(job_id: str, *, expires_in: Duration = DAY) -> str:
             a line of 1 to 255 characters without a slash.
         JobsNotInitialised: The app has no SECRET_KEY.
     """
-    seconds = parse_duration("expires_in", expires_in)
-    if not seconds:
-        raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
     if not is_job_id(job_id) or "/" in job_id:
         raise InvalidOption(f"job_id: {job_id!r} cannot be used in a link")
-    token = _serializer().dumps([job_id, int(time()) + seconds])
+    token = _token(job_id, expires_in)
     return f"{current_app.config['BASE_URL']}/api/jobs/{quote(job_id, safe='')}?token={token}"
+
+
+def batch_status_url(batch_id: str, *, expires_in: Duration = DAY) -> str:
+    """Return a link to a batch's progress, for users to poll; args and errors as `status_url`."""
+    if not is_uuid(batch_id):
+        raise InvalidOption(f"batch_id: {batch_id!r} is not the id of a batch")
+    token = _token(_of_batch(batch_id), expires_in)
+    return f"{current_app.config['BASE_URL']}/api/batches/{batch_id}?token={token}"
 
 
 def register_links(app: Flask, links: Links) -> None:
@@ -95,6 +101,18 @@ def job_status(job_id: str) -> ResponseReturnValue:
         return describe(row)
 
 
+@bp.get("/api/batches/<batch_id>")
+def batch_status(batch_id: str) -> ResponseReturnValue:
+    """Answer a batch's progress, or 403 that says nothing."""
+    if not has_batch_link(batch_id):
+        abort(403, "This link is invalid or has expired: ask for a new one.")
+    with translate_database_errors():
+        try:
+            return describe_batch(batches.find(batch_id))
+        except BatchRefused:
+            abort(404, "No such batch; it may have been deleted.")
+
+
 @bp.after_request
 def _keep_out_of_caches(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
@@ -120,19 +138,53 @@ def describe(row: JobExecution) -> dict[str, Any]:
     }
 
 
-def has_link(job_id: str) -> bool:
-    """Tell whether the current request has a token for this job."""
+def describe_batch(found: batches.Summary) -> dict[str, Any]:
+    """Return what a user may see of a batch, as JSON has it."""
+    return {
+        "batchId": found.id,
+        "name": found.name,
+        "state": found.state,
+        "final": found.is_final,
+        "percent": found.percent,
+        "jobs": found.jobs,
+        "completed": found.completed,
+        "dead": found.dead,
+        "cancelled": found.cancelled,
+        "createdAt": _iso(found.created_at),
+        "endedAt": _iso(found.ended_at),
+    }
+
+
+def _of_batch(batch_id: str) -> list[str]:
+    """Return the subject of a batch's token; that of a job's is its id, which is a text."""
+    return ["batch", batch_id]
+
+
+def _token(subject: str | list[str], expires_in: Duration) -> str:
+    seconds = parse_duration("expires_in", expires_in)
+    if not seconds:
+        raise InvalidOption(f"expires_in: {expires_in!r} is not above zero")
+    return str(_serializer().dumps([subject, int(time()) + seconds]))
+
+
+def has_link(subject: str | list[str]) -> bool:
+    """Tell whether the current request has a token for this job, which is named by its id."""
     authorization = request.authorization
     given = [request.args.get("token"), authorization.token if authorization else None]
-    return any(_is_for(job_id, token) for token in given if token)
+    return any(_is_for(subject, token) for token in given if token)
 
 
-def _is_for(job_id: str, token: str) -> bool:
+def has_batch_link(batch_id: str) -> bool:
+    """Tell whether the current request has a token for this batch."""
+    return has_link(_of_batch(batch_id))
+
+
+def _is_for(wanted: str | list[str], token: str) -> bool:
     try:
         subject, expires_at = _serializer().loads(token)
     except BadData:
         return False
-    return bool(subject == job_id and time() < expires_at)
+    return bool(subject == wanted and time() < expires_at)
 
 
 def _serializer() -> URLSafeSerializer:

@@ -54,7 +54,7 @@ def load_payload(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
         secrets = sealing.clear_texts(sealed, clear)
         redaction.remember(secrets)
     try:
-        current = _upgraded(config, clear, envelope.version, job_id)
+        current = upgraded(config, clear, envelope.version, job_id)
         return _loaded(config, current, job_id, secrets)
     except ValidationError as error:
         errors = redaction.hide_in(error.messages_dict, secrets)
@@ -86,7 +86,7 @@ def _refuse_newer(config: JobConfig, version: int) -> None:
         )
 
 
-def _upgraded(
+def upgraded(
     config: JobConfig, payload: dict[str, Any], version: int, job_id: str
 ) -> dict[str, Any]:
     """Take an older payload to the present version, step by step, on a copy.

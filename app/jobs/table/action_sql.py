@@ -34,6 +34,7 @@ MOVE = text(
        SET queue = CAST(:queue AS text),
            options = CASE WHEN CAST(:queue AS text) IS NULL THEN job.options - 'queue'
                           ELSE job.options || jsonb_build_object('queue', CAST(:queue AS text)) END,
+           pause = {holding("job", moved_to="CAST(:queue AS text)")},
            generation = generation + 1, message_id = NULL, published_at = NULL,
            max_retries = coalesce(max_retries, 3), updated_at = now()
       FROM taken WHERE job.id = taken_id

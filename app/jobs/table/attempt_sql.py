@@ -104,7 +104,7 @@ CLAIM = text(
               to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
               coalesce((options->>'timeout')::float8, :timeout) AS timeout,
-              batch_id::text AS batch_id, slot,
+              batch_id::text AS batch_id,
               slot IS NOT NULL
                 AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
                       WHERE batch.id = job_executions.batch_id) AS called_off,
@@ -259,10 +259,11 @@ BEAT = text(
 )
 
 
-@cache
-def with_logs(statement: TextClause) -> TextClause:
-    """Return an outcome's statement that keeps the attempt's log lines as well.
+def keeping(statement: TextClause, logged: object) -> TextClause:
+    """Return an outcome's statement, which writes log lines only where there are any."""
+    return statement if logged is None else _with_logs(statement)
 
-    Most attempts log nothing, and their statement is not the longer for it.
-    """
+
+@cache
+def _with_logs(statement: TextClause) -> TextClause:
     return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))

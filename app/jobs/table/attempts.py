@@ -82,8 +82,8 @@ class Lease:
         max_retries: How often QStash tries again; None where somebody else said so.
         waited: Seconds since the job was due; 0 for one that came with this very delivery.
         timeout: Seconds that the handler may take.
-        batch_id: The batch that the job is of, or follows; `slot` where it counts the job.
-        called_off: That batch was cancelled before this attempt began.
+        batch_id: The batch that the job is of, or follows.
+        called_off: It counts the job, and was cancelled before this attempt began.
         attempt: This execution's number, from 1.
     """
 
@@ -99,7 +99,6 @@ class Lease:
     waited: float
     timeout: float
     batch_id: str | None
-    slot: int | None
     called_off: bool | None
     attempt: int
 
@@ -171,10 +170,6 @@ class Attempt:
     def unwritten(self) -> dict[str, str | None]:
         """What is not on the row yet, as its statements take it."""
         return {"progress": encoded(self.progress), "logged": encoded(self.logged)}
-
-    def with_logs(self, statement: TextClause) -> TextClause:
-        """Return an outcome's statement, which writes log lines only where there are any."""
-        return statement if self.logged is None else attempt_sql.with_logs(statement)
 
     def kept(self, outcome: str, status: int, details: dict[str, str]) -> str:
         """Return what the row keeps of this attempt, as JSON."""

@@ -1,7 +1,7 @@
-"""The tables of batches: jobs that belong together, how many of them wait, and what comes after.
+"""The statements of batches: jobs that belong together, how many wait, and what comes after.
 
 A batch's jobs are spread over slots, each of which counts its own. A trigger keeps them (see
-`migrations/versions/0006_batches.py`): whatever ends a job, or brings it back, counts it in the
+`migrations/versions/0007_batches.py`): whatever ends a job, or brings it back, counts it in the
 same transaction, and the last one to end a slot also ends the batch and inserts its follow-up.
 """
 
@@ -10,80 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    DateTime,
-    ForeignKey,
-    Index,
-    Row,
-    String,
-    Uuid,
-    func,
-    text,
-)
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
 
 from ..message import Message
 from ..values import jsonb
-from ..values.ids import OwnerId, OwnerIdColumn
-from .db import Base
-from .job_rows import TO_PUBLISH
+from ..values.ids import OwnerId
+from .job_rows import TO_PUBLISH, that_may_hold
+from .pauses import HOLDING_GIVEN, holding
 
-_TIMESTAMP = DateTime(timezone=True)
+#: What a batch is until its end; then it is "completed", "failed" or "cancelled".
+RUNNING = "running"
+STATES = (RUNNING, "completed", "failed", "cancelled")
 
 #: Days after its end for which a batch is kept at least; it stays as long as any of its jobs.
 KEPT_DAYS = 1
-
-
-class JobBatch(Base):
-    """Jobs that belong together.
-
-    Attributes:
-        state: "running", "completed", "failed" (ended, with some dead) or "cancelled".
-        turns: Grows whenever it is looked whether the batch has ended.
-    """
-
-    __tablename__ = "job_batches"
-    __table_args__ = (Index("idx_job_batches_created_at", text("created_at DESC"), "id"),)
-
-    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    state: Mapped[str] = mapped_column(String(20), server_default="running")
-    user_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
-    organization_id: Mapped[OwnerId | None] = mapped_column(OwnerIdColumn)
-    created_at: Mapped[datetime] = mapped_column(_TIMESTAMP, server_default=func.now())
-    ended_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
-    cancelled_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
-    turns: Mapped[int] = mapped_column(server_default="0")
-
-
-class BatchSlot(Base):
-    """A part of a batch's count: of the jobs with this slot, how many have not completed."""
-
-    __tablename__ = "job_batch_slots"
-
-    batch_id: Mapped[str] = mapped_column(
-        Uuid(as_uuid=False), ForeignKey("job_batches.id", ondelete="CASCADE"), primary_key=True
-    )
-    slot: Mapped[int] = mapped_column(primary_key=True)
-    jobs: Mapped[int]
-    pending: Mapped[int]
-    dead: Mapped[int] = mapped_column(server_default="0")
-    cancelled: Mapped[int] = mapped_column(server_default="0")
-
-
-class JobStep(Base):
-    """A job that is recorded once something has ended, and its row as it will be then."""
-
-    __tablename__ = "job_steps"
-
-    batch_id: Mapped[str] = mapped_column(
-        Uuid(as_uuid=False), ForeignKey("job_batches.id", ondelete="CASCADE"), primary_key=True
-    )
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
-    job: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    started_at: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
 
 
 _RECORD = text(
@@ -109,30 +50,59 @@ _RECORD_STEP = text(
 # As `job_rows` records many, but each in its slot: neighbours, which run at the same time, in
 # different ones.
 _RECORD_JOBS = text(
-    """
+    f"""
     INSERT INTO job_executions
            (job_id, job_type, payload, user_id, organization_id, queue, max_retries, options,
-            available_at, batch_id, slot)
+            available_at, pause, batch_id, slot)
     SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, queue, max_retries,
-           options, available_at, :batch_id,
+           options, available_at, {HOLDING_GIVEN}, :batch_id,
            CAST(:first AS int)
              + CAST((CAST(:offset AS int) + number - 1) % CAST(:slots AS int) AS int)
       FROM jsonb_populate_record(CAST(NULL AS job_executions), CAST(:shared AS jsonb)),
            jsonb_array_elements(CAST(:envelopes AS jsonb)) WITH ORDINALITY
                AS given (envelope, number)
-    """
+    """  # noqa: S608 - the only values in the text are this package's
 )
 _ADVANCE = text("SELECT job_batch_advance(:batch_id)")
 _STATE = text("SELECT state FROM job_batches WHERE id = :batch_id")
 _COUNT_JOBS = text("SELECT coalesce(sum(jobs), 0) FROM job_batch_slots WHERE batch_id = :batch_id")
+# The function that records them knows nothing of pauses: a sweep notes what holds them.
 _STARTED = text(
     f"""
-    SELECT {TO_PUBLISH} FROM job_steps AS step
+    SELECT {TO_PUBLISH.replace("job.pause", f"{holding('job')} AS pause")} FROM job_steps AS step
       JOIN job_executions AS job ON job.job_id = step.job ->> 'job_id'
      WHERE step.batch_id = :batch_id AND step.started_at IS NOT NULL
        AND job.status = 'pending' AND job.published_at IS NULL
     """  # noqa: S608 - the only values in the text are the table's columns
 ).columns(payload=JSONB, options=JSONB)
+_SUMMARY = """
+    SELECT batch.id::text AS id, batch.name, batch.state, batch.created_at, batch.ended_at,
+           batch.cancelled_at, to_jsonb(batch.user_id) AS user_id,
+           to_jsonb(batch.organization_id) AS organization_id,
+           coalesce(sum(part.jobs), 0)::int AS jobs, coalesce(sum(part.pending), 0)::int AS pending,
+           coalesce(sum(part.dead), 0)::int AS dead,
+           coalesce(sum(part.cancelled), 0)::int AS cancelled
+      FROM job_batches AS batch LEFT JOIN job_batch_slots AS part ON part.batch_id = batch.id
+"""
+_FIND = text(f"{_SUMMARY} WHERE batch.id = CAST(:batch_id AS uuid) GROUP BY batch.id")
+_LIST = text(
+    f"""
+    {_SUMMARY}
+     WHERE batch.id IN (SELECT id FROM job_batches
+                         WHERE (CAST(:state AS text) IS NULL OR state = :state)
+                         ORDER BY created_at DESC, id LIMIT :limit)
+     GROUP BY batch.id ORDER BY batch.created_at DESC, batch.id
+    """  # noqa: S608 - our own text
+)
+_BEGINNING = text(
+    "SELECT id::text FROM job_batches WHERE id::text LIKE :beginning || '%' LIMIT :limit"
+)
+_CALL_OFF = text(
+    """
+    UPDATE job_batches SET cancelled_at = now(), turns = turns + 1
+     WHERE id = :batch_id AND state = 'running'
+    """
+)
 _FORGET = text(
     f"""
     DELETE FROM job_batches AS batch
@@ -140,6 +110,43 @@ _FORGET = text(
        AND NOT EXISTS (SELECT FROM job_executions AS job WHERE job.batch_id = batch.id)
     """  # noqa: S608 - our own number
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A batch as it is now, after `job_batches`, with how its jobs are.
+
+    Attributes:
+        jobs: All of them, those included that running ones have added.
+        pending: Those that have not ended.
+    """
+
+    id: str
+    name: str
+    state: str
+    created_at: datetime
+    ended_at: datetime | None
+    cancelled_at: datetime | None
+    user_id: OwnerId | None
+    organization_id: OwnerId | None
+    jobs: int
+    pending: int
+    dead: int
+    cancelled: int
+
+    @property
+    def completed(self) -> int:
+        return self.jobs - self.pending - self.dead - self.cancelled
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended, unless a job is retried."""
+        return self.state != RUNNING
+
+    @property
+    def percent(self) -> int:
+        """How many of its jobs have ended, of a hundred; 100 not before all have."""
+        return 100 * (self.jobs - self.pending) // self.jobs if self.jobs else 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +194,14 @@ def record_jobs(
         owner: `user_id` and `organization_id`.
         offset: How many jobs of these slots are recorded before.
     """
+    first = messages[0]
     given = {
         "batch_id": batch_id,
         "first": slots.first,
         "slots": slots.count,
         "offset": offset,
-        "shared": jsonb.dumps(_columns(messages[0], owner)),
+        "pauses": that_may_hold(first.job_type, first.options, owner["organization_id"]),
+        "shared": jsonb.dumps(_columns(first, owner)),
         "envelopes": f"[{','.join([message.body for message in messages])}]",
     }
     connection.execute(_RECORD_JOBS, given)
@@ -227,6 +236,27 @@ def count_jobs(connection: Connection, batch_id: str) -> int:
 def started(connection: Connection, batch_id: str) -> Sequence[Row[Any]]:
     """Return the rows to publish of the jobs that the end of others has recorded."""
     return connection.execute(_STARTED, {"batch_id": batch_id}).all()
+
+
+def find(connection: Connection, batch_id: str) -> Summary | None:
+    row = connection.execute(_FIND, {"batch_id": batch_id}).one_or_none()
+    return None if row is None else Summary(*row)
+
+
+def newest(connection: Connection, *, state: str | None = None, limit: int) -> list[Summary]:
+    """Return the batches that were made last, of one state or of all."""
+    return [Summary(*row) for row in connection.execute(_LIST, {"state": state, "limit": limit})]
+
+
+def beginning(connection: Connection, beginning: str, *, limit: int) -> list[str]:
+    """Return the ids that begin like this, of hexadecimal digits and hyphens."""
+    given = {"beginning": beginning, "limit": limit}
+    return list(connection.execute(_BEGINNING, given).scalars())
+
+
+def call_off(connection: Connection, batch_id: str) -> bool:
+    """Have no job of a batch begin any more; tell whether it had not ended."""
+    return connection.execute(_CALL_OFF, {"batch_id": batch_id}).rowcount == 1
 
 
 def forget(connection: Connection) -> None:

@@ -16,7 +16,7 @@ _table = cast("Table", JobExecution.__table__)
 
 _EQUAL = (
     *("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id"),
-    "idempotency_key",
+    *("idempotency_key", "parent_id", "batch_id"),
 )
 
 
@@ -29,6 +29,7 @@ class Filter:
         dead: True for jobs that will not be tried again, False for failed ones that will.
         message_id: QStash's id of the message that the job waits for, or last ran by.
         schedule_id: QStash's id of the schedule whose firing the job is.
+        batch_id: The batch that the job is of, or follows.
         older_than: Seconds since the job was recorded, at least.
         newer_than: Seconds since the job was recorded, at most.
         recorded_from: When the job was recorded, at the earliest.
@@ -39,6 +40,7 @@ class Filter:
         field: What a field of the payload is, as its path and its text: `("customer.id", "7")`.
         error: A piece of the error's text, in any case.
         fingerprint: What errors of one kind have in common; see `error_groups`.
+        parent_id: The job whose handler enqueued it.
         tags: All of them are the job's.
         everything: That no other condition is given is on purpose.
     """
@@ -53,6 +55,7 @@ class Filter:
     organization_id: OwnerId | None = None
     message_id: str | None = None
     schedule_id: str | None = None
+    batch_id: str | None = None
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
     due_within: float | None = None
@@ -61,6 +64,7 @@ class Filter:
     field: tuple[str, str] | None = None
     error: str | None = None
     fingerprint: str | None = None
+    parent_id: str | None = None
     tags: tuple[str, ...] = ()
     everything: bool = False
 

@@ -73,13 +73,15 @@ class Pause:
 HOLDING_GIVEN = "(SELECT min(pause) FROM job_pauses WHERE pause = ANY(CAST(:pauses AS text[])))"
 
 
-def holding(job: str) -> str:
+def holding(job: str, *, moved_to: str | None = None) -> str:
     """Return, as SQL, the pause that holds a row; null where none does.
 
     Args:
         job: What the statement calls the row.
+        moved_to: What gives its queue, if the statement changes that.
     """
-    return f"(SELECT min(held.pause) {_HELD.format(job=job, queue='NULL', key='NULL')})"
+    own = moved_to or f"{job}.queue"
+    return f"(SELECT min(held.pause) {_HELD.format(job=job, own=own, queue='NULL', key='NULL')})"
 
 
 #: Of the row of a job that somebody else published, which does not tell its queue and its
@@ -88,13 +90,16 @@ _HELD = """
     FROM job_pauses AS held WHERE held.pause IN (
         'type:' || {job}.job_type,
         'organization:' || {job}.organization_id,
-        'queue:' || coalesce({job}.queue,
+        'queue:' || coalesce({own},
                              CASE WHEN {job}.options = CAST('{{}}' AS jsonb) THEN {queue} END),
         'key:' || coalesce({job}.options->'flow_control'->>'key',
                            CASE WHEN {job}.options = CAST('{{}}' AS jsonb) THEN {key} END))
 """
 _OF_DELIVERY = _HELD.format(
-    job="job_executions", queue="CAST(:queue AS text)", key="CAST(:key AS text)"
+    job="job_executions",
+    own="job_executions.queue",
+    queue="CAST(:queue AS text)",
+    key="CAST(:key AS text)",
 )
 
 #: Whether a pause holds the row `job_executions` that a delivery is about.

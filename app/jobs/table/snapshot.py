@@ -114,10 +114,10 @@ def measure_depth() -> Depth:
 
 _HOUR_AGO = "now() - interval '1 hour'"
 _DUE = "coalesce(available_at, created_at)"
-# Each with the order of its index, without which the planner might read the table instead: it may
-# think that it meets enough rows of the kind soon enough from the table's start, where the oldest
-# are.
-_WAITING = {
+#: What a job that is not final can be. Each with the order of its index, without which the planner
+#: might read the table instead: it may think that it meets enough rows of the kind soon enough from
+#: the table's start, where the oldest are.
+WAITING = {
     "pending": ("status = 'pending' AND pause IS NULL", _DUE),
     "processing": ("status = 'processing' AND pause IS NULL", _DUE),
     "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
@@ -127,8 +127,7 @@ _WAITING = {
     ),
 }
 _DEAD = ("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")
-#: What a job that is not final can be.
-STATES = tuple(_WAITING)
+STATES = tuple(WAITING)
 _OVERDUE = "now() - make_interval(secs => :overdue)"
 # A row of another producer, which says nothing of its options, may have been published by that.
 _PUBLISHED = """(published_at IS NOT NULL OR started_at IS NOT NULL OR message_id IS NOT NULL
@@ -181,17 +180,17 @@ _FIGURES = f"""
         (SELECT count(*) FROM finished WHERE status = 'failed' AND published)
         + (SELECT count(*) FROM retrying
             WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
-        {_count(*_WAITING["pending"])} AS pending,
+        {_count(*WAITING["pending"])} AS pending,
         {_count(f"status = 'pending' AND pause IS NULL AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
         {_OLDEST_PENDING} AS oldest_pending_seconds,
-        {_count(*_WAITING["processing"])} AS processing,
+        {_count(*WAITING["processing"])} AS processing,
         (SELECT count(*) FROM job_executions
           WHERE status = 'processing' AND pause IS NULL
             AND coalesce(lease_expires_at, '-infinity') < now()
             AND coalesce(started_at, created_at) < now() - make_interval(secs => :processing)
         ) AS stuck,
         (SELECT count(*) FROM retrying) AS retrying,
-        {_count(*_WAITING["paused"])} AS paused,
+        {_count(*WAITING["paused"])} AS paused,
         {_count(*_DEAD)} AS dead,
         NOT EXISTS (SELECT FROM latest)
         AND NOT EXISTS (SELECT FROM retrying
@@ -210,7 +209,7 @@ _DEPTH = text(
              WHERE {condition} ORDER BY {order} LIMIT :cap) AS capped
          GROUP BY job_type
         """  # noqa: S608 - as above
-        for state, (condition, order) in _WAITING.items()
+        for state, (condition, order) in WAITING.items()
     )
 )
 

@@ -140,8 +140,9 @@ def test_the_header_of_what_is_written_stands_once(
     cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in dev.settings():
-        monkeypatch.delenv(name, raising=False)
+    for name in (*dev.settings(), "JOBS_ID_TYPE"):
+        monkeypatch.setenv(name, "")  # so that the end of the test takes away what is set meanwhile
+        monkeypatch.delenv(name)
     monkeypatch.setattr(init, "_kind_of_ids", lambda _: "uuid")
     monkeypatch.setattr(init, "_app", lambda _: app if "QSTASH_TOKEN" in os.environ else None)
 

@@ -36,6 +36,8 @@ ARGUMENTS = {
 OPTIONS = {
     "watch": ["--timeout", "0"],
     "new": ["--dry-run"],
+    "pause": ["sample", "--reason", "its provider is down", "--yes"],
+    "resume": ["sample"],
     "apikey create": ["--scope", "read"],
     "apikey revoke": ["--yes"],
     "dlq retry": ["--all", "--yes"],

@@ -176,7 +176,7 @@ def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
         whose_batch("job_batch_slots"),
     )
     # Each job of a slot writes a new version of its row: on the same page, where there is room.
-    op.execute("ALTER TABLE job_batch_slots SET (fillfactor = 50)")
+    op.execute("ALTER TABLE job_batch_slots SET (fillfactor = 10)")
     op.create_table(
         "job_steps",
         sa.Column("batch_id", UUID(as_uuid=False), nullable=False),

@@ -1,0 +1,79 @@
+"""What people do to batches, and see of them: list, find, cancel, retry."""
+
+from dataclasses import replace
+
+from ..errors import BatchRefused
+from ..table import batches
+from ..table.batches import STATES, Summary
+from ..table.db import in_transaction
+from ..table.filters import Filter
+from ..table.models import Status
+from ..values.ids import is_uuid
+from . import actions
+from .actions import Done
+
+__all__ = ["STATES", "Summary", "beginning", "cancel", "find", "newest", "retry"]
+
+
+def find(batch_id: str) -> Summary:
+    """Return a batch as it is now.
+
+    Raises:
+        BatchRefused: There is no such batch, or it was deleted with its last job.
+    """
+    found = in_transaction(lambda tx: batches.find(tx, batch_id)) if is_uuid(batch_id) else None
+    if found is None:
+        raise BatchRefused(
+            f"no batch has the id {batch_id}; `flask jobs batches list` shows the newest"
+        )
+    return found
+
+
+def newest(*, state: str | None = None, limit: int = 20) -> list[Summary]:
+    """Return the batches that were made last, of one of `STATES` or of all."""
+    return in_transaction(lambda tx: batches.newest(tx, state=state, limit=limit))
+
+
+def beginning(text: str, *, limit: int) -> list[str]:
+    """Return ids of batches that begin like this."""
+    return in_transaction(lambda tx: batches.beginning(tx, text, limit=limit))
+
+
+def cancel(batch_id: str, *, by: str) -> Done:
+    """Call a batch off: what has not begun never does, what runs is asked to stop.
+
+    Its end is recorded as "cancelled" when the last of its jobs has ended, and nothing follows it.
+
+    Raises:
+        BatchRefused: There is no such batch, or it has ended.
+    """
+    found = find(batch_id)
+    if not in_transaction(lambda tx: batches.call_off(tx, batch_id)):
+        raise BatchRefused(
+            f"the batch {found.name!r} has ended ({found.state}): there is nothing to cancel"
+        )
+    done = Done("cancel")
+    for wanted in (
+        Filter(batch_id=batch_id, status=Status.PENDING),
+        Filter(batch_id=batch_id, dead=False),
+        Filter(batch_id=batch_id, status=Status.PROCESSING),
+    ):
+        more = actions.cancel(wanted, by=by)
+        done = replace(
+            more,
+            count=done.count + more.count,
+            asked=done.asked + more.asked,
+            job_ids=[*done.job_ids, *more.job_ids],
+        )
+    in_transaction(lambda tx: batches.advance(tx, batch_id))
+    return done
+
+
+def retry(batch_id: str, *, by: str) -> Done:
+    """Retry the dead jobs of a batch, which goes on when they have completed.
+
+    Raises:
+        BatchRefused: There is no such batch.
+    """
+    find(batch_id)
+    return actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
