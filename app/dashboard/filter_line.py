@@ -78,7 +78,7 @@ def _last(line: str) -> tuple[str, str]:
 def _names(begun: str) -> Iterator[tuple[str, str]]:
     known = [("state", "State"), *((one.name, one.label) for one in filters.fields())]
     for name, label in known:
-        if name.startswith(begun) or begun.lower() in label.lower():
+        if any(word.startswith(begun.lower()) for word in (name, *label.lower().split())):
             yield f"{name}:", label
 
 

@@ -53,23 +53,40 @@ def events_of(row: JobExecution, actions: Sequence[Any]) -> list[Event]:
     return sorted(_events(row, actions), key=lambda event: event.at)
 
 
-def spans_of(row: JobExecution) -> list[Span]:
-    """Return when it waited and when it ran, in order; the last one ends now if it is under way."""
+def spans_of(row: JobExecution, actions: Sequence[Any] = ()) -> list[Span]:
+    """Return when it waited and when it ran, in order; the last one ends now if it is under way.
+
+    Between its death, or its cancellation, and a retry by hand it did neither.
+
+    Args:
+        row: The job.
+        actions: Its lines in the audit.
+    """
     runs = [_run(attempt) for attempt in row.attempts if attempt.get("started_at")]
     now = datetime.now(UTC)
     if row.status == Status.PROCESSING and row.started_at:
         said = f"attempt {attempts_made(row)}, still running"
         runs.append(Span(row.started_at, now, said, "processing"))
+    retries = [one.created_at for one in actions if one.action == "retry"]
     spans, at = [], row.created_at
     for run in runs:
-        if run.start > at:
-            spans.append(Span(at, run.start, _waited(at, run.start), "wait"))
+        spans += _between(at, run.start, retries)
         spans.append(run)
         at = max(at, run.end)
-    end = row.completed_at or now
-    if end > at and row.status != Status.PROCESSING:
-        spans.append(Span(at, end, _waited(at, end), "wait"))
+    if row.status != Status.PROCESSING:
+        spans += _between(at, row.completed_at or now, retries)
     return spans
+
+
+def _between(start: datetime, end: datetime, retries: Sequence[datetime]) -> list[Span]:
+    """Return what a job did that did not run: it had ended until a retry, and then waited."""
+    if end <= start:
+        return []
+    retry = max((at for at in retries if start < at < end), default=None)
+    if retry is None:
+        return [Span(start, end, _waited(start, end), "wait")]
+    over = f"had ended, for {durations.in_words((retry - start).total_seconds())}"
+    return [Span(start, retry, over, "over"), Span(retry, end, _waited(retry, end), "wait")]
 
 
 def bars_of(spans: Sequence[Span]) -> list[Bar]:

@@ -31,7 +31,7 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
-from app.jobs import JobExecution, batch, enqueue, enqueue_many, signature
+from app.jobs import JobExecution, batch, enqueue, enqueue_many, pause, paused, resume, signature
 from app.jobs.cli import formatting
 from app.jobs.publish import outbox
 from app.jobs.recover.sweep import sweep
@@ -44,6 +44,8 @@ from tests.support.sample_jobs import Effect, bp
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 45
 LEGS = 3
+#: An organization, and for how long its job is delayed so that QStash has it when it is paused.
+PAUSED, SOON = "9", "50s"
 # At --speed 100 a tenth of a second, for as long as a restart may take.
 FAST: Any = {"retry_delay": "10000", "retries": 50}
 
@@ -66,6 +68,22 @@ def scenario(accepted: int) -> None:
     accept(enqueue("sample", {"action": "legs", "count": LEGS}, **FAST))
     for actions in BATCHES.values():
         accept(*fill(actions))
+    accept(*pause_and_resume())
+
+
+def pause_and_resume() -> list[str]:
+    """Pause an organization while one of its jobs is at QStash, and enqueue another; resume."""
+    waiting: Any = {"organization_id": int(PAUSED), **FAST}
+    delayed = enqueue("sample", {"action": "none"}, delay=SOON, **waiting)
+    pause("organization", PAUSED, reason="to see", by="crash")
+    held = enqueue("sample", {"action": "none"}, **waiting)
+    give_up_at = time.monotonic() + PATIENCE
+    while not seen("SELECT reschedules FROM job_executions WHERE job_id = %s", delayed):
+        if time.monotonic() > give_up_at:
+            raise SystemExit("a delivery did not go back to the outbox")
+        time.sleep(0.02)
+    resume("organization", PAUSED, by="crash")
+    return [held, delayed]
 
 
 def fill(actions: list[str]) -> list[str]:
@@ -155,6 +173,8 @@ class Point:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             if accepted is not None:
                 scenario(accepted)
+            for left in paused() if accepted is None else ():
+                resume(left.pause.kind, left.pause.name, by="after the crash")
             give_up_at = time.monotonic() + PATIENCE
             while time.monotonic() < give_up_at:
                 sweep(grace=0)
@@ -165,12 +185,9 @@ class Point:
 
     @staticmethod
     def _is_settled() -> bool:
-        """Look without passing a point: looking is the harness's, not the system's."""
-        with db.engine.raw_connection() as connection:
-            waiting = "status IN ('pending', 'processing') OR status = 'failed' AND dead_at IS NULL"
-            cursor = connection.cursor()
-            cursor.execute(f"SELECT count(*) FROM job_executions WHERE {waiting}")  # noqa: S608
-            return cursor.fetchone() == (0,)
+        waiting = "status IN ('pending', 'processing') OR status = 'failed' AND dead_at IS NULL"
+        found: int = seen(f"SELECT count(*) FROM job_executions WHERE {waiting}")  # noqa: S608 - ours
+        return found == 0
 
     def _let_leases_run_out(self) -> None:
         db.session.execute(
@@ -205,6 +222,15 @@ def main() -> None:
             try_all(app, port, range(args.first, sys.maxsize, args.every))
 
 
+def seen(query: str, *given: str) -> Any:
+    """Look without passing a point: looking is the harness's, not the system's."""
+    with db.engine.raw_connection() as connection:
+        cursor = connection.cursor()
+        cursor.execute(query, given)
+        row = cursor.fetchone()
+    return row and row[0]
+
+
 def unsettled() -> str:
     rows = db.session.scalars(select(JobExecution).where(JobExecution.status != "completed"))
     return "\n".join(
@@ -235,7 +261,7 @@ def clean(app: Flask) -> None:
         client.message.cancel_all()
         client.dlq.delete_many([letter.dlq_id for letter in client.dlq.list().messages] or ["none"])
     db.session.rollback()
-    db.session.execute(text("TRUNCATE job_executions, job_batches, effects CASCADE"))
+    db.session.execute(text("TRUNCATE job_executions, job_batches, job_pauses, effects CASCADE"))
     db.session.commit()
 
 

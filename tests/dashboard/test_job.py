@@ -1,11 +1,13 @@
 """The page of one job, and what is done to it there."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from qstash import QStash
+from sqlalchemy import text
 
 from app.db import db
 from app.jobs.operate import audit
@@ -214,3 +216,23 @@ def test_what_an_attempt_logged_is_shown_with_it(reader: Reader) -> None:
 
     assert "Log 1 line, without 3 before 09:13:07.412 WARNING a.b: slow <script>" in text_of(page)
     assert MARKUP not in page.text
+
+
+def test_until_a_retry_by_hand_it_did_not_wait(reader: Reader) -> None:
+    hour = timedelta(hours=1)
+    began = datetime.now(UTC) - 10 * hour
+    attempt = {"number": 1, "started_at": began.isoformat(), "duration_ms": 1000, "outcome": "dead"}
+    job_id = add_row(created_at=began - hour, generation=1, attempts=[attempt], status="pending")
+    with db.engine.begin() as connection:
+        entry = audit.record_action(connection, actor="ada", action="retry", wanted={})
+        audit.add_jobs(connection, entry, [job_id])
+        when = {"at": datetime.now(UTC) - hour}
+        connection.execute(text("UPDATE job_audit SET created_at = :at"), when)
+
+    page = reader.get(f"/job/{job_id}").text
+    picture = re.search(r'class="timeline".*?aria-label="([^"]*)"', page)
+
+    assert picture
+    assert (
+        picture[1] == "waited 1 h, attempt 1: dead after 1 s, had ended, for 8 h 59 m, waited 1 h"
+    )

@@ -48,8 +48,8 @@ class Stack:
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self.settings}
 
-    def start_web(self) -> None:
-        command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+    def start_web(self, app: str = "wsgi:app") -> None:
+        command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), app]
         self._start("web", command, PORT=self.base_url.rpartition(":")[2])
         self.await_that(lambda: answers(self.base_url), "gunicorn")
 

@@ -66,7 +66,7 @@ def test_a_global_api_below_a_prefix_with_a_login_in_front(new_host: NewHost) ->
     api.connect()
     api.flask("jobs", "db", "upgrade")
 
-    with api.running(ADMIN_SIGN_IN="password"):
+    with api.running(ADMIN_SIGN_IN="password", JOBS_DASHBOARD="auto"):
         sign_in_beside_the_app_s_own(api)
         refused = failing(api, "jobs", "doctor", "--only", "signature")
         assert "answers 401" in refused

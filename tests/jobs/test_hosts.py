@@ -262,6 +262,14 @@ def test_an_app_without_logging_still_sees_warnings_and_only_these() -> None:
     assert said.stderr == "[jobs] 5% left  jobId=j1\n"
 
 
+def test_commands_run_in_the_app_s_own_runner(new_host: NewHost) -> None:
+    app = new_host()
+    app.register_blueprint(greetings())
+    command = ["jobs", "enqueue", "greet", '{"text": "hi"}', "--json"]
+
+    assert app.test_cli_runner().invoke(args=command).exit_code == 0
+
+
 class Base(DeclarativeBase):
     pass
 

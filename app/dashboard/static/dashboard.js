@@ -67,8 +67,8 @@
     byId("line").focus();
     byId("line").dispatchEvent(new Event("input", { bubbles: true }));
   };
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.target.id === "suggestions") showOptions(document.activeElement === byId("line"));
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "suggestions") showOptions(document.activeElement === byId("line"));
   });
   document.addEventListener("keydown", (event) => {
     if (event.target.id !== "line" || byId("suggestions").hidden) return;

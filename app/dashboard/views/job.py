@@ -28,7 +28,7 @@ _GONE = "No such job; it may have been deleted."
 def index(job_id: str) -> ResponseReturnValue:
     row = job_of(job_id)
     entries = audit.entries_of(row.job_id)
-    spans = timeline.spans_of(row)
+    spans = timeline.spans_of(row, entries)
     return page(
         "job.html",
         row=row,

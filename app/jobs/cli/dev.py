@@ -26,6 +26,8 @@ from .group import Refused, jobs
 HOST, PORT, QSTASH_PORT = "127.0.0.1", 5000, 8080
 #: In development nobody installs the schedule that has QStash ask for a sweep.
 _SWEEP_EVERY = "10"
+#: What is closed elsewhere, and open to this machine in development.
+_OPEN = {"JOBS_METRICS_OPEN": "true", "JOBS_DASHBOARD": "local"}
 _READY = "Local QStash is running"
 
 
@@ -176,7 +178,7 @@ def _run(wanted: Wanted, info: ScriptInfo) -> int:
         wanted.qstash.close()
         tell_others(needed, is_joined=published is not None)
         run = [*wanted.flask, "run", "--host", HOST, "--port", str(wanted.app)]
-        processes.start(run, {"JOBS_METRICS_OPEN": "true", **os.environ, **needed})
+        processes.start(run, {**_OPEN, **os.environ, **needed})
         return processes.first_end()
 
 

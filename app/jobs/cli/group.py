@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from flask import json
+from flask import has_app_context, json
 from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
@@ -56,6 +56,8 @@ class JobsGroup(CommandGroup):
     def invoke(self, ctx: click.Context) -> Any:
         if os.environ.get("NO_COLOR"):  # https://no-color.org
             ctx.color = False
+        if not has_app_context():  # as in the app's own `test_cli_runner`; arguments ask the app
+            ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
         try:
             with translate_database_errors(), _quiet(ctx):
                 return super().invoke(ctx)

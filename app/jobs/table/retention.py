@@ -30,7 +30,13 @@ _OF_ITS_OWN = """
                   AS timestamptz),
              :before)
 """
-_BOUNDS = text("SELECT min(id), max(id) FROM job_executions")
+# OFFSET keeps PostgreSQL from looking for the highest id from the end on, where all are younger.
+_BOUNDS = text(
+    """
+    SELECT min(id), max(id)
+      FROM (SELECT id FROM job_executions WHERE created_at < :newest OFFSET 0) AS old
+    """
+)
 
 
 def _both(statement: str) -> dict[bool, TextClause]:
@@ -48,17 +54,19 @@ _LEFT = _both(
      WHERE {{old}}
     """  # noqa: S608 - the only value in the text is this module's number
 )
-# Of the dead ones QStash may still have a letter, which must not bring them back.
+_IN_RANGE = "id >= :first AND id <= :last"
 _DELETE = _both(
-    """
+    f"DELETE FROM job_executions WHERE {_IN_RANGE} AND status <> 'failed' AND {{old}}"  # noqa: S608 - ours
+)
+# Of the dead ones QStash may still have a letter, which must not bring them back.
+_DELETE_DEAD = _both(
+    f"""
     WITH deleted AS (DELETE FROM job_executions
-                      WHERE id >= :first AND id <= :last AND {old}
-                     RETURNING job_id, status),
-    remembered AS (INSERT INTO deleted_jobs (job_id)
-                   SELECT job_id FROM deleted WHERE status = 'failed'
-                   ON CONFLICT (job_id) DO UPDATE SET deleted_at = now())
-    SELECT count(*) FROM deleted
-    """
+                      WHERE {_IN_RANGE} AND status = 'failed' AND {{old}}
+                     RETURNING job_id)
+    INSERT INTO deleted_jobs (job_id) SELECT job_id FROM deleted
+        ON CONFLICT (job_id) DO UPDATE SET deleted_at = now()
+    """  # noqa: S608 - the only values in the text are this module's
 )
 
 
@@ -99,8 +107,8 @@ class FinishedJobs:
         return int(connection.execute(_LEFT[bool(self.kept)], self._given).scalar_one())
 
     def bounds(self, connection: Connection) -> tuple[int, int]:
-        """Return the lowest and the highest row id of all jobs; both 0 where there is none."""
-        first, last = connection.execute(_BOUNDS).one()
+        """Return the lowest and the highest row id of old jobs; both 0 where there is none."""
+        first, last = connection.execute(_BOUNDS, {"newest": self._given["newest"]}).one()
         return first or 0, last or 0
 
     def delete(self, connection: Connection, first: int, last: int) -> int:
@@ -109,7 +117,8 @@ class FinishedJobs:
         One that somebody retries at this moment is waited for, and then is none of them any more.
         """
         given = {**self._given, "first": first, "last": last}
-        return int(connection.execute(_DELETE[bool(self.kept)], given).scalar_one())
+        statements = (_DELETE[bool(self.kept)], _DELETE_DEAD[bool(self.kept)])
+        return sum(connection.execute(statement, given).rowcount for statement in statements)
 
     @property
     def _given(self) -> dict[str, object]:

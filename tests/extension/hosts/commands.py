@@ -13,6 +13,6 @@ printed = []
 for command in sys.argv[2:]:
     done = app.test_cli_runner().invoke(args=command.split())
     if done.exit_code:
-        sys.exit(f"{command}: {done.output}")
+        sys.exit(f"{command}: {done.output} {done.exception!r}")
     printed.append(done.stdout)
 print(json.dumps(printed))

@@ -180,7 +180,7 @@ def test_each_batch_commits_and_is_stopped_before_it_holds_locks_for_long(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow table (a trigger that sleeps) makes PostgreSQL stop the batch, and it gets smaller."""
-    monkeypatch.setattr(batches, "FIRST", 8)
+    monkeypatch.setattr(batches, "FEWEST", 8)
     monkeypatch.setattr(batches, "LIMIT_OF_ONE", 60)  # the machine may be slow as well
     for _ in range(8):
         add_job(OLD, status="completed")
