@@ -74,6 +74,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "errors",
         "values",
         "any_host log_fields context schemas job_types message request_id interruptible recycling",
+        "middleware",
         "registry deadline",
         "table",
         "migrations payload settings",

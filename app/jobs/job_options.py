@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from . import middleware
 from .errors import DiscoveryError, InvalidOption, quoted
+from .middleware import Middleware
 from .registry import Upgrade
 from .values import options as publishing
 from .values.backoff import RetryDelay
+from .values.limits import parse_parallelism, parse_rate
 from .values.nearest import hint
 from .values.options import Duration
 from .values.retention import Retention, check_retention
@@ -23,6 +26,9 @@ class ExternalOptions(TypedDict, total=False):
     queue: str
     tags: Sequence[str]
     retention: Mapping[str, Duration]
+    per: str
+    parallelism: int
+    rate: str
 
 
 class JobOptions(ExternalOptions, total=False):
@@ -47,6 +53,11 @@ class JobOptions(ExternalOptions, total=False):
         tags: Those of its jobs, where `enqueue` is given none; a metric names them.
         retention: For how long its jobs are kept once they have ended, by how: "completed",
             "cancelled" or "dead" to a time as for `timeout`; of others JOBS_RETENTION says it.
+        per: What `parallelism` and `rate` limit: the jobs of each "organization", each "user", or
+            each value of a field of the payload. QStash keeps the limits, by flow-control keys of
+            our own. Those without a value share one.
+        parallelism: How many of those may be delivered at once.
+        rate: How many of those may start in a time, such as "10/s", "100/m" or "5/30s".
         sealed: Fields of the payload that are encrypted on the wire and in the row, as dotted
             camel-case paths such as "data.resetUrl"; through a list, the field of each item.
         version: Of the payload. Raise it when the schema no longer takes what is queued.
@@ -54,6 +65,8 @@ class JobOptions(ExternalOptions, total=False):
             one wire form to the other.
         adapt: From the wire form of another producer to ours. Asked for a payload that does not
             fit, on delivery of a job that this app did not enqueue.
+        middleware: Functions `(payload, job, proceed)` that wrap the handler, the first outermost,
+            within those of the app.
     """
 
     heartbeat: Duration
@@ -64,6 +77,7 @@ class JobOptions(ExternalOptions, total=False):
     version: int
     upgrades: Mapping[int, Upgrade]
     adapt: Upgrade
+    middleware: Sequence[Middleware]
 
 
 def check_options(about: str, given: Mapping[str, Any], known: type) -> dict[str, Any]:
@@ -155,10 +169,14 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "unwatched": _flag,
     "forgets_empty": _flag,
     "description": _line,
+    "per": _line,
+    "parallelism": parse_parallelism,
+    "rate": parse_rate,
     "tags": check_tags,
     "retention": _retention,
     "sealed": _paths,
     "version": _version,
     "upgrades": _upgrades,
     "adapt": _function,
+    "middleware": middleware.check,
 }

@@ -7,11 +7,14 @@ from typing import Any
 
 from flask import current_app
 from flask.sansio.app import App
+from marshmallow import fields
 
 from .context import Job
 from .errors import DiscoveryError, InvalidOption, JobsNotInitialised, UnknownJobType
+from .middleware import Middleware
 from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
+from .values.limits import Limit, Rate, limit_of
 from .values.nearest import hint
 from .values.options import FlowControl, Options, normalise
 from .values.retention import Retention
@@ -53,14 +56,40 @@ class JobConfig:
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None
     adapt: Upgrade | None = field(default=None, repr=False)
+    middleware: tuple[Middleware, ...] = field(default=(), repr=False)
+    per: str | None = None
+    parallelism: int | None = None
+    rate: Rate | None = None
+    limit: Limit | None = field(init=False, repr=False, compare=False)
     _options: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "_options", normalise(self._declared, {}))
+            object.__setattr__(self, "limit", self._checked_limit())
         except InvalidOption as error:
             at = "" if self.is_external else f" ({where(self.handler)})"
             raise DiscoveryError(f"job type {self.type!r}{at}: {error}") from None
+
+    def _checked_limit(self) -> Limit | None:
+        plain = {
+            one.data_key or name: name
+            for name, one in self.schema.fields.items()
+            if isinstance(one, fields.String | fields.Number | fields.Boolean | fields.UUID)
+        }
+        sealed = {path.partition(".")[0] for path in self.sealed}
+        names = [name for name in plain if name not in sealed]
+        per = next((name for name in names if plain[name] == self.per), self.per)
+        found = limit_of(per, self.parallelism, self.rate, names)
+        if found is not None and (self.queue or self.flow_control):
+            other = "queue" if self.queue else "flow_control"
+            reason = (
+                "QStash's queues know no limits"
+                if self.queue
+                else "a message of QStash's has one flow-control key"
+            )
+            raise InvalidOption(f"per and {other}: {reason}; leave out one of them")
+        return found
 
     @property
     def is_external(self) -> bool:

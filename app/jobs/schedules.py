@@ -16,7 +16,7 @@ from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
 from .enqueue.enqueuer import Owner
-from .enqueue.scheduling import scheduled_body
+from .enqueue.scheduling import scheduled
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox
@@ -44,7 +44,7 @@ class Declared:
     endpoint: str
     cron: str
     body: str
-    options: dict[str, Any]
+    options: Mapping[str, Any]
     fingerprint: str
 
 
@@ -218,8 +218,8 @@ def _sweep() -> Declared:
 
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
-    options = config.options_with(schedule.options)
-    body = scheduled_body(config, schedule.payload, Owner(), schedule.cron)
+    asked = config.options_with(schedule.options)
+    body, options = scheduled(config, schedule.payload, Owner(), schedule.cron, asked)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):

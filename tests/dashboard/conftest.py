@@ -1,10 +1,22 @@
 """Readers of the dashboard."""
 
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.dashboard import cached
+
 from .pages import Reader
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """Wait for figures, which a busy machine may be slow to compute."""
+    before, cached.PATIENCE = cached.PATIENCE, 60.0
+    yield
+    cached.PATIENCE = before
 
 
 @pytest.fixture

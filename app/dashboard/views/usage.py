@@ -4,7 +4,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from ...jobs.operate import usage
-from ..cached import cached
+from ..cached import computed_beside
 from ..rendering import page
 from ..screens import Screen
 
@@ -20,11 +20,11 @@ def index() -> ResponseReturnValue:
     asked = request.args.get("period", "")
     period = asked if asked in DAYS else "week"
     seconds = DAYS[period] * usage.DAY
-    found = cached(("usage", period), FRESH, lambda: usage.usage(since=seconds))
+    found = computed_beside(("usage", period), FRESH, lambda: usage.usage(since=seconds))
     return page(
         "usage.html",
         period=period,
         periods=DAYS,
         found=found,
-        price=usage.price(found) if found.plan.price else None,
+        price=usage.price(found) if found and found.plan.price else None,
     )

@@ -8,7 +8,7 @@ jobs at once.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
 
@@ -104,6 +104,7 @@ class Terms:
     options: Mapping[str, Any]
     metadata: Mapping[str, Any]
     available_at: datetime | None
+    _limited: dict[Any, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: JobConfig, owner: Owner, options: Mapping[str, Any]) -> "Terms":
@@ -114,10 +115,45 @@ class Terms:
         return cls(
             config=config,
             owner=owner,
-            options={**options, "headers": headers | options.get("headers", {})},
+            options={
+                **limited(config, options, owner),
+                "headers": headers | options.get("headers", {}),
+            },
             metadata=metadata_of(owner, now),
             available_at=_available_at(options, now),
         )
+
+    def options_for(self, wire: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the options of the job with a payload: the same object for the same ones."""
+        limit = self.config.limit
+        if limit is None or limit.is_of_owner:
+            return self.options
+        value = wire.get(limit.per)
+        if value not in self._limited:
+            self._limited[value] = limited(self.config, self.options, self.owner, wire)
+        return self._limited[value]
+
+
+def limited(
+    config: JobConfig,
+    options: Mapping[str, Any],
+    owner: Owner,
+    wire: Mapping[str, Any] | None = None,
+) -> Mapping[str, Any]:
+    """Return options with the limit of the type for just this owner, or payload.
+
+    A queue, or flow control of the call's own, takes its place.
+    """
+    limit = config.limit
+    if limit is None or "queue" in options or "flow_control" in options:
+        return options
+    if limit.is_of_owner:
+        value: object = getattr(owner, f"{limit.per}_id")
+    elif wire is None:
+        return options
+    else:
+        value = wire.get(limit.per)
+    return {**options, "flow_control": limit.flow_control(config.type, value)}
 
 
 def enqueue(
@@ -197,12 +233,13 @@ def write(terms: Terms, payload: Any) -> Message:
         InvalidPayload: `errors` maps fields to messages; also for one that is too large.
     """
     config, job_id = terms.config, new_job_id()
+    wire = wire_of(config, payload)
     return Message(
         job_id=job_id,
         job_type=config.type,
         endpoint=config.endpoint,
-        body=body_of(config, payload, terms.metadata, job_id),
-        options=terms.options,
+        body=body_of(config, wire, terms.metadata, job_id),
+        options=terms.options_for(wire),
         available_at=terms.available_at,
     )
 
@@ -228,15 +265,17 @@ def metadata_of(owner: Owner, now: datetime, *, cron: str | None = None) -> dict
 
 
 def body_of(
-    config: JobConfig, payload: Any, metadata: Mapping[str, Any], job_id: str | None = None
+    config: JobConfig,
+    wire: dict[str, Any],
+    metadata: Mapping[str, Any],
+    job_id: str | None = None,
 ) -> str:
-    """Return the job as the wire has it; its secrets are sealed for its id.
+    """Return the job of a payload as the wire has it; its secrets are sealed for its id.
 
     Without an id it is a schedule's. All its firings carry the same id, as a worker elsewhere may
     demand one; ours goes by the message's. Raises as `write` does.
     """
     try:
-        wire = checked_payload(config, payload)
         body = jsonb.dumps(
             {
                 "jobId": job_id or new_job_id(),
@@ -250,6 +289,14 @@ def body_of(
         raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
     _check_size(config, body)
     return body
+
+
+def wire_of(config: JobConfig, payload: Any) -> dict[str, Any]:
+    """Do what `checked_payload` does for what is to be sent; raises as `write`."""
+    try:
+        return checked_payload(config, payload)
+    except ValueError as error:
+        raise InvalidPayload(config.type, {"payload": [str(error)]}) from error
 
 
 def checked_payload(config: JobConfig, payload: Any) -> dict[str, Any]:

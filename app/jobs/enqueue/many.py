@@ -67,7 +67,7 @@ def enqueue_many(
         first, second = next(chunks, []), next(chunks, [])
         if not first:
             return []
-        if second:
+        if second or len(_alike(first)) > 1:
             return _enqueue_in_turn(chain([first, second], chunks), owner, session)
         return _enqueue_together(first, owner, session)
 
@@ -97,6 +97,14 @@ def _written(terms: Terms, payloads: Iterable[Any]) -> Iterator[list[Message]]:
         raise InvalidPayload(terms.config.type, errors)
     if chunk:
         yield chunk
+
+
+def _alike(messages: list[Message]) -> list[list[Message]]:
+    """Divide messages into those that one statement records: with the same options."""
+    groups: dict[int, list[Message]] = {}
+    for message in messages:
+        groups.setdefault(id(message.options), []).append(message)
+    return list(groups.values())
 
 
 def _enqueue_together(
@@ -168,7 +176,8 @@ def _record_chunk(
     connection: Connection, messages: list[Message], owner: Owner, job_ids: list[str]
 ) -> None:
     job_ids += [message.job_id for message in messages]
-    job_rows.record_many(connection, messages, owner.columns)
+    for alike in _alike(messages):
+        job_rows.record_many(connection, alike, owner.columns)
 
 
 def _is_recorded(job_id: str) -> bool:

@@ -1,6 +1,7 @@
 """Have QStash enqueue: a job again and again, as a cron expression says."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
@@ -10,7 +11,7 @@ from ..registry import JobConfig, get_job_config
 from ..values import cron as crons
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
-from .enqueuer import Owner, body_of, metadata_of
+from .enqueuer import Owner, body_of, limited, metadata_of, wire_of
 
 log = logging.getLogger(__name__)
 
@@ -50,25 +51,29 @@ def schedule(
     config = get_job_config(job_type)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)
-    body = scheduled_body(config, payload, owner, expression)
+    body, checked = scheduled(config, payload, owner, expression, config.options_with(options))
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(
             f"schedule_id: {schedule_id!r} belongs to another app, at {other}; use another id"
         )
-    scheduled = outbox.publisher().schedule(
-        config.endpoint,
-        expression,
-        body,
-        config.options_with(options),
-        schedule_id=schedule_id,
+    made = outbox.publisher().schedule(
+        config.endpoint, expression, body, checked, schedule_id=schedule_id
     )
-    log.info("[jobs] Job scheduled", extra={"scheduleId": scheduled, "type": job_type})
-    return scheduled
+    log.info("[jobs] Job scheduled", extra={"scheduleId": made, "type": job_type})
+    return made
 
 
-def scheduled_body(config: JobConfig, payload: Any, owner: Owner, cron: str) -> str:
-    """Return what a schedule sends at each firing; raises `InvalidPayload`."""
-    return body_of(config, payload, metadata_of(owner, datetime.now(UTC), cron=cron))
+def scheduled(
+    config: JobConfig, payload: Any, owner: Owner, cron: str, options: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
+    """Return what a schedule sends at each firing, and with which options.
+
+    Raises:
+        InvalidPayload: The payload does not fit the type.
+    """
+    wire = wire_of(config, payload)
+    body = body_of(config, wire, metadata_of(owner, datetime.now(UTC), cron=cron))
+    return body, limited(config, options, owner, wire)
 
 
 def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: str | None) -> str:

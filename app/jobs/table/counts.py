@@ -11,7 +11,7 @@ from .pages import SEARCHED
 from .patience import patiently
 
 #: Milliseconds after which counting is given up: who looks at a page does not wait for a number.
-PATIENCE_MS = 250
+PATIENCE_MS = 60
 
 _table = cast("Table", JobExecution.__table__)
 _NEWEST_FIRST = (_table.c.created_at.desc(), _table.c.id.desc())
