@@ -5,6 +5,8 @@ of a job's way, `execute.executor` the second.
 """
 
 from .batches.builder import Batch, batch, batch_of
+from .batches.signals import signal
+from .batches.workflow import Workflow, chain, workflow, workflow_of
 from .blueprint import JobBlueprint, JobType
 from .context import Job
 from .enqueue.enqueuer import JobId, enqueue
@@ -32,6 +34,7 @@ from .errors import (
 from .execute.delivery import is_qstash_endpoint, signed
 from .extension import Jobs
 from .job_types import JOB_TYPES
+from .middleware import Middleware, Proceed
 from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
 from .operate.status_link import batch_status_url, register_links, register_viewer, status_url
@@ -65,9 +68,11 @@ __all__ = [
     "JobType",
     "Jobs",
     "JobsError",
+    "Middleware",
     "Options",
     "PayloadSchema",
     "PermanentError",
+    "Proceed",
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",
@@ -77,10 +82,12 @@ __all__ = [
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
+    "Workflow",
     "after_commit",
     "batch",
     "batch_of",
     "batch_status_url",
+    "chain",
     "create_job_execution",
     "enqueue",
     "enqueue_many",
@@ -94,8 +101,11 @@ __all__ = [
     "register_viewer",
     "resume",
     "schedule",
+    "signal",
     "signature",
     "signed",
     "status_url",
     "update_job_execution",
+    "workflow",
+    "workflow_of",
 ]
