@@ -34,6 +34,7 @@ from .errors import (
 from .execute.delivery import is_qstash_endpoint, signed
 from .extension import Jobs
 from .job_types import JOB_TYPES
+from .middleware import Middleware, Proceed
 from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
 from .operate.status_link import batch_status_url, register_links, register_viewer, status_url
@@ -67,9 +68,11 @@ __all__ = [
     "JobType",
     "Jobs",
     "JobsError",
+    "Middleware",
     "Options",
     "PayloadSchema",
     "PermanentError",
+    "Proceed",
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",

@@ -229,7 +229,10 @@ def _serve(state: BlueprintSetupState, path: str, config: JobConfig) -> None:
     """Add a job type to the app that the blueprint is registered with."""
     loading.check_upgrades(config)
     sealing.check_sealed(config, state.app.config)
-    registry_of(state.app).add(config)
+    registry = registry_of(state.app)
+    of_app = state.app.extensions["jobs"].middleware
+    config = replace(config, middleware=(*of_app, *config.middleware))
+    registry.add(config)
     _refuse_served(state.app, config)
     state.add_url_rule(path, config.type, signed(partial(deliver, config)), methods=["POST"])
 

@@ -1,5 +1,6 @@
 """`Jobs`: what binds the extension to an app."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -10,11 +11,12 @@ from .batches import builder, signals
 from .batches import workflow as workflows
 from .cli import jobs as commands
 from .enqueue import enqueuer, many, scheduling, signatures
-from .errors import JobsNotInitialised
+from .errors import DiscoveryError, JobsNotInitialised
 from .events import Observer
 from .execute import last_guard, session, unrouted
 from .external_types import ExternalType
 from .job_options import ExternalOptions
+from .middleware import Middleware, check
 from .migrations import autogenerate
 from .operate import status_link
 from .payload import sealing
@@ -44,6 +46,7 @@ class State:
     background: BackgroundPublisher | None
     notes: Notes
     families: str | None
+    middleware: tuple[Middleware, ...] = ()
     observers: list[Observer] = field(default_factory=list)
 
 
@@ -56,10 +59,11 @@ class Jobs:
         db: "SQLAlchemy | None" = None,
         *,
         families: str | None = None,
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         self._external: list[ExternalType[Any]] = []
         if app is not None:
-            self.init_app(app, db, families=families)
+            self.init_app(app, db, families=families, middleware=middleware)
 
     enqueue = staticmethod(enqueuer.enqueue)
     enqueue_many = staticmethod(many.enqueue_many)
@@ -108,7 +112,12 @@ class Jobs:
         return made
 
     def init_app(
-        self, app: Flask, db: "SQLAlchemy | None" = None, *, families: str | None = None
+        self,
+        app: Flask,
+        db: "SQLAlchemy | None" = None,
+        *,
+        families: str | None = None,
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         """Bind to an app.
 
@@ -161,11 +170,13 @@ class Jobs:
             app: The app.
             db: The app's Flask-SQLAlchemy, which `db.init_app(app)` bound to it before.
             families: A package whose subpackages are job families, such as "app.families".
+            middleware: Functions `(payload, job, proceed)` that wrap each handler of the app, the
+                first outermost.
 
         Raises:
             JobsNotInitialised: A required key is missing, also one to seal with where a job type
                 has sealed fields; or the app has the extension already, or no database yet.
-            DiscoveryError: A family is broken.
+            DiscoveryError: A family is broken, or a middleware could not be called.
         """
         if not isinstance(app, Flask):
             raise JobsNotInitialised(
@@ -174,18 +185,21 @@ class Jobs:
             )
         if "jobs" in app.extensions:
             raise JobsNotInitialised("this app already has a jobs extension: call init_app once")
+        wraps = _checked(middleware)
         settings.init_app(app)
         log_fields.init_app(is_wanted=app.config["JOBS_LOG_FIELDS"])
         database.init_app(app, db)
         app.url_map.converters["job_id"] = JobIdConverter
         app.extensions["jobs"] = State(
-            JobRegistry(), new_publisher(app.config), _background(app), Notes(app), families
+            JobRegistry(),
+            new_publisher(app.config),
+            _background(app),
+            Notes(app),
+            families,
+            wraps,
         )
-        session.init_app(app)
-        last_guard.init_app(app)
-        request_id.init_app(app)
-        unrouted.init_app(app)
-        csrf.init_app(app)
+        for part in (session, last_guard, request_id, unrouted, csrf):
+            part.init_app(app)
         app.cli.add_command(commands)
         autogenerate.init_app(app)
         app.register_blueprint(routes.bp)
@@ -207,6 +221,13 @@ def forget_connections(app: Flask) -> None:
         for engine in app.extensions["sqlalchemy"].engines.values():
             engine.dispose(close=False)
     app.extensions["jobs"].publisher.forget_client()
+
+
+def _checked(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
+    try:
+        return check("middleware", given)
+    except ValueError as error:
+        raise DiscoveryError(f"Jobs: {error}") from None
 
 
 def new_publisher(config: dict[str, Any]) -> Publisher:

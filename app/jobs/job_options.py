@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from . import middleware
 from .errors import DiscoveryError, InvalidOption, quoted
+from .middleware import Middleware
 from .registry import Upgrade
 from .values import options as publishing
 from .values.backoff import RetryDelay
@@ -63,6 +65,8 @@ class JobOptions(ExternalOptions, total=False):
             one wire form to the other.
         adapt: From the wire form of another producer to ours. Asked for a payload that does not
             fit, on delivery of a job that this app did not enqueue.
+        middleware: Functions `(payload, job, proceed)` that wrap the handler, the first outermost,
+            within those of the app.
     """
 
     heartbeat: Duration
@@ -73,6 +77,7 @@ class JobOptions(ExternalOptions, total=False):
     version: int
     upgrades: Mapping[int, Upgrade]
     adapt: Upgrade
+    middleware: Sequence[Middleware]
 
 
 def check_options(about: str, given: Mapping[str, Any], known: type) -> dict[str, Any]:
@@ -173,4 +178,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "version": _version,
     "upgrades": _upgrades,
     "adapt": _function,
+    "middleware": middleware.check,
 }

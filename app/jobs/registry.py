@@ -11,6 +11,7 @@ from marshmallow import fields
 
 from .context import Job
 from .errors import DiscoveryError, InvalidOption, JobsNotInitialised, UnknownJobType
+from .middleware import Middleware
 from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
 from .values.limits import Limit, Rate, limit_of
@@ -55,6 +56,7 @@ class JobConfig:
     upgrades: Mapping[int, Upgrade] = field(default_factory=dict, repr=False)
     retry_delay: RetryDelay | None = None
     adapt: Upgrade | None = field(default=None, repr=False)
+    middleware: tuple[Middleware, ...] = field(default=(), repr=False)
     per: str | None = None
     parallelism: int | None = None
     rate: Rate | None = None

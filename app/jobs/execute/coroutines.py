@@ -7,7 +7,7 @@ interruption that it was. All else is as for a function: the thread, the session
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from inspect import iscoroutine
 from threading import local
 from typing import Any
@@ -36,6 +36,11 @@ _own = local()
 def result_of(returned: Any) -> Any:
     """Return what a handler returned; of an `async def`, what its coroutine returns."""
     return _run(returned) if iscoroutine(returned) else returned
+
+
+def handled(handler: Callable[[Any, Any], Any], payload: Any, job: Any) -> Any:
+    """Call a handler, and return its result."""
+    return result_of(handler(payload, job))
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -8,6 +8,7 @@
 import logging
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -21,6 +22,7 @@ from ..deadline import Limit, no_silence, time_limit
 from ..errors import Continue, DatabaseUnavailable, InvalidDelivery, NewerPayload, flatten
 from ..events import Delivered, Executing, JobDied, emit, observed
 from ..message import Message
+from ..middleware import around
 from ..outcome import (
     NOT_PUBLISHED,
     Busy,
@@ -41,12 +43,11 @@ from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, ClaimRefused, alone, within
 from ..table.db import completing, db, in_transaction
-from ..table.workflows import Results
 from ..values import jsonb
 from . import pausing, raised, shutdown
-from .coroutines import result_of
+from .coroutines import handled, result_of
 from .delivery import as_firing, parse, retried, spend
-from .heartbeat import Heartbeat
+from .heartbeat import Heartbeat, new_job
 from .log_lines import LogLines
 from .session import drop_connection
 
@@ -178,7 +179,7 @@ def execute(attempt: Attempt) -> Outcome:
             attempt.duration_ms = 0
             return Cancelled() if attempt.lease.called_off else Released()
         heartbeat = Heartbeat(attempt)
-        job = _job(attempt, heartbeat)
+        job = new_job(attempt, heartbeat)
         log.info("[jobs] Processing job", extra=attempt.log_fields)
         running = current_job.set(job)
         limit: Limit | None = None
@@ -204,38 +205,21 @@ def execute(attempt: Attempt) -> Outcome:
 
 
 def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:
-    """Call the handler, and check its result or state.
+    """Call the handler, through its middleware, and check its result or state.
 
     Raises:
         PermanentError: What it returned, or wants to go on from, cannot be stored.
         BaseException: Whatever it raises but `Continue`.
     """
     try:
-        return Completed(loading.checked_result(result_of(config.handler(payload, job))))
+        if config.middleware:
+            handler = partial(handled, config.handler, payload, job)
+            returned = around(config.middleware, payload, job, handler)
+        else:  # without a frame between
+            returned = result_of(config.handler(payload, job))
+        return Completed(loading.checked_result(returned))
     except Continue as asked:
         return Continued(loading.checked_state(asked.state, before=job.state), job.leg)
-
-
-def _job(attempt: Attempt, heartbeat: Heartbeat) -> Job:
-    lease = attempt.lease
-    return Job(
-        id=attempt.job_id,
-        type=attempt.config.type,
-        attempt=lease.attempt,
-        generation=lease.generation,
-        expires_at=monotonic() + lease.timeout,
-        leg=lease.leg,
-        state=lease.state,
-        message_id=attempt.delivery.message_id,
-        schedule_id=attempt.delivery.schedule_id,
-        user_id=lease.user_id,
-        organization_id=lease.organization_id,
-        batch_id=lease.batch_id,
-        results={} if lease.batch_id is None else Results(lease.batch_id),
-        beat=heartbeat,
-        look=heartbeat.look,
-        look_again=heartbeat.look_again,
-    )
 
 
 def _limit(attempt: Attempt, job: Job) -> AbstractContextManager[Limit]:

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from ..context import Job
 from ..deadline import beaten, raise_if_due
 from ..errors import JobCancelled, LeaseLost
 from ..table import attempt_sql, attempts
 from ..table.attempts import Attempt
+from ..table.workflows import Results
 
 #: Minimum seconds between two writes; the signs of life between them cost nothing.
 EVERY = 1.0
@@ -63,3 +65,26 @@ class Heartbeat:
             return False
         self._told_the_end = True
         return True
+
+
+def new_job(attempt: Attempt, heartbeat: Heartbeat) -> Job:
+    """Return what the handler gets of an attempt."""
+    lease = attempt.lease
+    return Job(
+        id=attempt.job_id,
+        type=attempt.config.type,
+        attempt=lease.attempt,
+        generation=lease.generation,
+        expires_at=monotonic() + lease.timeout,
+        leg=lease.leg,
+        state=lease.state,
+        message_id=attempt.delivery.message_id,
+        schedule_id=attempt.delivery.schedule_id,
+        user_id=lease.user_id,
+        organization_id=lease.organization_id,
+        batch_id=lease.batch_id,
+        results={} if lease.batch_id is None else Results(lease.batch_id),
+        beat=heartbeat,
+        look=heartbeat.look,
+        look_again=heartbeat.look_again,
+    )

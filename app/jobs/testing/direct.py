@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from ..context import Job
-from ..execute.coroutines import result_of
+from ..execute.coroutines import handled
+from ..middleware import around
 from ..payload import loading
 from ..registry import get_job_config
 
@@ -29,6 +31,8 @@ def make_job(job_type: str = "test", *, seconds: float = 60, **values: Any) -> J
 def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None:
     """Validate a payload, call the handler in the test's own session, return its result.
 
+    What wraps the handler is called as well.
+
     Nothing is committed, retried or limited in time, and what the handler raises is not caught,
     including `RetryLater` and `Continue`.
 
@@ -45,6 +49,7 @@ def perform(job_type: str, payload: Any, **values: Any) -> dict[str, Any] | None
     if isinstance(given, Mapping):
         given = dict(given)
     values = {"seconds": config.timeout, **values}
-    returned = config.handler(loading.load_given(config, given), make_job(job_type, **values))
-    result: dict[str, Any] | None = result_of(returned)
+    loaded, job = loading.load_given(config, given), make_job(job_type, **values)
+    handler = partial(handled, config.handler, loaded, job)
+    result: dict[str, Any] | None = around(config.middleware, loaded, job, handler)
     return result
