@@ -234,5 +234,5 @@ def test_until_a_retry_by_hand_it_did_not_wait(reader: Reader) -> None:
 
     assert picture
     assert (
-        picture[1] == "waited 1 h, attempt 1: dead after 1 s, had ended, for 8 h 59 m, waited 1 h"
+        picture[1] == "waited 1 h, attempt 1: dead after 1.0 s, had ended, for 8 h 59 m, waited 1 h"
     )

@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from app.dashboard import Role, User
 from app.db import db
-from app.jobs import JobExecution
+from app.jobs import DatabaseUnavailable, JobExecution
 from app.jobs.operate import audit
+from app.jobs.testing import FailingQStash
 from tests.support.rows import add_row, count_rows, row_of
 
 from .pages import PREFIX, Reader, text_of
@@ -46,6 +47,7 @@ def test_a_job_is_enqueued_and_on_record(reader: Reader, qstash: QStash) -> None
         "user": "7",
         "organization": "42",
         "delay": "10m",
+        "tags": "vip  onboarding",
     }
 
     answer = reader.send("/enqueue", form, at=AT)
@@ -54,6 +56,7 @@ def test_a_job_is_enqueued_and_on_record(reader: Reader, qstash: QStash) -> None
     assert answer.location == f"{PREFIX}/job/{row.job_id}"
     assert row.payload["payload"] == {"action": "echo", "count": 3}
     assert (row.user_id, row.organization_id) == (7, 42)
+    assert row.tags == ["vip", "onboarding"]
     assert row.available_at is not None
     assert row.published_at is not None
     (entry,) = audit.entries_of(row.job_id)
@@ -67,6 +70,7 @@ def test_a_job_is_enqueued_and_on_record(reader: Reader, qstash: QStash) -> None
         ({"payload.action": ""}, "Missing data for required field."),
         ({"payload.count": "many"}, "Not a valid integer."),
         ({"user": "seven"}, "user: 'seven' is not a valid integer"),
+        ({"tags": "a !"}, "tags: '!' is not a tag"),
         ({"delay": "soon"}, "delay: 'soon' is not a duration"),
         ({"payload.action": "(hidden)"}, "Still hides a value"),
     ],
@@ -96,19 +100,44 @@ def test_a_job_that_died_of_its_payload_is_edited_and_enqueued_again(
     reader: Reader, qstash: QStash
 ) -> None:
     payload = {"payload": {"action": "permanent", "count": 2}}
-    died = add_row(status="failed", payload=payload, user_id=7, organization_id=42)
+    died = add_row(status="failed", payload=payload, user_id=7, organization_id=42, tags=["vip"])
 
     shown = reader.get(f"/new?again={died}").text
     form = {"type": "sample", "again": died, "payload.action": "none", "payload.count": "2"}
     reader.send("/enqueue", {**form, "user": "7", "organization": "42"}, at=f"/new?again={died}")
 
     assert 'value="permanent"' in shown
+    assert 'name="tags" value="vip"' in shown
     assert f"/new?again={died}" in reader.get(f"/job/{died}").text
     assert made().job_id != died
     assert made().payload["payload"] == {"action": "none", "count": 2}
     assert row_of(died).status == "failed"
     (entry,) = audit.entries_of(made().job_id)
     assert entry.filter == {"job_type": "sample", "again": died}
+
+
+def test_a_job_is_not_enqueued_without_its_line_in_the_audit(
+    reader: Reader, qstash: QStash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("the database went away")
+
+    monkeypatch.setattr(audit, "add_jobs", fails)
+
+    answer = reader.send("/enqueue", {"type": "sample", "payload.action": "none"}, at=AT)
+
+    assert answer.status_code == 503
+    assert count_rows() == 0
+
+
+@pytest.mark.parametrize("failing_qstash", ["refused"], indirect=True)
+def test_a_job_that_qstash_refuses_is_said_to_be_dead(
+    reader: Reader, failing_qstash: FailingQStash
+) -> None:
+    answer = reader.send("/enqueue", {"type": "sample", "payload.action": "none"}, at=AT)
+
+    assert answer.location == f"{PREFIX}/job/{made().job_id}"
+    assert "is dead: " in text_of(reader.get(f"/job/{made().job_id}"))
 
 
 def test_what_is_secret_in_a_payload_is_not_in_the_form(reader: Reader) -> None:

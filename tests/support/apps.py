@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from flask import current_app
@@ -45,7 +46,11 @@ def names_in(env: str) -> set[str]:
 
 @contextmanager
 def fresh_database(server: str, name: str) -> Iterator[str]:
-    """Create an empty database, yield its URL, and drop it at the end."""
+    """Create an empty database, yield its URL, and drop it at the end.
+
+    Its name begins with the given one; other workers, and other runs, may use the same server.
+    """
+    name = f"{name[:40]}_{uuid4().hex[:12]}"
     url = make_url(server).set(drivername="postgresql")
     execute(url.render_as_string(hide_password=False), f'CREATE DATABASE "{name}"')
     try:

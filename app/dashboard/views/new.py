@@ -6,16 +6,10 @@ from typing import Any
 from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
-from ...jobs import (
-    InvalidOption,
-    InvalidPayload,
-    JobConfig,
-    PublishRefused,
-    enqueue,
-)
-from ...jobs.kit import in_transaction, parse_owner_id
-from ...jobs.operate import audit
-from .. import access, cookies, formatting, payload_form
+from ...jobs import InvalidOption, InvalidPayload, JobConfig
+from ...jobs.kit import parse_owner_id
+from ...jobs.operate import again
+from .. import access, cookies, formatting, payload_form, states
 from ..access import Role
 from ..payload_form import by_field, config_of
 from ..rendering import link, page
@@ -31,36 +25,48 @@ def index() -> ResponseReturnValue:
     name = origin.job_type if origin else request.args.get("type", "")
     if not name:
         return page("new.html", config=None, types=payload_form.offered())
-    given: dict[str, str] = {}
+    config = config_of(name)
+    given = {"tags": " ".join(config.tags)}
     if origin:
         payload = origin.payload.get("payload")
         texts = payload_form.texts_of(payload) if isinstance(payload, dict) else {}
         given = {payload_form.PREFIX + field: text for field, text in texts.items()}
         owners = {"user": origin.user_id, "organization": origin.organization_id}
         given |= {field: str(value) for field, value in owners.items() if value is not None}
+        given["tags"] = " ".join(origin.tags or [])
         given["again"] = origin.job_id
-    return _form(config_of(name), given)
+    return _form(config, given)
 
 
 @screen.action("/enqueue", needs=Role.ADMIN)
 def create() -> ResponseReturnValue:
     """Enqueue what the form says; what is wrong with it is said beside its fields."""
     config = config_of(request.form.get("type", ""))
-    again = request.form.get("again", "")
-    if again:
-        job_of(again)
+    origin = request.form.get("again") or None
+    if origin:
+        job_of(origin)
     payload, problems = payload_form.read(config, request.form)
     if problems:
         return _form(config, request.form, problems)
     try:
-        job_id = enqueue(config.type, payload, **_options())
+        job_id = again.enqueue_by_hand(
+            config.type, payload, by=access.user().name, origin=origin, **_options()
+        )
     except InvalidPayload as error:
         return _form(config, request.form, by_field(error.errors))
-    except (InvalidOption, PublishRefused) as error:
+    except InvalidOption as error:
         return _form(config, request.form, trouble=str(error))
-    _note(job_id, config.type, again)
-    cookies.notice(f"Job {formatting.short_id(job_id)} is enqueued.")
+    _say(job_id)
     return redirect(link("job", job_id=job_id))
+
+
+def _say(job_id: str) -> None:
+    """Tell what became of the job: QStash may have refused it after it was recorded."""
+    short, row = formatting.short_id(job_id), job_of(job_id)
+    if states.state_of(row).name == "dead":
+        cookies.notice(f"Job {short} is dead: {row.error}", kind="problem")
+    else:
+        cookies.notice(f"Job {short} is enqueued.")
 
 
 def _options() -> dict[str, Any]:
@@ -77,6 +83,8 @@ def _options() -> dict[str, Any]:
                 options[f"{name}_id"] = parse_owner_id(text)
             except ValueError as error:
                 raise InvalidOption(f"{name}: {text[:80]!r} is not {error}") from None
+    if "tags" in request.form:  # else those that its type declares
+        options["tags"] = request.form["tags"].split()
     if delay := request.form.get("delay", "").strip():
         options["delay"] = delay
     own = access.user().organization_id
@@ -96,13 +104,3 @@ def _form(
         given=given,
         **payload_form.shown(config, given, problems or {}, trouble),
     )
-
-
-def _note(job_id: str, job_type: str, again: str) -> None:
-    wanted = {"job_type": job_type, **({"again": again} if again else {})}
-
-    def note(tx: Any) -> None:
-        entry = audit.record_action(tx, actor=access.user().name, action="enqueue", wanted=wanted)
-        audit.add_jobs(tx, entry, [job_id])
-
-    in_transaction(note)

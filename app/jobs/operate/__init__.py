@@ -24,6 +24,7 @@ from ..table.throughput import Step, throughput
 from ..values import cron
 from . import (
     actions,
+    again,
     batches,
     dlq,
     firings,
@@ -59,6 +60,7 @@ __all__ = [
     "Step",
     "UsedUp",
     "actions",
+    "again",
     "attempts_made",
     "audit",
     "batches",

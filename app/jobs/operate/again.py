@@ -1,4 +1,4 @@
-"""A job's payload to be edited, and enqueued again as another job; the old one stays as it is."""
+"""Jobs that people enqueue: a new one, or a job's payload edited and enqueued as another job."""
 
 from typing import Any
 
@@ -77,10 +77,28 @@ def enqueue_again(row: JobExecution, payload: dict[str, Any], *, by: str, **opti
     Raises:
         JobsError: As `enqueue` does; nothing was enqueued then.
     """
+    return enqueue_by_hand(row.job_type, payload, by=by, origin=row.job_id, **options)
+
+
+def enqueue_by_hand(
+    job_type: str, payload: dict[str, Any], *, by: str, origin: str | None = None, **options: Any
+) -> JobId:
+    """Enqueue a job, and put on record in the same transaction who did it.
+
+    Args:
+        job_type: A registered name.
+        payload: In clear.
+        by: Who does it.
+        origin: The job that it is made from.
+        **options: As for `enqueue`, but no session.
+
+    Raises:
+        JobsError: As `enqueue` does; nothing was enqueued then.
+    """
     try:
-        job_id = enqueue(row.job_type, payload, session=db.session, **options)
+        job_id = enqueue(job_type, payload, session=db.session, **options)
         tx = connection_of(db.session)
-        wanted = {"job_type": row.job_type, "again": row.job_id}
+        wanted = {"job_type": job_type, **({"again": origin} if origin else {})}
         entry = audit.record_action(tx, actor=by, action="enqueue", wanted=wanted)
         audit.add_jobs(tx, entry, [job_id])
         db.session.commit()
