@@ -1,6 +1,6 @@
 """Measure jobs of a batch beside the same jobs without one.
 
-    python benchmarks/batches.py [--jobs 10000] [--connections 16] [--rounds 5]
+    python benchmarks/batches.py [--jobs 1000] [--connections 16] [--rounds 2]
 
 Prints ratios, each the median of rounds that take turns, on a PostgreSQL of its own:
 
@@ -45,9 +45,9 @@ DELIVERIES = 200
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=1_000)
     parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     with temporary_server() as server:
         os.environ.update(APP_ENV="test", DATABASE_URL=server.url(), LOG_LEVEL="ERROR")

@@ -1,6 +1,6 @@
 """Measure what a snapshot that somebody holds open costs the jobs that go on meanwhile.
 
-    python benchmarks/bloat.py [--jobs 20000] [--seconds 60]
+    python benchmarks/bloat.py [--jobs 6000] [--seconds 20]
 
 A dump or a forgotten transaction keeps PostgreSQL from removing the versions of rows that were
 replaced since. Two databases on one server get the same jobs in turns, each recorded, noted as
@@ -126,8 +126,8 @@ class Side:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--jobs", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--jobs", type=int, default=6_000)
+    parser.add_argument("--seconds", type=float, default=20)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o711)
@@ -202,6 +202,8 @@ def _given(job_id: str) -> dict[str, Any]:
         "timeout": 60.0,
         "heartbeat": None,
         "synchronous": False,
+        "queue": None,
+        "key": None,
         "result": None,
         "progress": None,
         "attempt": ATTEMPT,

@@ -1,6 +1,6 @@
 """Measure `enqueue_many` of very many jobs: memory, and CPU time for each job.
 
-    python benchmarks/enqueue.py [--jobs 100000] [--against CHECKOUT]
+    python benchmarks/enqueue.py [--jobs 20000] [--against CHECKOUT]
 
 The payloads come from a generator, the jobs are published to a local QStash server, and the caller
 is a process of its own. It says by how much that process grew at its largest, beyond what it had
@@ -61,7 +61,7 @@ print(json.dumps(told))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--against", type=Path, help="another checkout, to be measured beside")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:

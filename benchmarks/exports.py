@@ -1,6 +1,6 @@
 """Measure exports of a million users: speed beside psql's COPY, and the memory that they take.
 
-    python benchmarks/exports.py [--rows 1000000]
+    python benchmarks/exports.py [--rows 200000]
 
 Runs on its own PostgreSQL. The floor is `COPY users TO STDOUT` that psql writes to a file, and
 for xlsx XlsxWriter in its constant-memory mode that is fed with ready rows (a tenth of them, as it
@@ -44,7 +44,7 @@ FILL = """
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--export", help=argparse.SUPPRESS)
     parser.add_argument("--xlsxwriter", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()

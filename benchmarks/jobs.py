@@ -1,6 +1,6 @@
 """Measure what a job costs, in CPU time, beside the floor of the same work done by hand.
 
-    python benchmarks/jobs.py [--rounds 9] [--count 100] [--against CHECKOUT]
+    python benchmarks/jobs.py [--rounds 5] [--count 100] [--against CHECKOUT]
 
 Wall clock says little on a machine that does other things, too: this counts the CPU milliseconds of
 the app's process and of its connections to PostgreSQL, in rounds in which all take turns, and
@@ -40,7 +40,7 @@ IN_PROCESS = ("core_insert", "enqueue_in_session", "enqueue_alone")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=100, help="operations of one kind in a round")
     parser.add_argument("--against", type=Path, help="another checkout, to be measured beside")
     given = parser.parse_args()

@@ -1,6 +1,6 @@
 """Measure the local QStash server against plain aiohttp POSTs on the same machine.
 
-    python benchmarks/local_qstash.py [--messages 2000] [--waiting 100000] [--memory]
+    python benchmarks/local_qstash.py [--messages 1000] [--waiting 100000] [--memory]
 
 The floor is one aiohttp client posting over 32 connections to a no-op aiohttp endpoint in another
 process, measured before and after everything else. All rows are ratios to it: publishing one by
@@ -242,7 +242,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--messages", type=int, default=2000, help="per measurement (2000)")
+    parser.add_argument("--messages", type=int, default=1000, help="per measurement (1000)")
     parser.add_argument("--waiting", type=int, default=0, help="delayed messages as ballast (0)")
     parser.add_argument("--memory", action="store_true", help="without durability")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Measure the memory of the local QStash server while large bodies wait.
 
-    python benchmarks/local_qstash_memory.py [--messages 2000] [--size 200000]
+    python benchmarks/local_qstash_memory.py [--messages 400] [--size 200000]
 
 Publishes to a destination that takes connections and never answers, and to a paused queue; then
 reads the log list and cancels everything. The state file is on disk: with --memory the bodies
@@ -93,7 +93,7 @@ async def measure(pid: int, told: dict[str, str], *, count: int, size: int) -> f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--messages", type=int, default=400)
     parser.add_argument("--size", type=int, default=200_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, server(folder) as (pid, told):

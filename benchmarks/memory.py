@@ -1,6 +1,6 @@
 """Measure the memory of gunicorn's workers: after the start, and over thousands of jobs.
 
-    python benchmarks/memory.py [--jobs 50000] [--workers 2] [--against CHECKOUT]
+    python benchmarks/memory.py [--jobs 3000] [--workers 2] [--against CHECKOUT]
 
 In one run: a worker of an app that is Flask alone, as the floor; a worker of this app after its
 start and one request; the same after each tenth of the jobs, which are enqueued by the app itself
@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--jobs", type=int, default=50_000, help="0 for the start alone")
+    parser.add_argument("--jobs", type=int, default=3_000, help="0 for the start alone")
     parser.add_argument("--workers", type=int, default=2, help="processes of gunicorn's")
     parser.add_argument(
         "--gunicorn", action="append", default=[], help="one more argument of gunicorn's"

@@ -1,6 +1,6 @@
 """Measure what a report costs beside one sequential scan of the tables that it reads.
 
-    python benchmarks/reports.py [--rows 1000000]
+    python benchmarks/reports.py [--rows 200000]
 
 Runs on its own PostgreSQL, filled with this many users and as many job executions, most of them
 in the period and the one before it. Prints, for `monthly-analytics`:
@@ -68,7 +68,7 @@ FILL = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="users, and job executions")
+    parser.add_argument("--rows", type=int, default=200_000, help="users, and job executions")
     rows = parser.parse_args().rows
     with temporary_server() as server:
         os.environ.update(APP_ENV="test", DATABASE_URL=server.url(), LOG_LEVEL="ERROR")

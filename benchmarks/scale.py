@@ -1,6 +1,6 @@
 """Measure a table of very many jobs beside one of 100,000: what a job costs, what people ask.
 
-    python benchmarks/scale.py [--rows 1000000] [--payload 20] [--reuse]
+    python benchmarks/scale.py [--rows 200000] [--payload 20] [--reuse]
 
 Two databases on one PostgreSQL (its own, or TEST_DATABASE_URL) get jobs at the same rate, so that
 the larger has the longer history: `--rows` and 100,000. Then, in turns on both:
@@ -77,7 +77,7 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="jobs in the larger table")
+    parser.add_argument("--rows", type=int, default=200_000, help="jobs in the larger table")
     parser.add_argument("--payload", type=int, default=20, help="characters in the payload")
     parser.add_argument("--reuse", action="store_true", help="the databases are there")
     given = parser.parse_args()

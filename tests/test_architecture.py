@@ -56,7 +56,8 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "families": {"db", "jobs", "extensions", "accounts", "artifacts"},
         "api": {"db", "jobs", "web"},
         "tracing": {"jobs", "config"},
-        "admin": {"db", "jobs", "dashboard", "config", "extensions", "web", "api"},
+        "screens": {"db", "jobs", "dashboard", "families", "artifacts"},
+        "admin": {"screens", "db", "jobs", "dashboard", "config", "extensions", "web", "api"},
         # `create_app`.
         "__init__": {
             *("db", "config", "engine", "logs", "extensions", "web", "accounts", "artifacts"),

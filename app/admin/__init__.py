@@ -2,12 +2,15 @@
 
 from flask import Flask
 
+from app import screens
 from app.admin import doctor, export, views
 from app.dashboard import Dashboard
 
 
 def init_app(app: Flask) -> None:
-    Dashboard(app, export=export.export_jobs)
+    dashboard = Dashboard()
+    screens.add_to(dashboard, app)
+    dashboard.init_app(app, export=export.export_jobs)
     app.register_blueprint(doctor.bp)
     app.register_blueprint(views.probes_bp)
     app.register_blueprint(views.health_bp)

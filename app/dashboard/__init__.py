@@ -4,7 +4,8 @@ One line adds it to an app that has `Jobs`:
 
     Dashboard(app)
 
-Who may see it is decided in `access`; each screen is a module of `views` with a template.
+Who may see it is decided in `access`; each screen is a module of `views` with a template. An app
+adds screens and panels of its own by what `kit` has.
 """
 
 from .access import Role, User

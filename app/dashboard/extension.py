@@ -1,5 +1,6 @@
 """`Dashboard`: what binds the dashboard to an app."""
 
+from collections.abc import Callable, Collection, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -8,18 +9,16 @@ from flask import Blueprint, Flask, Response, abort, current_app, request, reque
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from ..jobs import DatabaseUnavailable, JobsError, StartRefused
+from ..jobs import DatabaseUnavailable, JobExecution, JobsError, StartRefused
 from ..jobs.kit import AnyHostBlueprint
-from . import access, cli, cookies, exports, proxy, rendering, sign_in, views, work
+from . import access, cli, cookies, exports, panels, proxy, rendering, sign_in, views, work
 from .access import Role, Way
 from .exports import Export
+from .panels import Content, Panel
+from .policy import POLICY
+from .screens import Screen
 from .visit import visit
 
-#: All is ours, and nothing is in the page's text: neither a script nor a style.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -27,18 +26,21 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+Show = Callable[[JobExecution], Content]
 _YEAR = 365 * 24 * 60 * 60
 
 
 class Dashboard:
     """The jobs of an app in a browser, below JOBS_DASHBOARD_PREFIX.
 
-    Keeps no app's state on itself, so it serves several apps.
+    Keeps no app's state on itself, so it serves several apps; all have its panels and screens.
     """
 
     def __init__(
         self, app: Flask | None = None, *, who: Way | None = None, export: Export | None = None
     ) -> None:
+        self.panels: list[Panel] = []
+        self.screens: list[Screen] = []
         if app is not None:
             self.init_app(app, who=who, export=export)
 
@@ -82,14 +84,53 @@ class Dashboard:
         sign_in.init_app(app)
         cli.init_app(app)
         exports.init_app(app, export)
-        app.extensions["jobs.dashboard.screens"] = [one for one in views.SCREENS if one.title]
+        app.extensions[panels.KEY] = self.panels
+        screens = [*views.SCREENS, *self.screens]
+        app.extensions["jobs.dashboard.screens"] = [one for one in screens if one.title]
         app.register_blueprint(work.bp)
         app.before_request(_hide)
-        app.register_blueprint(new_blueprint(), url_prefix=app.config["JOBS_DASHBOARD_PREFIX"])
+        app.register_blueprint(
+            new_blueprint(screens), url_prefix=app.config["JOBS_DASHBOARD_PREFIX"]
+        )
         request_started.connect(_exempt, app)
 
+    def panel(
+        self,
+        title: str,
+        *,
+        job_types: Collection[str] | None = None,
+        needs: Role = Role.VIEWER,
+    ) -> Callable[[Show], Show]:
+        """Add what a function says of a job to the job's page, in a part of its own.
 
-def new_blueprint() -> Blueprint:
+            @dashboard.panel("Invoice", job_types=["send-invoice"])
+            def invoice(row: JobExecution) -> Content:
+                return {"number": …, "paid": "no"}
+
+        Args:
+            title: Its heading.
+            job_types: Of which jobs; by default of all.
+            needs: The smallest role that may see it.
+        """
+
+        def add(show: Show) -> Show:
+            self.panels.append(Panel(title, show, job_types, needs))
+            return show
+
+        return add
+
+    def add_screen(self, screen: Screen) -> None:
+        """Add a screen of the app's own, after ours in the navigation.
+
+        Raises:
+            StartRefused: There is a screen of this name.
+        """
+        if any(one.name == screen.name for one in (*views.SCREENS, *self.screens)):
+            raise StartRefused(f"the dashboard has a screen {screen.name!r}: name yours otherwise")
+        self.screens.append(screen)
+
+
+def new_blueprint(screens: Iterable[Screen]) -> Blueprint:
     """Return a blueprint with the routes of all screens."""
     blueprint = AnyHostBlueprint(
         "jobs_dashboard",
@@ -97,7 +138,7 @@ def new_blueprint() -> Blueprint:
         static_folder=str(Path(__file__).parent / "static"),
         static_url_path="/static",
     )
-    for screen in views.SCREENS:
+    for screen in screens:
         screen.add_to(blueprint)
     blueprint.add_url_rule("/<path:_>", endpoint="unknown", view_func=_unknown)
     blueprint.after_request(_finish)
@@ -131,7 +172,7 @@ def _exempt(app: Flask, **_: Any) -> None:
 
 def _finish(response: Response) -> Response:
     for name, value in HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
     is_static = request.endpoint == "jobs_dashboard.static"
     if is_static and "v" in request.args:  # whose address changes with what it says
         response.headers["Cache-Control"] = f"private, max-age={_YEAR}, immutable"

@@ -4,6 +4,7 @@ The templates have an environment of their own: whatever the app does to Flask's
 these is escaped, and no template of the app's takes one's place.
 """
 
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -13,7 +14,8 @@ from urllib.parse import quote
 
 from flask import current_app, make_response, request, url_for
 from flask.typing import ResponseReturnValue
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from . import cookies, formatting
 from .access import Role
@@ -22,11 +24,12 @@ from .visit import visit
 HERE = Path(__file__).parent
 
 
-def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseReturnValue:
+def page(template: str | Path, status: int = HTTPStatus.OK, **values: Any) -> ResponseReturnValue:
     """Return a page.
 
     Args:
-        template: Its file's name below `templates`.
+        template: Its file's name below `templates`, or the absolute path of an app's own, which
+            extends "base.html".
         status: The answer's.
         **values: What it shows.
     """
@@ -51,10 +54,21 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> ResponseR
         "asset": asset,
         "here": here(),
     }
-    text = _environment().get_template(template).render(common | values)
+    text = _environment().get_template(str(template)).render(common | values)
     response = make_response(text, status)
     response.headers["Vary"] = "HX-Request"
     return response
+
+
+def fragment(template: Path, **values: Any) -> Markup:
+    """Return a part of a page, such as a panel, made of an app's own template; values are escaped.
+
+    Args:
+        template: The absolute path of its file.
+        **values: What it shows.
+    """
+    common = {"link": link, "may": may, "form_token": cookies.form_token}
+    return Markup(_environment().get_template(str(template)).render(common | values))  # noqa: S704 - the environment has escaped it
 
 
 def problem(status: int, said: str) -> ResponseReturnValue:
@@ -92,10 +106,19 @@ def _digest(name: str) -> str:
     return sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
 
 
+def _of_the_app(name: str) -> tuple[str, str, Callable[[], bool]] | None:
+    """Read a template of an app's own, by its absolute path."""
+    path = Path(name)
+    if not path.is_absolute() or not path.is_file():
+        return None
+    changed_at = path.stat().st_mtime
+    return path.read_text(encoding="utf-8"), name, lambda: path.stat().st_mtime == changed_at
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=ChoiceLoader([FileSystemLoader(HERE / "templates"), FunctionLoader(_of_the_app)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

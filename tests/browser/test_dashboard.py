@@ -3,13 +3,18 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from qstash import QStash
+from sqlalchemy import insert
 
+from app.db import db
+from app.families.email.mailbox import write_email
+from app.families.webhooks.models import WebhookEvent
 from app.jobs import enqueue, schedule
 from tests.support.http_server import serving
 from tests.support.rows import AddJobs, add_row, row_of
@@ -20,7 +25,7 @@ from .chromium import chromium, complaints_of
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 #: Those that show jobs, and the others.
 OF_JOBS = ("", "/jobs", "/jobs?state=dead", "/errors")
-SCREENS = (*OF_JOBS, "/new", "/new?type=sample", "/usage", "/doctor", "/audit")
+SCREENS = (*OF_JOBS, "/new", "/new?type=sample", "/usage", "/doctor", "/audit", "/artifacts")
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +235,63 @@ def test_a_hidden_tab_asks_for_nothing(page: Page, address: str) -> None:
         page.evaluate(
             "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
         )
+
+
+def test_an_email_is_seen_but_does_nothing(
+    app: Flask, browser: Browser, address: str, tmp_path: Path
+) -> None:
+    app.config["MAILBOX_DIR"] = str(tmp_path)
+    wide = f"<h1 style='color: rgb(1, 2, 3)'>Hello</h1>{MARKUP}<form action=/x><button>Go</button>"
+    write_email(
+        {
+            "from": "a@example.com",
+            "to": "b@example.com",
+            "subject": MARKUP,
+            "text": MARKUP * 9,
+            "html": wide,
+            "tags": [{"name": "template", "value": "welcome"}],
+        }
+    )
+    context = browser.new_context()
+    page = context.new_page()
+    alerts: list[str] = []
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: alerts.append(dialog.message))
+    page.on("response", lambda answer: asked.append(answer.url))
+
+    page.goto(f"{address}/mailbox")
+    page.get_by_role("link", name="<script>").click()
+    heading = page.frame_locator("iframe").get_by_role("heading")
+    expect(heading).to_have_css("color", "rgb(1, 2, 3)")
+    page.get_by_role("link", name="Narrow").click()
+    expect(page.locator("iframe")).to_have_css("width", "375px")
+    assert alerts == []
+    assert not [url for url in asked if url.endswith("/x")]
+    context.close()
+
+
+def test_the_apps_own_screens_fit_a_telephone(
+    app: Flask, browser: Browser, address: str, tmp_path: Path
+) -> None:
+    app.config["MAILBOX_DIR"] = str(tmp_path)
+    words = {"subject": "Welcome " * 20, "text": "x" * 300, "html": "<p>Hello</p>"}
+    write_email(
+        {
+            "from": "a@example.com",
+            "to": f"{'b' * 60}@example.com",
+            **words,
+            "tags": [{"name": "template", "value": "welcome"}],
+        }
+    )
+    [letter] = [path.stem for path in tmp_path.glob("*.eml")]
+    given = {"source": "github", "event": "push" * 40, "delivery_id": "d" * 200, "verified": True}
+    made = insert(WebhookEvent).values(**given, headers={"x" * 90: "y" * 300}, body=b"{}")
+    row_id = db.session.execute(made.returning(WebhookEvent.id)).scalar_one()
+    db.session.commit()
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = context.new_page()
+
+    for path in ("/webhooks", f"/webhooks/{row_id}", "/mailbox", f"/mailbox/{letter}"):
+        page.goto(address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+    context.close()

@@ -1,13 +1,17 @@
 """The overview."""
 
 from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.dashboard import Role, User
+from app.dashboard import Role, User, cached
+from app.jobs.operate import usage
 from tests.support.rows import AddJobs, add_row
+from tests.support.waiting import wait_until
 
 from .pages import PREFIX, Reader, text_of
 
@@ -105,3 +109,35 @@ def test_without_the_database_it_says_so(reader: Reader, no_database: None) -> N
 
     assert answer.status_code == 503
     assert "the database cannot be reached" in text_of(answer)
+
+
+def test_what_takes_long_is_computed_beside_the_page_and_once_for_all(
+    app: Flask, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = Event()
+    calls: list[dict[str, Any]] = []
+
+    def slow(**given: Any) -> usage.Usage:
+        calls.append(given)
+        going.wait(60)
+        return counted(**given)
+
+    counted = usage.usage
+    monkeypatch.setattr(usage, "usage", slow)
+    monkeypatch.setattr(cached, "PATIENCE", 0.01)
+
+    first = [text_of(reader.get("/usage")) for _ in range(3)]
+    going.set()
+    wait_until(lambda: "Today, since midnight UTC" in text_of(reader.get("/usage")))
+
+    assert all("The messages are being counted…" in page for page in first)
+    assert len(calls) == 1
+
+
+def test_usage_lists_the_organizations_that_took_the_most(reader: Reader) -> None:
+    for number in range(1, 53):
+        add_row(organization_id=number, published_at=datetime.now(UTC), message_id=f"m{number}")
+
+    page = text_of(reader.get("/usage"))
+
+    assert "The 50 with the most of 52 organizations." in page

@@ -14,7 +14,7 @@ from ...jobs.operate import (
     related_to,
     waiting,
 )
-from .. import access, cookies, formatting, states, timeline
+from .. import access, cookies, formatting, panels, states, timeline
 from ..access import Role
 from ..rendering import link, page
 from ..screens import Screen
@@ -40,6 +40,7 @@ def index(job_id: str) -> ResponseReturnValue:
         logs={log.attempt: log for log in logs_of(row)} if access.user().may(Role.OPERATOR) else {},
         related=related_to(row, organization_id=access.user().organization_id),
         state_of=states.state_of,
+        panels=panels.of(row),
         progress=progress.of(row),
         waits=waiting.reasons([row]).get(row.job_id),
         events=timeline.events_of(row, entries),

@@ -107,14 +107,24 @@ def get(row_id: int) -> WebhookEvent:
     return row
 
 
-def newest(wanted: Filter, *, limit: int) -> list[tuple[WebhookEvent, str | None]]:
-    """Return webhooks, newest first, each with its job's status (None if the job is gone)."""
+def newest(
+    wanted: Filter, *, before: int | None = None, limit: int
+) -> list[tuple[WebhookEvent, str | None]]:
+    """Return webhooks, newest first, each with its job's status (None if the job is gone).
+
+    Args:
+        wanted: Which of them.
+        before: The id of one: only those that came before it.
+        limit: How many at most.
+    """
     query = (
         select(WebhookEvent, JobExecution.status)
         .outerjoin(JobExecution, JobExecution.job_id == WebhookEvent.job_id)
         .order_by(WebhookEvent.received_at.desc(), WebhookEvent.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(WebhookEvent.id < before)
     if wanted.source is not None:
         query = query.where(WebhookEvent.source == wanted.source)
     if wanted.event is not None:

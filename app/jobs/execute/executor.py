@@ -42,12 +42,12 @@ from ..payload import loading
 from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
-from ..table.attempts import Attempt, ClaimRefused, Delivery, alone, within
+from ..table.attempts import Attempt, ClaimRefused, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import pausing, raised, shutdown
 from .coroutines import handled, result_of
-from .delivery import as_firing, parse, retried
+from .delivery import as_firing, parse, retried, spend
 from .heartbeat import Heartbeat, new_job
 from .log_lines import LogLines
 from .session import drop_connection
@@ -112,7 +112,7 @@ def claim(attempt: Attempt) -> Outcome | None:
     if firing and in_transaction(lambda tx: _is_unknown(tx, attempt.job_id)):
         attempt.delivery = firing
     if attempt.delivery.is_firing:
-        _spend(attempt.delivery)
+        spend(attempt.delivery)
     if attempts.claim(alone, attempt):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
@@ -146,19 +146,13 @@ def _is_unknown(connection: Connection, job_id: str) -> bool:
     return attempts.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
 
 
-def _spend(delivery: Delivery) -> None:
-    """Tie the delivery's token to this job, so that it can bring no other."""
-    if not in_transaction(lambda tx: memory.spend(tx, delivery.token, delivery.job_id)):
-        raise InvalidDelivery("the token of this delivery has brought another job before")
-
-
 def _claim_arrival(attempt: Attempt) -> Outcome | None:
     """Record a job that another producer published, or a schedule fired, then claim it."""
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
     if in_transaction(lambda tx: memory.is_done(tx, job_id, message_id)):
         return Skipped("deleted")
     if not attempt.delivery.is_firing:
-        _spend(attempt.delivery)
+        spend(attempt.delivery)
 
     def arrive(tx: Connection) -> Outcome | None:
         job_rows.create_job_execution(tx, attempt.row)

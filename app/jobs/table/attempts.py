@@ -337,7 +337,8 @@ def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) ->
     if _CURSOR not in pooled.info:
         pooled.info[_CURSOR] = driver.cursor(row_factory=namedtuple_row)
     cursor = pooled.info[_CURSOR].execute(_for_the_driver(statement), given)
-    row = cursor.fetchone() if cursor.description else None
+    # Not `description`, which makes an object for each column.
+    row = cursor.fetchone() if cursor.pgresult.nfields else None
     driver.autocommit = before
     pooled.close()
     return row

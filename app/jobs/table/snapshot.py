@@ -114,12 +114,14 @@ def measure_depth() -> Depth:
 
 _HOUR_AGO = "now() - interval '1 hour'"
 _DUE = "coalesce(available_at, created_at)"
+_PENDING = "status = 'pending' AND pause IS NULL"
+_PROCESSING = "status = 'processing' AND pause IS NULL"
 #: What a job that is not final can be. Each with the order of its index, without which the planner
 #: might read the table instead: it may think that it meets enough rows of the kind soon enough from
 #: the table's start, where the oldest are.
 WAITING = {
-    "pending": ("status = 'pending' AND pause IS NULL", _DUE),
-    "processing": ("status = 'processing' AND pause IS NULL", _DUE),
+    "pending": (_PENDING, _DUE),
+    "processing": (_PROCESSING, _DUE),
     "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
     "paused": (
         "status = 'pending' AND published_at IS NULL AND pause IS NOT NULL",
@@ -147,12 +149,14 @@ def _count(condition: str, order: str) -> str:
     return f"(SELECT count(*) FROM ({rows}) AS capped)"  # noqa: S608 - our own text
 
 
-_OLDEST_PENDING = f"""
-    (SELECT CAST(extract(epoch FROM now() - due) AS float8)
-       FROM (SELECT min({_DUE}) AS due FROM job_executions
-             WHERE status = 'pending' AND pause IS NULL) AS oldest
-      WHERE due < now() AND isfinite(due))
-"""  # noqa: S608 - as above
+def _oldest(waiting: str) -> str:
+    """Return for how many seconds the first of the pending jobs, as SQL, has been due."""
+    return f"""
+        (SELECT CAST(extract(epoch FROM now() - due) AS float8)
+           FROM (SELECT min(due) AS due FROM {waiting}) AS oldest
+          WHERE due < now() AND isfinite(due))
+    """  # noqa: S608 - as above
+
 
 _LAST_HOUR = ", ".join(
     _count(f"status = '{status}' AND created_at > {_HOUR_AGO}", "created_at DESC")
@@ -161,6 +165,8 @@ _LAST_HOUR = ", ".join(
 )
 
 # An attempt that failed and is retried has not completed; its row changed last when it failed.
+# What waits and what runs is read once each: where somebody holds a snapshot open, their index also
+# has an entry for each job that has ended since.
 _FIGURES = f"""
     WITH finished AS (
         SELECT status, published FROM (
@@ -171,6 +177,13 @@ _FIGURES = f"""
     retrying AS (
         SELECT updated_at, job_type FROM job_executions
          WHERE status = 'failed' AND dead_at IS NULL ORDER BY created_at LIMIT :cap),
+    waiting AS (
+        SELECT {_DUE} AS due FROM job_executions
+         WHERE {_PENDING} ORDER BY {_DUE} LIMIT :cap),
+    running AS (
+        SELECT job_type, coalesce(started_at, created_at) AS since,
+               coalesce(lease_expires_at, '-infinity') AS until
+          FROM job_executions WHERE {_PROCESSING}),
     latest AS (
         SELECT completed_at AS at FROM job_executions
          WHERE completed_at > now() - make_interval(secs => :idle) AND {_WATCHED}
@@ -180,25 +193,19 @@ _FIGURES = f"""
         (SELECT count(*) FROM finished WHERE status = 'failed' AND published)
         + (SELECT count(*) FROM retrying
             WHERE updated_at > {_HOUR_AGO} AND {_WATCHED}) AS failed,
-        {_count(*WAITING["pending"])} AS pending,
-        {_count(f"status = 'pending' AND pause IS NULL AND {_DUE} < {_OVERDUE}", _DUE)} AS overdue,
-        {_OLDEST_PENDING} AS oldest_pending_seconds,
-        {_count(*WAITING["processing"])} AS processing,
-        (SELECT count(*) FROM job_executions
-          WHERE status = 'processing' AND pause IS NULL
-            AND coalesce(lease_expires_at, '-infinity') < now()
-            AND coalesce(started_at, created_at) < now() - make_interval(secs => :processing)
-        ) AS stuck,
+        (SELECT count(*) FROM waiting) AS pending,
+        (SELECT count(*) FROM waiting WHERE due < {_OVERDUE}) AS overdue,
+        {_oldest("waiting")} AS oldest_pending_seconds,
+        (SELECT least(count(*), :cap) FROM running) AS processing,
+        (SELECT count(*) FROM running
+          WHERE until < now() AND since < now() - make_interval(secs => :processing)) AS stuck,
         (SELECT count(*) FROM retrying) AS retrying,
         {_count(*WAITING["paused"])} AS paused,
         {_count(*_DEAD)} AS dead,
         NOT EXISTS (SELECT FROM latest)
         AND NOT EXISTS (SELECT FROM retrying
                          WHERE updated_at > now() - make_interval(secs => :idle) AND {_WATCHED})
-        AND NOT EXISTS (SELECT FROM job_executions
-                         WHERE status = 'processing' AND pause IS NULL
-                           AND lease_expires_at > now() AND {_WATCHED})
-            AS idle
+        AND NOT EXISTS (SELECT FROM running WHERE until > now() AND {_WATCHED}) AS idle
     """  # noqa: S608 - as above
 
 _DEPTH = text(
@@ -213,4 +220,5 @@ _DEPTH = text(
     )
 )
 
-_DEAD_AND_OLDEST = text(f"SELECT {_count(*_DEAD)}, {_OLDEST_PENDING}")
+_OF_PENDING = f"(SELECT {_DUE} AS due FROM job_executions WHERE {_PENDING}) AS pending"  # noqa: S608 - as above
+_DEAD_AND_OLDEST = text(f"SELECT {_count(*_DEAD)}, {_oldest(_OF_PENDING)}")

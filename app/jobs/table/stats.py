@@ -76,16 +76,21 @@ class Stats:
     capped: bool
 
 
-def stats(*, since: float, job_type: str | None = None) -> Stats:
-    """Count the jobs recorded in the last `since` seconds, at most the newest 100,000.
+def stats(*, since: float, job_type: str | None = None, counted: int = COUNTED) -> Stats:
+    """Count the jobs recorded in the last `since` seconds.
+
+    Args:
+        since: How far back.
+        job_type: Only jobs of this type.
+        counted: Of more jobs than this, only the newest are counted.
 
     Raises:
         DatabaseUnavailable: The database cannot be reached.
     """
     since = min(since, LONGEST)
-    given = {"since": since, "job_type": job_type, "limit": COUNTED}
+    given = {"since": since, "job_type": job_type, "limit": counted}
     rows = in_transaction(lambda tx: tx.execute(_STATS, given).all())
-    capped = sum(row.jobs for row in rows) == COUNTED
+    capped = sum(row.jobs for row in rows) == counted
     seconds = max(row.oldest for row in rows) if capped else since
     return Stats([_statistic(row, seconds) for row in rows], seconds, capped)
 

@@ -1,0 +1,88 @@
+"""The webhook inbox: what came in, what became of it, and replay."""
+
+import json
+from pathlib import Path
+
+from flask import abort, redirect, request
+from flask.typing import ResponseReturnValue
+
+from app.dashboard import Role
+from app.dashboard.kit import Screen, link, notice, page, storable, user
+from app.families.webhooks import inbox
+from app.families.webhooks.inbox import Filter, NotInInbox
+from app.jobs import PermanentError
+from app.jobs.kit import hidden, in_transaction
+from app.jobs.operate import audit
+
+screen = Screen("webhooks", "Webhooks", of_whole_app=True)
+
+TEMPLATES = Path(__file__).parent / "templates"
+#: Webhooks per page, and characters of a body that are shown.
+LIMIT, LONGEST = 50, 64 * 1024
+
+
+@screen.page("/webhooks")
+def index() -> ResponseReturnValue:
+    given = {name: storable(name, request.args.get(name, "")) for name in ("source", "event")}
+    wanted = Filter(given["source"].strip() or None, given["event"].strip() or None)
+    rows = inbox.newest(wanted, before=_number(request.args.get("before")), limit=LIMIT + 1)
+    return page(
+        TEMPLATES / "webhooks.html",
+        rows=rows[:LIMIT],
+        given=given,
+        before=rows[LIMIT - 1][0].id if len(rows) > LIMIT else None,
+    )
+
+
+@screen.page("/webhooks/<int:webhook_id>")
+def show(webhook_id: int) -> ResponseReturnValue:
+    try:
+        row = inbox.get(webhook_id)
+    except NotInInbox:
+        abort(404, "No such webhook; it may have been deleted.")
+    return page(TEMPLATES / "webhook.html", row=row, body=_body(webhook_id))
+
+
+@screen.action("/webhooks/replay", needs=Role.OPERATOR)
+def replay() -> ResponseReturnValue:
+    webhook_id = _number(request.form.get("webhook_id"))
+    if webhook_id is None:
+        abort(400, "webhook_id: this is no webhook's number.")
+    # Noted first: what cannot be undone is on record, whatever becomes of this process.
+    wanted = {"webhook": webhook_id}
+    in_transaction(
+        lambda tx: audit.record_action(
+            tx, actor=user().name, action="webhook replay", wanted=wanted
+        )
+    )
+    try:
+        job_id = inbox.replay(webhook_id)
+    except (NotInInbox, PermanentError) as error:
+        notice(f"Nothing was replayed: {error}", kind="problem")
+        return redirect(link("webhooks"))
+    notice(
+        f"Webhook {webhook_id} is processed again, by job {job_id}.",
+        link("job", job_id=job_id),
+    )
+    return redirect(link("webhooks_show", webhook_id=webhook_id))
+
+
+def _body(webhook_id: int) -> str | None:
+    """Return a body as text, JSON with its secrets masked; None where its key is lost."""
+    if not user().may(Role.OPERATOR):
+        return ""
+    try:
+        body = inbox.body_of(inbox.get(webhook_id))
+    except PermanentError:
+        return None
+    try:
+        return json.dumps(hidden(json.loads(body)), indent=2, ensure_ascii=False)[:LONGEST]
+    except (ValueError, RecursionError):
+        return body.decode(errors="replace")[:LONGEST]
+
+
+def _number(text: str | None) -> int | None:
+    """Return an id of a row; None for what can be none."""
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 18:  # noqa: PLR2004 - digits of a bigint
+        return None
+    return int(text)
