@@ -105,7 +105,9 @@ class Outcome:
         for one in fields(self):
             value = getattr(self, one.name)
             given[one.name] = encoded(value) if isinstance(value, dict) else value
-        return execute(attempt_sql.keeping(self.statement, attempt.logged), given)
+        if attempt.logged is None:
+            return execute(self.statement, given)
+        return execute(attempt_sql.with_logs(self.statement), given)
 
     def recorded(self, row: Any) -> "Outcome":
         """Return what it came to, by what the statement returned of the row."""

@@ -9,6 +9,7 @@ import logging
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
+from inspect import iscoroutine
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -45,8 +46,7 @@ from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, ClaimRefused, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
-from . import pausing, raised, shutdown
-from .coroutines import handled, result_of
+from . import coroutines, pausing, raised, shutdown
 from .delivery import as_firing, parse, retried, spend
 from .heartbeat import Heartbeat, new_job
 from .log_lines import LogLines
@@ -223,10 +223,12 @@ def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Conti
     """
     try:
         if config.middleware:
-            handler = partial(handled, config.handler, payload, job)
+            handler = partial(coroutines.handled, config.handler, payload, job)
             returned = around(config.middleware, payload, job, handler)
         else:  # without a frame between
-            returned = result_of(config.handler(payload, job))
+            returned = config.handler(payload, job)
+            if iscoroutine(returned):
+                returned = coroutines.run(returned)
         return Completed(loading.checked_result(returned))
     except Continue as asked:
         return Continued(loading.checked_state(asked.state, before=job.state), job.leg)

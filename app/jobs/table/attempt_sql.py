@@ -260,11 +260,7 @@ BEAT = text(
 )
 
 
-def keeping(statement: TextClause, logged: object) -> TextClause:
-    """Return an outcome's statement, which writes log lines only where there are any."""
-    return statement if logged is None else _with_logs(statement)
-
-
 @cache
-def _with_logs(statement: TextClause) -> TextClause:
+def with_logs(statement: TextClause) -> TextClause:
+    """Return an outcome's statement, which then keeps what the attempt logged too."""
     return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))
