@@ -31,7 +31,6 @@ from ..outcome import (
     Completed,
     Continued,
     Dead,
-    Expired,
     Failed,
     Lost,
     Outcome,
@@ -48,6 +47,7 @@ from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import coroutines, pausing, raised, shutdown
 from .delivery import as_firing, parse, retried, spend
+from .expired import Expired
 from .heartbeat import Heartbeat, new_job
 from .log_lines import LogLines
 from .session import drop_connection
