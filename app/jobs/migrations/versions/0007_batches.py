@@ -21,6 +21,8 @@ ADDED_BEFORE = {"batch_id": "uuid", "slot": "integer"}
 INDEX = "idx_job_executions_batch_id"
 BUILT_BEFORE = {INDEX: "(batch_id, id) WHERE batch_id IS NOT NULL"}
 
+MOMENT = sa.DateTime(timezone=True)
+
 # How a row's job has ended: null where it has not. A status that is unknown here is one of a job
 # that did not do its work.
 ENDED = """
@@ -262,13 +264,14 @@ def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:
         op.execute(f"ALTER TABLE job_executions ADD COLUMN IF NOT EXISTS {name} {kind}")
     for name, definition in BUILT_BEFORE.items():
         op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON job_executions {definition}")
-    make_tables(op, owner_id)
+    make_batches(op, owner_id)
+    make_slots(op)
+    make_steps(op)
     for statement in (START, LISTEN, STEPS, ADVANCE, REOPEN, HEAR, COUNT, *TRIGGERS):
         op.execute(statement)
 
 
-def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
-    moment = sa.DateTime(timezone=True)
+def make_batches(op: Operations, owner_id: TypeEngine[Any]) -> None:
     op.create_table(
         "job_batches",
         sa.Column("id", UUID(as_uuid=False), nullable=False),
@@ -277,13 +280,16 @@ def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
         sa.Column("state", sa.String(20), server_default="running", nullable=False),
         sa.Column("user_id", owner_id),
         sa.Column("organization_id", owner_id),
-        sa.Column("created_at", moment, server_default=sa.func.now(), nullable=False),
-        sa.Column("ended_at", moment),
-        sa.Column("cancelled_at", moment),
+        sa.Column("created_at", MOMENT, server_default=sa.func.now(), nullable=False),
+        sa.Column("ended_at", MOMENT),
+        sa.Column("cancelled_at", MOMENT),
         sa.Column("turns", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_job_batches"),
     )
     op.create_index("idx_job_batches_created_at", "job_batches", [sa.text("created_at DESC"), "id"])
+
+
+def make_slots(op: Operations) -> None:
     op.create_table(
         "job_batch_slots",
         sa.Column("batch_id", UUID(as_uuid=False), nullable=False),
@@ -298,6 +304,9 @@ def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
     )
     # Each job of a slot writes a new version of its row: on the same page, where there is room.
     op.execute("ALTER TABLE job_batch_slots SET (fillfactor = 10)")
+
+
+def make_steps(op: Operations) -> None:
     op.create_table(
         "job_steps",
         sa.Column("batch_id", UUID(as_uuid=False), nullable=False),
@@ -311,12 +320,12 @@ def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
         sa.Column("event", sa.String(255)),
         sa.Column("match", JSONB()),
         sa.Column("timeout", sa.Double()),
-        sa.Column("started_at", moment),
+        sa.Column("started_at", MOMENT),
         sa.Column("ended", sa.String(20)),
         sa.Column("is_replaced", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("job_id", sa.String(255)),
-        sa.Column("due_at", moment),
-        sa.Column("signalled_at", moment),
+        sa.Column("due_at", MOMENT),
+        sa.Column("signalled_at", MOMENT),
         sa.Column("result", JSONB()),
         sa.PrimaryKeyConstraint("batch_id", "name", name="pk_job_steps"),
         whose_batch("job_steps"),
