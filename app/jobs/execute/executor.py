@@ -30,6 +30,7 @@ from ..outcome import (
     Completed,
     Continued,
     Dead,
+    Expired,
     Failed,
     Lost,
     Outcome,
@@ -175,9 +176,9 @@ def execute(attempt: Attempt) -> Outcome:
     """Run the handler; whatever it does is an outcome."""
     with observed(Executing(attempt=attempt)) as step:
         attempt.started_at, start = datetime.now(UTC), monotonic()
-        if shutdown.draining.is_set() or attempt.lease.called_off:
+        if (not_begun := _not_begun(attempt)) is not None:
             attempt.duration_ms = 0
-            return Cancelled() if attempt.lease.called_off else Released()
+            return not_begun
         heartbeat = Heartbeat(attempt)
         job = new_job(attempt, heartbeat)
         log.info("[jobs] Processing job", extra=attempt.log_fields)
@@ -202,6 +203,15 @@ def execute(attempt: Attempt) -> Outcome:
         if isinstance(outcome, Failed):
             step.error, step.exception = outcome.kind, outcome.exception
     return outcome
+
+
+def _not_begun(attempt: Attempt) -> Outcome | None:
+    """Return why a claimed job is not to be run after all."""
+    if attempt.lease.called_off:
+        return Cancelled()
+    if attempt.lease.expired:
+        return Expired()
+    return Released() if shutdown.draining.is_set() else None
 
 
 def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:
