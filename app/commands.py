@@ -38,6 +38,7 @@ COMMANDS = {
     "types": "List the registered job types and their settings",
     "usage": "Count the QStash messages that jobs took, beside what the plan allows",
     "watch": "Follow a job to its end",
+    "workflows": "List, watch, cancel and retry workflows and chains",
 }
 
 jobs = JobsPlugin(COMMANDS)

@@ -8,7 +8,7 @@ start of its handler, by the database's clock. It is measured three times:
 - idle: nothing else happens;
 - with limits: another organization has just enqueued its jobs, whose type has
   `per="organization", parallelism=5`;
-- without: the same jobs, of a type without limits.
+- without: the same jobs, of a type without limits. One job tells, as it waits for all of them.
 
 The handler sleeps, as one does that waits for somebody else's service.
 """
@@ -92,12 +92,14 @@ def start(stack: ExitStack, folder: Path, processes: int) -> None:
 
 
 def measure(given: argparse.Namespace) -> None:
-    idle = sample(given, "limited")
+    idle = sample("limited", given.samples)
     enqueue_many("limited", [{"takes": given.takes}] * given.jobs, organization_id=MANY)
-    limited = sample(given, "limited", while_waiting=True)
+    limited = sample("limited", given.samples)
+    if not one(LEFT):
+        raise SystemExit("the other jobs were done too soon: give more of them")
     empty()
     enqueue_many("unlimited", [{"takes": given.takes}] * given.jobs, organization_id=MANY)
-    unlimited = sample(given, "unlimited", while_waiting=True)
+    unlimited = sample("unlimited", 1)
     empty()
     print(f"{given.jobs:,} jobs of another organization, each of {given.takes} s:")
     for name, found in (("idle", idle), ("with limits", limited), ("without", unlimited)):
@@ -107,14 +109,12 @@ def measure(given: argparse.Namespace) -> None:
         print(f"{name:>12}: median {middle * 1000:,.0f} ms, {ratio:.2f} times idle, {worst}")
 
 
-def sample(given: argparse.Namespace, job_type: str, *, while_waiting: bool = False) -> list[float]:
+def sample(job_type: str, samples: int) -> list[float]:
     """Enqueue jobs one after another; return the seconds that each waited."""
     found = []
-    for _ in range(given.samples):
+    for _ in range(samples):
         job_id = enqueue(job_type, {"takes": 0.0}, organization_id=ONE)
         found.append(until(lambda job_id=job_id: one(WAITED, job_id=str(job_id))))  # type: ignore[misc]  # mypy cannot infer a default's type
-        if while_waiting and not one(LEFT):
-            raise SystemExit("the other jobs are done too soon: give more of them")
         time.sleep(0.2)
     return found
 

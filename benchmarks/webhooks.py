@@ -2,9 +2,9 @@
 
     python benchmarks/webhooks.py [--count 300]
 
-Both answer in the same gunicorn process of the same app, on its own PostgreSQL (or
-TEST_DATABASE_URL), in blocks that take turns, with a pause between them: what the endpoint does in
-the background must slow down itself, not the floor. The endpoint checks the signature with
+Both answer in the same gunicorn process of the same app, on its own PostgreSQL, in blocks that take
+turns, with a pause between them: what the endpoint does in the background must slow down itself,
+not the floor. The endpoint checks the signature with
 Stripe's SDK, stores the event and records its job; publishing is JOBS_PUBLISH=background, to the
 local QStash server, and then inline. The floor is one INSERT of the same event through
 `db.session`, and its commit.
@@ -15,7 +15,7 @@ import http.client
 import itertools
 import json
 import os
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
@@ -31,8 +31,10 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - the path comes first
 from app.config import DEV_WEBHOOKS  # noqa: E402
+from app.dev.temporary_postgres import temporary_server  # noqa: E402
 from app.ports import free_port  # noqa: E402
-from benchmarks.jobs import await_port, database, heading, qstash, report, timed  # noqa: E402
+from benchmarks.support.build import local_qstash  # noqa: E402
+from benchmarks.support.processes import await_port, running  # noqa: E402
 
 #: Turns, and the seconds before each in which the publisher catches up.
 BLOCKS, PAUSE = 5, 1.5
@@ -64,13 +66,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=300, help="requests per measurement")
     count = parser.parse_args().count
-    with tempfile.TemporaryDirectory() as name, database(Path(name)) as url:
-        os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR")
-        with create_app().app_context(), qstash() as qstash_url:
+    with tempfile.TemporaryDirectory() as name, temporary_server() as server:
+        os.environ.update(APP_ENV="test", DATABASE_URL=server.url(), LOG_LEVEL="ERROR")
+        with create_app().app_context(), local_qstash() as qstash_url:
             flask_migrate.upgrade(str(ROOT / "migrations"))
             os.environ["QSTASH_URL"] = qstash_url
             for publish in ("background", "inline"):
-                heading(f"An event of Stripe's, JOBS_PUBLISH={publish} (one process)")
+                print(f"\nAn event of Stripe's, JOBS_PUBLISH={publish} (one process)")
                 measure(Path(name), publish, count)
 
 
@@ -83,8 +85,16 @@ def measure(folder: Path, publish: str, count: int) -> None:
             return lambda: send(connection, path, f"evt_{publish}_{next(numbers)}")
 
         floor, ours = in_blocks(count, post("/floor"), post("/api/stripe/webhook"))
-    report("a view that does one INSERT", floor)
-    report("the endpoint", ours, floor, "target under 3" if publish == "background" else "")
+    report("a view that does one INSERT", floor, floor)
+    report("the endpoint", ours, floor)
+    if publish == "background":
+        print("  target: under 3x")
+
+
+def report(what: str, times: list[float], floor: list[float]) -> None:
+    p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
+    ratio = p50 / statistics.median(floor)
+    print(f"  {ratio:6.2f}x  p50 {p50 * 1000:6.2f} ms  p99 {p99 * 1000:6.2f} ms  {what}")
 
 
 def in_blocks(count: int, *operations: Callable[[], None]) -> list[list[float]]:
@@ -95,6 +105,15 @@ def in_blocks(count: int, *operations: Callable[[], None]) -> list[list[float]]:
         for operation, kept in zip(operations, times, strict=True):
             time.sleep(PAUSE)
             kept.extend(timed(count // BLOCKS, operation))
+    return times
+
+
+def timed(count: int, operation: Callable[[], None]) -> list[float]:
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        operation()
+        times.append(time.perf_counter() - start)
     return times
 
 
@@ -130,13 +149,10 @@ def gunicorn(folder: Path, publish: str) -> Iterator[int]:
         "PYTHONPATH": f"{ROOT}:{folder}",
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "webhooks_wsgi:app"]
-    process = subprocess.Popen(command, cwd=ROOT, env=env)  # noqa: S603 - our own command
-    try:
-        await_port(port)
+    log = folder / "gunicorn.log"
+    with running(command, ROOT, env, log) as process:
+        await_port(port, process, log)
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

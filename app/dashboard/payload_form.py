@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import abort
+from flask import abort, current_app
 from marshmallow import fields, validate
 
 from ..jobs import JobConfig, UnknownJobType, get_job_config
-from ..jobs.kit import hidden, jsonb
+from ..jobs.kit import hidden, jsonb, registry_of
+from ..jobs.operate import operations
 
 #: Begins the names of a payload's fields, so that none is taken for one of the form's own.
 PREFIX = "payload."
@@ -92,6 +93,11 @@ def shown(
     others = [f"{name}: {' '.join(said)}" for name, said in problems.items() if name not in known]
     troubles = [*others, *([trouble] if trouble else [])]
     return {"inputs": inputs, "problems": problems, "troubles": troubles, "prefix": PREFIX}
+
+
+def offered() -> list[JobConfig]:
+    """Return the types of which somebody may make jobs: all but the dashboard's own."""
+    return [one for one in registry_of(current_app) if one.type != operations.JOB_TYPE]
 
 
 def config_of(name: str) -> JobConfig:

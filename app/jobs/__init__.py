@@ -5,6 +5,8 @@ of a job's way, `execute.executor` the second.
 """
 
 from .batches.builder import Batch, batch, batch_of
+from .batches.signals import signal
+from .batches.workflow import Workflow, chain, workflow, workflow_of
 from .blueprint import JobBlueprint, JobType
 from .context import Job
 from .enqueue.enqueuer import JobId, enqueue
@@ -80,10 +82,12 @@ __all__ = [
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
+    "Workflow",
     "after_commit",
     "batch",
     "batch_of",
     "batch_status_url",
+    "chain",
     "create_job_execution",
     "enqueue",
     "enqueue_many",
@@ -97,8 +101,11 @@ __all__ = [
     "register_viewer",
     "resume",
     "schedule",
+    "signal",
     "signature",
     "signed",
     "status_url",
     "update_job_execution",
+    "workflow",
+    "workflow_of",
 ]

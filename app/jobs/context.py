@@ -1,6 +1,6 @@
 """What a handler gets besides its payload."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
@@ -30,7 +30,8 @@ class Job:
         leg: 1 for the first delivery's part of the work, one more for each `Continue`.
         state: The state of the last `Continue`; None in the first leg.
         expires_at: When the handler's time is up, by `time.monotonic`.
-        batch_id: The batch that it is of, or whose end it follows.
+        batch_id: The batch or workflow that it is of, or whose end it follows.
+        results: In a workflow, what each step that has completed returned, by the step's name.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Job:
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
     batch_id: str | None = None
+    results: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     beat: Beat = field(default=_no_beat, repr=False, compare=False)
     look: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)
     look_again: Callable[[], None] = field(default=_no_fence, repr=False, compare=False)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from flask import Flask, current_app, has_app_context
 
 from . import csrf, discovery, log_fields, request_id, settings
-from .batches import builder
+from .batches import builder, signals
+from .batches import workflow as workflows
 from .cli import jobs as commands
 from .enqueue import enqueuer, many, scheduling, signatures
 from .errors import DiscoveryError, JobsNotInitialised
@@ -70,6 +71,10 @@ class Jobs:
     signature = staticmethod(signatures.signature)
     batch = staticmethod(builder.batch)
     batch_of = staticmethod(builder.batch_of)
+    workflow = staticmethod(workflows.workflow)
+    workflow_of = staticmethod(workflows.workflow_of)
+    chain = staticmethod(workflows.chain)
+    signal = staticmethod(signals.signal)
     periodic = staticmethod(periodic)
     status_url = staticmethod(status_link.status_url)
     batch_status_url = staticmethod(status_link.batch_status_url)

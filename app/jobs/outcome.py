@@ -291,6 +291,19 @@ class Cancelled(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class Expired(Cancelled):
+    """The job came later than its `expires` allows, and was not run."""
+
+    label = "expired"
+    event = "[jobs] Job expired"
+
+    error: str = "it came later than `expires` allows, and was not run"
+
+    def answer(self) -> Answer:
+        return Answer(200, {"success": True, "skipped": "expired"})
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped(Outcome):
     """There is nothing to execute, according to the status of the job or the message."""
 

@@ -144,7 +144,8 @@ def local_qstash() -> Iterator[str]:
     """Run the local QStash server in a separate process, as in development."""
     port = free_port()
     command = [sys.executable, "-m", "flask", "qstash", "dev", "--memory", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - likewise
+    silent = subprocess.DEVNULL  # it says of each delivery that nobody took it
+    process = subprocess.Popen(command, cwd=ROOT, stdout=silent, stderr=silent)  # noqa: S603 - likewise
     try:
         _await_port(port)
         yield f"http://127.0.0.1:{port}"

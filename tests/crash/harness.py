@@ -31,8 +31,20 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import DEV_QSTASH
 from app.db import db
-from app.jobs import JobExecution, batch, enqueue, enqueue_many, pause, paused, resume, signature
+from app.jobs import (
+    JobExecution,
+    batch,
+    enqueue,
+    enqueue_many,
+    pause,
+    paused,
+    resume,
+    signal,
+    signature,
+    workflow,
+)
 from app.jobs.cli import formatting
+from app.jobs.operate import batches
 from app.jobs.publish import outbox
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.batch_models import JobBatch
@@ -68,6 +80,7 @@ def scenario(accepted: int) -> None:
     accept(enqueue("sample", {"action": "legs", "count": LEGS}, **FAST))
     for actions in BATCHES.values():
         accept(*fill(actions))
+    begin_workflow()
     accept(*pause_and_resume())
 
 
@@ -93,6 +106,21 @@ def fill(actions: list[str]) -> list[str]:
         return made.enqueue_many(
             signature("sample", {"action": action}, **FAST) for action in actions
         )
+
+
+def begin_workflow() -> None:
+    """Record two steps at once, one after both that waits for a signal first, and one in between.
+
+    The signal is given at once, perhaps before the step that waits for it has begun.
+    """
+    with workflow("steps", session=db.session) as made:
+        made.add("left", signature("sample", {"action": "none"}, **FAST))
+        made.add("right", signature("sample", {"action": "fail-twice"}, **FAST))
+        made.wait_for("go", match={"id": made.id}, timeout="1h", after=["left"])
+        both = ["go", "right"]
+        made.add("last", signature("sample", {"action": "none"}, **FAST), after=both)
+    signal("go", {"id": made.id}, session=db.session)
+    db.session.commit()
 
 
 #: The jobs of batches, by how the batch ends.
@@ -145,6 +173,11 @@ class Point:
     def _problems_of_batches(self) -> Iterator[str]:
         """Name every batch that did not end as it should, or is not followed by the one job."""
         for made in db.session.scalars(select(JobBatch)):
+            if made.kind == "workflow":
+                ended = {step.state for step in batches.steps(made.id)}
+                if (made.state, ended) != ("completed", {"completed"}):
+                    yield f"workflow: {made.state}, with steps {ended}"
+                continue
             following = db.session.scalars(
                 select(JobExecution.payload["payload"]["action"].astext).where(
                     JobExecution.batch_id == made.id, JobExecution.slot.is_(None)

@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.dashboard import cached
+from app.jobs.table import counts
 
 from .pages import Reader
 
@@ -14,9 +15,10 @@ from .pages import Reader
 @pytest.fixture(autouse=True)
 def patience() -> Iterator[None]:
     """Wait for figures, which a busy machine may be slow to compute."""
-    before, cached.PATIENCE = cached.PATIENCE, 60.0
+    before = cached.PATIENCE, counts.PATIENCE_MS
+    cached.PATIENCE, counts.PATIENCE_MS = 60.0, 60_000
     yield
-    cached.PATIENCE = before
+    cached.PATIENCE, counts.PATIENCE_MS = before
 
 
 @pytest.fixture

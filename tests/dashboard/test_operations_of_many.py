@@ -1,6 +1,7 @@
 """Actions on more jobs than one request changes: a job works them off, batch by batch."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -115,6 +116,8 @@ def test_it_changes_the_jobs_that_there_were_and_not_its_own(
 
     made = begin(reader, action="cancel", which="matching", typed="501")
     later = add_row(published_at=func.now())
+    # The app's clock may be ahead of the database's.
+    change_row(str(operation(made).job_id), created_at=datetime.now(UTC) - timedelta(hours=1))
     assert set(work_off(made)) == {200}
 
     assert operation(made).state == "done"
@@ -198,6 +201,17 @@ def test_jobs_are_moved_to_another_queue_and_out_of_it_again(
     answer = reader.send("/act", {**form, "to_queue": "no/such name"})
     assert answer.status_code == 400
     assert "queue" in text_of(answer)
+
+
+def test_what_stays_in_its_state_is_changed_once(reader: Reader, qstash: QStash) -> None:
+    add_many(501, "'pending', now()", "status, published_at")
+
+    form = {"action": "move", "which": "matching", "type": "sample", "to_queue": "urgent"}
+    made = begin(reader, **form, typed="501")
+    assert set(work_off(made)) == {200}
+
+    assert (operation(made).state, operation(made).changed) == ("done", 501)
+    assert by_generation() == {1: 501}
 
 
 def test_what_is_of_another_organization_is_none_of_theirs(

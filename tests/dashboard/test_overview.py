@@ -132,3 +132,12 @@ def test_what_takes_long_is_computed_beside_the_page_and_once_for_all(
 
     assert all("The messages are being counted…" in page for page in first)
     assert len(calls) == 1
+
+
+def test_usage_lists_the_organizations_that_took_the_most(reader: Reader) -> None:
+    for number in range(1, 53):
+        add_row(organization_id=number, published_at=datetime.now(UTC), message_id=f"m{number}")
+
+    page = text_of(reader.get("/usage"))
+
+    assert "The 50 with the most of 52 organizations." in page

@@ -149,6 +149,9 @@ def test_a_screen_of_the_apps_own_is_in_the_navigation(
     assert "allow-scripts" not in frame.headers["Content-Security-Policy"]
     assert reader.get("/invoices/where").text == "/admin/jobs/invoices/letter"
     assert "frame-src" not in reader.get("/jobs").headers["Content-Security-Policy"]
+    with made.app_context():
+        db.session.remove()
+        db.engine.dispose()
 
 
 def test_a_screens_name_is_taken_once() -> None:

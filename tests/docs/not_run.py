@@ -59,6 +59,9 @@ REASONS: dict[str, dict[str, str]] = {
     "docs/batches.md": {
         "flask jobs batches": "names batches by id; tests/jobs/cli/test_batch_commands.py does",
     },
+    "docs/workflows.md": {
+        "flask jobs workflows": "names workflows by id, as docs/batches.md does batches",
+    },
     "docs/deploy.md": {
         "docker build": "wants a container engine; tests/deploy does by hand what the image does",
         "useradd": "changes the machine",

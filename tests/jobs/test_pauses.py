@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import text
 
 from app import jobs
@@ -25,6 +25,7 @@ from app.jobs.events import Event, Executing, Started, observe
 from app.jobs.message import Message
 from app.jobs.operate import Filter, actions, audit, health, pauses, sweep
 from app.jobs.publish.qstash import deduplication_id
+from tests.support.metrics import Scrape
 from tests.support.qstash import deliver, envelope
 from tests.support.rows import row_of
 from tests.support.sample_jobs import Effect
@@ -191,6 +192,22 @@ def test_what_waits_for_a_pause_is_no_alarm_and_is_named(published: list[Message
     assert (found.verdict, found.snapshot.overdue, found.snapshot.paused) == ("healthy", 0, 3)
     said = [reason.message for reason in found.reasons if reason.code == "paused"]
     assert said[0].startswith("type sample is paused by ana: Resend is down, since ")
+
+
+def test_the_metrics_and_the_doctor_name_it(
+    cli: FlaskCliRunner, scrape: Scrape, published: list[Message]
+) -> None:
+    jobs.pause("type", "sample", **WHY)
+    enqueue_many("sample", [GOOD] * 2)
+
+    found = scrape()
+    assert found["jobs_queue_depth", "paused", "sample"] == 2
+    assert found["jobs_queue_depth", "pending", "sample"] == 0
+    since = jobs.paused()[0].pause.since.timestamp()
+    assert found["jobs_paused_since_timestamp_seconds", "type", "sample"] == since
+    said = cli.invoke(args=["jobs", "doctor", "--only", "pauses", "--only", "outbox"]).output
+    assert "type sample is paused by ana: Resend is down" in said
+    assert "no job waits to be published" in said
 
 
 def test_a_pause_holds_what_is_in_the_outbox_by_then() -> None:

@@ -2,6 +2,7 @@
 
 from . import (
     audit,
+    batches,
     bulk,
     dead_letters,
     doctor,
@@ -24,6 +25,7 @@ SCREENS = (
     overview.screen,
     jobs.screen,
     errors.screen,
+    batches.screen,
     queues.screen,
     schedules.screen,
     dead_letters.screen,

@@ -27,7 +27,7 @@ def index() -> ResponseReturnValue:
     )
     return page(
         "audit.html",
-        rows=[(row, _asked(row.filter)) for row in rows[:LIMIT]],
+        rows=[(row, asked_for(row.filter)) for row in rows[:LIMIT]],
         actor=actor,
         action=action,
         before=rows[LIMIT - 1].id if len(rows) > LIMIT else None,
@@ -46,7 +46,7 @@ def _before(given: str) -> int | None:
     return int(given)
 
 
-def _asked(wanted: dict[str, object]) -> str:
+def asked_for(wanted: dict[str, object]) -> str:
     """Return which jobs were asked for, in a line."""
     said = []
     for name, value in wanted.items():

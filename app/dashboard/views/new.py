@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, redirect, request
+from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import (
@@ -13,7 +13,7 @@ from ...jobs import (
     PublishRefused,
     enqueue,
 )
-from ...jobs.kit import in_transaction, parse_owner_id, registry_of
+from ...jobs.kit import in_transaction, parse_owner_id
 from ...jobs.operate import audit
 from .. import access, cookies, formatting, payload_form
 from ..access import Role
@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
     origin = job_of(request.args["again"]) if request.args.get("again") else None
     name = origin.job_type if origin else request.args.get("type", "")
     if not name:
-        return page("new.html", config=None, types=list(registry_of(current_app)))
+        return page("new.html", config=None, types=payload_form.offered())
     given: dict[str, str] = {}
     if origin:
         payload = origin.payload.get("payload")

@@ -12,6 +12,7 @@ from .. import access, cookies, states
 from ..access import Role
 from ..rendering import link, page
 from ..screens import Screen
+from .audit import asked_for
 
 screen = Screen("operations", "")
 
@@ -32,6 +33,7 @@ def one(operation_id: int) -> ResponseReturnValue:
     return page(
         "operation.html",
         one=found,
+        asked=asked_for(found.filter),
         percent=_percent(found),
         job=job,
         trouble=_trouble(found, job),

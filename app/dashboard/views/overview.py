@@ -15,8 +15,9 @@ from ..screens import Screen
 
 screen = Screen("overview", "Overview")
 
-#: Seconds for which the counts and the verdict are the same for everybody.
-FRESH = 2.0
+#: Seconds for which the counts and the verdict are the same for everybody: about as many as between
+#: two refreshes of the page, so that many who look at it ask the database as often as one.
+FRESH = 4.5
 #: Of how many of the newest jobs of a period is told how long they ran and waited.
 COUNTED = 20_000
 

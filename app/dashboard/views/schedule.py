@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import abort, current_app, redirect, request
+from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import InvalidOption, InvalidPayload, PublishRefused, PublishUnavailable, schedule
-from ...jobs.kit import parse_owner_id, registry_of
+from ...jobs.kit import parse_owner_id
 from ...jobs.operate import audit, cron, schedule_actions, schedules
 from .. import access, cookies, payload_form
 from ..access import Role
@@ -27,7 +27,7 @@ def index() -> ResponseReturnValue:
         return _form(*_given(schedule_id))
     name = request.args.get("type", "")
     if not name:
-        return page("schedule.html", config=None, types=list(registry_of(current_app)))
+        return page("schedule.html", config=None, types=payload_form.offered())
     return _form(config_of(name), {})
 
 

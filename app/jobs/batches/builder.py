@@ -5,67 +5,46 @@ block ends. From there on the database counts: see `table.batches`.
 """
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from random import randrange
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from ..context import Job
-from ..enqueue.enqueuer import AnySession, Owner, uncertain
+from ..enqueue.enqueuer import AnySession, Owner
 from ..enqueue.many import CHUNK, CHUNK_BYTES
-from ..enqueue.signatures import Signature, Writer, Written
-from ..errors import BatchRefused, DatabaseUnavailable, quoted
-from ..events import Enqueueing, observed
+from ..enqueue.signatures import Signature, Written
+from ..errors import BatchRefused
 from ..message import Message
-from ..publish import outbox, relay
 from ..table import batches
-from ..table.after_commit import after_commit
-from ..table.batches import Slots
-from ..table.db import connection_of, db, in_one_statement, in_transaction
+from ..table.batches import BATCH, Slots
+from ..table.db import db
 from ..values.ids import GivenOwnerId
+from .recorded import (
+    FIRST_DRAWN,
+    LAST_DRAWN,
+    ON_FAILURE,
+    THEN,
+    Recorded,
+    check_name,
+    owner_columns,
+)
 
 MOST_JOBS = 100_000
-LONGEST_NAME = 255
 #: Over so many slots jobs are spread that end at the same time: those of one wait for each other's
 #: commit.
 MOST_SLOTS = 64
-#: What a running job adds gets slots of its own, with numbers that nobody else is likely to draw.
-_LAST_SLOT = 2**31 - 1 - MOST_SLOTS
-
-#: The steps that follow a batch's end.
-THEN, ON_FAILURE = "then", "on_failure"
 
 
-class Batch:
-    """What `batch` and `batch_of` return; `enqueue` adds jobs within its `with` block.
+class Batch(Recorded):
+    """What `batch` and `batch_of` return; `enqueue` adds jobs within its `with` block."""
 
-    Attributes:
-        id: A UUID; all jobs of the batch know it as `job.batch_id`.
-    """
+    noun = "batch"
 
-    def __init__(
-        self, batch_id: str, name: str, owner: Owner, session: AnySession | None, *, is_new: bool
-    ) -> None:
-        self.id = batch_id
-        self.name = name
-        self._owner = owner
-        self._session = session
-        self._is_new = is_new
-        self._writer = Writer(owner)
+    def __init__(self, *about: Any, **more: Any) -> None:
+        super().__init__(*about, **more)
         self._jobs: list[Written] = []
-        self._steps: dict[str, Written] = {}
-        self._open: ExitStack | None = None
-        self._is_closed = False
-
-    def __enter__(self) -> Self:
-        if self._open is not None or self._is_closed:
-            raise BatchRefused(f"{self} was opened before: each `with` needs a batch of its own")
-        self._open = ExitStack()
-        self._open.enter_context(observed(Enqueueing(job_type=self.name)))
-        return self
 
     def enqueue(self, signature: Signature) -> str:
         """Add a job, which is recorded when the block ends; return its id.
@@ -87,78 +66,29 @@ class Batch:
         """Add jobs; return their ids. Raises as `enqueue` does, at the first that is bad."""
         return [self.enqueue(signature) for signature in signatures]
 
-    def follow(self, name: str, signature: Signature | None) -> None:
-        """Have a job recorded by the batch's end; raises as `enqueue` does."""
-        if signature is not None:
-            self._steps[name] = self._writer.write(signature)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._is_closed, opened = True, self._open
-        if opened is None:
-            raise BatchRefused(f"{self} is not open: write `with jobs.batch(…) as batch:`")
-        with opened:
-            if error is None:
-                self._record()
-
-    def __str__(self) -> str:
-        return f"the batch {quoted(self.name)}"
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise BatchRefused(
-                f"{self} is closed, as its `with` block has ended: add its jobs within the block, "
-                "or by `jobs.batch_of(job)` in one of its jobs"
-            )
-        if self._open is None:
-            raise BatchRefused(f"{self} is not open: write `with jobs.batch(…) as batch:`")
-
-    def _record(self) -> None:
-        messages = [job.message for job in self._jobs]
-        if self._session is not None:
-            self._insert(connection_of(self._session))
-            after_commit(self._session, outbox.publish_committed, messages)
-            after_commit(self._session, _publish_started, [] if messages else [self.id])
-            return
-        try:
-            in_transaction(self._insert)
-        except DatabaseUnavailable as trouble:
-            if not (trouble.is_uncertain and _is_recorded(self.id)):
-                raise _named(messages, trouble) from trouble
-        outbox.publish_committed(messages)
-        _publish_started([] if messages else [self.id])
+    @property
+    def _messages(self) -> list[Message]:
+        return [job.message for job in self._jobs]
 
     def _insert(self, tx: Connection) -> None:
-        """Record the batch and its jobs, or only these where it is there already."""
         count = len(self._jobs)
-        if self._is_new:
-            batches.record(tx, self.id, self.name, _owner_columns(self._owner))
-            slots = Slots(0, min(MOST_SLOTS, count))
+        slots = Slots(0, min(MOST_SLOTS, count))
+        if self._added_by is None:
+            self._insert_new(tx, kind=BATCH)
         else:
-            self._check_running(tx)
-            slots = Slots(randrange(MOST_SLOTS, _LAST_SLOT), min(MOST_SLOTS, count))  # noqa: S311 - no secret
+            self._check_room(tx)
+            slots = Slots(randrange(FIRST_DRAWN, LAST_DRAWN), slots.count)  # noqa: S311 - no secret
         if count:
-            batches.record_slots(tx, self.id, slots, count)
+            batches.record_slots(tx, self.id, slots, count, added_by=self._added_by)
         offset = 0
         for owner, chunk in _chunks(self._jobs):
             batches.record_jobs(tx, self.id, slots, chunk, owner, offset=offset)
             offset += len(chunk)
-        for name, step in self._steps.items():
-            batches.record_step(tx, self.id, name, step.message, _owner_columns(step.owner))
-        if self._is_new and not count:
+        if self._added_by is None and not count:
             batches.advance(tx, self.id)
 
-    def _check_running(self, tx: Connection) -> None:
-        found = batches.state(tx, self.id)
-        if found != batches.RUNNING:
-            raise BatchRefused(
-                f"{self} has ended ({found or 'and was deleted'}), so nothing can be added to it: "
-                "make another one"
-            )
+    def _check_room(self, tx: Connection) -> None:
+        self._check_running(tx)
         if batches.count_jobs(tx, self.id) + len(self._jobs) > MOST_JOBS:
             raise BatchRefused(
                 f"{self} would have more than {MOST_JOBS:,} jobs: make another one for the rest"
@@ -196,10 +126,9 @@ def batch(
         InvalidOption, InvalidPayload, UnknownJobType: About `then` or `on_failure`, as `enqueue`.
         BatchRefused: The name is none.
     """
-    if not (isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME and "\0" not in name):
-        raise BatchRefused(f"name: {quoted(name)} is not a text of 1 to {LONGEST_NAME} characters")
+    check_name(name)
     owner = Owner(user_id=user_id, organization_id=organization_id)
-    made = Batch(str(uuid4()), name, owner, session, is_new=True)
+    made = Batch(str(uuid4()), name, owner, session)
     made.follow(THEN, then)
     made.follow(ON_FAILURE, on_failure)
     return made
@@ -209,7 +138,8 @@ def batch_of(job: Job) -> Batch:
     """Return the batch that a running job is of, to add jobs to in a `with` block.
 
     They are recorded in `db.session`, so they exist when the job has completed, and not before. The
-    batch cannot end without them.
+    batch cannot end without them. In a workflow they count for the job's step, which ends with the
+    last of them.
 
     Raises:
         BatchRefused: The job is of no batch.
@@ -217,7 +147,7 @@ def batch_of(job: Job) -> Batch:
     if job.batch_id is None:
         raise BatchRefused(f"job {job.id} is of no batch: enqueue it in one to add to it")
     owner = Owner(user_id=job.user_id, organization_id=job.organization_id)
-    return Batch(job.batch_id, job.batch_id, owner, db.session, is_new=False)
+    return Batch(job.batch_id, job.batch_id, owner, db.session, added_by=job.id)
 
 
 def _chunks(jobs: list[Written]) -> Iterable[tuple[dict[str, Any], list[Message]]]:
@@ -231,7 +161,7 @@ def _chunks(jobs: list[Written]) -> Iterable[tuple[dict[str, Any], list[Message]
         key = (message.job_type, id(message.options), owner)
         alike.setdefault(key, []).append(job)
     for group in alike.values():
-        columns, chunk, size = _owner_columns(group[0].owner), list[Message](), 0
+        columns, chunk, size = owner_columns(group[0].owner), list[Message](), 0
         for job in group:
             chunk.append(job.message)
             size += len(job.message.body)
@@ -240,26 +170,3 @@ def _chunks(jobs: list[Written]) -> Iterable[tuple[dict[str, Any], list[Message]
                 chunk, size = [], 0
         if chunk:
             yield columns, chunk
-
-
-def _owner_columns(owner: Owner) -> dict[str, Any]:
-    return {"user_id": owner.user_id, "organization_id": owner.organization_id}
-
-
-def _publish_started(batch_ids: list[str]) -> None:
-    for batch_id in batch_ids:
-        relay.publish_started(batch_id)
-
-
-def _is_recorded(batch_id: str) -> bool:
-    """Ask for a batch whose commit was not answered; False if nobody can say."""
-    try:
-        return in_one_statement(lambda tx: batches.state(tx, batch_id)) is not None
-    except DatabaseUnavailable:
-        return False
-
-
-def _named(messages: list[Message], trouble: DatabaseUnavailable) -> DatabaseUnavailable:
-    if not (trouble.is_uncertain and messages):
-        return trouble
-    return uncertain([message.job_id for message in messages], trouble)

@@ -1,4 +1,4 @@
-"""`flask jobs batches`: jobs that belong together, as one."""
+"""`flask jobs batches` and `workflows`: jobs that belong together, as one."""
 
 import sys
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from flask import json
 
 from ..operate import batches
 from ..operate.actions import Done
-from ..operate.batches import Summary
+from ..operate.batches import BATCH, WORKFLOW, StepState, Summary
 from ..table import audit
 from ..table.beginnings import SHORTEST
 from ..values.ids import is_uuid
@@ -24,7 +24,9 @@ POLL_SECONDS = 0.3
 NAMED = 5
 
 group = CommandGroup("batches", help="List, watch, cancel and retry batches of jobs.")
+workflows = CommandGroup("workflows", help="List, watch, cancel and retry workflows and chains.")
 jobs.add_command(group)
+jobs.add_command(workflows)
 
 
 class BatchId(click.ParamType[str]):
@@ -58,8 +60,13 @@ _by = click.option(
 )
 
 
+_state = click.option(
+    "--state", type=click.Choice(batches.STATES), help="Only those in this state."
+)
+
+
 @group.command("list")
-@click.option("--state", type=click.Choice(batches.STATES), help="Only batches in this state.")
+@_state
 @limit
 @as_json
 def list_batches(state: str | None, limit: int, as_json: bool) -> None:
@@ -70,28 +77,46 @@ def list_batches(state: str | None, limit: int, as_json: bool) -> None:
       flask jobs batches list
       flask jobs batches list --state failed --json
     """
-    found = batches.newest(state=state, limit=limit)
+    _list(batches.newest(kind=BATCH, state=state, limit=limit), "No batches.", as_json=as_json)
+
+
+@workflows.command("list")
+@_state
+@limit
+@as_json
+def list_workflows(state: str | None, limit: int, as_json: bool) -> None:
+    r"""List workflows and chains, newest first.
+
+    \b
+    Examples:
+      flask jobs workflows list
+      flask jobs workflows list --state failed --json
+    """
+    _list(batches.newest(kind=WORKFLOW, state=state, limit=limit), "No workflows.", as_json=as_json)
+
+
+def _list(found: list[Summary], none: str, *, as_json: bool) -> None:
     if as_json:
         print_json([_as_json(one) for one in found])
         return
-    click.echo(painted(_table(found)) if found else "No batches.")
+    click.echo(painted(_table(found)) if found else none)
 
 
 @group.command("show")
 @_id
 @as_json
 def show_batch(batch_id: str, as_json: bool) -> None:
-    r"""Show one batch: how many of its jobs have ended, and how.
+    r"""Show how many of the jobs have ended, and how, with a line for each step.
 
-    `flask jobs list --batch ID` lists its jobs, and what follows its end.
+    `flask jobs list --batch ID` lists the jobs, and what follows the end.
 
     \b
     Examples:
       flask jobs batches show 5f0c
     """
-    found = batches.find(batch_id)
+    found, steps = batches.find(batch_id), batches.steps(batch_id)
     if as_json:
-        print_json(_as_json(found))
+        print_json({**_as_json(found), "steps": [asdict(step) for step in steps]})
         return
     lines = [
         ("ID", found.id),
@@ -103,6 +128,9 @@ def show_batch(batch_id: str, as_json: bool) -> None:
         *([("Ended", formatting.time(found.ended_at))] if found.ended_at else []),
     ]
     click.echo(painted(formatting.table(lines)))
+    if steps:
+        click.echo()
+        click.echo(painted(_steps(steps)))
 
 
 @group.command("watch")
@@ -112,7 +140,7 @@ def show_batch(batch_id: str, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each change.")
 def watch_batch(batch_id: str, timeout: int | None, as_json: bool) -> None:
-    r"""Follow a batch to its end, with a line for each change.
+    r"""Follow it to its end, with a line for each change.
 
     Exit code 0 if all of its jobs completed, otherwise 1.
 
@@ -132,7 +160,7 @@ def watch_batch(batch_id: str, timeout: int | None, as_json: bool) -> None:
             break
         sleep(POLL_SECONDS)
     if not found.is_final:
-        click.echo(f"stopped watching after {timeout:g} s; the batch continues", err=True)
+        click.echo(f"stopped watching after {timeout:g} s; the {found.kind} continues", err=True)
     sys.exit(0 if found.state == "completed" else FAILED)
 
 
@@ -142,7 +170,7 @@ def watch_batch(batch_id: str, timeout: int | None, as_json: bool) -> None:
 @yes
 @as_json
 def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
-    r"""Cancel a batch: its waiting jobs never begin, running ones are asked to stop.
+    r"""Cancel it: what has not begun never does, running jobs are asked to stop.
 
     \b
     Examples:
@@ -150,7 +178,7 @@ def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
     """
     found = batches.find(batch_id)
     if not yes:
-        confirm(f"Cancel the batch {found.name!r} ({_counts(found)})?")
+        confirm(f"Cancel the {found.kind} {found.name!r} ({_counts(found)})?")
     _report(batches.cancel(batch_id, by=by), "Cancelled", as_json=as_json)
 
 
@@ -159,13 +187,17 @@ def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
 @_by
 @as_json
 def retry_batch(batch_id: str, by: str, as_json: bool) -> None:
-    r"""Retry a batch's dead jobs, with all their retries again.
+    r"""Retry its dead jobs, with all their retries again.
 
     \b
     Examples:
       flask jobs batches retry 5f0c
     """
     _report(batches.retry(batch_id, by=by), "Retried", as_json=as_json)
+
+
+for _command in (show_batch, watch_batch, cancel_batch, retry_batch):
+    workflows.add_command(_command)
 
 
 def _report(done: Done, did: str, *, as_json: bool) -> None:
@@ -187,6 +219,18 @@ def _table(found: list[Summary]) -> str:
         for one in found
     ]
     return formatting.table(lines, shrink=(1,))
+
+
+def _steps(steps: list[StepState]) -> str:
+    lines = [("STEP", "STATE", "AFTER", "JOB", "WHAT")]
+    lines += [
+        (
+            *(step.name, step.state, ", ".join(step.after), step.job_id or ""),
+            step.job_type or f"waits for {step.event}",
+        )
+        for step in steps
+    ]
+    return formatting.table(lines, shrink=(2, 0))
 
 
 def _line(found: Summary) -> str:

@@ -32,7 +32,9 @@ from ..payload import loading
 from ..publish.qstash import RETRIES_HEADER
 from ..registry import JobConfig
 from ..schemas import Envelope, load_envelope
+from ..table import memory
 from ..table.attempts import Delivery
+from ..table.db import in_transaction
 from ..table.memory import Token
 from ..values import jsonb
 from .own_test import is_own_test
@@ -318,3 +320,9 @@ def _id(header: str) -> str | None:
     """Return one of QStash's ids; anything malformed counts as none."""
     value = request.headers.get(header, "")
     return value if QSTASH_ID.fullmatch(value) else None
+
+
+def spend(delivery: Delivery) -> None:
+    """Tie the delivery's token to this job, so that it can bring no other."""
+    if not in_transaction(lambda tx: memory.spend(tx, delivery.token, delivery.job_id)):
+        raise InvalidDelivery("the token of this delivery has brought another job before")

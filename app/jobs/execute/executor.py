@@ -30,6 +30,7 @@ from ..outcome import (
     Completed,
     Continued,
     Dead,
+    Expired,
     Failed,
     Lost,
     Outcome,
@@ -41,12 +42,12 @@ from ..payload import loading
 from ..publish import outbox, relay
 from ..registry import JobConfig
 from ..table import attempt_sql, attempts, job_rows, memory
-from ..table.attempts import Attempt, ClaimRefused, Delivery, alone, within
+from ..table.attempts import Attempt, ClaimRefused, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
 from . import pausing, raised, shutdown
 from .coroutines import handled, result_of
-from .delivery import as_firing, parse, retried
+from .delivery import as_firing, parse, retried, spend
 from .heartbeat import Heartbeat, new_job
 from .log_lines import LogLines
 from .session import drop_connection
@@ -111,7 +112,7 @@ def claim(attempt: Attempt) -> Outcome | None:
     if firing and in_transaction(lambda tx: _is_unknown(tx, attempt.job_id)):
         attempt.delivery = firing
     if attempt.delivery.is_firing:
-        _spend(attempt.delivery)
+        spend(attempt.delivery)
     if attempts.claim(alone, attempt):
         return None
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
@@ -145,19 +146,13 @@ def _is_unknown(connection: Connection, job_id: str) -> bool:
     return attempts.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
 
 
-def _spend(delivery: Delivery) -> None:
-    """Tie the delivery's token to this job, so that it can bring no other."""
-    if not in_transaction(lambda tx: memory.spend(tx, delivery.token, delivery.job_id)):
-        raise InvalidDelivery("the token of this delivery has brought another job before")
-
-
 def _claim_arrival(attempt: Attempt) -> Outcome | None:
     """Record a job that another producer published, or a schedule fired, then claim it."""
     job_id, message_id = attempt.job_id, attempt.delivery.message_id
     if in_transaction(lambda tx: memory.is_done(tx, job_id, message_id)):
         return Skipped("deleted")
     if not attempt.delivery.is_firing:
-        _spend(attempt.delivery)
+        spend(attempt.delivery)
 
     def arrive(tx: Connection) -> Outcome | None:
         job_rows.create_job_execution(tx, attempt.row)
@@ -181,9 +176,9 @@ def execute(attempt: Attempt) -> Outcome:
     """Run the handler; whatever it does is an outcome."""
     with observed(Executing(attempt=attempt)) as step:
         attempt.started_at, start = datetime.now(UTC), monotonic()
-        if shutdown.draining.is_set() or attempt.lease.called_off:
+        if (not_begun := _not_begun(attempt)) is not None:
             attempt.duration_ms = 0
-            return Cancelled() if attempt.lease.called_off else Released()
+            return not_begun
         heartbeat = Heartbeat(attempt)
         job = new_job(attempt, heartbeat)
         log.info("[jobs] Processing job", extra=attempt.log_fields)
@@ -208,6 +203,15 @@ def execute(attempt: Attempt) -> Outcome:
         if isinstance(outcome, Failed):
             step.error, step.exception = outcome.kind, outcome.exception
     return outcome
+
+
+def _not_begun(attempt: Attempt) -> Outcome | None:
+    """Return why a claimed job is not to be run after all."""
+    if attempt.lease.called_off:
+        return Cancelled()
+    if attempt.lease.expired:
+        return Expired()
+    return Released() if shutdown.draining.is_set() else None
 
 
 def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:

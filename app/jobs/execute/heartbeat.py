@@ -9,6 +9,7 @@ from ..deadline import beaten, raise_if_due
 from ..errors import JobCancelled, LeaseLost
 from ..table import attempt_sql, attempts
 from ..table.attempts import Attempt
+from ..table.workflows import Results
 
 #: Minimum seconds between two writes; the signs of life between them cost nothing.
 EVERY = 1.0
@@ -82,6 +83,7 @@ def new_job(attempt: Attempt, heartbeat: Heartbeat) -> Job:
         user_id=lease.user_id,
         organization_id=lease.organization_id,
         batch_id=lease.batch_id,
+        results={} if lease.batch_id is None else Results(lease.batch_id),
         beat=heartbeat,
         look=heartbeat.look,
         look_again=heartbeat.look_again,

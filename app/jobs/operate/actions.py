@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from ..errors import PublishError
 from ..publish import relay
-from ..table import action_sql, audit
+from ..table import action_sql, audit, batches
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
@@ -182,11 +182,15 @@ class Chunk:
     options: Mapping[str, Any]
 
     def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
-        query = select(_table.c.id).where(*self.conditions, _table.c.id > self.after)
+        columns = (_table.c.id, _table.c.slot)
+        query = select(*columns).where(*self.conditions, _table.c.id > self.after)
         locked = query.order_by(_table.c.id).limit(CHUNK).with_for_update()
-        ids = list(connection.execute(locked).scalars())
+        found = connection.execute(locked).all()
+        ids = [row.id for row in found]
         if not ids:
             return [], []
+        if any(row.slot is not None for row in found):
+            batches.lock_slots(connection, ids)
         rows = connection.execute(_STATEMENTS[self.action], {"ids": ids, **self.options}).all()
         audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
         return ids, rows

@@ -2,17 +2,32 @@
 
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
 from ..errors import BatchRefused
-from ..table import batches
-from ..table.batches import STATES, Summary
+from ..table import batches, workflows
+from ..table.batches import BATCH, STATES, WORKFLOW, Summary
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import Status
+from ..table.workflows import StepState
 from ..values.ids import is_uuid
 from . import actions
 from .actions import Done
 
-__all__ = ["STATES", "Summary", "beginning", "cancel", "find", "newest", "retry"]
+__all__ = [
+    "BATCH",
+    "STATES",
+    "WORKFLOW",
+    "StepState",
+    "Summary",
+    "beginning",
+    "cancel",
+    "find",
+    "newest",
+    "retry",
+    "steps",
+]
 
 
 def find(batch_id: str) -> Summary:
@@ -29,9 +44,14 @@ def find(batch_id: str) -> Summary:
     return found
 
 
-def newest(*, state: str | None = None, limit: int = 20) -> list[Summary]:
-    """Return the batches that were made last, of one of `STATES` or of all."""
-    return in_transaction(lambda tx: batches.newest(tx, state=state, limit=limit))
+def newest(*, kind: str | None = None, state: str | None = None, limit: int = 20) -> list[Summary]:
+    """Return what was made last: batches, workflows or both, in one of `STATES` or in any."""
+    return in_transaction(lambda tx: batches.newest(tx, kind=kind, state=state, limit=limit))
+
+
+def steps(batch_id: str) -> list[StepState]:
+    """Return a workflow's steps as they are now, and what follows the end of a batch."""
+    return in_transaction(lambda tx: workflows.steps(tx, batch_id))
 
 
 def beginning(text: str, *, limit: int) -> list[str]:
@@ -48,9 +68,15 @@ def cancel(batch_id: str, *, by: str) -> Done:
         BatchRefused: There is no such batch, or it has ended.
     """
     found = find(batch_id)
-    if not in_transaction(lambda tx: batches.call_off(tx, batch_id)):
+
+    def call_off(tx: Connection) -> bool:
+        is_off = batches.call_off(tx, batch_id)
+        workflows.stop_listening(tx, batch_id)
+        return is_off
+
+    if not in_transaction(call_off):
         raise BatchRefused(
-            f"the batch {found.name!r} has ended ({found.state}): there is nothing to cancel"
+            f"the {found.kind} {found.name!r} has ended ({found.state}): there is nothing to cancel"
         )
     done = Done("cancel")
     for wanted in (

@@ -23,7 +23,7 @@ from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, Publish
 from ..events import JobDied, emit
 from ..publish import outbox, quota, relay
 from ..registry import registry_of
-from ..table import batches, held, marks, memory, sweep_sql
+from ..table import batches, held, marks, memory, sweep_sql, workflows
 from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import SweepStep
@@ -68,6 +68,7 @@ def sweep(*, grace: float = GRACE, asks: bool = False) -> SweepReport:
     steps: list[Callable[[], None]] = [
         lambda: _rescue(report, grace),
         _settle_twins,
+        _end_waits,
         lambda: _publish(report, grace),
         lambda: release(report),
         lambda: _take_over_dead_letters(report),
@@ -139,6 +140,14 @@ def _settle_twins() -> None:
     for row in in_transaction(lambda tx: tx.execute(sweep_sql.DONE_BY_TWIN).all()):
         about = {"jobId": str(row.job_id), "twin": str(row.twin_id)}
         log.info("[jobs] Job completed by its twin", extra=about)
+
+
+def _end_waits() -> None:
+    """End the steps whose time to wait for a signal is up; each is published by its own batch."""
+    for step in in_transaction(lambda tx: workflows.late(tx, limit=BATCH * MAX_BATCHES)):
+        if in_transaction(lambda tx, step=step: workflows.hear(tx, step, None)):  # type: ignore[misc]  # mypy cannot infer a default's type
+            log.info("[jobs] Wait timed out", extra={"batchId": step[0], "step": step[1]})
+            relay.publish_started(step[0])
 
 
 def _publish(report: SweepReport, grace: float) -> None:

@@ -108,6 +108,7 @@ CLAIM = text(
               slot IS NOT NULL
                 AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
                       WHERE batch.id = job_executions.batch_id) AS called_off,
+              legs = 0 AND (options->>'expires')::timestamptz <= now() AS expired,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt

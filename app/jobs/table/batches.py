@@ -19,6 +19,8 @@ from ..values.ids import OwnerId
 from .job_rows import TO_PUBLISH, that_may_hold
 from .pauses import HOLDING_GIVEN, holding
 
+BATCH, WORKFLOW = "batch", "workflow"
+
 #: What a batch is until its end; then it is "completed", "failed" or "cancelled".
 RUNNING = "running"
 STATES = (RUNNING, "completed", "failed", "cancelled")
@@ -29,14 +31,18 @@ KEPT_DAYS = 1
 
 _RECORD = text(
     """
-    INSERT INTO job_batches (id, name, user_id, organization_id)
-    VALUES (:batch_id, :name, :user_id, :organization_id)
+    INSERT INTO job_batches (id, name, kind, user_id, organization_id)
+    VALUES (:batch_id, :name, :kind, :user_id, :organization_id)
     """
 )
 _RECORD_SLOTS = text(
     """
-    INSERT INTO job_batch_slots (batch_id, slot, jobs, pending)
-    SELECT :batch_id, CAST(:first AS int) + number, jobs, jobs
+    INSERT INTO job_batch_slots (batch_id, slot, step, jobs, pending)
+    SELECT :batch_id, CAST(:first AS int) + number,
+           (SELECT own.step FROM job_executions AS job JOIN job_batch_slots AS own
+                  ON own.batch_id = job.batch_id AND own.slot = job.slot
+             WHERE job.job_id = CAST(:added_by AS text)),
+           jobs, jobs
       FROM (SELECT number, whole / slots + (number < whole % slots)::int AS jobs
               FROM (SELECT CAST(:jobs AS int) AS whole, CAST(:slots AS int) AS slots) AS given,
                    generate_series(0, slots - 1) AS number) AS part
@@ -44,7 +50,8 @@ _RECORD_SLOTS = text(
 )
 _RECORD_STEP = text(
     """
-    INSERT INTO job_steps (batch_id, name, job) VALUES (:batch_id, :name, CAST(:job AS jsonb))
+    INSERT INTO job_steps (batch_id, name, kind, job)
+    VALUES (:batch_id, :kind, :kind, CAST(:job AS jsonb))
     """
 )
 # As `job_rows` records many, but each in its slot: neighbours, which run at the same time, in
@@ -70,14 +77,14 @@ _COUNT_JOBS = text("SELECT coalesce(sum(jobs), 0) FROM job_batch_slots WHERE bat
 _STARTED = text(
     f"""
     SELECT {TO_PUBLISH.replace("job.pause", f"{holding('job')} AS pause")} FROM job_steps AS step
-      JOIN job_executions AS job ON job.job_id = step.job ->> 'job_id'
-     WHERE step.batch_id = :batch_id AND step.started_at IS NOT NULL
+      JOIN job_executions AS job ON job.job_id = step.job_id
+     WHERE step.batch_id = :batch_id
        AND job.status = 'pending' AND job.published_at IS NULL
     """  # noqa: S608 - the only values in the text are the table's columns
 ).columns(payload=JSONB, options=JSONB)
 _SUMMARY = """
-    SELECT batch.id::text AS id, batch.name, batch.state, batch.created_at, batch.ended_at,
-           batch.cancelled_at, to_jsonb(batch.user_id) AS user_id,
+    SELECT batch.id::text AS id, batch.name, batch.kind, batch.state, batch.created_at,
+           batch.ended_at, batch.cancelled_at, to_jsonb(batch.user_id) AS user_id,
            to_jsonb(batch.organization_id) AS organization_id,
            coalesce(sum(part.jobs), 0)::int AS jobs, coalesce(sum(part.pending), 0)::int AS pending,
            coalesce(sum(part.dead), 0)::int AS dead,
@@ -90,12 +97,24 @@ _LIST = text(
     {_SUMMARY}
      WHERE batch.id IN (SELECT id FROM job_batches
                          WHERE (CAST(:state AS text) IS NULL OR state = :state)
+                           AND (CAST(:kind AS text) IS NULL OR kind = :kind)
                          ORDER BY created_at DESC, id LIMIT :limit)
      GROUP BY batch.id ORDER BY batch.created_at DESC, batch.id
     """  # noqa: S608 - our own text
 )
 _BEGINNING = text(
     "SELECT id::text FROM job_batches WHERE id::text LIKE :beginning || '%' LIMIT :limit"
+)
+# Each job of several locks its slot, and perhaps the batch after it: in any order, two who do that
+# could wait for each other.
+_LOCK_SLOTS = text(
+    """
+    SELECT FROM job_batch_slots
+     WHERE (batch_id, slot) IN (SELECT batch_id, slot FROM job_executions
+                                 WHERE id = ANY(:ids) AND slot IS NOT NULL)
+     ORDER BY batch_id, slot
+       FOR NO KEY UPDATE
+    """
 )
 _CALL_OFF = text(
     """
@@ -123,6 +142,7 @@ class Summary:
 
     id: str
     name: str
+    kind: str
     state: str
     created_at: datetime
     ended_at: datetime | None
@@ -157,7 +177,9 @@ class Slots:
     count: int
 
 
-def record(connection: Connection, batch_id: str, name: str, owner: Mapping[str, Any]) -> None:
+def record(
+    connection: Connection, batch_id: str, name: str, owner: Mapping[str, Any], *, kind: str
+) -> None:
     """Insert a batch that runs.
 
     Args:
@@ -165,14 +187,25 @@ def record(connection: Connection, batch_id: str, name: str, owner: Mapping[str,
         batch_id: A UUID.
         name: Of at most 255 characters.
         owner: `user_id` and `organization_id`.
+        kind: `BATCH` or `WORKFLOW`.
     """
-    connection.execute(_RECORD, {"batch_id": batch_id, "name": name, **owner})
+    connection.execute(_RECORD, {"batch_id": batch_id, "name": name, "kind": kind, **owner})
 
 
-def record_slots(connection: Connection, batch_id: str, slots: Slots, jobs: int) -> None:
-    """Insert the slots that count a number of jobs, which are recorded in the same transaction."""
+def record_slots(
+    connection: Connection, batch_id: str, slots: Slots, jobs: int, *, added_by: str | None = None
+) -> None:
+    """Insert the slots that count a number of jobs, which are recorded in the same transaction.
+
+    Args:
+        connection: Its transaction decides whether they exist.
+        batch_id: Whose jobs they are.
+        slots: None of them is there yet.
+        jobs: At least as many as slots.
+        added_by: The running job that adds them; they count for its step, if it is one's.
+    """
     given = {"batch_id": batch_id, "first": slots.first, "slots": slots.count, "jobs": jobs}
-    connection.execute(_RECORD_SLOTS, given)
+    connection.execute(_RECORD_SLOTS, given | {"added_by": added_by})
 
 
 def record_jobs(
@@ -207,15 +240,20 @@ def record_jobs(
     connection.execute(_RECORD_JOBS, given)
 
 
-def record_step(
-    connection: Connection, batch_id: str, name: str, message: Message, owner: Mapping[str, Any]
+def record_following(
+    connection: Connection, batch_id: str, kind: str, message: Message, owner: Mapping[str, Any]
 ) -> None:
-    """Insert a job that is to be recorded later, by the end of others."""
+    """Insert a job that the batch's end will record: "then" or "on_failure"."""
+    given = {"batch_id": batch_id, "kind": kind, "job": columns_of(message, owner)}
+    connection.execute(_RECORD_STEP, given)
+
+
+def columns_of(message: Message, owner: Mapping[str, Any]) -> str:
+    """Return the row of a job that is to be recorded later, as JSON."""
     row = _columns(message, owner) | {"job_id": message.job_id}
     if "not_before" not in message.options:
         del row["available_at"]  # a delay begins when the job is recorded
-    job = f'{{"payload":{message.body},{jsonb.dumps(row)[1:]}'
-    connection.execute(_RECORD_STEP, {"batch_id": batch_id, "name": name, "job": job})
+    return f'{{"payload":{message.body},{jsonb.dumps(row)[1:]}'
 
 
 def advance(connection: Connection, batch_id: str) -> None:
@@ -243,15 +281,23 @@ def find(connection: Connection, batch_id: str) -> Summary | None:
     return None if row is None else Summary(*row)
 
 
-def newest(connection: Connection, *, state: str | None = None, limit: int) -> list[Summary]:
-    """Return the batches that were made last, of one state or of all."""
-    return [Summary(*row) for row in connection.execute(_LIST, {"state": state, "limit": limit})]
+def newest(
+    connection: Connection, *, kind: str | None = None, state: str | None = None, limit: int
+) -> list[Summary]:
+    """Return the batches that were made last, of one kind and state or of all."""
+    given = {"kind": kind, "state": state, "limit": limit}
+    return [Summary(*row) for row in connection.execute(_LIST, given)]
 
 
 def beginning(connection: Connection, beginning: str, *, limit: int) -> list[str]:
     """Return the ids that begin like this, of hexadecimal digits and hyphens."""
     given = {"beginning": beginning, "limit": limit}
     return list(connection.execute(_BEGINNING, given).scalars())
+
+
+def lock_slots(connection: Connection, ids: Sequence[int]) -> None:
+    """Lock what counts jobs, by row id, before one statement changes several of them."""
+    connection.execute(_LOCK_SLOTS, {"ids": list(ids)})
 
 
 def call_off(connection: Connection, batch_id: str) -> bool:

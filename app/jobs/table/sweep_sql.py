@@ -11,8 +11,10 @@ from .pauses import holding
 
 # Whether `twin` is the job `put_back`, enqueued once more since a person put that back: the guide
 # of the TypeScript starter does both. The work is then the twin's, so that it is not done twice.
+# Asked of no other job, or PostgreSQL would read the whole table to compare them all.
 _IS_TWIN = """
     put_back.generation > 0 AND put_back.status = 'pending' AND put_back.published_at IS NULL
+    AND put_back.pause IS NULL
     AND twin.job_type = put_back.job_type AND twin.created_at > put_back.updated_at
     AND twin.id > put_back.id AND twin.payload->'payload' = put_back.payload->'payload'
     AND twin.user_id IS NOT DISTINCT FROM put_back.user_id
@@ -60,9 +62,9 @@ PUBLISH = SweepStep(
         f"""
         SELECT id, job_id FROM job_executions AS put_back
          WHERE {_UNPUBLISHED} AND job_type = ANY(:types) AND id <> ALL(CAST(:aside AS bigint[]))
-           AND NOT EXISTS (SELECT FROM job_executions AS twin
-                            WHERE {_IS_TWIN} AND twin.dead_at IS NULL
-                              AND twin.status <> 'cancelled')
+           AND (put_back.generation = 0 OR NOT EXISTS (
+                    SELECT FROM job_executions AS twin
+                     WHERE {_IS_TWIN} AND twin.dead_at IS NULL AND twin.status <> 'cancelled'))
          ORDER BY created_at, id LIMIT :limit
            FOR UPDATE SKIP LOCKED
         """  # noqa: S608 - the only values in the text are this package's constants

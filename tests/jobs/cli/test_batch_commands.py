@@ -5,7 +5,7 @@ import json
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
-from app.jobs import InvalidOption, batch, batch_status_url
+from app.jobs import InvalidOption, batch, batch_status_url, workflow
 from app.jobs.testing import deliver, drain
 from tests.support.rows import row_of
 from tests.support.sample_jobs import Sample, noop, sample
@@ -104,6 +104,25 @@ def test_a_link_shows_progress_to_who_has_it(
     path, _, token = url.partition("?")
     assert client.get(path).status_code == 403
     assert client.get(f"/api/jobs/{jobs[0]}?{token}").status_code == 403
-    assert client.get(f"/api/batches/nothing?{token}").status_code == 404
+    assert client.get(f"/api/batches/nothing?{token}").status_code == 403
     with pytest.raises(InvalidOption, match="is not the id of a batch"):
         batch_status_url("one")
+
+
+def test_a_workflow_is_shown_with_a_line_for_each_step(cli: FlaskCliRunner) -> None:
+    with workflow("pays") as made:
+        made.add("ask", noop.s(Sample("none")))
+        made.wait_for("invoice.paid", timeout="1d", after=["ask"])
+
+    assert "pays" in cli.invoke(args=["jobs", "workflows", "list"]).output
+    assert cli.invoke(args=["jobs", "batches", "list"]).output == "No batches.\n"
+    shown = cli.invoke(args=["jobs", "workflows", "show", made.id]).output
+    assert [line.split()[:2] for line in shown.splitlines()[-2:]] == [
+        ["ask", "running"],
+        ["invoice.paid", "waiting"],
+    ]
+    as_json = cli.invoke(args=["jobs", "workflows", "show", made.id, "--json"]).output
+    assert [step["after"] for step in json.loads(as_json)["steps"]] == [[], ["ask"]]
+    cancelled = cli.invoke(args=["jobs", "workflows", "cancel", made.id, "--yes"])
+    assert cancelled.output == "Cancelled 1 job\n"
+    assert cli.invoke(args=["jobs", "workflows", "watch", made.id]).exit_code == 1

@@ -1,4 +1,4 @@
-"""Create the tables of batches, and have the database itself count how their jobs end.
+"""Create the tables of batches and workflows; the database itself counts how their jobs end.
 
 Whatever changes a job's status (a delivery, a sweep, a person, another program) fires the trigger,
 in its own transaction. Of a job outside of any batch, the trigger's condition is all that runs.
@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.types import TypeEngine
 
 revision = "0007"
@@ -20,6 +20,8 @@ depends_on = None
 ADDED_BEFORE = {"batch_id": "uuid", "slot": "integer"}
 INDEX = "idx_job_executions_batch_id"
 BUILT_BEFORE = {INDEX: "(batch_id, id) WHERE batch_id IS NOT NULL"}
+
+MOMENT = sa.DateTime(timezone=True)
 
 # How a row's job has ended: null where it has not. A status that is unknown here is one of a job
 # that did not do its work.
@@ -77,11 +79,15 @@ END $$
 ADVANCE = """
 CREATE FUNCTION job_batch_advance(which uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    is_workflow boolean;
     called_off boolean;
-    ended text;
+    now_is text;
 BEGIN
     UPDATE job_batches AS batch SET turns = batch.turns + 1 WHERE batch.id = which
-    RETURNING batch.cancelled_at IS NOT NULL INTO called_off;
+    RETURNING batch.kind = 'workflow', batch.cancelled_at IS NOT NULL INTO is_workflow, called_off;
+    IF is_workflow THEN
+        PERFORM job_steps_advance(which, called_off);
+    END IF;
     IF EXISTS (SELECT FROM job_batch_slots AS part
                 WHERE part.batch_id = which AND part.pending > 0) THEN
         RETURN;
@@ -89,32 +95,144 @@ BEGIN
     SELECT CASE WHEN called_off THEN 'cancelled'
                 WHEN sum(part.dead) > 0 THEN 'failed'
                 WHEN sum(part.cancelled) > 0 THEN 'cancelled' ELSE 'completed' END
-      INTO ended FROM job_batch_slots AS part WHERE part.batch_id = which;
-    UPDATE job_batches AS batch SET state = ended, ended_at = clock_timestamp()
-     WHERE batch.id = which AND batch.state <> ended;
-    PERFORM job_step_start(which, CASE ended WHEN 'completed' THEN 'then'
-                                             WHEN 'failed' THEN 'on_failure' END);
+      INTO now_is FROM job_batch_slots AS part WHERE part.batch_id = which;
+    UPDATE job_batches AS batch SET state = now_is, ended_at = clock_timestamp()
+     WHERE batch.id = which AND batch.state <> now_is;
+    PERFORM job_step_start(which, step.name, step.job) FROM job_steps AS step
+      WHERE step.batch_id = which AND step.started_at IS NULL
+        AND step.kind = CASE now_is WHEN 'completed' THEN 'then'
+                                    WHEN 'failed' THEN 'on_failure' END;
 END $$
 """
 
-# The job's id was chosen when the batch was made, so a second start would find it taken.
-START = """
-CREATE FUNCTION job_step_start(which uuid, wanted text) RETURNS void LANGUAGE plpgsql AS $$
+# A step has ended when all jobs that count for it have. One that was skipped, or waits, is looked
+# at again each time, as a dead job before it may have been retried. In rounds, because what is
+# skipped decides about the steps after it.
+STEPS = """
+CREATE FUNCTION job_steps_advance(which uuid, called_off boolean) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
-    made jsonb;
+    ready record;
+    goes_on boolean;
 BEGIN
-    UPDATE job_steps AS step SET started_at = clock_timestamp()
-     WHERE step.batch_id = which AND step.name = wanted AND step.started_at IS NULL
-    RETURNING step.job INTO made;
+    UPDATE job_steps AS step SET ended = counted.ended
+      FROM (SELECT one.name, CASE WHEN sum(part.pending) > 0 THEN NULL
+                                  WHEN sum(part.dead) > 0 THEN 'dead'
+                                  WHEN sum(part.cancelled) > 0 THEN 'cancelled'
+                                  WHEN one.is_replaced THEN 'replaced'
+                                  WHEN sum(part.jobs) > 0 THEN 'completed' END AS ended
+              FROM job_steps AS one
+              LEFT JOIN job_batch_slots AS part
+                     ON part.batch_id = one.batch_id AND part.step = one.name
+             WHERE one.batch_id = which AND one.kind IN ('job', 'wait')
+             GROUP BY one.name, one.is_replaced) AS counted
+     WHERE step.batch_id = which AND step.name = counted.name
+       AND step.ended IS DISTINCT FROM counted.ended;
+    goes_on := NOT called_off;
+    WHILE goes_on LOOP
+        goes_on := false;
+        FOR ready IN
+            SELECT step.name, step.kind, step.job, step.if_dead, step.instead,
+                   coalesce(bool_and(before.ended = 'completed'), true) AS is_well
+              FROM job_steps AS step
+              LEFT JOIN job_steps AS before
+                     ON before.batch_id = which AND before.name = ANY(step.after)
+             WHERE step.batch_id = which AND step.kind IN ('job', 'wait')
+               AND step.started_at IS NULL AND step.ended IS NULL
+             GROUP BY step.name, step.kind, step.job, step.if_dead, step.instead, step.slot
+            HAVING count(before.name) = count(before.ended)
+             ORDER BY step.slot
+        LOOP
+            IF ready.is_well OR ready.if_dead = 'go on' THEN
+                IF ready.kind = 'wait' THEN
+                    goes_on := job_step_listen(which, ready.name) OR goes_on;
+                ELSE
+                    PERFORM job_step_start(which, ready.name, ready.job);
+                END IF;
+            ELSIF ready.instead IS NOT NULL THEN
+                UPDATE job_steps AS step SET is_replaced = true
+                 WHERE step.batch_id = which AND step.name = ready.name;
+                PERFORM job_step_start(which, ready.name, ready.instead);
+            ELSE
+                UPDATE job_steps AS step SET ended = 'skipped'
+                 WHERE step.batch_id = which AND step.name = ready.name;
+                goes_on := true;
+            END IF;
+        END LOOP;
+    END LOOP;
+END $$
+"""
+
+# A step's job is counted by a slot of its own; what follows a batch's end is counted by none. The
+# job's id was chosen when the batch was made, so a second start would find it taken.
+START = """
+CREATE FUNCTION job_step_start(which uuid, wanted text, made jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    counted_by integer;
+BEGIN
+    UPDATE job_steps AS step SET started_at = clock_timestamp(), job_id = made->>'job_id'
+     WHERE step.batch_id = which AND step.name = wanted RETURNING step.slot INTO counted_by;
+    IF counted_by IS NOT NULL THEN
+        INSERT INTO job_batch_slots (batch_id, slot, step, jobs, pending)
+        VALUES (which, counted_by, wanted, 1, 1);
+    END IF;
     INSERT INTO job_executions (job_id, job_type, payload, user_id, organization_id, queue,
-                                max_retries, options, available_at, batch_id)
+                                max_retries, options, available_at, batch_id, slot)
     SELECT row.job_id, row.job_type, row.payload, row.user_id, row.organization_id, row.queue,
            row.max_retries, row.options,
            coalesce(row.available_at, clock_timestamp()
-                    + make_interval(secs => (made->'options'->>'delay')::float8)), which
+                    + make_interval(secs => (made->'options'->>'delay')::float8)), which, counted_by
       FROM jsonb_populate_record(CAST(NULL AS job_executions), made) AS row
-     WHERE made IS NOT NULL
     ON CONFLICT (job_id) DO NOTHING;
+END $$
+"""
+
+# A signal may have come before: then the step has ended as soon as it begins.
+LISTEN = """
+CREATE FUNCTION job_step_listen(which uuid, wanted text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    came boolean;
+BEGIN
+    UPDATE job_steps AS step
+       SET started_at = clock_timestamp(),
+           due_at = clock_timestamp() + make_interval(secs => step.timeout),
+           ended = CASE WHEN step.signalled_at IS NOT NULL THEN 'completed' END
+     WHERE step.batch_id = which AND step.name = wanted
+    RETURNING step.signalled_at IS NOT NULL INTO came;
+    INSERT INTO job_batch_slots (batch_id, slot, step, jobs, pending)
+    SELECT which, step.slot, wanted, 1, (NOT came)::int
+      FROM job_steps AS step WHERE step.batch_id = which AND step.name = wanted;
+    RETURN came;
+END $$
+"""
+
+# Of a signal and a timeout of the same step, the first to have the batch's row decides. What the
+# outcome is without a signal is that of a job that is dead.
+HEAR = """
+CREATE FUNCTION job_step_hear(which uuid, wanted text, heard jsonb, in_time boolean)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    begun boolean;
+BEGIN
+    PERFORM FROM job_batches AS batch
+      WHERE batch.id = which AND batch.state = 'running' AND batch.cancelled_at IS NULL
+        FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE job_steps AS step
+       SET signalled_at = CASE WHEN in_time THEN clock_timestamp() END, result = heard
+     WHERE step.batch_id = which AND step.name = wanted AND step.kind = 'wait'
+       AND step.signalled_at IS NULL AND step.ended IS NULL
+       AND (in_time OR step.due_at <= clock_timestamp())
+    RETURNING step.started_at IS NOT NULL INTO begun;
+    IF begun THEN
+        UPDATE job_batch_slots AS part SET pending = 0, dead = (NOT in_time)::int
+         WHERE part.batch_id = which AND part.step = wanted;
+        PERFORM job_batch_advance(which);
+    END IF;
+    RETURN begun IS NOT NULL;
 END $$
 """
 
@@ -134,7 +252,10 @@ FUNCTIONS = (
     "job_batch_count()",
     "job_batch_advance(uuid)",
     "job_batch_reopen(uuid)",
-    "job_step_start(uuid, text)",
+    "job_steps_advance(uuid, boolean)",
+    "job_step_start(uuid, text, jsonb)",
+    "job_step_listen(uuid, text)",
+    "job_step_hear(uuid, text, jsonb, boolean)",
 )
 
 
@@ -143,31 +264,37 @@ def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:
         op.execute(f"ALTER TABLE job_executions ADD COLUMN IF NOT EXISTS {name} {kind}")
     for name, definition in BUILT_BEFORE.items():
         op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON job_executions {definition}")
-    make_tables(op, owner_id)
-    for statement in (START, ADVANCE, REOPEN, COUNT, *TRIGGERS):
+    make_batches(op, owner_id)
+    make_slots(op)
+    make_steps(op)
+    for statement in (START, LISTEN, STEPS, ADVANCE, REOPEN, HEAR, COUNT, *TRIGGERS):
         op.execute(statement)
 
 
-def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
-    moment = sa.DateTime(timezone=True)
+def make_batches(op: Operations, owner_id: TypeEngine[Any]) -> None:
     op.create_table(
         "job_batches",
         sa.Column("id", UUID(as_uuid=False), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("kind", sa.String(20), server_default="batch", nullable=False),
         sa.Column("state", sa.String(20), server_default="running", nullable=False),
         sa.Column("user_id", owner_id),
         sa.Column("organization_id", owner_id),
-        sa.Column("created_at", moment, server_default=sa.func.now(), nullable=False),
-        sa.Column("ended_at", moment),
-        sa.Column("cancelled_at", moment),
+        sa.Column("created_at", MOMENT, server_default=sa.func.now(), nullable=False),
+        sa.Column("ended_at", MOMENT),
+        sa.Column("cancelled_at", MOMENT),
         sa.Column("turns", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_job_batches"),
     )
     op.create_index("idx_job_batches_created_at", "job_batches", [sa.text("created_at DESC"), "id"])
+
+
+def make_slots(op: Operations) -> None:
     op.create_table(
         "job_batch_slots",
         sa.Column("batch_id", UUID(as_uuid=False), nullable=False),
         sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("step", sa.String(100)),
         sa.Column("jobs", sa.Integer(), nullable=False),
         sa.Column("pending", sa.Integer(), nullable=False),
         sa.Column("dead", sa.Integer(), server_default="0", nullable=False),
@@ -177,15 +304,39 @@ def make_tables(op: Operations, owner_id: TypeEngine[Any]) -> None:
     )
     # Each job of a slot writes a new version of its row: on the same page, where there is room.
     op.execute("ALTER TABLE job_batch_slots SET (fillfactor = 10)")
+
+
+def make_steps(op: Operations) -> None:
     op.create_table(
         "job_steps",
         sa.Column("batch_id", UUID(as_uuid=False), nullable=False),
         sa.Column("name", sa.String(100), nullable=False),
-        sa.Column("job", JSONB(), nullable=False),
-        sa.Column("started_at", moment),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("slot", sa.Integer()),
+        sa.Column("after", ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("if_dead", sa.String(20), server_default="stop", nullable=False),
+        sa.Column("job", JSONB()),
+        sa.Column("instead", JSONB()),
+        sa.Column("event", sa.String(255)),
+        sa.Column("match", JSONB()),
+        sa.Column("timeout", sa.Double()),
+        sa.Column("started_at", MOMENT),
+        sa.Column("ended", sa.String(20)),
+        sa.Column("is_replaced", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("job_id", sa.String(255)),
+        sa.Column("due_at", MOMENT),
+        sa.Column("signalled_at", MOMENT),
+        sa.Column("result", JSONB()),
         sa.PrimaryKeyConstraint("batch_id", "name", name="pk_job_steps"),
         whose_batch("job_steps"),
     )
+    for column in ("event", "due_at"):
+        op.create_index(
+            f"idx_job_steps_{column}",
+            "job_steps",
+            [column],
+            postgresql_where=sa.text(f"{column} IS NOT NULL AND ended IS NULL"),
+        )
 
 
 def whose_batch(table: str) -> sa.ForeignKeyConstraint:

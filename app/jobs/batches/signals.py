@@ -1,0 +1,60 @@
+"""Signals: what the world tells a workflow that waits for it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..enqueue.enqueuer import AnySession
+from ..errors import BatchRefused, quoted
+from ..publish import relay
+from ..table import workflows
+from ..table.after_commit import after_commit
+from ..table.db import connection_of, in_transaction
+from .workflow import check_data
+
+log = logging.getLogger(__name__)
+
+
+def signal(
+    event: str, data: Mapping[str, Any] | None = None, *, session: AnySession | None = None
+) -> int:
+    """Complete the steps that wait for an event, and those that will once they begin.
+
+    Args:
+        event: As `wait_for` named it.
+        data: What is known of it; a step waits for what its `match` is a part of, and finds this
+            in `job.results`.
+        session: Signal in this session's transaction.
+
+    Returns:
+        How many steps it completed, or will.
+
+    Raises:
+        BatchRefused: No workflow waits for it; or the data is no JSON object of 8 KiB at most.
+    """
+    told = check_data("data", data or {})
+
+    def tell(tx: Any) -> list[str]:
+        return [
+            step[0]
+            for step in workflows.listening(tx, event, told)
+            if workflows.hear(tx, step, told)
+        ]
+
+    heard = in_transaction(tell) if session is None else tell(connection_of(session))
+    if not heard:
+        raise BatchRefused(
+            f"no workflow waits for {quoted(event)} with such data, or it has heard it before: "
+            "record the workflow first, and look at its `match`"
+        )
+    log.info("[jobs] Signal heard", extra={"signal": event, "count": len(heard)})
+    if session is None:
+        _publish(heard)
+    else:
+        after_commit(session, _publish, heard)
+    return len(heard)
+
+
+def _publish(batch_ids: list[str]) -> None:
+    for batch_id in dict.fromkeys(batch_ids):
+        relay.publish_started(batch_id)
