@@ -53,7 +53,8 @@ def test_a_factory_with_uuid_keys_csrf_protection_and_its_own_history(new_host: 
     shop.flask("jobs", "new", "sms", "send-sms", "--field", "to:str")
     written = list(shop.folder.rglob("*send_sms.py"))
     assert len(written) == 2
-    run(sys.executable, "-m", "ruff", "check", "--isolated", "--select=I", *written)
+    sort = ("ruff", "check", "--isolated", "--select=I")
+    run(sys.executable, "-m", *sort, *written, cwd=shop.folder)
     shop.environment["JOBS_METRICS_TOKEN"] = "of the scraper"
     with shop.running():
         use(shop)
