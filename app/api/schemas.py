@@ -143,6 +143,7 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
     queue = Text(validate=validate.Length(1, MOST_OWN))
     label = Text(validate=validate.Length(1, 200))
     flow_control = fields.Nested(FlowControlSchema)
+    expires = Duration()
 
 
 class EnqueuedSchema(WireSchema[dict[str, Any]]):

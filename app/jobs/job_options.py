@@ -10,6 +10,7 @@ from .registry import Upgrade
 from .values import options as publishing
 from .values.backoff import RetryDelay
 from .values.limits import parse_parallelism, parse_rate
+from .values.meant import MEANT
 from .values.nearest import hint
 from .values.options import Duration
 from .values.retention import Retention, check_retention
@@ -105,7 +106,7 @@ def _refuse_unknown(name: str, known: type) -> None:
     if name in (*publishing.Options.__annotations__, *publishing.OWNER):
         raise ValueError(f"{name} is not an option of a job type; pass it to `enqueue`")
     names = [*known.__annotations__, "payload", "flow_control"]
-    raise ValueError(f"unknown option {name!r}; {hint(name, names, publishing.MEANT)}")
+    raise ValueError(f"unknown option {name!r}; {hint(name, names, MEANT)}")
 
 
 def _option(name: str, value: Any) -> Any:

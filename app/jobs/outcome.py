@@ -21,7 +21,6 @@ from .table.models import Status
 #: Seconds after which QStash should retry a delivery that could not be handled just now.
 RETRY_SOON = 5
 NOT_PUBLISHED = "the next leg is not published yet"
-
 NEVER_AGAIN = 489
 NON_RETRYABLE = {"Upstash-NonRetryable-Error": "true"}
 BUSY = 503
@@ -105,7 +104,8 @@ class Outcome:
         for one in fields(self):
             value = getattr(self, one.name)
             given[one.name] = encoded(value) if isinstance(value, dict) else value
-        return execute(attempt_sql.keeping(self.statement, attempt.logged), given)
+        sql = self.statement if attempt.logged is None else attempt_sql.with_logs(self.statement)
+        return execute(sql, given)
 
     def recorded(self, row: Any) -> "Outcome":
         """Return what it came to, by what the statement returned of the row."""

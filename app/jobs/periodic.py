@@ -8,7 +8,7 @@ from .enqueue.enqueuer import checked_payload
 from .errors import DiscoveryError, InvalidOption, InvalidPayload, flatten
 from .registry import JobConfig, where
 from .values import cron as crons
-from .values.options import Options
+from .values.options import Options, refuse_for_schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,7 @@ def _check(periodic: Periodic, job_type: Any) -> None:
         )
     about = f"`@periodic({periodic.cron!r}, …)` of job type {config.type!r} ({where(job_type)})"
     try:
+        refuse_for_schedule(periodic.options)
         config.options_with(periodic.options)
         checked_payload(config, periodic.payload)
     except InvalidOption as error:

@@ -101,6 +101,9 @@ class JobConfig:
         Raises:
             InvalidOption: One is unknown, or QStash would refuse it.
         """
+        if self.is_external and given.get("expires") is not None:
+            said = f"the worker of {self.type!r} is elsewhere, and would run the job all the same"
+            raise InvalidOption(f"expires: {said}; leave it out")
         return normalise(self._declared, given) if given else dict(self._options)
 
     @property

@@ -1,13 +1,14 @@
 """Run jobs while everything that can break is broken, and count what was lost or done twice.
 
-    python -m tests.chaos.run [--jobs 10000] [--seed 1] [--pause 3]
+    python -m tests.chaos.run [--jobs 10000] [--batches 20] [--seed 1] [--pause 3]
 
 Each job's handler inserts one row through `db.session`; a tenth of the jobs also enqueue a child.
 Meanwhile gunicorn and its workers, the QStash server and PostgreSQL are killed with SIGKILL and
 started again, database connections are cut, and the QStash server drops, duplicates, reorders and
 fails deliveries and publishes. At the end each job must have completed with exactly one row, or be
-dead with a reason. Closes with `chaos: N jobs, N faults, lost = N, doubled = N`; the exit code is
-0 only if the last two are.
+dead with a reason. Some of the jobs come in batches of 50, each recorded by a step before it, and
+with a step after it, which must be there exactly once. Closes with
+`chaos: N jobs, N faults, lost = N, doubled = N`; the exit code is 0 only if the last two are.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from app import create_app
 from app.db import db
 from app.jobs import DatabaseUnavailable, enqueue
 from tests.chaos.processes import Processes
-from tests.support.sample_jobs import bp
+from tests.support.sample_jobs import SIZE_OF_BATCH, bp
 
 PRODUCERS = 3
 #: Enough for the longest outage here: a lease that has to run out.
@@ -50,7 +51,8 @@ class Run:
         self.random = random.Random(args.seed)  # noqa: S311 - to be repeatable, not secret
         self.accepted: set[str] = set()
         self.recovery: dict[str, list[float]] = defaultdict(list)
-        self.left = iter(range(self.jobs))
+        self.batches: int = args.batches
+        self.left = iter(range(self.jobs + self.batches))
         self.lock = threading.Lock()
 
     def go(self) -> None:
@@ -59,7 +61,7 @@ class Run:
             producer.start()
         started = time.monotonic()
         while any(producer.is_alive() for producer in producers) or self._waiting() > 0:
-            if time.monotonic() - started < SETTLE and self._completed() < self.jobs * 0.9:
+            if time.monotonic() - started < SETTLE and self._completed() < self._expected() * 0.9:
                 self._torment()
             time.sleep(self.pause)
             self._show()
@@ -81,12 +83,33 @@ class Run:
         doubled = [job_id for job_id, count in effects.items() if count > 1]
         doubled += [job_id for job_id in effects if found.get(job_id, ("",))[0] != "completed"]
         dead = sum(dead for _, dead in found.values())
+        unfollowed, followed_twice = self._batches()
+        lost, doubled = lost + unfollowed, doubled + followed_twice
         self._report_recovery()
         print(f"  {len(found)} recorded, {len(self.accepted)} accepted, {dead} dead with a reason")
         faults = sum(map(len, self.recovery.values()))
         counts = f"lost = {len(lost)}, doubled = {len(doubled)}"
         print(f"chaos: {len(found)} jobs, {faults} faults, {counts}")
         return 1 if lost or doubled or not found else 0
+
+    def _expected(self) -> int:
+        """Return about how many jobs there will be in the end."""
+        return self.jobs + self.batches * (SIZE_OF_BATCH + 2)
+
+    def _batches(self) -> tuple[list[str], list[str]]:
+        """Return the batches whose end nothing follows, or more than one job."""
+        following = self._all(
+            "SELECT batch.id::text, count(job.id) FROM job_batches AS batch"
+            " LEFT JOIN job_executions AS job ON job.batch_id = batch.id AND job.slot IS NULL"
+            " GROUP BY batch.id"
+        )
+        missing = [f"batch {number}" for number in range(len(following), self.batches)]
+        print(f"  {len(following)} batches of {SIZE_OF_BATCH}, each with a step before and after")
+        return (
+            missing + [batch_id for batch_id, count in following if count == 0],
+            [batch_id for batch_id, count in following if count > 1]
+            + [f"batch {number}" for number in range(self.batches, len(following))],
+        )
 
     def _report_recovery(self) -> None:
         for kind, times in sorted(self.recovery.items()):
@@ -99,6 +122,7 @@ class Run:
         with self.app.app_context():
             while (number := self._next()) is not None:
                 action = "parent-effect" if number % 10 == 0 else "none"
+                action = "parent-batch" if number >= self.jobs else action
                 while not self._try(action):
                     time.sleep(0.2)
 
@@ -162,6 +186,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--jobs", type=int, default=10_000, help="how many to enqueue")
+    parser.add_argument("--batches", type=int, default=20, help="how many batches of 50 besides")
     parser.add_argument("--seed", type=int, default=1, help="chooses what breaks, and when")
     parser.add_argument("--pause", type=float, default=3, help="seconds between two faults")
     args = parser.parse_args()

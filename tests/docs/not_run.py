@@ -46,11 +46,12 @@ REASONS: dict[str, dict[str, str]] = {
     "docs/add-to-your-app.md": dict.fromkeys(
         (
             "pip install",
+            "from dataclasses",
             "from flask_qstash_jobs",
             "flask jobs",
             "app.config",
         ),
-        HOSTS,
+        "tests/extension/test_hosts.py does as a newcomer would",
     ),
     "docs/extending.md": {
         "from app.jobs import migrations": "tests/jobs/test_migrations.py calls it so",

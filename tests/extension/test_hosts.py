@@ -51,6 +51,10 @@ def test_a_factory_with_uuid_keys_csrf_protection_and_its_own_history(new_host: 
     (history,) = (shop.folder / "migrations/versions").glob("*.py")
     assert "job_" not in history.read_text()
     shop.flask("jobs", "new", "sms", "send-sms", "--field", "to:str")
+    written = list(shop.folder.rglob("*send_sms.py"))
+    assert len(written) == 2
+    sort = ("ruff", "check", "--isolated", "--select=I")
+    run(sys.executable, "-m", *sort, *written, cwd=shop.folder)
     shop.environment["JOBS_METRICS_TOKEN"] = "of the scraper"
     with shop.running():
         use(shop)
@@ -171,7 +175,7 @@ def test_a_newcomer_with_nothing_but_python_runs_a_job(environments: Path) -> No
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # so that PostgreSQL's account may enter where we are root
         host = Host("newcomer", Path(folder), environments / "shop/bin", {})
-        (host.folder / "greetings.py").write_text(job.replace("app.jobs", "flask_qstash_jobs"))
+        (host.folder / "greetings.py").write_text(job)
         (host.folder / "app.py").write_text(app)
 
         said = host.flask("jobs", "init", "--yes")

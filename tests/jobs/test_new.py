@@ -1,6 +1,7 @@
 """`flask jobs new`: a job type is written, and works as it stands."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,9 +39,12 @@ def test_the_sms_example_and_a_job_of_every_kind_of_field_work_as_they_are_writt
 ) -> None:
     """Into a new family, then into that same one; what is written is also well formatted."""
     copy_project(tmp_path)
+    watched = tmp_path / "app/__init__.py"
+    os.utime(watched, (0, 0))
     wanted = [SMS, ["sms", "try-all", *ALL_KINDS], ["sms", "do-nothing"]]
     made = run_python(tmp_path, database_server, "-c", MAKE, json.dumps(wanted))
     assert made.returncode == 0, made.stdout + made.stderr
+    assert watched.stat().st_mtime > 0  # by which a reloader knows of the files that are new
 
     done = run_python(tmp_path, database_server, "-m", "pytest", "-q", "tests/families/sms")
     kinds = len(KINDS)

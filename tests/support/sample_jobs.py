@@ -11,9 +11,21 @@ from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, db
-from app.jobs import Continue, Job, JobBlueprint, PayloadSchema, PermanentError, RetryLater, enqueue
+from app.jobs import (
+    Continue,
+    Job,
+    JobBlueprint,
+    PayloadSchema,
+    PermanentError,
+    RetryLater,
+    batch,
+    enqueue,
+)
 
 bp = JobBlueprint("samples", __name__)
+
+#: Jobs in the batch of a "parent-batch".
+SIZE_OF_BATCH = 50
 
 #: When a handler that acts outside may do so, and for which jobs it did.
 may_call_out = Event()
@@ -89,6 +101,11 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
         case "parent-effect":
             fast: Any = {"retries": 30, "retry_delay": "1000"}
             enqueue("sample", {"action": "none"}, session=db.session, **fast)
+        case "parent-batch":
+            eager: Any = {"retries": 30, "retry_delay": "1000"}
+            one = sample.s(Sample("none"), **eager)
+            with batch("of many", then=one, on_failure=one, session=db.session) as made:
+                made.enqueue_many([one] * SIZE_OF_BATCH)
         case "log":
             logging.getLogger(__name__).warning("at work")
         case "progress":

@@ -1,5 +1,6 @@
 """`flask jobs dev`: the app, a local QStash server and its database, stopped by one Ctrl-C."""
 
+import errno
 import os
 import shlex
 import signal
@@ -21,7 +22,7 @@ from ... import dev_settings
 from ...lifeline import Process, Processes
 from ...ports import listen
 from . import dev_database
-from .group import Refused, jobs
+from .group import Refused, jobs, needs_writing
 
 HOST, PORT, QSTASH_PORT = "127.0.0.1", 5000, 8080
 #: In development nobody installs the schedule that has QStash ask for a sweep.
@@ -129,6 +130,7 @@ def dev(
         raise Refused("the local QStash server needs more: pip install 'flask-qstash-jobs[dev]'")
     app = ctx.ensure_object(ScriptInfo).app_import_path
     kept = [*(["--state", state] if state else []), *(["--memory"] if memory else [])]
+    _check_folder()
     _stop_at_signals()
     dev_settings.leave()
     with _taken(ctx, "port", port) as one, _taken(ctx, "qstash_port", qstash_port) as qstash:
@@ -141,6 +143,17 @@ def dev(
         )
         one.close()
         sys.exit(_run(wanted, ctx.ensure_object(ScriptInfo)))
+
+
+def _check_folder() -> None:
+    """Create the folder for what stays.
+
+    Raises:
+        Refused: Nothing can be written there.
+    """
+    with needs_writing(f"{dev_settings.FOLDER}/"):
+        if not os.access(dev_settings.make_folder(), os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextmanager

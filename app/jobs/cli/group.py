@@ -69,6 +69,18 @@ class Refused(click.ClickException):
     exit_code = WRONG
 
 
+@contextmanager
+def needs_writing(name: str) -> Iterator[None]:
+    """Refuse what the folder that a command runs in does not take."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            f"cannot write {name} here ({error.strerror}): "
+            "run this in a folder that you may write to"
+        ) from error
+
+
 _HELP = """Enqueue, inspect and manage background jobs.
 
 \b

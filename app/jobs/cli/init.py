@@ -16,7 +16,7 @@ from ..errors import JobsError, JobsNotInitialised
 from ..registry import registry_of
 from ..table.db import db, upgrade_command
 from . import dev, dev_database
-from .group import confirm, is_terminal, jobs, yes
+from .group import confirm, is_terminal, jobs, needs_writing, yes
 
 if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
@@ -108,7 +108,7 @@ def _offer(settings: dict[str, str], *, note: str, sure: bool) -> None:
         return
     if not sure:
         confirm(f"Append this to {ENV}?")
-    with ENV.open("a", encoding="utf-8") as file:
+    with needs_writing(str(ENV)), ENV.open("a", encoding="utf-8") as file:
         file.write("" if not there or there.endswith("\n") else "\n")
         file.write(f"{note}\n{_lines(missing)}\n")
     loads = (

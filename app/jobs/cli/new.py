@@ -10,7 +10,7 @@ from flask import current_app
 from ..errors import ScaffoldRefused
 from ..scaffold.kinds import KINDS
 from ..scaffold.names import check_family, check_type, parse_fields
-from ..scaffold.write import NewJob, files, write
+from ..scaffold.write import NewJob, files, wake_reloader, write
 from .group import as_json, jobs, print_json
 
 
@@ -67,6 +67,7 @@ def new_job(
     wanted = files(current_app, new)
     if not dry_run:
         write(wanted)
+        wake_reloader(families)
     _report(new, list(wanted), dry_run=dry_run, as_json=as_json)
 
 
@@ -86,7 +87,8 @@ def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> 
         job, test = names[-2:]
         install = "" if find_spec("pytest") else "pip install pytest && "
         click.echo(
-            f"\n{new.type} is registered; nothing else needs to change. Next:\n"
+            f"\n{new.type} is registered; nothing else needs to change. An app that runs has it\n"
+            "once it is restarted, which --debug does by itself. Next:\n"
             f"  {install}python -m pytest {test}\n"
             f"  write your code in carry_out() in {job}"
         )

@@ -103,6 +103,7 @@ _OPTIONS = (
         metavar="KEY,rate=N",
         help="Limits for all messages with this KEY: rate, period (e.g. 1m), parallelism.",
     ),
+    click.option("--expires", metavar="TIME", help="Do not run it later than this, e.g. 2h."),
     click.option(
         "--label", multiple=True, metavar="NAME", help="Label to find it by at QStash (repeatable)."
     ),
@@ -124,7 +125,7 @@ def publishing(command: Callable[..., None]) -> Callable[..., None]:
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given, in the form that the Python call takes."""
     found = {name: value for name, value in options.items() if value not in (None, ())}
-    for name in ("delay", "timeout"):
+    for name in ("delay", "timeout", "expires"):
         if _NUMBER.fullmatch(found.get(name, "")):
             found[name] = int(found[name])
     if "headers" in found:

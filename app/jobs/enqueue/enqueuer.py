@@ -74,7 +74,8 @@ class Owner:
             raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
         if key is not None and jsonb.clean_text(key) != key:
             raise InvalidOption("idempotency_key: has NUL characters or unpaired surrogates")
-        object.__setattr__(self, "tags", check_tags("tags", self.tags))
+        if self.tags != ():
+            object.__setattr__(self, "tags", check_tags("tags", self.tags))
 
     @property
     def columns(self) -> dict[str, Any]:

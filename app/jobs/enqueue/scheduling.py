@@ -10,7 +10,7 @@ from ..publish import outbox
 from ..registry import JobConfig, get_job_config
 from ..values import cron as crons
 from ..values.ids import GivenOwnerId
-from ..values.options import Options
+from ..values.options import Options, refuse_for_schedule
 from .enqueuer import Owner, body_of, limited, metadata_of, wire_of
 
 log = logging.getLogger(__name__)
@@ -39,15 +39,14 @@ def schedule(
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
-        **options: See `Options`; a schedule takes no `not_before`.
+        **options: See `Options`; a schedule takes no `not_before` and no `expires`.
 
     Raises:
         UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`; also where a schedule of
             this id calls another app.
         PublishRefused, PublishUnavailable: There is no such schedule now.
     """
-    if "not_before" in options:
-        raise InvalidOption("not_before: not for schedules, whose cron says when")
+    refuse_for_schedule(options)
     config = get_job_config(job_type)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
     owner = Owner(user_id=user_id, organization_id=organization_id)

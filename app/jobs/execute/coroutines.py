@@ -33,17 +33,14 @@ class _Loop:
 _own = local()
 
 
-def result_of(returned: Any) -> Any:
-    """Return what a handler returned; of an `async def`, what its coroutine returns."""
-    return _run(returned) if iscoroutine(returned) else returned
-
-
 def handled(handler: Callable[[Any, Any], Any], payload: Any, job: Any) -> Any:
     """Call a handler, and return its result."""
-    return result_of(handler(payload, job))
+    returned = handler(payload, job)
+    return run(returned) if iscoroutine(returned) else returned
 
 
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns, run to its end by this thread's loop."""
     if _is_in_a_loop():
         coroutine.close()
         raise RuntimeError(

@@ -9,6 +9,7 @@ import logging
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
+from inspect import iscoroutine
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -44,9 +45,9 @@ from ..table import attempt_sql, attempts, job_rows, memory
 from ..table.attempts import Attempt, ClaimRefused, alone, within
 from ..table.db import completing, db, in_transaction
 from ..values import jsonb
-from . import pausing, raised, shutdown
-from .coroutines import handled, result_of
+from . import coroutines, pausing, raised, shutdown
 from .delivery import as_firing, parse, retried, spend
+from .expired import Expired
 from .heartbeat import Heartbeat, new_job
 from .log_lines import LogLines
 from .session import drop_connection
@@ -175,9 +176,9 @@ def execute(attempt: Attempt) -> Outcome:
     """Run the handler; whatever it does is an outcome."""
     with observed(Executing(attempt=attempt)) as step:
         attempt.started_at, start = datetime.now(UTC), monotonic()
-        if shutdown.draining.is_set() or attempt.lease.called_off:
+        if (not_begun := _not_begun(attempt)) is not None:
             attempt.duration_ms = 0
-            return Cancelled() if attempt.lease.called_off else Released()
+            return not_begun
         heartbeat = Heartbeat(attempt)
         job = new_job(attempt, heartbeat)
         log.info("[jobs] Processing job", extra=attempt.log_fields)
@@ -204,6 +205,15 @@ def execute(attempt: Attempt) -> Outcome:
     return outcome
 
 
+def _not_begun(attempt: Attempt) -> Outcome | None:
+    """Return why a claimed job is not to be run after all."""
+    if attempt.lease.called_off:
+        return Cancelled()
+    if attempt.lease.expired:
+        return Expired()
+    return Released() if shutdown.draining.is_set() else None
+
+
 def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Continued:
     """Call the handler, through its middleware, and check its result or state.
 
@@ -213,10 +223,12 @@ def call_handler(config: JobConfig, payload: Any, job: Job) -> Completed | Conti
     """
     try:
         if config.middleware:
-            handler = partial(handled, config.handler, payload, job)
+            handler = partial(coroutines.handled, config.handler, payload, job)
             returned = around(config.middleware, payload, job, handler)
         else:  # without a frame between
-            returned = result_of(config.handler(payload, job))
+            returned = config.handler(payload, job)
+            if iscoroutine(returned):
+                returned = coroutines.run(returned)
         return Completed(loading.checked_result(returned))
     except Continue as asked:
         return Continued(loading.checked_state(asked.state, before=job.state), job.leg)

@@ -13,7 +13,7 @@ DELIVERIES = Counter(
     "jobs_deliveries_total",
     "Verified deliveries by what they came to: how the handler ended (completed, continued,"
     " rescheduled, cancelled, lost, failed, dead), or why it was not called (skipped, paused,"
-    " refused, busy).",
+    " expired, refused, busy).",
     ["type", "outcome"],
 )
 RETRIES = Counter("jobs_retries_total", "Executions after a failed one.", ["type"])

@@ -1,6 +1,8 @@
 """Writes the files of a new job type: all of them, or none."""
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -78,6 +80,17 @@ def files(app: Flask, new: NewJob) -> dict[Path, str]:
     return {path: "" for path in missing if not path.exists()} | wanted
 
 
+def wake_reloader(families: str) -> None:
+    """Have an app that runs with `--debug` start anew: its reloader watches no file that is new."""
+    folder = _folder(families)
+    above = [folder, *folder.parents][: len(families.split("."))]
+    for package in above:  # a namespace package has no file of its own
+        if (package / "__init__.py").exists():
+            with suppress(OSError):
+                os.utime(package / "__init__.py")
+            return
+
+
 def write(wanted: dict[Path, str]) -> None:
     """Write the files; if one cannot be written, delete those before it.
 
@@ -103,7 +116,9 @@ def _folder(package: str) -> Path:
 
 def _render(name: str, new: NewJob) -> str:
     template = _templates.get_template(f"{name}.jinja")
-    return template.render(new=new, imports=_imports(new), face=face())
+    # Where our package is not the app's own, a formatter sorts it with those of others.
+    is_installed = face().split(".")[0] != new.families.split(".")[0]
+    return template.render(new=new, imports=_imports(new), face=face(), is_installed=is_installed)
 
 
 def _imports(new: NewJob) -> list[str]:

@@ -19,7 +19,8 @@ RETRY = text(
            generation = generation + 1, reschedules = 0, legs = 0, checkpoint = NULL,
            message_id = NULL, published_at = NULL, pause = {holding("job")},
            available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,
-           cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now()
+           cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now(),
+           options = job.options - 'expires'
       FROM taken WHERE job.id = taken_id
     RETURNING {TO_PUBLISH}, old_status, old_message_id
     """  # noqa: S608 - the only values in the text are this package's constants

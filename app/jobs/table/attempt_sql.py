@@ -108,6 +108,7 @@ CLAIM = text(
               slot IS NOT NULL
                 AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
                       WHERE batch.id = job_executions.batch_id) AS called_off,
+              legs = 0 AND (options->>'expires')::timestamptz <= now() AS expired,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
@@ -259,11 +260,7 @@ BEAT = text(
 )
 
 
-def keeping(statement: TextClause, logged: object) -> TextClause:
-    """Return an outcome's statement, which writes log lines only where there are any."""
-    return statement if logged is None else _with_logs(statement)
-
-
 @cache
-def _with_logs(statement: TextClause) -> TextClause:
+def with_logs(statement: TextClause) -> TextClause:
+    """Return an outcome's statement, which then keeps what the attempt logged too."""
     return text(statement.text.replace(_KEEP_ATTEMPT, _KEEP_LOGS + _KEEP_ATTEMPT))

@@ -84,6 +84,7 @@ class Lease:
         timeout: Seconds that the handler may take.
         batch_id: The batch that the job is of, or follows.
         called_off: It counts the job, and was cancelled before this attempt began.
+        expired: The time is over until which the job may begin.
         attempt: This execution's number, from 1.
     """
 
@@ -100,6 +101,7 @@ class Lease:
     timeout: float
     batch_id: str | None
     called_off: bool | None
+    expired: bool | None
     attempt: int
 
     @property

@@ -99,7 +99,7 @@ def _asked(delay_after: Callable[[int], Wait], attempt: int) -> int:
 
 
 def _milliseconds(wait: Wait) -> int:
-    return min(round(durations.parse(wait) * 1000), LONGEST)
+    return min(round(min(durations.parse(wait), LONGEST) * 1000), LONGEST)
 
 
 def _checked(text: str) -> str:

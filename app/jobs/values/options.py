@@ -14,6 +14,7 @@ from .. import durations
 from ..errors import InvalidOption, quoted
 from . import backoff, callback_urls
 from .backoff import RetryDelay
+from .meant import MEANT
 from .nearest import hint
 from .urls import ascii_url
 
@@ -72,6 +73,8 @@ class Options(TypedDict, total=False):
         queue: A QStash queue to deliver through, in order; it knows no delay and no flow control.
         flow_control: Limits shared by all messages with its key.
         label: One or several names to find the message by at QStash.
+        expires: Until when the job may begin, as an aware datetime, or as `delay` from now on. What
+            is delivered later ends as cancelled, with the outcome `expired`, and does not run.
     """
 
     delay: Duration
@@ -85,25 +88,9 @@ class Options(TypedDict, total=False):
     queue: str
     flow_control: FlowControl
     label: str | list[str]
+    expires: Duration | datetime
 
 
-_RETRIES, _WAIT = "retries", "retry_delay"
-_LIMITS = "flow_control=FlowControl(…)"
-_PERIODIC = "`@periodic(cron, payload)` above `@bp.job`"
-_KEY_OPTION = "idempotency_key, an argument of `enqueue`"
-#: What other job systems call it.
-MEANT = {
-    **dict.fromkeys(("max_retry", "max_retries", "attempts", "max_attempts", "tries"), _RETRIES),
-    **dict.fromkeys(("backoff", "retry_backoff", "default_retry_delay", "retry_after"), _WAIT),
-    **dict.fromkeys(("time_limit", "soft_time_limit", "job_timeout", "max_runtime"), "timeout"),
-    **dict.fromkeys(("countdown", "wait", "schedule_in", "defer_by"), "delay"),
-    **dict.fromkeys(("eta", "at", "run_at", "scheduled_at", "schedule_at"), "not_before"),
-    **dict.fromkeys(("schedule", "cron", "crontab", "every", "periodic", "interval"), _PERIODIC),
-    **dict.fromkeys(("rate", "rate_limit", "concurrency", "parallelism"), _LIMITS),
-    **dict.fromkeys(("queue_name", "priority"), "queue"),
-    **dict.fromkeys(("tenant_id", "org_id"), "organization_id"),
-    **dict.fromkeys(("unique", "unique_key", "deduplication_id", "dedup_id"), _KEY_OPTION),
-}
 #: Arguments of whatever takes options as well.
 OWNER = ("user_id", "organization_id")
 
@@ -134,9 +121,17 @@ def normalise(defaults: Mapping[str, Any], given: Options) -> dict[str, Any]:
         asked.pop("flow_control", None)  # the type's own, which a queue does without
     _refuse_contradictions(asked)
     checked: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in asked.items()}
+    _refuse_early_end(checked)
     if "retry_delay" in checked:
         checked["retry_delay"] = backoff.expression(checked["retry_delay"], checked["retries"])
     return checked
+
+
+def refuse_for_schedule(given: Options) -> None:
+    """Refuse what cannot hold for each firing of a schedule; raises `InvalidOption`."""
+    for name in ("not_before", "expires"):
+        if given.get(name) is not None:
+            raise InvalidOption(f"{name}: not for schedules, whose cron says when; leave it out")
 
 
 def parse_duration(name: str, value: Any) -> int:
@@ -230,6 +225,36 @@ def _not_before(name: str, value: Any) -> str:
     return written
 
 
+def _expires(name: str, value: Any) -> str:
+    """Return the moment, as ISO-8601 in UTC."""
+    now = datetime.now(UTC)
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise InvalidOption(f"{name}: {value!r} is not an aware datetime; add a time zone")
+        if value <= now:
+            raise InvalidOption(f"{name}: {value.isoformat()} is over; the job would never run")
+        moment = value.astimezone(UTC)
+    else:
+        seconds = _rounded_up(name, value, durations.parse_some)
+        moment = now + timedelta(seconds=min(seconds, 2 * durations.LONGEST_DELAY))
+    if moment - now > timedelta(seconds=durations.LONGEST_DELAY):
+        raise InvalidOption(f"{name}: {quoted(value)} is more than a year away; leave it out")
+    return moment.isoformat()
+
+
+def _refuse_early_end(checked: Mapping[str, Any]) -> None:
+    """Refuse an end that comes before the job may be delivered at all."""
+    if "expires" not in checked:
+        return
+    end, now = datetime.fromisoformat(checked["expires"]), datetime.now(UTC)
+    begins = now + timedelta(seconds=checked.get("delay", 0))
+    if "not_before" in checked:
+        begins = datetime.fromisoformat(checked["not_before"])
+    if end <= begins:
+        name = "not_before" if "not_before" in checked else "delay"
+        raise InvalidOption(f"expires: is not later than {name}; the job would never run")
+
+
 def _text(name: str, value: Any, longest: int = LONGEST_HEADER) -> str:
     if not isinstance(value, str) or not value or not _HEADER_VALUE.fullmatch(value):
         raise InvalidOption(f"{name}: {quoted(value)} is not a line of printable ASCII")
@@ -315,4 +340,5 @@ _CHECKS = {
     "queue": _queue,
     "flow_control": _flow_control,
     "label": _label,
+    "expires": _expires,
 }

@@ -136,6 +136,28 @@ def test_a_port_that_was_asked_for_and_is_taken_is_named(
     assert f"port {port} is taken: give another as --port, or leave it out" in refused.output
 
 
+@pytest.mark.parametrize(("command", "file"), [(["init", "--yes"], ".env"), (["dev"], "instance")])
+def test_a_folder_that_cannot_be_written_to_is_named(
+    cli: FlaskCliRunner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    file: str,
+) -> None:
+    monkeypatch.setattr(dev, "_stop_at_signals", lambda: None)
+    monkeypatch.setattr(init, "_app", lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    for name in dev.settings():
+        monkeypatch.delenv(name, raising=False)
+    Path(file).symlink_to("missing/folder")  # as root, a mode would not do
+
+    refused = cli.invoke(args=["jobs", *command])
+
+    assert refused.exit_code == 2
+    assert f"cannot write {file}" in refused.output
+    assert "run this in a folder that you may write to" in refused.output
+
+
 def test_the_header_of_what_is_written_stands_once(
     cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
