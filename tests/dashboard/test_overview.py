@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from qstash import QStash
 
 from app.dashboard import Role, User, cached
+from app.jobs import enqueue
 from app.jobs.operate import usage
 from tests.support.rows import AddJobs, add_row
 from tests.support.waiting import wait_until
@@ -48,6 +50,20 @@ def test_what_is_wrong_leads_to_its_list(reader: Reader, add_jobs: AddJobs) -> N
     assert "9 of 10 jobs of the last hour failed (90.0%)" in text_of(page)
     assert 'href="/admin/jobs/jobs?state=dead&amp;newer=1h"' in page.text
     assert "9 jobs are dead" in text_of(page)
+
+
+def test_what_qstash_shows_to_be_wrong_leads_to_its_screen(
+    app: Flask, reader: Reader, live_qstash: QStash
+) -> None:
+    app.view_functions["samples.sample"] = lambda: ("not here", 404)
+    enqueue("sample", {"action": "none"}, retries=0)
+    wait_until(lambda: live_qstash.dlq.list().messages, "a dead letter")
+
+    page = reader.get("")
+
+    assert f'<a href="{PREFIX}/schedules">QStash differs from the code in' in page.text
+    said = "QStash gave up 1 message of sample, as deliveries were answered 404"
+    assert f'<a href="{PREFIX}/dead-letters">{said}</a>' in page.text
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,27 @@
 """How the jobs are, and what needs somebody's attention."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from ...jobs.operate import Health, HealthStatus, Step, count_jobs, health, stats, throughput, usage
+from ...jobs import JobsError
+from ...jobs.operate import (
+    Health,
+    HealthStatus,
+    Step,
+    count_jobs,
+    dlq,
+    health,
+    schedules,
+    stats,
+    throughput,
+    usage,
+)
 from .. import access, charts, formatting, states
 from ..cached import cached, computed_beside
 from ..rendering import link, page
@@ -18,6 +32,10 @@ screen = Screen("overview", "Overview")
 #: Seconds for which the counts and the verdict are the same for everybody: about as many as between
 #: two refreshes of the page, so that many who look at it ask the database as often as one.
 FRESH = 4.5
+#: Seconds for which is known what QStash says: asking it costs a request.
+FRESH_AT_QSTASH = 60.0
+#: Among how many dead letters is looked for deliveries that found nothing at their address.
+LETTERS = 500
 #: Of how many of the newest jobs of a period is told how long they ran and waited.
 COUNTED = 20_000
 
@@ -139,3 +157,27 @@ def _attention(found: Health, counts: dict[str, int | None]) -> Iterator[Attenti
         is_one = counts["dead"] == 1
         said = f"{formatting.plural(counts['dead'], 'job')} {'is' if is_one else 'are'} dead"
         yield Attention("warning", said, link("jobs", state="dead"))
+
+    for said, where in computed_beside("qstash", FRESH_AT_QSTASH, _at_qstash) or ():
+        yield Attention("warning", said, link(where))
+
+
+def _at_qstash() -> list[tuple[str, str]]:
+    """Return what QStash shows to be wrong, and the screens; nothing where it does not tell."""
+    try:
+        drift = len(schedules.plan())
+        letters = dlq.letters(limit=LETTERS)
+    except JobsError:  # those screens say why
+        return []
+    found = []
+    if drift:
+        said = f"QStash differs from the code in {formatting.plural(drift, 'schedule')}"
+        found.append((said, "schedules"))
+    missed = Counter(one.job_type for one in letters if one.status == HTTPStatus.NOT_FOUND)
+    for job_type, count in missed.most_common():
+        gave_up = formatting.plural(count, "message")
+        said = (
+            f"QStash gave up {gave_up} of {job_type or 'no job'}, as deliveries were answered 404"
+        )
+        found.append((said, "dead_letters"))
+    return found

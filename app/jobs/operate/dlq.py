@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One entry; `job_id` and `job_type` are None if it does not carry a job."""
+    """One entry; `job_id` and `job_type` are None if it does not carry a job.
+
+    Attributes:
+        status: What its last delivery was answered; None where nothing answered.
+    """
 
     dlq_id: str
     message_id: str
@@ -31,6 +35,7 @@ class DeadLetter:
     job_type: str | None
     created_at: datetime
     schedule_id: str | None
+    status: int | None
     error: str
 
 
@@ -71,6 +76,7 @@ def _read(entry: "DlqMessage") -> DeadLetter:
         "message_id": entry.message_id,
         "created_at": datetime.fromtimestamp(entry.created_at / 1000, UTC),
         "schedule_id": entry.schedule_id,
+        "status": entry.response_status,
     }
     try:
         letter = given_up.from_queue(entry)
