@@ -29,7 +29,8 @@ class Input:
         name: On the wire.
         kind: "text", "number", "choice" or "json".
         choices: Those of a choice.
-        said: What it is for, where its schema says so.
+        said: What it is for: the `description` of its metadata.
+        example: A value as it would be written: the `example` of its metadata.
         value: What is in it, as text.
     """
 
@@ -38,6 +39,7 @@ class Input:
     is_required: bool
     choices: tuple[str, ...]
     said: str
+    example: str
     value: str
 
 
@@ -126,7 +128,8 @@ def _input(field: fields.Field[Any], values: Mapping[str, str]) -> Input:
     if not choices and isinstance(field, _SCALARS):
         kind = "number" if isinstance(field, _NUMBERS) else "text"
     said = str(field.metadata.get("description", ""))
-    return Input(name, kind, field.required, choices, said, values.get(name, ""))
+    example = _text(field.metadata.get("example"))
+    return Input(name, kind, field.required, choices, said, example, values.get(name, ""))
 
 
 def _choices(field: fields.Field[Any]) -> tuple[str, ...]:

@@ -39,6 +39,14 @@ def test_a_form_has_the_fields_of_the_schema(reader: Reader) -> None:
     assert 'name="payload.count"' in page
 
 
+def test_a_form_has_the_examples_and_descriptions_of_the_schema(reader: Reader) -> None:
+    page = reader.get("/new?type=send-email")
+
+    assert 'placeholder="e.g. passwordChanged"' in page.text
+    assert 'placeholder="{\n  &#34;recipientName&#34;: &#34;Ada&#34;\n}"' in page.text
+    assert "template The name of a template." in text_of(page)
+
+
 def test_a_job_is_enqueued_and_on_record(reader: Reader, qstash: QStash) -> None:
     form = {
         "type": "sample",

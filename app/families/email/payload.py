@@ -48,6 +48,13 @@ class SendEmailSchema(PayloadSchema[SendEmail]):
     model = SendEmail
 
     to = address()
-    template = fields.String(required=True, validate=get_template)
-    data = TemplateData(required=True)
+    template = fields.String(
+        required=True,
+        validate=get_template,
+        metadata={"description": "The name of a template.", "example": "passwordChanged"},
+    )
+    data = TemplateData(
+        required=True,
+        metadata={"description": "What the template needs.", "example": {"recipientName": "Ada"}},
+    )
     subject = line(required=False)
