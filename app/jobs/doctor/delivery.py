@@ -92,7 +92,7 @@ def endpoints() -> Finding:
     if unknown:
         return failure(
             f"the app at {current_app.config['BASE_URL']} does not know {', '.join(unknown)}: its"
-            " deliveries get a 404",
+            " deliveries are answered 404 or 405",
             fix="that process is older than the code: restart it",
         )
     return passed(f"the app there knows every job type of this code ({len(configs)})")
