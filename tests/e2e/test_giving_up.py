@@ -22,8 +22,9 @@ def given_up(stack: Stack, producer: Flask, request: pytest.FixtureRequest) -> I
     """A job that QStash gave up, and an app that is still away."""
     stack.kill("web", signal.SIGTERM)  # SIGKILL would leave its workers behind for a moment
     job_id = enqueue_to(f"{request.node.name}@example.com", retries=1)
-    message_id = row_of(job_id).message_id
-    stack.await_that(lambda: in_dead_letters(producer, message_id), "the dead letter")
+    stack.await_that(
+        lambda: in_dead_letters(producer, row_of(job_id).message_id), "the dead letter"
+    )
     yield job_id
     if "web" not in stack._processes:
         stack.start_web()
