@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
         "web": {"jobs", "config", "extensions"},
         "accounts": {"db", "jobs"},
         "artifacts": {"db", "jobs", "web"},
-        "families": {"db", "jobs", "extensions", "accounts", "artifacts"},
+        "families": {"db", "jobs", "dashboard", "extensions", "accounts", "artifacts"},
         "api": {"db", "jobs", "web"},
         "tracing": {"jobs", "config"},
         "screens": {"db", "jobs", "dashboard", "families", "artifacts"},

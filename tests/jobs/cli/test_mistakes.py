@@ -23,6 +23,7 @@ from tests.support.publishing import publishing
 #: What a required argument is given, by name.
 ARGUMENTS = {
     "job_id": str(uuid4()),
+    "batch_id": str(uuid4()),
     "job_type": "sample",
     "payload": '{"action": "none"}',
     "schedule_id": "nightly",

@@ -3,22 +3,28 @@
 import json
 from pathlib import Path
 
-from flask import abort, redirect, request
+from flask import Flask, abort, redirect, request
 from flask.typing import ResponseReturnValue
 
-from app.dashboard import Role
-from app.dashboard.kit import Screen, link, notice, page, storable, user
+from app.dashboard import Dashboard, Role
+from app.dashboard.kit import Content, Link, Screen, link, notice, page, storable, user
 from app.families.webhooks import inbox
 from app.families.webhooks.inbox import Filter, NotInInbox
-from app.jobs import PermanentError
+from app.jobs import JobExecution, PermanentError
 from app.jobs.kit import hidden, in_transaction
 from app.jobs.operate import audit
 
 screen = Screen("webhooks", "Webhooks", of_whole_app=True)
 
-TEMPLATES = Path(__file__).parent / "templates"
+PAGES = Path(__file__).parent / "pages"
 #: Webhooks per page, and characters of a body that are shown.
 LIMIT, LONGEST = 50, 64 * 1024
+
+
+def add_to(dashboard: Dashboard, app: Flask) -> None:  # noqa: ARG001 - as each family has it
+    """Add the inbox to the dashboard, and to a job's page the webhook that it processes."""
+    dashboard.add_screen(screen)
+    dashboard.panel("Webhook", job_types=[inbox.JOB])(panel)
 
 
 @screen.page("/webhooks")
@@ -27,7 +33,7 @@ def index() -> ResponseReturnValue:
     wanted = Filter(given["source"].strip() or None, given["event"].strip() or None)
     rows = inbox.newest(wanted, before=_number(request.args.get("before")), limit=LIMIT + 1)
     return page(
-        TEMPLATES / "webhooks.html",
+        PAGES / "webhooks.html",
         rows=rows[:LIMIT],
         given=given,
         before=rows[LIMIT - 1][0].id if len(rows) > LIMIT else None,
@@ -40,7 +46,7 @@ def show(webhook_id: int) -> ResponseReturnValue:
         row = inbox.get(webhook_id)
     except NotInInbox:
         abort(404, "No such webhook; it may have been deleted.")
-    return page(TEMPLATES / "webhook.html", row=row, body=_body(webhook_id))
+    return page(PAGES / "webhook.html", row=row, body=_body(webhook_id))
 
 
 @screen.action("/webhooks/replay", needs=Role.OPERATOR)
@@ -65,6 +71,21 @@ def replay() -> ResponseReturnValue:
         link("job", job_id=job_id),
     )
     return redirect(link("webhooks_show", webhook_id=webhook_id))
+
+
+def panel(row: JobExecution) -> Content:
+    """Show which webhook a job of `process-webhook` processes."""
+    payload = row.payload.get("payload")
+    given = payload if isinstance(payload, dict) else {}
+    found = inbox.find(str(given.get("source")), str(given.get("deliveryId")))
+    if found is None:
+        return None
+    return {
+        "Source": found.source,
+        "Event": found.event,
+        "Delivery": Link(found.delivery_id, link("webhooks_show", webhook_id=found.id)),
+        "Verified": "yes" if found.verified else "no",
+    }
 
 
 def _body(webhook_id: int) -> str | None:
