@@ -136,6 +136,15 @@ def test_a_port_that_was_asked_for_and_is_taken_is_named(
     assert f"port {port} is taken: give another as --port, or leave it out" in refused.output
 
 
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings in the process, also when the test has ended, whatever it set."""
+    for name in (*dev.settings(), "JOBS_ID_TYPE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("unset")
 @pytest.mark.parametrize(("command", "file"), [(["init", "--yes"], ".env"), (["dev"], "instance")])
 def test_a_folder_that_cannot_be_written_to_is_named(
     cli: FlaskCliRunner,
@@ -147,8 +156,6 @@ def test_a_folder_that_cannot_be_written_to_is_named(
     monkeypatch.setattr(dev, "_stop_at_signals", lambda: None)
     monkeypatch.setattr(init, "_app", lambda _: None)
     monkeypatch.chdir(tmp_path)
-    for name in dev.settings():
-        monkeypatch.delenv(name, raising=False)
     Path(file).symlink_to("missing/folder")  # as root, a mode would not do
 
     refused = cli.invoke(args=["jobs", *command])
@@ -158,13 +165,11 @@ def test_a_folder_that_cannot_be_written_to_is_named(
     assert "run this in a folder that you may write to" in refused.output
 
 
+@pytest.mark.usefixtures("unset")
 def test_the_header_of_what_is_written_stands_once(
     cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in (*dev.settings(), "JOBS_ID_TYPE"):
-        monkeypatch.setenv(name, "")  # so that the end of the test takes away what is set meanwhile
-        monkeypatch.delenv(name)
     monkeypatch.setattr(init, "_kind_of_ids", lambda _: "uuid")
     monkeypatch.setattr(init, "_app", lambda _: app if "QSTASH_TOKEN" in os.environ else None)
 
