@@ -87,6 +87,8 @@ def empty_tables() -> None:
 
 def close_connections() -> None:
     """Close the current app's connections, to its database and to QStash."""
+    # What is not noted yet would open another one, a moment later.
+    current_app.extensions["jobs"].notes.flush()
     db.session.remove()
     db.engine.dispose()
     current_app.extensions["jobs"].publisher.close()
