@@ -7,20 +7,14 @@ from typing import Any, get_args
 import click
 from flask import Flask
 
-from ..jobs.cli.kit import Id, JobsGroup, Refused, age, as_json, print_json, table
-from ..jobs.operate import audit, people
+from ..jobs.cli.kit import Id, JobsGroup, Refused, acting_as, age, as_json, print_json, table
+from ..jobs.operate import people
 
 ROLES = get_args(people.Role)
 
 admin = JobsGroup("admin", help="Create, list and change the users of the dashboard.")
 
 _name = click.argument("name")
-_by = click.option(
-    "--by",
-    default=audit.current_account,
-    metavar="NAME",
-    help="Name for the audit log.  [default: the account you are logged in as]",
-)
 
 
 def init_app(app: Flask) -> None:
@@ -41,7 +35,7 @@ def _with_password(command: Callable[..., None]) -> Callable[..., None]:
 @_name
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What they may do.")
 @click.option("--organization", type=Id(), metavar="ID", help="Only this organization's jobs.")
-@_by
+@acting_as
 @_with_password
 def create_user(
     name: str, *, role: people.Role, organization: Any, by: str, password_stdin: bool
@@ -86,7 +80,7 @@ def list_users(*, as_json: bool) -> None:
 @admin.command("set-role")
 @_name
 @click.argument("role", type=click.Choice(ROLES))
-@_by
+@acting_as
 def set_role(name: str, role: people.Role, *, by: str) -> None:
     """Change what a user may do, from their next click on."""
     people.set_role(name, role, by=by)
@@ -95,7 +89,7 @@ def set_role(name: str, role: people.Role, *, by: str) -> None:
 
 @admin.command("set-password")
 @_name
-@_by
+@acting_as
 @_with_password
 def set_password(name: str, *, by: str, password_stdin: bool) -> None:
     """Ask for a user's new password, and end their sessions."""
@@ -105,7 +99,7 @@ def set_password(name: str, *, by: str, password_stdin: bool) -> None:
 
 @admin.command("disable")
 @_name
-@_by
+@acting_as
 def disable_user(name: str, *, by: str) -> None:
     """Have a user sign in no more, and end their sessions."""
     people.disable(name, by=by)
@@ -114,7 +108,7 @@ def disable_user(name: str, *, by: str) -> None:
 
 @admin.command("enable")
 @_name
-@_by
+@acting_as
 def enable_user(name: str, *, by: str) -> None:
     """Have a user who was disabled sign in again."""
     people.enable(name, by=by)

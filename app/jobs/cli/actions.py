@@ -10,9 +10,8 @@ from flask import json
 
 from ..operate import actions
 from ..operate.actions import Action, Done
-from ..table import audit
 from ..table.filters import Filter
-from .group import FAILED, as_json, confirm, jobs, yes
+from .group import FAILED, acting_as, as_json, confirm, jobs, yes
 from .params import JobId, filtered
 
 #: What was done, in the words of the report.
@@ -22,12 +21,7 @@ _OPTIONS = (
     click.argument("job_ids", metavar="[ID]...", nargs=-1, type=JobId()),
     filtered,
     click.option("--all", "everything", is_flag=True, help="Act on all jobs."),
-    click.option(
-        "--by",
-        default=audit.current_account,
-        metavar="NAME",
-        help="Name for the audit log.  [default: the account you are logged in as]",
-    ),
+    acting_as,
     yes,
     as_json,
 )

@@ -11,12 +11,22 @@ from flask import json
 from ..operate import batches
 from ..operate.actions import Done
 from ..operate.batches import BATCH, WORKFLOW, StepState, Summary
-from ..table import audit
 from ..table.beginnings import SHORTEST
 from ..values.ids import is_uuid
 from . import formatting
 from .formatting import painted
-from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
+from .group import (
+    FAILED,
+    CommandGroup,
+    Refused,
+    acting_as,
+    as_json,
+    confirm,
+    jobs,
+    limit,
+    print_json,
+    yes,
+)
 from .params import Duration
 
 POLL_SECONDS = 0.3
@@ -52,14 +62,6 @@ class BatchId(click.ParamType[str]):
 
 
 _id = click.argument("batch_id", metavar="ID", type=BatchId())
-_by = click.option(
-    "--by",
-    default=audit.current_account,
-    metavar="NAME",
-    help="Name for the audit log.  [default: the account you are logged in as]",
-)
-
-
 _state = click.option(
     "--state", type=click.Choice(batches.STATES), help="Only those in this state."
 )
@@ -166,7 +168,7 @@ def watch_batch(batch_id: str, timeout: int | None, as_json: bool) -> None:
 
 @group.command("cancel")
 @_id
-@_by
+@acting_as
 @yes
 @as_json
 def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
@@ -184,7 +186,7 @@ def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
 
 @group.command("retry")
 @_id
-@_by
+@acting_as
 @as_json
 def retry_batch(batch_id: str, by: str, as_json: bool) -> None:
     r"""Retry its dead jobs, with all their retries again.

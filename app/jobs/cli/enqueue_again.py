@@ -7,11 +7,10 @@ import click
 
 from ..errors import ActionRefused, InvalidPayload
 from ..operate import again
-from ..table import audit
 from ..table.models import JobExecution
 from . import formatting
 from .enqueue import reasons_of_waiting, tell
-from .group import Refused, as_json, find_job, is_terminal, jobs
+from .group import Refused, acting_as, as_json, find_job, is_terminal, jobs
 from .params import JobId, Payload
 from .publishing import given, publishing, tags
 
@@ -48,12 +47,7 @@ class Assignment(click.ParamType[tuple[str, str]]):
 @click.option("--payload", type=Payload(), help="Take this payload: JSON, or @FILE.")
 @publishing
 @tags
-@click.option(
-    "--by",
-    default=audit.current_account,
-    metavar="NAME",
-    help="Name for the audit log.  [default: the account you are logged in as]",
-)
+@acting_as
 @as_json
 def enqueue_again(  # noqa: PLR0917 - click passes them by name
     job_id: str,

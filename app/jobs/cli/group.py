@@ -13,13 +13,19 @@ from flask.cli import AppGroup, ScriptInfo
 
 from ..errors import DatabaseUnavailable, JobsError, PublishError, PublishUnavailable
 from ..operate.readiness import TOKEN_REFUSED
-from ..table import job_rows
+from ..table import audit, job_rows
 from ..table.db import translate_database_errors
 from ..table.models import JobExecution
 
 FAILED, WRONG = 1, 2
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+acting_as = click.option(
+    "--by",
+    default=audit.current_account,
+    metavar="NAME",
+    help="Name for the audit log.  [default: the account you are logged in as]",
+)
 yes = click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 limit = click.option(
     "--limit",

@@ -7,9 +7,8 @@ import click
 
 from ..operate import pauses
 from ..operate.pauses import CAP, Held, Kind
-from ..table import audit
 from . import formatting
-from .group import Refused, as_json, confirm, jobs, print_json, yes
+from .group import Refused, acting_as, as_json, confirm, jobs, print_json, yes
 from .params import JobType
 
 _OPTIONS = (
@@ -17,12 +16,7 @@ _OPTIONS = (
     click.option("--queue", metavar="NAME", help="A queue instead of a job type."),
     click.option("--key", metavar="KEY", help="A flow-control key instead."),
     click.option("--organization", metavar="ID", help="An organization instead."),
-    click.option(
-        "--by",
-        default=audit.current_account,
-        metavar="NAME",
-        help="Name for the audit log.  [default: the account you are logged in as]",
-    ),
+    acting_as,
     yes,
     as_json,
 )
