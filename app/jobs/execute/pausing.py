@@ -9,6 +9,7 @@ from ..publish import relay
 from ..table import attempts, held
 from ..table.attempts import Attempt, ClaimRefused
 from ..table.db import in_transaction
+from . import firing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def put_back_arrival(tx: Connection, attempt: Attempt) -> Outcome | None:
     if refused is None or refused.pause is None:
         return None
     if held.drop_firing(tx, attempt):
+        firing.skip_paused(tx, attempt)
         return Skipped("paused")
     row = held.put_back(tx, attempt, refused)
     return None if row is None else Paused("paused", refused.pause)
