@@ -16,8 +16,8 @@ from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
 from .enqueue import scheduling
-from .enqueue.enqueuer import Owner
 from .enqueue.scheduling import Firing
+from .enqueue.terms import Owner
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox

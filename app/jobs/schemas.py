@@ -2,9 +2,9 @@
 
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
-"idempotencyKey"?, "createdAt"}}`. Two members are our own, and there only when used: `version` of
-the payload, and `sealed`, the names of its encrypted fields. A schedule's metadata has its `cron`,
-and `scheduleRules`, if it has any.
+"idempotencyKey"?, "createdAt"}}`. Others are our own, and there only when used: `version` of the
+payload, and `sealed`, the names of its encrypted fields; in the metadata `edition`, of one that
+took another one's place, and of a schedule's firing `cron` and `scheduleRules`.
 """
 
 from collections.abc import Callable
@@ -129,7 +129,12 @@ class OfSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """A job's owner and origin: `cron` is that of its schedule."""
+    """A job's owner and origin.
+
+    Attributes:
+        cron: That of its schedule.
+        edition: Of a unique job whose payload was replaced: by which enqueue.
+    """
 
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
@@ -137,6 +142,7 @@ class Metadata:
     created_at: datetime | None = None
     cron: str | None = None
     schedule: OfSchedule | None = None
+    edition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +197,7 @@ class MetadataSchema(WireSchema[Metadata]):
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
     schedule = fields.Nested(OfScheduleSchema, allow_none=True, data_key="scheduleRules")
+    edition = fields.String(allow_none=True)
 
 
 class EnvelopeSchema(WireSchema[Envelope]):

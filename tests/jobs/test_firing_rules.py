@@ -119,7 +119,7 @@ def test_a_firing_waits_for_the_one_before_and_then_runs(app: Flask, fire: Fire)
 
     answers = [fire(2).json, fire(1).json]
 
-    assert answers == [{"success": True, "skipped": "put off"}] * 2
+    assert answers == [{"success": True, "skipped": "deferred"}] * 2
     waiting = runs()[1:]
     assert [(row.status, row.pause, row.message_id) for row in waiting] == [
         ("pending", f"schedule:{NAME}", None)

@@ -16,7 +16,8 @@ from ..values import firing_rules
 from ..values.firing_rules import CatchUp, Overlap, Rules
 from ..values.ids import GivenOwnerId, new_job_id
 from ..values.options import Duration, Options, for_schedule
-from .enqueuer import Owner, body_of, limited, metadata_of, wire_of
+from .enqueuer import body_of, wire_of
+from .terms import Owner, limited, metadata_of
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from ..errors import PublishError
 from ..outcome import Busy, Outcome, Skipped
 from ..publish import relay
-from ..table import attempts, job_rows, memory
+from ..table import attempts, job_rows, memory, refusals
 from ..table.attempts import Attempt, within
 from ..table.db import in_transaction
 from . import firing, pausing
@@ -32,7 +32,7 @@ def claim(attempt: Attempt) -> Outcome | None:
 
 def is_unknown(connection: Connection, job_id: str) -> bool:
     """Tell whether there never was a job with this id, as far as we remember."""
-    return attempts.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
+    return refusals.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
 
 
 def _arrive(tx: Connection, attempt: Attempt) -> Outcome | None:
@@ -41,5 +41,7 @@ def _arrive(tx: Connection, attempt: Attempt) -> Outcome | None:
     job_rows.create_job_execution(tx, attempt.row)
     if attempts.claim(within(tx), attempt):
         return None
-    taken = Busy("another delivery has this job")
-    return pausing.put_back_arrival(tx, attempt) or taken
+    held = pausing.put_back_arrival(tx, attempt)
+    if held == Skipped("paused"):
+        firing.skip_paused(tx, attempt)
+    return held or Busy("another delivery has this job")

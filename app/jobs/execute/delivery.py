@@ -250,6 +250,7 @@ def parse(config: JobConfig) -> Delivery:
         is_firing=envelope.is_firing,
         cron=envelope.metadata.cron,
         rules=of.rules if of else None,
+        edition=envelope.metadata.edition,
     )
 
 

@@ -18,6 +18,7 @@ from ..table.deliveries import Delivery
 from ..table.firings import Firing, Kept
 from ..values.cron import last_before
 from ..values.firing_rules import MOST_WAITING, Rules
+from .pausing import Deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,10 @@ class FiringSkipped(Skipped):
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff(Skipped):
+class PutOff(Deferred):
     """Another message runs the firing: later, or when those before it have ended."""
 
-    label = "put off"
     event = "[jobs] Firing put off"
-    logged = ("reason",)
-
-    reason: str = ""
 
 
 def placed(attempt: Attempt) -> Delivery:
@@ -111,7 +108,7 @@ def _put_off(
         return None
     at = later if is_early else None
     firings.put_off(tx, attempt, available_at=at, in_line=before is not None)
-    return PutOff("put off", still(before) if before is not None else f"until {later:%H:%M:%S}")
+    return PutOff("deferred", still(before) if before is not None else f"until {later:%H:%M:%S}")
 
 
 def _row(attempt: Attempt, options: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from uuid import uuid4
 from psycopg import Error as DatabaseError
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, TextClause
+from sqlalchemy.exc import IntegrityError
 
 from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable
@@ -25,7 +26,7 @@ from ..values.ids import OwnerId
 from . import attempt_sql
 from .db import db, in_one_statement, translate_database_errors
 from .deliveries import Delivery
-from .models import Status
+from .unique_sql import is_taken
 
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
@@ -54,6 +55,7 @@ class Lease:
         expired: The time is over until which the job may begin.
         schedule_id: The schedule that made the job.
         scheduled_for: The moment of its cron that the job is of.
+        once_more: Another job may wait for this one's end.
         attempt: This execution's number, from 1.
     """
 
@@ -73,6 +75,7 @@ class Lease:
     expired: bool | None
     schedule_id: str | None
     scheduled_for: datetime | None
+    once_more: bool
     attempt: int
 
     @property
@@ -163,46 +166,23 @@ class Attempt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRefused:
-    """Why a row could not be claimed: the state it is in.
-
-    Attributes:
-        handed_over: The message's part of the job is done, and the rest has its own message:
-            how that part ended.
-        pause: The pause that holds the job.
-    """
-
-    job_type: str
-    status: str
-    dead: bool
-    lease_left: float | None
-    handed_over: str | None
-    max_retries: int | None
-    pause: str | None
-    generation: int
-    legs: int
-    reschedules: int
-
-    @property
-    def is_final(self) -> bool:
-        return self.dead or self.status in {Status.COMPLETED, Status.CANCELLED}
-
-
 def claim(execute: Execute, attempt: Attempt) -> bool:
-    """Take the job for this attempt; False where the row's state does not allow it."""
+    """Take the job for this attempt; False where its state, or another's, does not allow it."""
     config, delivery, token = attempt.config, attempt.delivery, str(uuid4())
-    row = execute(
-        attempt_sql.CLAIM,
-        {
-            **asked(attempt),
-            "retried": delivery.retried,
-            "heartbeat": config.heartbeat,
-            "token": token,
-            # On disk before the handler starts.
-            "synchronous": config.acts_outside,
-        },
-    )
+    given = {
+        **asked(attempt),
+        "retried": delivery.retried,
+        "heartbeat": config.heartbeat,
+        "token": token,
+        # On disk before the handler starts.
+        "synchronous": config.acts_outside,
+    }
+    try:
+        row = execute(attempt_sql.CLAIM, given)
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
+        return False  # of a dead job that is redriven, while another has its key by now
     if row is None:
         return False
     attempt.lease = Lease(token, *row)
@@ -219,26 +199,14 @@ def asked(attempt: Attempt) -> dict[str, Any]:
         "timeout": config.timeout,
         "delivered_by": delivery.token.digest[:KEPT_DIGITS],
         "issued_at": delivery.token.issued_at,
-        **_limits(config),
+        "edition": delivery.edition,
+        **limits_of(config),
     }
 
 
-def _limits(config: JobConfig) -> dict[str, str | None]:
+def limits_of(config: JobConfig) -> dict[str, str | None]:
     limit = config.flow_control
     return {"queue": config.queue, "key": None if limit is None else limit.key}
-
-
-def peek(
-    connection: Connection,
-    job_id: str,
-    message_id: str | None = None,
-    config: JobConfig | None = None,
-) -> ClaimRefused | None:
-    """Return the state of a job that a message could not claim; None if there is no such row."""
-    limits = {"queue": None, "key": None} if config is None else _limits(config)
-    given = {"job_id": job_id, "message_id": message_id, **limits}
-    row = connection.execute(attempt_sql.PEEK, given).one_or_none()
-    return None if row is None else ClaimRefused(*row)
 
 
 def beat(attempt: Attempt, progress: dict[str, Any] | None, heartbeat: float) -> bool | None:

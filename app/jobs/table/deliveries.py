@@ -25,6 +25,7 @@ class Delivery:
         max_retries: How often it tries again, if that is known.
         token: What brought it, which is signed.
         is_firing: It comes from a schedule.
+        edition: By which enqueue its payload took another's place.
         cron: That schedule's.
         rules: That schedule's, where it has any.
         scheduled_for: The moment of the cron that it is of; set when it is first delivered.
@@ -41,6 +42,7 @@ class Delivery:
     max_retries: int | None
     token: Token
     is_firing: bool
+    edition: str | None = None
     broken: BaseException | None = None
     cron: str | None = None
     rules: Rules | None = None
