@@ -1,14 +1,12 @@
 """One job is enough of those with the same key: by a unique index, and not by looking first."""
 
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
 from app.db import db
-from app.jobs import JobExecution, NotUnique, Unique, enqueue, get_job_execution_by_job_id
+from app.jobs import JobExecution, Unique, enqueue, get_job_execution_by_job_id
 from app.jobs.testing import deliver
 
 SAME = {"action": "none", "count": 1}
