@@ -33,7 +33,6 @@ from .recorded import (
     THEN,
     Recorded,
     check_name,
-    owner_columns,
 )
 
 MOST_STEPS = 1_000
@@ -125,7 +124,7 @@ class Workflow(Recorded):
 
     def _written(self, signature: Signature) -> tuple[Message, dict[str, Any]]:
         made: Written = self._writer.write(signature)
-        return made.message, owner_columns(made.owner)
+        return made.message, made.columns
 
     def _keep(self, name: Any, after: Any, **about: Any) -> None:
         self._check_open()

@@ -1,17 +1,20 @@
 """What people do to batches, and see of them: list, find, cancel, retry."""
 
-from dataclasses import replace
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 
-from ..errors import BatchRefused
+from ..errors import BatchRefused, InvalidOption
 from ..table import batches, workflows
 from ..table.batches import BATCH, STATES, WORKFLOW, Summary
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import Status
 from ..table.workflows import StepState
-from ..values.ids import is_uuid
+from ..values.ids import OwnerId, is_uuid
 from . import actions
 from .actions import Done
 
@@ -19,15 +22,28 @@ __all__ = [
     "BATCH",
     "STATES",
     "WORKFLOW",
+    "Retried",
     "StepState",
     "Summary",
     "beginning",
     "cancel",
+    "cursor",
     "find",
     "newest",
     "retry",
     "steps",
 ]
+
+
+@dataclass(slots=True)
+class Retried(Done):
+    """What a retry did.
+
+    Attributes:
+        waits: Steps that had timed out, and wait for their signal again.
+    """
+
+    waits: int = 0
 
 
 def find(batch_id: str) -> Summary:
@@ -44,9 +60,52 @@ def find(batch_id: str) -> Summary:
     return found
 
 
-def newest(*, kind: str | None = None, state: str | None = None, limit: int = 20) -> list[Summary]:
-    """Return what was made last: batches, workflows or both, in one of `STATES` or in any."""
-    return in_transaction(lambda tx: batches.newest(tx, kind=kind, state=state, limit=limit))
+def newest(
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    organization_id: OwnerId | None = None,
+    after: str | None = None,
+    limit: int = 20,
+) -> list[Summary]:
+    """Return what was made last, or what follows a page.
+
+    Args:
+        kind: `BATCH` or `WORKFLOW`; both without.
+        state: One of `STATES`; any without.
+        organization_id: Only what is this organization's.
+        after: The `cursor` of the last one on the page before.
+        limit: How many at most.
+
+    Raises:
+        InvalidOption: `after` is none that `cursor` made.
+    """
+    position = None if after is None else _position(after)
+    return in_transaction(
+        lambda tx: batches.newest(
+            tx,
+            kind=kind,
+            state=state,
+            organization_id=organization_id,
+            after=position,
+            limit=limit,
+        )
+    )
+
+
+def cursor(last: Summary) -> str:
+    """Return what to ask for the page after a batch with."""
+    return urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode()
+
+
+def _position(after: str) -> tuple[datetime, str]:
+    try:
+        created_at, batch_id = urlsafe_b64decode(after.encode()).decode().split(" ")
+        return datetime.fromisoformat(created_at).astimezone(UTC), str(UUID(batch_id))
+    except (ValueError, OverflowError):
+        raise InvalidOption(
+            f"after: {after!r} is not a cursor; use the one that the previous page had"
+        ) from None
 
 
 def steps(batch_id: str) -> list[StepState]:
@@ -70,9 +129,12 @@ def cancel(batch_id: str, *, by: str) -> Done:
     found = find(batch_id)
 
     def call_off(tx: Connection) -> bool:
-        is_off = batches.call_off(tx, batch_id)
+        if not batches.call_off(tx, batch_id):
+            return False
         workflows.stop_listening(tx, batch_id)
-        return is_off
+        # It may have waited for nothing but signals: then no job's end is still to come.
+        batches.advance(tx, batch_id)
+        return True
 
     if not in_transaction(call_off):
         raise BatchRefused(
@@ -91,15 +153,19 @@ def cancel(batch_id: str, *, by: str) -> Done:
             asked=done.asked + more.asked,
             job_ids=[*done.job_ids, *more.job_ids],
         )
-    in_transaction(lambda tx: batches.advance(tx, batch_id))
     return done
 
 
-def retry(batch_id: str, *, by: str) -> Done:
-    """Retry the dead jobs of a batch, which goes on when they have completed.
+def retry(batch_id: str, *, by: str) -> Retried:
+    """Retry the dead parts of a batch, which goes on when they have completed.
+
+    These are its dead jobs, and the steps whose time to wait for a signal was up: they wait again,
+    for as long as they did.
 
     Raises:
         BatchRefused: There is no such batch.
     """
     find(batch_id)
-    return actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
+    waits = in_transaction(lambda tx: workflows.listen_again(tx, batch_id))
+    done = actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
+    return Retried(done.action, done.count, done.asked, done.waiting, done.job_ids, waits)

@@ -59,9 +59,11 @@ _RECORD_STEP = text(
 _RECORD_JOBS = text(
     f"""
     INSERT INTO job_executions
-           (job_id, job_type, payload, user_id, organization_id, queue, max_retries, options,
+           (tags, parent_id,
+            job_id, job_type, payload, user_id, organization_id, queue, max_retries, options,
             available_at, pause, batch_id, slot)
-    SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, queue, max_retries,
+    SELECT tags, parent_id,
+           envelope ->> 'jobId', job_type, envelope, user_id, organization_id, queue, max_retries,
            options, available_at, {HOLDING_GIVEN}, :batch_id,
            CAST(:first AS int)
              + CAST((CAST(:offset AS int) + number - 1) % CAST(:slots AS int) AS int)
@@ -98,6 +100,11 @@ _LIST = text(
      WHERE batch.id IN (SELECT id FROM job_batches
                          WHERE (CAST(:state AS text) IS NULL OR state = :state)
                            AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+                           AND (CAST(:organization_id AS text) IS NULL
+                                OR CAST(organization_id AS text) = :organization_id)
+                           AND (CAST(:after_at AS timestamptz) IS NULL OR created_at <= :after_at)
+                           AND (CAST(:after_at AS timestamptz) IS NULL OR created_at < :after_at
+                                OR id > CAST(:after_id AS uuid))
                          ORDER BY created_at DESC, id LIMIT :limit)
      GROUP BY batch.id ORDER BY batch.created_at DESC, batch.id
     """  # noqa: S608 - our own text
@@ -189,7 +196,9 @@ def record(
         owner: `user_id` and `organization_id`.
         kind: `BATCH` or `WORKFLOW`.
     """
-    connection.execute(_RECORD, {"batch_id": batch_id, "name": name, "kind": kind, **owner})
+    given = {"batch_id": batch_id, "name": name, "kind": kind}
+    whose = {column: owner[column] for column in ("user_id", "organization_id")}
+    connection.execute(_RECORD, given | whose)
 
 
 def record_slots(
@@ -224,7 +233,7 @@ def record_jobs(
         batch_id: Whose jobs they are.
         slots: All that `record_slots` made.
         messages: At least one; the first tells what all of them have in common.
-        owner: `user_id` and `organization_id`.
+        owner: `user_id`, `organization_id`, `tags` and `parent_id`.
         offset: How many jobs of these slots are recorded before.
     """
     first = messages[0]
@@ -243,16 +252,25 @@ def record_jobs(
 def record_following(
     connection: Connection, batch_id: str, kind: str, message: Message, owner: Mapping[str, Any]
 ) -> None:
-    """Insert a job that the batch's end will record: "then" or "on_failure"."""
+    """Insert a job that the batch's end will record: "then" or "on_failure"; see `columns_of`."""
     given = {"batch_id": batch_id, "kind": kind, "job": columns_of(message, owner)}
     connection.execute(_RECORD_STEP, given)
 
 
 def columns_of(message: Message, owner: Mapping[str, Any]) -> str:
-    """Return the row of a job that is to be recorded later, as JSON."""
+    """Return the row of a job that is to be recorded later, as JSON.
+
+    A delay, and the time within which it must begin, are counted from then on.
+
+    Args:
+        message: The job's first one.
+        owner: As for `record_jobs`; and `expires_in`, that time in seconds, or None.
+    """
     row = _columns(message, owner) | {"job_id": message.job_id}
     if "not_before" not in message.options:
-        del row["available_at"]  # a delay begins when the job is recorded
+        del row["available_at"]
+    if owner["expires_in"] is not None:
+        row["expires_in"] = owner["expires_in"]
     return f'{{"payload":{message.body},{jsonb.dumps(row)[1:]}'
 
 
@@ -282,10 +300,28 @@ def find(connection: Connection, batch_id: str) -> Summary | None:
 
 
 def newest(
-    connection: Connection, *, kind: str | None = None, state: str | None = None, limit: int
+    connection: Connection,
+    *,
+    kind: str | None,
+    state: str | None,
+    organization_id: OwnerId | None,
+    after: tuple[datetime, str] | None,
+    limit: int,
 ) -> list[Summary]:
-    """Return the batches that were made last, of one kind and state or of all."""
-    given = {"kind": kind, "state": state, "limit": limit}
+    """Return the batches that were made last.
+
+    Args:
+        connection: Any.
+        kind: Only those of this one.
+        state: Only those in this one.
+        organization_id: Only this organization's.
+        after: When the last of the page before was made, and its id.
+        limit: How many at most.
+    """
+    after_at, after_id = after or (None, None)
+    given: dict[str, Any] = {"kind": kind, "state": state, "limit": limit}
+    given["organization_id"] = None if organization_id is None else str(organization_id)
+    given |= {"after_at": after_at, "after_id": after_id}
     return [Summary(*row) for row in connection.execute(_LIST, given)]
 
 
@@ -313,6 +349,8 @@ def forget(connection: Connection) -> None:
 def _columns(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
     at = message.available_at
     return {
+        "tags": owner["tags"],
+        "parent_id": owner["parent_id"],
         "job_type": message.job_type,
         "user_id": owner["user_id"],
         "organization_id": owner["organization_id"],

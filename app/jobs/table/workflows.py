@@ -85,13 +85,33 @@ _STOP_LISTENING = text(
 )
 
 
+_LOCK = text("SELECT FROM job_batches WHERE id = :batch_id FOR NO KEY UPDATE")
+# As a retry does with a job. What was skipped since is looked at when it has ended again.
+_LISTEN_AGAIN = text(
+    """
+    WITH again AS (
+        UPDATE job_steps
+           SET ended = NULL, due_at = clock_timestamp() + make_interval(secs => timeout)
+         WHERE batch_id = :batch_id AND kind = 'wait' AND ended = 'dead'
+        RETURNING batch_id, name),
+    counted AS (
+        UPDATE job_batch_slots AS part SET pending = 1, dead = 0
+          FROM again WHERE part.batch_id = again.batch_id AND part.step = again.name),
+    reopened AS (
+        UPDATE job_batches SET state = 'running', ended_at = NULL, cancelled_at = NULL
+         WHERE id = :batch_id AND EXISTS (SELECT FROM again))
+    SELECT count(*) FROM again
+    """
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A step to be recorded.
 
     Attributes:
         slot: What will count its jobs: a number that no other slot of the workflow has.
-        job: Its job's first message, and whose it is (`user_id`, `organization_id`).
+        job: Its job's first message, and what else its row has: see `batches.columns_of`.
         instead: The same of the job that replaces it.
         event: What it waits for, instead of a job.
         timeout: Seconds that it does so.
@@ -188,6 +208,12 @@ def hear(connection: Connection, step: tuple[str, str], data: Mapping[str, Any] 
         "in_time": data is not None,
     }
     return bool(connection.execute(_HEAR, given).scalar_one())
+
+
+def listen_again(connection: Connection, batch_id: str) -> int:
+    """Have the steps that timed out wait once more; return how many did."""
+    connection.execute(_LOCK, {"batch_id": batch_id})
+    return int(connection.execute(_LISTEN_AGAIN, {"batch_id": batch_id}).scalar_one())
 
 
 def stop_listening(connection: Connection, batch_id: str) -> None:
