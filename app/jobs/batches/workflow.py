@@ -18,7 +18,7 @@ from ..enqueue.enqueuer import AnySession, Owner
 from ..enqueue.signatures import Signature, Written
 from ..errors import BatchRefused, quoted
 from ..message import Message
-from ..table import batches, workflows
+from ..table import batch_summaries, batches, workflows
 from ..table.batches import WORKFLOW
 from ..table.db import connection_of, db
 from ..table.workflows import GO_ON, REPLACE, STOP, Step
@@ -232,7 +232,7 @@ def workflow_of(job: Job) -> Workflow:
         BatchRefused: The job is of no workflow.
     """
     tx = connection_of(db.session) if job.batch_id is not None else None
-    found = batches.find(tx, job.batch_id) if tx is not None and job.batch_id else None
+    found = batch_summaries.find(tx, job.batch_id) if tx is not None and job.batch_id else None
     if found is None or found.kind != WORKFLOW:
         raise BatchRefused(f"job {job.id} is of no workflow: only the job of a step adds steps")
     owner = Owner(user_id=job.user_id, organization_id=job.organization_id)

@@ -8,11 +8,13 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from ..errors import BatchRefused, InvalidOption
-from ..table import batches, workflows
-from ..table.batches import BATCH, STATES, WORKFLOW, Summary
+from ..table import batch_summaries, batches, workflows
+from ..table.batch_summaries import Counts, Summary
+from ..table.batches import BATCH, STATES, WORKFLOW
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import Status
+from ..table.snapshot import CAP
 from ..table.workflows import StepState
 from ..values.ids import OwnerId, is_uuid
 from . import actions
@@ -22,11 +24,13 @@ __all__ = [
     "BATCH",
     "STATES",
     "WORKFLOW",
+    "Counts",
     "Retried",
     "StepState",
     "Summary",
     "beginning",
     "cancel",
+    "counts",
     "cursor",
     "find",
     "newest",
@@ -52,7 +56,9 @@ def find(batch_id: str) -> Summary:
     Raises:
         BatchRefused: There is no such batch, or it was deleted with its last job.
     """
-    found = in_transaction(lambda tx: batches.find(tx, batch_id)) if is_uuid(batch_id) else None
+    found = None
+    if is_uuid(batch_id):
+        found = in_transaction(lambda tx: batch_summaries.find(tx, batch_id))
     if found is None:
         raise BatchRefused(
             f"no batch has the id {batch_id}; `flask jobs batches list` shows the newest"
@@ -82,7 +88,7 @@ def newest(
     """
     position = None if after is None else _position(after)
     return in_transaction(
-        lambda tx: batches.newest(
+        lambda tx: batch_summaries.newest(
             tx,
             kind=kind,
             state=state,
@@ -115,7 +121,16 @@ def steps(batch_id: str) -> list[StepState]:
 
 def beginning(text: str, *, limit: int) -> list[str]:
     """Return ids of batches that begin like this."""
-    return in_transaction(lambda tx: batches.beginning(tx, text, limit=limit))
+    return in_transaction(lambda tx: batch_summaries.beginning(tx, text, limit=limit))
+
+
+def counts() -> Counts:
+    """Count the batches by kind and state, up to `CAP` for each state.
+
+    Raises:
+        DatabaseUnavailable: There are none.
+    """
+    return in_transaction(lambda tx: batch_summaries.count(tx, cap=CAP))
 
 
 def cancel(batch_id: str, *, by: str) -> Done:

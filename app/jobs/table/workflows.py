@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ..message import Message
 from ..values import jsonb
+from ..values.ids import OwnerId
 from .batches import columns_of
 from .db import in_one_statement
 
@@ -58,9 +59,12 @@ _STEPS = text(
 )
 _LISTENING = text(
     """
-    SELECT batch_id::text, name FROM job_steps
+    SELECT batch_id::text, step.name
+      FROM job_steps AS step JOIN job_batches AS batch ON batch.id = step.batch_id
      WHERE event = :event AND ended IS NULL AND signalled_at IS NULL
        AND match <@ CAST(:data AS jsonb)
+       AND (CAST(:organization_id AS text) IS NULL
+            OR CAST(organization_id AS text) = :organization_id)
      ORDER BY batch_id
     """
 )
@@ -150,6 +154,11 @@ class StepState:
     started_at: datetime | None
     due_at: datetime | None
 
+    @property
+    def is_following(self) -> bool:
+        """Whether it is no step, but follows the end."""
+        return self.kind not in {"job", "wait"}
+
 
 class Results(Mapping[str, Any]):
     """What the steps before a job came to, by their names; each is read when it is asked for."""
@@ -187,9 +196,16 @@ def steps(connection: Connection, batch_id: str) -> list[StepState]:
     return [StepState(*row) for row in connection.execute(_STEPS, {"batch_id": batch_id})]
 
 
-def listening(connection: Connection, event: str, data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the steps that a signal completes, or will when they begin: workflow and name."""
-    found = connection.execute(_LISTENING, {"event": event, "data": jsonb.dumps(data)})
+def listening(
+    connection: Connection, event: str, data: Mapping[str, Any], organization_id: OwnerId | None
+) -> list[tuple[str, str]]:
+    """Return the steps that a signal completes, or will when they begin: workflow and name.
+
+    Those of any organization's workflows, or only of one's.
+    """
+    owner = None if organization_id is None else str(organization_id)
+    given = {"event": event, "data": jsonb.dumps(data), "organization_id": owner}
+    found = connection.execute(_LISTENING, given)
     return [(row[0], row[1]) for row in found]
 
 
