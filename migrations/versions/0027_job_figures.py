@@ -5,7 +5,7 @@ from alembic import op
 from app.jobs import migrations
 
 revision = "0027"
-down_revision = "0021"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
@@ -13,7 +13,7 @@ depends_on = None
 def upgrade():
     if op.get_context().as_sql:
         with op.get_context().autocommit_block():
-            op.execute(migrations.sql("0013", since="0007").rstrip(";\n"))
+            op.execute(migrations.sql("0013", since="0011").rstrip(";\n"))
         return
     with op.get_context().autocommit_block():
         # Waiting for others' transactions holds up nobody here, and so need not end soon.
@@ -24,4 +24,4 @@ def upgrade():
 
 
 def downgrade():
-    migrations.downgrade(op.get_bind(), "0007")
+    migrations.downgrade(op.get_bind(), "0011")
