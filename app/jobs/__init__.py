@@ -23,6 +23,8 @@ from .errors import (
     InvalidPayload,
     JobsError,
     JobTimeout,
+    KeyReused,
+    NotUnique,
     PermanentError,
     PublishRefused,
     PublishUnavailable,
@@ -53,6 +55,7 @@ from .table.job_rows import get_job_execution_by_job_id
 from .table.models import JobExecution, Status
 from .table.retention import FinishedJobs
 from .values.options import FlowControl, Options
+from .values.unique import EnqueuedAs, Unique
 
 __all__ = [
     "JOB_TYPES",
@@ -61,6 +64,7 @@ __all__ = [
     "Continue",
     "DatabaseUnavailable",
     "DiscoveryError",
+    "EnqueuedAs",
     "FinishedJobs",
     "FlowControl",
     "IllegalTransition",
@@ -75,7 +79,9 @@ __all__ = [
     "JobType",
     "Jobs",
     "JobsError",
+    "KeyReused",
     "Middleware",
+    "NotUnique",
     "Options",
     "PayloadSchema",
     "PermanentError",
@@ -87,6 +93,7 @@ __all__ = [
     "Signature",
     "StartRefused",
     "Status",
+    "Unique",
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",

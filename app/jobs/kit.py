@@ -8,7 +8,7 @@ from .any_host import AnyHostBlueprint
 from .batches.workflow import LONGEST_EVENT
 from .context import current_job
 from .deadline import raise_if_due
-from .enqueue.enqueuer import MAX_KEY_LENGTH
+from .enqueue.terms import MAX_KEY_LENGTH
 from .execute.shutdown import at_sigterm
 from .extension import forget_connections
 from .payload import sealing

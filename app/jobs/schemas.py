@@ -2,8 +2,9 @@
 
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
-"idempotencyKey"?, "createdAt"}}`. Two members are our own, and there only when used: `version` of
-the payload, and `sealed`, the names of its encrypted fields.
+"idempotencyKey"?, "createdAt"}}`. Three members are our own, and there only when used: `version` of
+the payload, `sealed`, the names of its encrypted fields, and `edition` in the metadata, of one that
+took another one's place.
 """
 
 from collections.abc import Callable
@@ -119,13 +120,19 @@ def _is_written(schema: Schema, field: fields.Field[Any], name: str, payload: An
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """A job's owner and origin: `cron` is that of its schedule."""
+    """A job's owner and origin.
+
+    Attributes:
+        cron: That of its schedule.
+        edition: Of a unique job whose payload was replaced: by which enqueue.
+    """
 
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
     idempotency_key: str | None = None
     created_at: datetime | None = None
     cron: str | None = None
+    edition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,7 @@ class MetadataSchema(WireSchema[Metadata]):
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
+    edition = fields.String(allow_none=True)
 
 
 class EnvelopeSchema(WireSchema[Envelope]):

@@ -12,9 +12,10 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from ..context import Job
-from ..enqueue.enqueuer import AnySession, Owner
+from ..enqueue.enqueuer import AnySession
 from ..enqueue.many import CHUNK, CHUNK_BYTES
 from ..enqueue.signatures import Signature, Written
+from ..enqueue.terms import Owner
 from ..errors import BatchRefused
 from ..message import Message
 from ..table import batches

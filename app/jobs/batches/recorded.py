@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from ..enqueue.enqueuer import AnySession, Owner, uncertain
+from ..enqueue.enqueuer import AnySession, uncertain
 from ..enqueue.signatures import Signature, Writer, Written
+from ..enqueue.terms import Owner
 from ..errors import BatchRefused, DatabaseUnavailable, quoted
 from ..events import Enqueueing, observed
 from ..message import Message

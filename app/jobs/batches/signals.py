@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..enqueue.enqueuer import AnySession, Owner
+from ..enqueue.enqueuer import AnySession
+from ..enqueue.terms import Owner
 from ..errors import SignalUnheard, quoted
 from ..publish import relay
 from ..table import workflows

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from ..context import Job
 from ..durations import LONGEST_DELAY
-from ..enqueue.enqueuer import AnySession, Owner
+from ..enqueue.enqueuer import AnySession
 from ..enqueue.signatures import Signature, Written
+from ..enqueue.terms import Owner
 from ..errors import BatchRefused, quoted
 from ..message import Message
 from ..table import batch_summaries, batches, workflows

@@ -13,7 +13,8 @@ from ..message import Message
 from ..registry import get_job_config
 from ..values.ids import GivenOwnerId
 from ..values.options import Options, parse_duration
-from .enqueuer import Owner, Terms, write
+from .enqueuer import write
+from .terms import Owner, Terms
 
 
 class SignatureOptions(Options, total=False):

@@ -246,6 +246,7 @@ def parse(config: JobConfig) -> Delivery:
         max_retries=_count(RETRIES_HEADER),
         token=g.jobs_token,
         is_firing=envelope.is_firing,
+        edition=envelope.metadata.edition,
     )
 
 
