@@ -224,6 +224,7 @@ class JobSchema(_StateSchema):
     idempotency_key = fields.String(allow_none=True)
     message_id = fields.String(allow_none=True)
     schedule_id = fields.String(allow_none=True)
+    scheduled_for = fields.DateTime(allow_none=True)
     available_at = fields.DateTime(allow_none=True)
     generation = fields.Integer()
     tags = fields.List(fields.String())

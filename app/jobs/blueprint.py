@@ -22,8 +22,9 @@ from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
+from .values.firing_rules import CatchUp, Overlap
 from .values.ids import GivenOwnerId
-from .values.options import FlowControl, Options
+from .values.options import Duration, FlowControl, Options
 
 if TYPE_CHECKING:
     from .periodic import Periodic
@@ -59,6 +60,9 @@ class ScheduleOptions(_Owned, total=False):
     """The keyword arguments of `schedule`."""
 
     schedule_id: str | None
+    overlap: Overlap
+    jitter: Duration | None
+    catch_up: CatchUp
     timezone: str | None
 
 

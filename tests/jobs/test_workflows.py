@@ -356,6 +356,17 @@ def test_an_action_on_one_job_is_one_on_its_step() -> None:
     assert batches.find(made.id).state == "completed"
 
 
+def test_what_a_cancel_by_hand_has_begin_is_published_at_once(published: list[Message]) -> None:
+    with workflow("goes on") as made:
+        made.add("first", job())
+        made.add("second", job(), after=["first"], if_dead="go on")
+    actions.cancel(Filter(job_ids=(published[0].job_id,)), by="a test")
+
+    assert len(published) == 2
+    deliver_all("second", of=made.id)
+    assert states(made.id) == {"first": "cancelled", "second": "completed"}
+
+
 def filled(fill: Callable[[Any], object], **options: Any) -> Callable[[], object]:
     def call() -> None:
         with workflow("bad", **options) as made:

@@ -51,6 +51,7 @@ class Recorded(ABC):
         #: The running job that adds to it; None of a new one.
         self._added_by = added_by
         self._writer = Writer(owner)
+        self._follows: dict[str, Signature] = {}
         self._following: dict[str, Written] = {}
         self._opened: ExitStack | None = None
         self._is_closed = False
@@ -60,8 +61,12 @@ class Recorded(ABC):
             raise BatchRefused(
                 f"{self} was opened before: each `with` needs a {self.noun} of its own"
             )
-        self._opened = ExitStack()
-        self._opened.enter_context(observed(Enqueueing(job_type=self.name)))
+        with ExitStack() as opening:
+            opening.enter_context(observed(Enqueueing(job_type=self.noun)))
+            # Not before: all of its jobs belong to the trace that begins here.
+            for kind, signature in self._follows.items():
+                self._following[kind] = self._writer.write(signature)
+            self._opened = opening.pop_all()
         return self
 
     def __exit__(
@@ -81,9 +86,9 @@ class Recorded(ABC):
         return f"the {self.noun} {quoted(self.name)}"
 
     def follow(self, kind: str, signature: Signature | None) -> None:
-        """Have a job recorded by the end; raises as `enqueue` does."""
+        """Have a job recorded by the end; what is wrong with it is said when the block begins."""
         if signature is not None:
-            self._following[kind] = self._writer.write(signature)
+            self._follows[kind] = signature
 
     @abstractmethod
     def _insert(self, tx: Connection) -> None:
