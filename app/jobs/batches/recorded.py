@@ -83,7 +83,7 @@ class Recorded(ABC):
     def follow(self, kind: str, signature: Signature | None) -> None:
         """Have a job recorded by the end; raises as `enqueue` does."""
         if signature is not None:
-            self._following[kind] = self._writer.write(signature)
+            self._following[kind] = self._writer.write_own(signature)
 
     @abstractmethod
     def _insert(self, tx: Connection) -> None:
@@ -121,9 +121,9 @@ class Recorded(ABC):
             batches.record_following(tx, self.id, following, job.message, columns)
 
     def _record(self) -> None:
-        messages = self._messages
         if self._session is not None:
             self._insert(connection_of(self._session))
+            messages = self._messages
             after_commit(self._session, outbox.publish_committed, messages)
             after_commit(self._session, _publish_started, [] if messages else [self.id])
             return
@@ -131,7 +131,8 @@ class Recorded(ABC):
             in_transaction(self._insert)
         except DatabaseUnavailable as trouble:
             if not (trouble.is_uncertain and _is_recorded(self.id)):
-                raise _named(messages, trouble) from trouble
+                raise _named(self._messages, trouble) from trouble
+        messages = self._messages
         outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
 

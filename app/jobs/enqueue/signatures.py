@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from ..errors import InvalidOption, quoted
 from ..message import Message
-from ..registry import get_job_config
+from ..registry import GivenUnique, get_job_config
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
 from .enqueuer import write
@@ -21,6 +21,7 @@ class SignatureOptions(Options, total=False):
 
     user_id: GivenOwnerId | None
     organization_id: GivenOwnerId | None
+    unique: GivenUnique
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +76,39 @@ class Writer:
         terms = self._terms_of(signature)
         return Written(write(terms, signature.payload), terms.owner)
 
+    def write_own(self, signature: Signature) -> Written:
+        """Do the same for a job that others wait for, or that waits for them.
+
+        Raises:
+            InvalidOption: It is unique, so that another job might stand for it.
+        """
+        written = self.write(signature)
+        if written.message.unique is not None:
+            raise InvalidOption(
+                f"unique: {signature.job_type} begins here by the end of other jobs, and another "
+                "job cannot stand for it; write `.s(…, unique=False)`"
+            )
+        return written
+
     def _terms_of(self, signature: Signature) -> Terms:
         given = dict(_checked(signature).options)
         owner = _OwnersOnly(
             user_id=given.pop("user_id", self.owner.user_id),
             organization_id=given.pop("organization_id", self.owner.organization_id),
         )
-        key = (signature.job_type, *owner.values(), tuple(sorted(given.items())))
+        unique: GivenUnique = given.pop("unique", None)
+        key = (signature.job_type, *owner.values(), unique, tuple(sorted(given.items())))
         try:
             known = self._terms.get(key)
         except TypeError:  # an option such as `headers` has no hash
-            return _new_terms(signature.job_type, owner, given)
-        return known or self._terms.setdefault(key, _new_terms(signature.job_type, owner, given))
+            return _new_terms(signature.job_type, owner, unique, given)
+        return known or self._terms.setdefault(
+            key, _new_terms(signature.job_type, owner, unique, given)
+        )
 
 
-def _new_terms(job_type: str, owner: _OwnersOnly, options: Any) -> Terms:
-    config = get_job_config(job_type)
-    return Terms.of(config, Owner(**owner), config.options_with(options))
+def _new_terms(job_type: str, owner: _OwnersOnly, unique: GivenUnique, options: Any) -> Terms:
+    return Terms.given(get_job_config(job_type), Owner(**owner), options, unique)
 
 
 def _checked(signature: Any) -> Signature:

@@ -46,7 +46,7 @@ from ..table.attempts import Attempt, alone, within
 from ..table.db import completing, db, in_transaction
 from ..table.refusals import ClaimRefused
 from ..values import jsonb
-from . import coroutines, pausing, raised, shutdown
+from . import arrivals, coroutines, pausing, raised, shutdown
 from .delivery import as_firing, parse, retried, spend
 from .expired import Expired
 from .heartbeat import Heartbeat, new_job
@@ -163,11 +163,11 @@ def _claim_arrival(attempt: Attempt) -> Outcome | None:
         spend(attempt.delivery)
 
     def arrive(tx: Connection) -> Outcome | None:
-        job_rows.create_job_execution(tx, attempt.row)
+        if not arrivals.record(tx, attempt):
+            return arrivals.NotNeeded("existing")
         if attempts.claim(within(tx), attempt):
             return None
-        taken = Busy("another delivery has this job")
-        return pausing.put_back_arrival(tx, attempt) or taken
+        return pausing.put_back_arrival(tx, attempt) or Busy("another delivery has this job")
 
     return in_transaction(arrive)
 

@@ -36,6 +36,7 @@ from . import (
     readiness,
     schedule_actions,
     status_link,
+    unique,
     usage,
     waiting,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "sweep",
     "tags_in_use",
     "throughput",
+    "unique",
     "usage",
     "waiting",
 ]

@@ -1,13 +1,25 @@
 """The statements by which unique jobs are recorded: only one of them, by constraint."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Row, Table, func, text
+from sqlalchemy.dialects.postgresql import insert
 
 from ..message import Message
 from ..values import jsonb
+from ..values.unique import Unique
+from .attempts import Execute, alone, within
+from .marks import FIRING
+from .memory import MESSAGE, UNDELIVERED
+from .models import JobExecution
 from .pauses import HOLDING_GIVEN, holding
-from .unique_sql import holds, running_one, waits
+from .unique_sql import holds, running_one, runs, waits
+
+_table = cast("Table", JobExecution.__table__)
+
+#: How often a job may end, and another come, while one call looks: nothing keeps up with that.
+TURNS = 100
 
 # Nothing where another job has the key: this waits for a rival's commit, so that the answer is
 # final. What runs keeps its row unlocked.
@@ -78,6 +90,38 @@ EDITION = text(
     "SELECT uniqueness->>'edition' AS edition FROM job_executions WHERE job_id = :job_id"
 )
 
+# Of jobs that are to wait again: those whose key another has by now, or gets by the same statement.
+_IN_THE_WAY = text(
+    f"""
+    SELECT DISTINCT ON (job.id) job.id, job.job_id, job.job_type, other.job_id AS holder
+      FROM job_executions AS job, LATERAL (
+        SELECT job_id FROM job_executions AS own
+         WHERE own.unique_key = job.unique_key AND own.id <> job.id AND {holds("own.")}
+           AND NOT ({runs("own.")})
+        UNION ALL
+        SELECT job_id FROM job_executions AS own
+         WHERE own.id = ANY(:ids) AND own.unique_key = job.unique_key AND own.id > job.id) AS other
+     WHERE job.id = ANY(:ids) AND job.unique_key IS NOT NULL
+       AND coalesce(job.unique_until > now(), true)
+     ORDER BY job.id
+    """  # noqa: S608 - as above
+)
+
+# Of a firing that leaves no row: what `firings` and a late repetition of its message look for.
+_SKIP_FIRING = text(
+    f"""
+    WITH marked AS (INSERT INTO job_marks (name, at, details)
+                    SELECT '{FIRING}' || CAST(:schedule_id AS text), clock_timestamp(),
+                           jsonb_build_object('cron', CAST(:cron AS text))
+                     WHERE CAST(:schedule_id AS text) IS NOT NULL
+                    ON CONFLICT (name) DO UPDATE SET at = excluded.at, details = excluded.details)
+    INSERT INTO spent_tokens (digest, job_id, expires_at)
+    SELECT {MESSAGE}, CAST(:job_id AS text), now() + interval '{UNDELIVERED} days'
+     WHERE CAST(:message_id AS text) IS NOT NULL
+    ON CONFLICT (digest) DO NOTHING
+    """
+)
+
 _DUE = """
     CASE WHEN CAST(:debounce AS float8) IS NULL THEN CAST(:available_at AS timestamptz)
          ELSE least(now() + make_interval(secs => CAST(:debounce AS float8)),
@@ -106,6 +150,63 @@ REPLACE = text(
     RETURNING job.job_id, job.pause, job.reschedules
     """  # noqa: S608 - as above
 )
+
+
+def free(found: Any, given: Mapping[str, Any], session: Execute | None) -> None:
+    """Take the key from a job that `FIND` has found, and whose period is over.
+
+    That holds whatever becomes of the transaction. Of one that runs it is taken at once, as its row
+    would else be locked up to the transaction's end, and its heartbeat wait.
+
+    Args:
+        found: The job.
+        given: With the `unique_key`.
+        session: Executes in a transaction that goes on, if there is one.
+    """
+    execute = session if session is not None and found.waits else alone
+    execute(FREE, {"job_id": found.job_id, "unique_key": given["unique_key"]})
+
+
+def record_firing(connection: Connection, row: Mapping[str, Any], rule: Unique, key: str) -> bool:
+    """Insert the job of a schedule's firing, unless another has its key; tell whether it is there.
+
+    If not, `firings` knows of it, and the message brings nothing any more.
+
+    Args:
+        connection: Its transaction decides whether the job exists.
+        row: As for `job_rows.create_job_execution`.
+        rule: That of its type.
+        key: Its own.
+    """
+    values: dict[str, Any] = {**row, "unique_key": key, "unique_while": rule.until}
+    values["uniqueness"] = rule.as_json()
+    if (period := rule.seconds["period"]) is not None:
+        values["unique_until"] = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, period)
+    session, given = within(connection), {"unique_key": key, "job_id": row["job_id"]}
+    for _ in range(TURNS):
+        if connection.execute(insert(_table).values(values).on_conflict_do_nothing()).rowcount:
+            return True
+        found = session(FIND, given)
+        if found is None:
+            continue
+        if found.job_id == row["job_id"]:
+            return True
+        if not found.is_over:
+            break
+        free(found, given, session)
+    connection.execute(_SKIP_FIRING, _skipped(row))
+    return False
+
+
+def _skipped(row: Mapping[str, Any]) -> dict[str, Any]:
+    cron = row["payload"].get("metadata", {}).get("cron")
+    names = ("job_id", "message_id", "schedule_id")
+    return {**{name: row[name] for name in names}, "cron": cron}
+
+
+def in_the_way(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+    """Return those of the jobs that cannot wait again, each with the `holder` of its key."""
+    return list(connection.execute(_IN_THE_WAY, {"ids": list(ids)}))
 
 
 def columns(message: Message, shared: dict[str, Any]) -> dict[str, Any]:
