@@ -1,6 +1,6 @@
 """Measure the dashboard over a table of very many jobs.
 
-    python benchmarks/dashboard.py [--rows 1000000] [--runs 101] [--reuse]
+    python benchmarks/dashboard.py [--rows 1000000] [--per-hour 60000] [--runs 101] [--reuse]
 
 A database (PostgreSQL's own, or TEST_DATABASE_URL) gets `--rows` jobs. Then each page is asked for.
 Printed are the server's time, median and 99th percentile, the first answer of a process apart; how
@@ -88,13 +88,14 @@ class Database:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="jobs in the table")
+    parser.add_argument("--per-hour", type=int, default=60_000, help="jobs recorded in an hour")
     parser.add_argument("--runs", type=int, default=101, help="answers of each page")
     parser.add_argument("--reuse", action="store_true", help="the database is there")
     given = parser.parse_args()
     rows = max(FEW, given.rows // FEW * FEW)
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
         os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR", BASE_URL=BASE_URL)
-        app = prepare(url, rows, reuse=given.reuse)
+        app = prepare(url, rows, None if given.reuse else given.per_hour)
         with app.app_context():
             job = db.session.execute(text("SELECT * FROM job_executions WHERE id = 5000")).one()
             db.session.remove()
@@ -104,20 +105,21 @@ def main() -> None:
         overviews(app, database)
 
 
-def prepare(url: str, rows: int, *, reuse: bool) -> Flask:
-    """Create a database with so many jobs, and an app that shows them."""
+def prepare(url: str, rows: int, per_hour: int | None) -> Flask:
+    """Create a database with so many jobs, or take that of an earlier run; and an app on it."""
     plain, mine = make_url(url).set(drivername="postgresql"), database_url(url, rows)
     app = create_app({"SQLALCHEMY_DATABASE_URI": shown(mine.set(drivername="postgresql+psycopg"))})
     app.config["JOBS_DASHBOARD"] = "local"
     app.config["JOBS_SWEEP_EVERY"] = 0.0
-    if not reuse:
+    if per_hour is not None:
         with psycopg.connect(shown(plain), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS dashboard_{rows}".encode())
             connection.execute(f"CREATE DATABASE dashboard_{rows}".encode())
-        with app.app_context():
-            flask_migrate.upgrade(str(ROOT / "migrations"))
-            db.session.remove()
-        fill(shown(mine), rows)
+    with app.app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"))
+        db.session.remove()
+    if per_hour is not None:
+        fill(shown(mine), rows, per_hour)
     return app
 
 

@@ -180,6 +180,7 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     tag = Tag()
     message_id = Text(validate=validate.Length(1, 200))
     schedule_id = Text(validate=validate.Length(1, 200))
+    batch_id = fields.UUID()
     after = Text(validate=validate.Length(1, 200))
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
@@ -209,6 +210,7 @@ class SummarySchema(_StateSchema):
     """A job in a list."""
 
     tags = fields.List(fields.String(), required=True)
+    batch_id = fields.UUID(required=True, allow_none=True)
     user_id = OwnerIdField(required=True, allow_none=True)
     organization_id = OwnerIdField(required=True, allow_none=True)
 
@@ -225,10 +227,12 @@ class JobSchema(_StateSchema):
     idempotency_key = fields.String(allow_none=True)
     message_id = fields.String(allow_none=True)
     schedule_id = fields.String(allow_none=True)
+    scheduled_for = fields.DateTime(allow_none=True)
     available_at = fields.DateTime(allow_none=True)
     generation = fields.Integer()
     tags = fields.List(fields.String())
     parent_id = fields.String(allow_none=True)
+    batch_id = fields.UUID(allow_none=True)
     error_text = fields.String(allow_none=True)
 
 

@@ -107,7 +107,7 @@ def marked(text: str, part: str | None) -> Markup:
 
 
 _FILTERS = (
-    *(count, count_all, plural, rate, percent, duration, moment, absolute),
+    *(count, count_all, plural, rate, percent, duration, brief, moment, absolute),
     *(short_id, line, pretty, marked),
 )
 FILTERS = {one.__name__: one for one in _FILTERS}

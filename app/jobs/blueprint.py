@@ -22,6 +22,7 @@ from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import GivenUnique, JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
+from .values.firing_rules import CatchUp, Overlap
 from .values.ids import GivenOwnerId
 from .values.options import Duration, FlowControl, Options
 
@@ -62,6 +63,9 @@ class ScheduleOptions(_Owned, total=False):
     """The keyword arguments of `schedule`."""
 
     schedule_id: str | None
+    overlap: Overlap
+    jitter: Duration | None
+    catch_up: CatchUp
     timezone: str | None
 
 

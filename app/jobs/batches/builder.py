@@ -32,7 +32,6 @@ from .recorded import (
     THEN,
     Recorded,
     check_name,
-    owner_columns,
 )
 
 MOST_JOBS = 100_000
@@ -195,7 +194,7 @@ def _chunks(jobs: list[Written]) -> Iterable[tuple[dict[str, Any], list[Message]
         key = (message.job_type, id(message.options), owner)
         alike.setdefault(key, []).append(job)
     for group in alike.values():
-        columns, chunk, size = owner_columns(group[0].owner), list[Message](), 0
+        columns, chunk, size = group[0].columns, list[Message](), 0
         for job in group:
             chunk.append(job.message)
             size += len(job.message.body)

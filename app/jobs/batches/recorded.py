@@ -51,6 +51,7 @@ class Recorded(ABC):
         #: The running job that adds to it; None of a new one.
         self._added_by = added_by
         self._writer = Writer(owner)
+        self._follows: dict[str, Signature] = {}
         self._following: dict[str, Written] = {}
         self._opened: ExitStack | None = None
         self._is_closed = False
@@ -60,8 +61,12 @@ class Recorded(ABC):
             raise BatchRefused(
                 f"{self} was opened before: each `with` needs a {self.noun} of its own"
             )
-        self._opened = ExitStack()
-        self._opened.enter_context(observed(Enqueueing(job_type=self.name)))
+        with ExitStack() as opening:
+            opening.enter_context(observed(Enqueueing(job_type=self.noun)))
+            # Not before: all of its jobs belong to the trace that begins here.
+            for kind, signature in self._follows.items():
+                self._following[kind] = self._writer.write_own(signature)
+            self._opened = opening.pop_all()
         return self
 
     def __exit__(
@@ -81,9 +86,9 @@ class Recorded(ABC):
         return f"the {self.noun} {quoted(self.name)}"
 
     def follow(self, kind: str, signature: Signature | None) -> None:
-        """Have a job recorded by the end; raises as `enqueue` does."""
+        """Have a job recorded by the end; what is wrong with it is said when the block begins."""
         if signature is not None:
-            self._following[kind] = self._writer.write_own(signature)
+            self._follows[kind] = signature
 
     @abstractmethod
     def _insert(self, tx: Connection) -> None:
@@ -115,10 +120,9 @@ class Recorded(ABC):
             )
 
     def _insert_new(self, tx: Connection, *, kind: str) -> None:
-        batches.record(tx, self.id, self.name, owner_columns(self._owner), kind=kind)
+        batches.record(tx, self.id, self.name, self._owner.columns, kind=kind)
         for following, job in self._following.items():
-            columns = owner_columns(job.owner)
-            batches.record_following(tx, self.id, following, job.message, columns)
+            batches.record_following(tx, self.id, following, job.message, job.columns)
 
     def _record(self) -> None:
         if self._session is not None:
@@ -141,10 +145,6 @@ def check_name(name: Any) -> None:
     """Raise `BatchRefused` where people could not read it."""
     if not (isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME and "\0" not in name):
         raise BatchRefused(f"name: {quoted(name)} is not a text of 1 to {LONGEST_NAME} characters")
-
-
-def owner_columns(owner: Owner) -> dict[str, Any]:
-    return {"user_id": owner.user_id, "organization_id": owner.organization_id}
 
 
 def _publish_started(batch_ids: list[str]) -> None:

@@ -264,6 +264,9 @@ def tell(rows: Sequence[Row[Any]], done: Done) -> None:
         done.waiting += relay.publish(rows).waiting
     if done.action != "delete":
         _withdraw(rows)
+    if done.action == "cancel":  # which may have been what a step waited for
+        for batch_id in {row.batch_id for row in rows if row.batch_id is not None}:
+            relay.publish_started(batch_id)
 
 
 def _withdraw(rows: Sequence[Row[Any]]) -> None:

@@ -53,7 +53,7 @@ CANCEL = text(
            completed_at = CASE old_status WHEN 'processing' THEN job.completed_at ELSE now() END,
            cancelled_at = now(), dead_at = NULL, updated_at = now()
       FROM taken WHERE job.id = taken_id
-    RETURNING job.job_id, old_status, old_message_id
+    RETURNING job.job_id, old_status, old_message_id, job.batch_id::text AS batch_id
     """  # noqa: S608 - as above
 )
 

@@ -1,22 +1,18 @@
 """The statements by which unique jobs are recorded: only one of them, by constraint."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import IntegrityError
 
+from ..errors import DatabaseUnavailable
 from ..message import Message
 from ..values import jsonb
 from ..values.unique import Unique
 from .attempts import Execute, alone, within
-from .marks import FIRING
-from .memory import MESSAGE, UNDELIVERED
-from .models import JobExecution
 from .pauses import HOLDING_GIVEN, holding
-from .unique_sql import holds, running_one, runs, waits
-
-_table = cast("Table", JobExecution.__table__)
+from .unique_sql import holds, is_taken, running_one, runs, waits
 
 #: How often a job may end, and another come, while one call looks: nothing keeps up with that.
 TURNS = 100
@@ -107,20 +103,16 @@ _IN_THE_WAY = text(
     """  # noqa: S608 - as above
 )
 
-# Of a firing that leaves no row: what `firings` and a late repetition of its message look for.
-_SKIP_FIRING = text(
-    f"""
-    WITH marked AS (INSERT INTO job_marks (name, at, details)
-                    SELECT '{FIRING}' || CAST(:schedule_id AS text), clock_timestamp(),
-                           jsonb_build_object('cron', CAST(:cron AS text))
-                     WHERE CAST(:schedule_id AS text) IS NOT NULL
-                    ON CONFLICT (name) DO UPDATE SET at = excluded.at, details = excluded.details)
-    INSERT INTO spent_tokens (digest, job_id, expires_at)
-    SELECT {MESSAGE}, CAST(:job_id AS text), now() + interval '{UNDELIVERED} days'
-     WHERE CAST(:message_id AS text) IS NOT NULL
-    ON CONFLICT (digest) DO NOTHING
+_TAKE_KEY = text(
+    """
+    UPDATE job_executions
+       SET unique_key = :unique_key, unique_while = :unique_while,
+           unique_until = now() + make_interval(secs => CAST(:period AS float8)),
+           uniqueness = CAST(:uniqueness AS jsonb)
+     WHERE job_id = :job_id
     """
 )
+_NOT_NEEDED = text("DELETE FROM job_executions WHERE job_id = :job_id")
 
 _DUE = """
     CASE WHEN CAST(:debounce AS float8) IS NULL THEN CAST(:available_at AS timestamptz)
@@ -167,41 +159,31 @@ def free(found: Any, given: Mapping[str, Any], session: Execute | None) -> None:
     execute(FREE, {"job_id": found.job_id, "unique_key": given["unique_key"]})
 
 
-def record_firing(connection: Connection, row: Mapping[str, Any], rule: Unique, key: str) -> bool:
-    """Insert the job of a schedule's firing, unless another has its key; tell whether it is there.
+def take_key(connection: Connection, job_id: str, rule: Unique, key: str) -> str | None:
+    """Give a key to a job that the transaction has recorded, or delete it if another has that.
 
-    If not, `firings` knows of it, and the message brings nothing any more.
-
-    Args:
-        connection: Its transaction decides whether the job exists.
-        row: As for `job_rows.create_job_execution`.
-        rule: That of its type.
-        key: Its own.
+    Returns:
+        The job that has it.
     """
-    values: dict[str, Any] = {**row, "unique_key": key, "unique_while": rule.until}
-    values["uniqueness"] = rule.as_json()
-    if (period := rule.seconds["period"]) is not None:
-        values["unique_until"] = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, period)
-    session, given = within(connection), {"unique_key": key, "job_id": row["job_id"]}
+    given = {"job_id": job_id, "unique_key": key, "unique_while": rule.until, **rule.seconds}
+    given["uniqueness"] = jsonb.dumps(rule.as_json())
+    session = within(connection)
     for _ in range(TURNS):
-        if connection.execute(insert(_table).values(values).on_conflict_do_nothing()).rowcount:
-            return True
-        found = session(FIND, given)
-        if found is None:
-            continue
-        if found.job_id == row["job_id"]:
-            return True
-        if not found.is_over:
-            break
-        free(found, given, session)
-    connection.execute(_SKIP_FIRING, _skipped(row))
-    return False
-
-
-def _skipped(row: Mapping[str, Any]) -> dict[str, Any]:
-    cron = row["payload"].get("metadata", {}).get("cron")
-    names = ("job_id", "message_id", "schedule_id")
-    return {**{name: row[name] for name in names}, "cron": cron}
+        try:
+            with connection.begin_nested():
+                connection.execute(_TAKE_KEY, given)
+        except IntegrityError as error:
+            if not is_taken(error):
+                raise
+        else:
+            return None
+        found = session(FIND, {"unique_key": key, "job_id": None})
+        if found is not None and not found.is_over:
+            connection.execute(_NOT_NEEDED, given)
+            return str(found.job_id)
+        if found is not None:
+            free(found, given, session)
+    raise DatabaseUnavailable(f"jobs with the key of {job_id} begin and end too fast: try again")
 
 
 def in_the_way(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
