@@ -1,13 +1,11 @@
 """One job is enough of those with the same key: what an enqueue comes to, what frees the key."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from marshmallow import fields
 from sqlalchemy import func, select, text
 
 from app.db import db
@@ -15,11 +13,8 @@ from app.jobs import (
     IllegalTransition,
     InvalidOption,
     InvalidPayload,
-    Job,
-    JobBlueprint,
     JobExecution,
     NotUnique,
-    PayloadSchema,
     Unique,
     batch,
     enqueue,
@@ -33,7 +28,8 @@ from app.jobs.operate import Filter, actions, sweep
 from app.jobs.testing import deliver, drain, wire
 from tests.support.apps import PRODUCTION
 from tests.support.rows import Rows, change_row, count_rows
-from tests.support.sample_jobs import Sample, SampleSchema, sample
+from tests.support.sample_jobs import Sample, sample
+from tests.support.unique_jobs import bp, opened
 
 pytestmark = pytest.mark.usefixtures("published")
 
@@ -43,33 +39,6 @@ ONE = Unique(fields=("action",))
 NEWEST = Unique(fields=("action",), on_conflict="replace")
 ONCE_MORE = Unique(fields=("action",), once_more=True)
 LATER: Any = {"delay": "1h"}
-
-
-opened: list[str] = []
-bp = JobBlueprint("ones", __name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    to: str
-    secret: str
-
-
-class LetterSchema(PayloadSchema[Letter]):
-    model = Letter
-
-    to = fields.String(required=True)
-    secret = fields.String(required=True)
-
-
-@bp.job("one", "/one", payload=SampleSchema, unique=ONE)
-def one_of_a_kind(payload: Sample, job: Job) -> None:
-    """Do nothing."""
-
-
-@bp.job("letter", "/letter", payload=LetterSchema, sealed=("secret",), unique=Unique(fields=["to"]))
-def letter(payload: Letter, job: Job) -> None:
-    opened.append(payload.secret)
 
 
 @pytest.fixture
@@ -268,7 +237,7 @@ def test_replace_never_touches_one_that_has_begun(rows: Rows) -> None:
 
 def test_a_message_from_before_runs_nothing_and_costs_no_retry(rows: Rows) -> None:
     first = enqueue("sample", SAME, unique=NEWEST)
-    old = wire.delivery(rows[first], message_id="msg_old")
+    old = wire.delivery(rows[first], message_id=rows[first].message_id)
     enqueue("sample", OTHER, unique=NEWEST)
 
     answers = [wire.post(wire.this_app(), old).json for _ in range(2)]
@@ -442,8 +411,8 @@ def test_what_waits_for_others_cannot_be_unique(rows: Rows) -> None:
 
     with pytest.raises(InvalidOption, match=said), workflow("steps") as made:
         made.add("first", unique)
-    with pytest.raises(InvalidOption, match=said):
-        batch("some", then=unique)
+    with pytest.raises(InvalidOption, match=said), batch("some", then=unique):
+        pass
     assert not count_rows()
 
 

@@ -14,7 +14,7 @@ from ..table.attempts import Attempt
 class NotNeeded(Skipped):
     """A schedule fired, and another job of the same key is there: one is enough."""
 
-    label = "not_needed"
+    label = "skipped"
     event = "[jobs] Firing not needed"
     logged = ("reason",)
 
