@@ -29,6 +29,7 @@ from .errors import (
     PublishRefused,
     PublishUnavailable,
     RetryLater,
+    SignalUnheard,
     StartRefused,
     UnknownJobType,
     UpdateRefused,
@@ -39,7 +40,13 @@ from .job_types import JOB_TYPES
 from .middleware import Middleware, Proceed
 from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
-from .operate.status_link import batch_status_url, register_links, register_viewer, status_url
+from .operate.status_link import (
+    batch_status_url,
+    register_batch_viewer,
+    register_links,
+    register_viewer,
+    status_url,
+)
 from .periodic import periodic
 from .registry import JobConfig, get_job_config
 from .schemas import PayloadSchema, WireSchema
@@ -82,6 +89,7 @@ __all__ = [
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",
+    "SignalUnheard",
     "Signature",
     "StartRefused",
     "Status",
@@ -104,6 +112,7 @@ __all__ = [
     "pause",
     "paused",
     "periodic",
+    "register_batch_viewer",
     "register_links",
     "register_viewer",
     "resume",

@@ -204,6 +204,10 @@ class BatchRefused(JobsError):
     """The batch cannot be made or added to like this; nothing was recorded."""
 
 
+class SignalUnheard(BatchRefused):
+    """No workflow waits for such a signal, or it has heard it before; nothing was changed."""
+
+
 class ActionRefused(JobsError):
     """No filter was given: select jobs, or pass --all (everything=True in Python)."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ..errors import JobsError, PublishUnavailable
-from ..events import JobDied, emit
+from ..events import Followed, JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
 from ..table import batches, held, job_rows
@@ -112,8 +112,9 @@ def publish_recorded(jobs: Sequence[Sequence[str]]) -> None:
 def publish_started(batch_id: str) -> None:
     """Publish what the end of a batch's job has recorded, if anything; never raises."""
     try:
-        rows = in_one_statement(lambda tx: batches.started(tx, batch_id))
-        publish(rows)
+        if rows := in_one_statement(lambda tx: batches.started(tx, batch_id)):
+            emit(Followed([row.job_type for row in rows]))
+            publish(rows)
     except JobsError:
         log.exception("[jobs] Jobs left to the sweep")
 
