@@ -28,10 +28,11 @@ from ..values.ids import GivenOwnerId
 from .recorded import (
     FIRST_DRAWN,
     LAST_DRAWN,
+    LONGEST_NAME,
     ON_FAILURE,
     THEN,
     Recorded,
-    check_name,
+    check_text,
 )
 
 MOST_JOBS = 100_000
@@ -159,7 +160,7 @@ def batch(
         InvalidOption, InvalidPayload, UnknownJobType: About `then` or `on_failure`, as `enqueue`.
         BatchRefused: The name is none.
     """
-    check_name(name)
+    check_text("name", name, LONGEST_NAME)
     owner = Owner(user_id=user_id, organization_id=organization_id)
     made = Batch(str(uuid4()), name, owner, session)
     made.follow(THEN, then)

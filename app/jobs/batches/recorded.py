@@ -17,6 +17,7 @@ from ..publish import outbox, relay
 from ..table import batches
 from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_one_statement, in_transaction
+from ..values import jsonb
 
 LONGEST_NAME = 255
 #: What a running job adds gets slots of its own, with numbers that nobody else is likely to draw.
@@ -141,10 +142,12 @@ class Recorded(ABC):
         _publish_started([] if messages else [self.id])
 
 
-def check_name(name: Any) -> None:
-    """Raise `BatchRefused` where people could not read it."""
-    if not (isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME and "\0" not in name):
-        raise BatchRefused(f"name: {quoted(name)} is not a text of 1 to {LONGEST_NAME} characters")
+def check_text(what: str, given: Any, longest: int) -> None:
+    """Raise `BatchRefused` where people could not read it, or PostgreSQL not store it."""
+    if not (isinstance(given, str) and given.strip() and len(given) <= longest):
+        raise BatchRefused(f"{what}: {quoted(given)} is not a text of 1 to {longest} characters")
+    if jsonb.clean_text(given) != given:
+        raise BatchRefused(f"{what}: has NUL characters or unpaired surrogates; leave them out")
 
 
 def _publish_started(batch_ids: list[str]) -> None:

@@ -9,14 +9,14 @@ from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
-from ..table.counts import count_jobs
+from ..table.counts import AtLeast, count_jobs
 from ..table.ended import Ended, Step, ended
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
-from ..table.filters import Filter
+from ..table.filters import SEARCHED, Filter
 from ..table.in_use import queues_in_use, tags_in_use
 from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
-from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
+from ..table.pages import Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.related import Related, related_to
 from ..table.snapshot import CAP, STATES, Depth
@@ -49,6 +49,7 @@ __all__ = [
     "GROUPED",
     "SEARCHED",
     "STATES",
+    "AtLeast",
     "AttemptLog",
     "Depth",
     "Done",
