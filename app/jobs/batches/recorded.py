@@ -66,7 +66,7 @@ class Recorded(ABC):
             opening.enter_context(observed(Enqueueing(job_type=self.noun)))
             # Not before: all of its jobs belong to the trace that begins here.
             for kind, signature in self._follows.items():
-                self._following[kind] = self._writer.write(signature)
+                self._following[kind] = self._writer.write_own(signature)
             self._opened = opening.pop_all()
         return self
 
@@ -126,9 +126,9 @@ class Recorded(ABC):
             batches.record_following(tx, self.id, following, job.message, job.columns)
 
     def _record(self) -> None:
-        messages = self._messages
         if self._session is not None:
             self._insert(connection_of(self._session))
+            messages = self._messages
             after_commit(self._session, outbox.publish_committed, messages)
             after_commit(self._session, _publish_started, [] if messages else [self.id])
             return
@@ -136,7 +136,8 @@ class Recorded(ABC):
             in_transaction(self._insert)
         except DatabaseUnavailable as trouble:
             if not (trouble.is_uncertain and _is_recorded(self.id)):
-                raise _named(messages, trouble) from trouble
+                raise _named(self._messages, trouble) from trouble
+        messages = self._messages
         outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
 

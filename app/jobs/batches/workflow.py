@@ -122,7 +122,7 @@ class Workflow(Recorded):
         return named
 
     def _written(self, signature: Signature) -> tuple[Message, dict[str, Any]]:
-        made: Written = self._writer.write(signature)
+        made: Written = self._writer.write_own(signature)
         return made.message, made.columns
 
     def _keep(self, name: Any, after: Any, **about: Any) -> None:
