@@ -101,19 +101,26 @@ def test_a_type_declares_it_for_its_jobs() -> None:
     assert enqueue("one", OTHER, unique=False).enqueued_as == "new"
 
 
+def expire(job_id: str) -> None:
+    change_row(job_id, options={"expires": "2020-01-01T00:00:00+00:00"})
+    deliver(job_id)
+
+
+def delete_past_us(_: str) -> None:
+    db.session.execute(text("DELETE FROM job_executions"))
+    commit()
+
+
 ENDS: dict[str, Callable[[str], object]] = {
     "completed": deliver,
     "dead": lambda job_id: change_row(job_id, status="failed", dead_at=func.now()),
     "cancelled": lambda job_id: actions.cancel(Filter(job_ids=(job_id,)), by="test"),
-    "expired": lambda job_id: (
-        change_row(job_id, options={"expires": "2020-01-01T00:00:00+00:00"}),
-        deliver(job_id),
-    ),
+    "expired": expire,
     "deleted": lambda job_id: (
         actions.cancel(Filter(job_ids=(job_id,)), by="test"),
         actions.delete(Filter(job_ids=(job_id,)), by="test"),
     ),
-    "gone past us": lambda _: (db.session.execute(text("DELETE FROM job_executions")), commit()),
+    "gone past us": delete_past_us,
     "period over": lambda job_id: change_row(
         job_id, unique_until=func.now() - timedelta(seconds=1)
     ),
@@ -381,8 +388,9 @@ def test_many_are_unique_each(rows: Rows) -> None:
 def test_one_that_is_there_is_no_job_of_the_batch(rows: Rows) -> None:
     first = enqueue("sample", SAME, unique=ONE)
     signatures = [
-        sample.s(Sample(action), unique=rule)
-        for action, rule in (("none", ONE), ("echo", ONE), ("echo", False))
+        sample.s(Sample("none"), unique=ONE),
+        sample.s(Sample("echo"), unique=ONE),
+        sample.s(Sample("echo"), unique=False),
     ]
 
     with batch("some", then=sample.s(Sample("then"))) as made:

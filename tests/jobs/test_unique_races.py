@@ -67,9 +67,9 @@ def race(database_url: str, app: Flask, tmp_path: Path) -> Iterator[Race]:
 
         assert [told.readline() for _, told in pipes if told is not None] == ["ready\n"] * PROCESSES
         yield start
-        for given, _ in pipes:
-            assert given is not None
-            given.close()
+        for one in racers:
+            assert one.stdin is not None
+            one.stdin.close()
 
 
 def jobs() -> list[str]:
@@ -94,10 +94,10 @@ def test_of_any_number_of_enqueues_at_once_one_is_recorded_and_one_follows(race:
     [newest] = ids
     change_row(newest, status="completed")
 
+    before = {*jobs()}
     with ThreadPoolExecutor(1) as thread:
         racing = thread.submit(race, "once more")
-        first = wait_until(lambda: next((one for one in jobs() if one not in {*jobs()[:2]}), None))
-        begin(first)
+        begin(wait_until(lambda: [*({*jobs()} - before)])[0])
         counts, ids = racing.result()
     race("once more")
     counts_after, ids_after = race("once more")
