@@ -11,6 +11,10 @@ IN_PROCESS := $(wildcard tests/test_*.py) tests/accounts tests/admin tests/api t
 	tests/dashboard tests/families tests/jobs tests/local_qstash tests/metrics
 APART := $(filter-out $(IN_PROCESS),$(patsubst %/,%,$(wildcard tests/*/)))
 
+# Images for containers often set it; but here Python starts hundreds of times, and would compile the
+# app in each process.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Where `make dist` puts what it builds.
 DIST ?= dist
 
