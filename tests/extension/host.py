@@ -38,7 +38,8 @@ class Host:
         return run(self.bin / "flask", *args, cwd=self.folder, codes=codes, **environment)
 
     def python(self, *args: str, **more: str) -> str:
-        return run(self.bin / "python", *args, cwd=self.folder, **{**self.environment, **more})
+        environment: dict[str, Any] = {**self.environment, **more}
+        return run(self.bin / "python", *args, cwd=self.folder, **environment)
 
     def commands(self, *commands: str) -> list[str]:
         """Run `flask` commands in one process, and return what each printed."""
