@@ -501,8 +501,8 @@ def test_through_the_real_server_no_run_meets_another(app: Flask, live_qstash: Q
     live_qstash.schedule.delete(name)
     wait_until(lambda: all(row.is_final for row in runs()), "the end of the last run")
 
-    spans = sorted((row.started_at, row.completed_at) for row in runs())  # type: ignore[type-var]  # they have ended
-    assert all(ended <= began for (_, ended), (began, _) in pairwise(spans))  # type: ignore[operator]  # as above
+    spans = sorted((row.started_at, row.completed_at) for row in runs())
+    assert all(ended <= began for (_, ended), (began, _) in pairwise(spans))  # type: ignore[operator]  # they have ended
     assert {row.schedule_id for row in runs()} == {name}
 
 
