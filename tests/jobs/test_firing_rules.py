@@ -19,6 +19,7 @@ from app.db import db
 from app.jobs import InvalidOption, JobExecution, schedule
 from app.jobs import testing as job_testing
 from app.jobs.operate import schedule_actions
+from app.jobs.operate.waiting import reasons
 from app.jobs.recover import given_up, sweep
 from app.jobs.recover.given_up import GivenUpMessage
 from app.jobs.table.firing_models import JobFiring, JobSchedule
@@ -132,6 +133,8 @@ def test_a_firing_waits_for_the_one_before_and_then_runs(app: Flask, fire: Fire)
 
     sweep.sweep(grace=0)
     assert [row.published_at for row in runs()[1:]] == [None, None]
+    said = f"the run of schedule {NAME} before it has to end first"
+    assert reasons(runs()[1:]) == {row.job_id: said for row in runs()[1:]}
 
     change_row(first.job_id, status="completed", completed_at=text("now()"))
     sweep.sweep(grace=0)

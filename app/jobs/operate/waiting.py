@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..publish import quota
+from ..table.firings import TURN
 from ..table.models import JobExecution, Status
 from . import pauses, unique
 
@@ -20,6 +21,11 @@ def reasons(rows: Sequence[JobExecution]) -> dict[str, str]:
         row.job_id: f"job {before}, which does the same, has to end first"
         for row in waiting
         if row.job_id not in said and (before := unique.facts_of(row).get("follows"))
+    }
+    said |= {
+        row.job_id: f"the run of schedule {row.pause.removeprefix(TURN)} before it has to end first"
+        for row in waiting
+        if row.job_id not in said and row.pause and row.pause.startswith(TURN)
     }
     unpublished = [
         row.job_id for row in rows if row.status == Status.PENDING and row.published_at is None

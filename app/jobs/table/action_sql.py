@@ -16,7 +16,7 @@ RETRY = text(
     {_TAKEN}
     UPDATE job_executions AS job
        SET status = 'pending', error = NULL, result = NULL, progress = NULL, retry_count = 0,
-           generation = generation + 1, reschedules = 0, put_backs = 0, legs = 0,
+           generation = generation + 1, reschedules = 0, put_backs = NULL, legs = 0,
            checkpoint = NULL,
            message_id = NULL, published_at = NULL, pause = {holding("job")},
            available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,

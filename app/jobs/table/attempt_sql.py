@@ -102,7 +102,7 @@ CLAIM = text(
      WHERE job_id = :job_id AND job_type = :job_type AND {CLAIMABLE}
        AND NOT {IS_HELD} AND NOT {IS_OUTDATED}
     RETURNING generation, legs + 1 AS leg, checkpoint AS state,
-              reschedules - put_backs AS reschedules, max_retries,
+              reschedules - coalesce(put_backs, 0) AS reschedules, max_retries,
               retry_count AS retried,
               to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
@@ -217,7 +217,8 @@ RESCHEDULE = handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
-           put_backs = put_backs + (CAST(:attempt AS jsonb)->>'outcome' = 'released')::int,
+           put_backs = CASE CAST(:attempt AS jsonb)->>'outcome'
+                            WHEN 'released' THEN coalesce(put_backs, 0) + 1 ELSE put_backs END,
            max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST_DELAY})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
@@ -234,7 +235,7 @@ CONTINUE = handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
            checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
-           retry_count = 0, reschedules = 0, put_backs = 0, message_id = NULL,
+           retry_count = 0, reschedules = 0, put_backs = NULL, message_id = NULL,
            published_at = NULL,
            max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = NULL,

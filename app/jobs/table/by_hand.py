@@ -95,7 +95,7 @@ _PUT_BACK: dict[str, Any] = {
     "progress": null(),
     "retry_count": 0,
     "reschedules": 0,
-    "put_backs": 0,
+    "put_backs": None,
     "legs": 0,
     "checkpoint": null(),
     "message_id": None,

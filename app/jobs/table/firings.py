@@ -109,7 +109,7 @@ _PUT_OFF = handing_over(
     UPDATE job_executions
        SET pause = coalesce(CAST(:turn AS text), {HOLDING_DELIVERED}), message_id = NULL,
            published_at = NULL, available_at = :available_at, updated_at = now(),
-           reschedules = reschedules + 1, put_backs = put_backs + 1,
+           reschedules = reschedules + 1, put_backs = coalesce(put_backs, 0) + 1,
            max_retries = coalesce(max_retries, :retries)
      WHERE job_id = :job_id AND status = 'pending' AND attempts = CAST('[]' AS jsonb)
     RETURNING job_id

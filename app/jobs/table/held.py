@@ -30,7 +30,7 @@ _PUT_BACK = handing_over(
     f"""
     UPDATE job_executions
        SET status = 'pending', pause = {HOLDING_DELIVERED}, message_id = NULL, published_at = NULL,
-           reschedules = reschedules + 1, put_backs = put_backs + 1,
+           reschedules = reschedules + 1, put_backs = coalesce(put_backs, 0) + 1,
            max_retries = coalesce(max_retries, :retries),
            completed_at = NULL, dead_at = NULL, updated_at = now(),
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END,

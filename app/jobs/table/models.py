@@ -249,8 +249,8 @@ class JobExecution(Base):
     idempotency_until: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
     #: The moment of its schedule's cron that it is the firing of.
     scheduled_for: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
-    #: How many of its `reschedules` were no wish of its handler's.
-    put_backs: Mapped[int] = mapped_column(server_default="0")
+    #: How many of its `reschedules` were no wish of its handler's; null, as for most jobs, is none.
+    put_backs: Mapped[int | None]
 
     @property
     def is_final(self) -> bool:

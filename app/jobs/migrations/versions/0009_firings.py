@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 #: What `migrations.prepare` does before, while jobs go on.
-ADDED_BEFORE = {"scheduled_for": "timestamptz", "put_backs": "integer DEFAULT 0 NOT NULL"}
+ADDED_BEFORE = {"scheduled_for": "timestamptz", "put_backs": "integer"}
 INDEX = "idx_job_executions_schedule_active"
 BUILT_BEFORE = {
     INDEX: (
