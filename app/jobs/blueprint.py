@@ -60,6 +60,7 @@ class ScheduleOptions(_Owned, total=False):
 
     schedule_id: str | None
     timezone: str | None
+    tags: Sequence[str] | None
 
 
 class Enqueueable(Generic[P]):

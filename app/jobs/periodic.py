@@ -1,6 +1,6 @@
 """`@periodic`: a schedule declared beside the handler that it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
@@ -9,6 +9,7 @@ from .errors import DiscoveryError, InvalidOption, InvalidPayload, flatten
 from .registry import JobConfig, where
 from .values import cron as crons
 from .values.options import Options, refuse_for_schedule
+from .values.tags import check_tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Periodic:
     payload: Any
     name: str = ""
     when: Callable[[], bool] | None = None
+    tags: Sequence[str] | None = None
     options: Options = field(default_factory=Options)
 
 
@@ -37,6 +39,7 @@ def periodic(
     name: str = "",
     timezone: str | None = None,
     when: Callable[[], bool] | None = None,
+    tags: Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Callable[[J], J]:
     """Declare that a job type is enqueued again and again; stands above `@bp.job`.
@@ -50,6 +53,7 @@ def periodic(
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         when: Asked within the app's context whether QStash is to have the schedule: for one that
             depends on a setting. Always, where None.
+        tags: Those of its jobs; without, those that the job type declares.
         **options: As for `schedule`.
 
     Raises:
@@ -62,6 +66,7 @@ def periodic(
         payload={} if payload is None else payload,
         name=name,
         when=when,
+        tags=tags,
         options=options,
     )
 
@@ -84,6 +89,8 @@ def _check(periodic: Periodic, job_type: Any) -> None:
     try:
         refuse_for_schedule(periodic.options)
         config.options_with(periodic.options)
+        if periodic.tags is not None:
+            check_tags("tags", periodic.tags)
         checked_payload(config, periodic.payload)
     except InvalidOption as error:
         raise DiscoveryError(f"{about}: {error}") from None

@@ -219,12 +219,19 @@ def _sweep() -> Declared:
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     asked = config.options_with(schedule.options)
-    body, options = scheduled(config, schedule.payload, Owner(), schedule.cron, asked)
+    owner = Owner(tags=schedule.tags or ())
+    has_tags = schedule.tags is not None
+    body, options = scheduled(
+        config, schedule.payload, owner, schedule.cron, asked, has_tags=has_tags
+    )
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):
         given = config.schema.dump(given)
-    said = jsonb.dumps([FORM, config.endpoint, schedule.cron, config.version, given, options])
+    tags = [list(owner.tags)] if has_tags else []
+    said = jsonb.dumps(
+        [FORM, config.endpoint, schedule.cron, config.version, given, options, *tags]
+    )
     name = _name_of(job_type, schedule)
     return Declared(
         name=name,

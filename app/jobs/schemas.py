@@ -3,7 +3,8 @@
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
 "idempotencyKey"?, "createdAt"}}`. Two members are our own, and there only when used: `version` of
-the payload, and `sealed`, the names of its encrypted fields.
+the payload, and `sealed`, the names of its encrypted fields. So are three of the metadata: a
+schedule's `cron` and `tags`, and on the row alone `runBy`, who ran it by hand.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 from .errors import InvalidDelivery, InvalidOption
 from .values.ids import JobIdField, OwnerId, OwnerIdField, check_owner_id, is_job_id
 from .values.nearest import nearest
+from .values.tags import check_tags
 
 #: Characters that a job type's name may have.
 LONGEST_TYPE = 100
@@ -119,13 +121,19 @@ def _is_written(schema: Schema, field: fields.Field[Any], name: str, payload: An
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """A job's owner and origin: `cron` is that of its schedule."""
+    """A job's owner and origin.
+
+    Attributes:
+        cron: That of its schedule.
+        tags: Of a schedule's jobs; None for those of their type.
+    """
 
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
     idempotency_key: str | None = None
     created_at: datetime | None = None
     cron: str | None = None
+    tags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,16 @@ class Envelope:
         return self.job_id is None or self.metadata.cron is not None
 
 
+class _Tags(fields.Field[tuple[str, ...] | None]):
+    """Tags; None for what can be none, which other producers may mean something else by."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...] | None:
+        try:
+            return check_tags("tags", value)
+        except InvalidOption:
+            return None
+
+
 class MetadataSchema(WireSchema[Metadata]):
     model = Metadata
 
@@ -161,6 +179,7 @@ class MetadataSchema(WireSchema[Metadata]):
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
+    tags = _Tags(allow_none=True)
 
 
 class EnvelopeSchema(WireSchema[Envelope]):

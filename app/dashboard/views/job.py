@@ -12,6 +12,7 @@ from ...jobs.operate import (
     logs_of,
     progress,
     related_to,
+    schedule_actions,
     waiting,
 )
 from .. import access, cookies, formatting, panels, states, timeline
@@ -40,6 +41,7 @@ def index(job_id: str) -> ResponseReturnValue:
         logs={log.attempt: log for log in logs_of(row)} if access.user().may(Role.OPERATOR) else {},
         related=related_to(row, organization_id=access.user().organization_id),
         state_of=states.state_of,
+        run_by=schedule_actions.run_by(row),
         panels=panels.of(row),
         progress=progress.of(row),
         waits=waiting.reasons([row]).get(row.job_id),

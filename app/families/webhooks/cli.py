@@ -17,7 +17,16 @@ from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import get_job_execution_by_job_id
-from app.jobs.cli.kit import Duration, Refused, as_json, limit, print_json, state, table
+from app.jobs.cli.kit import (
+    Duration,
+    Refused,
+    acting_as,
+    as_json,
+    limit,
+    print_json,
+    state,
+    table,
+)
 
 SECONDS = 10
 _MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")
@@ -69,15 +78,16 @@ def show_webhook(webhook_id: int, *, as_json: bool) -> None:
 
 @bp.cli.command("replay")
 @click.argument("webhook_id", metavar="ID", type=int)
+@acting_as
 @as_json
-def replay_webhook(webhook_id: int, *, as_json: bool) -> None:
+def replay_webhook(webhook_id: int, *, by: str, as_json: bool) -> None:
     r"""Process a stored webhook again, in a new job.
 
     \b
     Example:
       flask webhooks replay 12
     """
-    job_id = inbox.replay(webhook_id)
+    job_id = inbox.replay(webhook_id, by=by)
     if as_json:
         print_json({"id": webhook_id, "job_id": job_id})
     else:

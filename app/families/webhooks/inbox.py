@@ -15,6 +15,7 @@ from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import JobExecution, JobsError, enqueue
 from app.jobs.kit import jsonb, sealing, translate_database_errors
+from app.jobs.operate import audit
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,15 @@ def accept(incoming: Incoming) -> bool:
     return is_new
 
 
-def replay(row_id: int) -> str:
-    """Process a stored webhook again in a new job, and return the job's id.
+def replay(row_id: int, *, by: str) -> str:
+    """Process a stored webhook again in a new job, on record as what somebody did.
+
+    Args:
+        row_id: The webhook's.
+        by: Who does it.
+
+    Returns:
+        The job's id.
 
     Raises:
         NotInInbox: No such row, or its source is no longer declared.
@@ -87,7 +95,10 @@ def replay(row_id: int) -> str:
         raise NotInInbox(f"webhook {row_id} came from {row.source!r}, which is no longer a source")
     job_type, payload = _job(_as_it_came(row, SOURCES[row.source]))
     row.job_id = enqueue(job_type, payload, session=db.session)
-    job_id = str(row.job_id)
+    job_id, tx = str(row.job_id), db.session.connection()
+    wanted = {"webhook": row_id}
+    entry = audit.record_action(tx, actor=by, action="webhook replay", wanted=wanted)
+    audit.add_jobs(tx, entry, [job_id])
     db.session.commit()
     return job_id
 

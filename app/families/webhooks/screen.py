@@ -11,8 +11,7 @@ from app.dashboard.kit import Content, Link, Screen, link, notice, page, storabl
 from app.families.webhooks import inbox
 from app.families.webhooks.inbox import Filter, NotInInbox
 from app.jobs import JobExecution, PermanentError
-from app.jobs.kit import hidden, in_transaction
-from app.jobs.operate import audit
+from app.jobs.kit import hidden
 
 screen = Screen("webhooks", "Webhooks", of_whole_app=True)
 
@@ -54,15 +53,8 @@ def replay() -> ResponseReturnValue:
     webhook_id = _number(request.form.get("webhook_id"))
     if webhook_id is None:
         abort(400, "webhook_id: this is no webhook's number.")
-    # Noted first: what cannot be undone is on record, whatever becomes of this process.
-    wanted = {"webhook": webhook_id}
-    in_transaction(
-        lambda tx: audit.record_action(
-            tx, actor=user().name, action="webhook replay", wanted=wanted
-        )
-    )
     try:
-        job_id = inbox.replay(webhook_id)
+        job_id = inbox.replay(webhook_id, by=user().name)
     except (NotInInbox, PermanentError) as error:
         notice(f"Nothing was replayed: {error}", kind="problem")
         return redirect(link("webhooks"))

@@ -233,6 +233,7 @@ def parse(config: JobConfig) -> Delivery:
         message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"
         raise InvalidDelivery(message, job_id=job_id)
     payload, broken = _payload(config, envelope, job_id)
+    tags = envelope.metadata.tags
     return Delivery(
         job_id=job_id,
         payload=payload,
@@ -246,6 +247,7 @@ def parse(config: JobConfig) -> Delivery:
         max_retries=_count(RETRIES_HEADER),
         token=g.jobs_token,
         is_firing=envelope.is_firing,
+        tags=config.tags if tags is None else tags,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from ..errors import BatchRefused
-from ..table import batches, workflows
+from ..table import audit, batches, workflows
 from ..table.batches import BATCH, STATES, WORKFLOW, Summary
 from ..table.db import in_transaction
 from ..table.filters import Filter
@@ -71,6 +71,9 @@ def cancel(batch_id: str, *, by: str) -> Done:
 
     def call_off(tx: Connection) -> bool:
         is_off = batches.call_off(tx, batch_id)
+        if is_off:
+            wanted = {"batch": batch_id}
+            audit.record_action(tx, actor=by, action="batch cancel", wanted=wanted)
         workflows.stop_listening(tx, batch_id)
         return is_off
 

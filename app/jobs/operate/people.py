@@ -199,8 +199,14 @@ def find(token: str, *, idle: float, longest: float, uses: bool) -> Person | Non
 
 
 def sign_out(token: str) -> None:
-    """End a session, if it is one."""
-    in_transaction(lambda tx: tx.execute(people.END_SESSION, {"digest": _digest("session", token)}))
+    """End a session, if it is one, on record as its user's doing."""
+
+    def work(tx: Connection) -> None:
+        row = tx.execute(people.END_SESSION, {"digest": _digest("session", token)}).one_or_none()
+        if row is not None:
+            audit.record_action(tx, actor=row.name, action="sign out", wanted={})
+
+    in_transaction(work)
 
 
 def _change(

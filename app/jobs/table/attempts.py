@@ -66,6 +66,7 @@ class Delivery:
     max_retries: int | None
     token: Token
     is_firing: bool
+    tags: tuple[str, ...] = ()
     broken: BaseException | None = None
     arrived_at: float = field(default_factory=monotonic)
 
@@ -164,7 +165,7 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
-            "tags": list(self.config.tags) or None,
+            "tags": list(delivery.tags) or None,
             "max_retries": delivery.max_retries,
         }
 

@@ -114,5 +114,11 @@ FIND_SESSION = text(
     """
 )
 SEE_SESSION = text("UPDATE job_user_sessions SET seen_at = now() WHERE digest = :digest")
-END_SESSION = text("DELETE FROM job_user_sessions WHERE digest = :digest")
+END_SESSION = text(
+    """
+    DELETE FROM job_user_sessions AS session USING job_users AS owner
+     WHERE digest = :digest AND owner.id = session.job_user_id
+    RETURNING owner.name
+    """
+)
 END_SESSIONS = text("DELETE FROM job_user_sessions WHERE job_user_id = :job_user_id")
