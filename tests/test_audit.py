@@ -31,6 +31,7 @@ COMMANDS = {
     "admin disable": "user disable",
     "admin enable": "user enable",
     "admin set-password": "user password",
+    "admin remove": "user remove",
     "admin set-role": "user role",
     "artifacts delete": "artifact delete",
     "email suppressions remove": "suppression remove",
@@ -103,6 +104,12 @@ ACTIONS = {
     "schedules_sync": "schedule sync",
     "session_begin": "sign in",
     "session_end": "sign out",
+    "users_create": "user create",
+    "users_disable": "user disable",
+    "users_enable": "user enable",
+    "users_password": "user password",
+    "users_remove": "user remove",
+    "users_role": "user role",
     "webhooks_replay": "webhook replay",
 }
 

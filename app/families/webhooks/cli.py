@@ -29,7 +29,10 @@ from app.jobs.cli.kit import (
 )
 
 SECONDS = 10
-_MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")
+_MEMBERS = (
+    *("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id"),
+    "repeats",
+)
 
 
 @bp.cli.command("list")
@@ -136,7 +139,9 @@ def _line(row: WebhookEvent, status: str | None) -> tuple[str, ...]:
 def _as_json(row: WebhookEvent) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in _MEMBERS}
     address = str(row.ip_address) if row.ip_address else None
-    return {**values, "received_at": row.received_at.isoformat(), "ip_address": address}
+    again = row.repeated_at.isoformat() if row.repeated_at else None
+    received = {"received_at": row.received_at.isoformat(), "repeated_at": again}
+    return {**values, **received, "ip_address": address}
 
 
 def _body(row: WebhookEvent) -> Any:

@@ -68,6 +68,22 @@ class JobSignInAttempts(Base):
     attempts: Mapped[int]
 
 
+EVERYBODY = text(
+    """
+    SELECT job_users.name, role, organization_id, created_at, disabled_at, at AS signed_in_at
+      FROM job_users LEFT JOIN job_marks ON job_marks.name = :mark || job_users.id
+     ORDER BY lower(job_users.name)
+    """
+)
+#: Those who may change users.
+LOCK_ADMINS = text(
+    """
+    SELECT id FROM job_users
+     WHERE role = 'admin' AND disabled_at IS NULL AND organization_id IS NULL
+     ORDER BY id FOR UPDATE
+    """
+)
+
 #: Counts one more, anew where the time of counting is over.
 COUNT_ATTEMPT = text(
     """
