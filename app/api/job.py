@@ -27,11 +27,13 @@ _PROBLEMS = (401, 403, 404, 409, 429, 503)
 
 
 def _known_by_key_or_link() -> str | None:
+    if name := caller_name():
+        return name
     about = request.view_args or {}
     if batch_id := about.get("batch_id"):
         return f"batch {batch_id}" if status_link.has_batch_link(batch_id) else None
     job_id = str(about.get("job_id"))
-    return caller_name() or (f"job {job_id}" if status_link.has_link(job_id) else None)
+    return f"job {job_id}" if status_link.has_link(job_id) else None
 
 
 # The extension makes it, and leaves its rate limit to the app.

@@ -86,6 +86,8 @@ def list_page() -> ResponseReturnValue:
     after, limit = given.pop("after", None), given.pop("limit")
     if "tag" in given:
         given["tags"] = (given.pop("tag"),)
+    if "batch_id" in given:
+        given["batch_id"] = str(given["batch_id"])
     with translate_database_errors():
         _check_type(given.get("job_type"))
         try:

@@ -177,6 +177,7 @@ class FilterSchema(WireSchema[dict[str, Any]]):
     tag = Tag()
     message_id = Text(validate=validate.Length(1, 200))
     schedule_id = Text(validate=validate.Length(1, 200))
+    batch_id = fields.UUID()
     after = Text(validate=validate.Length(1, 200))
     limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
@@ -206,6 +207,7 @@ class SummarySchema(_StateSchema):
     """A job in a list."""
 
     tags = fields.List(fields.String(), required=True)
+    batch_id = fields.UUID(required=True, allow_none=True)
     user_id = OwnerIdField(required=True, allow_none=True)
     organization_id = OwnerIdField(required=True, allow_none=True)
 
@@ -226,6 +228,7 @@ class JobSchema(_StateSchema):
     generation = fields.Integer()
     tags = fields.List(fields.String())
     parent_id = fields.String(allow_none=True)
+    batch_id = fields.UUID(allow_none=True)
     error_text = fields.String(allow_none=True)
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
-from .enqueue.enqueuer import Owner
 from .enqueue.scheduling import scheduled
+from .enqueue.terms import Owner
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox

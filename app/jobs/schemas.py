@@ -3,8 +3,9 @@
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
 "idempotencyKey"?, "createdAt"}}`. Two members are our own, and there only when used: `version` of
-the payload, and `sealed`, the names of its encrypted fields. So are three of the metadata: a
-schedule's `cron` and `tags`, and on the row alone `runBy`, who ran it by hand.
+the payload, and `sealed`, the names of its encrypted fields. So are some of the metadata: a
+schedule's `cron` and `tags`, the `edition` of one that took another one's place, and on the row
+alone `runBy`, who ran it by hand.
 """
 
 from collections.abc import Callable
@@ -126,6 +127,7 @@ class Metadata:
     Attributes:
         cron: That of its schedule.
         tags: Of a schedule's jobs; None for those of their type.
+        edition: Of a unique job whose payload was replaced: by which enqueue.
     """
 
     user_id: OwnerId | None = None
@@ -134,6 +136,7 @@ class Metadata:
     created_at: datetime | None = None
     cron: str | None = None
     tags: tuple[str, ...] | None = None
+    edition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,7 @@ class MetadataSchema(WireSchema[Metadata]):
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
     tags = _Tags(allow_none=True)
+    edition = fields.String(allow_none=True)
 
 
 class EnvelopeSchema(WireSchema[Envelope]):

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from difflib import get_close_matches
 from ipaddress import ip_network
 from math import inf
 from typing import Any
@@ -15,6 +16,7 @@ from . import durations
 from .errors import InvalidOption, JobsNotInitialised, quoted
 from .values import cron
 from .values.ids import ID_TYPES
+from .values.nearest import hint
 from .values.retention import check_retention
 from .values.urls import ascii_url
 
@@ -24,6 +26,16 @@ _HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
 #: What somebody may be at the dashboard, each of which may do what those before it may.
 ROLES = ("viewer", "operator", "admin")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{0,40}")
+
+# How names begin that may be meant for one of ours. (QSTASH_DEV_… is the local server's.)
+_LIKE_OURS = re.compile(r"(JOBS?|QSTASH(?!_DEV)|ADMIN)_")
+# Groups in which each name is ours, however it goes on.
+_GROUPS = tuple(
+    f"JOBS_{group}_"
+    for group in ("DASHBOARD", "HEALTH", "METRICS", "PLAN", "PUBLISH", "RETENTION", "SWEEP")
+)
+# The share of its characters that a misspelled name has in common with the right one, at least.
+_ALIKE = 0.86
 
 # Spaces, backslashes and invisible characters: programs disagree on their meaning in a URL.
 _ODD = re.compile(r"[\s\\<>\"\x00-\x1f\x7f]")
@@ -47,6 +59,8 @@ def init_app(app: Flask) -> None:
             "delivery is safe; `flask jobs init` writes what is needed to begin to .env, which "
             "`flask` reads, but pytest and gunicorn do not"
         )
+    if wrong := misspelled(app):
+        app.logger.warning("[jobs] %s", "; ".join(wrong))
 
 
 def _checked(key: str, given: Any) -> Any:
@@ -64,6 +78,25 @@ def check(key: str, given: Any) -> Any:
         ValueError: It is none; the message is to follow the value.
     """
     return _SETTINGS[key][1](given)
+
+
+def misspelled(app: Flask) -> list[str]:
+    """Return a sentence for each name that seems meant for a setting, and is none.
+
+    The names are those in the app's config and in the environment, where the host and other
+    programs have theirs. So one counts only if it is nearly that of a setting, or in a group whose
+    names are all ours.
+    """
+    names = {str(name) for name in (*app.config, *os.environ)} - _SETTINGS.keys()
+    meant = {name: _meant(name) for name in sorted(filter(_LIKE_OURS.match, names))}
+    return [f"{name} is no setting: {hint(name, known)}" for name, known in meant.items() if known]
+
+
+def _meant(name: str) -> list[str]:
+    group = next((one for one in _GROUPS if name.startswith(one)), None)
+    if near := get_close_matches(name, _SETTINGS, n=2, cutoff=_ALIKE):
+        return near
+    return [key for key in _SETTINGS if group and key.startswith(group.rstrip("_"))]
 
 
 def _duration(given: Any) -> float:

@@ -198,6 +198,7 @@ def test_many_jobs_of_several_types_with_options_of_their_own(
     with batch("mixed", organization_id=3) as made:
         for number in range(100):
             made.enqueue((noop, sample)[number % 2].s(Sample("none"), retries=number % 3))
+        made.enqueue(noop.s(Sample("none"), tags=["red"]))
         made.enqueue(noop.s(Sample("none"), user_id=9, headers={"X-One": "1"}, delay="1h"))
 
     rows = list(db.session.scalars(select(JobExecution)))
@@ -209,7 +210,8 @@ def test_many_jobs_of_several_types_with_options_of_their_own(
     assert {slot: (jobs, pending) for slot, jobs, pending in slots} == {
         slot: (count, count) for slot, count in counted.items()
     }
-    assert sum(counted.values()) == 101
+    assert sum(counted.values()) == 102
+    assert [row.tags for row in rows if row.tags] == [["red"]]
     (delayed,) = [row for row in rows if row.available_at]
     assert (delayed.user_id, delayed.options["headers"]["X-One"]) == (9, "1")
 

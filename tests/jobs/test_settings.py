@@ -115,3 +115,45 @@ def test_a_driver_that_jobs_cannot_use_is_refused_with_the_one_they_can(
 ) -> None:
     with pytest.raises(JobsNotInitialised, match=r"begin it with postgresql\+psycopg://"):
         host(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("JOBS_RETENTON", "JOBS_RETENTON is no setting: did you mean: JOBS_RETENTION?"),
+        ("JOBS_RETENTION_DAYS", "JOBS_RETENTION_DAYS is no setting: did you mean: JOBS_RETENTION?"),
+        ("JOB_SWEEP_EVERY", "did you mean: JOBS_SWEEP_EVERY?"),
+        ("JOBS_PLAN_SIZE", "JOBS_PLAN_SIZE is no setting: did you mean: JOBS_PLAN_PRICE?"),
+        ("JOBS_DASHBOARD_COLOR", "did you mean: JOBS_DASHBOARD_COLOUR?"),
+        ("QSTASH_CURRENT_SIGN_KEY", "did you mean: QSTASH_CURRENT_SIGNING_KEY?"),
+        ("ADMIN_SIGNIN", "did you mean: ADMIN_SIGN_IN?"),
+    ],
+)
+def test_a_misspelled_setting_is_told_once_with_the_right_name(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, said: str
+) -> None:
+    environment.setenv(name, "secret-1")
+    host(**{name: "secret-2"})
+
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert said in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("JOBS_QUEUE", "JOBS_PER_PAGE", "JOBS_DIR", "JOBS_MAX_RETRIES", "JOBS_TIMEOUT"),
+        *("QSTASH_DEV_TOKEN", "QSTASH_DEV_SIGNING_KEYS", "QSTASH_REGION", "US_EAST_1_QSTASH_TOKEN"),
+        *("ADMIN_EMAIL", "ADMIN_USER", "ADMIN_TOKEN", "ADMIN_PASSWORD", "ADMIN_SESSION_COOKIE"),
+        *("JOBS_PG_BIN", "JOBS_LIFELINE", "DASHBOARD_PREFIX", "RETENTION"),
+    ],
+)
+def test_a_name_of_the_host_s_or_of_another_program_s_draws_no_word(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    environment.setenv(name, "1")
+    host(**{name: "1"})
+
+    assert caplog.records == []

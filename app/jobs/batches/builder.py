@@ -12,9 +12,10 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from ..context import Job
-from ..enqueue.enqueuer import AnySession, Owner
+from ..enqueue.enqueuer import AnySession
 from ..enqueue.many import CHUNK, CHUNK_BYTES
 from ..enqueue.signatures import Signature, Written
+from ..enqueue.terms import Owner
 from ..errors import BatchRefused
 from ..message import Message
 from ..table import batches
@@ -28,7 +29,6 @@ from .recorded import (
     THEN,
     Recorded,
     check_name,
-    owner_columns,
 )
 
 MOST_JOBS = 100_000
@@ -161,7 +161,7 @@ def _chunks(jobs: list[Written]) -> Iterable[tuple[dict[str, Any], list[Message]
         key = (message.job_type, id(message.options), owner)
         alike.setdefault(key, []).append(job)
     for group in alike.values():
-        columns, chunk, size = owner_columns(group[0].owner), list[Message](), 0
+        columns, chunk, size = group[0].columns, list[Message](), 0
         for job in group:
             chunk.append(job.message)
             size += len(job.message.body)

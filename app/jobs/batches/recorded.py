@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from ..enqueue.enqueuer import AnySession, Owner, uncertain
+from ..enqueue.enqueuer import AnySession, uncertain
 from ..enqueue.signatures import Signature, Writer, Written
+from ..enqueue.terms import Owner
 from ..errors import BatchRefused, DatabaseUnavailable, quoted
 from ..events import Enqueueing, observed
 from ..message import Message
@@ -114,10 +115,9 @@ class Recorded(ABC):
             )
 
     def _insert_new(self, tx: Connection, *, kind: str) -> None:
-        batches.record(tx, self.id, self.name, owner_columns(self._owner), kind=kind)
+        batches.record(tx, self.id, self.name, self._owner.columns, kind=kind)
         for following, job in self._following.items():
-            columns = owner_columns(job.owner)
-            batches.record_following(tx, self.id, following, job.message, columns)
+            batches.record_following(tx, self.id, following, job.message, job.columns)
 
     def _record(self) -> None:
         messages = self._messages
@@ -139,10 +139,6 @@ def check_name(name: Any) -> None:
     """Raise `BatchRefused` where people could not read it."""
     if not (isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME and "\0" not in name):
         raise BatchRefused(f"name: {quoted(name)} is not a text of 1 to {LONGEST_NAME} characters")
-
-
-def owner_columns(owner: Owner) -> dict[str, Any]:
-    return {"user_id": owner.user_id, "organization_id": owner.organization_id}
 
 
 def _publish_started(batch_ids: list[str]) -> None:

@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 
 from ..context import Job
 from ..durations import LONGEST_DELAY
-from ..enqueue.enqueuer import AnySession, Owner
+from ..enqueue.enqueuer import AnySession
 from ..enqueue.signatures import Signature, Written
+from ..enqueue.terms import Owner
 from ..errors import BatchRefused, quoted
 from ..message import Message
-from ..table import batches, workflows
+from ..table import batch_summaries, batches, workflows
 from ..table.batches import WORKFLOW
 from ..table.db import connection_of, db
 from ..table.workflows import GO_ON, REPLACE, STOP, Step
@@ -33,7 +34,6 @@ from .recorded import (
     THEN,
     Recorded,
     check_name,
-    owner_columns,
 )
 
 MOST_STEPS = 1_000
@@ -125,7 +125,7 @@ class Workflow(Recorded):
 
     def _written(self, signature: Signature) -> tuple[Message, dict[str, Any]]:
         made: Written = self._writer.write(signature)
-        return made.message, owner_columns(made.owner)
+        return made.message, made.columns
 
     def _keep(self, name: Any, after: Any, **about: Any) -> None:
         self._check_open()
@@ -233,7 +233,7 @@ def workflow_of(job: Job) -> Workflow:
         BatchRefused: The job is of no workflow.
     """
     tx = connection_of(db.session) if job.batch_id is not None else None
-    found = batches.find(tx, job.batch_id) if tx is not None and job.batch_id else None
+    found = batch_summaries.find(tx, job.batch_id) if tx is not None and job.batch_id else None
     if found is None or found.kind != WORKFLOW:
         raise BatchRefused(f"job {job.id} is of no workflow: only the job of a step adds steps")
     owner = Owner(user_id=job.user_id, organization_id=job.organization_id)

@@ -10,7 +10,7 @@ from flask import json
 
 from ..operate import batches
 from ..operate.actions import Done
-from ..operate.batches import BATCH, WORKFLOW, StepState, Summary
+from ..operate.batches import BATCH, WORKFLOW, Retried, StepState, Summary
 from ..table.beginnings import SHORTEST
 from ..values.ids import is_uuid
 from . import formatting
@@ -189,7 +189,7 @@ def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
 @acting_as
 @as_json
 def retry_batch(batch_id: str, by: str, as_json: bool) -> None:
-    r"""Retry its dead jobs, with all their retries again.
+    r"""Retry its dead jobs, with all their retries again; what timed out waits once more.
 
     \b
     Examples:
@@ -208,7 +208,9 @@ def _report(done: Done, did: str, *, as_json: bool) -> None:
         return
     count = "1 job" if done.count == 1 else f"{done.count:,} jobs"
     asked = f"; {done.asked} still running, asked to stop" if done.asked else ""
-    click.echo(f"{did} {count}{asked}")
+    waits = done.waits if isinstance(done, Retried) else 0
+    again = f"; {waits:,} wait again for a signal" if waits else ""
+    click.echo(f"{did} {count}{asked}{again}")
 
 
 def _table(found: list[Summary]) -> str:

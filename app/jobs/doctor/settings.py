@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
+from ..settings import misspelled
 from .checks import Finding, failure, own, passed, warning
 
 # What the official development server publishes for its users
@@ -23,6 +24,14 @@ PUBLISHED_KEYS = {
     "sig_5T8FcSsynBjn9mMLBsXhpacRovJf",
     "sig_7GFR4YaDshFcqsxWRZpRB161jguD",
 }
+
+
+@own("settings")
+def names() -> Finding:
+    """A setting under a wrong name does nothing, and nothing else tells."""
+    if wrong := misspelled(current_app):
+        return warning("; ".join(wrong), fix="rename it, or remove it")
+    return passed("each setting has a name that there is")
 
 
 @own("base-url")

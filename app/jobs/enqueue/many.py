@@ -20,7 +20,8 @@ from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_one_statement, in_transaction
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
-from .enqueuer import AnySession, Owner, Terms, uncertain, write
+from .enqueuer import AnySession, uncertain, write
+from .terms import Owner, Terms
 
 log = logging.getLogger(__name__)
 

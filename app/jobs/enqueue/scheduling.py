@@ -12,7 +12,8 @@ from ..registry import JobConfig, get_job_config
 from ..values import cron as crons
 from ..values.ids import GivenOwnerId
 from ..values.options import Options, refuse_for_schedule
-from .enqueuer import Owner, body_of, limited, metadata_of, wire_of
+from .enqueuer import body_of, wire_of
+from .terms import Owner, limited, metadata_of
 
 log = logging.getLogger(__name__)
 

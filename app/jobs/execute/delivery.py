@@ -248,6 +248,7 @@ def parse(config: JobConfig) -> Delivery:
         token=g.jobs_token,
         is_firing=envelope.is_firing,
         tags=config.tags if tags is None else tags,
+        edition=envelope.metadata.edition,
     )
 
 

@@ -20,7 +20,7 @@ from ..outcome import BUSY, NOT_RUN
 from ..publish import outbox
 from ..registry import registry_of
 from ..schemas import Envelope, load_envelope
-from ..table import attempts, job_rows, memory, message_sql
+from ..table import job_rows, memory, message_sql, refusals
 from ..table.models import Status
 from ..values import callback_urls, jsonb
 
@@ -135,7 +135,7 @@ def record(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
     status = connection.execute(message_sql.GIVE_UP, values).scalar_one_or_none()
     if status is not None:
         return GiveUpResult(changed=True, dead=status == Status.FAILED)
-    row = attempts.peek(connection, letter.job_id)
+    row = refusals.peek(connection, letter.job_id)
     if row is None:
         return _never_seen(connection, letter)
     runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0

@@ -333,4 +333,6 @@ class _Batch:
     def _take(self, connection: Connection, ids: list[int]) -> Sequence[Row[Any]]:
         if not ids:
             return []
+        if self.kind is sweep_sql.RESCUE:  # which ends some of them for good
+            batches.lock_slots(connection, ids)
         return connection.execute(self.kind.take, {**self.given, "ids": ids}).all()

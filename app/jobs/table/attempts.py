@@ -17,6 +17,7 @@ from uuid import uuid4
 from psycopg import Error as DatabaseError
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, TextClause
+from sqlalchemy.exc import IntegrityError
 
 from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable
@@ -26,7 +27,7 @@ from ..values.ids import OwnerId
 from . import attempt_sql
 from .db import db, in_one_statement, translate_database_errors
 from .memory import Token
-from .models import Status
+from .unique_sql import is_taken
 
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
@@ -53,6 +54,8 @@ class Delivery:
         max_retries: How often it tries again, if that is known.
         token: What brought it, which is signed.
         is_firing: It comes from a schedule.
+        tags: Those that its row has, if it is first seen now.
+        edition: By which enqueue its payload took another's place.
     """
 
     job_id: str
@@ -67,6 +70,7 @@ class Delivery:
     token: Token
     is_firing: bool
     tags: tuple[str, ...] = ()
+    edition: str | None = None
     broken: BaseException | None = None
     arrived_at: float = field(default_factory=monotonic)
 
@@ -86,6 +90,7 @@ class Lease:
         batch_id: The batch that the job is of, or follows.
         called_off: It counts the job, and was cancelled before this attempt began.
         expired: The time is over until which the job may begin.
+        once_more: Another job may wait for this one's end.
         attempt: This execution's number, from 1.
     """
 
@@ -103,6 +108,7 @@ class Lease:
     batch_id: str | None
     called_off: bool | None
     expired: bool | None
+    once_more: bool
     attempt: int
 
     @property
@@ -192,46 +198,23 @@ class Attempt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRefused:
-    """Why a row could not be claimed: the state it is in.
-
-    Attributes:
-        handed_over: The message's part of the job is done, and the rest has its own message:
-            how that part ended.
-        pause: The pause that holds the job.
-    """
-
-    job_type: str
-    status: str
-    dead: bool
-    lease_left: float | None
-    handed_over: str | None
-    max_retries: int | None
-    pause: str | None
-    generation: int
-    legs: int
-    reschedules: int
-
-    @property
-    def is_final(self) -> bool:
-        return self.dead or self.status in {Status.COMPLETED, Status.CANCELLED}
-
-
 def claim(execute: Execute, attempt: Attempt) -> bool:
-    """Take the job for this attempt; False where the row's state does not allow it."""
+    """Take the job for this attempt; False where its state, or another's, does not allow it."""
     config, delivery, token = attempt.config, attempt.delivery, str(uuid4())
-    row = execute(
-        attempt_sql.CLAIM,
-        {
-            **asked(attempt),
-            "retried": delivery.retried,
-            "heartbeat": config.heartbeat,
-            "token": token,
-            # On disk before the handler starts.
-            "synchronous": config.acts_outside,
-        },
-    )
+    given = {
+        **asked(attempt),
+        "retried": delivery.retried,
+        "heartbeat": config.heartbeat,
+        "token": token,
+        # On disk before the handler starts.
+        "synchronous": config.acts_outside,
+    }
+    try:
+        row = execute(attempt_sql.CLAIM, given)
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
+        return False  # of a dead job that is redriven, while another has its key by now
     if row is None:
         return False
     attempt.lease = Lease(token, *row)
@@ -248,26 +231,14 @@ def asked(attempt: Attempt) -> dict[str, Any]:
         "timeout": config.timeout,
         "delivered_by": delivery.token.digest[:KEPT_DIGITS],
         "issued_at": delivery.token.issued_at,
-        **_limits(config),
+        "edition": delivery.edition,
+        **limits_of(config),
     }
 
 
-def _limits(config: JobConfig) -> dict[str, str | None]:
+def limits_of(config: JobConfig) -> dict[str, str | None]:
     limit = config.flow_control
     return {"queue": config.queue, "key": None if limit is None else limit.key}
-
-
-def peek(
-    connection: Connection,
-    job_id: str,
-    message_id: str | None = None,
-    config: JobConfig | None = None,
-) -> ClaimRefused | None:
-    """Return the state of a job that a message could not claim; None if there is no such row."""
-    limits = {"queue": None, "key": None} if config is None else _limits(config)
-    given = {"job_id": job_id, "message_id": message_id, **limits}
-    row = connection.execute(attempt_sql.PEEK, given).one_or_none()
-    return None if row is None else ClaimRefused(*row)
 
 
 def beat(attempt: Attempt, progress: dict[str, Any] | None, heartbeat: float) -> bool | None:

@@ -101,6 +101,7 @@ def test_a_link_shows_progress_to_who_has_it(
         "jobs": 4,
         "dead": 1,
     }
+    assert found["steps"] == []
     path, _, token = url.partition("?")
     assert client.get(path).status_code == 403
     assert client.get(f"/api/jobs/{jobs[0]}?{token}").status_code == 403
@@ -109,7 +110,9 @@ def test_a_link_shows_progress_to_who_has_it(
         batch_status_url("one")
 
 
-def test_a_workflow_is_shown_with_a_line_for_each_step(cli: FlaskCliRunner) -> None:
+def test_a_workflow_is_shown_with_a_line_for_each_step(
+    cli: FlaskCliRunner, client: FlaskClient
+) -> None:
     with workflow("pays") as made:
         made.add("ask", noop.s(Sample("none")))
         made.wait_for("invoice.paid", timeout="1d", after=["ask"])
@@ -120,6 +123,11 @@ def test_a_workflow_is_shown_with_a_line_for_each_step(cli: FlaskCliRunner) -> N
     assert [line.split()[:2] for line in shown.splitlines()[-2:]] == [
         ["ask", "running"],
         ["invoice.paid", "waiting"],
+    ]
+    url = batch_status_url(made.id).removeprefix("https://app.example.com")
+    assert (client.get(url).json or {})["steps"] == [
+        {"name": "ask", "state": "running"},
+        {"name": "invoice.paid", "state": "waiting"},
     ]
     as_json = cli.invoke(args=["jobs", "workflows", "show", made.id, "--json"]).output
     assert [step["after"] for step in json.loads(as_json)["steps"]] == [[], ["ask"]]

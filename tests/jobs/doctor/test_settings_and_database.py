@@ -29,6 +29,15 @@ def test_an_address_of_this_machine_cannot_be_reached_from_the_network(
     assert doctor("base-url").levels() == {"base-url": "warn"}
 
 
+def test_a_setting_under_a_wrong_name_is_told(doctor: Doctor, app: Flask) -> None:
+    assert doctor("settings").levels() == {"settings": "pass"}
+
+    app.config["JOBS_RETENTON"] = "completed=7d"
+    found = doctor("settings").findings["settings"]
+    assert (found["level"], found["fix"]) == ("warn", "rename it, or remove it")
+    assert found["said"] == "JOBS_RETENTON is no setting: did you mean: JOBS_RETENTION?"
+
+
 def test_published_credentials_are_for_this_machine_only(doctor: Doctor, app: Flask) -> None:
     found = doctor("credentials").findings["credentials"]
     assert found["level"] == "fail"
@@ -170,7 +179,7 @@ def test_an_unknown_check_is_refused_with_those_that_there_are(cli: FlaskCliRunn
     result = cli.invoke(args=["jobs", "doctor", "--only", "everything"])
 
     assert result.exit_code == 2
-    assert "unknown check 'everything'; known: base-url, credentials" in result.stderr
+    assert "unknown check 'everything'; known: settings, base-url" in result.stderr
 
 
 def test_a_family_adds_checks_and_a_broken_or_silent_one_is_a_failure(
