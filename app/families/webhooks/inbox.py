@@ -13,7 +13,7 @@ from app.db import db
 from app.families.webhooks.incoming import Incoming
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
-from app.jobs import JobExecution, JobsError, enqueue
+from app.jobs import JobExecution, JobsError, KeyReused, enqueue
 from app.jobs.kit import jsonb, sealing, translate_database_errors
 from app.jobs.operate import audit
 
@@ -55,16 +55,11 @@ def accept(incoming: Incoming) -> bool:
         InvalidPayload: The job's own schema rejects it.
         DatabaseUnavailable: Nothing was stored; the sender should retry.
     """
-    job_type, payload = _job(incoming)
     source = incoming.source
-    key = incoming.delivery_id if source.job else f"{source.name}:{incoming.delivery_id}"
     try:
         with translate_database_errors():
-            is_new = (same := _came_under_another_name(incoming)) is None
-            if is_new:
-                job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)
-                is_new = db.session.scalar(_INSERT, _row(incoming, job_id)) is not None
-            # A row whose job was deleted since is still a repeat: no job is made.
+            same = _came_under_another_name(incoming)
+            is_new = same is None and _is_stored(incoming)
             db.session.commit() if is_new else _count_repeat(incoming, same)
     except Exception:
         db.session.rollback()
@@ -176,6 +171,19 @@ def _job(incoming: Incoming) -> tuple[str, dict[str, Any]]:
         "data": incoming.data if _is_carried(incoming) else None,
         "deliveryId": incoming.delivery_id,
     }
+
+
+def _is_stored(incoming: Incoming) -> bool:
+    """Write a webhook and its job; False for a repeat, whatever else the sender says this time."""
+    job_type, payload = _job(incoming)
+    source = incoming.source
+    key = incoming.delivery_id if source.job else f"{source.name}:{incoming.delivery_id}"
+    try:
+        job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)
+    except KeyReused:
+        return False  # such as an event of Stripe's that comes again from another address
+    # A row whose job was deleted since is still a repeat: no job is made.
+    return db.session.scalar(_INSERT, _row(incoming, job_id)) is not None
 
 
 def _count_repeat(incoming: Incoming, same: int | None) -> None:

@@ -97,6 +97,19 @@ def test_how_often_it_came_again_is_kept(post: Post, name: str) -> None:
     assert row.repeated_at > row.received_at
 
 
+@SENDERS
+def test_a_repeat_that_says_something_else_is_a_repeat_all_the_same(post: Post, name: str) -> None:
+    other = {**EVENTS[name], "created": 1795435201} if name == "stripe" else {"action": "closed"}
+    if name == "resend":
+        other = {**EVENTS[name], "created_at": "2026-11-23T12:00:01.000Z"}
+    post(name)
+
+    answer = post(name, other)
+
+    assert (answer.status_code, answer.json) == (200, {"received": True})
+    assert [row.repeats for row in stored()] == [1]
+
+
 def test_the_same_bytes_under_another_name_are_counted_at_the_first(post: Post) -> None:
     post("github")
     post("github", delivery_id="another")
