@@ -72,7 +72,15 @@ QUIET = {
     *("jobs batches list", "jobs batches show", "jobs batches watch", "jobs check", "jobs dev"),
     *("jobs db current", "jobs db sql", "jobs db upgrade", "jobs dlq list", "jobs doctor"),
     *("jobs health", "jobs init", "jobs link", "jobs list", "jobs new", "jobs paused"),
-    *("jobs schedules list", "jobs show", "jobs stats", "jobs types", "jobs usage", "jobs watch"),
+    *(
+        "jobs schedules list",
+        "jobs schedules runs",
+        "jobs show",
+        "jobs stats",
+        "jobs types",
+        "jobs usage",
+        "jobs watch",
+    ),
     *("jobs workflows list", "jobs workflows show", "jobs workflows watch", "reports generate"),
     *("reports types", "stripe simulate", "stripe trigger", "webhooks list", "webhooks send"),
     "webhooks show",
@@ -113,10 +121,13 @@ ACTIONS = {
     "webhooks_replay": "webhook replay",
 }
 
-#: What each call of the job API leaves; jobs that a program enqueues are its own doing, as their
-#: log line says, and not by hand.
+#: What each call of the job API leaves; jobs that a program enqueues, and signals, are its own doing,
+#: as their log lines say, and not by hand.
 CALLS = {
     "DELETE /api/jobs/<job_id:job_id>": "delete",
+    "POST /api/batches/<batch_id>/cancel": "batch cancel",
+    "POST /api/batches/<batch_id>/retry": "retry",
+    "POST /api/signals": "",
     "DELETE /api/pauses/<kind>/<path:name>": "resume",
     "POST /api/jobs": "",
     "POST /api/jobs/<job_id:job_id>/cancel": "cancel",
@@ -126,7 +137,7 @@ CALLS = {
 
 
 #: Where the calls are.
-BLUEPRINTS = {"job_api", "job_actions", "job_pauses", "job_health"}
+BLUEPRINTS = {"job_api", "job_actions", "job_batches", "job_signals", "job_pauses", "job_health"}
 
 DEAD = {"status": "failed", "dead_at": datetime.now(UTC), "error": "ValueError"}
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from ...jobs import InvalidOption, InvalidPayload, PublishRefused, PublishUnavailable
 from ...jobs.kit import parse_owner_id
-from ...jobs.operate import cron, schedule_actions, schedules
+from ...jobs.operate import cron, schedule_actions, schedule_runs, schedules
 from .. import access, cookies, payload_form
 from ..access import Role
 from ..payload_form import by_field, config_of
@@ -69,7 +69,7 @@ def _options(config: Any) -> dict[str, Any]:
                 options[f"{name}_id"] = parse_owner_id(text)
             except ValueError as error:
                 raise InvalidOption(f"{name}: {text[:80]!r} is not {error}") from None
-    for name in ("timezone", "delay"):
+    for name in ("timezone", "delay", "overlap", "jitter", "catch_up", "expires"):
         if text := request.form.get(name, "").strip():
             options[name] = text
     tags = request.form.get("tags", " ".join(config.tags)).split()
@@ -128,7 +128,10 @@ def _given(schedule_id: str) -> tuple[Any, dict[str, str]]:
     tags = config.tags if envelope.metadata.tags is None else envelope.metadata.tags
     given |= {"tags": " ".join(tags)}
     given |= {"before": found.schedule_id, "cron": expression, "timezone": zone}
-    return config, given | ({"delay": f"{found.delay}s"} if found.delay else {})
+    rules = schedule_runs.rules_of(found)
+    given |= {"overlap": rules.overlap, "catch_up": rules.catch_up}
+    times = {"delay": found.delay, "jitter": rules.jitter, "expires": rules.expires}
+    return config, given | {name: f"{seconds}s" for name, seconds in times.items() if seconds}
 
 
 def _form(

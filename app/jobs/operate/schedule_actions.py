@@ -4,6 +4,7 @@ Each is on record before it is done: QStash may never answer.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -18,8 +19,8 @@ from ..recover.routes import SWEEP
 from ..registry import JobConfig, get_job_config, registry_of
 from ..schedules import PREFIX, Change, installed, own_id
 from ..schemas import Envelope, load_envelope
-from ..table import audit, by_hand
-from ..table.db import connection_of, db
+from ..table import audit, by_hand, firings, missed
+from ..table.db import connection_of, db, in_transaction
 from ..table.models import JobExecution
 from ..values import jsonb
 
@@ -69,8 +70,9 @@ def create(
         JobsError: As `schedule` does; what cannot be is not on record.
     """
     new = scheduling.checked(job_type, cron, payload, **options)
-    named = {"schedule": new.schedule_id} if new.schedule_id else {}
-    _note("edit" if is_change else "create", by, **named, type=job_type, cron=new.cron)
+    known = new.firing.schedule_id
+    named = {"schedule": known} if known else {}
+    _note("edit" if is_change else "create", by, **named, type=job_type, cron=new.firing.cron)
     made = scheduling.install(new)
     if is_paused:
         outbox.publisher().call(lambda qstash: qstash.schedule.pause(made))
@@ -168,13 +170,17 @@ def pause(schedule: "Schedule", *, by: str) -> None:
 
 
 def resume(schedule: "Schedule", *, by: str) -> None:
+    """Have a schedule fire again; what it would have fired meanwhile was not missed."""
     _note("resume", by, schedule=schedule.schedule_id)
+    name, cron = schedule.schedule_id, schedule.cron
+    in_transaction(lambda tx: missed.account(tx, name, datetime.now(UTC), cron))
     outbox.publisher().call(lambda qstash: qstash.schedule.resume(schedule.schedule_id))
 
 
 def delete(schedule: "Schedule", *, by: str) -> None:
     _note("delete", by, schedule=schedule.schedule_id)
     outbox.publisher().call(lambda qstash: qstash.schedule.delete(schedule.schedule_id))
+    in_transaction(lambda tx: firings.drop(tx, schedule.schedule_id))
 
 
 def _note(action: str, by: str, **wanted: str) -> None:

@@ -10,7 +10,7 @@ from alembic.operations import Operations
 from sqlalchemy.types import TypeEngine
 
 revision = "0011"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
