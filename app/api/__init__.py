@@ -6,13 +6,13 @@ them.
 
 from flask import Flask
 
-from app.api import cli, job, jobs, openapi, pauses
-from app.jobs import DiscoveryError, register_viewer
+from app.api import batches, cli, job, jobs, openapi, pauses
+from app.jobs import DiscoveryError, register_batch_viewer, register_viewer
 from app.jobs.kit import registry_of
 
 __all__ = ["cli", "init_app"]
 
-_OURS = (jobs.bp, job.bp, pauses.bp, openapi.bp)
+_OURS = (jobs.bp, job.bp, pauses.bp, batches.bp, batches.signals, openapi.bp)
 
 
 def init_app(app: Flask) -> None:
@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
     for blueprint in _OURS:
         app.register_blueprint(blueprint)
     register_viewer(app, job.seen_by_key)
+    register_batch_viewer(app, batches.seen_by_key)
     _refuse_collisions(app)
 
 

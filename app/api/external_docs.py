@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.api import schemas
+from app.api import batch_schemas, schemas
 from app.api.documented import Operation
 
 _FILE: dict[str, Any] = {"type": "string", "format": "binary"}
@@ -23,16 +23,6 @@ _HEALTH = _object(
     health={"type": "string", "enum": ["healthy", "unhealthy"]},
     measuredAt={"type": "string", "format": "date-time"},
 )
-_COUNT = {"type": "integer", "minimum": 0}
-_BATCH = _object(
-    batchId=_TEXT,
-    name=_TEXT,
-    state={"type": "string", "enum": ["running", "completed", "failed", "cancelled"]},
-    final={"type": "boolean"},
-    **dict.fromkeys(("percent", "jobs", "completed", "dead", "cancelled"), _COUNT),
-    createdAt=_TEXT,
-    endedAt={"type": ["string", "null"]},
-)
 _READY = _object(status=_TEXT, parts={"type": "object", "additionalProperties": _TEXT})
 _RECEIVED = Operation(
     summary="Receive a signed webhook",
@@ -50,10 +40,11 @@ EXTERNAL = {
         problems=(401, 403, 404, 429, 503),
     ),
     "job_status.batch_status": Operation(
-        summary="Show a batch's progress, by its link",
-        security=("statusLink",),
-        answers={200: _BATCH},
-        problems=(403, 404, 429, 503),
+        summary="Show a batch or workflow and its steps, by its link or with a key",
+        scopes=("read",),
+        security=("apiKey", "statusLink"),
+        answers={200: batch_schemas.BatchSchema},
+        problems=(401, 403, 404, 429, 503),
     ),
     "job_health.job_health": Operation(
         summary="Job health: the last hour's figures and a verdict",

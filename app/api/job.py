@@ -27,11 +27,13 @@ _PROBLEMS = (401, 403, 404, 409, 429, 503)
 
 
 def _known_by_key_or_link() -> str | None:
+    if name := caller_name():
+        return name
     about = request.view_args or {}
     if batch_id := about.get("batch_id"):
         return f"batch {batch_id}" if status_link.has_batch_link(batch_id) else None
     job_id = str(about.get("job_id"))
-    return caller_name() or (f"job {job_id}" if status_link.has_link(job_id) else None)
+    return f"job {job_id}" if status_link.has_link(job_id) else None
 
 
 # The extension makes it, and leaves its rate limit to the app.
@@ -119,8 +121,10 @@ def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> 
         state = kit.state(_find(job_id, key))
         db.session.rollback()  # the action uses its own transactions
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
-    if not action(wanted, by=key.actor).count:
-        abort(HTTPStatus.CONFLICT, f"The job is {state}; only {possible}.")
+    done = action(wanted, by=key.actor)
+    if not done.count:
+        said = done.refused[0] if done.refused else f"The job is {state}; only {possible}"
+        abort(HTTPStatus.CONFLICT, f"{said}.")
 
 
 def _find(job_id: str, key: Key) -> JobExecution:

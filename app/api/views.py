@@ -1,12 +1,13 @@
 """Jobs as callers with a key see them: without sealed or masked fields."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from app.api.keys import Key
 from app.jobs import JobConfig, JobExecution
 from app.jobs.kit import hidden
-from app.jobs.operate import AttemptLog, attempts_made, began_at, pauses, status_link
+from app.jobs.operate import AttemptLog, attempts_made, batches, began_at, pauses, status_link
 
 
 def summary(row: JobExecution) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def summary(row: JobExecution) -> dict[str, Any]:
         "error": status_link.error_class(row),
         "attempts": attempts_made(row),
         "tags": row.tags or [],
+        "batchId": row.batch_id,
         "userId": row.user_id,
         "organizationId": row.organization_id,
         "createdAt": _iso(row.created_at),
@@ -36,10 +38,12 @@ def details(row: JobExecution, key: Key) -> dict[str, Any]:
         "idempotencyKey": row.idempotency_key,
         "messageId": row.message_id,
         "scheduleId": row.schedule_id,
+        "scheduledFor": _iso(row.scheduled_for),
         "availableAt": _iso(row.available_at),
         "generation": row.generation,
         "tags": row.tags or [],
         "parentId": row.parent_id,
+        "batchId": row.batch_id,
     }
     return whole | ({"errorText": row.error} if key.organization_id is None else {})
 
@@ -57,6 +61,38 @@ def pause(held: pauses.Held) -> dict[str, Any]:
         "by": one.by,
         "since": _iso(one.since),
         "waiting": held.waiting,
+    }
+
+
+def batch(found: batches.Summary) -> dict[str, Any]:
+    """Return a batch for a list."""
+    seen = status_link.describe_batch(found, ())
+    return {name: value for name, value in seen.items() if name != "steps"} | {
+        "kind": found.kind,
+        "userId": found.user_id,
+        "organizationId": found.organization_id,
+        "cancelledAt": _iso(found.cancelled_at),
+    }
+
+
+def whole_batch(found: batches.Summary, steps: Sequence[batches.StepState]) -> dict[str, Any]:
+    """Return a single batch, with its steps and what follows its end."""
+    return batch(found) | {"steps": [_step(one) for one in steps]}
+
+
+def _step(step: batches.StepState) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "state": step.state,
+        "kind": step.kind,
+        "after": step.after,
+        "jobId": step.job_id,
+        "jobType": step.job_type,
+        "event": step.event,
+        "jobs": step.jobs,
+        "pending": step.pending,
+        "startedAt": _iso(step.started_at),
+        "dueAt": _iso(step.due_at),
     }
 
 

@@ -10,7 +10,7 @@ from .batches.workflow import Workflow, chain, workflow, workflow_of
 from .blueprint import JobBlueprint, JobType
 from .context import Job
 from .enqueue.enqueuer import JobId, enqueue
-from .enqueue.many import enqueue_many
+from .enqueue.many import JobIds, enqueue_many
 from .enqueue.scheduling import schedule
 from .enqueue.signatures import Signature, signature
 from .errors import (
@@ -23,10 +23,13 @@ from .errors import (
     InvalidPayload,
     JobsError,
     JobTimeout,
+    KeyReused,
+    NotUnique,
     PermanentError,
     PublishRefused,
     PublishUnavailable,
     RetryLater,
+    SignalUnheard,
     StartRefused,
     UnknownJobType,
     UpdateRefused,
@@ -37,7 +40,13 @@ from .job_types import JOB_TYPES
 from .middleware import Middleware, Proceed
 from .operate.pauses import pause, paused, resume
 from .operate.queries import create_job_execution, update_job_execution
-from .operate.status_link import batch_status_url, register_links, register_viewer, status_url
+from .operate.status_link import (
+    batch_status_url,
+    register_batch_viewer,
+    register_links,
+    register_viewer,
+    status_url,
+)
 from .periodic import periodic
 from .registry import JobConfig, get_job_config
 from .schemas import PayloadSchema, WireSchema
@@ -46,6 +55,7 @@ from .table.job_rows import get_job_execution_by_job_id
 from .table.models import JobExecution, Status
 from .table.retention import FinishedJobs
 from .values.options import FlowControl, Options
+from .values.unique import EnqueuedAs, Unique
 
 __all__ = [
     "JOB_TYPES",
@@ -54,6 +64,7 @@ __all__ = [
     "Continue",
     "DatabaseUnavailable",
     "DiscoveryError",
+    "EnqueuedAs",
     "FinishedJobs",
     "FlowControl",
     "IllegalTransition",
@@ -64,11 +75,14 @@ __all__ = [
     "JobConfig",
     "JobExecution",
     "JobId",
+    "JobIds",
     "JobTimeout",
     "JobType",
     "Jobs",
     "JobsError",
+    "KeyReused",
     "Middleware",
+    "NotUnique",
     "Options",
     "PayloadSchema",
     "PermanentError",
@@ -76,9 +90,11 @@ __all__ = [
     "PublishRefused",
     "PublishUnavailable",
     "RetryLater",
+    "SignalUnheard",
     "Signature",
     "StartRefused",
     "Status",
+    "Unique",
     "UnknownJobType",
     "UpdateRefused",
     "WireSchema",
@@ -97,6 +113,7 @@ __all__ = [
     "pause",
     "paused",
     "periodic",
+    "register_batch_viewer",
     "register_links",
     "register_viewer",
     "resume",

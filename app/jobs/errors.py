@@ -7,6 +7,8 @@ JobsError
 ├── UnknownJobType            at enqueue
 ├── InvalidPayload            at enqueue and on delivery; carries field → messages
 ├── InvalidOption             at enqueue: a delay, cron, header… that QStash would refuse
+├── NotUnique                 at enqueue: a job with the same key is there
+├── KeyReused                 at enqueue: an idempotency key of a job with another payload
 ├── PublishError
 │   ├── PublishUnavailable    for now: the row stays pending and is published later
 │   │   └── QuotaUsedUp       not before QStash's daily quota is renewed
@@ -89,6 +91,37 @@ class InvalidOption(JobsError):
     """An enqueue option has a value that QStash would reject."""
 
 
+class NotUnique(JobsError):
+    """A job with the same key is there.
+
+    Attributes:
+        job_id: Its id.
+    """
+
+    def __init__(self, job_type: str, job_id: str, fields: Sequence[str] | None) -> None:
+        self.job_id = job_id
+        same = "payload" if fields is None else ", ".join(fields) or "organization"
+        super().__init__(
+            f"{job_type} is unique, and job {job_id} has the same {same}: wait for that one, or "
+            "cancel it"
+        )
+
+
+class KeyReused(JobsError):
+    """The idempotency key belongs to a job with another payload.
+
+    Attributes:
+        job_id: Its id.
+    """
+
+    def __init__(self, job_type: str, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"idempotency_key: belongs to job {job_id} of {job_type}, whose payload is another: "
+            "use a key of its own for each payload"
+        )
+
+
 class PublishError(JobsError):
     """The job is recorded but was not published.
 
@@ -169,6 +202,10 @@ class IllegalTransition(UpdateRefused):
 
 class BatchRefused(JobsError):
     """The batch cannot be made or added to like this; nothing was recorded."""
+
+
+class SignalUnheard(BatchRefused):
+    """No workflow waits for such a signal, or it has heard it before; nothing was changed."""
 
 
 class ActionRefused(JobsError):

@@ -29,6 +29,7 @@ __all__ = [
     "Enqueueing",
     "Event",
     "Executing",
+    "Followed",
     "JobDied",
     "JobPrepared",
     "Message",
@@ -111,6 +112,16 @@ class Enqueued:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """The end of others enqueued jobs: steps of a workflow, or what follows a batch.
+
+    Told by who publishes them first, and not where a sweep does so after a crash.
+    """
+
+    job_types: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Unpublished:
     """QStash did not take jobs: for now, or as `refused` says for good; `reason` says why."""
 
@@ -153,6 +164,7 @@ Event = (
     | Ended
     | JobPrepared
     | Enqueued
+    | Followed
     | Unpublished
     | Paused
     | Delivered

@@ -15,6 +15,7 @@ from .values.nearest import hint
 from .values.options import Duration
 from .values.retention import Retention, check_retention
 from .values.tags import check_tags
+from .values.unique import Unique
 
 
 class ExternalOptions(TypedDict, total=False):
@@ -66,6 +67,7 @@ class JobOptions(ExternalOptions, total=False):
             one wire form to the other.
         adapt: From the wire form of another producer to ours. Asked for a payload that does not
             fit, on delivery of a job that this app did not enqueue.
+        unique: A `Unique`: one job is enough of those with the same values of some fields.
         middleware: Functions `(payload, job, proceed)` that wrap the handler, the first outermost,
             within those of the app.
     """
@@ -78,6 +80,7 @@ class JobOptions(ExternalOptions, total=False):
     version: int
     upgrades: Mapping[int, Upgrade]
     adapt: Upgrade
+    unique: Unique
     middleware: Sequence[Middleware]
 
 
@@ -163,6 +166,12 @@ def _function(name: str, value: Any) -> Upgrade:
     return function
 
 
+def _unique(name: str, value: Any) -> Unique:
+    if not isinstance(value, Unique):
+        raise ValueError(f"{name}: {quoted(value)} is not a Unique; write Unique(fields=…)")  # noqa: TRY004 - as all here
+    return value
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeout": _time,
     "heartbeat": _time,
@@ -179,5 +188,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "version": _version,
     "upgrades": _upgrades,
     "adapt": _function,
+    "unique": _unique,
     "middleware": middleware.check,
 }

@@ -5,9 +5,10 @@ For commands, see `app.jobs.cli.kit`.
 
 from . import durations, log_fields
 from .any_host import AnyHostBlueprint
+from .batches.workflow import LONGEST_EVENT
 from .context import current_job
 from .deadline import raise_if_due
-from .enqueue.enqueuer import MAX_KEY_LENGTH
+from .enqueue.terms import MAX_KEY_LENGTH
 from .execute.shutdown import at_sigterm
 from .extension import forget_connections
 from .payload import sealing
@@ -42,6 +43,7 @@ from .values.urls import ascii_address, ascii_host, ascii_url
 
 __all__ = [
     "DEFAULTS",
+    "LONGEST_EVENT",
     "LONGEST_EXPRESSION",
     "LONGEST_NAME",
     "LONGEST_PERIOD",

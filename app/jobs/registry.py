@@ -3,14 +3,20 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from flask import current_app
 from flask.sansio.app import App
 from marshmallow import fields
 
 from .context import Job
-from .errors import DiscoveryError, InvalidOption, JobsNotInitialised, UnknownJobType
+from .errors import (
+    DiscoveryError,
+    InvalidOption,
+    JobsNotInitialised,
+    UnknownJobType,
+    quoted,
+)
 from .middleware import Middleware
 from .schemas import PayloadSchema
 from .values.backoff import RetryDelay
@@ -18,10 +24,13 @@ from .values.limits import Limit, Rate, limit_of
 from .values.nearest import hint
 from .values.options import FlowControl, Options, normalise
 from .values.retention import Retention
+from .values.unique import Unique
 
 Handler = Callable[[Any, Job], Any]
 #: From a payload's wire form in one version to the next; may change its argument.
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+#: What an enqueue says of it: False is not at all, None as the type says.
+GivenUnique = Unique | Literal[False] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,7 @@ class JobConfig:
     per: str | None = None
     parallelism: int | None = None
     rate: Rate | None = None
+    unique: Unique | None = None
     limit: Limit | None = field(init=False, repr=False, compare=False)
     _options: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
@@ -67,6 +77,7 @@ class JobConfig:
         try:
             object.__setattr__(self, "_options", normalise(self._declared, {}))
             object.__setattr__(self, "limit", self._checked_limit())
+            object.__setattr__(self, "unique", self.unique_with(self.unique or False))
         except InvalidOption as error:
             at = "" if self.is_external else f" ({where(self.handler)})"
             raise DiscoveryError(f"job type {self.type!r}{at}: {error}") from None
@@ -90,6 +101,26 @@ class JobConfig:
             )
             raise InvalidOption(f"per and {other}: {reason}; leave out one of them")
         return found
+
+    def unique_with(self, given: Any) -> Unique | None:
+        """Return the rule of one enqueue, which names its fields as the wire does.
+
+        Args:
+            given: A `Unique`, or False for none.
+
+        Raises:
+            InvalidOption: It cannot hold for jobs of this type.
+        """
+        if given is False:
+            return None
+        if not isinstance(given, Unique):
+            said = f"{quoted(given)} is neither a Unique nor False"
+            raise InvalidOption(f"unique: {said}; write Unique(fields=…)")
+        if self.is_external:
+            said = f"the worker of {self.type!r} is elsewhere, and knows of no job but its own"
+            raise InvalidOption(f"unique: {said}; leave it out")
+        known = {str(one.data_key or name): name for name, one in self.schema.fields.items()}
+        return given.for_payload(known, self.sealed)
 
     @property
     def is_external(self) -> bool:

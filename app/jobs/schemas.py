@@ -2,18 +2,20 @@
 
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
-"idempotencyKey"?, "createdAt"}}`. Two members are our own, and there only when used: `version` of
-the payload, and `sealed`, the names of its encrypted fields.
+"idempotencyKey"?, "createdAt"}}`. Others are our own, and there only when used: `version` of the
+payload, and `sealed`, the names of its encrypted fields; in the metadata `edition`, of one that
+took another one's place, and of a schedule's firing `cron` and `scheduleRules`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 from .errors import InvalidDelivery, InvalidOption
+from .values.firing_rules import CatchUp, Overlap, Rules
 from .values.ids import JobIdField, OwnerId, OwnerIdField, check_owner_id, is_job_id
 from .values.nearest import nearest
 
@@ -118,14 +120,29 @@ def _is_written(schema: Schema, field: fields.Field[Any], name: str, payload: An
 
 
 @dataclass(frozen=True, slots=True)
+class OfSchedule:
+    """The schedule whose firings a message is of, where it has rules."""
+
+    id: str
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
-    """A job's owner and origin: `cron` is that of its schedule."""
+    """A job's owner and origin.
+
+    Attributes:
+        cron: That of its schedule.
+        edition: Of a unique job whose payload was replaced: by which enqueue.
+    """
 
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
     idempotency_key: str | None = None
     created_at: datetime | None = None
     cron: str | None = None
+    schedule: OfSchedule | None = None
+    edition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +167,24 @@ class Envelope:
         return self.job_id is None or self.metadata.cron is not None
 
 
+class OfScheduleSchema(WireSchema[OfSchedule]):
+    model = OfSchedule
+
+    class Meta:
+        unknown = EXCLUDE
+
+    id = fields.String(required=True, validate=validate.Length(1, 255))
+    overlap = fields.String(validate=validate.OneOf(get_args(Overlap)))
+    catch_up = fields.String(validate=validate.OneOf(get_args(CatchUp)))
+    jitter = fields.Integer(strict=True, validate=validate.Range(0))
+    expires = fields.Integer(strict=True, validate=validate.Range(0))
+    delay = fields.Integer(strict=True, validate=validate.Range(0))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> OfSchedule:
+        return OfSchedule(data.pop("id"), Rules(**data))
+
+
 class MetadataSchema(WireSchema[Metadata]):
     model = Metadata
 
@@ -161,6 +196,8 @@ class MetadataSchema(WireSchema[Metadata]):
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
+    schedule = fields.Nested(OfScheduleSchema, allow_none=True, data_key="scheduleRules")
+    edition = fields.String(allow_none=True)
 
 
 class EnvelopeSchema(WireSchema[Envelope]):

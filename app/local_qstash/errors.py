@@ -4,6 +4,7 @@ LocalQStashError
 ├── ApiError          an answer of QStash's shape: {"error": message}
 │   ├── QuotaError     429: a limit of the plan, with the headers that say when it is renewed
 │   └── WorkflowError  a message of Upstash Workflow, which this server has not
+├── HttpError         a destination's answer is not HTTP as it should be
 ├── InvalidFaultError a fault to inject is not written as it should be
 └── StateFileError    the state file cannot be used; the message says why
 """
@@ -23,6 +24,10 @@ class ApiError(LocalQStashError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class HttpError(LocalQStashError):
+    """What a destination answered cannot be read."""
 
 
 class QuotaError(ApiError):

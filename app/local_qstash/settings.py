@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from .faults import Fault
@@ -101,6 +102,7 @@ class Settings:
     fault_seed: int | None = None  # of the faults; None for a random one
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Tell whether `host`, a name or an address without port, can only mean this machine."""
     try:

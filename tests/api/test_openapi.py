@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app import api
 from app.config import load
-from app.jobs import JobBlueprint, Jobs, enqueue
+from app.jobs import JobBlueprint, Jobs, batch_status_url, enqueue, signature, workflow
 from app.jobs.errors import DiscoveryError
 from app.jobs.registry import registry_of
 from app.jobs.testing import drain
@@ -35,7 +35,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-OURS = r"^/api/(jobs|job-types)"
+OURS = r"^/api/(jobs|job-types|batches|signals)"
 EXAMPLES = 4
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -114,6 +114,32 @@ def test_a_job_is_told_as_it_says(app: Flask) -> None:
     assert case.call_and_validate(headers=headers, checks=CHECKS).status_code == 409
 
 
+@pytest.mark.usefixtures("unlimited", "published")
+def test_a_batch_is_told_as_it_says(app: Flask) -> None:
+    with workflow("pays", user_id=7, then=signature("noop", {"action": "none"})) as made:
+        made.add("ask", signature("sample", {"action": "permanent"}))
+        made.wait_for("paid", timeout="1d", after=["ask"])
+    drain()
+    headers = {"Authorization": f"Bearer {make_key()}"}
+    schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
+    look, act = schema["/api/batches/{batchId}"]["GET"], schema["/api/batches/{batchId}/retry"]
+    which = {"batchId": made.id}
+
+    linked = look.Case(path_parameters=which, query={"token": token_of(made.id)})
+    assert linked.call_and_validate(checks=CHECKS).status_code == 200
+    for case in (
+        look.Case(path_parameters=which),
+        schema["/api/batches"]["GET"].Case(),
+        act["POST"].Case(path_parameters=which),
+        schema["/api/batches/{batchId}/cancel"]["POST"].Case(path_parameters=which),
+    ):
+        assert case.call_and_validate(headers=headers, checks=CHECKS).status_code == 200
+
+
+def token_of(batch_id: str) -> str:
+    return batch_status_url(batch_id).rpartition("=")[2]
+
+
 def ask(strategy: Any, headers: dict[str, str]) -> None:
     @seed(7)
     @settings(
@@ -136,6 +162,7 @@ def test_a_method_that_is_not_in_it_is_405_with_those_that_are(
 ) -> None:
     for path, operations in document["paths"].items():
         url = path.replace("{jobId}", "00000000-0000-4000-8000-000000000000")
+        url = url.replace("{batchId}", "00000000-0000-4000-8000-000000000000")
         url = url.replace("{token}", "x").replace("{source}", "github")
         known = {method.upper() for method in operations}
         for method in METHODS:

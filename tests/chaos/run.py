@@ -1,13 +1,14 @@
 """Run jobs while everything that can break is broken, and count what was lost or done twice.
 
-    python -m tests.chaos.run [--jobs 10000] [--batches 20] [--seed 1] [--pause 3]
+    python -m tests.chaos.run [--jobs 10000] [--batches 20] [--children 50] [--seed 1] [--pause 3]
 
 Each job's handler inserts one row through `db.session`; a tenth of the jobs also enqueue a child.
 Meanwhile gunicorn and its workers, the QStash server and PostgreSQL are killed with SIGKILL and
 started again, database connections are cut, and the QStash server drops, duplicates, reorders and
 fails deliveries and publishes. At the end each job must have completed with exactly one row, or be
-dead with a reason. Some of the jobs come in batches of 50, each recorded by a step before it, and
-with a step after it, which must be there exactly once. Closes with
+dead with a reason. Some of the jobs come in batches, each recorded by a job before it, and followed
+by one, which must be there exactly once. Every second one is a workflow, whose second step adds the
+jobs, and whose third waits for them. Closes with
 `chaos: N jobs, N faults, lost = N, doubled = N`; the exit code is 0 only if the last two are.
 """
 
@@ -32,12 +33,15 @@ from app import create_app
 from app.db import db
 from app.jobs import DatabaseUnavailable, enqueue
 from tests.chaos.processes import Processes
-from tests.support.sample_jobs import SIZE_OF_BATCH, bp
+from tests.support.sample_jobs import bp
 
 PRODUCERS = 3
+#: Of each workflow.
+STEPS = 3
 #: Enough for the longest outage here: a lease that has to run out.
 OPTIONS: Any = {"retries": 30, "retry_delay": "1000"}
-SETTLE = 300
+#: Seconds for which things break, and after which what is left is lost.
+TORMENT, SETTLE = 600, 3600
 
 
 class Run:
@@ -52,6 +56,7 @@ class Run:
         self.accepted: set[str] = set()
         self.recovery: dict[str, list[float]] = defaultdict(list)
         self.batches: int = args.batches
+        self.children: int = args.children
         self.left = iter(range(self.jobs + self.batches))
         self.lock = threading.Lock()
 
@@ -61,11 +66,11 @@ class Run:
             producer.start()
         started = time.monotonic()
         while any(producer.is_alive() for producer in producers) or self._waiting() > 0:
-            if time.monotonic() - started < SETTLE and self._completed() < self._expected() * 0.9:
+            if time.monotonic() - started < TORMENT and self._completed() < self._expected() * 0.9:
                 self._torment()
             time.sleep(self.pause)
             self._show()
-            if time.monotonic() - started > 4 * SETTLE:
+            if time.monotonic() - started > SETTLE:
                 break
         sys.stdout.write("\n")
 
@@ -94,22 +99,32 @@ class Run:
 
     def _expected(self) -> int:
         """Return about how many jobs there will be in the end."""
-        return self.jobs + self.batches * (SIZE_OF_BATCH + 2)
+        return self.jobs + self.batches * (self.children + 2 + STEPS // 2)
 
     def _batches(self) -> tuple[list[str], list[str]]:
-        """Return the batches whose end nothing follows, or more than one job."""
-        following = self._all(
-            "SELECT batch.id::text, count(job.id) FROM job_batches AS batch"
-            " LEFT JOIN job_executions AS job ON job.batch_id = batch.id AND job.slot IS NULL"
+        """Return the batches that lack a job or what follows, and those that have too many."""
+        found = self._all(
+            "SELECT batch.id::text, batch.kind, batch.state, count(job.slot),"
+            " count(*) - count(job.slot), count(job.dead_at) FILTER (WHERE job.slot IS NOT NULL)"
+            " FROM job_batches AS batch JOIN job_executions AS job ON job.batch_id = batch.id"
             " GROUP BY batch.id"
         )
-        missing = [f"batch {number}" for number in range(len(following), self.batches)]
-        print(f"  {len(following)} batches of {SIZE_OF_BATCH}, each with a step before and after")
-        return (
-            missing + [batch_id for batch_id, count in following if count == 0],
-            [batch_id for batch_id, count in following if count > 1]
-            + [f"batch {number}" for number in range(self.batches, len(following))],
+        lost = [f"batch {number}" for number in range(len(found), self.batches)]
+        doubled = [f"batch {number}" for number in range(self.batches, len(found))]
+        for batch_id, kind, state, jobs, following, dead in found:
+            wanted = self.children + (STEPS if kind == "workflow" else 0)
+            is_whole = jobs >= wanted or dead
+            if following == 0 or not is_whole or state != ("failed" if dead else "completed"):
+                lost.append(f"{batch_id}: {state}, {jobs} of {wanted} jobs, {following} following")
+            if following > 1 or jobs > wanted:
+                doubled.append(f"{batch_id}: {jobs} of {wanted} jobs, {following} following")
+        for line in lost + doubled:
+            print(f"  {line}")
+        flows = sum(kind == "workflow" for _, kind, *_ in found)
+        print(
+            f"  {len(found)} batches of {self.children}, each followed; {flows} of them workflows"
         )
+        return lost, doubled
 
     def _report_recovery(self) -> None:
         for kind, times in sorted(self.recovery.items()):
@@ -121,10 +136,13 @@ class Run:
         """Enqueue until all are accepted, again and again while the database is away."""
         with self.app.app_context():
             while (number := self._next()) is not None:
-                action = "parent-effect" if number % 10 == 0 else "none"
-                action = "parent-batch" if number >= self.jobs else action
-                while not self._try(action):
+                while not self._try(self._action(number)):
                     time.sleep(0.2)
+
+    def _action(self, number: int) -> str:
+        if number < self.jobs:
+            return "parent-effect" if number % 10 == 0 else "none"
+        return "parent-workflow" if number % 2 else "parent-batch"
 
     def _next(self) -> int | None:
         with self.lock:
@@ -132,7 +150,8 @@ class Run:
 
     def _try(self, action: str) -> bool:
         try:
-            self.accepted.add(enqueue("sample", {"action": action}, **OPTIONS))
+            payload = {"action": action, "count": self.children}
+            self.accepted.add(enqueue("sample", payload, **OPTIONS))
         except DatabaseUnavailable:
             return False
         return True
@@ -186,7 +205,8 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--jobs", type=int, default=10_000, help="how many to enqueue")
-    parser.add_argument("--batches", type=int, default=20, help="how many batches of 50 besides")
+    parser.add_argument("--batches", type=int, default=20, help="how many batches besides")
+    parser.add_argument("--children", type=int, default=50, help="how many jobs each of them has")
     parser.add_argument("--seed", type=int, default=1, help="chooses what breaks, and when")
     parser.add_argument("--pause", type=float, default=3, help="seconds between two faults")
     args = parser.parse_args()

@@ -1,6 +1,7 @@
 """Batches: recorded as a whole, ended once by their last job, followed once."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -198,6 +199,7 @@ def test_many_jobs_of_several_types_with_options_of_their_own(
     with batch("mixed", organization_id=3) as made:
         for number in range(100):
             made.enqueue((noop, sample)[number % 2].s(Sample("none"), retries=number % 3))
+        made.enqueue(noop.s(Sample("none"), tags=["red"]))
         made.enqueue(noop.s(Sample("none"), user_id=9, headers={"X-One": "1"}, delay="1h"))
 
     rows = list(db.session.scalars(select(JobExecution)))
@@ -209,7 +211,8 @@ def test_many_jobs_of_several_types_with_options_of_their_own(
     assert {slot: (jobs, pending) for slot, jobs, pending in slots} == {
         slot: (count, count) for slot, count in counted.items()
     }
-    assert sum(counted.values()) == 101
+    assert sum(counted.values()) == 102
+    assert [row.tags for row in rows if row.tags] == [["red"]]
     (delayed,) = [row for row in rows if row.available_at]
     assert (delayed.user_id, delayed.options["headers"]["X-One"]) == (9, "1")
 
@@ -293,10 +296,10 @@ def refused_calls() -> Iterator[Any]:
     yield pytest.param(
         lambda: at_once(then=signature("noop", {})), InvalidPayload, "action", id="then"
     )
-    given: Any = {"idempotency_key": "a"}
-    yield pytest.param(
-        lambda: at_once(noop.s(Sample("none"), **given)), InvalidOption, "idempotency", id="key"
-    )
+    for name, value in {"idempotency_key": "a", "unique": True}.items():
+        given: Any = {name: value}
+        made = noop.s(Sample("none"), **given)
+        yield pytest.param(partial(at_once, made), InvalidOption, f"{name}: .*none", id=name)
     yield pytest.param(
         lambda: at_once(noop.s(Sample("none"), retries=-1)), InvalidOption, "retries", id="option"
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from app.db import db
 from app.jobs import (
@@ -111,7 +111,9 @@ def test_a_chain_is_a_workflow_in_a_line() -> None:
     made = chain(job(), noop.s(Sample("none")), job(), name="three")
 
     assert list(states(made.id)) == ["step", "noop", "step 2"]
-    assert [one.job_type for one in drain()] == ["step", "noop", "step"]
+    deliver_all("step", of=made.id)
+    assert batches.find(made.id).percent == 33
+    assert [one.job_type for one in drain()] == ["noop", "step"]
     assert batches.find(made.id).state == "completed"
 
 
@@ -258,6 +260,93 @@ def test_a_wait_whose_time_is_up_has_not_completed() -> None:
     }
 
 
+def test_a_wait_that_timed_out_is_retried_with_the_dead_jobs() -> None:
+    with workflow("waits", then=noop.s(Sample("none"))) as made:
+        made.wait_for("invoice.paid", timeout="1h")
+        made.add("ship", job(), after=["invoice.paid"])
+    db.session.execute(text("UPDATE job_steps SET due_at = now() WHERE due_at IS NOT NULL"))
+    db.session.commit()
+    sweep()
+    assert batches.find(made.id).state == "failed"
+
+    done = batches.retry(made.id, by="a test")
+    assert (done.count, done.waits) == (0, 1)
+    assert (batches.find(made.id).state, states(made.id)["invoice.paid"]) == ("running", "running")
+    sweep()
+    assert signal("invoice.paid") == 1
+    drain()
+
+    assert states(made.id) == {"invoice.paid": "completed", "ship": "completed", "then": "started"}
+    assert batches.retry(made.id, by="a test").waits == 0
+
+
+def test_what_was_made_good_has_not_completed_also_if_the_dead_job_does_later() -> None:
+    with workflow("an order", then=job(), on_failure=noop.s(Sample("none"))) as made:
+        made.add("ship", job("die"))
+        made.add("thank", job(), after=["ship"], if_dead=noop.s(Sample("none")))
+        made.add("archive", job(), after=["thank"])
+    drain()
+    cure(next(one.job_id for one in batches.steps(made.id) if one.name == "ship") or "")
+    batches.retry(made.id, by="a test")
+    drain()
+
+    assert states(made.id) == {
+        "ship": "completed",
+        "thank": "replaced",
+        "archive": "skipped",
+        "on_failure": "started",
+        "then": "waiting",
+    }
+    assert batches.find(made.id).state == "failed"
+
+
+def test_what_a_step_returned_outlives_its_job() -> None:
+    with workflow("outlives") as made:
+        made.add("first", job())
+        made.wait_for("go", timeout="1d", after=["first"])
+        made.add("last", job(), after=["go"])
+    deliver_all("first", of=made.id)
+    (first,) = (one.job_id or "" for one in batches.steps(made.id) if one.name == "first")
+    assert actions.delete(Filter(job_ids=(first,)), by="a test").count == 1
+    signal("go")
+    (done,) = drain()
+
+    assert (row_of(done.job_id).result or {})["saw"]["first"] == {"saw": {}}
+    assert batches.find(made.id).state == "completed"
+
+
+def test_a_process_that_dies_while_it_cancels_leaves_no_workflow_that_waits_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dies(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with workflow("waits for the world alone") as made:
+        made.wait_for("never", timeout="1d")
+    monkeypatch.setattr(actions, "cancel", dies)
+    with pytest.raises(KeyboardInterrupt):
+        batches.cancel(made.id, by="a test")
+
+    assert batches.find(made.id).state == "cancelled"
+
+
+def test_a_step_s_job_has_tags_and_begins_within_its_time_from_then_on() -> None:
+    with workflow("tagged") as made:
+        made.add("first", step.s(Sample("none"), tags=["red"]))
+        made.wait_for("go", timeout="1d", after=["first"])
+        made.add("last", step.s(Sample("none"), tags=["red"], expires="1h"), after=["go"])
+    drain()
+    db.session.execute(
+        text("UPDATE job_steps SET job = jsonb_set(job, '{options,expires}', '\"2020-01-01\"')")
+    )
+    db.session.commit()
+    signal("go")
+    drain()
+
+    rows = db.session.scalars(select(JobExecution).where(JobExecution.batch_id == made.id)).all()
+    assert [(row.tags, row.status) for row in rows] == [(["red"], "completed")] * 2
+
+
 def test_an_action_on_one_job_is_one_on_its_step() -> None:
     made = chain(job(), job())
     first = batches.steps(made.id)[0].job_id or ""
@@ -267,6 +356,17 @@ def test_an_action_on_one_job_is_one_on_its_step() -> None:
     actions.retry(Filter(job_ids=(first,)), by="a test")
     drain()
     assert batches.find(made.id).state == "completed"
+
+
+def test_what_a_cancel_by_hand_has_begin_is_published_at_once(published: list[Message]) -> None:
+    with workflow("goes on") as made:
+        made.add("first", job())
+        made.add("second", job(), after=["first"], if_dead="go on")
+    actions.cancel(Filter(job_ids=(published[0].job_id,)), by="a test")
+
+    assert len(published) == 2
+    deliver_all("second", of=made.id)
+    assert states(made.id) == {"first": "cancelled", "second": "completed"}
 
 
 def filled(fill: Callable[[Any], object], **options: Any) -> Callable[[], object]:
@@ -293,6 +393,12 @@ REFUSED = {
     "no name": (filled(lambda wf: wf.add("", job())), "1 to 100 characters"),
     "after a text": (filled(lambda wf: wf.add("a", job(), after="fine")), r"write \['first'\]"),
     "policy": (filled(lambda wf: wf.add("a", job(), if_dead="stp")), "neither 'stop' nor 'go on'"),
+    "after none": (filled(lambda wf: wf.add("a", job(), after=None)), "after: None is not a list"),
+    "half a letter": (filled(lambda wf: wf.add("\ud800", job())), "has NUL characters or unpaired"),
+    "no signature": (lambda: chain(noop), "is not a signature"),  # type: ignore[arg-type]
+    "no event to signal": (lambda: signal(""), "event: '' is not a text"),
+    "a NUL to signal": (lambda: signal("a\0"), "event: has NUL characters"),
+    "half a letter in the name": (lambda: workflow("\ud800"), "name: has NUL characters"),
     "no event": (filled(lambda wf: wf.wait_for("", timeout=1)), "event: '' is not a text"),
     "no time": (filled(lambda wf: wf.wait_for("x", timeout=0)), "timeout: 0 is not above zero"),
     "match": (filled(lambda wf: wf.wait_for("x", match=[1], timeout=1)), "is not a dict"),
@@ -310,7 +416,7 @@ REFUSED = {
 def test_bad_input_is_one_sentence_and_records_nothing(
     call: Callable[[], object], said: str
 ) -> None:
-    with pytest.raises(BatchRefused, match=said) as raised:
+    with pytest.raises((BatchRefused, InvalidOption), match=said) as raised:
         call()
 
     assert "\n" not in str(raised.value)

@@ -8,9 +8,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import db
-from app.jobs import enqueue, metrics
+from app.jobs import batch, chain, enqueue, metrics
 from app.jobs.errors import JobsNotInitialised
+from app.jobs.testing import deliver
 from tests.support.metrics import TOKEN, Scrape
+from tests.support.sample_jobs import Sample, noop, sample
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,31 @@ def test_the_queue_is_counted_by_type_and_state(scrape: Scrape, published: objec
     assert found["jobs_queue_depth", "pending", "noop"] == 1
     assert 90 <= found["jobs_oldest_pending_age_seconds",] < 120
     assert found["jobs_database_up",] == 1
+
+
+def test_batches_are_counted_by_state_and_what_the_end_of_others_enqueued(
+    scrape: Scrape, published: object
+) -> None:
+    scrape()
+    with batch("invoices", then=noop.s(Sample("none"))) as made:
+        (last,) = made.enqueue_many([sample.s(Sample("none"))])
+    chain(sample.s(Sample("none")), noop.s(Sample("none")))
+    db.session.execute(db.text("UPDATE job_batches SET created_at = now() - interval '90 s'"))
+    db.session.commit()
+    before = scrape()
+    assert before["jobs_batches", "batch", "running"] == 1
+    assert before["jobs_batches", "workflow", "running"] == 1
+    assert 90 <= before["jobs_oldest_running_batch_age_seconds",] < 120
+    deliver(last)
+
+    after = scrape()
+    assert after["jobs_batches", "batch", "completed"] == 1
+    assert after["jobs_batches", "batch", "failed"] == 0
+    followed, enqueued = (
+        after[name, "noop"] - before[name, "noop"]
+        for name in ("jobs_followups_enqueued_total", "jobs_enqueued_total")
+    )
+    assert (followed, enqueued) == (1, 1)
 
 
 @pytest.mark.usefixtures("no_database")

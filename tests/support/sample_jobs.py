@@ -19,13 +19,12 @@ from app.jobs import (
     PermanentError,
     RetryLater,
     batch,
+    batch_of,
     enqueue,
+    workflow,
 )
 
 bp = JobBlueprint("samples", __name__)
-
-#: Jobs in the batch of a "parent-batch".
-SIZE_OF_BATCH = 50
 
 #: When a handler that acts outside may do so, and for which jobs it did.
 may_call_out = Event()
@@ -101,11 +100,8 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
         case "parent-effect":
             fast: Any = {"retries": 30, "retry_delay": "1000"}
             enqueue("sample", {"action": "none"}, session=db.session, **fast)
-        case "parent-batch":
-            eager: Any = {"retries": 30, "retry_delay": "1000"}
-            one = sample.s(Sample("none"), **eager)
-            with batch("of many", then=one, on_failure=one, session=db.session) as made:
-                made.enqueue_many([one] * SIZE_OF_BATCH)
+        case "parent-batch" | "parent-workflow" | "fan-out":
+            make_many(payload, job)
         case "log":
             logging.getLogger(__name__).warning("at work")
         case "progress":
@@ -130,6 +126,22 @@ def sample(payload: Sample, job: Job) -> dict[str, Any] | None:  # noqa: C901, P
         case "echo":
             return {"attempt": job.attempt, "key": job.idempotency_key, "userId": job.user_id}
     return None
+
+
+def make_many(payload: Sample, job: Job) -> None:
+    """Record a batch, a workflow whose second step adds as many jobs, or these jobs."""
+    eager: Any = {"retries": 30, "retry_delay": "1000"}
+    one = sample.s(Sample("none"), **eager)
+    after: Any = {"then": one, "on_failure": one, "session": db.session}
+    if payload.action == "parent-workflow":
+        with workflow("of steps", **after) as steps:
+            steps.add("before", one)
+            steps.add("many", sample.s(Sample("fan-out", payload.count), **eager), after=["before"])
+            steps.add("after", one, after=["many"])
+        return
+    of_many = batch_of(job) if payload.action == "fan-out" else batch("of many", **after)
+    with of_many:
+        of_many.enqueue_many([one] * payload.count)
 
 
 @bp.job("noop", "/noop", payload=SampleSchema, description="Does nothing")

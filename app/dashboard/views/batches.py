@@ -58,7 +58,8 @@ def cancel(batch_id: str) -> ResponseReturnValue:
 def retry(batch_id: str) -> ResponseReturnValue:
     found = _find(batch_id)
     done = batches.retry(found.id, by=access.user().name)
-    cookies.notice(f"Retried {formatting.plural(done.count, 'job')}.")
+    waits = f", and {formatting.plural(done.waits, 'step')} wait again" if done.waits else ""
+    cookies.notice(f"Retried {formatting.plural(done.count, 'job')}{waits}.")
     return redirect(link("batches_one", batch_id=found.id))
 
 

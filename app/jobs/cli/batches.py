@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from time import monotonic, sleep
 from typing import Any
 
@@ -10,7 +11,7 @@ from flask import json
 
 from ..operate import batches
 from ..operate.actions import Done
-from ..operate.batches import BATCH, WORKFLOW, StepState, Summary
+from ..operate.batches import BATCH, WORKFLOW, Retried, StepState, Summary
 from ..table.beginnings import SHORTEST
 from ..values.ids import is_uuid
 from . import formatting
@@ -118,7 +119,7 @@ def show_batch(batch_id: str, as_json: bool) -> None:
     """
     found, steps = batches.find(batch_id), batches.steps(batch_id)
     if as_json:
-        print_json({**_as_json(found), "steps": [asdict(step) for step in steps]})
+        print_json({**_as_json(found), "steps": [_plain(asdict(step)) for step in steps]})
         return
     lines = [
         ("ID", found.id),
@@ -189,7 +190,7 @@ def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
 @acting_as
 @as_json
 def retry_batch(batch_id: str, by: str, as_json: bool) -> None:
-    r"""Retry its dead jobs, with all their retries again.
+    r"""Retry its dead jobs, with all their retries again; what timed out waits once more.
 
     \b
     Examples:
@@ -208,7 +209,9 @@ def _report(done: Done, did: str, *, as_json: bool) -> None:
         return
     count = "1 job" if done.count == 1 else f"{done.count:,} jobs"
     asked = f"; {done.asked} still running, asked to stop" if done.asked else ""
-    click.echo(f"{did} {count}{asked}")
+    waits = done.waits if isinstance(done, Retried) else 0
+    again = f"; {waits:,} wait again for a signal" if waits else ""
+    click.echo(f"{did} {count}{asked}{again}")
 
 
 def _table(found: list[Summary]) -> str:
@@ -248,4 +251,11 @@ def _counts(found: Summary) -> str:
 
 def _as_json(found: Summary) -> dict[str, Any]:
     counted = {"completed": found.completed, "percent": found.percent}
-    return {**asdict(found), **counted}
+    return _plain({**asdict(found), **counted})
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in found.items()
+    }

@@ -8,153 +8,59 @@ jobs at once.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import is_dataclass
 from typing import Any, Unpack
 
 from flask import current_app
 from marshmallow import ValidationError
 from sqlalchemy.orm import Session, scoped_session
 
-from .. import request_id
-from ..context import current_job
-from ..errors import DatabaseUnavailable, InvalidOption, InvalidPayload
-from ..events import Enqueueing, JobPrepared, emit, observed
+from ..errors import DatabaseUnavailable, InvalidPayload, KeyReused
+from ..events import Enqueueing, observed
 from ..message import Message
 from ..payload import loading, sealing
-from ..publish import outbox
-from ..registry import JobConfig, get_job_config
+from ..publish import outbox, relay
+from ..registry import GivenUnique, JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
 from ..table.db import connection_of
 from ..table.job_rows import Recorded
+from ..table.unique_sql import FOLLOWS
 from ..values import jsonb
-from ..values.ids import GivenOwnerId, check_owner_id, new_job_id
-from ..values.options import Options
-from ..values.tags import check_tags
+from ..values.ids import GivenOwnerId, new_job_id
+from ..values.options import Duration, Options
+from ..values.unique import EnqueuedAs, Key, Unique, digest
+from . import unique as unique_jobs
+from .terms import Owner, Terms
 
 log = logging.getLogger(__name__)
-
-MAX_KEY_LENGTH = 255
 
 AnySession = Session | scoped_session[Any]
 
 
-class JobId(str):
-    """A job's id, which also tells whether the job existed before."""
-
-    __slots__ = ("existed",)
-
-    existed: bool
-
-    @classmethod
-    def of(cls, job_id: str, *, existed: bool) -> "JobId":
-        made = cls(job_id)
-        made.existed = existed
-        return made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """Whose a job is, and what it is found by."""
-
-    user_id: GivenOwnerId | None = None
-    organization_id: GivenOwnerId | None = None
-    idempotency_key: str | None = None
-    tags: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("user_id", "organization_id"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, check_owner_id(name, value))
-        key = self.idempotency_key
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH):
-            raise InvalidOption(f"idempotency_key: not a text of 1 to {MAX_KEY_LENGTH} characters")
-        if key is not None and jsonb.clean_text(key) != key:
-            raise InvalidOption("idempotency_key: has NUL characters or unpaired surrogates")
-        if self.tags != ():
-            object.__setattr__(self, "tags", check_tags("tags", self.tags))
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The columns that say so."""
-        return {
-            "user_id": self.user_id,
-            "organization_id": self.organization_id,
-            "idempotency_key": self.idempotency_key,
-            "tags": list(self.tags) or None,
-            "parent_id": parent.id if (parent := current_job.get()) else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the jobs of one call have in common.
+class JobId(str):  # noqa: SLOT000 - most have nothing but their class's own
+    """A job's id, which also tells what the enqueue came to.
 
     Attributes:
-        options: Those of each message, its headers included. They are kept on the row, so that a
-            later publish of the same job carries the same ones.
-        metadata: As the wire has it.
-        available_at: When they may be delivered at the earliest, where the options say so.
+        enqueued_as: "new"; or, by an idempotency key or as the job is unique, "existing": another
+            job, which is as it was; "replaced": another job, which waited and does this work now;
+            "follow-up": a new job, which begins when the one of its key that runs has ended.
     """
 
-    config: JobConfig
-    owner: Owner
-    options: Mapping[str, Any]
-    metadata: Mapping[str, Any]
-    available_at: datetime | None
-    _limited: dict[Any, Mapping[str, Any]] = field(default_factory=dict)
+    enqueued_as: EnqueuedAs = "new"
+
+    @property
+    def existed(self) -> bool:
+        """Whether the job was there before."""
+        return self.enqueued_as in {"existing", "replaced"}
 
     @classmethod
-    def of(cls, config: JobConfig, owner: Owner, options: Mapping[str, Any]) -> "Terms":
-        """Return the terms of jobs enqueued now; `options` are those of `options_with`."""
-        headers = {request_id.HEADER: request_id.current_request_id()}
-        emit(JobPrepared(headers))
-        now = datetime.now(UTC)
-        return cls(
-            config=config,
-            owner=owner,
-            options={
-                **limited(config, options, owner),
-                "headers": headers | options.get("headers", {}),
-            },
-            metadata=metadata_of(owner, now),
-            available_at=_available_at(options, now),
-        )
-
-    def options_for(self, wire: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the options of the job with a payload: the same object for the same ones."""
-        limit = self.config.limit
-        if limit is None or limit.is_of_owner:
-            return self.options
-        value = wire.get(limit.per)
-        if value not in self._limited:
-            self._limited[value] = limited(self.config, self.options, self.owner, wire)
-        return self._limited[value]
-
-
-def limited(
-    config: JobConfig,
-    options: Mapping[str, Any],
-    owner: Owner,
-    wire: Mapping[str, Any] | None = None,
-) -> Mapping[str, Any]:
-    """Return options with the limit of the type for just this owner, or payload.
-
-    A queue, or flow control of the call's own, takes its place.
-    """
-    limit = config.limit
-    if limit is None or "queue" in options or "flow_control" in options:
-        return options
-    if limit.is_of_owner:
-        value: object = getattr(owner, f"{limit.per}_id")
-    elif wire is None:
-        return options
-    else:
-        value = wire.get(limit.per)
-    return {**options, "flow_control": limit.flow_control(config.type, value)}
+    def of(cls, recorded: Recorded) -> "JobId":
+        made = cls(recorded.job_id)
+        if recorded.enqueued_as != "new":
+            made.enqueued_as = recorded.enqueued_as
+        return made
 
 
 def enqueue(
@@ -164,6 +70,8 @@ def enqueue(
     user_id: GivenOwnerId | None = None,
     organization_id: GivenOwnerId | None = None,
     idempotency_key: str | None = None,
+    idempotency_ttl: Duration | None = None,
+    unique: GivenUnique = None,
     tags: Sequence[str] | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
@@ -182,6 +90,10 @@ def enqueue(
         organization_id: Organization that it is for; also the scope of `idempotency_key`.
         idempotency_key: With a key that this type and organization already used, nothing happens
             and the first job's id is returned, with `existed` true.
+        idempotency_ttl: After this time, as `delay`, the key may be used again; without, when the
+            first job is deleted.
+        unique: See `Unique`: one job of its key is enough. Without, what its type declares; False
+            is nothing. What the enqueue came to is the id's `enqueued_as`.
         tags: Up to 10 short names to find the job by; without, those that its type declares.
         session: Record in this session's transaction and publish when that commits. A rollback,
             also of a savepoint, leaves no trace. Without it, the job has its own transaction.
@@ -191,6 +103,8 @@ def enqueue(
         UnknownJobType: No such job type; the message names the nearest.
         InvalidPayload: `errors` maps fields to messages.
         InvalidOption: An option that QStash would refuse.
+        KeyReused: The idempotency key belongs to a job with another payload.
+        NotUnique: A job of the same key is there, and `unique` says to raise.
         DatabaseUnavailable: Nothing was recorded; or perhaps it was, where `job_ids` names it:
             the answer to the commit was lost. Then an idempotency key makes a repetition safe.
         PublishRefused: QStash will never take it (it answered 400, 413 or 422); the job is failed
@@ -202,25 +116,55 @@ def enqueue(
         user_id=user_id,
         organization_id=organization_id,
         idempotency_key=idempotency_key,
+        idempotency_ttl=idempotency_ttl,
         tags=config.tags if tags is None else tags,
     )
     with observed(Enqueueing(job_type=job_type)):
-        terms = Terms.of(config, owner, config.options_with(options))
+        terms = Terms.given(config, owner, options, unique)
         message = write(terms, payload)
         url = outbox.publisher().destination(config.endpoint)
         about = {"jobId": message.job_id, "type": job_type, "url": url}
         log.info("[jobs] Enqueueing job", extra=about)
-        job_id, pause = _record(message, owner, session)
-        existed = job_id != message.job_id
-        if existed:
-            log.info("[jobs] Job already exists", extra={"jobId": job_id, "type": job_type})
+        recorded = _record(message, owner, session)
+        if recorded.job_id != message.job_id:
+            _announce(message, recorded, session)
         elif session is not None:
             after_commit(session, outbox.publish_committed, [message])
-        elif pause is not None:
+        elif recorded.pause is not None:
             outbox.leave_paused([message])
         else:
             outbox.publish([message])
-    return JobId.of(job_id, existed=existed)
+        if recorded.enqueued_as == "follow-up":
+            follow(recorded, session)
+    return JobId.of(recorded)
+
+
+def _announce(message: Message, recorded: Recorded, session: AnySession | None) -> None:
+    """Log that there is another job, and publish it if its message comes too late now."""
+    about = {"jobId": recorded.job_id, "type": message.job_type}
+    if recorded.enqueued_as == "replaced":
+        log.info("[jobs] Job replaced", extra=about)
+    else:
+        log.info("[jobs] Job already exists", extra=about)
+    if recorded.is_put_off:
+        publish_again([recorded.job_id], session)
+
+
+def publish_again(job_ids: list[str], session: AnySession | None) -> None:
+    """Publish jobs from their rows, once those are committed."""
+    if session is None:
+        relay.publish_recorded([job_ids])
+    else:
+        after_commit(session, relay.publish_recorded, [job_ids])
+
+
+def follow(recorded: Recorded, session: AnySession | None) -> None:
+    """Publish a follow-up, if what it follows has ended before others could see its row."""
+    before = (recorded.pause or "").removeprefix(FOLLOWS)
+    if session is None:
+        relay.publish_followers(before)
+    else:
+        after_commit(session, relay.publish_all_followers, [before])
 
 
 def write(terms: Terms, payload: Any) -> Message:
@@ -235,6 +179,7 @@ def write(terms: Terms, payload: Any) -> Message:
     """
     config, job_id = terms.config, new_job_id()
     wire = wire_of(config, payload)
+    is_keyed = terms.owner.idempotency_key is not None
     return Message(
         job_id=job_id,
         job_type=config.type,
@@ -242,27 +187,27 @@ def write(terms: Terms, payload: Any) -> Message:
         body=body_of(config, wire, terms.metadata, job_id),
         options=terms.options_for(wire),
         available_at=terms.available_at,
+        unique=None if terms.unique is None else _key(terms, terms.unique, wire, job_id),
+        fingerprint=_fingerprint(config, wire) if is_keyed else None,
     )
 
 
-def _available_at(options: Mapping[str, Any], now: datetime) -> datetime | None:
-    if "not_before" in options:
-        return datetime.fromisoformat(options["not_before"])
-    if options.get("delay"):
-        return now + timedelta(seconds=options["delay"])
-    return None
+def _key(terms: Terms, rule: Unique, wire: dict[str, Any], job_id: str) -> Key:
+    """Return what a job is unique by, and how its body is written for another that waits."""
+    metadata = {**terms.metadata, "edition": job_id}
+    return Key(
+        rule,
+        rule.key(terms.config.type, terms.owner.organization_id, wire),
+        lambda other: body_of(terms.config, wire, metadata, other),
+    )
 
 
-def metadata_of(owner: Owner, now: datetime, *, cron: str | None = None) -> dict[str, Any]:
-    """Return an envelope's metadata; `cron` is that of a schedule, which each firing then tells."""
-    metadata = {
-        "userId": owner.user_id,
-        "organizationId": owner.organization_id,
-        "idempotencyKey": owner.idempotency_key,
-        "createdAt": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "cron": cron,
-    }
-    return {key: value for key, value in metadata.items() if value is not None}
+def _fingerprint(config: JobConfig, wire: dict[str, Any]) -> str:
+    """Return what tells a payload from others; it could be guessed from, so not by sealed fields.
+
+    Another version of the payload has other fields, and is not compared.
+    """
+    return f"{config.version}:{digest(sealing.blank(config, wire))}"
 
 
 def body_of(
@@ -330,15 +275,24 @@ def _check_size(config: JobConfig, body: str) -> None:
 
 
 def _record(message: Message, owner: Owner, session: AnySession | None) -> Recorded:
-    """Insert the job; return its id, or that of the job which had its key first, and its pause."""
-    if session is not None:
-        return job_rows.record(within(connection_of(session)), message, owner.columns)
+    """Insert the job, or return the one that has its key."""
+    place = None if session is None else within(connection_of(session))
     try:
-        return job_rows.record(alone, message, owner.columns)
+        if message.unique is not None:
+            return unique_jobs.record(message, message.unique, owner.columns, place)
+        recorded = job_rows.record(place or alone, message, owner.columns)
     except DatabaseUnavailable as error:
-        if not error.is_uncertain:
+        if session is not None or not error.is_uncertain:
             raise
         raise uncertain([message.job_id], error) from error
+    if recorded.fingerprint is not None and _differ(recorded.fingerprint, message.fingerprint):
+        raise KeyReused(message.job_type, recorded.job_id)
+    return recorded
+
+
+def _differ(before: str, now: str | None) -> bool:
+    version, _, _ = before.partition(":")
+    return now is not None and now != before and now.startswith(f"{version}:")
 
 
 def uncertain(job_ids: Sequence[str], error: DatabaseUnavailable) -> DatabaseUnavailable:

@@ -15,7 +15,6 @@ from time import monotonic
 from typing import Any
 
 from flask import Response, request
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..context import Job, current_job
@@ -39,13 +38,14 @@ from ..outcome import (
     Skipped,
 )
 from ..payload import loading
-from ..publish import outbox, relay
+from ..publish import outbox, relay, turns
 from ..registry import JobConfig
-from ..table import attempt_sql, attempts, job_rows, memory
-from ..table.attempts import Attempt, ClaimRefused, alone, within
+from ..table import attempt_sql, attempts, job_rows, refusals
+from ..table.attempts import Attempt, alone, within
 from ..table.db import completing, db, in_transaction
+from ..table.refusals import ClaimRefused
 from ..values import jsonb
-from . import coroutines, pausing, raised, shutdown
+from . import arrival, coroutines, pausing, raised, shutdown
 from .delivery import as_firing, parse, retried, spend
 from .expired import Expired
 from .heartbeat import Heartbeat, new_job
@@ -99,9 +99,20 @@ def _come_to(attempt: Attempt) -> Outcome:
     outcome = execute(attempt)
     with no_silence(RECORD_SILENT_AFTER, f"the record of {what}"):
         outcome = record(attempt, outcome)
-    if attempt.lease.batch_id is not None and isinstance(outcome, Completed | Dead | Cancelled):
-        relay.publish_started(attempt.lease.batch_id)
+    if isinstance(outcome, Completed | Dead | Cancelled):
+        _publish_next(attempt)
     return outcome
+
+
+def _publish_next(attempt: Attempt) -> None:
+    """Publish what the end of this job begins."""
+    if attempt.lease.batch_id is not None:
+        relay.publish_started(attempt.lease.batch_id)
+    if attempt.lease.once_more:
+        relay.publish_followers(attempt.job_id)
+    rules, schedule_id = attempt.delivery.rules, attempt.lease.schedule_id
+    if rules is not None and rules.overlap == "queue" and schedule_id is not None:
+        turns.publish_next(schedule_id)
 
 
 def claim(attempt: Attempt) -> Outcome | None:
@@ -109,18 +120,17 @@ def claim(attempt: Attempt) -> Outcome | None:
     if shutdown.draining.is_set() and _has_tries_left(attempt):
         return Busy("this process is about to stop")
     firing = as_firing(attempt.delivery)
-    if firing and in_transaction(lambda tx: _is_unknown(tx, attempt.job_id)):
+    if firing and in_transaction(lambda tx: arrival.is_unknown(tx, attempt.job_id)):
         attempt.delivery = firing
     if attempt.delivery.is_firing:
         spend(attempt.delivery)
     if attempts.claim(alone, attempt):
         return None
-    job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    found = in_transaction(lambda tx: attempts.peek(tx, job_id, message_id, attempt.config))
+    found = in_transaction(lambda tx: refusals.peek(tx, attempt.job_id, attempt=attempt))
     if found is None:
-        return _claim_arrival(attempt)
+        return arrival.claim(attempt)
     if found.job_type != attempt.config.type:
-        said = f"job {job_id} is a {found.job_type!r}, not {attempt.config.type!r}"
+        said = f"job {attempt.job_id} is a {found.job_type!r}, not {attempt.config.type!r}"
         raise InvalidDelivery(said)
     # First, as a paused job may be one that is redriven from the dead.
     return pausing.put_back(attempt, found) or _refused(attempt, found)
@@ -136,32 +146,9 @@ def _refused(attempt: Attempt, found: ClaimRefused) -> Outcome:
 
 def _has_tries_left(attempt: Attempt) -> bool:
     """Tell whether QStash retries after a 503, which uses up one of its retries."""
-    row = in_transaction(lambda tx: attempts.peek(tx, attempt.job_id))
+    row = in_transaction(lambda tx: refusals.peek(tx, attempt.job_id))
     told = None if row is None else row.max_retries
     return attempt.delivery.retried < (attempt.config.retries if told is None else told)
-
-
-def _is_unknown(connection: Connection, job_id: str) -> bool:
-    """Tell whether there never was a job with this id, as far as we remember."""
-    return attempts.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
-
-
-def _claim_arrival(attempt: Attempt) -> Outcome | None:
-    """Record a job that another producer published, or a schedule fired, then claim it."""
-    job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    if in_transaction(lambda tx: memory.is_done(tx, job_id, message_id)):
-        return Skipped("deleted")
-    if not attempt.delivery.is_firing:
-        spend(attempt.delivery)
-
-    def arrive(tx: Connection) -> Outcome | None:
-        job_rows.create_job_execution(tx, attempt.row)
-        if attempts.claim(within(tx), attempt):
-            return None
-        taken = Busy("another delivery has this job")
-        return pausing.put_back_arrival(tx, attempt) or taken
-
-    return in_transaction(arrive)
 
 
 def _hand_over_again(attempt: Attempt, ended: str) -> Outcome:

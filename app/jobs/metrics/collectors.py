@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from ...gunicorn_hooks import undisturbed
 from ..errors import DatabaseUnavailable
-from ..operate import UsedUp, health, pauses
+from ..operate import UsedUp, batches, health, pauses
 from ..registry import registry_of
 from ..table.snapshot import CAP, STATES, Depth, measure_depth
 from . import instruments as instruments  # noqa: PLC0414 - imported to be registered
@@ -55,6 +55,7 @@ class QueueCollector(Collector):
         """Yield `jobs_database_up`, and the depth and the moments if that is 1."""
         try:
             found, moments, paused = measure_depth(), health.moments(), pauses.paused()
+            together = batches.counts()
         except DatabaseUnavailable:
             found = None
         up = "Whether the database told how many jobs wait."
@@ -63,6 +64,7 @@ class QueueCollector(Collector):
             yield from _depth(found)
             yield from _moments(*moments)
             yield _pauses(paused)
+            yield from _batches(together)
 
 
 class TagCollector(Collector):
@@ -148,6 +150,22 @@ def _pauses(found: list[pauses.Held]) -> Metric:
     for one in found:
         begun.add_metric([one.pause.kind, one.pause.name], one.pause.since.timestamp())
     return begun
+
+
+def _batches(found: batches.Counts) -> Iterator[Metric]:
+    several = GaugeMetricFamily(
+        "jobs_batches",
+        f"Batches and workflows that are not deleted. Counting ends at {CAP} for each state.",
+        labels=["kind", "state"],
+    )
+    for labels, count in found.by_state.items():
+        several.add_metric(labels, count)
+    yield several
+    yield GaugeMetricFamily(
+        "jobs_oldest_running_batch_age_seconds",
+        "For how long the first of the batches that have not ended has been running; 0 without.",
+        value=found.oldest_seconds,
+    )
 
 
 def _version() -> str:

@@ -12,6 +12,7 @@ from ..events import (
     Enqueued,
     Event,
     Executing,
+    Followed,
     JobDied,
     Message,
     SignatureFailed,
@@ -68,13 +69,16 @@ def count(event: Event) -> None:
     from . import instruments  # noqa: PLC0415 - as said above
 
     match event:
-        case Started(step) | Ended(step):
-            if isinstance(step, Executing):
-                _count_execution(step, has_ended=isinstance(event, Ended))
+        case Started(Executing() as step) | Ended(Executing() as step):
+            _count_execution(step, has_ended=isinstance(event, Ended))
         case Delivered(job_type, outcome):
             instruments.DELIVERIES.labels(job_type, outcome).inc()
         case Enqueued(messages):
             _count_each(instruments.ENQUEUED, messages)
+        case Followed(job_types):
+            for job_type in job_types:
+                instruments.ENQUEUED.labels(job_type).inc()
+                instruments.FOLLOWUPS.labels(job_type).inc()
         case Unpublished(messages, refused):
             reason = REFUSED if refused else UNAVAILABLE
             _count_each(instruments.PUBLISH_FAILURES, messages, reason)

@@ -9,6 +9,11 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 disable_created_metrics()  # type: ignore[no-untyped-call]  # has no annotations
 
 ENQUEUED = Counter("jobs_enqueued_total", "Jobs enqueued and committed.", ["type"])
+FOLLOWUPS = Counter(
+    "jobs_followups_enqueued_total",
+    "Those of them that the end of others enqueued: steps of workflows, and what follows a batch.",
+    ["type"],
+)
 DELIVERIES = Counter(
     "jobs_deliveries_total",
     "Verified deliveries by what they came to: how the handler ended (completed, continued,"
@@ -45,7 +50,7 @@ IN_FLIGHT = Gauge(
     "jobs_in_flight", "Handlers that are running.", ["type"], multiprocess_mode="livesum"
 )
 #: Metrics whose only label is the job type.
-BY_TYPE = (ENQUEUED, RETRIES, DEAD, EXECUTION_DURATION, WAITING_TIME, IN_FLIGHT)
+BY_TYPE = (ENQUEUED, FOLLOWUPS, RETRIES, DEAD, EXECUTION_DURATION, WAITING_TIME, IN_FLIGHT)
 
 PROCESSES = Gauge(
     "jobs_processes", "Processes that have served requests.", multiprocess_mode="livesum"

@@ -1,8 +1,8 @@
 """What a revision does to a large table, done before it, while jobs go on.
 
 PostgreSQL builds and drops indexes concurrently, but not in a transaction, and a revision runs in
-one. So a revision names them (`BUILT_BEFORE`, `DROPPED_BEFORE`), with the columns that they are of
-(`ADDED_BEFORE`), and does itself what is left.
+one. So a revision names them (`BUILT_BEFORE`, `UNIQUE_BEFORE`, `DROPPED_BEFORE`), with the columns
+that they are of (`ADDED_BEFORE`), and does itself what is left.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,9 +20,9 @@ def statements(revisions: Iterable[ModuleType]) -> Iterator[str]:
     for revision in revisions:
         if added := getattr(revision, "ADDED_BEFORE", {}):
             yield _adding(added)
-        for name, definition in getattr(revision, "BUILT_BEFORE", {}).items():
+        for kind, name, definition in _built(revision):
             yield (
-                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}"
+                f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name}"
                 f" ON {_placed('job_executions')} {definition}"
             )
         for name in getattr(revision, "DROPPED_BEFORE", ()):
@@ -37,11 +37,17 @@ def run(connection: Connection, revisions: Iterable[ModuleType]) -> None:
         revisions: In their order.
     """
     for revision in revisions:
-        for name in map(_placed, getattr(revision, "BUILT_BEFORE", {})):
+        for name in [_placed(name) for _, name, _ in _built(revision)]:
             if connection.scalar(_IS_BROKEN, {"name": name}):
                 connection.execute(text(f"DROP INDEX CONCURRENTLY {name}"))
         for statement in statements([revision]):
             connection.execute(text(statement))
+
+
+def _built(revision: ModuleType) -> Iterator[tuple[str, str, str]]:
+    for attribute, kind in (("BUILT_BEFORE", "INDEX"), ("UNIQUE_BEFORE", "UNIQUE INDEX")):
+        for name, definition in getattr(revision, attribute, {}).items():
+            yield kind, name, definition
 
 
 def _adding(columns: Mapping[str, str]) -> str:

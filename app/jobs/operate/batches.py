@@ -1,17 +1,22 @@
 """What people do to batches, and see of them: list, find, cancel, retry."""
 
-from dataclasses import replace
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 
-from ..errors import BatchRefused
-from ..table import batches, workflows
-from ..table.batches import BATCH, STATES, WORKFLOW, Summary
+from ..errors import BatchRefused, InvalidOption
+from ..table import batch_summaries, batches, workflows
+from ..table.batch_summaries import Counts, Summary
+from ..table.batches import BATCH, STATES, WORKFLOW
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import Status
+from ..table.snapshot import CAP
 from ..table.workflows import StepState
-from ..values.ids import is_uuid
+from ..values.ids import OwnerId, is_uuid
 from . import actions
 from .actions import Done
 
@@ -19,15 +24,30 @@ __all__ = [
     "BATCH",
     "STATES",
     "WORKFLOW",
+    "Counts",
+    "Retried",
     "StepState",
     "Summary",
     "beginning",
     "cancel",
+    "counts",
+    "cursor",
     "find",
     "newest",
     "retry",
     "steps",
 ]
+
+
+@dataclass(slots=True)
+class Retried(Done):
+    """What a retry did.
+
+    Attributes:
+        waits: Steps that had timed out, and wait for their signal again.
+    """
+
+    waits: int = 0
 
 
 def find(batch_id: str) -> Summary:
@@ -36,7 +56,9 @@ def find(batch_id: str) -> Summary:
     Raises:
         BatchRefused: There is no such batch, or it was deleted with its last job.
     """
-    found = in_transaction(lambda tx: batches.find(tx, batch_id)) if is_uuid(batch_id) else None
+    found = None
+    if is_uuid(batch_id):
+        found = in_transaction(lambda tx: batch_summaries.find(tx, batch_id))
     if found is None:
         raise BatchRefused(
             f"no batch has the id {batch_id}; `flask jobs batches list` shows the newest"
@@ -44,9 +66,52 @@ def find(batch_id: str) -> Summary:
     return found
 
 
-def newest(*, kind: str | None = None, state: str | None = None, limit: int = 20) -> list[Summary]:
-    """Return what was made last: batches, workflows or both, in one of `STATES` or in any."""
-    return in_transaction(lambda tx: batches.newest(tx, kind=kind, state=state, limit=limit))
+def newest(
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    organization_id: OwnerId | None = None,
+    after: str | None = None,
+    limit: int = 20,
+) -> list[Summary]:
+    """Return what was made last, or what follows a page.
+
+    Args:
+        kind: `BATCH` or `WORKFLOW`; both without.
+        state: One of `STATES`; any without.
+        organization_id: Only what is this organization's.
+        after: The `cursor` of the last one on the page before.
+        limit: How many at most.
+
+    Raises:
+        InvalidOption: `after` is none that `cursor` made.
+    """
+    position = None if after is None else _position(after)
+    return in_transaction(
+        lambda tx: batch_summaries.newest(
+            tx,
+            kind=kind,
+            state=state,
+            organization_id=organization_id,
+            after=position,
+            limit=limit,
+        )
+    )
+
+
+def cursor(last: Summary) -> str:
+    """Return what to ask for the page after a batch with."""
+    return urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode()
+
+
+def _position(after: str) -> tuple[datetime, str]:
+    try:
+        created_at, batch_id = urlsafe_b64decode(after.encode()).decode().split(" ")
+        return datetime.fromisoformat(created_at).astimezone(UTC), str(UUID(batch_id))
+    except (ValueError, OverflowError):
+        raise InvalidOption(
+            f"after: {after!r} is not a cursor; use the one that the previous page had"
+        ) from None
 
 
 def steps(batch_id: str) -> list[StepState]:
@@ -56,7 +121,16 @@ def steps(batch_id: str) -> list[StepState]:
 
 def beginning(text: str, *, limit: int) -> list[str]:
     """Return ids of batches that begin like this."""
-    return in_transaction(lambda tx: batches.beginning(tx, text, limit=limit))
+    return in_transaction(lambda tx: batch_summaries.beginning(tx, text, limit=limit))
+
+
+def counts() -> Counts:
+    """Count the batches by kind and state, up to `CAP` for each state.
+
+    Raises:
+        DatabaseUnavailable: There are none.
+    """
+    return in_transaction(lambda tx: batch_summaries.count(tx, cap=CAP))
 
 
 def cancel(batch_id: str, *, by: str) -> Done:
@@ -70,9 +144,12 @@ def cancel(batch_id: str, *, by: str) -> Done:
     found = find(batch_id)
 
     def call_off(tx: Connection) -> bool:
-        is_off = batches.call_off(tx, batch_id)
+        if not batches.call_off(tx, batch_id):
+            return False
         workflows.stop_listening(tx, batch_id)
-        return is_off
+        # It may have waited for nothing but signals: then no job's end is still to come.
+        batches.advance(tx, batch_id)
+        return True
 
     if not in_transaction(call_off):
         raise BatchRefused(
@@ -91,15 +168,19 @@ def cancel(batch_id: str, *, by: str) -> Done:
             asked=done.asked + more.asked,
             job_ids=[*done.job_ids, *more.job_ids],
         )
-    in_transaction(lambda tx: batches.advance(tx, batch_id))
     return done
 
 
-def retry(batch_id: str, *, by: str) -> Done:
-    """Retry the dead jobs of a batch, which goes on when they have completed.
+def retry(batch_id: str, *, by: str) -> Retried:
+    """Retry the dead parts of a batch, which goes on when they have completed.
+
+    These are its dead jobs, and the steps whose time to wait for a signal was up: they wait again,
+    for as long as they did.
 
     Raises:
         BatchRefused: There is no such batch.
     """
     find(batch_id)
-    return actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
+    waits = in_transaction(lambda tx: workflows.listen_again(tx, batch_id))
+    done = actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
+    return Retried(**asdict(done), waits=waits)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, null, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
-from ..enqueue.enqueuer import Owner
+from ..enqueue.terms import Owner
 from ..errors import InvalidOption, PublishError, UpdateRefused
 from ..publish import relay
 from ..schemas import camel_case

@@ -4,7 +4,7 @@ A link is for one job and expires. It tells what a user may see: neither the pay
 error said, only the error's class.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import time
 from typing import Any
@@ -27,7 +27,7 @@ DAY = 24 * 60 * 60
 
 #: From a job to links of its result, by name; called for completed jobs only.
 Links = Callable[[JobExecution], Mapping[str, str]]
-#: From a job's id to the answer for a caller without its link; None leaves that to the next.
+#: From an id to the answer for a caller without its link; None leaves that to the next.
 Viewer = Callable[[str], ResponseReturnValue | None]
 
 bp = AnyHostBlueprint("job_status", __name__)
@@ -36,6 +36,7 @@ bp = AnyHostBlueprint("job_status", __name__)
 _SALT = "app.jobs.status"
 _LINKS = "jobs.links"
 _VIEWERS = "jobs.viewers"
+_BATCH_VIEWERS = "jobs.batch_viewers"
 
 
 def status_url(job_id: str, *, expires_in: Duration = DAY) -> str:
@@ -86,14 +87,16 @@ def register_viewer(app: Flask, viewer: Viewer) -> None:
     app.extensions.setdefault(_VIEWERS, []).append(viewer)
 
 
+def register_batch_viewer(app: Flask, viewer: Viewer) -> None:
+    """Let callers without the link see a batch, as `register_viewer` does with a job."""
+    app.extensions.setdefault(_BATCH_VIEWERS, []).append(viewer)
+
+
 @bp.get("/api/jobs/<job_id:job_id>")
 def job_status(job_id: str) -> ResponseReturnValue:
     """Answer a job's status, or 403 that says nothing, not even whether there is such a job."""
     if not has_link(job_id):
-        viewers: list[Viewer] = current_app.extensions.get(_VIEWERS, [])
-        answers = (viewer(job_id) for viewer in viewers)
-        answer = next((answer for answer in answers if answer is not None), None)
-        return answer or abort(403, "This link is invalid or has expired: ask for a new one.")
+        return _seen_otherwise(_VIEWERS, job_id)
     with translate_database_errors():
         row = job_rows.get_job_execution_by_job_id(job_id)
         if row is None:
@@ -105,12 +108,21 @@ def job_status(job_id: str) -> ResponseReturnValue:
 def batch_status(batch_id: str) -> ResponseReturnValue:
     """Answer a batch's progress, or 403 that says nothing."""
     if not has_batch_link(batch_id):
-        abort(403, "This link is invalid or has expired: ask for a new one.")
+        return _seen_otherwise(_BATCH_VIEWERS, batch_id)
     with translate_database_errors():
         try:
-            return describe_batch(batches.find(batch_id))
+            found = batches.find(batch_id)
         except BatchRefused:
             abort(404, "No such batch; it may have been deleted.")
+        return describe_batch(found, batches.steps(batch_id))
+
+
+def _seen_otherwise(viewers: str, subject: str) -> ResponseReturnValue:
+    """Answer a caller without a link, if he may look."""
+    registered: list[Viewer] = current_app.extensions.get(viewers, [])
+    answers = (viewer(subject) for viewer in registered)
+    answer = next((answer for answer in answers if answer is not None), None)
+    return answer or abort(403, "This link is invalid or has expired: ask for a new one.")
 
 
 @bp.after_request
@@ -138,8 +150,8 @@ def describe(row: JobExecution) -> dict[str, Any]:
     }
 
 
-def describe_batch(found: batches.Summary) -> dict[str, Any]:
-    """Return what a user may see of a batch, as JSON has it."""
+def describe_batch(found: batches.Summary, steps: Sequence[batches.StepState]) -> dict[str, Any]:
+    """Return what a user may see of a batch, as JSON has it, with its steps if it has any."""
     return {
         "batchId": found.id,
         "name": found.name,
@@ -152,6 +164,9 @@ def describe_batch(found: batches.Summary) -> dict[str, Any]:
         "cancelled": found.cancelled,
         "createdAt": _iso(found.created_at),
         "endedAt": _iso(found.ended_at),
+        "steps": [
+            {"name": step.name, "state": step.state} for step in steps if not step.is_following
+        ],
     }
 
 

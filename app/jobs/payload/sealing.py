@@ -97,6 +97,13 @@ def seal(config: JobConfig, payload: dict[str, Any], job_id: str | None) -> dict
     return {"payload": payload, "sealed": sealed} if sealed else {"payload": payload}
 
 
+def blank(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any]:
+    """Return a payload in clear without the values of the fields that its type seals."""
+    for path in config.sealed:
+        payload = _changed(payload, path.split("."), lambda _: None)
+    return payload
+
+
 def unseal(envelope: Envelope, job_id: str) -> dict[str, Any]:
     """Return an envelope's payload in clear; the envelope stays as it is.
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ..errors import JobsError, PublishUnavailable
-from ..events import JobDied, emit
+from ..events import Followed, JobDied, emit
 from ..message import Message
 from ..registry import get_job_config, registry_of
-from ..table import batches, job_rows
+from ..table import batches, held, job_rows
 from ..table.db import in_one_statement, in_transaction
 from ..values import backoff, jsonb
 from . import outbox
@@ -112,10 +112,26 @@ def publish_recorded(jobs: Sequence[Sequence[str]]) -> None:
 def publish_started(batch_id: str) -> None:
     """Publish what the end of a batch's job has recorded, if anything; never raises."""
     try:
-        rows = in_one_statement(lambda tx: batches.started(tx, batch_id))
+        if rows := in_one_statement(lambda tx: batches.started(tx, batch_id)):
+            emit(Followed([row.job_type for row in rows]))
+            publish(rows)
+    except JobsError:
+        log.exception("[jobs] Jobs left to the sweep")
+
+
+def publish_followers(job_id: str) -> None:
+    """Publish what waited for the end of a job, if that has ended; never raises."""
+    try:
+        rows = in_one_statement(lambda tx: held.followers(tx, job_id))
         publish(rows)
     except JobsError:
         log.exception("[jobs] Jobs left to the sweep")
+
+
+def publish_all_followers(job_ids: Sequence[str]) -> None:
+    """Do the same for several."""
+    for job_id in job_ids:
+        publish_followers(job_id)
 
 
 def _waiting(job_ids: list[str]) -> tuple[list[Message], list[Message]]:

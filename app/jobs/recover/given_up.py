@@ -19,7 +19,7 @@ from ..execute.delivery import QSTASH_ID, firing_id
 from ..outcome import BUSY, NOT_RUN
 from ..publish import outbox
 from ..schemas import load_envelope
-from ..table import attempts, job_rows, memory, message_sql
+from ..table import job_rows, memory, message_sql, missed, refusals
 from ..table.models import Status
 from ..values import callback_urls, jsonb
 
@@ -134,7 +134,7 @@ def record(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
     status = connection.execute(message_sql.GIVE_UP, values).scalar_one_or_none()
     if status is not None:
         return GiveUpResult(changed=True, dead=status == Status.FAILED)
-    row = attempts.peek(connection, letter.job_id)
+    row = refusals.peek(connection, letter.job_id)
     if row is None:
         return _never_seen(connection, letter)
     runs = row.status == Status.PROCESSING and (row.lease_left or 0) > 0
@@ -142,8 +142,14 @@ def record(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
 
 
 def _never_seen(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
-    """Record the job, dead as it is, unless it is unknown only because somebody deleted it."""
+    """Record the job, dead as it is, unless it is unknown only because somebody deleted it.
+
+    Nor where a sweep makes up for the firing: that is not lost then.
+    """
+    schedule_id = letter.row["schedule_id"]
     if memory.deleted(connection, [letter.job_id]):
+        return GiveUpResult()
+    if schedule_id is not None and missed.makes_up(connection, schedule_id):
         return GiveUpResult()
     job_rows.create_job_execution(connection, letter.row)
     return GiveUpResult(changed=True, dead=True)

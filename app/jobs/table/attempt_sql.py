@@ -9,9 +9,11 @@ from functools import cache
 from sqlalchemy import TextClause, text
 
 from ..durations import LONGEST_DELAY
+from ..values.unique import ONCE_MORE
 from .marks import EMPTY_RUN, FIRING, TODAY
 from .memory import MESSAGE, UNDELIVERED
 from .pauses import HOLDING_DELIVERED, IS_HELD, holding
+from .unique_sql import IS_OUTDATED
 
 KEPT_ATTEMPTS = 20
 
@@ -98,8 +100,9 @@ CLAIM = text(
            published_at = coalesce(published_at, now()), pause = NULL,
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END
      WHERE job_id = :job_id AND job_type = :job_type AND {CLAIMABLE}
-       AND NOT {IS_HELD}
-    RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
+       AND NOT {IS_HELD} AND NOT {IS_OUTDATED}
+    RETURNING generation, legs + 1 AS leg, checkpoint AS state,
+              reschedules - put_backs AS reschedules, max_retries,
               retry_count AS retried,
               to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
@@ -109,6 +112,8 @@ CLAIM = text(
                 AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
                       WHERE batch.id = job_executions.batch_id) AS called_off,
               legs = 0 AND (options->>'expires')::timestamptz <= now() AS expired,
+              schedule_id, scheduled_for,
+              unique_while IS NOT DISTINCT FROM '{ONCE_MORE}' AS once_more,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
                    THEN coalesce((attempts->-1->>'number')::int, 0) + 1 END AS attempt
@@ -120,7 +125,10 @@ PEEK = text(
     SELECT job_type, status, dead_at IS NOT NULL AS dead,
            extract(epoch FROM lease_expires_at - now())::float8 AS lease_left,
            {HANDED_OVER} AS handed_over, max_retries, {HOLDING_DELIVERED} AS pause,
-           generation, legs, reschedules
+           generation, legs, reschedules,
+           {IS_OUTDATED} AS is_outdated,
+           {IS_OUTDATED} AND published_at IS NOT NULL
+             AND message_id IS DISTINCT FROM CAST(:message_id AS text) AS has_newer
       FROM job_executions WHERE job_id = :job_id
     """  # noqa: S608 - as above
 )
@@ -209,6 +217,7 @@ RESCHEDULE = handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
+           put_backs = put_backs + (CAST(:attempt AS jsonb)->>'outcome' = 'released')::int,
            max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST_DELAY})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
@@ -225,7 +234,8 @@ CONTINUE = handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
            checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
-           retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
+           retry_count = 0, reschedules = 0, put_backs = 0, message_id = NULL,
+           published_at = NULL,
            max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = NULL,
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,

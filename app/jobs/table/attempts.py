@@ -5,18 +5,20 @@ token, and every later change is a compare-and-set on that token: an attempt who
 over changes nothing. What an attempt came to is recorded by the statement of its `outcome`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from socket import gethostname
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from psycopg import Error as DatabaseError
+from psycopg import RawCursor
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, TextClause
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import IntegrityError
 
 from ..deadline import raise_if_due
 from ..errors import DatabaseUnavailable
@@ -25,49 +27,18 @@ from ..values import jsonb
 from ..values.ids import OwnerId
 from . import attempt_sql
 from .db import db, in_one_statement, translate_database_errors
-from .memory import Token
-from .models import Status
+from .deliveries import Delivery
+from .unique_sql import is_taken
 
 #: Of a token's digest, as it is kept with an attempt.
 KEPT_DIGITS = 32
 
 _CURSOR = "jobs_cursor"
+_NUMBERED = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # not annotated
 
 #: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
 #: transaction.
 Execute = Callable[[TextClause, dict[str, Any]], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A verified request, read.
-
-    Attributes:
-        payload: What the job type's schema loaded, for the handler.
-        broken: What it raised instead, if that is a bug in it and not a verdict.
-        arrived_at: On the clock of `time.monotonic`; no lease begins before.
-        envelope: The JSON as it came, for the row of a job that nobody here enqueued.
-        message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
-            header, which is not signed: nothing that must not happen may hang on it alone.
-        retried: How often QStash tried before.
-        max_retries: How often it tries again, if that is known.
-        token: What brought it, which is signed.
-        is_firing: It comes from a schedule.
-    """
-
-    job_id: str
-    payload: Any = field(repr=False)  # trackers show the variables of frames that still run
-    envelope: dict[str, Any] = field(repr=False)
-    user_id: OwnerId | None
-    organization_id: OwnerId | None
-    message_id: str | None
-    schedule_id: str | None
-    retried: int
-    max_retries: int | None
-    token: Token
-    is_firing: bool
-    broken: BaseException | None = None
-    arrived_at: float = field(default_factory=monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +56,9 @@ class Lease:
         batch_id: The batch that the job is of, or follows.
         called_off: It counts the job, and was cancelled before this attempt began.
         expired: The time is over until which the job may begin.
+        schedule_id: The schedule that made the job.
+        scheduled_for: The moment of its cron that the job is of.
+        once_more: Another job may wait for this one's end.
         attempt: This execution's number, from 1.
     """
 
@@ -102,6 +76,9 @@ class Lease:
     batch_id: str | None
     called_off: bool | None
     expired: bool | None
+    schedule_id: str | None
+    scheduled_for: datetime | None
+    once_more: bool
     attempt: int
 
     @property
@@ -164,6 +141,7 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
+            "scheduled_for": delivery.scheduled_for,
             "tags": list(self.config.tags) or None,
             "max_retries": delivery.max_retries,
         }
@@ -191,46 +169,23 @@ class Attempt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRefused:
-    """Why a row could not be claimed: the state it is in.
-
-    Attributes:
-        handed_over: The message's part of the job is done, and the rest has its own message:
-            how that part ended.
-        pause: The pause that holds the job.
-    """
-
-    job_type: str
-    status: str
-    dead: bool
-    lease_left: float | None
-    handed_over: str | None
-    max_retries: int | None
-    pause: str | None
-    generation: int
-    legs: int
-    reschedules: int
-
-    @property
-    def is_final(self) -> bool:
-        return self.dead or self.status in {Status.COMPLETED, Status.CANCELLED}
-
-
 def claim(execute: Execute, attempt: Attempt) -> bool:
-    """Take the job for this attempt; False where the row's state does not allow it."""
+    """Take the job for this attempt; False where its state, or another's, does not allow it."""
     config, delivery, token = attempt.config, attempt.delivery, str(uuid4())
-    row = execute(
-        attempt_sql.CLAIM,
-        {
-            **asked(attempt),
-            "retried": delivery.retried,
-            "heartbeat": config.heartbeat,
-            "token": token,
-            # On disk before the handler starts.
-            "synchronous": config.acts_outside,
-        },
-    )
+    given = {
+        **asked(attempt),
+        "retried": delivery.retried,
+        "heartbeat": config.heartbeat,
+        "token": token,
+        # On disk before the handler starts.
+        "synchronous": config.acts_outside,
+    }
+    try:
+        row = execute(attempt_sql.CLAIM, given)
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
+        return False  # of a dead job that is redriven, while another has its key by now
     if row is None:
         return False
     attempt.lease = Lease(token, *row)
@@ -247,26 +202,14 @@ def asked(attempt: Attempt) -> dict[str, Any]:
         "timeout": config.timeout,
         "delivered_by": delivery.token.digest[:KEPT_DIGITS],
         "issued_at": delivery.token.issued_at,
-        **_limits(config),
+        "edition": delivery.edition,
+        **limits_of(config),
     }
 
 
-def _limits(config: JobConfig) -> dict[str, str | None]:
+def limits_of(config: JobConfig) -> dict[str, str | None]:
     limit = config.flow_control
     return {"queue": config.queue, "key": None if limit is None else limit.key}
-
-
-def peek(
-    connection: Connection,
-    job_id: str,
-    message_id: str | None = None,
-    config: JobConfig | None = None,
-) -> ClaimRefused | None:
-    """Return the state of a job that a message could not claim; None if there is no such row."""
-    limits = {"queue": None, "key": None} if config is None else _limits(config)
-    given = {"job_id": job_id, "message_id": message_id, **limits}
-    row = connection.execute(attempt_sql.PEEK, given).one_or_none()
-    return None if row is None else ClaimRefused(*row)
 
 
 def beat(attempt: Attempt, progress: dict[str, Any] | None, heartbeat: float) -> bool | None:
@@ -333,10 +276,12 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
 def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) -> Any:
     driver = pooled.driver_connection
     before, driver.autocommit = driver.autocommit, True
-    # To make a cursor takes as long as to use it, so each connection keeps one.
+    # To make a cursor takes as long as to use it, so each connection keeps one; a raw one, as any
+    # other would look for the parameters in a statement as long as the claim each time anew.
     if _CURSOR not in pooled.info:
-        pooled.info[_CURSOR] = driver.cursor(row_factory=namedtuple_row)
-    cursor = pooled.info[_CURSOR].execute(_for_the_driver(statement), given)
+        pooled.info[_CURSOR] = RawCursor(driver, row_factory=namedtuple_row)
+    numbered, names = _for_the_driver(statement)
+    cursor = pooled.info[_CURSOR].execute(numbered, [given[name] for name in names])
     # Not `description`, which makes an object for each column.
     row = cursor.fetchone() if cursor.pgresult.nfields else None
     driver.autocommit = before
@@ -345,5 +290,7 @@ def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) ->
 
 
 @cache
-def _for_the_driver(statement: TextClause) -> str:
-    return str(statement.compile(db.engine))
+def _for_the_driver(statement: TextClause) -> tuple[str, Sequence[str]]:
+    """Return a statement with `$1`, `$2`, … for its parameters, and their names in that order."""
+    compiled = statement.compile(dialect=_NUMBERED)
+    return str(compiled), compiled.positiontup or ()

@@ -23,7 +23,10 @@ class JobBatch(Base):
     """
 
     __tablename__ = "job_batches"
-    __table_args__ = (Index("idx_job_batches_created_at", text("created_at DESC"), "id"),)
+    __table_args__ = (
+        Index("idx_job_batches_created_at", text("created_at DESC"), "id"),
+        Index("idx_job_batches_state", "state", "created_at"),
+    )
 
     id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -66,7 +69,7 @@ class JobStep(Base):
         event: What a wait waits for, and `match` what a signal of that must have.
         ended: "completed", "dead", "cancelled", "replaced" or "skipped", as of the last look.
         job_id: The job that was started for it.
-        result: What came with the signal.
+        result: What came with the signal; or what its job returned, once that is deleted.
     """
 
     __tablename__ = "job_steps"

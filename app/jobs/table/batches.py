@@ -7,7 +7,6 @@ same transaction, and the last one to end a slot also ends the batch and inserts
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -15,7 +14,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ..message import Message
 from ..values import jsonb
-from ..values.ids import OwnerId
 from .job_rows import TO_PUBLISH, that_may_hold
 from .pauses import HOLDING_GIVEN, holding
 
@@ -59,9 +57,11 @@ _RECORD_STEP = text(
 _RECORD_JOBS = text(
     f"""
     INSERT INTO job_executions
-           (job_id, job_type, payload, user_id, organization_id, queue, max_retries, options,
+           (tags, parent_id,
+            job_id, job_type, payload, user_id, organization_id, queue, max_retries, options,
             available_at, pause, batch_id, slot)
-    SELECT envelope ->> 'jobId', job_type, envelope, user_id, organization_id, queue, max_retries,
+    SELECT tags, parent_id,
+           envelope ->> 'jobId', job_type, envelope, user_id, organization_id, queue, max_retries,
            options, available_at, {HOLDING_GIVEN}, :batch_id,
            CAST(:first AS int)
              + CAST((CAST(:offset AS int) + number - 1) % CAST(:slots AS int) AS int)
@@ -69,6 +69,16 @@ _RECORD_JOBS = text(
            jsonb_array_elements(CAST(:envelopes AS jsonb)) WITH ORDINALITY
                AS given (envelope, number)
     """  # noqa: S608 - the only values in the text are this package's
+)
+_TAKE_IN = text(
+    """
+    UPDATE job_executions AS job
+       SET batch_id = :batch_id,
+           slot = CAST(:first AS int)
+                    + CAST((CAST(:offset AS int) + number - 1) % CAST(:slots AS int) AS int)
+      FROM unnest(CAST(:job_ids AS text[])) WITH ORDINALITY AS given (job_id, number)
+     WHERE job.job_id = given.job_id
+    """
 )
 _ADVANCE = text("SELECT job_batch_advance(:batch_id)")
 _STATE = text("SELECT state FROM job_batches WHERE id = :batch_id")
@@ -82,29 +92,6 @@ _STARTED = text(
        AND job.status = 'pending' AND job.published_at IS NULL
     """  # noqa: S608 - the only values in the text are the table's columns
 ).columns(payload=JSONB, options=JSONB)
-_SUMMARY = """
-    SELECT batch.id::text AS id, batch.name, batch.kind, batch.state, batch.created_at,
-           batch.ended_at, batch.cancelled_at, to_jsonb(batch.user_id) AS user_id,
-           to_jsonb(batch.organization_id) AS organization_id,
-           coalesce(sum(part.jobs), 0)::int AS jobs, coalesce(sum(part.pending), 0)::int AS pending,
-           coalesce(sum(part.dead), 0)::int AS dead,
-           coalesce(sum(part.cancelled), 0)::int AS cancelled
-      FROM job_batches AS batch LEFT JOIN job_batch_slots AS part ON part.batch_id = batch.id
-"""
-_FIND = text(f"{_SUMMARY} WHERE batch.id = CAST(:batch_id AS uuid) GROUP BY batch.id")
-_LIST = text(
-    f"""
-    {_SUMMARY}
-     WHERE batch.id IN (SELECT id FROM job_batches
-                         WHERE (CAST(:state AS text) IS NULL OR state = :state)
-                           AND (CAST(:kind AS text) IS NULL OR kind = :kind)
-                         ORDER BY created_at DESC, id LIMIT :limit)
-     GROUP BY batch.id ORDER BY batch.created_at DESC, batch.id
-    """  # noqa: S608 - our own text
-)
-_BEGINNING = text(
-    "SELECT id::text FROM job_batches WHERE id::text LIKE :beginning || '%' LIMIT :limit"
-)
 # Each job of several locks its slot, and perhaps the batch after it: in any order, two who do that
 # could wait for each other.
 _LOCK_SLOTS = text(
@@ -132,44 +119,6 @@ _FORGET = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """A batch as it is now, after `job_batches`, with how its jobs are.
-
-    Attributes:
-        jobs: All of them, those included that running ones have added.
-        pending: Those that have not ended.
-    """
-
-    id: str
-    name: str
-    kind: str
-    state: str
-    created_at: datetime
-    ended_at: datetime | None
-    cancelled_at: datetime | None
-    user_id: OwnerId | None
-    organization_id: OwnerId | None
-    jobs: int
-    pending: int
-    dead: int
-    cancelled: int
-
-    @property
-    def completed(self) -> int:
-        return self.jobs - self.pending - self.dead - self.cancelled
-
-    @property
-    def is_final(self) -> bool:
-        """Whether it has ended, unless a job is retried."""
-        return self.state != RUNNING
-
-    @property
-    def percent(self) -> int:
-        """How many of its jobs have ended, of a hundred; 100 not before all have."""
-        return 100 * (self.jobs - self.pending) // self.jobs if self.jobs else 100
-
-
-@dataclass(frozen=True, slots=True)
 class Slots:
     """Consecutive slots of a batch, over which its jobs are spread in turn."""
 
@@ -189,7 +138,9 @@ def record(
         owner: `user_id` and `organization_id`.
         kind: `BATCH` or `WORKFLOW`.
     """
-    connection.execute(_RECORD, {"batch_id": batch_id, "name": name, "kind": kind, **owner})
+    given = {"batch_id": batch_id, "name": name, "kind": kind}
+    whose = {column: owner[column] for column in ("user_id", "organization_id")}
+    connection.execute(_RECORD, given | whose)
 
 
 def record_slots(
@@ -224,7 +175,7 @@ def record_jobs(
         batch_id: Whose jobs they are.
         slots: All that `record_slots` made.
         messages: At least one; the first tells what all of them have in common.
-        owner: `user_id` and `organization_id`.
+        owner: `user_id`, `organization_id`, `tags` and `parent_id`.
         offset: How many jobs of these slots are recorded before.
     """
     first = messages[0]
@@ -240,19 +191,37 @@ def record_jobs(
     connection.execute(_RECORD_JOBS, given)
 
 
+def take_in(
+    connection: Connection, batch_id: str, slots: Slots, job_ids: Sequence[str], *, offset: int
+) -> None:
+    """Make jobs a batch's that this transaction has recorded; they have not begun."""
+    if job_ids:
+        given = {"batch_id": batch_id, "first": slots.first, "slots": slots.count}
+        connection.execute(_TAKE_IN, given | {"offset": offset, "job_ids": list(job_ids)})
+
+
 def record_following(
     connection: Connection, batch_id: str, kind: str, message: Message, owner: Mapping[str, Any]
 ) -> None:
-    """Insert a job that the batch's end will record: "then" or "on_failure"."""
+    """Insert a job that the batch's end will record: "then" or "on_failure"; see `columns_of`."""
     given = {"batch_id": batch_id, "kind": kind, "job": columns_of(message, owner)}
     connection.execute(_RECORD_STEP, given)
 
 
 def columns_of(message: Message, owner: Mapping[str, Any]) -> str:
-    """Return the row of a job that is to be recorded later, as JSON."""
+    """Return the row of a job that is to be recorded later, as JSON.
+
+    A delay, and the time within which it must begin, are counted from then on.
+
+    Args:
+        message: The job's first one.
+        owner: As for `record_jobs`; and `expires_in`, that time in seconds, or None.
+    """
     row = _columns(message, owner) | {"job_id": message.job_id}
     if "not_before" not in message.options:
-        del row["available_at"]  # a delay begins when the job is recorded
+        del row["available_at"]
+    if owner["expires_in"] is not None:
+        row["expires_in"] = owner["expires_in"]
     return f'{{"payload":{message.body},{jsonb.dumps(row)[1:]}'
 
 
@@ -276,25 +245,6 @@ def started(connection: Connection, batch_id: str) -> Sequence[Row[Any]]:
     return connection.execute(_STARTED, {"batch_id": batch_id}).all()
 
 
-def find(connection: Connection, batch_id: str) -> Summary | None:
-    row = connection.execute(_FIND, {"batch_id": batch_id}).one_or_none()
-    return None if row is None else Summary(*row)
-
-
-def newest(
-    connection: Connection, *, kind: str | None = None, state: str | None = None, limit: int
-) -> list[Summary]:
-    """Return the batches that were made last, of one kind and state or of all."""
-    given = {"kind": kind, "state": state, "limit": limit}
-    return [Summary(*row) for row in connection.execute(_LIST, given)]
-
-
-def beginning(connection: Connection, beginning: str, *, limit: int) -> list[str]:
-    """Return the ids that begin like this, of hexadecimal digits and hyphens."""
-    given = {"beginning": beginning, "limit": limit}
-    return list(connection.execute(_BEGINNING, given).scalars())
-
-
 def lock_slots(connection: Connection, ids: Sequence[int]) -> None:
     """Lock what counts jobs, by row id, before one statement changes several of them."""
     connection.execute(_LOCK_SLOTS, {"ids": list(ids)})
@@ -313,6 +263,8 @@ def forget(connection: Connection) -> None:
 def _columns(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
     at = message.available_at
     return {
+        "tags": owner["tags"],
+        "parent_id": owner["parent_id"],
         "job_type": message.job_type,
         "user_id": owner["user_id"],
         "organization_id": owner["organization_id"],

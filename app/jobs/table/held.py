@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from .attempt_sql import CLAIMABLE, LOST_ATTEMPT, handing_over
-from .attempts import Attempt, ClaimRefused, asked
+from .attempts import Attempt, asked
 from .job_rows import TO_PUBLISH
 from .marks import FIRING
 from .memory import MESSAGE, UNDELIVERED
 from .pauses import HOLDING_DELIVERED, holding
+from .refusals import ClaimRefused
 from .sweep_sql import SweepStep
+from .unique_sql import FOLLOWS, NOTES_FOLLOWED, holds, runs
 
 #: How many rows are held at once.
 CHUNK = 1_000
@@ -28,7 +30,8 @@ _PUT_BACK = handing_over(
     f"""
     UPDATE job_executions
        SET status = 'pending', pause = {HOLDING_DELIVERED}, message_id = NULL, published_at = NULL,
-           reschedules = reschedules + 1, max_retries = coalesce(max_retries, :retries),
+           reschedules = reschedules + 1, put_backs = put_backs + 1,
+           max_retries = coalesce(max_retries, :retries),
            completed_at = NULL, dead_at = NULL, updated_at = now(),
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END,
            lease_token = NULL, lease_expires_at = NULL
@@ -75,8 +78,9 @@ _HOLD = text(
     """  # noqa: S608 - as above
 )
 
-# The pauses for which jobs wait, though they have ended. Steps from one to the next through the
-# index, however many jobs wait for each.
+# The pauses for which jobs wait, though they have ended, and the ends of other jobs, though these
+# have ended; not the schedules for whose turn some do (`firings.TURN`). Steps from one to the next
+# through the index, however many jobs wait for each.
 _ENDED = text(
     f"""
     WITH RECURSIVE kept AS (
@@ -87,7 +91,12 @@ _ENDED = text(
             SELECT pause FROM job_executions
              WHERE {_WAITING} AND pause IS NOT NULL AND pause > kept.pause
              ORDER BY pause LIMIT 1) AS following)
-    SELECT pause FROM kept WHERE pause NOT IN (SELECT pause FROM job_pauses)
+    SELECT pause FROM kept
+     WHERE pause NOT IN (SELECT pause FROM job_pauses) AND pause NOT LIKE 'schedule:%'
+       AND NOT EXISTS (SELECT FROM job_executions AS other
+                        WHERE starts_with(kept.pause, '{FOLLOWS}')
+                          AND other.job_id = substr(kept.pause, {len(FOLLOWS) + 1})
+                          AND {runs("other.")} AND {holds("other.")})
     """  # noqa: S608 - as above
 )
 
@@ -104,12 +113,24 @@ RELEASE = SweepStep(
     ),
     take=text(
         f"""
-        UPDATE job_executions AS job SET pause = {holding("job")}, updated_at = now()
+        UPDATE job_executions AS job
+           SET pause = {holding("job")}, updated_at = now(), {NOTES_FOLLOWED}
          WHERE id = ANY(:ids) AND {_WAITING} AND pause = ANY(CAST(:ended AS text[]))
         RETURNING {TO_PUBLISH}
         """  # noqa: S608 - as above
     ).columns(payload=JSONB, options=JSONB),
 )
+
+# The job that waited for the end of another; something else may hold it still.
+FOLLOWERS = text(
+    f"""
+    UPDATE job_executions AS job
+       SET pause = {holding("job")}, updated_at = now(), {NOTES_FOLLOWED}
+     WHERE {_WAITING} AND pause IS NOT NULL AND pause = '{FOLLOWS}' || CAST(:job_id AS text)
+       AND {holding("job")} IS DISTINCT FROM pause
+    RETURNING {TO_PUBLISH}
+    """  # noqa: S608 - as above
+).columns(payload=JSONB, options=JSONB)
 
 # How many jobs wait for each pause, up to a cap, and since when the first.
 _HELD = text(
@@ -158,6 +179,15 @@ def drop_firing(connection: Connection, attempt: Attempt) -> bool:
     """Forget the row of a schedule's firing if the one before waits; tell whether it did."""
     given = {"job_id": attempt.job_id, "message_id": attempt.delivery.message_id}
     return connection.execute(_DROP_FIRING, given).first() is not None
+
+
+def followers(connection: Connection, job_id: str) -> Sequence[Row[Any]]:
+    """Take the jobs that waited for the end of one out of this; none where it has not ended.
+
+    Returns:
+        Their rows, with the columns of `job_rows.TO_PUBLISH`.
+    """
+    return connection.execute(FOLLOWERS, {"job_id": job_id}).all()
 
 
 def hold(connection: Connection) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ..message import Message
 from ..values import jsonb
 from ..values.ids import is_job_id
+from ..values.unique import EnqueuedAs
 from .attempts import Execute, alone
 from .db import db
 from .models import JobExecution, Status
@@ -34,18 +35,34 @@ _COLUMNS = """
 _ONCE = "ON CONFLICT (job_id) DO NOTHING"
 _PAUSED = "RETURNING job_id, pause"
 # DO UPDATE rather than DO NOTHING: it waits for a rival's commit and returns the rival's row.
+# One whose time is up has given its key away in the same statement, before this asks for it.
 _ONCE_PER_KEY = """
     ON CONFLICT (job_type, organization_id, idempotency_key) WHERE idempotency_key IS NOT NULL
     DO UPDATE SET idempotency_key = excluded.idempotency_key
+    RETURNING job_id, pause, fingerprint
 """
-_VALUES = f"""
-    VALUES (CAST(:tags AS text[]), :parent_id,
-            :job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
-            :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb), :available_at,
-            {HOLDING_GIVEN})
+_GIVEN = f"""
+    CAST(:tags AS text[]), :parent_id, :job_id, :job_type, CAST(:payload AS jsonb), :user_id,
+    :organization_id, :idempotency_key, :queue, :max_retries, CAST(:options AS jsonb),
+    :available_at, {HOLDING_GIVEN}
 """
-_RECORD = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE} {_PAUSED}")
-_RECORD_KEYED = text(f"INSERT INTO job_executions ({_COLUMNS}) {_VALUES} {_ONCE_PER_KEY} {_PAUSED}")
+_RECORD = text(
+    f"INSERT INTO job_executions ({_COLUMNS}) VALUES ({_GIVEN}) {_ONCE} {_PAUSED}"  # noqa: S608 - our own text
+)
+_RECORD_KEYED = text(
+    f"""
+    WITH freed AS (
+        UPDATE job_executions SET idempotency_key = NULL
+         WHERE job_type = :job_type AND organization_id IS NOT DISTINCT FROM :organization_id
+           AND idempotency_key = :idempotency_key AND idempotency_until <= now()
+        RETURNING id)
+    INSERT INTO job_executions ({_COLUMNS}, fingerprint, idempotency_until)
+    SELECT {_GIVEN}, :fingerprint,
+           now() + make_interval(secs => CAST(:idempotency_ttl AS float8))
+      FROM (SELECT count(*) FROM freed) AS first
+    {_ONCE_PER_KEY}
+    """  # noqa: S608 - the only values in the text are the table's columns
+)
 
 # One parameter for any number of rows: to write a thousand times ten costs more than all else here.
 _RECORD_MANY = text(
@@ -103,10 +120,20 @@ _QUEUED = (
 
 
 class Recorded(NamedTuple):
-    """A job that is in the table; `pause` is the one that holds it."""
+    """A job that is in the table.
+
+    Attributes:
+        pause: What holds it.
+        enqueued_as: What the enqueue came to; see `JobId`.
+        is_put_off: It was published for a time or a way that are no longer its own.
+        fingerprint: Of the payload of the job that had the idempotency key first.
+    """
 
     job_id: str
     pause: str | None
+    enqueued_as: EnqueuedAs = "new"
+    is_put_off: bool = False
+    fingerprint: str | None = None
 
 
 def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> Recorded:
@@ -118,11 +145,17 @@ def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> Reco
     Args:
         execute: `alone`, or `within` a transaction that decides whether the job exists.
         message: The job's first one.
-        owner: `user_id`, `organization_id`, `idempotency_key`, `tags` and `parent_id`.
+        owner: `user_id`, `organization_id`, `idempotency_key`, its time, `tags` and `parent_id`.
     """
-    values = _shared(message, owner) | {"job_id": message.job_id, "payload": message.body}
+    values = shared_columns(message, owner) | {"job_id": message.job_id, "payload": message.body}
     values["options"] = jsonb.dumps(values["options"])
-    row = execute(_RECORD if owner["idempotency_key"] is None else _RECORD_KEYED, values)
+    if owner["idempotency_key"] is not None:
+        values["fingerprint"] = message.fingerprint
+        row = execute(_RECORD_KEYED, values)
+        is_new = row.job_id == message.job_id
+        as_: EnqueuedAs = "new" if is_new else "existing"
+        return Recorded(str(row.job_id), row.pause, as_, fingerprint=row.fingerprint)
+    row = execute(_RECORD, values)
     # Without a row, it is there already: an INSERT that was sent again.
     return Recorded(message.job_id, None) if row is None else Recorded(str(row[0]), row[1])
 
@@ -140,7 +173,7 @@ def record_many(
     Returns:
         The pause that holds them.
     """
-    shared = _shared(messages[0], owner)
+    shared = shared_columns(messages[0], owner)
     if shared["available_at"] is not None:
         shared["available_at"] = shared["available_at"].isoformat()
     envelopes = ",".join([message.body for message in messages])
@@ -150,7 +183,8 @@ def record_many(
     return pause
 
 
-def _shared(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
+def shared_columns(message: Message, owner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what jobs have in common that differ in nothing but their bodies and ids."""
     return {
         **owner,
         "job_type": message.job_type,

@@ -22,6 +22,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ..values.ids import MAX_LENGTH, OwnerId, OwnerIdColumn
 from .db import Base
+from .unique_sql import holds, runs
 
 
 class Status(StrEnum):
@@ -126,6 +127,14 @@ class JobExecution(Base):
             postgresql_where=text("idempotency_key IS NOT NULL"),
             postgresql_nulls_not_distinct=True,
         ),
+        # Two places for a key where a job may wait for another's end: see `unique_sql.holds`.
+        Index(
+            "uq_job_executions_unique_key",
+            "unique_key",
+            text(f"({runs()})"),
+            unique=True,
+            postgresql_where=text(holds()),
+        ),
         # Most jobs have none of these.
         Index(
             "idx_job_executions_tags",
@@ -163,6 +172,15 @@ class JobExecution(Base):
             "batch_id",
             "id",
             postgresql_where=text("batch_id IS NOT NULL"),
+        ),
+        # Only the runs of schedules that wait or run: whether one does, each firing asks.
+        Index(
+            "idx_job_executions_schedule_active",
+            "schedule_id",
+            postgresql_where=text(
+                "schedule_id IS NOT NULL AND (status IN ('pending', 'processing')"
+                " OR (status = 'failed' AND dead_at IS NULL))"
+            ),
         ),
         # For what is counted and judged: `health`.
         Index(
@@ -220,6 +238,19 @@ class JobExecution(Base):
     parent_id: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
     batch_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     slot: Mapped[int | None]
+    unique_key: Mapped[str | None] = mapped_column(Text)
+    #: How far into its life it keeps others out, and until when at most.
+    unique_while: Mapped[str | None] = mapped_column(Text)
+    unique_until: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    #: For people, and the `edition`: which enqueue has replaced what it is to do.
+    uniqueness: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    #: Of the payload of a job with an idempotency key.
+    fingerprint: Mapped[str | None] = mapped_column(Text)
+    idempotency_until: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    #: The moment of its schedule's cron that it is the firing of.
+    scheduled_for: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    #: How many of its `reschedules` were no wish of its handler's.
+    put_backs: Mapped[int] = mapped_column(server_default="0")
 
     @property
     def is_final(self) -> bool:

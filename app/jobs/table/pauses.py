@@ -14,6 +14,7 @@ from sqlalchemy import Connection, DateTime, String, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .db import Base
+from .unique_sql import followed
 
 #: Characters of a name: as many as the longest of what can be paused has.
 LONGEST_NAME = 256
@@ -74,14 +75,15 @@ HOLDING_GIVEN = "(SELECT min(pause) FROM job_pauses WHERE pause = ANY(CAST(:paus
 
 
 def holding(job: str, *, moved_to: str | None = None) -> str:
-    """Return, as SQL, the pause that holds a row; null where none does.
+    """Return, as SQL, what holds a row: a pause, or a job of its key that runs; null for nothing.
 
     Args:
         job: What the statement calls the row.
         moved_to: What gives its queue, if the statement changes that.
     """
     own = moved_to or f"{job}.queue"
-    return f"(SELECT min(held.pause) {_HELD.format(job=job, own=own, queue='NULL', key='NULL')})"
+    found = _HELD.format(job=job, own=own, queue="NULL", key="NULL")
+    return f"coalesce((SELECT min(held.pause) {found}), {followed(job)})"
 
 
 #: Of the row of a job that somebody else published, which does not tell its queue and its
@@ -102,10 +104,12 @@ _OF_DELIVERY = _HELD.format(
     key="CAST(:key AS text)",
 )
 
-#: Whether a pause holds the row `job_executions` that a delivery is about.
-IS_HELD = f"EXISTS (SELECT {_OF_DELIVERY})"
+_FOLLOWED = followed("job_executions")
+
+#: Whether anything holds the row `job_executions` that a delivery is about.
+IS_HELD = f"(EXISTS (SELECT {_OF_DELIVERY}) OR {_FOLLOWED} IS NOT NULL)"
 #: Which does.
-HOLDING_DELIVERED = f"(SELECT min(held.pause) {_OF_DELIVERY})"
+HOLDING_DELIVERED = f"coalesce((SELECT min(held.pause) {_OF_DELIVERY}), {_FOLLOWED})"
 
 _ALL = text("SELECT * FROM job_pauses ORDER BY paused_at, pause")
 _BEGIN = text(

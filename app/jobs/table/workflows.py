@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ..message import Message
 from ..values import jsonb
+from ..values.ids import OwnerId
 from .batches import columns_of
 from .db import in_one_statement
 
@@ -58,9 +59,12 @@ _STEPS = text(
 )
 _LISTENING = text(
     """
-    SELECT batch_id::text, name FROM job_steps
+    SELECT batch_id::text, step.name
+      FROM job_steps AS step JOIN job_batches AS batch ON batch.id = step.batch_id
      WHERE event = :event AND ended IS NULL AND signalled_at IS NULL
        AND match <@ CAST(:data AS jsonb)
+       AND (CAST(:organization_id AS text) IS NULL
+            OR CAST(organization_id AS text) = :organization_id)
      ORDER BY batch_id
     """
 )
@@ -85,13 +89,33 @@ _STOP_LISTENING = text(
 )
 
 
+_LOCK = text("SELECT FROM job_batches WHERE id = :batch_id FOR NO KEY UPDATE")
+# As a retry does with a job. What was skipped since is looked at when it has ended again.
+_LISTEN_AGAIN = text(
+    """
+    WITH again AS (
+        UPDATE job_steps
+           SET ended = NULL, due_at = clock_timestamp() + make_interval(secs => timeout)
+         WHERE batch_id = :batch_id AND kind = 'wait' AND ended = 'dead'
+        RETURNING batch_id, name),
+    counted AS (
+        UPDATE job_batch_slots AS part SET pending = 1, dead = 0
+          FROM again WHERE part.batch_id = again.batch_id AND part.step = again.name),
+    reopened AS (
+        UPDATE job_batches SET state = 'running', ended_at = NULL, cancelled_at = NULL
+         WHERE id = :batch_id AND EXISTS (SELECT FROM again))
+    SELECT count(*) FROM again
+    """
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A step to be recorded.
 
     Attributes:
         slot: What will count its jobs: a number that no other slot of the workflow has.
-        job: Its job's first message, and whose it is (`user_id`, `organization_id`).
+        job: Its job's first message, and what else its row has: see `batches.columns_of`.
         instead: The same of the job that replaces it.
         event: What it waits for, instead of a job.
         timeout: Seconds that it does so.
@@ -130,6 +154,11 @@ class StepState:
     started_at: datetime | None
     due_at: datetime | None
 
+    @property
+    def is_following(self) -> bool:
+        """Whether it is no step, but follows the end."""
+        return self.kind not in {"job", "wait"}
+
 
 class Results(Mapping[str, Any]):
     """What the steps before a job came to, by their names; each is read when it is asked for."""
@@ -167,9 +196,16 @@ def steps(connection: Connection, batch_id: str) -> list[StepState]:
     return [StepState(*row) for row in connection.execute(_STEPS, {"batch_id": batch_id})]
 
 
-def listening(connection: Connection, event: str, data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the steps that a signal completes, or will when they begin: workflow and name."""
-    found = connection.execute(_LISTENING, {"event": event, "data": jsonb.dumps(data)})
+def listening(
+    connection: Connection, event: str, data: Mapping[str, Any], organization_id: OwnerId | None
+) -> list[tuple[str, str]]:
+    """Return the steps that a signal completes, or will when they begin: workflow and name.
+
+    Those of any organization's workflows, or only of one's.
+    """
+    owner = None if organization_id is None else str(organization_id)
+    given = {"event": event, "data": jsonb.dumps(data), "organization_id": owner}
+    found = connection.execute(_LISTENING, given)
     return [(row[0], row[1]) for row in found]
 
 
@@ -188,6 +224,12 @@ def hear(connection: Connection, step: tuple[str, str], data: Mapping[str, Any] 
         "in_time": data is not None,
     }
     return bool(connection.execute(_HEAR, given).scalar_one())
+
+
+def listen_again(connection: Connection, batch_id: str) -> int:
+    """Have the steps that timed out wait once more; return how many did."""
+    connection.execute(_LOCK, {"batch_id": batch_id})
+    return int(connection.execute(_LISTEN_AGAIN, {"batch_id": batch_id}).scalar_one())
 
 
 def stop_listening(connection: Connection, batch_id: str) -> None:

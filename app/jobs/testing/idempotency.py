@@ -12,6 +12,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from ..enqueue import enqueuer
+from ..enqueue.terms import Owner, Terms
 from ..outcome import Outcome
 from ..registry import get_job_config
 from ..table import job_rows
@@ -123,8 +124,8 @@ class _Trial:
 def _record(job_type: str, payload: Any, options: Options) -> str:
     """Record a job as `enqueue` does, without publishing it."""
     config = get_job_config(job_type)
-    owner = enqueuer.Owner()
-    terms = enqueuer.Terms.of(config, owner, config.options_with(options))
+    owner = Owner()
+    terms = Terms.given(config, owner, options, False)
     message = enqueuer.write(terms, payload)
     return job_rows.record(alone, message, owner.columns).job_id
 

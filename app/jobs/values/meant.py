@@ -16,5 +16,5 @@ MEANT = {
     **dict.fromkeys(("queue_name", "priority"), "queue"),
     **dict.fromkeys(("expiry", "ttl", "deadline", "expires_in", "expires_at"), "expires"),
     **dict.fromkeys(("tenant_id", "org_id"), "organization_id"),
-    **dict.fromkeys(("unique", "unique_key", "deduplication_id", "dedup_id"), _KEY_OPTION),
+    **dict.fromkeys(("unique_key", "deduplication_id", "dedup_id"), _KEY_OPTION),
 }

@@ -72,12 +72,8 @@ class Deduplication:
         return Claim(message_id, deduplicated=False)
 
     def record(self, key: str | None, message_id: str, batch: Batch) -> None:
-        if key is None:
-            return
-        row = (key, message_id, self._entries[key].expires)
-        batch.calls.append(
-            lambda db: db.execute("INSERT OR REPLACE INTO deduplications VALUES (?, ?, ?)", row)
-        )
+        if key is not None:
+            batch.keys.append((key, message_id, self._entries[key].expires))
 
     def confirm(self, keys: Iterable[str | None]) -> None:
         for entry in self._claimed(keys):

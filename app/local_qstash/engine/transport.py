@@ -2,27 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
-from io import BytesIO
 from time import monotonic
 from typing import Protocol
 
-import aiohttp
-from yarl import URL
-
+from ..errors import HttpError
 from ..protocol.destinations import origin_of, wire_url
 from ..protocol.headers import Pair, canonical
 from ..protocol.signing import SigningKeys, sign
 from ..protocol.text import readable, writable
 from ..settings import Settings
+from .http_client import HttpClient
 from .message import Message
-
-_SKIPPED = frozenset({"Accept-Encoding", "Content-Type"})  # only as published
-_PIECEWISE = 1024 * 1024  # a longer body is written in pieces, so that others come to their turn
-_MAX_HEADERS = 1_000
-_MAX_LINE = 1024 * 1024  # of an answer's head, as Go's client takes it
-# Idle connections are dropped before any common server would (gunicorn after 2 s): a request sent
-# on a connection that the other side is just closing would count as a failed attempt.
-_IDLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +48,13 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """The real transport: pooled keep-alive connections, no redirects, capped answers."""
+    """The real transport: kept-alive connections, no redirects, capped answers."""
 
     def __init__(self, settings: Settings, keys: SigningKeys) -> None:
         self._limits = settings.limits
         self._origins = {origin_of(wire_url(key)): value for key, value in settings.origins.items()}
         self._keys = keys
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_SKIPPED,
-            auto_decompress=False,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-            max_headers=_MAX_HEADERS,
-            timeout=aiohttp.ClientTimeout(),  # ours is per message
-        )
+        self._client = HttpClient()
 
     async def send(self, message: Message, body: bytes) -> Answer:
         seconds = min(
@@ -85,25 +66,26 @@ class HttpTransport:
                 return await self._request(message, body)
         except TimeoutError:
             return Answer(error=f"timed out after {monotonic() - started:.1f}s (limit {seconds}s)")
+        except HttpError as error:
+            return Answer(error=writable(str(error)[:1000]))
         except Exception as error:  # noqa: BLE001 - whatever a destination provokes is its failure
             text = f"{type(error).__name__}: {error}"[:1000]
             return Answer(error=writable(text))
 
     async def close(self) -> None:
-        await self._session.close()
+        self._client.close()
 
     async def _request(self, message: Message, body: bytes) -> Answer:
         headers = self._headers(message, body)
-        async with self._session.request(
+        response = await self._client.request(
             message.options.method,
-            URL(self._mapped(wire_url(message.url), headers), encoded=True),
-            data=BytesIO(body) if len(body) > _PIECEWISE else body or None,
-            headers=headers,
-            allow_redirects=False,
-        ) as response:
-            kept = await _read_capped(response, self._limits.response_bytes)
-            pairs = tuple((canonical(k), readable(value)) for k, value in response.headers.items())
-            return Answer(response.status, pairs, kept)
+            self._mapped(wire_url(message.url), headers),
+            headers,
+            body,
+            most=self._limits.response_bytes,
+        )
+        pairs = tuple((canonical(name), readable(value)) for name, value in response.headers)
+        return Answer(response.status, pairs, response.body)
 
     def _headers(self, message: Message, body: bytes) -> list[Pair]:
         headers = [
@@ -131,15 +113,3 @@ class HttpTransport:
             return url
         headers.append(("Host", origin.partition("://")[2]))
         return wire_url(target.rstrip("/") + url[len(origin) :])
-
-
-async def _read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read at most `limit` bytes; a longer answer costs its connection, not our memory."""
-    parts = []
-    async for part in response.content.iter_any():
-        parts.append(part[:limit])
-        limit -= len(part)
-        if limit <= 0:
-            response.close()
-            break
-    return b"".join(parts)

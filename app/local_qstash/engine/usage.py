@@ -7,7 +7,6 @@ day's limit: only new messages are refused.
 
 import sqlite3
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Literal
 
@@ -18,6 +17,7 @@ from ..settings import Limits
 Kind = Literal["published", "scheduled", "callbacks", "retries"]
 KINDS: tuple[Kind, ...] = ("published", "scheduled", "callbacks", "retries")
 
+_DAY = 86_400_000  # ms
 _MESSAGES_SINCE = """
     SELECT count(*) FILTER (WHERE schedule_id IS NULL), count(schedule_id)
       FROM messages WHERE created_at >= ?
@@ -30,16 +30,15 @@ class Usage:
 
     def __init__(self, clock: Clock, limits: Limits) -> None:
         self._clock, self._limits = clock, limits
-        self._day = self._today()
+        self._begin_day()
         self._second, self._requests = 0, 0
-        self.today: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Go on from what the state file says of today; a callback counts as published then."""
         if self._limits.messages_per_day is None:
             return
-        since = self._day.timestamp() * 1000
+        since = self._ends - _DAY
         published, scheduled = connection.execute(_MESSAGES_SINCE, (since,)).fetchone()
         (retries,) = connection.execute(_RETRIES_SINCE, (since,)).fetchone()
         self.today.update(published=published, scheduled=scheduled, retries=retries)
@@ -59,8 +58,8 @@ class Usage:
     @property
     def resets_at(self) -> int:
         """When the next day begins, in real Unix seconds."""
-        midnight = (self._today() + timedelta(days=1)).timestamp() * 1000
-        return ceil(self._clock.real(round(midnight)) / 1000)
+        self._turn_day()
+        return ceil(self._clock.real(self._ends) / 1000)
 
     def check_day(self) -> None:
         """See that one more message may be accepted.
@@ -94,12 +93,13 @@ class Usage:
             raise QuotaError(said, limit=limit, reset=second + 1, prefix="Burst-")
 
     def _turn_day(self) -> None:
-        if (day := self._today()) != self._day:
-            self._day, self.today = day, Counter()
+        if not self._ends - _DAY <= self._clock.simulated() < self._ends:
+            self._begin_day()
 
-    def _today(self) -> datetime:
-        now = datetime.fromtimestamp(self._clock.simulated() / 1000, UTC)
-        return now.replace(hour=0, minute=0, second=0, microsecond=0)
+    def _begin_day(self) -> None:
+        now = self._clock.simulated()
+        self._ends = now - now % _DAY + _DAY  # in Unix milliseconds: days of UTC have no seams
+        self.today: Counter[str] = Counter()
 
 
 def check_number(what: str, there: int, limit: int | None) -> None:

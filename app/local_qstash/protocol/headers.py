@@ -1,5 +1,7 @@
 """Reading one header of a message's configuration: names, numbers, durations, lists."""
 
+from functools import lru_cache
+
 from ..errors import bad_request
 from .durations import parse_duration
 from .text import whole_number
@@ -8,6 +10,7 @@ Pair = tuple[str, str]  # lower-case header name and value
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
+@lru_cache(maxsize=1024)
 def canonical(name: str) -> str:
     """Return a header name as Go writes it: `x-request-ID` becomes `X-Request-Id`."""
     return "-".join(part.capitalize() for part in name.split("-"))

@@ -24,6 +24,8 @@ _INSERT_DEAD_LETTER = (
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
+_REMEMBER_KEY = "INSERT OR REPLACE INTO deduplications VALUES (?, ?, ?)"
+
 
 @dataclass(slots=True)
 class Batch:
@@ -34,6 +36,7 @@ class Batch:
     reschedules: list[Row] = field(default_factory=list)  # due_at, retried, seq
     states: list[Row] = field(default_factory=list)  # state, retried, finished_at, seq
     dead_letters: list[Row] = field(default_factory=list)
+    keys: list[Row] = field(default_factory=list)  # a deduplication's key, its message's id, expiry
     calls: list[DatabaseCall] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -45,6 +48,7 @@ class Batch:
         self.reschedules += other.reschedules
         self.states += other.states
         self.dead_letters += other.dead_letters
+        self.keys += other.keys
         self.calls += other.calls
 
     def pieces(self) -> Iterator["Batch"]:
@@ -62,6 +66,7 @@ class Batch:
             (_RESCHEDULE, self.reschedules),
             (_SET_STATE, self.states),
             (_INSERT_DEAD_LETTER, self.dead_letters),
+            (_REMEMBER_KEY, self.keys),
         ):
             if rows:
                 connection.executemany(statement, rows)

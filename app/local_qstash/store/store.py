@@ -76,10 +76,13 @@ class Store:
 
     async def _commit_gathered(self) -> None:
         try:
-            while self._urgent or self._unhurried:
+            await self._commit_group()
+            while self._urgent:
                 await self._commit_group()
         finally:
             self._committing = None
+            if self._unhurried:
+                self.soon()
 
     async def _commit_group(self) -> None:
         urgent, self._urgent = self._urgent, []

@@ -1,6 +1,7 @@
 """`flask jobs batches …`, and the link that shows a batch's progress to a user."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
@@ -101,6 +102,7 @@ def test_a_link_shows_progress_to_who_has_it(
         "jobs": 4,
         "dead": 1,
     }
+    assert found["steps"] == []
     path, _, token = url.partition("?")
     assert client.get(path).status_code == 403
     assert client.get(f"/api/jobs/{jobs[0]}?{token}").status_code == 403
@@ -109,7 +111,9 @@ def test_a_link_shows_progress_to_who_has_it(
         batch_status_url("one")
 
 
-def test_a_workflow_is_shown_with_a_line_for_each_step(cli: FlaskCliRunner) -> None:
+def test_a_workflow_is_shown_with_a_line_for_each_step(
+    cli: FlaskCliRunner, client: FlaskClient
+) -> None:
     with workflow("pays") as made:
         made.add("ask", noop.s(Sample("none")))
         made.wait_for("invoice.paid", timeout="1d", after=["ask"])
@@ -121,8 +125,17 @@ def test_a_workflow_is_shown_with_a_line_for_each_step(cli: FlaskCliRunner) -> N
         ["ask", "running"],
         ["invoice.paid", "waiting"],
     ]
-    as_json = cli.invoke(args=["jobs", "workflows", "show", made.id, "--json"]).output
-    assert [step["after"] for step in json.loads(as_json)["steps"]] == [[], ["ask"]]
+    url = batch_status_url(made.id).removeprefix("https://app.example.com")
+    assert (client.get(url).json or {})["steps"] == [
+        {"name": "ask", "state": "running"},
+        {"name": "invoice.paid", "state": "waiting"},
+    ]
+    shown = cli.invoke(args=["jobs", "workflows", "show", made.id, "--json"]).output
+    as_json = json.loads(shown)
+    assert [step["after"] for step in as_json["steps"]] == [[], ["ask"]]
+    assert datetime.fromisoformat(as_json["created_at"]).tzinfo == UTC
+    drain()
+    assert "50 %" in cli.invoke(args=["jobs", "workflows", "show", made.id]).output
     cancelled = cli.invoke(args=["jobs", "workflows", "cancel", made.id, "--yes"])
-    assert cancelled.output == "Cancelled 1 job\n"
+    assert cancelled.output == "Cancelled 0 jobs\n"
     assert cli.invoke(args=["jobs", "workflows", "watch", made.id]).exit_code == 1

@@ -45,7 +45,7 @@ notify = Jobs().external("notify", schema=TextSchema, url="https://x.example", t
 
 def calls(session: Session) -> list[str]:
     job_id: JobId = send_text.enqueue(Text(to="+49"), user_id=7, session=session, delay="5m")
-    both: list[str] = send_text.enqueue_many([Text("a"), Text("b")], organization_id="x")
+    both: list[JobId] = send_text.enqueue_many([Text("a"), Text("b")], organization_id="x")
     every: str = silent.schedule("@daily", Text(to="+49"), timezone="Europe/Berlin")
     limits = FlowControl(key="texts", rate=10, period="1m")
     waits.enqueue(Text(to="+49"), delay=timedelta(minutes=5))

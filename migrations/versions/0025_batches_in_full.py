@@ -1,0 +1,21 @@
+"""Upgrade the job tables to revision 0011: what batches lacked."""
+
+from alembic import op
+
+from app.jobs import migrations
+
+revision = "0025"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    if op.get_context().as_sql:
+        op.execute(migrations.sql("0011", since="0009").rstrip(";\n"))
+        return
+    migrations.upgrade(op.get_bind(), "0011")
+
+
+def downgrade():
+    migrations.downgrade(op.get_bind(), "0009")
