@@ -1,6 +1,6 @@
 """Measure the dashboard over a table of very many jobs.
 
-    python benchmarks/dashboard.py [--rows 1000000] [--runs 101] [--reuse]
+    python benchmarks/dashboard.py [--rows 1000000] [--per-hour 60000] [--runs 101] [--reuse]
 
 A database (PostgreSQL's own, or TEST_DATABASE_URL) gets `--rows` jobs. Then each page is asked for.
 Printed are the server's time, median and 99th percentile, the first answer of a process apart; how
@@ -44,6 +44,8 @@ PREFIX = "/admin/jobs"
 MEDIAN_MS, P99_MS = 100, 250
 #: Milliseconds of PostgreSQL that one refresh of the overview may take.
 REFRESH_MS = 20
+#: Seconds after which the pages are measured, though not all is counted that is counted once.
+SETTLES = 300.0
 #: Seconds between two refreshes of an overview.
 EVERY = 5.0
 
@@ -74,6 +76,11 @@ class Database:
         pids = self._admin.execute(BACKENDS).fetchall()
         return sum(own_cpu_seconds(pid) for (pid,) in pids)
 
+    def age(self, seconds: float) -> None:
+        """Have what is counted for all processes be older."""
+        older = "UPDATE job_figures SET at = at - make_interval(secs => %s)"
+        self._admin.execute(older, [seconds])
+
     def _begin(self, connection: Any, *_: Any) -> None:
         connection.info["measured_since"] = time.perf_counter()
 
@@ -88,13 +95,14 @@ class Database:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="jobs in the table")
+    parser.add_argument("--per-hour", type=int, default=60_000, help="jobs recorded in an hour")
     parser.add_argument("--runs", type=int, default=101, help="answers of each page")
     parser.add_argument("--reuse", action="store_true", help="the database is there")
     given = parser.parse_args()
     rows = max(FEW, given.rows // FEW * FEW)
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
         os.environ.update(APP_ENV="test", DATABASE_URL=url, LOG_LEVEL="ERROR", BASE_URL=BASE_URL)
-        app = prepare(url, rows, reuse=given.reuse)
+        app = prepare(url, rows, None if given.reuse else given.per_hour)
         with app.app_context():
             job = db.session.execute(text("SELECT * FROM job_executions WHERE id = 5000")).one()
             db.session.remove()
@@ -104,20 +112,21 @@ def main() -> None:
         overviews(app, database)
 
 
-def prepare(url: str, rows: int, *, reuse: bool) -> Flask:
-    """Create a database with so many jobs, and an app that shows them."""
+def prepare(url: str, rows: int, per_hour: int | None) -> Flask:
+    """Create a database with so many jobs, or take that of an earlier run; and an app on it."""
     plain, mine = make_url(url).set(drivername="postgresql"), database_url(url, rows)
     app = create_app({"SQLALCHEMY_DATABASE_URI": shown(mine.set(drivername="postgresql+psycopg"))})
     app.config["JOBS_DASHBOARD"] = "local"
     app.config["JOBS_SWEEP_EVERY"] = 0.0
-    if not reuse:
+    if per_hour is not None:
         with psycopg.connect(shown(plain), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS dashboard_{rows}".encode())
             connection.execute(f"CREATE DATABASE dashboard_{rows}".encode())
-        with app.app_context():
-            flask_migrate.upgrade(str(ROOT / "migrations"))
-            db.session.remove()
-        fill(shown(mine), rows)
+    with app.app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"))
+        db.session.remove()
+    if per_hour is not None:
+        fill(shown(mine), rows, per_hour)
     return app
 
 
@@ -152,11 +161,23 @@ def addresses(job: Any) -> dict[str, str]:
         "jobs, a rare payload field": "/jobs?payload=template%3Dother",
         "jobs, a schedule": "/jobs?schedule=code.cleanup-old-data",
         "jobs, a tag": "/jobs?tag=billing",
+        "jobs, a rare tag": "/jobs?tag=rare",
+        "jobs, a tag's dead": "/jobs?tag=billing&state=dead",
+        "jobs, a rare tag's dead": "/jobs?tag=rare&state=dead",
+        "jobs, no such type's dead": "/jobs?type=no-such-type&state=dead",
+        "jobs, a user's of a type": "/jobs?user=1&type=send-email",
+        "jobs, a type's old and dead": "/jobs?type=export-data&state=dead&older=3d",
+        "jobs, a type's recent ones": "/jobs?type=export-data&state=completed&newer=1h",
+        "jobs, no such error of a type": "/jobs?type=send-email&error=nothing",
+        "jobs, no such queue": "/jobs?queue=none",
+        "jobs, late": "/jobs?late=10m",
         "jobs, a message": f"/jobs?message={job.message_id}",
         "find": f"/find?id={str(job.job_id)[:12]}",
         "suggestions": "/jobs/suggest?q=queue:",
         "a job": f"/job/{job.job_id}",
         "errors": "/errors",
+        "queues": "/queues",
+        "batches": "/batches",
         "usage, day": "/usage?period=day",
         "usage, week": "/usage",
         "usage, month": "/usage?period=month",
@@ -185,7 +206,7 @@ def measure(app: Flask, database: Database, asked: dict[str, str], runs: int) ->
         page = Page(name)
         page.first, _ = ask(client, database, path)
         pages.append(page)
-    settle(app)
+    settle(app, client)
     for page in pages:
         before, own = database.cpu(), time.process_time()
         for _ in range(runs):
@@ -196,20 +217,32 @@ def measure(app: Flask, database: Database, asked: dict[str, str], runs: int) ->
     return pages
 
 
-def settle(app: Flask) -> None:
-    """Wait until nothing is counted beside the pages, and say how long that took."""
+def settle(app: Flask, client: Any) -> None:
+    """Look at what is counted beside the pages until all of it is, and say how long that took."""
     began = time.perf_counter()
-    for figure in app.extensions["jobs.dashboard.cached"].values():
-        with figure.lock:
-            pass
+    paths = [f"?period={one}" for one in ("hour", "day", "week")]
+    paths += [f"/usage?period={one}" for one in ("day", "week", "month")]
+    figures, waiting = app.extensions["jobs.dashboard.cached"], ["all"]
+    while waiting and time.perf_counter() - began < SETTLES:
+        for path in paths:
+            client.get(PREFIX + path)
+        time.sleep(0.5)
+        waiting = [
+            name
+            for name, one in figures.items()
+            if one.lock.locked() or not getattr(one.value, "is_complete", True)
+        ]
     took = time.perf_counter() - began
-    print(f"counted beside the pages, once: {took:.1f} s of statistics and usage")
+    left = f"; not all of {', '.join(waiting)}" if waiting else ""
+    print(f"counted beside the pages while they are looked at: {took:.0f} s{left}", flush=True)
 
 
-def age(app: Flask) -> None:
+def age(app: Flask, database: Database) -> None:
     """Have the figures that are kept be as old as they are at a refresh of one open overview."""
     for figure in app.extensions.get("jobs.dashboard.cached", {}).values():
-        figure.at -= EVERY
+        with figure.lock:
+            figure.at -= EVERY
+    database.age(EVERY)
 
 
 def ask(client: Any, database: Database, path: str) -> tuple[float, float]:
@@ -243,7 +276,7 @@ def overviews(app: Flask, database: Database) -> None:
     for readers in (1, 50):
         total, before = 0.0, database.cpu()
         for _ in range(turns):
-            age(app)
+            age(app, database)
             for _ in range(readers):
                 total += ask(client, database, "")[1]
         cpu = (database.cpu() - before) / turns * 1000

@@ -16,6 +16,7 @@ from app import create_app
 from app.db import db
 from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
+from tests.support import shared_routes
 from tests.support.apps import close_connections, empty_tables, fresh_database, settings
 from tests.support.sample_jobs import bp
 
@@ -42,6 +43,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the user started."""
+    shared_routes.share()
     if hasattr(config, "workerinput"):
         config.stash[SERVER] = config.workerinput["database_server"]
         return

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -73,11 +73,18 @@ def is_public(name: str) -> bool:
     return name in FACE or (module in FACE and last in import_module(module).__all__)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_imports_past_the_face(module: Path) -> None:
-    package = module.relative_to(ROOT).parent.parts
+def test_no_module_imports_past_the_face() -> None:
+    past = {
+        module: past_the_face(module.read_text(), module.relative_to(ROOT).parent.parts)
+        for module in MODULES
+    }
 
-    assert past_the_face(module.read_text(), package) == set()
+    assert only_found(past) == {}
+
+
+def only_found(by_path: Mapping[Path, Collection[str]]) -> dict[str, Collection[str]]:
+    """Leave those files of which something was found."""
+    return {str(path.relative_to(ROOT)): found for path, found in by_path.items() if found}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -141,16 +148,23 @@ def test_what_is_public_is_there(module: str) -> None:
     assert list(found.__all__) == sorted(set(found.__all__), key=isort_key)
 
 
-@pytest.mark.parametrize("module", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_the_wheel_ships_imports_nothing_by_the_name_of_this_app(module: Path) -> None:
-    assert [name for name in imported(module.read_text()) if name.startswith("app.")] == []
+def test_what_the_wheel_ships_imports_nothing_by_the_name_of_this_app() -> None:
+    by_its_name = {
+        module: [name for name in imported(module.read_text()) if name.startswith("app.")]
+        for module in SHIPPED
+    }
+
+    assert only_found(by_its_name) == {}
 
 
-@pytest.mark.parametrize("module", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_extension_reads_settings_of_its_own_and_flask_s(module: Path) -> None:
-    read = set(_SETTING.findall(module.read_text()))
+def test_the_extension_reads_settings_of_its_own_and_flask_s() -> None:
+    read = {module: set(_SETTING.findall(module.read_text())) for module in SHIPPED}
+    of_others = {
+        module: {name for name in names if not _OWN_SETTING.fullmatch(name)}
+        for module, names in read.items()
+    }
 
-    assert {name for name in read if not _OWN_SETTING.fullmatch(name)} == set()
+    assert only_found(of_others) == {}
 
 
 def test_settings_that_are_read_are_found() -> None:

@@ -14,14 +14,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from app.jobs import enqueue, enqueue_many
+from app.jobs import batch, enqueue, enqueue_many, signal, workflow
 from app.jobs.events import observe
 from app.jobs.otel.sdk import hide_links
 from app.jobs.otel.spans import Spans
 from app.jobs.publish import relay
 from app.jobs.table.job_rows import get_job_execution_by_job_id
-from app.jobs.testing import deliver
+from app.jobs.testing import deliver, drain
 from tests.support.apps import settings
+from tests.support.sample_jobs import Sample, noop, sample
 
 
 class Ended(InMemorySpanExporter):
@@ -96,6 +97,42 @@ def test_a_batch_is_linked_to_each_of_its_jobs(spans: Ended, published: object) 
     assert {link.context.span_id for link in publish.links} == {
         spans["enqueue noop"].context.span_id
     }
+
+
+def test_one_trace_goes_through_a_batch_and_what_follows_it(
+    spans: Ended, published: object
+) -> None:
+    with batch("invoices", then=noop.s(Sample("none"))) as made:
+        made.enqueue_many([noop.s(Sample("none")), sample.s(Sample("none"))])
+    drain()
+
+    enqueued = spans["enqueue batch"].context
+    finished: Any = spans.get_finished_spans()
+    process = [span for span in finished if span.name.startswith("process ")]
+    assert len(process) == 3
+    assert {span.context.trace_id for span in process} == {enqueued.trace_id}
+    assert {span.parent.span_id for span in process} == {enqueued.span_id}
+    assert {span.attributes["job.batch.id"] for span in process} == {made.id}
+
+
+def test_one_trace_goes_through_all_steps_and_what_they_add(
+    spans: Ended, published: object, app: Flask
+) -> None:
+    with workflow("steps", then=noop.s(Sample("none"))) as made:
+        made.add("first", sample.s(Sample("none")))
+        made.add("many", sample.s(Sample("fan-out", 2)), after=["first"])
+        made.wait_for("go", timeout="1d", after=["many"])
+        made.add("last", sample.s(Sample("none")), after=["go"])
+    drain()
+    signal("go")
+    drain()
+
+    finished: Any = spans.get_finished_spans()
+    process = [span for span in finished if span.name.startswith("process ")]
+    assert len(process) == 6
+    traces = {span.context.trace_id for span in process}
+    assert traces == {spans["enqueue workflow"].context.trace_id}
+    assert spans["enqueue batch"].context.trace_id in traces  # what the second step added
 
 
 def test_a_failure_is_named_and_its_message_left_out(spans: Ended, published: object) -> None:

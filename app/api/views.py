@@ -38,6 +38,7 @@ def details(row: JobExecution, key: Key) -> dict[str, Any]:
         "idempotencyKey": row.idempotency_key,
         "messageId": row.message_id,
         "scheduleId": row.schedule_id,
+        "scheduledFor": _iso(row.scheduled_for),
         "availableAt": _iso(row.available_at),
         "generation": row.generation,
         "tags": row.tags or [],

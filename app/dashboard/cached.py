@@ -1,35 +1,74 @@
-"""Figures that many look at and that cost something: computed once for all of a process.
+"""Figures that many look at and that cost something: counted once for all of an app's processes.
 
-What may take long is computed beside the requests, by one thread per figure, and the rarer the
-longer it takes: however many look, and however many jobs there are, it is a small part of what
-PostgreSQL does.
+A page shows a figure as it was counted last, by whichever process. Where it is older than it should
+be, one process counts it anew, in a thread beside the pages: the rarer the longer it takes, so that
+however many look, and however many jobs there are, it is a small part of what PostgreSQL does.
+While nobody looks, nothing is counted.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from flask import Flask, current_app
+
+from ..jobs.operate import figures
 
 T = TypeVar("T")
 
 _KEY = "jobs.dashboard.cached"
-#: Seconds that a request waits for a figure that is computed beside it, where it has no older one.
-PATIENCE = 0.15
-#: A figure is kept for as many times as long as it took: it is computed for a fiftieth of the time.
+#: Seconds that a page waits for figures that it has not, or of which it has only old ones.
+PATIENCE = 0.1
+#: A figure is kept for as many times as long as it took: it is counted for a fiftieth of the time.
 SHARE = 50
+#: Seconds until what is only counted in part is counted further.
+REST = 3.0
+#: A figure is old, and a page says how old, from so many times the age on for which it is kept.
+OLD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figure(Generic[T]):
+    """A figure that a page shows.
+
+    Attributes:
+        name: Of it, for all processes.
+        form: Its type, such as `list[Load]`: what of dataclasses, lists and mappings JSON can say.
+        seconds: How old it may be; older if it takes more than a fiftieth of that.
+        count: Called in a thread of its own, in the app's context, but in no request. What it
+            returns may say `is_complete`: if not, it is soon called again.
+    """
+
+    name: str
+    form: Any
+    seconds: float
+    count: Callable[[], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[T]):
+    """A figure as it was counted last.
+
+    Attributes:
+        value: None while it is counted first.
+        old: Its age in seconds, where that is more than it should be.
+    """
+
+    value: T | None
+    old: float | None
 
 
 @dataclass(slots=True)
-class _Figure:
-    """One figure.
+class _Known:
+    """What this process knows of a figure.
 
     Attributes:
-        lock: Whoever holds it computes the figure.
+        lock: Whoever holds it finds or counts the figure.
+        at: When it was counted.
         kept: Seconds for which the value is good.
-        done: Set while nobody computes it beside the requests.
+        done: Set while nobody in this process counts it.
     """
 
     lock: Lock = field(default_factory=Lock)
@@ -38,57 +77,91 @@ class _Figure:
     value: Any = None
     done: Event = field(default_factory=Event)
 
+    @property
+    def age(self) -> float:
+        return monotonic() - self.at
+
+    @property
     def is_fresh(self) -> bool:
-        return monotonic() - self.at <= self.kept
+        return self.age <= self.kept
 
-    def compute(self, how: Callable[[], Any], seconds: float) -> None:
-        began = monotonic()
-        self.value = how()
-        self.at = monotonic()
-        self.kept = max(seconds, SHARE * (self.at - began))
+    @property
+    def is_old(self) -> bool:
+        return self.value is None or self.age > OLD * self.kept
+
+    def take(self, found: figures.Kept, seconds: float) -> None:
+        self.value, self.at = found.value, monotonic() - found.age
+        is_complete = getattr(found.value, "is_complete", True)
+        self.kept = max(seconds, SHARE * found.took) if is_complete else REST
 
 
-def cached(key: Hashable, seconds: float, compute: Callable[[], T]) -> T:
-    """Return what `compute` returned at most so many seconds ago, or returns now.
+def figure(wanted: Figure[T]) -> Shown[T]:
+    """Return one figure; see `figures_of`."""
+    (shown,) = figures_of(wanted)
+    return shown
 
-    While one request computes it, the others wait for it rather than do the same.
+
+def figures_of(*wanted: Figure[Any]) -> list[Shown[Any]]:
+    """Return figures as they were counted last, and see that old ones are counted.
+
+    Raises:
+        DatabaseUnavailable: They cannot be read.
     """
-    figure = _figure(key)
-    with figure.lock:
-        if monotonic() - figure.at > seconds:
-            figure.compute(compute, 0.0)
-        return cast("T", figure.value)
+    known: dict[str, _Known] = current_app.extensions.setdefault(_KEY, {})
+    ours = [known.setdefault(one.name, _Known()) for one in wanted]
+    stale = [
+        (one, own)
+        for one, own in zip(wanted, ours, strict=True)
+        if not own.is_fresh and own.lock.acquire(blocking=False)
+    ]
+    if stale:
+        _renew(stale)
+    until = monotonic() + PATIENCE
+    for own in ours:
+        if own.is_old:
+            own.done.wait(max(0.0, until - monotonic()))
+    return [Shown(own.value, own.age if own.is_old else None) for own in ours]
 
 
-def computed_beside(key: Hashable, seconds: float, compute: Callable[[], T]) -> T | None:
-    """Return a figure that may take long, as it was lately; None while it is computed first.
+def _renew(stale: list[tuple[Figure[Any], _Known]]) -> None:
+    """Take over what another process has counted, and count what none has; releases the locks."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - as Flask's documentation does for threads
+    try:
+        found = figures.find({one.name: one.form for one, _ in stale})
+    except BaseException:
+        for _, own in stale:
+            own.lock.release()
+        raise
+    for one, own in stale:
+        if one.name in found:
+            own.take(found[one.name], one.seconds)
+        if own.is_fresh:
+            own.lock.release()
+        else:
+            own.done.clear()
+            Thread(target=_run, args=(app, one, own), daemon=True).start()
 
-    Args:
-        key: What it is.
-        seconds: How old it may be; older if it takes more than a fiftieth of that to compute.
-        compute: Called in a thread of its own, in the app's context.
-    """
-    figure = _figure(key)
-    if not figure.is_fresh() and figure.lock.acquire(blocking=False):
-        figure.done.clear()
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - as Flask's documentation does for threads
-        Thread(target=_run, args=(app, figure, seconds, compute), daemon=True).start()
-    if figure.value is None:
-        figure.done.wait(PATIENCE)
-    return cast("T | None", figure.value)
 
-
-def _run(app: Flask, figure: _Figure, seconds: float, compute: Callable[[], Any]) -> None:
+def _run(app: Flask, wanted: Figure[Any], own: _Known) -> None:
     try:
         with app.app_context():
-            figure.compute(compute, seconds)
+            if figures.claim(wanted.name, own.kept if own.value is not None else wanted.seconds):
+                _count(wanted, own)
     except Exception as error:  # noqa: BLE001 - a page goes on with the last ones, and asks again
-        app.logger.warning("[jobs] Figures not computed", extra={"error": str(error)})
+        about = {"figure": wanted.name, "error": str(error)}
+        app.logger.warning("[jobs] Figures not computed", extra=about)
     finally:
-        figure.lock.release()
-        figure.done.set()
+        own.lock.release()
+        own.done.set()
 
 
-def _figure(key: Hashable) -> _Figure:
-    figures: dict[Hashable, _Figure] = current_app.extensions.setdefault(_KEY, {})
-    return figures.setdefault(key, _Figure())
+def _count(wanted: Figure[Any], own: _Known) -> None:
+    began = monotonic()
+    try:
+        value = wanted.count()
+    except BaseException:
+        figures.release(wanted.name)
+        raise
+    took = monotonic() - began
+    figures.keep(wanted.name, value, took)
+    own.take(figures.Kept(value, 0.0, took), wanted.seconds)

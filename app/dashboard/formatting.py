@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from ..jobs.kit import durations, hidden
+from ..jobs.operate import AtLeast
 
 #: Counting ends here: nobody reads the difference, and it would cost time.
 CAP = 10_000
@@ -23,10 +24,12 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def count(number: int | None) -> str:
-    """Return a count with thousands separators; above the cap `10,000+`, and `many` for None."""
+    """Return a count with thousands separators; `10,000+` above the cap, and `many` for None."""
     if number is None:
         return "many"
-    return f"{CAP:,}+" if number > CAP else f"{number:,}"
+    if number > CAP:
+        return f"{CAP:,}+"
+    return f"{number:,}+" if isinstance(number, AtLeast) else f"{number:,}"
 
 
 def count_all(number: int) -> str:
@@ -107,7 +110,7 @@ def marked(text: str, part: str | None) -> Markup:
 
 
 _FILTERS = (
-    *(count, count_all, plural, rate, percent, duration, moment, absolute),
+    *(count, count_all, plural, rate, percent, duration, brief, moment, absolute),
     *(short_id, line, pretty, marked),
 )
 FILTERS = {one.__name__: one for one in _FILTERS}

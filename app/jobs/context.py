@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -30,6 +31,9 @@ class Job:
         leg: 1 for the first delivery's part of the work, one more for each `Continue`.
         state: The state of the last `Continue`; None in the first leg.
         expires_at: When the handler's time is up, by `time.monotonic`.
+        schedule_id: The schedule that made the job, if one did.
+        scheduled_for: The moment of its cron that the job is of, in UTC: the right one also if the
+            firing came late, was put off or made up for.
         batch_id: The batch or workflow that it is of, or whose end it follows.
         results: In a workflow, what each step that has completed returned, by the step's name.
     """
@@ -43,6 +47,7 @@ class Job:
     state: dict[str, Any] | None = None
     message_id: str | None = None
     schedule_id: str | None = None
+    scheduled_for: datetime | None = None
     user_id: OwnerId | None = None
     organization_id: OwnerId | None = None
     batch_id: str | None = None

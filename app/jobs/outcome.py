@@ -296,7 +296,7 @@ class Skipped(Outcome):
 
     label = "skipped"
     event = "[jobs] Delivery skipped"
-    logged = ("status",)
+    logged: ClassVar[tuple[str, ...]] = ("status",)
 
     status: str
 

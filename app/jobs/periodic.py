@@ -8,7 +8,9 @@ from .enqueue.enqueuer import checked_payload
 from .errors import DiscoveryError, InvalidOption, InvalidPayload, flatten
 from .registry import JobConfig, where
 from .values import cron as crons
-from .values.options import Options, refuse_for_schedule
+from .values import firing_rules
+from .values.firing_rules import CatchUp, Overlap, Rules
+from .values.options import Duration, Options, for_schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +19,7 @@ class Periodic:
 
     cron: str
     payload: Any
+    rules: Rules = field(default_factory=Rules)
     name: str = ""
     when: Callable[[], bool] | None = None
     options: Options = field(default_factory=Options)
@@ -37,6 +40,9 @@ def periodic(
     name: str = "",
     timezone: str | None = None,
     when: Callable[[], bool] | None = None,
+    overlap: Overlap = "allow",
+    jitter: Duration | None = None,
+    catch_up: CatchUp = "none",
     **options: Unpack[Options],
 ) -> Callable[[J], J]:
     """Declare that a job type is enqueued again and again; stands above `@bp.job`.
@@ -50,19 +56,26 @@ def periodic(
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         when: Asked within the app's context whether QStash is to have the schedule: for one that
             depends on a setting. Always, where None.
+        overlap: As for `schedule`, like the two that follow.
+        jitter: By how much a firing is put off at most.
+        catch_up: Which missed firings are made up for.
         **options: As for `schedule`.
 
     Raises:
-        InvalidOption: The message names the bad field of the cron expression.
+        InvalidOption: The message names the bad field of the cron expression, or the rule.
         DiscoveryError: The payload does not fit the job type, or an option is wrong; raised when
             the job type is decorated.
     """
+    expression = crons.checked(cron, timezone)
     declared = Periodic(
-        cron=crons.checked(cron, timezone),
+        cron=expression,
         payload={} if payload is None else payload,
+        rules=firing_rules.checked(
+            expression, options, overlap=overlap, jitter=jitter, catch_up=catch_up
+        ),
         name=name,
         when=when,
-        options=options,
+        options=for_schedule(options),
     )
 
     def declare(job_type: J) -> J:
@@ -82,8 +95,10 @@ def _check(periodic: Periodic, job_type: Any) -> None:
         )
     about = f"`@periodic({periodic.cron!r}, …)` of job type {config.type!r} ({where(job_type)})"
     try:
-        refuse_for_schedule(periodic.options)
-        config.options_with(periodic.options)
+        asked = config.options_with(periodic.options)
+        firing_rules.check_beside(
+            periodic.rules, config.type, asked, is_external=config.is_external
+        )
         checked_payload(config, periodic.payload)
     except InvalidOption as error:
         raise DiscoveryError(f"{about}: {error}") from None

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import current_app
 
 from .blueprint import JobBlueprint, JobType
-from .enqueue.scheduling import scheduled
+from .enqueue import scheduling
+from .enqueue.scheduling import Firing
 from .enqueue.terms import Owner
 from .errors import InvalidOption, PublishRefused
 from .periodic import Periodic
 from .publish import outbox
 from .recover.routes import SWEEP
 from .registry import registry_of
+from .table import firings
+from .table.db import in_transaction
 from .values import cron as crons
-from .values import jsonb
+from .values import firing_rules, jsonb
 
 if TYPE_CHECKING:
     from qstash.schedule import Schedule
@@ -37,7 +40,11 @@ FORM = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """A schedule as the code wants it; `name` is what the code calls it."""
+    """A schedule as the code wants it; `name` is what the code calls it.
+
+    Attributes:
+        firing: What its firings have in common; none for the sweep's.
+    """
 
     name: str
     schedule_id: str
@@ -46,6 +53,7 @@ class Declared:
     body: str
     options: Mapping[str, Any]
     fingerprint: str
+    firing: Firing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +227,19 @@ def _sweep() -> Declared:
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     asked = config.options_with(schedule.options)
-    body, options = scheduled(config, schedule.payload, Owner(), schedule.cron, asked)
+    name = _name_of(job_type, schedule)
+    rules = firing_rules.check_beside(
+        schedule.rules, config.type, asked, is_external=config.is_external
+    )
+    firing = Firing(cron=schedule.cron, rules=rules, schedule_id=own_id(name))
+    body, options = scheduling.scheduled(config, schedule.payload, Owner(), firing, asked)
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):
         given = config.schema.dump(given)
-    said = jsonb.dumps([FORM, config.endpoint, schedule.cron, config.version, given, options])
-    name = _name_of(job_type, schedule)
+    said = [FORM, config.endpoint, schedule.cron, config.version, given, options]
+    if rules:  # without, it is what it was before there were any
+        said.append(rules.given)
     return Declared(
         name=name,
         schedule_id=own_id(name),
@@ -233,7 +247,8 @@ def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
         cron=schedule.cron,
         body=body,
         options=options,
-        fingerprint=sha256(said.encode()).hexdigest()[:32],
+        fingerprint=sha256(jsonb.dumps(said).encode()).hexdigest()[:32],
+        firing=firing,
     )
 
 
@@ -253,6 +268,8 @@ def _install(declared: Declared) -> None:
     if declared.endpoint == SWEEP:
         # No job is behind it that could be marked dead.
         details |= {"failure_callback": None, "failure_callback_headers": None}
+    if declared.firing is not None:
+        scheduling.keep_rules(declared.firing, declared.options)
     outbox.publisher().schedule(
         declared.endpoint,
         declared.cron,
@@ -264,6 +281,7 @@ def _install(declared: Declared) -> None:
 
 def _delete(schedule_id: str) -> None:
     outbox.publisher().call(lambda qstash: qstash.schedule.delete(schedule_id))
+    in_transaction(lambda tx: firings.drop(tx, schedule_id))
 
 
 def _pause(schedule_id: str) -> None:

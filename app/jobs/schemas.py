@@ -2,19 +2,20 @@
 
 The envelope is shared with the TypeScript starter, so both can enqueue to and execute for each
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
-"idempotencyKey"?, "createdAt"}}`. Three members are our own, and there only when used: `version` of
-the payload, `sealed`, the names of its encrypted fields, and `edition` in the metadata, of one that
-took another one's place.
+"idempotencyKey"?, "createdAt"}}`. Others are our own, and there only when used: `version` of the
+payload, and `sealed`, the names of its encrypted fields; in the metadata `edition`, of one that
+took another one's place, and of a schedule's firing `cron` and `scheduleRules`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 from .errors import InvalidDelivery, InvalidOption
+from .values.firing_rules import CatchUp, Overlap, Rules
 from .values.ids import JobIdField, OwnerId, OwnerIdField, check_owner_id, is_job_id
 from .values.nearest import nearest
 
@@ -119,6 +120,14 @@ def _is_written(schema: Schema, field: fields.Field[Any], name: str, payload: An
 
 
 @dataclass(frozen=True, slots=True)
+class OfSchedule:
+    """The schedule whose firings a message is of, where it has rules."""
+
+    id: str
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """A job's owner and origin.
 
@@ -132,6 +141,7 @@ class Metadata:
     idempotency_key: str | None = None
     created_at: datetime | None = None
     cron: str | None = None
+    schedule: OfSchedule | None = None
     edition: str | None = None
 
 
@@ -157,6 +167,24 @@ class Envelope:
         return self.job_id is None or self.metadata.cron is not None
 
 
+class OfScheduleSchema(WireSchema[OfSchedule]):
+    model = OfSchedule
+
+    class Meta:
+        unknown = EXCLUDE
+
+    id = fields.String(required=True, validate=validate.Length(1, 255))
+    overlap = fields.String(validate=validate.OneOf(get_args(Overlap)))
+    catch_up = fields.String(validate=validate.OneOf(get_args(CatchUp)))
+    jitter = fields.Integer(strict=True, validate=validate.Range(0))
+    expires = fields.Integer(strict=True, validate=validate.Range(0))
+    delay = fields.Integer(strict=True, validate=validate.Range(0))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: Any) -> OfSchedule:
+        return OfSchedule(data.pop("id"), Rules(**data))
+
+
 class MetadataSchema(WireSchema[Metadata]):
     model = Metadata
 
@@ -168,6 +196,7 @@ class MetadataSchema(WireSchema[Metadata]):
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
+    schedule = fields.Nested(OfScheduleSchema, allow_none=True, data_key="scheduleRules")
     edition = fields.String(allow_none=True)
 
 

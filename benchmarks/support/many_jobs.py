@@ -7,17 +7,16 @@ from psycopg.rows import scalar_row
 
 FEW = 100_000
 JOBS_PER_HOUR = 5_000
-GAP = 3600 / JOBS_PER_HOUR
-#: Seconds between a job and that of the next 100,000.
-SPAN = FEW * GAP
 
 # Most jobs are completed, some failed for good; only among the newest are such that wait or run.
-# Few users and organizations own most jobs. Errors repeat, but for one in a hundred thousand.
+# Few users and organizations own most jobs. Errors repeat, but for one in a hundred thousand. Some
+# have a queue, a key, or a tag: a common one, and one that a single job in a hundred thousand has.
 FILL = """
     INSERT INTO job_executions (
         job_id, job_type, status, payload, result, error, retry_count, user_id, organization_id,
         created_at, published_at, started_at, completed_at, updated_at, dead_at, cancelled_at,
-        message_id, schedule_id, max_retries, options, lease_token, lease_expires_at, attempts)
+        message_id, schedule_id, max_retries, options, lease_token, lease_expires_at, attempts,
+        queue, idempotency_key, tags)
     SELECT job_id, job_type, status,
            format('{"jobId": "%%s", "type": "%%s", "payload": {"to": "user%%s@example.com",
                     "template": "welcome", "data": {"recipientName": "User %%s"}},
@@ -42,7 +41,11 @@ FILL = """
            CASE WHEN started IS NULL THEN '[]'::jsonb
                 ELSE format('[{"number": 1, "outcome": "%%s", "started_at": "%%s",
                                "duration_ms": 120, "answer": 200, "host": "web-1"}]',
-                            status, started)::jsonb END
+                            status, started)::jsonb END,
+           CASE WHEN i %% 10 = 0 THEN 'mail' END,
+           CASE WHEN i %% 50 = 0 THEN 'order-' || i END,
+           CASE WHEN i %% 100000 = 4711 THEN ARRAY['billing', 'rare']
+                WHEN i %% 20 = 0 THEN ARRAY['billing'] END
       FROM (SELECT *, CASE WHEN status <> 'pending' THEN created_at + interval '1 s' * luck END
                       AS started,
                       CASE WHEN status NOT IN ('pending', 'processing')
@@ -89,12 +92,13 @@ SIZE = """
 UNIQUE = "ALTER TABLE job_executions {} CONSTRAINT uq_job_executions_job_id {}"
 
 
-def fill(url: str, rows: int) -> None:
+def fill(url: str, rows: int, per_hour: int = JOBS_PER_HOUR) -> None:
     """Insert the jobs without indexes, then build these as the migrations left them.
 
     Args:
         url: Of the database, for psycopg.
         rows: A multiple of 100,000.
+        per_hour: How many were recorded in an hour; the fewer, the older is the oldest.
     """
     start = time.monotonic()
     with psycopg.connect(url, autocommit=True, row_factory=scalar_row) as connection:
@@ -103,7 +107,7 @@ def fill(url: str, rows: int) -> None:
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}".encode())
         connection.execute(UNIQUE.format("DROP", "").encode())
-        _fill(connection, rows)
+        _fill(connection, rows, 3600 / per_hour)
         print(f"{rows:,} jobs: filled in {time.monotonic() - start:.0f} s", flush=True)
         connection.execute(UNIQUE.format("ADD", "UNIQUE (job_id)").encode())
         for number, (name, definition) in enumerate(indexes, start=1):
@@ -116,24 +120,26 @@ def fill(url: str, rows: int) -> None:
         print(f"  {connection.execute(SIZE).fetchone()}, after {took:.0f} s", flush=True)
 
 
-def _fill(connection: psycopg.Connection[str], rows: int) -> None:
-    given = {"first": 1, "last": FEW, "total": FEW + 1000, "gap": GAP}
+def _fill(connection: psycopg.Connection[str], rows: int, gap: float) -> None:
+    given = {"first": 1, "last": FEW, "total": FEW + 1000, "gap": gap}
     connection.execute(FILL.encode(), given)
     connection.execute("CREATE TEMP TABLE template AS TABLE job_executions")
     connection.execute("TRUNCATE job_executions RESTART IDENTITY")
     others = connection.execute(
         "SELECT attname::text FROM pg_attribute WHERE attrelid = 'job_executions'::regclass"
         " AND attnum > 0 AND attname <> ALL(%s)",
-        [["id", "job_id", "message_id", *TIMES]],
+        [["id", "job_id", "message_id", "idempotency_key", *TIMES]],
     ).fetchall()
     older = ", ".join(f"{name} - make_interval(secs => %(age)s)" for name in TIMES)
     copy = f"""
-        INSERT INTO job_executions (job_id, message_id, {", ".join([*others, *TIMES])})
-        SELECT gen_random_uuid(), 'msg_' || md5(random()::text), {", ".join(others)}, {older}
+        INSERT INTO job_executions
+               (job_id, message_id, idempotency_key, {", ".join([*others, *TIMES])})
+        SELECT gen_random_uuid(), 'msg_' || md5(random()::text),
+               idempotency_key || '-' || %(number)s, {", ".join(others)}, {older}
           FROM template ORDER BY id
     """  # noqa: S608 - the columns' names are PostgreSQL's own
     for number in range(rows // FEW - 1, 0, -1):
-        connection.execute(copy.encode(), {"age": number * SPAN})
+        connection.execute(copy.encode(), {"age": number * FEW * gap, "number": number})
         if number % 10 == 0:
             print(f"  {rows - number * FEW:,} of {rows:,}", flush=True)
     connection.execute(FILL.encode(), {**given, "total": FEW})

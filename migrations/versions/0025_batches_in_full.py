@@ -5,17 +5,17 @@ from alembic import op
 from app.jobs import migrations
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
 
 def upgrade():
     if op.get_context().as_sql:
-        op.execute(migrations.sql("0011", since="0007").rstrip(";\n"))
+        op.execute(migrations.sql("0011", since="0009").rstrip(";\n"))
         return
     migrations.upgrade(op.get_bind(), "0011")
 
 
 def downgrade():
-    migrations.downgrade(op.get_bind(), "0007")
+    migrations.downgrade(op.get_bind(), "0009")

@@ -13,7 +13,17 @@ ROOT = Path(__file__).parent.parent.parent
 def test_nothing_is_lost_or_doubled_while_everything_breaks(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [sys.executable, "-m", "tests.chaos.run", "--jobs", "400", "--batches", "2", "--children", "25"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.chaos.run",
+        "--jobs",
+        "400",
+        "--batches",
+        "2",
+        "--children",
+        "25",
+    ]
     command += ["--pause", "0.5"]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours

@@ -1,6 +1,8 @@
 """The list of jobs."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from uuid import uuid4
 
 import pytest
@@ -11,6 +13,28 @@ from tests.support.rows import AddJobs, add_row
 from .pages import Reader, text_of
 
 MARKUP = "<script>alert(1)</script>"
+
+
+def test_what_no_index_has_together_is_looked_for_piece_by_piece(
+    reader: Reader, add_jobs: AddJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.dashboard.views.jobs.PATIENCE", 0.0)
+    monkeypatch.setattr("app.dashboard.views.jobs.NEAR", 2)
+    monkeypatch.setattr("app.jobs.table.filters.SEARCHED", 3)
+    wanted = add_row(job_type="rare", status="failed", dead_at=datetime.now(UTC))
+    add_jobs(7, "failed", dead_at="now()")
+
+    address, pages = "/jobs?type=rare&state=dead", []
+    while wanted not in (page := reader.get(address)).text:
+        pages.append(text_of(page))
+        [address] = re.findall(r'rel="next" href="/admin/jobs([^"]+)"', page.text)
+        address = unescape(address)
+
+    assert len(pages) == 2
+    assert all("No jobs match this filter None since" in said for said in pages)
+    assert "Dead 0+" in pages[0]
+    assert "All 1 " in pages[0]
+    assert "Search on" not in reader.get("/jobs?type=rare").text
 
 
 def test_it_shows_jobs_newest_first(reader: Reader) -> None:

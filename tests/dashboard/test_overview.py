@@ -95,7 +95,7 @@ def test_it_tells_how_long_jobs_of_each_type_ran_and_waited(reader: Reader) -> N
 
     page = reader.get("")
 
-    assert "completed 1 0.017 30.0 s 30.0 s 10.0 s 10.0 s" in text_of(page)
+    assert "completed 1 0.017 30.7 s 30.7 s 10.2 s 10.2 s" in text_of(page)
     assert MARKUP not in page.text
     assert "alert(1)" in page.text
 
@@ -133,13 +133,13 @@ def test_what_takes_long_is_computed_beside_the_page_and_once_for_all(
     going = Event()
     calls: list[dict[str, Any]] = []
 
-    def slow(**given: Any) -> usage.Usage:
+    def slow(**given: Any) -> usage.Lately:
         calls.append(given)
         going.wait(60)
         return counted(**given)
 
-    counted = usage.usage
-    monkeypatch.setattr(usage, "usage", slow)
+    counted = usage.lately
+    monkeypatch.setattr(usage, "lately", slow)
     monkeypatch.setattr(cached, "PATIENCE", 0.01)
 
     first = [text_of(reader.get("/usage")) for _ in range(3)]

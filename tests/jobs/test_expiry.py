@@ -130,8 +130,8 @@ def test_the_longest_wait_that_a_number_can_say_is_a_wait_too(app: Flask) -> Non
 
 
 def test_where_nobody_would_look_it_is_refused(app: Flask) -> None:
-    with pytest.raises(InvalidOption, match="expires: not for schedules"):
-        schedule("sample", "@daily", {"action": "none"}, expires="1h")
+    with pytest.raises(InvalidOption, match="expires: a schedule has many firings"):
+        schedule("sample", "@daily", {"action": "none"}, expires=datetime.now(UTC))
     elsewhere: type[PayloadSchema[Any]] = SampleSchema
     notify = Jobs().external("notify", schema=elsewhere, url="https://worker.example.com/notify")
     config = notify.new_config()

@@ -1,10 +1,11 @@
-"""Two transactions end the last two jobs of a batch, in every order of their statements.
+"""Two transactions decide the last jobs of a batch, in every order of their statements.
 
-Each has a connection and a thread; where one waits for the other's lock, the order goes on with
-what the other has left.
+Both end one; or one does, while somebody cancels, deletes or retries the other, or calls the batch
+off. Each has a connection and a thread; where one waits for the other's lock, the order goes on
+with what the other has left.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import combinations
@@ -19,18 +20,27 @@ from sqlalchemy.exc import OperationalError
 
 from app.db import db
 from app.jobs import JobExecution, batch
-from app.jobs.table import attempt_sql, attempts
+from app.jobs.table import action_sql, attempt_sql, attempts, batches, workflows
 from app.jobs.table.batch_models import JobBatch
+from app.jobs.testing import deliver
 from tests.support.sample_jobs import Sample, noop, sample
 
 pytestmark = pytest.mark.usefixtures("published")
 
-#: The statements of a transaction: the handler's work, the outcome, the commit.
+#: The statements of a transaction that ends a job: the handler's work, the outcome, the commit.
 STATEMENTS = 3
-ORDERS = [
-    [0 if place in first else 1 for place in range(2 * STATEMENTS)]
-    for first in combinations(range(2 * STATEMENTS), STATEMENTS)
-]
+
+
+def orders(statements: int) -> list[list[int]]:
+    """Return every order of these statements and as many of another transaction's."""
+    places = range(STATEMENTS + statements)
+    return [
+        [0 if place in first else 1 for place in places]
+        for first in combinations(places, STATEMENTS)
+    ]
+
+
+ORDERS = orders(STATEMENTS)
 OUTCOMES = {
     "completed": attempt_sql.COMPLETE,
     "dead": attempt_sql.FAIL,
@@ -44,32 +54,19 @@ ENDS = {
 }
 
 
-class Ending:
-    """A transaction that ends a job, statement by statement."""
+class Party:
+    """A transaction, statement by statement."""
 
     def __init__(
-        self, connection: Connection, watching: Connection, job_id: str, outcome: str
+        self, connection: Connection, watching: Connection, steps: Sequence[Callable[[], object]]
     ) -> None:
         self.connection = connection
         self.watching = watching
         self.pid = connection.scalar(text("SELECT pg_backend_pid()"))
         connection.rollback()
-        self.job_id = job_id
-        self.outcome = outcome
-        self.steps = iter([self.work, self.end, connection.commit])
+        self.steps = iter([*steps, connection.commit])
         self.thread = ThreadPoolExecutor(1)
         self.running: Future[Any] | None = None
-
-    def work(self) -> None:
-        insert = text("INSERT INTO effects (job_id, note) VALUES (:job_id, 'work')")
-        self.connection.execute(insert, {"job_id": self.job_id})
-
-    def end(self) -> None:
-        token = TOKENS[self.job_id]
-        given = {"result": None, "progress": None, "error": "x", "permanent": True}
-        given |= {"job_id": self.job_id, "token": token, "attempt": "{}"}
-        row = attempts.within(self.connection)(OUTCOMES[self.outcome], given)
-        assert row is not None
 
     def go_on(self) -> None:
         """Begin the next statement, and return when it is done or waits for a lock."""
@@ -106,6 +103,28 @@ class Ending:
         self.thread.shutdown()
 
 
+class Ending(Party):
+    """A transaction that ends a job."""
+
+    def __init__(
+        self, connection: Connection, watching: Connection, job_id: str, outcome: str
+    ) -> None:
+        super().__init__(connection, watching, [self.work, self.end])
+        self.job_id = job_id
+        self.outcome = outcome
+
+    def work(self) -> None:
+        insert = text("INSERT INTO effects (job_id, note) VALUES (:job_id, 'work')")
+        self.connection.execute(insert, {"job_id": self.job_id})
+
+    def end(self) -> None:
+        token = TOKENS[self.job_id]
+        given = {"result": None, "progress": None, "error": "x", "permanent": True}
+        given |= {"job_id": self.job_id, "token": token, "attempt": "{}"}
+        row = attempts.within(self.connection)(OUTCOMES[self.outcome], given)
+        assert row is not None
+
+
 TOKENS: dict[str, str] = {}
 
 
@@ -129,23 +148,30 @@ def last_two(slots: int) -> tuple[str, list[str]]:
 
 
 @contextmanager
-def endings(jobs: list[str], outcomes: tuple[str, str], isolation: str) -> Iterator[list[Ending]]:
+def connections(isolation: str) -> Iterator[list[Connection]]:
+    """Open one to watch by, and one for each transaction."""
     with ExitStack() as stack:
-        made = []
-        watching = stack.enter_context(db.engine.connect())
+        watching, *both = (stack.enter_context(db.engine.connect()) for _ in range(3))
         watching.execution_options(isolation_level="AUTOCOMMIT")
-        for job_id, outcome in zip(jobs, outcomes, strict=True):
-            connection = stack.enter_context(db.engine.connect())
+        for connection in both:
             connection.execution_options(isolation_level=isolation)
-            made.append(Ending(connection, watching, job_id, outcome))
-        yield made
+        yield [watching, *both]
+
+
+@contextmanager
+def endings(jobs: list[str], outcomes: tuple[str, str], isolation: str) -> Iterator[list[Ending]]:
+    with connections(isolation) as (watching, *both):
+        about = zip(both, jobs, outcomes, strict=True)
+        yield [Ending(connection, watching, *job) for connection, *job in about]
 
 
 def found(batch_id: str) -> tuple[str, list[int]]:
     db.session.rollback()
     state = db.session.scalars(select(JobBatch.state).where(JobBatch.id == batch_id)).one()
     rows = db.session.scalars(
-        select(JobExecution).where(JobExecution.batch_id == batch_id, JobExecution.slot.is_(None))
+        select(JobExecution)
+        .where(JobExecution.batch_id == batch_id, JobExecution.slot.is_(None))
+        .order_by(JobExecution.id)
     )
     return state, [row.payload["payload"]["count"] for row in rows]
 
@@ -164,6 +190,81 @@ def test_in_every_order_one_of_them_ends_the_batch(
                 ending.finish()
 
         assert found(batch_id) == ENDS[outcomes], order
+
+
+def by_hand(what: str, connection: Connection, batch_id: str, job_id: str) -> list[Any]:
+    """Return the statements of what a person does to a batch's other job, or to the batch."""
+    key = db.session.scalars(select(JobExecution.id).where(JobExecution.job_id == job_id)).one()
+    db.session.rollback()
+    given = {"ids": [key]}
+    locks = [
+        lambda: connection.execute(
+            text("SELECT FROM job_executions WHERE id = ANY(:ids) FOR UPDATE"), given
+        ),
+        lambda: batches.lock_slots(connection, [key]),
+    ]
+    off: list[str] = []
+
+    def each(ids: list[str], act: Callable[[Connection, str], None]) -> None:
+        for one in ids:
+            act(connection, one)
+
+    statements: dict[str, list[Any]] = {
+        "cancel": [*locks, lambda: connection.execute(action_sql.CANCEL, given)],
+        "retry": [*locks, lambda: connection.execute(action_sql.RETRY, given)],
+        "delete": [
+            lambda: connection.execute(
+                text("DELETE FROM job_executions WHERE id = ANY(:ids)"), given
+            )
+        ],
+        "call off": [
+            lambda: off.extend([batch_id] * batches.call_off(connection, batch_id)),
+            lambda: each(off, workflows.stop_listening),
+            lambda: each(off, batches.advance),
+        ],
+    }
+    return statements[what]
+
+
+#: How many statements it takes with the commit, what the other job is before, and all that may have
+#: become of the batch. A retry may come before the end or after it, and a batch that has ended is
+#: not called off.
+BY_HAND: dict[str, tuple[int, dict[str, Any], list[tuple[str, list[int]]]]] = {
+    "cancel": (4, {"status": "pending"}, [("cancelled", [])]),
+    "delete": (2, {"status": "pending"}, [("cancelled", [])]),
+    "retry": (
+        4,
+        {"status": "failed", "dead_at": text("now()")},
+        [("running", []), ("running", [2])],
+    ),
+    "call off": (4, {"status": "completed"}, [("cancelled", []), ("completed", [1])]),
+}
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize("what", BY_HAND)
+def test_in_every_order_a_person_and_the_last_job_agree(app: Flask, slots: int, what: str) -> None:
+    statements, before, ends = BY_HAND[what]
+    seen = []
+    for order in orders(statements):
+        batch_id, (last, other) = last_two(slots)
+        is_other = JobExecution.job_id == other
+        db.session.execute(update(JobExecution).where(is_other).values(**before, lease_token=None))
+        db.session.commit()
+        with connections("READ COMMITTED") as (watching, one, two):
+            steps = by_hand(what, two, batch_id, other)
+            both = [Ending(one, watching, last, "completed"), Party(two, watching, steps)]
+            for number in order:
+                both[number].go_on()
+            for party in sorted(both, key=lambda one: one.is_waiting):
+                party.finish()
+
+        seen.append(found(batch_id))
+        assert seen[-1] in ends, order
+        if what == "retry":
+            deliver(other)
+            assert found(batch_id) == ("completed", [*seen[-1][1], 1]), order
+    assert all(end in seen for end in ends)
 
 
 def test_with_one_snapshot_for_a_transaction_the_second_fails_and_does_so_again(

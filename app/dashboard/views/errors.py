@@ -2,9 +2,9 @@
 
 from flask.typing import ResponseReturnValue
 
-from ...jobs.operate import GROUPED, error_groups
+from ...jobs.operate import GROUPED, ErrorGroup, error_groups
 from .. import access, charts
-from ..cached import cached
+from ..cached import Figure, figure
 from ..rendering import page
 from ..screens import Screen
 
@@ -17,9 +17,13 @@ FRESH = 3.0
 @screen.page("/errors")
 def index() -> ResponseReturnValue:
     own = access.user().organization_id
-    groups = cached(("errors", own), FRESH, lambda: error_groups(access.within({})))
+    wanted = access.within({})
+    name = "errors" if own is None else f"errors {own}"
+    shown = figure(Figure(name, list[ErrorGroup], FRESH, lambda: error_groups(wanted)))
+    groups = shown.value or []
     return page(
         "errors.html",
+        shown=shown,
         groups=[(group, charts.stacked(_steps(group.hours))) for group in groups],
         is_cut=sum(group.count for group in groups) >= GROUPED,
         most=GROUPED,

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 
 from ...jobs.kit import registry_of
 from ...jobs.operate import (
-    SEARCHED,
     Filter,
     Page,
     attempts_made,
@@ -25,6 +24,10 @@ screen = Screen("jobs", "Jobs")
 
 #: Jobs per page.
 LIMIT = 50
+#: Seconds after which a search that no index helps with is left to be continued.
+PATIENCE = 0.04
+#: Of what no index has, in how many of the newest jobs is counted what fits.
+NEAR = 1_000
 #: How many are named where an id's first characters fit several.
 NAMED = 20
 
@@ -51,7 +54,7 @@ def index() -> ResponseReturnValue:
     if shown["troubles"]:
         return page("jobs.html", 400, **shown, found=Page([]), counts={}, newest=False)
     after = request.args.get("after") or None
-    found = list_jobs(given.wanted(), after=after, limit=LIMIT)
+    found = list_jobs(given.wanted(), after=after, limit=LIMIT, patience=PATIENCE)
     return page(
         "jobs.html",
         **shown,
@@ -61,7 +64,6 @@ def index() -> ResponseReturnValue:
         state_of=states.state_of,
         attempts_made=attempts_made,
         progress_of=progress.of,
-        searched=SEARCHED,
         exports=exports.is_there(),
     )
 
@@ -95,4 +97,4 @@ def _counts(given: Given) -> dict[str, int | None]:
     """Count the jobs of each state that fit the rest of the filter; "" is all of them."""
     names = ["", *states.STATES]
     wanted: list[Filter] = [given.wanted(name) for name in names]
-    return dict(zip(names, count_jobs(wanted, cap=formatting.CAP), strict=True))
+    return dict(zip(names, count_jobs(wanted, cap=formatting.CAP, near=NEAR), strict=True))

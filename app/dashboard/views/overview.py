@@ -11,19 +11,19 @@ from flask.typing import ResponseReturnValue
 
 from ...jobs import JobsError
 from ...jobs.operate import (
+    Ended,
     Health,
     HealthStatus,
     Step,
     count_jobs,
     dlq,
+    ended,
     health,
     schedules,
-    stats,
-    throughput,
     usage,
 )
 from .. import access, charts, formatting, states
-from ..cached import cached, computed_beside
+from ..cached import Figure, Shown, figures_of
 from ..rendering import link, page
 from ..screens import Screen
 
@@ -34,10 +34,11 @@ screen = Screen("overview", "Overview")
 FRESH = 4.5
 #: Seconds for which is known what QStash says: asking it costs a request.
 FRESH_AT_QSTASH = 60.0
+#: Seconds for which is known what QStash's messages of today are.
+FRESH_USAGE = 60.0
 #: Among how many dead letters is looked for deliveries that found nothing at their address.
 LETTERS = 500
-#: Of how many of the newest jobs of a period is told how long they ran and waited.
-COUNTED = 20_000
+Counts = dict[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,15 @@ class Period:
     """A time to look back on.
 
     Attributes:
-        seconds: How long.
         steps: Bars of its chart.
+        seconds: How long each of them is.
         fresh: Seconds for which its figures are kept.
         form: How the beginning of a step is written.
     """
 
     name: str
-    seconds: float
     steps: int
+    seconds: int
     fresh: float
     form: str
 
@@ -61,9 +62,9 @@ class Period:
 PERIODS = {
     one.name: one
     for one in (
-        Period("hour", 3_600, 60, 5, "%H:%M"),
-        Period("day", 86_400, 48, 60, "%a %H:%M"),
-        Period("week", 604_800, 56, 300, "%a %d %b %H:%M"),
+        Period("hour", 60, 60, FRESH, "%H:%M"),
+        Period("day", 24, 3_600, 60.0, "%a %H:%M"),
+        Period("week", 56, 3 * 3_600, 300.0, "%a %d %b %H:%M"),
     )
 }
 
@@ -80,39 +81,46 @@ class Attention:
 @screen.page("")
 def index() -> ResponseReturnValue:
     period = PERIODS.get(request.args.get("period", ""), PERIODS["hour"])
-    counts = _counts()
-    common: dict[str, Any] = {
-        "period": period,
-        "periods": PERIODS,
-        "states": states.STATES,
-        "counts": counts,
-    }
+    common: dict[str, Any] = {"period": period, "periods": PERIODS, "states": states.STATES}
     if access.user().organization_id is not None:
         # The other figures are of all organizations.
-        return page("overview.html", **common, found=None)
-    found = cached("health", FRESH, health.check)
-    ended = computed_beside(
-        ("ended", period.name),
+        (counts,) = figures_of(_counts())
+        return page("overview.html", **common, counts=counts, is_whole=False, counting=not counts)
+    shown = figures_of(
+        _counts(),
+        Figure("health", Health, FRESH, health.check),
+        _ended(period),
+        Figure("usage today", usage.Today, FRESH_USAGE, usage.today),
+        Figure("qstash", list[tuple[str, str]], FRESH_AT_QSTASH, _at_qstash),
+    )
+    return page("overview.html", **common, **_said(period, shown), is_whole=True)
+
+
+def _said(period: Period, shown: list[Shown[Any]]) -> dict[str, Any]:
+    counts: Shown[Counts]
+    found: Shown[Health]
+    lately: Shown[Ended]
+    counts, found, lately, spent, at_qstash = shown
+    chart = lately.value
+    return {
+        "counts": counts,
+        "found": found,
+        "attention": list(_attention(found.value, counts.value or {}, at_qstash.value or [])),
+        "ended": lately,
+        "bars": charts.stacked([_bar(step, period) for step in chart.steps]) if chart else [],
+        "most": max(step.completed + step.dead for step in chart.steps) if chart else 0,
+        "first": chart.steps[0].since.strftime(period.form) if chart else "",
+        "spent": spent,
+        "counting": any(one.value is None for one in (counts, found, lately, spent)),
+    }
+
+
+def _ended(period: Period) -> Figure[Ended]:
+    return Figure(
+        f"ended {period.name}",
+        Ended,
         period.fresh,
-        lambda: throughput(since=period.seconds, steps=period.steps),
-    )
-    figures = computed_beside(
-        ("stats", period.name),
-        max(15.0, period.fresh),
-        lambda: stats(since=period.seconds, counted=COUNTED),
-    )
-    return page(
-        "overview.html",
-        **common,
-        found=found,
-        attention=list(_attention(found, counts)),
-        ended=ended,
-        bars=charts.stacked([_bar(step, period) for step in ended.steps]) if ended else [],
-        most=max((step.completed + step.dead for step in ended.steps), default=0) if ended else 0,
-        first=ended.steps[0].since.strftime(period.form) if ended else "",
-        figures=figures,
-        counted=COUNTED,
-        spent=computed_beside(("usage", "day"), 60.0, lambda: usage.usage(since=usage.DAY)),
+        lambda: ended(steps=period.steps, seconds=period.seconds),
     )
 
 
@@ -122,14 +130,15 @@ def _bar(step: Step, period: Period) -> tuple[str, dict[str, int]]:
     return said, {"completed": step.completed, "dead": step.dead}
 
 
-def _counts() -> dict[str, int | None]:
+def _counts() -> Figure[Counts]:
     own = access.user().organization_id
-
-    def count() -> dict[str, int | None]:
-        wanted = [access.within(state.as_filter()) for state in states.STATES.values()]
-        return dict(zip(states.STATES, count_jobs(wanted, cap=formatting.CAP), strict=True))
-
-    return cached(("counts", own), FRESH, count)
+    wanted = [access.within(state.as_filter()) for state in states.STATES.values()]
+    return Figure(
+        "counts" if own is None else f"counts {own}",
+        Counts,
+        FRESH,
+        lambda: dict(zip(states.STATES, count_jobs(wanted, cap=formatting.CAP), strict=True)),
+    )
 
 
 #: By the code of a reason, the list behind it.
@@ -145,20 +154,21 @@ _BEHIND = {
 _SCREENS = {"schedule": "schedules", "paused": "queues"}
 
 
-def _attention(found: Health, counts: dict[str, int | None]) -> Iterator[Attention]:
+def _attention(
+    found: Health | None, counts: Counts, at_qstash: list[tuple[str, str]]
+) -> Iterator[Attention]:
     """Yield what is wrong, the worst first, and then what is left from before."""
-    worst_first = sorted(found.reasons, key=lambda one: one.verdict != HealthStatus.UNHEALTHY)
-    for reason in worst_first:
+    reasons = found.reasons if found else ()
+    for reason in sorted(reasons, key=lambda one: one.verdict != HealthStatus.UNHEALTHY):
         kind = "bad" if reason.verdict == HealthStatus.UNHEALTHY else "warning"
         behind = _BEHIND.get(reason.code, {})
         href = link(_SCREENS[reason.code]) if reason.code in _SCREENS else link("jobs", **behind)
         yield Attention(kind, reason.message, href)
-    if counts["dead"] != 0:
-        is_one = counts["dead"] == 1
-        said = f"{formatting.plural(counts['dead'], 'job')} {'is' if is_one else 'are'} dead"
+    dead = counts.get("dead", 0)
+    if dead != 0:
+        said = f"{formatting.plural(dead, 'job')} {'is' if dead == 1 else 'are'} dead"
         yield Attention("warning", said, link("jobs", state="dead"))
-
-    for said, where in computed_beside("qstash", FRESH_AT_QSTASH, _at_qstash) or ():
+    for said, where in at_qstash:
         yield Attention("warning", said, link(where))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from flask import current_app, redirect, request
 from flask.typing import ResponseReturnValue
@@ -12,7 +11,7 @@ from ...jobs.kit import registry_of
 from ...jobs.operate import CAP, Load, loads, pauses
 from .. import access, cookies, formatting
 from ..access import Role
-from ..cached import cached
+from ..cached import Figure, figure
 from ..rendering import link, page
 from ..screens import Screen
 
@@ -50,10 +49,11 @@ class Row:
 @screen.page("/queues")
 def index() -> ResponseReturnValue:
     found = pauses.paused()
-    busy = cached("loads", FRESH, loads)
-    rows = list(_rows(busy, found))
+    busy = figure(Figure("loads", list[Load], FRESH, lambda: list(loads())))
+    rows = list(_rows(busy.value or [], found))
     return page(
         "queues.html",
+        busy=busy,
         kinds={
             title: [row for row in rows if row.load.kind == kind][:SHOWN]
             for kind, title in KINDS.items()
@@ -100,7 +100,7 @@ def _named() -> tuple[str, str]:
     return request.form.get("kind", ""), request.form.get("name", "").strip()
 
 
-def _rows(busy: Any, found: list[pauses.Held]) -> Iterator[Row]:
+def _rows(busy: list[Load], found: list[pauses.Held]) -> Iterator[Row]:
     """Yield what is paused, then what is busy, then what the code has and nothing happens to."""
     held = {(one.pause.kind, one.pause.name): one for one in found}
     known = {(one.kind, one.name): one for one in busy}

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from ...jobs import InvalidOption, InvalidPayload, PublishRefused, PublishUnavailable, schedule
 from ...jobs.kit import parse_owner_id
-from ...jobs.operate import audit, cron, schedule_actions, schedules
+from ...jobs.operate import audit, cron, schedule_actions, schedule_runs, schedules
 from .. import access, cookies, payload_form
 from ..access import Role
 from ..payload_form import by_field, config_of
@@ -63,7 +63,7 @@ def _options() -> dict[str, Any]:
                 options[f"{name}_id"] = parse_owner_id(text)
             except ValueError as error:
                 raise InvalidOption(f"{name}: {text[:80]!r} is not {error}") from None
-    for name in ("timezone", "delay"):
+    for name in ("timezone", "delay", "overlap", "jitter", "catch_up", "expires"):
         if text := request.form.get(name, "").strip():
             options[name] = text
     schedule_id = request.form.get("before", "") or request.form.get("name", "").strip()
@@ -117,7 +117,10 @@ def _given(schedule_id: str) -> tuple[Any, dict[str, str]]:
     owners = {"user": envelope.metadata.user_id, "organization": envelope.metadata.organization_id}
     given |= {name: str(value) for name, value in owners.items() if value is not None}
     given |= {"before": found.schedule_id, "cron": expression, "timezone": zone}
-    return config, given | ({"delay": f"{found.delay}s"} if found.delay else {})
+    rules = schedule_runs.rules_of(found)
+    given |= {"overlap": rules.overlap, "catch_up": rules.catch_up}
+    times = {"delay": found.delay, "jitter": rules.jitter, "expires": rules.expires}
+    return config, given | {name: f"{seconds}s" for name, seconds in times.items() if seconds}
 
 
 def _form(

@@ -6,8 +6,8 @@ from typing import Any
 from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
-from ...jobs import InvalidOption, InvalidPayload, JobExecution, JobsError
-from ...jobs.operate import Filter, audit, cron, firings, list_jobs, schedule_actions, schedules
+from ...jobs import InvalidOption, InvalidPayload, JobsError
+from ...jobs.operate import audit, cron, firings, schedule_actions, schedule_runs, schedules
 from .. import access, cookies, states
 from ..access import Role
 from ..rendering import link, page
@@ -69,21 +69,18 @@ def sync() -> ResponseReturnValue:
 
 
 def _row(schedule: Any) -> dict[str, Any]:
-    last = list_jobs(Filter(schedule_id=schedule.schedule_id), limit=LAST).jobs
+    last = schedule_runs.last_runs(schedule.schedule_id, LAST)
     return {
         "id": schedule.schedule_id,
         "cron": schedule.cron,
         "words": cron.explain(schedule.cron),
         "paused": schedule.paused,
         "from_code": schedules.is_ours(schedule),
-        "next": [] if schedule.paused else cron.next_runs(schedule.cron, NEXT),
+        "next": [] if schedule.paused else schedule_runs.next_runs(schedule, NEXT),
+        "rules": schedule_runs.rules_of(schedule),
         "last": list(reversed(last)),
-        "newest": _newest(last),
+        "newest": last[0] if last else None,
     }
-
-
-def _newest(last: list[JobExecution]) -> JobExecution | None:
-    return last[0] if last else None
 
 
 def _do(action: str, act: Callable[[Any], None], said: Callable[[], str]) -> ResponseReturnValue:

@@ -1,12 +1,10 @@
 """What the jobs cost at QStash, beside what the plan has."""
 
-from typing import Any
-
 from flask import request
 from flask.typing import ResponseReturnValue
 
 from ...jobs.operate import usage
-from ..cached import computed_beside
+from ..cached import Figure, figure
 from ..rendering import page
 from ..screens import Screen
 
@@ -23,20 +21,24 @@ MOST = 50
 def index() -> ResponseReturnValue:
     asked = request.args.get("period", "")
     period = asked if asked in DAYS else "week"
-    seconds = DAYS[period] * usage.DAY
-    found = computed_beside(("usage", period), FRESH, lambda: usage.usage(since=seconds))
+    shown = figure(lately(period))
+    found = shown.value.usage if shown.value else None
     return page(
         "usage.html",
         period=period,
         periods=DAYS,
+        shown=shown,
         found=found,
-        organizations=_largest(found) if found else [],
         most=MOST,
         price=usage.price(found) if found and found.plan.price else None,
     )
 
 
-def _largest(found: usage.Usage) -> list[tuple[Any, usage.Spent]]:
-    """Return the organizations that took the most."""
-    by_total = sorted(found.organizations.items(), key=lambda one: one[1].total, reverse=True)
-    return by_total[:MOST]
+def lately(period: str) -> Figure[usage.Lately]:
+    """Return the figure of what a period cost."""
+    return Figure(
+        f"usage {period}",
+        usage.Lately,
+        FRESH,
+        lambda: usage.lately(days=DAYS[period], most=MOST),
+    )

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from ..operate import waiting
-from ..table.filters import Filter
+from ..table.filters import SEARCHED, Filter
 from ..table.models import JobExecution, Status
-from ..table.pages import SEARCHED, Page, list_jobs
+from ..table.pages import Page, list_jobs
 from . import formatting
 from .formatting import painted
 from .group import as_json, jobs, limit, print_json

@@ -1,12 +1,14 @@
 """`flask jobs schedules`: what QStash has, and how to make it match the code."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 
 from .. import schedules
 from ..enqueue import scheduling
-from ..operate import schedule_actions
+from ..operate import schedule_actions, schedule_runs
+from ..operate.schedule_runs import Run
 from ..schedules import Change
 from ..table import audit
 from ..values import cron as crons
@@ -15,8 +17,17 @@ from .group import CommandGroup, as_json, confirm, jobs, print_json, yes
 from .params import JobType, Payload
 from .publishing import given, publishing
 
-#: How many of the next runs are shown.
-RUNS = 3
+#: How many of the next runs are shown, and of the last.
+RUNS, LAST = 3, 20
+
+#: What the rules are called in a line.
+_WORDS = {
+    "overlap": "overlap",
+    "jitter": "jitter",
+    "catchUp": "catch up",
+    "expires": "expires after",
+    "delay": "delay",
+}
 
 group = CommandGroup("schedules", help="List, create, run, pause and delete schedules at QStash.")
 jobs.add_command(group)
@@ -85,6 +96,17 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
     "--id", "schedule_id", metavar="ID", help="Id to use; replaces a schedule that has it."
 )
 @click.option("--timezone", metavar="NAME", help="Time zone of CRON, e.g. Europe/Berlin.")
+@click.option(
+    "--overlap",
+    metavar="HOW",
+    help="While a run before waits or runs: allow (the default), skip or queue.",
+)
+@click.option("--jitter", metavar="TIME", help="Put each run off by up to this time, e.g. 30s.")
+@click.option(
+    "--catch-up",
+    metavar="WHICH",
+    help="Make up for missed runs: none (the default), last or all.",
+)
 @as_json
 def create_schedule(
     job_type: str, cron: str, payload: Any, *, as_json: bool, **options: Any
@@ -99,6 +121,7 @@ def create_schedule(
     Examples:
       flask jobs schedules create export-data '0 6 * * 1' @export.json --id weekly-export
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
+      flask jobs schedules create export-data '*/5 * * * *' @export.json --overlap skip --jitter 30s
     """
     schedule_id = scheduling.schedule(job_type, cron, payload, **given(options))
     _note("create", schedule_id)
@@ -108,6 +131,38 @@ def create_schedule(
         return
     click.echo(schedule_id)
     click.echo(f"    {found['when']}{_next(found)}", err=True)
+
+
+@group.command("runs")
+@_schedule_id
+@click.option("--limit", type=click.IntRange(1, 500), default=LAST, help="How many, at most.")
+@as_json
+def list_runs(schedule_id: str, limit: int, as_json: bool) -> None:
+    r"""List the last runs of a schedule, with those that were skipped or missed, and why.
+
+    \b
+    Example:
+      flask jobs schedules runs weekly-export
+    """
+    schedule = schedule_actions.find_schedule(schedule_id)
+    found = schedule_runs.last_runs(schedule.schedule_id, limit)
+    if as_json:
+        print_json([_run_as_json(run) for run in found])
+        return
+    if not found:
+        click.echo("No runs so far.")
+        return
+    head = ("DUE", "OUTCOME", "STATUS", "JOB OR REASON")
+    rows = [
+        (
+            formatting.time(run.at),
+            run.outcome,
+            run.job.status if run.job else "-",
+            run.job.job_id if run.job else str(run.reason),
+        )
+        for run in found
+    ]
+    click.echo(formatting.table([head, *rows]))
 
 
 @group.command("run")
@@ -197,26 +252,47 @@ def _as_json(schedule: Any) -> dict[str, Any]:
         "id": schedule.schedule_id,
         "cron": schedule.cron,
         "when": crons.explain(schedule.cron),
-        "next": [run.isoformat() for run in crons.next_runs(schedule.cron, RUNS)],
+        "next": [run.isoformat() for run in schedule_runs.next_runs(schedule, RUNS)],
+        "rules": schedule_runs.rules_of(schedule).given,
         "destination": schedule.destination,
         "state": "paused" if schedule.paused else "active",
         "from_code": schedules.is_ours(schedule),
     }
 
 
+def _run_as_json(run: Run) -> dict[str, Any]:
+    return {
+        "scheduled_for": run.at.isoformat(),
+        "outcome": run.outcome,
+        "job_id": run.job.job_id if run.job else None,
+        "status": run.job.status if run.job else None,
+        "made_up_by": run.made_up_by,
+        "reason": run.reason,
+    }
+
+
 def _next(one: dict[str, Any]) -> str:
-    """Format the next runs, in the schedule's own time zone."""
+    """Format the rules, and the next runs in the schedule's own time zone."""
+    ruled = "".join(
+        f", {_WORDS[name]} {f'{value} s' if isinstance(value, int) else value}"
+        for name, value in one["rules"].items()
+    )
     if one["state"] == "paused" or not one["next"]:
-        return ""
-    runs = crons.next_runs(one["cron"], RUNS)
-    times = [f"{run:%H:%M}" for run in runs]
+        return ruled
+    due = crons.next_runs(one["cron"], RUNS)
+    runs = [
+        datetime.fromisoformat(run).astimezone(moment.tzinfo)
+        for run, moment in zip(one["next"], due, strict=True)
+    ]
+    form = "%H:%M:%S" if "jitter" in one["rules"] else "%H:%M"
+    times = [run.strftime(form) for run in runs]
     # The day stands where it is another than that of the run before.
     days = [None, *(run.date() for run in runs[:-1])]
     said = [
         time if run.date() == day else f"{run:%a %d %b} {time}"
         for run, day, time in zip(runs, days, times, strict=True)
     ]
-    return f"\n    next: {', '.join(said)} {runs[0]:%Z}"
+    return f"{ruled}\n    next: {', '.join(said)} {runs[0]:%Z}"
 
 
 def _change_as_json(change: Change) -> dict[str, Any]:

@@ -2,15 +2,20 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from ..errors import InvalidOption
 from ..publish import outbox
 from ..registry import JobConfig, get_job_config
+from ..table import firings
+from ..table.db import in_transaction
 from ..values import cron as crons
-from ..values.ids import GivenOwnerId
-from ..values.options import Options, refuse_for_schedule
+from ..values import firing_rules
+from ..values.firing_rules import CatchUp, Overlap, Rules
+from ..values.ids import GivenOwnerId, new_job_id
+from ..values.options import Duration, Options, for_schedule
 from .enqueuer import body_of, wire_of
 from .terms import Owner, limited, metadata_of
 
@@ -26,6 +31,9 @@ def schedule(
     timezone: str | None = None,
     user_id: GivenOwnerId | None = None,
     organization_id: GivenOwnerId | None = None,
+    overlap: Overlap = "allow",
+    jitter: Duration | None = None,
+    catch_up: CatchUp = "none",
     **options: Unpack[Options],
 ) -> str:
     """Have QStash enqueue a job again and again; return the schedule's id.
@@ -40,22 +48,36 @@ def schedule(
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
-        **options: See `Options`; a schedule takes no `not_before` and no `expires`.
+        overlap: What becomes of a firing while a run before it waits or runs: "allow" lets it run
+            beside that; "skip" leaves it out, and notes that; "queue" has it wait, with at most 10.
+        jitter: Put each firing off by up to this time, always by the same for the same firing.
+        catch_up: What becomes of firings that were missed as QStash or this app was down: "none",
+            one job for the "last" of them, or one for "all", of the last 100 within a week.
+        **options: See `Options`; a schedule takes no `not_before`, and `expires` as a time from
+            each firing's moment on.
 
     Raises:
         UnknownJobType, InvalidPayload, InvalidOption: As for `enqueue`; also where a schedule of
             this id calls another app.
         PublishRefused, PublishUnavailable: There is no such schedule now.
     """
-    refuse_for_schedule(options)
     config = get_job_config(job_type)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
+    rules = firing_rules.checked(
+        expression, options, overlap=overlap, jitter=jitter, catch_up=catch_up
+    )
+    asked = config.options_with(for_schedule(options))
+    rules = firing_rules.check_beside(rules, config.type, asked, is_external=config.is_external)
+    if rules and schedule_id is None:
+        schedule_id = f"scd_{new_job_id()}"  # its messages name it
+    firing = Firing(cron=expression, rules=rules, schedule_id=schedule_id)
     owner = Owner(user_id=user_id, organization_id=organization_id)
-    body, checked = scheduled(config, payload, owner, expression, config.options_with(options))
+    body, checked = scheduled(config, payload, owner, firing, asked)
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(
             f"schedule_id: {schedule_id!r} belongs to another app, at {other}; use another id"
         )
+    keep_rules(firing, checked)
     made = outbox.publisher().schedule(
         config.endpoint, expression, body, checked, schedule_id=schedule_id
     )
@@ -63,8 +85,17 @@ def schedule(
     return made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """What all firings of one schedule have in common; one with rules has an id."""
+
+    cron: str
+    rules: Rules
+    schedule_id: str | None
+
+
 def scheduled(
-    config: JobConfig, payload: Any, owner: Owner, cron: str, options: Mapping[str, Any]
+    config: JobConfig, payload: Any, owner: Owner, firing: Firing, options: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
     """Return what a schedule sends at each firing, and with which options.
 
@@ -72,8 +103,20 @@ def scheduled(
         InvalidPayload: The payload does not fit the type.
     """
     wire = wire_of(config, payload)
-    body = body_of(config, wire, metadata_of(owner, datetime.now(UTC), cron=cron))
-    return body, limited(config, options, owner, wire)
+    metadata = metadata_of(owner, datetime.now(UTC), cron=firing.cron)
+    if firing.rules:
+        metadata["scheduleRules"] = {"id": firing.schedule_id, **firing.rules.given}
+    return body_of(config, wire, metadata), limited(config, options, owner, wire)
+
+
+def keep_rules(firing: Firing, options: Mapping[str, Any]) -> None:
+    """Keep a schedule's rules, if it has any, before QStash has it.
+
+    Should QStash not take it, or the process die before it is asked, a sweep finds out.
+    """
+    if firing.rules and (schedule_id := firing.schedule_id):
+        kept = firings.Kept(schedule_id, firing.cron, firing.rules.given, options)
+        in_transaction(lambda tx: firings.keep(tx, kept))
 
 
 def _checked_cron(job_type: str, schedule_id: str | None, cron: str, timezone: str | None) -> str:

@@ -33,8 +33,8 @@ from ..publish.qstash import RETRIES_HEADER
 from ..registry import JobConfig
 from ..schemas import Envelope, load_envelope
 from ..table import memory
-from ..table.attempts import Delivery
 from ..table.db import in_transaction
+from ..table.deliveries import Delivery
 from ..table.memory import Token
 from ..values import jsonb
 from .own_test import is_own_test
@@ -233,6 +233,7 @@ def parse(config: JobConfig) -> Delivery:
         message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"
         raise InvalidDelivery(message, job_id=job_id)
     payload, broken = _payload(config, envelope, job_id)
+    schedule_id, of = _id("Upstash-Schedule-Id"), envelope.metadata.schedule
     return Delivery(
         job_id=job_id,
         payload=payload,
@@ -241,11 +242,14 @@ def parse(config: JobConfig) -> Delivery:
         user_id=envelope.metadata.user_id,
         organization_id=envelope.metadata.organization_id,
         message_id=_id("Upstash-Message-Id"),
-        schedule_id=_id("Upstash-Schedule-Id"),
+        # Where the envelope names it, that counts: it is signed.
+        schedule_id=of.id if of and schedule_id else schedule_id,
         retried=retried(),
         max_retries=_count(RETRIES_HEADER),
         token=g.jobs_token,
         is_firing=envelope.is_firing,
+        cron=envelope.metadata.cron,
+        rules=of.rules if of else None,
         edition=envelope.metadata.edition,
     )
 

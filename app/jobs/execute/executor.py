@@ -15,7 +15,6 @@ from time import monotonic
 from typing import Any
 
 from flask import Response, request
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..context import Job, current_job
@@ -39,14 +38,14 @@ from ..outcome import (
     Skipped,
 )
 from ..payload import loading
-from ..publish import outbox, relay
+from ..publish import outbox, relay, turns
 from ..registry import JobConfig
-from ..table import attempt_sql, attempts, job_rows, memory, refusals
+from ..table import attempt_sql, attempts, job_rows, refusals
 from ..table.attempts import Attempt, alone, within
 from ..table.db import completing, db, in_transaction
 from ..table.refusals import ClaimRefused
 from ..values import jsonb
-from . import coroutines, pausing, raised, shutdown
+from . import arrival, coroutines, pausing, raised, shutdown
 from .delivery import as_firing, parse, retried, spend
 from .expired import Expired
 from .heartbeat import Heartbeat, new_job
@@ -111,6 +110,9 @@ def _publish_next(attempt: Attempt) -> None:
         relay.publish_started(attempt.lease.batch_id)
     if attempt.lease.once_more:
         relay.publish_followers(attempt.job_id)
+    rules, schedule_id = attempt.delivery.rules, attempt.lease.schedule_id
+    if rules is not None and rules.overlap == "queue" and schedule_id is not None:
+        turns.publish_next(schedule_id)
 
 
 def claim(attempt: Attempt) -> Outcome | None:
@@ -118,7 +120,7 @@ def claim(attempt: Attempt) -> Outcome | None:
     if shutdown.draining.is_set() and _has_tries_left(attempt):
         return Busy("this process is about to stop")
     firing = as_firing(attempt.delivery)
-    if firing and in_transaction(lambda tx: _is_unknown(tx, attempt.job_id)):
+    if firing and in_transaction(lambda tx: arrival.is_unknown(tx, attempt.job_id)):
         attempt.delivery = firing
     if attempt.delivery.is_firing:
         spend(attempt.delivery)
@@ -126,7 +128,7 @@ def claim(attempt: Attempt) -> Outcome | None:
         return None
     found = in_transaction(lambda tx: refusals.peek(tx, attempt.job_id, attempt=attempt))
     if found is None:
-        return _claim_arrival(attempt)
+        return arrival.claim(attempt)
     if found.job_type != attempt.config.type:
         said = f"job {attempt.job_id} is a {found.job_type!r}, not {attempt.config.type!r}"
         raise InvalidDelivery(said)
@@ -147,29 +149,6 @@ def _has_tries_left(attempt: Attempt) -> bool:
     row = in_transaction(lambda tx: refusals.peek(tx, attempt.job_id))
     told = None if row is None else row.max_retries
     return attempt.delivery.retried < (attempt.config.retries if told is None else told)
-
-
-def _is_unknown(connection: Connection, job_id: str) -> bool:
-    """Tell whether there never was a job with this id, as far as we remember."""
-    return refusals.peek(connection, job_id) is None and not memory.deleted(connection, [job_id])
-
-
-def _claim_arrival(attempt: Attempt) -> Outcome | None:
-    """Record a job that another producer published, or a schedule fired, then claim it."""
-    job_id, message_id = attempt.job_id, attempt.delivery.message_id
-    if in_transaction(lambda tx: memory.is_done(tx, job_id, message_id)):
-        return Skipped("deleted")
-    if not attempt.delivery.is_firing:
-        spend(attempt.delivery)
-
-    def arrive(tx: Connection) -> Outcome | None:
-        job_rows.create_job_execution(tx, attempt.row)
-        if attempts.claim(within(tx), attempt):
-            return None
-        taken = Busy("another delivery has this job")
-        return pausing.put_back_arrival(tx, attempt) or taken
-
-    return in_transaction(arrive)
 
 
 def _hand_over_again(attempt: Attempt, ended: str) -> Outcome:

@@ -6,8 +6,8 @@
 
     def upgrade():
         with op.get_context().autocommit_block():
-            migrations.prepare(op.get_bind(), "0011")
-        migrations.upgrade(op.get_bind(), "0011")
+            migrations.prepare(op.get_bind(), "0013")
+        migrations.upgrade(op.get_bind(), "0013")
 
 They keep their version in their own table, so an app's history may be of any form.
 `autogenerate` has Alembic leave the tables alone when it compares an app's models and database.
@@ -24,7 +24,10 @@ from ..errors import MigrationRefused
 from ..table import adoption, owner_columns, schema
 from ..table.audit import JobAudit
 from ..table.batch_models import BatchSlot, JobBatch, JobStep
+from ..table.buckets import JobBucket
 from ..table.db import Base
+from ..table.figures import JobFigure
+from ..table.firing_models import JobFiring, JobSchedule
 from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
@@ -60,6 +63,8 @@ MODELS = (
     *(JobUser, JobUserSession, JobSignInAttempts, JobOperation),
     JobPause,
     *(JobBatch, BatchSlot, JobStep),
+    *(JobSchedule, JobFiring),
+    *(JobBucket, JobFigure),
 )
 
 #: The tables as the code knows them.

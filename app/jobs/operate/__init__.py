@@ -9,24 +9,24 @@ from ..publish.quota import UsedUp
 from ..recover.sweep import sweep
 from ..table import audit, progress, snapshot
 from ..table.beginnings import jobs_beginning
-from ..table.counts import count_jobs
+from ..table.counts import AtLeast, count_jobs
+from ..table.ended import Ended, Step, ended
 from ..table.error_groups import GROUPED, ErrorGroup, error_groups
-from ..table.filters import Filter
+from ..table.filters import SEARCHED, Filter
 from ..table.in_use import queues_in_use, tags_in_use
 from ..table.load import Load, loads
 from ..table.log_lines import AttemptLog, logs_of
-from ..table.pages import SEARCHED, Page, is_recorded, list_jobs
+from ..table.pages import Page, is_recorded, list_jobs
 from ..table.progress import attempts_made, began_at
 from ..table.related import Related, related_to
 from ..table.snapshot import CAP, STATES, Depth
-from ..table.stats import stats
-from ..table.throughput import Step, throughput
 from ..values import cron
 from . import (
     actions,
     again,
     batches,
     dlq,
+    figures,
     firings,
     health,
     message_log,
@@ -35,7 +35,9 @@ from . import (
     people,
     readiness,
     schedule_actions,
+    schedule_runs,
     status_link,
+    unique,
     usage,
     waiting,
 )
@@ -47,9 +49,11 @@ __all__ = [
     "GROUPED",
     "SEARCHED",
     "STATES",
+    "AtLeast",
     "AttemptLog",
     "Depth",
     "Done",
+    "Ended",
     "ErrorGroup",
     "Filter",
     "Health",
@@ -68,7 +72,9 @@ __all__ = [
     "count_jobs",
     "cron",
     "dlq",
+    "ended",
     "error_groups",
+    "figures",
     "firings",
     "health",
     "is_recorded",
@@ -85,13 +91,13 @@ __all__ = [
     "readiness",
     "related_to",
     "schedule_actions",
+    "schedule_runs",
     "schedules",
     "snapshot",
-    "stats",
     "status_link",
     "sweep",
     "tags_in_use",
-    "throughput",
+    "unique",
     "usage",
     "waiting",
 ]

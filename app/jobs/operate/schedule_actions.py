@@ -1,5 +1,6 @@
 """What people do to QStash's schedules by hand: run now, pause, resume, delete."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flask import current_app
@@ -13,6 +14,8 @@ from ..recover.routes import SWEEP
 from ..registry import JobConfig, get_job_config, registry_of
 from ..schedules import PREFIX, installed, own_id
 from ..schemas import Envelope, load_envelope
+from ..table import firings, missed
+from ..table.db import in_transaction
 from ..values import jsonb
 
 if TYPE_CHECKING:
@@ -77,11 +80,15 @@ def pause(schedule: "Schedule") -> None:
 
 
 def resume(schedule: "Schedule") -> None:
+    """Have a schedule fire again; what it would have fired meanwhile was not missed."""
+    name, cron = schedule.schedule_id, schedule.cron
+    in_transaction(lambda tx: missed.account(tx, name, datetime.now(UTC), cron))
     outbox.publisher().call(lambda qstash: qstash.schedule.resume(schedule.schedule_id))
 
 
 def delete(schedule: "Schedule") -> None:
     outbox.publisher().call(lambda qstash: qstash.schedule.delete(schedule.schedule_id))
+    in_transaction(lambda tx: firings.drop(tx, schedule.schedule_id))
 
 
 def _config(schedule: "Schedule") -> JobConfig:

@@ -8,10 +8,10 @@ from flask import current_app
 from sqlalchemy import Connection
 
 from ..registry import registry_of
-from ..table import marks
+from ..table import marks, spent_lately
 from ..table.db import in_transaction
 from ..table.usage_sql import BY_JOBS, TALLIES
-from ..values.ids import OwnerId
+from ..values.ids import OwnerId, parse_owner_id
 
 K = TypeVar("K")
 
@@ -116,8 +116,10 @@ def usage(*, since: float) -> Usage:
     Raises:
         DatabaseUnavailable: Nothing can be counted.
     """
-    found = in_transaction(lambda tx: _count(tx, since))
-    config = current_app.config
+    return _usage(in_transaction(lambda tx: _count(tx, since)), since)
+
+
+def _usage(found: "_Counted", since: float) -> Usage:
     return Usage(
         seconds=since,
         covered=max(DAY, min(since, found.oldest)),
@@ -126,7 +128,91 @@ def usage(*, since: float) -> Usage:
         sweeps=found.tallies[marks.SWEPT],
         probes=found.tallies[marks.PROBE],
         today=found.today,
-        plan=Plan(config["JOBS_PLAN_MESSAGES_PER_DAY"], config["JOBS_PLAN_PRICE"]),
+        plan=_plan(),
+    )
+
+
+def _plan() -> Plan:
+    config = current_app.config
+    return Plan(config["JOBS_PLAN_MESSAGES_PER_DAY"], config["JOBS_PLAN_PRICE"])
+
+
+def _external() -> list[str]:
+    return [one.type for one in registry_of(current_app) if one.is_external]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Today:
+    """What this day (UTC) cost until now.
+
+    Attributes:
+        total: Messages, retries and callbacks.
+        is_complete: Not only the newer part of it has been counted; to ask again counts more.
+    """
+
+    total: int
+    plan: Plan
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lately:
+    """What the last days cost, counted hour by hour; for somebody who looks again and again.
+
+    What jobs took after their hour was counted last is missing: it is counted again half an hour
+    and eight hours after its end.
+
+    Attributes:
+        usage: Its organizations are only those that took the most.
+        organizations: How many there are.
+        is_complete: As of `Today`.
+    """
+
+    usage: Usage
+    organizations: int
+    is_complete: bool
+
+
+def today() -> Today:
+    """Return what the jobs recorded since midnight (UTC) took.
+
+    Raises:
+        DatabaseUnavailable: Nothing can be counted.
+    """
+    found = spent_lately.count(days=0, external=_external(), by_organization=False)
+    counted = _Counted(today=sum(_spent(parts).total for parts in found.types.values()))
+    in_transaction(lambda tx: _add_tallies(tx, counted, 0))
+    return Today(total=counted.today, plan=_plan(), is_complete=found.is_complete)
+
+
+def lately(*, days: int, most: int) -> Lately:
+    """Return what the jobs recorded in the last days took.
+
+    Args:
+        days: How many, at most 30.
+        most: How many organizations to name.
+
+    Raises:
+        DatabaseUnavailable: Nothing can be counted.
+    """
+    of_today = today()
+    found = spent_lately.count(days=days, external=_external(), by_organization=True)
+    counted = _Counted(
+        types={name: _spent(parts) for name, parts in found.types.items()},
+        organizations={
+            parse_owner_id(name) if name else None: _spent(parts)
+            for name, parts in found.organizations.items()
+        },
+        oldest=found.oldest,
+    )
+    in_transaction(lambda tx: _add_tallies(tx, counted, days * DAY))
+    counted.today = of_today.total
+    organizations = len(counted.organizations)
+    counted.organizations = dict(list(counted.organizations.items())[:most])
+    return Lately(
+        usage=_usage(counted, days * DAY),
+        organizations=organizations,
+        is_complete=found.is_complete and of_today.is_complete,
     )
 
 
@@ -157,14 +243,17 @@ def price(found: Usage) -> float:
     return round(found.projected * found.plan.price / 100_000, 2)
 
 
+def _spent(parts: list[int]) -> Spent:
+    return Spent(**dict(zip((one.name for one in fields(Spent)), parts, strict=True)))
+
+
 def _as_json(spent: Spent) -> dict[str, int]:
     return {one.name: getattr(spent, one.name) for one in fields(spent)} | {"total": spent.total}
 
 
 def _count(connection: Connection, since: float) -> _Counted:
-    external = [one.type for one in registry_of(current_app) if one.is_external]
     counted = _Counted()
-    for row in connection.execute(BY_JOBS, {"since": since, "external": external}):
+    for row in connection.execute(BY_JOBS, {"since": since, "external": _external()}):
         spent = Spent(**{one.name: getattr(row, one.name) for one in fields(Spent)})
         if row.is_type:
             counted.types[row.job_type] = spent
@@ -172,6 +261,12 @@ def _count(connection: Connection, since: float) -> _Counted:
             counted.organizations[row.organization_id] = spent
         else:
             counted.oldest, counted.today = row.oldest, row.today
+    _add_tallies(connection, counted, since)
+    return counted
+
+
+def _add_tallies(connection: Connection, counted: _Counted, since: float) -> None:
+    """Add the messages that no job's row tells of, and put those that took the most first."""
     for row in connection.execute(TALLIES, {"since": since}):
         counted.oldest = max(counted.oldest, row.oldest)
         counted.today += row.today
@@ -182,7 +277,6 @@ def _count(connection: Connection, since: float) -> _Counted:
             counted.tallies[row.kind] += row.messages
     counted.types = _largest_first(counted.types)
     counted.organizations = _largest_first(counted.organizations)
-    return counted
 
 
 def _largest_first(found: dict[K, Spent]) -> dict[K, Spent]:

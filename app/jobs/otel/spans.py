@@ -135,4 +135,6 @@ def _about_attempt(attempt: Attempt) -> dict[str, str | int]:
     found: dict[str, str | int] = {"job.id": attempt.job_id, "job.attempt": attempt.lease.attempt}
     if attempt.delivery.message_id is not None:
         found["messaging.message.id"] = attempt.delivery.message_id
+    if attempt.lease.batch_id is not None:
+        found["job.batch.id"] = attempt.lease.batch_id
     return found

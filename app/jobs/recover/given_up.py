@@ -19,7 +19,7 @@ from ..execute.delivery import QSTASH_ID, firing_id
 from ..outcome import BUSY, NOT_RUN
 from ..publish import outbox
 from ..schemas import load_envelope
-from ..table import job_rows, memory, message_sql, refusals
+from ..table import job_rows, memory, message_sql, missed, refusals
 from ..table.models import Status
 from ..values import callback_urls, jsonb
 
@@ -142,8 +142,14 @@ def record(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
 
 
 def _never_seen(connection: Connection, letter: GivenUpMessage) -> GiveUpResult:
-    """Record the job, dead as it is, unless it is unknown only because somebody deleted it."""
+    """Record the job, dead as it is, unless it is unknown only because somebody deleted it.
+
+    Nor where a sweep makes up for the firing: that is not lost then.
+    """
+    schedule_id = letter.row["schedule_id"]
     if memory.deleted(connection, [letter.job_id]):
+        return GiveUpResult()
+    if schedule_id is not None and missed.makes_up(connection, schedule_id):
         return GiveUpResult()
     job_rows.create_job_execution(connection, letter.row)
     return GiveUpResult(changed=True, dead=True)

@@ -17,6 +17,7 @@ class SweepReport:
         rescued: Put back after their process died, and published again.
         abandoned: Dead, as their process died too often.
         cancelled: Cancelled while they ran, which their process did not live to see.
+        caught_up: Recorded to make up for a schedule's firings that were missed.
         dead_letters: Failed and dead, as QStash had given them up.
         set_aside: The ids of jobs that could not be treated, each for its own reason, which is
             logged. They do not block others, and the next sweep tries them again.
@@ -30,6 +31,7 @@ class SweepReport:
     rescued: int = 0
     abandoned: int = 0
     cancelled: int = 0
+    caught_up: int = 0
     dead_letters: int = 0
     set_aside: list[str] = field(default_factory=list)
     quota_until: str | None = None

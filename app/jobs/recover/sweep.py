@@ -3,6 +3,8 @@
     rescue       processing, but its lease ran out      → pending and published again, or dead
     publish      pending, but QStash never got it       → published
     release      waiting for a pause that has ended     → published
+    take turns   waiting for a run that has ended       → published
+    catch up     a schedule's firing that was missed    → recorded and published
     take over    waiting, but QStash has given it up    → failed, dead
 
 Any number of sweeps may run at once on any number of machines: rows are taken with SKIP LOCKED, and
@@ -21,13 +23,13 @@ from sqlalchemy import Connection, Row
 
 from ..errors import DatabaseUnavailable, InvalidDelivery, PublishError, PublishUnavailable
 from ..events import JobDied, emit
-from ..publish import outbox, quota, relay
+from ..publish import outbox, quota, relay, turns
 from ..registry import registry_of
-from ..table import batches, held, marks, memory, sweep_sql, workflows
+from ..table import batches, firings, held, marks, memory, sweep_sql, workflows
 from ..table.db import in_transaction
 from ..table.models import Status
 from ..table.sweep_sql import SweepStep
-from . import given_up
+from . import catching_up, given_up
 from .given_up import GivenUpMessage, GiveUpResult, forward
 from .report import SweepReport
 
@@ -71,6 +73,8 @@ def sweep(*, grace: float = GRACE, asks: bool = False) -> SweepReport:
         _end_waits,
         lambda: _publish(report, grace),
         lambda: release(report),
+        _take_turns,
+        lambda: catching_up.catch_up(report),
         lambda: _take_over_dead_letters(report),
         _forget,
     ]
@@ -104,6 +108,7 @@ def _forget() -> None:
     in_transaction(memory.forget)
     in_transaction(marks.forget)
     in_transaction(batches.forget)
+    in_transaction(firings.forget)
 
 
 def _take(step: Callable[[], None], report: SweepReport) -> None:
@@ -191,6 +196,14 @@ def release(report: SweepReport, *, batches: int = MAX_BATCHES) -> None:
         report.refused += done.refused
         if done.trouble:
             break
+
+
+def _take_turns() -> None:
+    """Publish the firings whose turn it is, where the end of the run before was not acted upon."""
+    if outbox.publisher().quota.closed:
+        return
+    for schedule_id in in_transaction(firings.with_a_line):
+        turns.publish_next(schedule_id)
 
 
 def _wait_for_quota(report: SweepReport, known: quota.UsedUp) -> None:

@@ -101,7 +101,8 @@ CLAIM = text(
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END
      WHERE job_id = :job_id AND job_type = :job_type AND {CLAIMABLE}
        AND NOT {IS_HELD} AND NOT {IS_OUTDATED}
-    RETURNING generation, legs + 1 AS leg, checkpoint AS state, reschedules, max_retries,
+    RETURNING generation, legs + 1 AS leg, checkpoint AS state,
+              reschedules - put_backs AS reschedules, max_retries,
               retry_count AS retried,
               to_jsonb(user_id) AS user_id, to_jsonb(organization_id) AS organization_id,
               extract(epoch FROM now() - coalesce(available_at, created_at))::float8 AS waited,
@@ -111,6 +112,7 @@ CLAIM = text(
                 AND (SELECT batch.cancelled_at IS NOT NULL FROM job_batches AS batch
                       WHERE batch.id = job_executions.batch_id) AS called_off,
               legs = 0 AND (options->>'expires')::timestamptz <= now() AS expired,
+              schedule_id, scheduled_for,
               unique_while IS NOT DISTINCT FROM '{ONCE_MORE}' AS once_more,
               CASE WHEN CAST(:synchronous AS bool)
                      OR set_config('synchronous_commit', 'off', true) = 'off'
@@ -215,6 +217,7 @@ RESCHEDULE = handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = :error,
            reschedules = reschedules + 1, message_id = NULL, published_at = NULL,
+           put_backs = put_backs + (CAST(:attempt AS jsonb)->>'outcome' = 'released')::int,
            max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = clock_timestamp() + make_interval(secs => least(:delay, {LONGEST_DELAY})),
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
@@ -231,7 +234,8 @@ CONTINUE = handing_over(
     UPDATE job_executions
        SET status = {_UNLESS_CANCELLED.format("pending")}, error = NULL,
            checkpoint = CAST(:state AS jsonb), legs = legs + 1, {_KEEP_PROGRESS},
-           retry_count = 0, reschedules = 0, message_id = NULL, published_at = NULL,
+           retry_count = 0, reschedules = 0, put_backs = 0, message_id = NULL,
+           published_at = NULL,
            max_retries = coalesce(max_retries, :retries), pause = {_HOLDING},
            available_at = NULL,
            completed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,

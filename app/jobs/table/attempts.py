@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from socket import gethostname
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +27,7 @@ from ..values import jsonb
 from ..values.ids import OwnerId
 from . import attempt_sql
 from .db import db, in_one_statement, translate_database_errors
-from .memory import Token
+from .deliveries import Delivery
 from .unique_sql import is_taken
 
 #: Of a token's digest, as it is kept with an attempt.
@@ -40,40 +39,6 @@ _NUMBERED = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-un
 #: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
 #: transaction.
 Execute = Callable[[TextClause, dict[str, Any]], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A verified request, read.
-
-    Attributes:
-        payload: What the job type's schema loaded, for the handler.
-        broken: What it raised instead, if that is a bug in it and not a verdict.
-        arrived_at: On the clock of `time.monotonic`; no lease begins before.
-        envelope: The JSON as it came, for the row of a job that nobody here enqueued.
-        message_id: QStash's id of the message. Like `schedule_id` and `retried` it comes by a
-            header, which is not signed: nothing that must not happen may hang on it alone.
-        retried: How often QStash tried before.
-        max_retries: How often it tries again, if that is known.
-        token: What brought it, which is signed.
-        is_firing: It comes from a schedule.
-        edition: By which enqueue its payload took another's place.
-    """
-
-    job_id: str
-    payload: Any = field(repr=False)  # trackers show the variables of frames that still run
-    envelope: dict[str, Any] = field(repr=False)
-    user_id: OwnerId | None
-    organization_id: OwnerId | None
-    message_id: str | None
-    schedule_id: str | None
-    retried: int
-    max_retries: int | None
-    token: Token
-    is_firing: bool
-    edition: str | None = None
-    broken: BaseException | None = None
-    arrived_at: float = field(default_factory=monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +56,8 @@ class Lease:
         batch_id: The batch that the job is of, or follows.
         called_off: It counts the job, and was cancelled before this attempt began.
         expired: The time is over until which the job may begin.
+        schedule_id: The schedule that made the job.
+        scheduled_for: The moment of its cron that the job is of.
         once_more: Another job may wait for this one's end.
         attempt: This execution's number, from 1.
     """
@@ -109,6 +76,8 @@ class Lease:
     batch_id: str | None
     called_off: bool | None
     expired: bool | None
+    schedule_id: str | None
+    scheduled_for: datetime | None
     once_more: bool
     attempt: int
 
@@ -172,6 +141,7 @@ class Attempt:
             "organization_id": delivery.organization_id,
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
+            "scheduled_for": delivery.scheduled_for,
             "tags": list(self.config.tags) or None,
             "max_retries": delivery.max_retries,
         }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Table, Text, func
 from sqlalchemy.dialects.postgresql import array
@@ -18,6 +18,22 @@ _EQUAL = (
     *("status", "job_type", "user_id", "organization_id", "message_id", "schedule_id"),
     *("idempotency_key", "parent_id", "batch_id"),
 )
+#: Of these, each is that of few jobs.
+_FEW = ("message_id", "idempotency_key", "parent_id", "batch_id")
+
+
+#: What no index finds is searched in this many jobs at a time, such as a piece of an error's text:
+#: a page must not take longer the rarer it is.
+SEARCHED = 5_000
+#: Or in this many that have a tag, which no index gives newest first.
+SEARCHED_TAGGED = 500
+
+
+class Near(NamedTuple):
+    """Jobs among which to look, by what an index gives, and how many of them at a time."""
+
+    conditions: list[ColumnElement[bool]]
+    many: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +129,12 @@ class Filter:
             raise ActionRefused
         return [*self.indexed(), *self.searched()]
 
-    def indexed(self) -> list[ColumnElement[bool]]:
-        """Return the conditions of which each has an index that gives the newest jobs first."""
-        column = _table.c
+    def indexed(self, column: Any = _table.c) -> list[ColumnElement[bool]]:
+        """Return the conditions of which each has an index that gives the newest jobs first.
+
+        Args:
+            column: The columns of the table, or of a subquery.
+        """
         asked: list[ColumnElement[bool] | None] = [
             column.job_id.in_(self.job_ids) if self.job_ids else None,
             *(
@@ -123,15 +142,59 @@ class Filter:
                 for name in _EQUAL
                 if getattr(self, name) is not None
             ),
-            _table.c.tags.contains(list(self.tags)) if self.tags else None,
-            None if self.dead is None else _dead(self.dead),
-            None if self.older_than is None else column.created_at <= _ago(self.older_than),
-            None if self.newer_than is None else column.created_at >= _ago(self.newer_than),
-            None if self.recorded_from is None else column.created_at >= self.recorded_from,
-            None if self.recorded_to is None else column.created_at <= self.recorded_to,
+            column.tags.contains(list(self.tags)) if self.tags else None,
+            None if self.dead is None else _dead(column, self.dead),
             None if self.due_within is None else _due(self.due_within),
         ]
-        return [condition for condition in asked if condition is not None]
+        return [*(one for one in asked if one is not None), *self.times(column)]
+
+    def times(self, column: Any = _table.c) -> list[ColumnElement[bool]]:
+        """Return what is asked of when the job was recorded, in whose order each index is."""
+        at = column.created_at
+        asked: list[ColumnElement[bool] | None] = [
+            None if self.older_than is None else at <= _ago(self.older_than),
+            None if self.newer_than is None else at >= _ago(self.newer_than),
+            None if self.recorded_from is None else at >= self.recorded_from,
+            None if self.recorded_to is None else at <= self.recorded_to,
+        ]
+        return [one for one in asked if one is not None]
+
+    def leading(self) -> Near | None:
+        """Return what one index gives alone, where no index gives all that is asked for.
+
+        Jobs that have the one seldom have the other, as far as anyone knows: who looks for all at
+        once may read all jobs. None where that cannot be.
+        """
+        if self.job_ids or self.due_within is not None or any(map(self._is_given, _FEW)):
+            return None
+        column, is_over = _table.c, self.status == Status.COMPLETED
+        asked = {
+            name: column[name] == getattr(self, name)
+            for name in ("user_id", "schedule_id", "organization_id", "job_type")
+            if self._is_given(name)
+        }
+        found = {
+            "user_id": asked.get("user_id"),
+            "schedule_id": asked.get("schedule_id"),
+            "tags": column.tags.contains(list(self.tags)) if self.tags else None,
+            "error": next(iter(self.near()), None),
+            "organization_id": asked.get("organization_id"),
+            "dead": None if self.dead is None else _dead(column, self.dead),
+            "status": None if self.status is None or is_over else column.status == self.status,
+            "job_type": asked.get("job_type"),
+            "completed": column.status == Status.COMPLETED if is_over else None,
+        }
+        if self.dead is not None:
+            del found["status"]  # of which that is a part
+        given = {name: one for name, one in found.items() if one is not None}
+        if len(given) < 2:  # noqa: PLR2004 - then one index has it all
+            return None
+        name, condition = next(iter(given.items()))
+        many = SEARCHED_TAGGED if name == "tags" else SEARCHED
+        return Near([condition, *self.times()], many)
+
+    def _is_given(self, name: str) -> bool:
+        return getattr(self, name) is not None
 
     def searched(self, row: Any = _table.c) -> list[ColumnElement[bool]]:
         """Return the conditions that no index finds, for the columns of a table or a subquery."""
@@ -152,15 +215,6 @@ class Filter:
         """Return what has to be so of a job that `searched` finds, and an index may know."""
         is_of_error = self.error is not None or self.fingerprint is not None
         return [_table.c.error.is_not(None)] if is_of_error else []
-
-    def looked_into(self) -> list[ColumnElement[Any]]:
-        """Return the columns that `searched` looks into."""
-        asked = {
-            "error": self.error is not None or self.fingerprint is not None,
-            "queue": self.queue is not None,
-            "payload": self.field is not None,
-        }
-        return [_table.c[name] for name, is_asked in asked.items() if is_asked]
 
 
 #: What differs between errors of one kind: UUIDs, addresses in memory, numbers.
@@ -202,6 +256,7 @@ def _before(now: datetime, seconds: float) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _dead(dead: bool) -> ColumnElement[bool]:  # noqa: FBT001 - the value of the field, not a mode
-    ended = _table.c.dead_at.is_not(None) if dead else _table.c.dead_at.is_(None)
-    return (_table.c.status == Status.FAILED) & ended
+def _dead(column: Any, dead: bool) -> ColumnElement[bool]:  # noqa: FBT001 - the value of the field, not a mode
+    ended = column.dead_at.is_not(None) if dead else column.dead_at.is_(None)
+    found: ColumnElement[bool] = (column.status == Status.FAILED) & ended
+    return found

@@ -16,7 +16,7 @@ from .memory import MESSAGE, UNDELIVERED
 from .pauses import HOLDING_DELIVERED, holding
 from .refusals import ClaimRefused
 from .sweep_sql import SweepStep
-from .unique_sql import FOLLOWS, holds, runs
+from .unique_sql import FOLLOWS, NOTES_FOLLOWED, holds, runs
 
 #: How many rows are held at once.
 CHUNK = 1_000
@@ -30,7 +30,8 @@ _PUT_BACK = handing_over(
     f"""
     UPDATE job_executions
        SET status = 'pending', pause = {HOLDING_DELIVERED}, message_id = NULL, published_at = NULL,
-           reschedules = reschedules + 1, max_retries = coalesce(max_retries, :retries),
+           reschedules = reschedules + 1, put_backs = put_backs + 1,
+           max_retries = coalesce(max_retries, :retries),
            completed_at = NULL, dead_at = NULL, updated_at = now(),
            attempts = CASE WHEN status <> 'processing' THEN attempts ELSE {LOST_ATTEMPT} END,
            lease_token = NULL, lease_expires_at = NULL
@@ -78,7 +79,8 @@ _HOLD = text(
 )
 
 # The pauses for which jobs wait, though they have ended, and the ends of other jobs, though these
-# have ended. Steps from one to the next through the index, however many jobs wait for each.
+# have ended; not the schedules for whose turn some do (`firings.TURN`). Steps from one to the next
+# through the index, however many jobs wait for each.
 _ENDED = text(
     f"""
     WITH RECURSIVE kept AS (
@@ -90,9 +92,9 @@ _ENDED = text(
              WHERE {_WAITING} AND pause IS NOT NULL AND pause > kept.pause
              ORDER BY pause LIMIT 1) AS following)
     SELECT pause FROM kept
-     WHERE pause NOT IN (SELECT pause FROM job_pauses)
+     WHERE pause NOT IN (SELECT pause FROM job_pauses) AND pause NOT LIKE 'schedule:%'
        AND NOT EXISTS (SELECT FROM job_executions AS other
-                        WHERE kept.pause LIKE '{FOLLOWS}%'
+                        WHERE starts_with(kept.pause, '{FOLLOWS}')
                           AND other.job_id = substr(kept.pause, {len(FOLLOWS) + 1})
                           AND {runs("other.")} AND {holds("other.")})
     """  # noqa: S608 - as above
@@ -111,7 +113,8 @@ RELEASE = SweepStep(
     ),
     take=text(
         f"""
-        UPDATE job_executions AS job SET pause = {holding("job")}, updated_at = now()
+        UPDATE job_executions AS job
+           SET pause = {holding("job")}, updated_at = now(), {NOTES_FOLLOWED}
          WHERE id = ANY(:ids) AND {_WAITING} AND pause = ANY(CAST(:ended AS text[]))
         RETURNING {TO_PUBLISH}
         """  # noqa: S608 - as above
@@ -121,7 +124,8 @@ RELEASE = SweepStep(
 # The job that waited for the end of another; something else may hold it still.
 FOLLOWERS = text(
     f"""
-    UPDATE job_executions AS job SET pause = {holding("job")}, updated_at = now()
+    UPDATE job_executions AS job
+       SET pause = {holding("job")}, updated_at = now(), {NOTES_FOLLOWED}
      WHERE {_WAITING} AND pause IS NOT NULL AND pause = '{FOLLOWS}' || CAST(:job_id AS text)
        AND {holding("job")} IS DISTINCT FROM pause
     RETURNING {TO_PUBLISH}

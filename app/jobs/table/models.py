@@ -173,6 +173,15 @@ class JobExecution(Base):
             "id",
             postgresql_where=text("batch_id IS NOT NULL"),
         ),
+        # Only the runs of schedules that wait or run: whether one does, each firing asks.
+        Index(
+            "idx_job_executions_schedule_active",
+            "schedule_id",
+            postgresql_where=text(
+                "schedule_id IS NOT NULL AND (status IN ('pending', 'processing')"
+                " OR (status = 'failed' AND dead_at IS NULL))"
+            ),
+        ),
         # For what is counted and judged: `health`.
         Index(
             "idx_job_executions_completed_at",
@@ -238,6 +247,10 @@ class JobExecution(Base):
     #: Of the payload of a job with an idempotency key.
     fingerprint: Mapped[str | None] = mapped_column(Text)
     idempotency_until: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    #: The moment of its schedule's cron that it is the firing of.
+    scheduled_for: Mapped[datetime | None] = mapped_column(_TIMESTAMP)
+    #: How many of its `reschedules` were no wish of its handler's.
+    put_backs: Mapped[int] = mapped_column(server_default="0")
 
     @property
     def is_final(self) -> bool:

@@ -4,6 +4,7 @@ Pages follow each other by key, not by number: a page begins where the one befor
 order of `created_at` and `id`, in which every filter has an index.
 """
 
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,16 +14,13 @@ from sqlalchemy import ColumnElement, Table, select, tuple_
 
 from ..errors import InvalidOption
 from .db import db
-from .filters import Filter
+from .filters import SEARCHED, Filter, Near
 from .models import JobExecution
-
-#: What no index finds is searched in this many jobs at a time, such as a piece of an error's text:
-#: a page must not take longer the rarer it is.
-SEARCHED = 5_000
 
 _table = cast("Table", JobExecution.__table__)
 _KEY = (_table.c.created_at, _table.c.id)
 _Conditions = list[ColumnElement[bool]]
+_Position = tuple[datetime, int]
 _NEWEST_FIRST = (_table.c.created_at.desc(), _table.c.id.desc())
 
 
@@ -41,21 +39,27 @@ class Page:
     searched_to: datetime | None = None
 
 
-def list_jobs(wanted: Filter, *, after: str | None = None, limit: int = 20) -> Page:
+def list_jobs(
+    wanted: Filter, *, after: str | None = None, limit: int = 20, patience: float | None = None
+) -> Page:
     """Return the newest jobs that fit, or those that follow a page.
 
     Args:
         wanted: May be empty: all jobs.
         after: `Page.after` of the page before.
         limit: Jobs per page.
+        patience: Seconds after which what is asked for together, but no one index has, such as a
+            type and a tag, is searched no further; without, such a page takes as long as it takes.
 
     Raises:
         InvalidOption: `after` is none that a page gave.
     """
-    conditions = wanted.indexed()
-    if after is not None:
-        conditions.append(tuple_(*_KEY) < tuple_(*_position(after)))
-    return _search(conditions, wanted, limit) if wanted.searched() else _page(conditions, limit)
+    near = wanted.leading() if patience is not None else None
+    position = None if after is None else _position(after)
+    if near is None and not wanted.searched():
+        return _page([*wanted.indexed(), *_after(position)], limit)
+    near = near or Near([*wanted.indexed(), *wanted.near()], SEARCHED)
+    return _search(near, wanted, position, limit, time.monotonic() + (patience or 0))
 
 
 def is_recorded(job_type: str) -> bool:
@@ -70,21 +74,34 @@ def _page(conditions: _Conditions, limit: int) -> Page:
     return _first(rows, limit) if len(rows) > limit else Page(rows)
 
 
-def _search(conditions: _Conditions, wanted: Filter, limit: int) -> Page:
-    """Look for what no index finds in the next jobs that may have it."""
-    conditions = [*conditions, *wanted.near()]
-    # The limit comes first: PostgreSQL may not look into more rows.
-    near = select(*_KEY, *wanted.looked_into()).where(*conditions).order_by(*_NEWEST_FIRST)
-    job = near.limit(SEARCHED).subquery().c
-    found = select(job.id).where(*wanted.searched(job))
-    found = found.order_by(job.created_at.desc(), job.id.desc()).limit(limit + 1)
-    query = select(JobExecution).where(_table.c.id.in_(found)).order_by(*_NEWEST_FIRST)
-    rows = list(db.session.scalars(query))
-    if len(rows) > limit:
-        return _first(rows, limit)
-    end = select(*_KEY).where(*conditions).order_by(*_NEWEST_FIRST).offset(SEARCHED - 1).limit(1)
-    last = db.session.execute(end).one_or_none()
-    return Page(rows) if last is None else Page(rows, _cursor(*last), last.created_at)
+def _search(
+    near: Near, wanted: Filter, position: _Position | None, limit: int, deadline: float
+) -> Page:
+    """Look for what no index finds in the next jobs that may have it, until the page is full."""
+    found: list[JobExecution] = []
+    while True:
+        conditions = [*near.conditions, *_after(position)]
+        # The limit comes first: PostgreSQL may not look into more rows.
+        looked_into = select(_table).where(*conditions).order_by(*_NEWEST_FIRST)
+        job = looked_into.limit(near.many).subquery().c
+        fitting = select(job.id).where(*wanted.indexed(job), *wanted.searched(job))
+        fitting = fitting.order_by(job.created_at.desc(), job.id.desc())
+        fitting = fitting.limit(limit + 1 - len(found))
+        query = select(JobExecution).where(_table.c.id.in_(fitting)).order_by(*_NEWEST_FIRST)
+        found += db.session.scalars(query)
+        if len(found) > limit:
+            return _first(found, limit)
+        end = select(*_KEY).where(*conditions).order_by(*_NEWEST_FIRST)
+        last = db.session.execute(end.offset(near.many - 1).limit(1)).one_or_none()
+        if last is None:
+            return Page(found)
+        position = (last.created_at, last.id)
+        if time.monotonic() >= deadline:
+            return Page(found, _cursor(*position), last.created_at)
+
+
+def _after(position: _Position | None) -> _Conditions:
+    return [] if position is None else [tuple_(*_KEY) < tuple_(*position)]
 
 
 def _first(rows: list[JobExecution], limit: int) -> Page:
@@ -97,7 +114,7 @@ def _cursor(created_at: datetime, key: int) -> str:
     return urlsafe_b64encode(f"{created_at.isoformat()} {key}".encode()).decode().rstrip("=")
 
 
-def _position(after: str) -> tuple[datetime, int]:
+def _position(after: str) -> _Position:
     try:
         padded = after + "=" * (-len(after) % 4)
         created_at, key = urlsafe_b64decode(padded.encode()).decode().split(" ")

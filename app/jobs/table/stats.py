@@ -76,22 +76,20 @@ class Stats:
     capped: bool
 
 
-def stats(*, since: float, job_type: str | None = None, counted: int | None = None) -> Stats:
+def stats(*, since: float, job_type: str | None = None) -> Stats:
     """Count the jobs recorded in the last `since` seconds.
 
     Args:
         since: How far back.
         job_type: Only jobs of this type.
-        counted: Of more jobs than this, only the newest are counted; `COUNTED` by default.
 
     Raises:
         DatabaseUnavailable: The database cannot be reached.
     """
     since = min(since, LONGEST)
-    counted = COUNTED if counted is None else counted
-    given = {"since": since, "job_type": job_type, "limit": counted}
+    given = {"since": since, "job_type": job_type, "limit": COUNTED}
     rows = in_transaction(lambda tx: tx.execute(_STATS, given).all())
-    capped = sum(row.jobs for row in rows) == counted
+    capped = sum(row.jobs for row in rows) == COUNTED
     seconds = max(row.oldest for row in rows) if capped else since
     return Stats([_statistic(row, seconds) for row in rows], seconds, capped)
 

@@ -35,7 +35,7 @@ _SEEN = f"""
            LATERAL (SELECT count(*) AS kept, count(DISTINCT one->>'message_id') AS known,
                            count(*) FILTER (WHERE one->>'message_id' = message_id) AS own
                       FROM jsonb_array_elements(list) AS one) AS counts
-     WHERE created_at >= now() - make_interval(secs => :since)
+     WHERE {{recorded}}
 """  # noqa: S608 - our own text
 
 # `made` are the attempts to deliver a job, at all its messages, of which `delivered` had one;
@@ -63,23 +63,56 @@ _COUNTED = f"""
            LATERAL (SELECT (made - running) * greatest(external, calls_back) AS told) AS telling
 """  # noqa: S608 - as above
 
+_SUMS = """
+    count(*) AS jobs, coalesce(sum(messages), 0)::bigint AS messages,
+    coalesce(sum(retries), 0)::bigint AS retries, coalesce(sum(callbacks), 0)::bigint AS callbacks,
+    coalesce(sum(legs), 0)::bigint AS legs
+"""
+
+_LATELY = "created_at >= now() - make_interval(secs => :since)"
+_BETWEEN = "created_at >= :since AND created_at < :until"
+
 #: By job type, by organization, and over all; `oldest` is how many seconds ago the first was made,
 #: and `today` the sum for those of this day (UTC).
 BY_JOBS = text(
     f"""
     SELECT grouping(job_type) = 0 AS is_type, grouping(organization_id) = 0 AS is_organization,
-           job_type, organization_id, count(*) AS jobs,
-           coalesce(sum(messages), 0)::bigint AS messages,
-           coalesce(sum(retries), 0)::bigint AS retries,
-           coalesce(sum(callbacks), 0)::bigint AS callbacks,
-           coalesce(sum(legs), 0)::bigint AS legs,
+           job_type, organization_id, {_SUMS},
            coalesce(sum(messages + retries + callbacks) FILTER (
                WHERE (created_at AT TIME ZONE 'UTC')::date = {TODAY}), 0)::bigint AS today,
            coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest
-      FROM ({_COUNTED}) AS counted
+      FROM ({_COUNTED.format(recorded=_LATELY)}) AS counted
      GROUP BY GROUPING SETS ((job_type), (organization_id), ())
     """  # noqa: S608 - as above
 ).columns(organization_id=OwnerIdColumn)
+
+#: By job type, and by organization, of each bucket; for `buckets`.
+BY_BUCKET = text(
+    f"""
+    SELECT CAST(floor(extract(epoch FROM created_at - :since) / :seconds) AS int) AS bucket,
+           grouping(job_type) = 0 AS is_type, job_type,
+           CAST(organization_id AS text) AS organization, {_SUMS}
+      FROM ({_COUNTED.format(recorded=_BETWEEN)}) AS counted
+     GROUP BY GROUPING SETS ((bucket, job_type), (bucket, organization_id))
+    """  # noqa: S608 - as above
+)
+
+#: Sums over what is kept of such buckets, two objects of lists: by type, and by organization.
+SUMMED = text(
+    """
+    SELECT part.name AS part, one.key AS name,
+           sum((one.value->>0)::bigint)::bigint AS jobs,
+           sum((one.value->>1)::bigint)::bigint AS messages,
+           sum((one.value->>2)::bigint)::bigint AS retries,
+           sum((one.value->>3)::bigint)::bigint AS callbacks,
+           sum((one.value->>4)::bigint)::bigint AS legs
+      FROM job_buckets AS kept,
+           unnest(CAST(:parts AS text[])) AS part (name),
+           LATERAL jsonb_each(kept.value->part.name) AS one
+     WHERE kind = :kind AND seconds = :seconds AND since >= :since AND since < :until
+     GROUP BY part.name, one.key
+    """
+)
 
 TALLIES = text(
     f"""

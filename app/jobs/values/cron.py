@@ -1,11 +1,16 @@
 """Cron expressions, checked before QStash sees them, and foretold as it will fire."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from ...cron import CronError, NeverFiresError, in_words, parse
+from ...cron import CronError, Every, NeverFiresError, in_words, parse
 from ..errors import InvalidOption
 
 FIELDS = 5
+#: How far back the last firing is looked for, one after the other: most are found by the first.
+_BACK = tuple(
+    timedelta(minutes=minutes)
+    for minutes in (2, 61, 24 * 60 + 61, 8 * 24 * 60, 63 * 24 * 60, 5 * 366 * 24 * 60)
+)
 
 
 def checked(cron: str, timezone: str | None) -> str:
@@ -55,6 +60,44 @@ def next_runs(cron: str, count: int, after: datetime | None = None) -> list[date
 def next_after(cron: str, moment: datetime) -> datetime | None:
     """Return when a schedule fires next after a moment; None if it is none of ours, or never."""
     return next(iter(next_runs(cron, 1, moment)), None)
+
+
+def is_interval(cron: str) -> bool:
+    """Tell whether an expression names no moments but a time between two (`@every`)."""
+    try:
+        return isinstance(parse(cron), Every)
+    except CronError:
+        return False
+
+
+def due_between(cron: str, after: datetime, until: datetime) -> list[datetime]:
+    """Return when a schedule was due after one moment and up to another, in UTC.
+
+    None if it is none of ours, or an `@every`, of which only QStash knows.
+    """
+    found: list[datetime] = []
+    try:
+        schedule = parse(cron)
+        if isinstance(schedule, Every):
+            return []
+        while (due := schedule.next(found[-1] if found else after)) <= until:
+            found.append(due.astimezone(UTC))
+    except CronError:
+        pass
+    return found
+
+
+def last_before(cron: str, moment: datetime) -> datetime | None:
+    """Return the last moment up to this one at which a schedule was due, in UTC.
+
+    Of an `@every` it is this one, to the second; None if it is none of ours.
+    """
+    if is_interval(cron):
+        return moment.astimezone(UTC).replace(microsecond=0)
+    for back in _BACK:
+        if found := due_between(cron, moment - back, moment):
+            return found[-1]
+    return None
 
 
 def _check(cron: str, written: str) -> None:

@@ -127,11 +127,17 @@ def normalise(defaults: Mapping[str, Any], given: Options) -> dict[str, Any]:
     return checked
 
 
-def refuse_for_schedule(given: Options) -> None:
-    """Refuse what cannot hold for each firing of a schedule; raises `InvalidOption`."""
-    for name in ("not_before", "expires"):
-        if given.get(name) is not None:
-            raise InvalidOption(f"{name}: not for schedules, whose cron says when; leave it out")
+def for_schedule(given: Options) -> Options:
+    """Return the options of each message of a schedule: all but `expires`, which is a rule.
+
+    Raises:
+        InvalidOption: One cannot hold for each firing.
+    """
+    if given.get("not_before") is not None:
+        raise InvalidOption("not_before: not for schedules, whose cron says when; leave it out")
+    rest = given.copy()
+    rest.pop("expires", None)
+    return rest
 
 
 def parse_duration(name: str, value: Any) -> int:
