@@ -6,6 +6,7 @@ to the group that the app has. The wheel ships this file as well.
 
 import re
 from collections.abc import Mapping
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -30,6 +31,8 @@ WITHOUT_APP = {
 
 #: Of the key that an app looked up in vain, and of Flask-SQLAlchemy's error.
 _ADDRESS = re.compile(r"DATABASE_URL|SQLALCHEMY_DATABASE_URI")
+#: Where SQLAlchemy fails for an address of another database, or one that is none.
+_ENGINES = re.compile(r"sqlalchemy\.engine\.(create|url)$")
 
 lifeline.hold()
 dev_settings.join()
@@ -102,11 +105,31 @@ def _own_group(ctx: click.Context) -> click.Group:
                 "The app has no database address: set DATABASE_URL, or have `flask jobs dev` run "
                 "in this folder meanwhile, which brings a database."
             ) from error
+        if (said := _of_the_engine(error)) is not None:
+            raise click.UsageError(
+                f"The app's database address cannot be used ({said}): jobs need PostgreSQL through"
+                " psycopg 3, so begin it with postgresql+psycopg://"
+            ) from None
         raise
     group = app.cli.commands.get("jobs")
     if not isinstance(group, click.Group):
         raise click.UsageError("This app has no jobs: its Jobs extension is not initialised.")
     return group
+
+
+def _of_the_engine(error: BaseException | None) -> BaseException | None:
+    """Return what SQLAlchemy raised about a database's address, if that is behind an error.
+
+    Flask hides an import that failed in its own error, as if the app's module were missing.
+    """
+    while error is not None:
+        if any(
+            _ENGINES.match(frame.f_globals.get("__name__", ""))
+            for frame, _ in walk_tb(error.__traceback__)
+        ):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 jobs = JobsPlugin()

@@ -62,3 +62,21 @@ def test_an_app_without_the_extension_says_so(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "This app has no jobs" in done.stderr
+
+
+def test_the_address_of_another_database_is_answered_with_a_sentence(tmp_path: Path) -> None:
+    """Whatever SQLAlchemy misses first, and without the secrets in the address."""
+    (tmp_path / "other.py").write_text(
+        "from flask import Flask\n"
+        "from flask_sqlalchemy import SQLAlchemy\n"
+        "app = Flask(__name__)\n"
+        "app.config['SQLALCHEMY_DATABASE_URI'] = 'mysql://ana:secret@db.example/shop'\n"
+        "db = SQLAlchemy(app)\n"
+    )
+
+    done = flask("jobs", "list", app=str(tmp_path / "other.py"))
+
+    assert done.returncode == 2
+    assert "jobs need PostgreSQL through psycopg 3" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr

@@ -121,8 +121,10 @@ def _done(job_id: str, key: Key, action: Callable[..., Done], possible: str) -> 
         state = kit.state(_find(job_id, key))
         db.session.rollback()  # the action uses its own transactions
     wanted = Filter(job_ids=(job_id,), organization_id=key.organization_id)
-    if not action(wanted, by=key.actor).count:
-        abort(HTTPStatus.CONFLICT, f"The job is {state}; only {possible}.")
+    done = action(wanted, by=key.actor)
+    if not done.count:
+        said = done.refused[0] if done.refused else f"The job is {state}; only {possible}"
+        abort(HTTPStatus.CONFLICT, f"{said}.")
 
 
 def _find(job_id: str, key: Key) -> JobExecution:

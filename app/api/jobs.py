@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, abort, current_app, request
 from flask.typing import ResponseReturnValue
 
 from app.api import namespaces, request_parsing, schemas, views
@@ -15,6 +15,8 @@ from app.api.request_parsing import InvalidRequest
 from app.jobs import (
     InvalidOption,
     InvalidPayload,
+    KeyReused,
+    NotUnique,
     UnknownJobType,
     enqueue,
     get_job_config,
@@ -40,11 +42,11 @@ bp = limited(Blueprint("job_api", __name__, url_prefix="/api"), known_as=caller_
             "Idempotency-Key": "Same as `idempotencyKey`: at most one job is enqueued per key."
         },
         answers={200: schemas.EnqueuedSchema, 202: schemas.EnqueuedSchema},
-        problems=(400, 401, 403, 413, 415, 422, 429, 503),
+        problems=(400, 401, 403, 409, 413, 415, 422, 429, 503),
     )
 )
 def enqueue_job() -> ResponseReturnValue:
-    """Answer 202 when the job is recorded, or 200 if its idempotency key already has one."""
+    """Answer 202 when the job is recorded, or 200 if its key already has one."""
     key = authorise("enqueue")
     given = request_parsing.body(schemas.EnqueueSchema)
     _take_header(given)
@@ -58,11 +60,16 @@ def enqueue_job() -> ResponseReturnValue:
         raise InvalidRequest({"payload": error.errors}) from None
     except InvalidOption as error:
         raise InvalidRequest.of(error) from None
+    except KeyReused as error:
+        raise InvalidRequest({"idempotencyKey": [str(error)]}) from None
+    except NotUnique as error:
+        abort(HTTPStatus.CONFLICT, f"{error}.")
     log.info("[api] Enqueued", extra={"jobId": job_id, "apiKey": key.prefix})
     status = HTTPStatus.OK if job_id.existed else HTTPStatus.ACCEPTED
     may_look = not job_id.existed or "read" in key.scopes
     link = status_url(job_id) if may_look else None
     body = {"jobId": job_id, "existed": job_id.existed, "statusUrl": link}
+    body["enqueuedAs"] = job_id.enqueued_as
     return body, status, {"Location": f"/api/jobs/{job_id}"}
 
 

@@ -1,11 +1,11 @@
 """The API's schemas, to validate requests and to document answers."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import RAISE, ValidationError, fields, validate
 
-from app.jobs import FlowControl, InvalidOption, Status, WireSchema
+from app.jobs import EnqueuedAs, FlowControl, InvalidOption, Status, WireSchema
 from app.jobs.kit import (
     LONGEST_EXPRESSION,
     LONGEST_NAME,
@@ -133,6 +133,7 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
     organization_id = OwnerIdField(allow_none=True)
     tags = fields.List(Tag(), validate=validate.Length(max=MOST_TAGS))
     idempotency_key = Text(allow_none=True, validate=validate.Length(1, MAX_KEY_LENGTH))
+    idempotency_ttl = Duration()
     delay = Duration()
     not_before = Moment()
     retries = fields.Integer(strict=True, validate=validate.Range(0, MOST_RETRIES))
@@ -149,12 +150,14 @@ class EnqueueSchema(WireSchema[dict[str, Any]]):
 class EnqueuedSchema(WireSchema[dict[str, Any]]):
     """The result; `statusUrl` may be passed on to the job's user.
 
-    It is null for a job that already existed, unless the key may read: someone else may have used
-    the idempotency key first.
+    It is null for a job that already existed, unless the key may read: someone else may have
+    enqueued it first. `enqueuedAs` says what the enqueue came to: a new job, or, by an idempotency
+    key or as the job is unique, another one.
     """
 
     job_id = JobIdField(required=True)
     existed = fields.Boolean(required=True)
+    enqueued_as = fields.String(required=True, validate=validate.OneOf(get_args(EnqueuedAs)))
     status_url = fields.Url(required=True, allow_none=True)
 
 

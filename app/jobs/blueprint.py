@@ -20,7 +20,7 @@ from .execute.executor import deliver
 from .job_options import JobOptions, check_options
 from .job_types import JOB_TYPES
 from .payload import loading, sealing
-from .registry import JobConfig, get_job_config, registry_of, where
+from .registry import GivenUnique, JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
 from .values.firing_rules import CatchUp, Overlap
 from .values.ids import GivenOwnerId
@@ -45,6 +45,8 @@ class EnqueueOptions(_Owned, total=False):
     """The keyword arguments of `enqueue`."""
 
     idempotency_key: str | None
+    idempotency_ttl: Duration | None
+    unique: GivenUnique
     tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
@@ -52,6 +54,7 @@ class EnqueueOptions(_Owned, total=False):
 class EnqueueManyOptions(_Owned, total=False):
     """The keyword arguments of `enqueue_many`."""
 
+    unique: GivenUnique
     tags: Sequence[str] | None
     session: enqueuer.AnySession | None
 
@@ -82,7 +85,7 @@ class Enqueueable(Generic[P]):
 
     def enqueue_many(
         self, payloads: Iterable[P], **options: Unpack[EnqueueManyOptions]
-    ) -> list[str]:
+    ) -> many.JobIds:
         """`app.jobs.enqueue_many` for this type."""
         return many.enqueue_many(self.type, payloads, **options)
 

@@ -98,7 +98,12 @@ def webhook() -> int:
 
 def artifact(job_id: str) -> None:
     now = datetime.now(UTC)
-    given = {"id": str(uuid4()), "name": MARKUP, "key": str(uuid4()), "media_type": MARKUP}
+    given: dict[str, object] = {
+        "id": str(uuid4()),
+        "name": MARKUP,
+        "key": str(uuid4()),
+        "media_type": MARKUP,
+    }
     given |= {"size": 1, "sha256": "0" * 64, "expires_at": now, "job_id": job_id}
     db.session.execute(insert(Artifact).values(**given))
     db.session.commit()

@@ -1,6 +1,7 @@
 """Batches: recorded as a whole, ended once by their last job, followed once."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -295,10 +296,10 @@ def refused_calls() -> Iterator[Any]:
     yield pytest.param(
         lambda: at_once(then=signature("noop", {})), InvalidPayload, "action", id="then"
     )
-    given: Any = {"idempotency_key": "a"}
-    yield pytest.param(
-        lambda: at_once(noop.s(Sample("none"), **given)), InvalidOption, "idempotency", id="key"
-    )
+    for name, value in {"idempotency_key": "a", "unique": True}.items():
+        given: Any = {name: value}
+        made = noop.s(Sample("none"), **given)
+        yield pytest.param(partial(at_once, made), InvalidOption, f"{name}: .*none", id=name)
     yield pytest.param(
         lambda: at_once(noop.s(Sample("none"), retries=-1)), InvalidOption, "retries", id="option"
     )

@@ -16,14 +16,17 @@ from app.jobs import (
     Status,
     UnknownJobType,
     batch,
+    chain,
     enqueue,
     enqueue_many,
     signature,
 )
 from app.jobs import testing as job_testing
 from app.jobs.events import Event, Executing, Started, observe
+from app.jobs.execute import executor
 from app.jobs.message import Message
 from app.jobs.operate import Filter, actions, audit, health, pauses, sweep
+from app.jobs.outcome import Released
 from app.jobs.publish.qstash import deduplication_id
 from tests.support.metrics import Scrape
 from tests.support.qstash import deliver, envelope
@@ -114,6 +117,30 @@ def test_a_delivery_under_a_pause_goes_back_and_costs_nothing(published: list[Me
     job_testing.deliver(job_id)
     row = row_of(job_id)
     assert (row.status, row.dead_at, len(row.attempts)) == (Status.FAILED, None, 2)
+
+
+@pytest.mark.parametrize("put_back", ["pause", "shutdown"])
+def test_what_puts_a_job_back_is_no_wish_of_its_own(
+    app: Flask, published: list[Message], monkeypatch: pytest.MonkeyPatch, put_back: str
+) -> None:
+    """So it does not count toward JOBS_MAX_RESCHEDULES, however often it happens."""
+    monkeypatch.setitem(app.config, "JOBS_MAX_RESCHEDULES", 1)
+    job_id = enqueue("sample", {"action": "always-later"})
+    for number in range(3):
+        if put_back == "pause":
+            jobs.pause("type", "sample", **WHY)
+            job_testing.deliver(job_id, message_id=f"msg_{number}")
+            jobs.resume("type", "sample", by="ana")
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(executor, "_not_begun", lambda _: Released())
+                job_testing.deliver(job_id, message_id=f"msg_{number}")
+
+    job_testing.deliver(job_id, message_id="msg_once")
+    assert (row_of(job_id).status, row_of(job_id).reschedules) == (Status.PENDING, 4)
+
+    job_testing.deliver(job_id, message_id="msg_twice")
+    assert row_of(job_id).dead_at is not None
 
 
 def test_of_racing_deliveries_under_a_pause_one_puts_the_job_back(
@@ -255,6 +282,51 @@ def test_a_batch_s_jobs_and_what_follows_it_wait_too(published: list[Message]) -
 
     following = db.session.scalar(text("SELECT pause FROM job_executions WHERE slot IS NULL"))
     assert (following, len(published)) == ("type:noop", 1)
+
+
+def test_a_step_s_job_has_the_pause_from_its_record_on(
+    cli: FlaskCliRunner, published: list[Message]
+) -> None:
+    """Recorded by the database itself, before anybody could publish it."""
+    jobs.pause("type", "noop", **WHY)
+    made = chain(signature("sample", GOOD), signature("noop", GOOD))
+    (first,) = [message.job_id for message in published]
+
+    with db.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE job_executions SET status = 'completed' WHERE job_id = :id"), {"id": first}
+        )
+
+    step = text("SELECT job_id FROM job_executions WHERE batch_id = :id AND job_type = 'noop'")
+    second = row_of(db.session.scalars(step, {"id": made.id}).one())
+    assert (second.pause, second.published_at) == ("type:noop", None)
+    said = cli.invoke(args=["jobs", "doctor", "--only", "outbox"]).output
+    assert "no job waits to be published" in said
+    jobs.resume("type", "noop", by="ana")
+    assert [message.job_id for message in published] == [first, second.job_id]
+
+
+def test_a_long_pause_of_all_there_is_is_no_alarm(
+    cli: FlaskCliRunner, published: list[Message]
+) -> None:
+    """Neither idle nor stuck nor unpublished, though nothing was processed for a day."""
+    job_ids = enqueue_many("sample", [GOOD] * 3)
+    jobs.pause("type", "sample", **WHY)
+    for job_id in job_ids:
+        job_testing.deliver(job_id)
+    day = "created_at = created_at - interval '1 day', updated_at = updated_at - interval '1 day'"
+    db.session.execute(text(f"UPDATE job_executions SET {day}"))  # noqa: S608 - our own text
+    db.session.execute(text("UPDATE job_pauses SET paused_at = paused_at - interval '1 day'"))
+    db.session.commit()
+
+    found = health.check()
+    report = sweep(grace=0)
+    said = cli.invoke(args=["jobs", "doctor", "--only", "pauses", "--only", "outbox"]).output
+
+    assert (found.verdict, [reason.code for reason in found.reasons]) == ("healthy", ["paused"])
+    assert report.published == 0
+    assert "type sample is paused by ana: Resend is down" in said
+    assert "no job waits to be published" in said
 
 
 def test_a_dead_letter_that_is_redriven_under_a_pause_runs_after_it(

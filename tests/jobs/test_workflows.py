@@ -111,7 +111,9 @@ def test_a_chain_is_a_workflow_in_a_line() -> None:
     made = chain(job(), noop.s(Sample("none")), job(), name="three")
 
     assert list(states(made.id)) == ["step", "noop", "step 2"]
-    assert [one.job_type for one in drain()] == ["step", "noop", "step"]
+    deliver_all("step", of=made.id)
+    assert batches.find(made.id).percent == 33
+    assert [one.job_type for one in drain()] == ["noop", "step"]
     assert batches.find(made.id).state == "completed"
 
 
@@ -391,6 +393,12 @@ REFUSED = {
     "no name": (filled(lambda wf: wf.add("", job())), "1 to 100 characters"),
     "after a text": (filled(lambda wf: wf.add("a", job(), after="fine")), r"write \['first'\]"),
     "policy": (filled(lambda wf: wf.add("a", job(), if_dead="stp")), "neither 'stop' nor 'go on'"),
+    "after none": (filled(lambda wf: wf.add("a", job(), after=None)), "after: None is not a list"),
+    "half a letter": (filled(lambda wf: wf.add("\ud800", job())), "has NUL characters or unpaired"),
+    "no signature": (lambda: chain(noop), "is not a signature"),  # type: ignore[arg-type]
+    "no event to signal": (lambda: signal(""), "event: '' is not a text"),
+    "a NUL to signal": (lambda: signal("a\0"), "event: has NUL characters"),
+    "half a letter in the name": (lambda: workflow("\ud800"), "name: has NUL characters"),
     "no event": (filled(lambda wf: wf.wait_for("", timeout=1)), "event: '' is not a text"),
     "no time": (filled(lambda wf: wf.wait_for("x", timeout=0)), "timeout: 0 is not above zero"),
     "match": (filled(lambda wf: wf.wait_for("x", match=[1], timeout=1)), "is not a dict"),
@@ -408,7 +416,7 @@ REFUSED = {
 def test_bad_input_is_one_sentence_and_records_nothing(
     call: Callable[[], object], said: str
 ) -> None:
-    with pytest.raises(BatchRefused, match=said) as raised:
+    with pytest.raises((BatchRefused, InvalidOption), match=said) as raised:
         call()
 
     assert "\n" not in str(raised.value)

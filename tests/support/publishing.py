@@ -18,6 +18,8 @@ from tests.support.qstash import BASE_URL
 
 #: Where a connection is refused at once: the discard port.
 NOBODY = "http://127.0.0.1:9"
+#: Seconds in which the local server answers on a machine that is busy with other things, too.
+PATIENCE = 60.0
 
 
 @contextmanager
@@ -48,7 +50,12 @@ def served_by(app: Flask, qstash: LocalQStash) -> Iterator[QStash]:
     """Start a server for the app to publish to."""
     with (
         qstash,
-        publishing(app, QSTASH_URL=qstash.url, QSTASH_TOKEN=qstash.token),
+        publishing(
+            app,
+            QSTASH_URL=qstash.url,
+            QSTASH_TOKEN=qstash.token,
+            JOBS_PUBLISH_TIMEOUT=PATIENCE,
+        ),
         connect(qstash.url) as client,
     ):
         yield client

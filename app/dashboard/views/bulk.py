@@ -149,4 +149,7 @@ def _said(done: Done) -> str:
         parts.append(f"{done.asked:,} of them run, and were asked to stop.")
     if done.waiting:
         parts.append(f"{done.waiting:,} wait for QStash, and the sweep publishes them.")
+    parts += [f"Not retried: {reason}." for reason in done.refused[:3]]
+    if len(done.refused) > 3:  # noqa: PLR2004 - that is enough to read
+        parts.append("Others were not retried either, for the same reason.")
     return " ".join(parts)

@@ -12,6 +12,7 @@ from ...jobs.operate import (
     logs_of,
     progress,
     related_to,
+    unique,
     waiting,
 )
 from .. import access, cookies, formatting, panels, states, timeline
@@ -43,6 +44,7 @@ def index(job_id: str) -> ResponseReturnValue:
         panels=panels.of(row),
         progress=progress.of(row),
         waits=waiting.reasons([row]).get(row.job_id),
+        facts=unique.facts_of(row),
         events=timeline.events_of(row, entries),
         bars=timeline.bars_of(spans),
         spans=spans,
@@ -54,6 +56,9 @@ def index(job_id: str) -> ResponseReturnValue:
 def retry() -> ResponseReturnValue:
     row, wanted = _asked()
     done = actions.retry(wanted, by=access.user().name)
+    if done.refused:
+        cookies.notice(f"Not retried: {done.refused[0]}.", kind="problem")
+        return redirect(link("job", job_id=row.job_id))
     waits = "; QStash cannot be reached, and the sweep publishes it" if done.waiting else ""
     return _say(row, done.count, f"is pending again, with all its retries{waits}", "retried")
 

@@ -6,9 +6,9 @@ from typing import Any
 from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
-from ...jobs import InvalidOption, InvalidPayload, JobConfig
+from ...jobs import InvalidOption, InvalidPayload, JobConfig, JobId, NotUnique
 from ...jobs.kit import parse_owner_id
-from ...jobs.operate import again
+from ...jobs.operate import again, unique
 from .. import access, cookies, formatting, payload_form, states
 from ..access import Role
 from ..payload_form import by_field, config_of
@@ -54,19 +54,24 @@ def create() -> ResponseReturnValue:
         )
     except InvalidPayload as error:
         return _form(config, request.form, by_field(error.errors))
-    except InvalidOption as error:
+    except (InvalidOption, NotUnique) as error:
         return _form(config, request.form, trouble=str(error))
     _say(job_id)
     return redirect(link("job", job_id=job_id))
 
 
-def _say(job_id: str) -> None:
+def _say(job_id: JobId) -> None:
     """Tell what became of the job: QStash may have refused it after it was recorded."""
     short, row = formatting.short_id(job_id), job_of(job_id)
     if states.state_of(row).name == "dead":
         cookies.notice(f"Job {short} is dead: {row.error}", kind="problem")
     else:
-        cookies.notice(f"Job {short} is enqueued.")
+        cookies.notice(_came_to(job_id) or f"Job {short} is enqueued.")
+
+
+def _came_to(job_id: JobId) -> str | None:
+    said = unique.came_to(job_id)
+    return None if said is None else f"{said[0].upper()}{said[1:]}."
 
 
 def _options() -> dict[str, Any]:

@@ -5,6 +5,7 @@ block ends. From there on the database counts: see `table.batches`.
 """
 
 from collections.abc import Iterable
+from itertools import groupby
 from random import randrange
 from typing import Any
 from uuid import uuid4
@@ -12,23 +13,26 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from ..context import Job
-from ..enqueue.enqueuer import AnySession
-from ..enqueue.many import CHUNK, CHUNK_BYTES
+from ..enqueue import unique as unique_jobs
+from ..enqueue.enqueuer import AnySession, JobId
+from ..enqueue.many import CHUNK, CHUNK_BYTES, publish_changed
 from ..enqueue.signatures import Signature, Written
 from ..enqueue.terms import Owner
 from ..errors import BatchRefused
 from ..message import Message
-from ..table import batches
+from ..table import batches, job_rows
+from ..table.attempts import within
 from ..table.batches import BATCH, Slots
 from ..table.db import db
 from ..values.ids import GivenOwnerId
 from .recorded import (
     FIRST_DRAWN,
     LAST_DRAWN,
+    LONGEST_NAME,
     ON_FAILURE,
     THEN,
     Recorded,
-    check_name,
+    check_text,
 )
 
 MOST_JOBS = 100_000
@@ -38,16 +42,25 @@ MOST_SLOTS = 64
 
 
 class Batch(Recorded):
-    """What `batch` and `batch_of` return; `enqueue` adds jobs within its `with` block."""
+    """What `batch` and `batch_of` return; `enqueue` adds jobs within its `with` block.
+
+    Attributes:
+        existing: After the block: which job there was already, by the id that `enqueue` gave the
+            unique one. It is no job of this batch, which does not wait for it.
+    """
 
     noun = "batch"
 
     def __init__(self, *about: Any, **more: Any) -> None:
         super().__init__(*about, **more)
         self._jobs: list[Written] = []
+        self._unique: list[job_rows.Recorded] = []
+        self.existing: dict[str, JobId] = {}
 
     def enqueue(self, signature: Signature) -> str:
         """Add a job, which is recorded when the block ends; return its id.
+
+        A unique job of which there is one already is not recorded: see `existing`.
 
         Raises:
             UnknownJobType, InvalidPayload, InvalidOption: As `jobs.enqueue` does.
@@ -68,10 +81,30 @@ class Batch(Recorded):
 
     @property
     def _messages(self) -> list[Message]:
-        return [job.message for job in self._jobs]
+        messages = [job.message for job in self._jobs]
+        return [message for message in messages if message.job_id not in self.existing]
+
+    def _record(self) -> None:
+        super()._record()
+        publish_changed(self._unique, self._session)
+
+    def _insert_unique(self, tx: Connection) -> list[str]:
+        """Record the unique jobs, and return those that are new, and so of this batch."""
+        jobs = [job for job in self._jobs if job.message.unique is not None]
+        self.existing, self._unique = {}, []
+        for owner, alike in groupby(jobs, lambda job: job.owner):
+            messages = [job.message for job in alike]
+            recorded = unique_jobs.record_all(messages, owner.columns, within(tx))
+            self._unique += recorded
+            for message, one in zip(messages, recorded, strict=True):
+                if one.job_id != message.job_id:
+                    self.existing[message.job_id] = JobId.of(one)
+        return [job.message.job_id for job in jobs if job.message.job_id not in self.existing]
 
     def _insert(self, tx: Connection) -> None:
-        count = len(self._jobs)
+        plain = [job for job in self._jobs if job.message.unique is None]
+        own = self._insert_unique(tx)
+        count = len(plain) + len(own)
         slots = Slots(0, min(MOST_SLOTS, count))
         if self._added_by is None:
             self._insert_new(tx, kind=BATCH)
@@ -81,9 +114,10 @@ class Batch(Recorded):
         if count:
             batches.record_slots(tx, self.id, slots, count, added_by=self._added_by)
         offset = 0
-        for owner, chunk in _chunks(self._jobs):
+        for owner, chunk in _chunks(plain):
             batches.record_jobs(tx, self.id, slots, chunk, owner, offset=offset)
             offset += len(chunk)
+        batches.take_in(tx, self.id, slots, own, offset=offset)
         if self._added_by is None and not count:
             batches.advance(tx, self.id)
 
@@ -126,7 +160,7 @@ def batch(
         InvalidOption, InvalidPayload, UnknownJobType: About `then` or `on_failure`, as `enqueue`.
         BatchRefused: The name is none.
     """
-    check_name(name)
+    check_text("name", name, LONGEST_NAME)
     owner = Owner(user_id=user_id, organization_id=organization_id)
     made = Batch(str(uuid4()), name, owner, session)
     made.follow(THEN, then)

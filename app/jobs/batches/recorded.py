@@ -17,6 +17,7 @@ from ..publish import outbox, relay
 from ..table import batches
 from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_one_statement, in_transaction
+from ..values import jsonb
 
 LONGEST_NAME = 255
 #: What a running job adds gets slots of its own, with numbers that nobody else is likely to draw.
@@ -65,7 +66,7 @@ class Recorded(ABC):
             opening.enter_context(observed(Enqueueing(job_type=self.noun)))
             # Not before: all of its jobs belong to the trace that begins here.
             for kind, signature in self._follows.items():
-                self._following[kind] = self._writer.write(signature)
+                self._following[kind] = self._writer.write_own(signature)
             self._opened = opening.pop_all()
         return self
 
@@ -125,9 +126,9 @@ class Recorded(ABC):
             batches.record_following(tx, self.id, following, job.message, job.columns)
 
     def _record(self) -> None:
-        messages = self._messages
         if self._session is not None:
             self._insert(connection_of(self._session))
+            messages = self._messages
             after_commit(self._session, outbox.publish_committed, messages)
             after_commit(self._session, _publish_started, [] if messages else [self.id])
             return
@@ -135,15 +136,18 @@ class Recorded(ABC):
             in_transaction(self._insert)
         except DatabaseUnavailable as trouble:
             if not (trouble.is_uncertain and _is_recorded(self.id)):
-                raise _named(messages, trouble) from trouble
+                raise _named(self._messages, trouble) from trouble
+        messages = self._messages
         outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
 
 
-def check_name(name: Any) -> None:
-    """Raise `BatchRefused` where people could not read it."""
-    if not (isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME and "\0" not in name):
-        raise BatchRefused(f"name: {quoted(name)} is not a text of 1 to {LONGEST_NAME} characters")
+def check_text(what: str, given: Any, longest: int) -> None:
+    """Raise `BatchRefused` where people could not read it, or PostgreSQL not store it."""
+    if not (isinstance(given, str) and given.strip() and len(given) <= longest):
+        raise BatchRefused(f"{what}: {quoted(given)} is not a text of 1 to {longest} characters")
+    if jsonb.clean_text(given) != given:
+        raise BatchRefused(f"{what}: has NUL characters or unpaired surrogates; leave them out")
 
 
 def _publish_started(batch_ids: list[str]) -> None:

@@ -12,7 +12,8 @@ from ..table import workflows
 from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_transaction
 from ..values.ids import GivenOwnerId
-from .workflow import check_data
+from .recorded import check_text
+from .workflow import LONGEST_EVENT, check_data
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ def signal(
 
     Raises:
         SignalUnheard: No workflow waits for it.
-        BatchRefused: The data is no JSON object of 8 KiB at most.
+        BatchRefused: The event is no text, or the data no JSON object of 8 KiB at most.
     """
+    check_text("event", event, LONGEST_EVENT)
     told = check_data("data", {} if data is None else data)
     owner = Owner(organization_id=organization_id)
 

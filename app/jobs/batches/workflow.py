@@ -30,10 +30,11 @@ from ..values.options import Duration, parse_duration
 from .recorded import (
     FIRST_DRAWN,
     LAST_DRAWN,
+    LONGEST_NAME,
     ON_FAILURE,
     THEN,
     Recorded,
-    check_name,
+    check_text,
 )
 
 MOST_STEPS = 1_000
@@ -109,10 +110,7 @@ class Workflow(Recorded):
             InvalidOption: `timeout` is no time, or none that ends.
             BatchRefused: The event or `match` is none, or as for `add`.
         """
-        if not (isinstance(event, str) and 0 < len(event) <= LONGEST_EVENT and "\0" not in event):
-            raise BatchRefused(
-                f"event: {quoted(event)} is not a text of 1 to {LONGEST_EVENT} characters"
-            )
+        check_text("event", event, LONGEST_EVENT)
         if if_dead not in {STOP, GO_ON}:
             raise BatchRefused(f"if_dead: {quoted(if_dead)} is neither 'stop' nor 'go on'")
         seconds = parse_duration("timeout", timeout)
@@ -124,18 +122,16 @@ class Workflow(Recorded):
         return named
 
     def _written(self, signature: Signature) -> tuple[Message, dict[str, Any]]:
-        made: Written = self._writer.write(signature)
+        made: Written = self._writer.write_own(signature)
         return made.message, made.columns
 
     def _keep(self, name: Any, after: Any, **about: Any) -> None:
         self._check_open()
-        if not (isinstance(name, str) and 0 < len(name) <= LONGEST_STEP_NAME and "\0" not in name):
-            raise BatchRefused(
-                f"name: {quoted(name)} is not a text of 1 to {LONGEST_STEP_NAME} characters"
-            )
+        check_text("name", name, LONGEST_STEP_NAME)
         if name in {*self._steps, THEN, ON_FAILURE}:
             raise BatchRefused(f"{self} has a step {name!r} already: give this one another name")
-        if isinstance(after, str) or not all(isinstance(one, str) for one in after):
+        is_list = isinstance(after, list | tuple | set | frozenset)
+        if not (is_list and all(isinstance(one, str) for one in after)):
             raise BatchRefused(
                 f"after: {quoted(after)} is not a list of steps' names: write ['first']"
             )
@@ -215,7 +211,7 @@ def workflow(
         BatchRefused: At the end of the block: a step is after one that there is not, or steps wait
             for each other; and as for `batch`.
     """
-    check_name(name)
+    check_text("name", name, LONGEST_NAME)
     owner = Owner(user_id=user_id, organization_id=organization_id)
     made = Workflow(str(uuid4()), name, owner, session)
     made.follow(THEN, then)
@@ -257,14 +253,14 @@ def chain(*signatures: Signature, name: str | None = None, **options: Any) -> Wo
     """
     if not signatures:
         raise BatchRefused("a chain has at least one job: write jobs.chain(first.s(…), next.s(…))")
-    types = [getattr(one, "job_type", "") for one in signatures]
+    types = [getattr(one, "job_type", "?") for one in signatures]
     made = workflow(name if name is not None else " > ".join(types)[:200], **options)
     with made:
         before: list[str] = []
         for number, signature in enumerate(signatures):
             nth = types[: number + 1].count(types[number])
             step = types[number] if nth == 1 else f"{types[number]} {nth}"
-            before = [made.add(step or "?", signature, after=before)]
+            before = [made.add(step, signature, after=before)]
     return made
 
 

@@ -82,8 +82,13 @@ def _act(action: Action, act: Callable[..., Done], options: dict[str, Any]) -> N
         _ask(action, wanted)
     done = act(wanted, by=by)
     click.echo(json.dumps(asdict(done)) if machine else _report(done))
+    for reason in done.refused:
+        click.echo(f"Not retried: {reason}", err=True)
+    missed = len(wanted.job_ids) - done.count
+    if done.refused and missed <= len(done.refused):
+        sys.exit(FAILED)
     if done.count < len(wanted.job_ids):
-        missed = len(wanted.job_ids) - done.count
+        missed -= len(done.refused)
         do = "does" if missed == 1 else "do"
         click.echo(
             f"{missed} of the given jobs {do} not exist or cannot be {_PAST[action]} now", err=True

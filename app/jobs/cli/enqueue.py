@@ -6,8 +6,9 @@ import click
 from flask import current_app
 
 from ..enqueue import enqueuer
+from ..enqueue.enqueuer import JobId
 from ..events import Event, Unpublished, observe
-from ..operate import waiting
+from ..operate import unique, waiting
 from ..publish import outbox
 from . import formatting
 from .group import as_json, find_job, jobs, print_json
@@ -20,6 +21,9 @@ from .publishing import Moment, given, publishing, tags
 @click.argument("payload", type=Payload())
 @publishing
 @click.option("--idempotency-key", metavar="KEY", help="Enqueue at most one job per key.")
+@click.option(
+    "--idempotency-ttl", metavar="TIME", help="Let the key be used again after this, e.g. 24h."
+)
 @tags
 @click.option(
     "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
@@ -42,7 +46,7 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
     tell(enqueuer.enqueue(job_type, payload, **given(options)), reasons, as_json=as_json)
 
 
-def tell(job_id: str, reasons: list[str], *, as_json: bool) -> None:
+def tell(job_id: JobId, reasons: list[str], *, as_json: bool) -> None:
     """Print a new job's id, and what is to be known of it."""
     if background := current_app.extensions["jobs"].background:
         background.close()  # this process ends with it
@@ -52,6 +56,8 @@ def tell(job_id: str, reasons: list[str], *, as_json: bool) -> None:
         print_json(formatting.as_json(row))
     else:
         click.echo(job_id)
+    if said := unique.came_to(job_id):
+        click.echo(f"{job_id.enqueued_as.capitalize()}: {said}", err=True)
     if row.pause:
         click.echo(f"Not published yet: {waiting.reasons([row]).get(job_id)}", err=True)
     elif reasons or not row.published_at:

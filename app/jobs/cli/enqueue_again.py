@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..enqueue import enqueuer
 from ..errors import ActionRefused, InvalidPayload
 from ..operate import again
 from ..table.models import JobExecution
@@ -111,7 +112,7 @@ def _read(text: str, before: Any) -> Any:
         return text
 
 
-def _edited(row: JobExecution, payload: Any, by: str, options: dict[str, Any]) -> str:
+def _edited(row: JobExecution, payload: Any, by: str, options: dict[str, Any]) -> enqueuer.JobId:
     """Have somebody edit the payload until it can be enqueued, or they give up."""
     text = json.dumps(again.shown(row.job_type, payload), indent=2, ensure_ascii=False)
     while True:

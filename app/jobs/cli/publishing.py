@@ -125,7 +125,7 @@ def publishing(command: Callable[..., None]) -> Callable[..., None]:
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given, in the form that the Python call takes."""
     found = {name: value for name, value in options.items() if value not in (None, ())}
-    for name in ("delay", "timeout", "expires", "jitter"):
+    for name in ("delay", "timeout", "expires", "jitter", "idempotency_ttl"):
         if _NUMBER.fullmatch(found.get(name, "")):
             found[name] = int(found[name])
     if "headers" in found:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import durations
-from ..operate import waiting
+from ..operate import unique, waiting
 from ..payload.masking import hidden
 from ..table import audit
 from ..table.audit import JobAudit
@@ -77,6 +77,7 @@ def render(
     values = {name: getattr(row, attribute) for name, attribute in _FIELDS.items()}
     fields = {"job": row.job_id, "type": row.job_type, "status": formatting.state(row)}
     fields |= {name: str(value) for name, value in values.items() if value}
+    fields |= unique.facts_of(row)
     if row.tags:
         fields["tags"] = " ".join(row.tags)
     if row.error:

@@ -14,13 +14,17 @@ from ..errors import DatabaseUnavailable, InvalidPayload
 from ..events import Enqueueing, observed
 from ..message import Message
 from ..publish import outbox, relay
-from ..registry import get_job_config
+from ..registry import GivenUnique, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
+from ..table.attempts import within
 from ..table.db import connection_of, in_one_statement, in_transaction
+from ..table.job_rows import Recorded
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
-from .enqueuer import AnySession, uncertain, write
+from ..values.unique import EnqueuedAs
+from . import unique as unique_jobs
+from .enqueuer import AnySession, JobId, follow, publish_again, uncertain, write
 from .terms import Owner, Terms
 
 log = logging.getLogger(__name__)
@@ -29,16 +33,26 @@ log = logging.getLogger(__name__)
 CHUNK, CHUNK_BYTES = 1_000, 8 * 1024 * 1024
 
 
+class JobIds(list[str]):
+    """The ids that `enqueue_many` returns, in the order of the payloads."""
+
+    @property
+    def enqueued_as(self) -> list[EnqueuedAs]:
+        """What each of them came to; see `JobId`."""
+        return [one.enqueued_as if isinstance(one, JobId) else "new" for one in self]
+
+
 def enqueue_many(
     job_type: str,
     payloads: Iterable[Any],
     *,
     user_id: GivenOwnerId | None = None,
     organization_id: GivenOwnerId | None = None,
+    unique: GivenUnique = None,
     tags: Sequence[str] | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
-) -> list[str]:
+) -> JobIds:
     """Enqueue a job for each payload, all or none, and publish them by QStash's batch request.
 
     Args and errors are those of `enqueue`, with two differences: `InvalidPayload.errors` maps the
@@ -50,27 +64,34 @@ def enqueue_many(
             transaction that records them is open meanwhile.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
+        unique: As for `enqueue`, of each job. Unique jobs are in memory as a whole, and recorded
+            by a statement each.
         tags: As for `enqueue`, of each job.
         session: As for `enqueue`.
         **options: As for `enqueue`.
 
     Returns:
-        The jobs' ids, in the order of the payloads.
+        The jobs' ids, in the order of the payloads; of unique ones, some may be the same. What
+        each came to is the list's `enqueued_as`.
     """
     config = get_job_config(job_type)
     tags = config.tags if tags is None else tags
     owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags)
     with observed(Enqueueing(job_type=job_type)):
-        terms = Terms.of(config, owner, config.options_with(options))
+        terms = Terms.given(config, owner, options, unique)
         url = outbox.publisher().destination(config.endpoint)
         log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "url": url})
         chunks = _written(terms, payloads)
+        if terms.unique is not None:
+            return _enqueue_unique(list(chain.from_iterable(chunks)), owner, session)
         first, second = next(chunks, []), next(chunks, [])
         if not first:
-            return []
+            return JobIds()
         if second or len(_alike(first)) > 1:
-            return _enqueue_in_turn(chain([first, second], chunks), owner, session)
-        return _enqueue_together(first, owner, session)
+            ids = _enqueue_in_turn(chain([first, second], chunks), owner, session)
+        else:
+            ids = _enqueue_together(first, owner, session)
+    return JobIds(ids)
 
 
 def _written(terms: Terms, payloads: Iterable[Any]) -> Iterator[list[Message]]:
@@ -128,6 +149,33 @@ def _enqueue_together(
     else:
         outbox.leave_paused(messages)
     return job_ids
+
+
+def _enqueue_unique(messages: list[Message], owner: Owner, session: AnySession | None) -> JobIds:
+    """Record unique jobs, each by its own key, in one transaction, and publish the new ones."""
+
+    def record(tx: Connection) -> list[Recorded]:
+        return unique_jobs.record_all(messages, owner.columns, within(tx))
+
+    if session is None:
+        recorded = in_transaction(record)
+    else:
+        connection = connection_of(session)
+        with connection.begin_nested():
+            recorded = record(connection)
+    own = [one.job_id for one in recorded if not JobId.of(one).existed]
+    publish_again(own, session)
+    publish_changed(recorded, session)
+    return JobIds(JobId.of(one) for one in recorded)
+
+
+def publish_changed(recorded: Sequence[Recorded], session: AnySession | None) -> None:
+    """Publish, once they are committed, those whose message comes too late, and who may begin."""
+    late = [one.job_id for one in recorded if one.is_put_off]
+    publish_again(list(dict.fromkeys(late)), session)
+    for one in recorded:
+        if one.enqueued_as == "follow-up":
+            follow(one, session)
 
 
 def _enqueue_in_turn(

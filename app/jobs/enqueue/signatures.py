@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from ..errors import InvalidOption, quoted
 from ..message import Message
-from ..registry import get_job_config
+from ..registry import GivenUnique, get_job_config
 from ..values.ids import GivenOwnerId
 from ..values.options import Options, parse_duration
 from .enqueuer import write
@@ -23,6 +23,7 @@ class SignatureOptions(Options, total=False):
     user_id: GivenOwnerId | None
     organization_id: GivenOwnerId | None
     tags: Sequence[str]
+    unique: GivenUnique
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,20 @@ class Writer:
         message = write(terms, signature.payload)
         return Written(message, terms.owner, _expires_in(signature.options.get("expires")))
 
+    def write_own(self, signature: Signature) -> Written:
+        """Do the same for a job that others wait for, or that waits for them.
+
+        Raises:
+            InvalidOption: It is unique, so that another job might stand for it.
+        """
+        written = self.write(signature)
+        if written.message.unique is not None:
+            raise InvalidOption(
+                f"unique: {signature.job_type} begins here by the end of other jobs, and another "
+                "job cannot stand for it; write `.s(…, unique=False)`"
+            )
+        return written
+
     def _terms_of(self, signature: Signature) -> Terms:
         given = dict(_checked(signature).options)
         owner = _Owner(
@@ -96,19 +111,22 @@ class Writer:
             organization_id=given.pop("organization_id", self.owner.organization_id),
             tags=given.pop("tags", None),
         )
-        key = (signature.job_type, *owner.values(), tuple(sorted(given.items())))
+        unique: GivenUnique = given.pop("unique", None)
+        key = (signature.job_type, *owner.values(), unique, tuple(sorted(given.items())))
         try:
             known = self._terms.get(key)
         except TypeError:  # an option such as `headers` has no hash
-            return _new_terms(signature.job_type, owner, given)
-        return known or self._terms.setdefault(key, _new_terms(signature.job_type, owner, given))
+            return _new_terms(signature.job_type, owner, unique, given)
+        return known or self._terms.setdefault(
+            key, _new_terms(signature.job_type, owner, unique, given)
+        )
 
 
-def _new_terms(job_type: str, owner: _Owner, options: Any) -> Terms:
+def _new_terms(job_type: str, owner: _Owner, unique: GivenUnique, options: Any) -> Terms:
     config = get_job_config(job_type)
     if owner["tags"] is None:
         owner["tags"] = config.tags
-    return Terms.of(config, Owner(**owner), config.options_with(options))
+    return Terms.given(config, Owner(**owner), options, unique)
 
 
 def _expires_in(expires: Any) -> int | None:
@@ -119,7 +137,7 @@ def _expires_in(expires: Any) -> int | None:
 
 def _checked(signature: Any) -> Signature:
     if isinstance(signature, Signature):
-        for name in ("session", "idempotency_key"):
+        for name in ("session", "idempotency_key", "idempotency_ttl"):
             if name in signature.options:
                 raise InvalidOption(
                     f"{name}: a job among others has none of its own; leave it out of its `.s(…)`"

@@ -10,7 +10,7 @@ The unique index decides, and not what was looked for: so of any number of calls
 inserts. In a transaction that goes on, a job that was there does not begin before that has ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import DatabaseUnavailable, NotUnique
@@ -21,9 +21,6 @@ from ..table.attempts import Execute, alone
 from ..table.job_rows import Recorded
 from ..table.unique_sql import FOLLOWS
 from ..values.unique import EnqueuedAs, Key
-
-#: How often a job may end, and another come, while one call looks: nothing keeps up with that.
-_TURNS = 100
 
 
 def record(
@@ -43,7 +40,7 @@ def record(
     """
     given = unique_rows.columns(message, job_rows.shared_columns(message, owner))
     execute = session or alone
-    for _ in range(_TURNS):
+    for _ in range(unique_rows.TURNS):
         if (row := execute(unique_rows.INSERT, given)) is not None:
             return _inserted(execute, message.job_id, row.pause, key)
         found = execute(unique_rows.FIND, given)
@@ -59,6 +56,20 @@ def record(
     )
 
 
+def record_all(
+    messages: Sequence[Message], owner: Mapping[str, Any], session: Execute
+) -> list[Recorded]:
+    """Do the same for many in one transaction; return them in the same order.
+
+    They are taken by their keys, so that two such transactions do not wait for each other.
+    """
+    recorded: dict[str, Recorded] = {}
+    keyed = [(message, message.unique) for message in messages if message.unique is not None]
+    for message, key in sorted(keyed, key=lambda one: one[1].value):
+        recorded[message.job_id] = record(message, key, owner, session)
+    return [recorded[message.job_id] for message in messages]
+
+
 def _of_other(
     found: Any, given: dict[str, Any], key: Key, session: Execute | None
 ) -> Recorded | None:
@@ -68,7 +79,7 @@ def _of_other(
         NotUnique: The rule says so.
     """
     if found.is_over:
-        _free(found, given, session)
+        unique_rows.free(found, given, session)
         return None
     if key.rule.on_conflict == "raise":
         raise NotUnique(given["job_type"], found.job_id, key.rule.fields)
@@ -103,16 +114,6 @@ def _inserted(execute: Execute, job_id: str, pause: str | None, key: Key) -> Rec
 
 def _as(pause: str | None) -> EnqueuedAs:
     return "follow-up" if pause is not None and pause.startswith(FOLLOWS) else "new"
-
-
-def _free(found: Any, given: dict[str, Any], session: Execute | None) -> None:
-    """Take the key from a job whose period is over.
-
-    That holds whatever becomes of the transaction. Of one that runs it is taken at once, as its row
-    would else be locked up to the transaction's end, and its heartbeat wait.
-    """
-    execute = session if session is not None and found.waits else alone
-    execute(unique_rows.FREE, _at(found, given))
 
 
 def _at(found: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from ..publish import relay
 from ..table import attempts, job_rows, memory, refusals
 from ..table.attempts import Attempt, within
 from ..table.db import in_transaction
-from . import firing, pausing
+from . import firing, pausing, unique_firing
 from .delivery import spend
 
 
@@ -36,9 +36,13 @@ def is_unknown(connection: Connection, job_id: str) -> bool:
 
 
 def _arrive(tx: Connection, attempt: Attempt) -> Outcome | None:
-    if (not_run := firing.arrive(tx, attempt)) is not None:
+    put_off = firing.arrive(tx, attempt)
+    if isinstance(put_off, firing.FiringSkipped):
+        return put_off
+    if put_off is None:
+        job_rows.create_job_execution(tx, attempt.row)
+    if (not_run := unique_firing.take_key(tx, attempt) or put_off) is not None:
         return not_run
-    job_rows.create_job_execution(tx, attempt.row)
     if attempts.claim(within(tx), attempt):
         return None
     held = pausing.put_back_arrival(tx, attempt)

@@ -37,6 +37,7 @@ from . import (
     schedule_actions,
     schedule_runs,
     status_link,
+    unique,
     usage,
     waiting,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "status_link",
     "sweep",
     "tags_in_use",
+    "unique",
     "usage",
     "waiting",
 ]

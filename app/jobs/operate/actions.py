@@ -12,14 +12,16 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select
 from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.exc import IntegrityError
 
-from ..errors import PublishError
+from ..errors import DatabaseUnavailable, PublishError
 from ..publish import relay
-from ..table import action_sql, audit, batches
+from ..table import action_sql, audit, batches, unique
 from ..table.db import in_transaction
 from ..table.filters import Filter
 from ..table.models import JobExecution, Status
 from ..table.patience import patiently
+from ..table.unique_sql import is_taken
 from ..values.options import normalise
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ _STATEMENTS: dict[Action, Any] = {
 }
 #: Options of a job that QStash's queues do not know.
 _NOT_QUEUED = ("delay", "not_before", "flow_control")
+#: How often others may take keys while we ask who has them.
+_TURNS = 10
 #: Milliseconds after which a preview gives up counting.
 PATIENCE_MS = 1_000
 
@@ -51,6 +55,7 @@ class Done:
         asked: Those of them that are running, and stop when their handler looks.
         waiting: Retried jobs that QStash could not take yet; the sweep publishes them.
         job_ids: The first 100.
+        refused: Why the first 100 that cannot be retried cannot: another job has their key.
     """
 
     action: Action
@@ -58,12 +63,16 @@ class Done:
     asked: int = 0
     waiting: int = 0
     job_ids: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def add(self, rows: Sequence[Row[Any]]) -> None:
         """Count jobs that were changed."""
         self.count += len(rows)
         self.asked += sum(row.old_status == Status.PROCESSING for row in rows)
         self.job_ids = [*self.job_ids, *(str(row.job_id) for row in rows)][: audit.KEPT_IDS]
+
+    def refuse(self, reasons: Sequence[str]) -> None:
+        self.refused = [*self.refused, *reasons][: audit.KEPT_IDS]
 
 
 def retry(wanted: Filter, *, by: str) -> Done:
@@ -165,6 +174,7 @@ def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | N
             break
         last = ids[-1]
         done.add(rows)
+        done.refuse(chunk.refused)
         tell(rows, done)
     noted = {"action": action, "by": by, "count": done.count, "filter": about}
     log.info("[jobs] Manual action", extra=noted)
@@ -180,9 +190,10 @@ class Chunk:
     audit_id: int
     after: int
     options: Mapping[str, Any]
+    refused: list[str] = field(default_factory=list)
 
     def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
-        columns = (_table.c.id, _table.c.slot)
+        columns = (_table.c.id, _table.c.slot, _table.c.unique_key)
         query = select(*columns).where(*self.conditions, _table.c.id > self.after)
         locked = query.order_by(_table.c.id).limit(CHUNK).with_for_update()
         found = connection.execute(locked).all()
@@ -191,9 +202,39 @@ class Chunk:
             return [], []
         if any(row.slot is not None for row in found):
             batches.lock_slots(connection, ids)
-        rows = connection.execute(_STATEMENTS[self.action], {"ids": ids, **self.options}).all()
+        if self.action == "retry" and any(row.unique_key is not None for row in found):
+            rows = self._retry_unique(connection, ids)
+        else:
+            rows = self._execute(connection, ids)
         audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
         return ids, rows
+
+    def _execute(self, connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
+        given = {"ids": list(ids), **self.options}
+        return connection.execute(_STATEMENTS[self.action], given).all()
+
+    def _retry_unique(self, connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
+        """Retry those whose key no other job has, also not since we asked."""
+        for _ in range(_TURNS):
+            taken = unique.in_the_way(connection, ids)
+            left = {row.id for row in taken}
+            try:
+                with connection.begin_nested():
+                    rows = self._execute(connection, [one for one in ids if one not in left])
+            except IntegrityError as error:
+                if not is_taken(error):
+                    raise
+                continue
+            self.refused[:] = [_held(row) for row in taken]
+            return rows
+        raise DatabaseUnavailable("the jobs' keys are taken faster than one can ask: try again")
+
+
+def _held(row: Row[Any]) -> str:
+    return (
+        f"job {row.job_id} of {row.job_type} is unique, and job {row.holder} has its key by now: "
+        "wait for that one, or cancel it, and retry then"
+    )
 
 
 def possible(action: Action) -> ColumnElement[bool]:

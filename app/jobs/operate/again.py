@@ -97,6 +97,9 @@ def enqueue_by_hand(
     """
     try:
         job_id = enqueue(job_type, payload, session=db.session, **options)
+        if job_id.enqueued_as == "existing":
+            db.session.rollback()
+            return job_id
         tx = connection_of(db.session)
         wanted = {"job_type": job_type, **({"again": origin} if origin else {})}
         entry = audit.record_action(tx, actor=by, action="enqueue", wanted=wanted)

@@ -1,7 +1,7 @@
 """What people do to batches, and see of them: list, find, cancel, retry."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -183,4 +183,4 @@ def retry(batch_id: str, *, by: str) -> Retried:
     find(batch_id)
     waits = in_transaction(lambda tx: workflows.listen_again(tx, batch_id))
     done = actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
-    return Retried(done.action, done.count, done.asked, done.waiting, done.job_ids, waits)
+    return Retried(**asdict(done), waits=waits)

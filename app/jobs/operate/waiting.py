@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from ..publish import quota
 from ..table.models import JobExecution, Status
-from . import pauses
+from . import pauses, unique
 
 
 def reasons(rows: Sequence[JobExecution]) -> dict[str, str]:
-    """Return, by job id, why those of the jobs wait that a pause holds, or the quota.
+    """Return, by job id, why those of the jobs wait that a pause holds, another job, or the quota.
 
     Raises:
         DatabaseUnavailable: It cannot be told.
@@ -16,6 +16,11 @@ def reasons(rows: Sequence[JobExecution]) -> dict[str, str]:
     waiting = [row for row in rows if row.status in {Status.PENDING, Status.FAILED}]
     held = pauses.holding([row for row in waiting if not row.is_final])
     said = {job_id: str(pause) for job_id, pause in held.items()}
+    said |= {
+        row.job_id: f"job {before}, which does the same, has to end first"
+        for row in waiting
+        if row.job_id not in said and (before := unique.facts_of(row).get("follows"))
+    }
     unpublished = [
         row.job_id for row in rows if row.status == Status.PENDING and row.published_at is None
     ]

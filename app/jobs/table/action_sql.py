@@ -16,11 +16,13 @@ RETRY = text(
     {_TAKEN}
     UPDATE job_executions AS job
        SET status = 'pending', error = NULL, result = NULL, progress = NULL, retry_count = 0,
-           generation = generation + 1, reschedules = 0, legs = 0, checkpoint = NULL,
+           generation = generation + 1, reschedules = 0, put_backs = 0, legs = 0,
+           checkpoint = NULL,
            message_id = NULL, published_at = NULL, pause = {holding("job")},
            available_at = NULL, started_at = NULL, completed_at = NULL, dead_at = NULL,
            cancelled_at = NULL, max_retries = coalesce(max_retries, 3), updated_at = now(),
-           options = job.options - 'expires'
+           options = job.options - 'expires',
+           unique_key = CASE WHEN coalesce(job.unique_until > now(), true) THEN job.unique_key END
       FROM taken WHERE job.id = taken_id
     RETURNING {TO_PUBLISH}, old_status, old_message_id
     """  # noqa: S608 - the only values in the text are this package's constants

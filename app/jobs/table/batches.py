@@ -70,6 +70,16 @@ _RECORD_JOBS = text(
                AS given (envelope, number)
     """  # noqa: S608 - the only values in the text are this package's
 )
+_TAKE_IN = text(
+    """
+    UPDATE job_executions AS job
+       SET batch_id = :batch_id,
+           slot = CAST(:first AS int)
+                    + CAST((CAST(:offset AS int) + number - 1) % CAST(:slots AS int) AS int)
+      FROM unnest(CAST(:job_ids AS text[])) WITH ORDINALITY AS given (job_id, number)
+     WHERE job.job_id = given.job_id
+    """
+)
 _ADVANCE = text("SELECT job_batch_advance(:batch_id)")
 _STATE = text("SELECT state FROM job_batches WHERE id = :batch_id")
 _COUNT_JOBS = text("SELECT coalesce(sum(jobs), 0) FROM job_batch_slots WHERE batch_id = :batch_id")
@@ -179,6 +189,15 @@ def record_jobs(
         "envelopes": f"[{','.join([message.body for message in messages])}]",
     }
     connection.execute(_RECORD_JOBS, given)
+
+
+def take_in(
+    connection: Connection, batch_id: str, slots: Slots, job_ids: Sequence[str], *, offset: int
+) -> None:
+    """Make jobs a batch's that this transaction has recorded; they have not begun."""
+    if job_ids:
+        given = {"batch_id": batch_id, "first": slots.first, "slots": slots.count}
+        connection.execute(_TAKE_IN, given | {"offset": offset, "job_ids": list(job_ids)})
 
 
 def record_following(

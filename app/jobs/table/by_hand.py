@@ -4,10 +4,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from ..errors import IllegalTransition
 from ..values import ids
 from .models import TRANSITIONS, JobExecution, Status
+from .unique_sql import is_taken
 
 _table = cast("Table", JobExecution.__table__)
 _FOR_UPDATE = (
@@ -44,7 +46,13 @@ def change_row(
     if becomes not in {None, row.status, *TRANSITIONS[Status(row.status)]}:
         raise IllegalTransition(f"job {job_id} is {row.status} and cannot become {status}")
     changes = {"updated_at": func.now()} | _with_status(becomes) | values
-    connection.execute(update(_table).where(_table.c.job_id == job_id).values(**changes))
+    try:
+        connection.execute(update(_table).where(_table.c.job_id == job_id).values(**changes))
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
+        said = f"job {job_id} is unique, and another job has its key by now"
+        raise IllegalTransition(f"{said}: wait for that one, or cancel it") from None
     return row
 
 
@@ -87,6 +95,7 @@ _PUT_BACK: dict[str, Any] = {
     "progress": null(),
     "retry_count": 0,
     "reschedules": 0,
+    "put_backs": 0,
     "legs": 0,
     "checkpoint": null(),
     "message_id": None,

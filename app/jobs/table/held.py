@@ -16,7 +16,7 @@ from .memory import MESSAGE, UNDELIVERED
 from .pauses import HOLDING_DELIVERED, holding
 from .refusals import ClaimRefused
 from .sweep_sql import SweepStep
-from .unique_sql import FOLLOWS, holds, runs
+from .unique_sql import FOLLOWS, NOTES_FOLLOWED, holds, runs
 
 #: How many rows are held at once.
 CHUNK = 1_000
@@ -94,7 +94,7 @@ _ENDED = text(
     SELECT pause FROM kept
      WHERE pause NOT IN (SELECT pause FROM job_pauses) AND pause NOT LIKE 'schedule:%'
        AND NOT EXISTS (SELECT FROM job_executions AS other
-                        WHERE kept.pause LIKE '{FOLLOWS}%'
+                        WHERE starts_with(kept.pause, '{FOLLOWS}')
                           AND other.job_id = substr(kept.pause, {len(FOLLOWS) + 1})
                           AND {runs("other.")} AND {holds("other.")})
     """  # noqa: S608 - as above
@@ -113,7 +113,8 @@ RELEASE = SweepStep(
     ),
     take=text(
         f"""
-        UPDATE job_executions AS job SET pause = {holding("job")}, updated_at = now()
+        UPDATE job_executions AS job
+           SET pause = {holding("job")}, updated_at = now(), {NOTES_FOLLOWED}
          WHERE id = ANY(:ids) AND {_WAITING} AND pause = ANY(CAST(:ended AS text[]))
         RETURNING {TO_PUBLISH}
         """  # noqa: S608 - as above
@@ -123,7 +124,8 @@ RELEASE = SweepStep(
 # The job that waited for the end of another; something else may hold it still.
 FOLLOWERS = text(
     f"""
-    UPDATE job_executions AS job SET pause = {holding("job")}, updated_at = now()
+    UPDATE job_executions AS job
+       SET pause = {holding("job")}, updated_at = now(), {NOTES_FOLLOWED}
      WHERE {_WAITING} AND pause IS NOT NULL AND pause = '{FOLLOWS}' || CAST(:job_id AS text)
        AND {holding("job")} IS DISTINCT FROM pause
     RETURNING {TO_PUBLISH}

@@ -1,13 +1,21 @@
 """The statements by which unique jobs are recorded: only one of them, by constraint."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import IntegrityError
 
+from ..errors import DatabaseUnavailable
 from ..message import Message
 from ..values import jsonb
+from ..values.unique import Unique
+from .attempts import Execute, alone, within
 from .pauses import HOLDING_GIVEN, holding
-from .unique_sql import holds, running_one, waits
+from .unique_sql import holds, is_taken, running_one, runs, waits
+
+#: How often a job may end, and another come, while one call looks: nothing keeps up with that.
+TURNS = 100
 
 # Nothing where another job has the key: this waits for a rival's commit, so that the answer is
 # final. What runs keeps its row unlocked.
@@ -78,6 +86,34 @@ EDITION = text(
     "SELECT uniqueness->>'edition' AS edition FROM job_executions WHERE job_id = :job_id"
 )
 
+# Of jobs that are to wait again: those whose key another has by now, or gets by the same statement.
+_IN_THE_WAY = text(
+    f"""
+    SELECT DISTINCT ON (job.id) job.id, job.job_id, job.job_type, other.job_id AS holder
+      FROM job_executions AS job, LATERAL (
+        SELECT job_id FROM job_executions AS own
+         WHERE own.unique_key = job.unique_key AND own.id <> job.id AND {holds("own.")}
+           AND NOT ({runs("own.")})
+        UNION ALL
+        SELECT job_id FROM job_executions AS own
+         WHERE own.id = ANY(:ids) AND own.unique_key = job.unique_key AND own.id > job.id) AS other
+     WHERE job.id = ANY(:ids) AND job.unique_key IS NOT NULL
+       AND coalesce(job.unique_until > now(), true)
+     ORDER BY job.id
+    """  # noqa: S608 - as above
+)
+
+_TAKE_KEY = text(
+    """
+    UPDATE job_executions
+       SET unique_key = :unique_key, unique_while = :unique_while,
+           unique_until = now() + make_interval(secs => CAST(:period AS float8)),
+           uniqueness = CAST(:uniqueness AS jsonb)
+     WHERE job_id = :job_id
+    """
+)
+_NOT_NEEDED = text("DELETE FROM job_executions WHERE job_id = :job_id")
+
 _DUE = """
     CASE WHEN CAST(:debounce AS float8) IS NULL THEN CAST(:available_at AS timestamptz)
          ELSE least(now() + make_interval(secs => CAST(:debounce AS float8)),
@@ -106,6 +142,53 @@ REPLACE = text(
     RETURNING job.job_id, job.pause, job.reschedules
     """  # noqa: S608 - as above
 )
+
+
+def free(found: Any, given: Mapping[str, Any], session: Execute | None) -> None:
+    """Take the key from a job that `FIND` has found, and whose period is over.
+
+    That holds whatever becomes of the transaction. Of one that runs it is taken at once, as its row
+    would else be locked up to the transaction's end, and its heartbeat wait.
+
+    Args:
+        found: The job.
+        given: With the `unique_key`.
+        session: Executes in a transaction that goes on, if there is one.
+    """
+    execute = session if session is not None and found.waits else alone
+    execute(FREE, {"job_id": found.job_id, "unique_key": given["unique_key"]})
+
+
+def take_key(connection: Connection, job_id: str, rule: Unique, key: str) -> str | None:
+    """Give a key to a job that the transaction has recorded, or delete it if another has that.
+
+    Returns:
+        The job that has it.
+    """
+    given = {"job_id": job_id, "unique_key": key, "unique_while": rule.until, **rule.seconds}
+    given["uniqueness"] = jsonb.dumps(rule.as_json())
+    session = within(connection)
+    for _ in range(TURNS):
+        try:
+            with connection.begin_nested():
+                connection.execute(_TAKE_KEY, given)
+        except IntegrityError as error:
+            if not is_taken(error):
+                raise
+        else:
+            return None
+        found = session(FIND, {"unique_key": key, "job_id": None})
+        if found is not None and not found.is_over:
+            connection.execute(_NOT_NEEDED, given)
+            return str(found.job_id)
+        if found is not None:
+            free(found, given, session)
+    raise DatabaseUnavailable(f"jobs with the key of {job_id} begin and end too fast: try again")
+
+
+def in_the_way(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+    """Return those of the jobs that cannot wait again, each with the `holder` of its key."""
+    return list(connection.execute(_IN_THE_WAY, {"ids": list(ids)}))
 
 
 def columns(message: Message, shared: dict[str, Any]) -> dict[str, Any]:

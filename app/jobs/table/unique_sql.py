@@ -62,6 +62,12 @@ def followed(job: str) -> str:
     return f"CASE WHEN {job}.unique_while = '{ONCE_MORE}' THEN {running_one(key, other)} END"
 
 
+#: Of a job that need not wait for another any more: for people, which one that was.
+NOTES_FOLLOWED = (
+    f"uniqueness = CASE WHEN starts_with(pause, '{FOLLOWS}') THEN uniqueness"
+    f" || jsonb_build_object('followed', substr(pause, {len(FOLLOWS) + 1})) ELSE uniqueness END"
+)
+
 #: Whether the row `job_executions` has another payload by now than the message that is delivered.
 IS_OUTDATED = (
     "(uniqueness IS NOT NULL AND uniqueness->>'edition' IS DISTINCT FROM CAST(:edition AS text))"
