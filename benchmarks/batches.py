@@ -1,10 +1,10 @@
 """Measure jobs of a batch beside the same jobs without one.
 
-    python benchmarks/batches.py [--jobs 1000] [--connections 16] [--rounds 2]
+    python -m benchmarks.batches [--jobs 10000] [--connections 16] [--rounds 2]
 
 Prints ratios, each the median of rounds that take turns, on a PostgreSQL of its own:
 
-- the rate at which 10,000 jobs are claimed and completed on 16 connections at once, by the two
+- the rate at which jobs are claimed and completed on several connections at once, by the two
   statements of a delivery, with every commit on disk;
 - what the claim and the completion of one job cost in CPU time of PostgreSQL, and in WAL;
 - what a whole delivery costs, by HTTP through the app, in CPU time of both (200 jobs a round).
@@ -45,7 +45,7 @@ DELIVERIES = 200
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--jobs", type=int, default=1_000)
+    parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
@@ -111,6 +111,7 @@ def complete(connection: psycopg.Connection[Any], jobs: list[str]) -> None:
     claimed |= {
         "queue": None,
         "key": None,
+        "edition": None,
         "heartbeat": None,
         "delivered_by": "x",
         "issued_at": None,

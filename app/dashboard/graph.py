@@ -35,7 +35,7 @@ def draw(nodes: Sequence[Node]) -> Markup | None:
     )
     boxes = Markup("").join(_box(node, *places[node.name]) for node in nodes)
     return Markup(
-        '<svg class="graph" role="img" aria-label="The steps and what they wait for" '
+        '<svg class="graph" role="group" aria-label="The steps and what they wait for" '
         'viewBox="0 0 {} {}" width="{}" font-size="13">{}{}</svg>'
     ).format(width, height, width, arrows, boxes)
 
@@ -79,11 +79,11 @@ def _box(node: Node, column: int, row: int) -> Markup:
     x, y = _corner((column, row))
     name = node.name if len(node.name) <= LONGEST_LABEL else f"{node.name[: LONGEST_LABEL - 1]}…"
     box = Markup(
-        '<g><title>{}: {}</title><rect x="{}" y="{}" width="{}" height="{}" rx="6" fill="none" '
-        'stroke="currentColor"/><text x="{}" y="{}" fill="currentColor">{}</text>'
+        '<g class="{}"><title>{}: {}</title><rect x="{}" y="{}" width="{}" height="{}" rx="6" '
+        'fill="none" stroke="currentColor"/><text x="{}" y="{}" fill="currentColor">{}</text>'
         '<text x="{}" y="{}" fill="currentColor" opacity="0.7">{}</text></g>'
     ).format(
-        *(node.name, node.state, x, y, WIDTH - 8, HEIGHT - 4),
+        *(node.state, node.name, node.state, x, y, WIDTH - 8, HEIGHT - 4),
         *(x + 8, y + 17, name, x + 8, y + 33, node.state),
     )
     return box if node.href is None else Markup('<a href="{}">{}</a>').format(node.href, box)

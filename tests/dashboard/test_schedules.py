@@ -15,6 +15,7 @@ from app.dashboard import Role, User
 from app.db import db
 from app.jobs import JobExecution, schedule
 from app.jobs.operate import audit, schedules
+from app.jobs.table.firing_models import JobFiring
 from tests.support.rows import add_row
 
 from .pages import PREFIX, Reader, text_of
@@ -150,6 +151,56 @@ def test_one_is_made_by_a_form(reader: Reader, qstash: QStash) -> None:
     assert noted() == ["schedule create"]
 
 
+def test_the_rules_of_its_firings_are_in_the_form_and_stay_when_it_is_edited(
+    reader: Reader, qstash: QStash
+) -> None:
+    given = form_of(reader.get("/schedules/edit?type=sample").text)
+    rules = {"overlap": "queue", "catch_up": "all", "jitter": "30s"}
+    filled = {"name": "weekly", "cron": "0 6 * * 1", "payload.action": "echo", **rules}
+
+    reader.send("/schedules/save", {**given, **filled}, at=AT)
+    page = reader.get("/schedules")
+    form = reader.get("/schedules/edit?id=weekly").text
+    again = {**form_of(form), "overlap": "queue", "catch_up": "all"}
+    answer = reader.send("/schedules/save", again, at=AT)
+
+    assert "overlap: queue · jitter 30 s · catch up: all" in text_of(page)
+    for value in ("queue", "all"):
+        assert f'<option value="{value}" selected>' in form
+    assert form_of(form)["jitter"] == "30s"
+    assert answer.location == f"{PREFIX}/schedules"
+    sent = json.loads(qstash.schedule.get("weekly").body or "")
+    assert sent["metadata"]["scheduleRules"] == {
+        "id": "weekly",
+        "overlap": "queue",
+        "jitter": 30,
+        "catchUp": "all",
+    }
+
+
+def test_the_strip_shows_what_was_skipped_and_what_was_made_up_for(
+    reader: Reader, qstash: QStash
+) -> None:
+    schedule("sample", "0 3 * * *", {"action": "echo"}, schedule_id=NAME, overlap="skip")
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    job_id = add_row(schedule_id=NAME, status="completed", scheduled_for=noon)
+    for days, outcome, about in (
+        (0, "caught up", {"job_id": job_id}),
+        (1, "skipped", {"reason": "job <b> runs still"}),
+        (2, "missed", {"reason": "QStash did not bring it", "job_id": job_id}),
+    ):
+        due = noon + timedelta(days=days)
+        db.session.add(JobFiring(schedule_id=NAME, scheduled_for=due, outcome=outcome, **about))
+    db.session.commit()
+
+    page = reader.get("/schedules").text
+
+    assert "completed, caught up" in page
+    assert "skipped: job &lt;b&gt; runs still" in page
+    assert "missed: QStash did not bring it" in page
+    assert page.index("caught up") < page.index("skipped:") < page.index("missed:")
+
+
 def test_one_that_is_not_from_the_code_is_edited_and_stays_paused(
     reader: Reader, nightly: str, qstash: QStash
 ) -> None:
@@ -178,6 +229,9 @@ def test_one_that_is_not_from_the_code_is_edited_and_stays_paused(
         ({"payload.action": ""}, "Missing data"),
         ({"user": "x"}, "user: 'x' is not"),
         ({"delay": "soon"}, "delay"),
+        ({"jitter": "8d"}, "jitter: 691200 s are not less than"),
+        ({"overlap": "never"}, "overlap: 'never' is none"),
+        ({"overlap": "skip", "catch_up": "all"}, "catch_up: with overlap"),
         ({"before": "gone"}, "no schedule 'gone' calls this app"),
     ],
 )

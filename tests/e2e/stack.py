@@ -21,7 +21,7 @@ from tests.support.publishing import connect
 from tests.support.rows import row_of
 from tests.support.waiting import wait_until
 
-PATIENCE = 30
+PATIENCE = 110
 
 
 class Stack:

@@ -14,7 +14,8 @@ from app.jobs import Status
 from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
 from tests.support.rows import row_of
 
-pytestmark = pytest.mark.usefixtures("producer")
+# A failure callback is tried again 90 s later, if the app was still away at the second time.
+pytestmark = [pytest.mark.usefixtures("producer"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture

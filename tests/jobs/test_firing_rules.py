@@ -4,6 +4,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from threading import Barrier, Thread
 from typing import Any
 
@@ -20,9 +21,11 @@ from app.jobs.operate import schedule_actions
 from app.jobs.recover import given_up, sweep
 from app.jobs.recover.given_up import GivenUpMessage
 from app.jobs.table.firing_models import JobFiring, JobSchedule
+from app.jobs.table.marks import FIRING, Mark
 from tests.support.qstash import BASE_URL, claims_for, token
 from tests.support.qstash import deliver as post
 from tests.support.rows import change_row, row_of
+from tests.support.waiting import wait_until
 
 HOURLY = "0 * * * *"
 NAME = "hourly"
@@ -346,7 +349,7 @@ def test_nothing_is_made_up_for_where_a_run_before_is_not_over(app: Flask, fire:
 
     assert [swept(), swept()] == [0, 0]
 
-    assert [outcome for _, outcome, _ in firings()] == ["fired", "missed", "missed", "skipped"]
+    assert [outcome for _, outcome, _ in firings()] == ["fired", "missed", "missed", "missed"]
     assert len(runs()) == 1
 
 
@@ -467,3 +470,43 @@ def test_rules_that_cannot_hold_are_refused_in_a_sentence(
 def test_an_interval_has_no_moments_to_make_up_for(app: Flask, qstash: QStash) -> None:
     with pytest.raises(InvalidOption, match="catch_up: only QStash knows when an @every is due"):
         schedule("sample", "@every 90m", {"action": "none"}, catch_up="last")
+
+
+def test_a_firing_that_two_messages_bring_is_noted_as_what_the_first_did(
+    app: Flask, fire: Fire
+) -> None:
+    every_hour("fail", overlap="skip")
+    fire(1, "msg_one")
+    (first,) = runs()
+
+    assert fire(1, "msg_two").json == {"success": True, "skipped": "overlap"}
+
+    assert firings() == [(1, "fired", None)]
+    change_row(first.job_id, status="completed")
+    assert fire(0, "msg_three").status_code == 500
+    assert fire(0, "msg_four").json == {"success": True, "skipped": "overlap"}
+    assert [outcome for _, outcome, _ in firings()] == ["fired", "fired"]
+
+
+def test_through_the_real_server_no_run_meets_another(app: Flask, live_qstash: QStash) -> None:
+    """Its clock runs a thousand times as fast, so a firing comes while the one before runs."""
+    name = schedule("sample", "* * * * *", {"action": "slow-query"}, overlap="skip", retries=0)
+    wait_until(
+        lambda: (
+            [outcome for _, outcome, _ in firings()].count("fired") > 0
+            and mark_of(name) is not None
+        ),
+        "a firing that is skipped",
+    )
+    live_qstash.schedule.delete(name)
+    wait_until(lambda: all(row.is_final for row in runs()), "the end of the last run")
+
+    spans = sorted((row.started_at, row.completed_at) for row in runs())
+    assert all(ended <= began for (_, ended), (began, _) in pairwise(spans))  # type: ignore[operator]  # they have ended
+    assert {row.schedule_id for row in runs()} == {name}
+
+
+def mark_of(schedule_id: str) -> Mark | None:
+    """Return when a firing of the schedule last left no row."""
+    db.session.rollback()
+    return db.session.get(Mark, f"{FIRING}{schedule_id}")

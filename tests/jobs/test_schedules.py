@@ -15,7 +15,7 @@ from qstash import QStash
 from sqlalchemy import text
 
 from app.extensions import jobs
-from app.jobs import InvalidOption, JobBlueprint, enqueue, schedule
+from app.jobs import DiscoveryError, InvalidOption, JobBlueprint, enqueue, schedule
 from tests.support.publishing import NOBODY, publishing
 from tests.support.qstash import BASE_URL
 from tests.support.rows import change_row, row_of
@@ -85,6 +85,34 @@ def test_only_what_differs_is_changed(
     declare("0 4 * * *", {"action": "echo"})
     assert sync(cli) == [("update", f"code.{OWN}.nightly")]
     assert qstash.schedule.get(f"code.{OWN}.nightly").cron == "0 4 * * *"
+
+
+def test_a_rule_that_differs_is_a_difference(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare
+) -> None:
+    declare("0 3 * * *")
+    sync(cli)
+
+    for rules in (
+        {"overlap": "skip"},
+        {"overlap": "queue"},
+        {"jitter": "30s"},
+        {"catch_up": "all"},
+    ):
+        declare("0 3 * * *", **rules)
+        drift = cli.invoke(args=["jobs", "doctor", "--only", "schedules"]).stdout
+        assert f"differ from the code: update  code.{OWN}.nightly" in drift
+        assert sync(cli) == [("update", f"code.{OWN}.nightly")]
+        assert sync(cli) == []
+    body = json.loads(qstash.schedule.get(f"code.{OWN}.nightly").body or "")
+    assert body["metadata"]["scheduleRules"] == {"id": f"code.{OWN}.nightly", "catchUp": "all"}
+
+
+def test_a_rule_that_cannot_hold_is_refused_where_it_stands(declare: Declare) -> None:
+    with pytest.raises(InvalidOption, match="overlap: 'never' is none; known: allow, skip, queue"):
+        declare("0 3 * * *", overlap="never")
+    with pytest.raises(DiscoveryError, match="jitter: QStash's queues know no delay"):
+        declare("0 3 * * *", jitter="30s", queue="mail")
 
 
 def test_what_the_code_no_longer_declares_is_deleted(

@@ -111,7 +111,9 @@ def test_a_chain_is_a_workflow_in_a_line() -> None:
     made = chain(job(), noop.s(Sample("none")), job(), name="three")
 
     assert list(states(made.id)) == ["step", "noop", "step 2"]
-    assert [one.job_type for one in drain()] == ["step", "noop", "step"]
+    deliver_all("step", of=made.id)
+    assert batches.find(made.id).percent == 33
+    assert [one.job_type for one in drain()] == ["noop", "step"]
     assert batches.find(made.id).state == "completed"
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from time import monotonic, sleep
 from typing import Any
 
@@ -118,7 +119,7 @@ def show_batch(batch_id: str, as_json: bool) -> None:
     """
     found, steps = batches.find(batch_id), batches.steps(batch_id)
     if as_json:
-        print_json({**_as_json(found), "steps": [asdict(step) for step in steps]})
+        print_json({**_as_json(found), "steps": [_plain(asdict(step)) for step in steps]})
         return
     lines = [
         ("ID", found.id),
@@ -250,4 +251,11 @@ def _counts(found: Summary) -> str:
 
 def _as_json(found: Summary) -> dict[str, Any]:
     counted = {"completed": found.completed, "percent": found.percent}
-    return {**asdict(found), **counted}
+    return _plain({**asdict(found), **counted})
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in found.items()
+    }

@@ -75,7 +75,7 @@ def arrive(tx: Connection, attempt: Attempt) -> Skipped | None:
     kept = Kept(schedule_id, str(delivery.cron), rules.given, {})
     schedule = firings.meet(tx, kept, since=due)
     found = firings.find(tx, schedule_id, due)
-    if found is not None and found.outcome != "fired":  # it was made up for, or skipped
+    if found is not None and found.outcome in {"caught up", "missed"}:
         firings.spend(tx, attempt)
         return FiringSkipped(found.outcome, _said(found), schedule_id)
     firings.note(tx, schedule_id, due, outcome="fired", job_id=delivery.job_id)

@@ -27,6 +27,7 @@ from ..table.batch_models import BatchSlot, JobBatch, JobStep
 from ..table.buckets import JobBucket
 from ..table.db import Base
 from ..table.figures import JobFigure
+from ..table.firing_models import JobFiring, JobSchedule
 from ..table.marks import Mark, Tally
 from ..table.memory import DeletedJob, SpentToken
 from ..table.models import JobExecution
@@ -62,6 +63,7 @@ MODELS = (
     *(JobUser, JobUserSession, JobSignInAttempts, JobOperation),
     JobPause,
     *(JobBatch, BatchSlot, JobStep),
+    *(JobSchedule, JobFiring),
     *(JobBucket, JobFigure),
 )
 

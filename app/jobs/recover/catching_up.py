@@ -132,8 +132,8 @@ def _runs(
     before = firings.run_before(tx, schedule_id, "") if overlap == "skip" else None
     if before is not None:
         for moment in chosen:
-            reason = f"missed, and made up for by none, as {still(before)}"
-            firings.note(tx, schedule_id, moment, outcome="skipped", reason=reason)
+            reason = f"no job makes up for it, as {still(before)}"
+            firings.note(tx, schedule_id, moment, outcome="missed", reason=reason)
         return []
     made = [job_id for one in chosen if (job_id := _make_up(tx, row, sent, one)) is not None]
     missed.place(tx, made, in_line=overlap == "queue", schedule_id=schedule_id)

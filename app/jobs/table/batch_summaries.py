@@ -17,7 +17,11 @@ _SUMMARY = """
            to_jsonb(batch.organization_id) AS organization_id,
            coalesce(sum(part.jobs), 0)::int AS jobs, coalesce(sum(part.pending), 0)::int AS pending,
            coalesce(sum(part.dead), 0)::int AS dead,
-           coalesce(sum(part.cancelled), 0)::int AS cancelled
+           coalesce(sum(part.cancelled), 0)::int AS cancelled,
+           (SELECT count(*) FROM job_steps AS step
+             WHERE step.batch_id = batch.id AND batch.state = 'running'
+               AND step.slot IS NOT NULL AND step.started_at IS NULL AND step.ended IS NULL
+           ) AS to_begin
       FROM job_batches AS batch LEFT JOIN job_batch_slots AS part ON part.batch_id = batch.id
 """
 _FIND = text(f"{_SUMMARY} WHERE batch.id = CAST(:batch_id AS uuid) GROUP BY batch.id")
@@ -67,6 +71,7 @@ class Summary:
     Attributes:
         jobs: All of them, those included that running ones have added.
         pending: Those that have not ended.
+        to_begin: Steps of a workflow that runs whose jobs are not recorded yet.
     """
 
     id: str
@@ -82,6 +87,7 @@ class Summary:
     pending: int
     dead: int
     cancelled: int
+    to_begin: int
 
     @property
     def completed(self) -> int:
@@ -94,8 +100,9 @@ class Summary:
 
     @property
     def percent(self) -> int:
-        """How many of its jobs have ended, of a hundred; 100 not before all have."""
-        return 100 * (self.jobs - self.pending) // self.jobs if self.jobs else 100
+        """How many of its jobs and steps have ended, of a hundred; 100 not before all have."""
+        whole = self.jobs + self.to_begin
+        return 100 * (self.jobs - self.pending) // whole if whole else 100
 
 
 @dataclass(frozen=True, slots=True)

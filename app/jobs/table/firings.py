@@ -63,19 +63,21 @@ _FIND = text(
      WHERE schedule_id = :schedule_id AND scheduled_for = :scheduled_for
     """  # noqa: S608 - the only values in the text are this module's
 )
+# QStash may bring a firing by two messages: where the first was skipped, the second may run.
 _NOTE = text(
     """
-    INSERT INTO job_firings (schedule_id, scheduled_for, outcome, job_id, reason)
+    INSERT INTO job_firings AS known (schedule_id, scheduled_for, outcome, job_id, reason)
     VALUES (:schedule_id, :scheduled_for, :outcome, :job_id, :reason)
-    ON CONFLICT (schedule_id, scheduled_for) DO NOTHING
+    ON CONFLICT (schedule_id, scheduled_for)
+    DO UPDATE SET outcome = excluded.outcome, job_id = excluded.job_id, reason = excluded.reason
+     WHERE known.outcome = 'skipped' AND excluded.outcome = 'fired'
     """
 )
+# Not where the other message has run.
 _SKIP = text(
     """
-    INSERT INTO job_firings (schedule_id, scheduled_for, outcome, reason)
-    VALUES (:schedule_id, :scheduled_for, 'skipped', :reason)
-    ON CONFLICT (schedule_id, scheduled_for)
-    DO UPDATE SET outcome = 'skipped', job_id = NULL, reason = excluded.reason
+    UPDATE job_firings SET outcome = 'skipped', job_id = NULL, reason = :reason
+     WHERE schedule_id = :schedule_id AND scheduled_for = :scheduled_for AND job_id = :job_id
     """
 )
 # A late repetition of its message is to bring nothing, and the schedule has fired.
@@ -223,11 +225,12 @@ def note(connection: Connection, schedule_id: str, scheduled_for: datetime, **gi
 
 
 def skip(connection: Connection, attempt: Attempt, reason: str) -> None:
-    """Note that the firing of a delivery does not run, and why."""
+    """Note that the firing of a delivery, which is noted, does not run, and why."""
     delivery = attempt.delivery
     given = {
         "schedule_id": delivery.schedule_id,
         "scheduled_for": delivery.scheduled_for,
+        "job_id": delivery.job_id,
         "reason": reason,
     }
     connection.execute(_SKIP, given)

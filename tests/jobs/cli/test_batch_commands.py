@@ -1,6 +1,7 @@
 """`flask jobs batches …`, and the link that shows a batch's progress to a user."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
@@ -129,8 +130,12 @@ def test_a_workflow_is_shown_with_a_line_for_each_step(
         {"name": "ask", "state": "running"},
         {"name": "invoice.paid", "state": "waiting"},
     ]
-    as_json = cli.invoke(args=["jobs", "workflows", "show", made.id, "--json"]).output
-    assert [step["after"] for step in json.loads(as_json)["steps"]] == [[], ["ask"]]
+    shown = cli.invoke(args=["jobs", "workflows", "show", made.id, "--json"]).output
+    as_json = json.loads(shown)
+    assert [step["after"] for step in as_json["steps"]] == [[], ["ask"]]
+    assert datetime.fromisoformat(as_json["created_at"]).tzinfo == UTC
+    drain()
+    assert "50 %" in cli.invoke(args=["jobs", "workflows", "show", made.id]).output
     cancelled = cli.invoke(args=["jobs", "workflows", "cancel", made.id, "--yes"])
-    assert cancelled.output == "Cancelled 1 job\n"
+    assert cancelled.output == "Cancelled 0 jobs\n"
     assert cli.invoke(args=["jobs", "workflows", "watch", made.id]).exit_code == 1
