@@ -105,9 +105,8 @@ def last() -> marks.Noted | None:
 
 
 def _forget() -> None:
-    in_transaction(memory.forget)
-    in_transaction(marks.forget)
-    in_transaction(batches.forget)
+    for forget in (memory.forget, marks.forget, batches.forget):
+        in_transaction(forget)
     in_transaction(firings.forget)
 
 
