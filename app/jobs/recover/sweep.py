@@ -105,9 +105,8 @@ def last() -> marks.Noted | None:
 
 
 def _forget() -> None:
-    for forget in (memory.forget, marks.forget, batches.forget):
+    for forget in (memory.forget, marks.forget, batches.forget, firings.forget):
         in_transaction(forget)
-    in_transaction(firings.forget)
 
 
 def _take(step: Callable[[], None], report: SweepReport) -> None:
