@@ -17,8 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +29,12 @@ from sqlalchemy.engine import Engine
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "support")]
 
-from many_jobs import FEW, fill  # noqa: E402 - the path comes first
+from given_postgres import server  # noqa: E402 - the path comes first
+from many_jobs import FEW, fill  # noqa: E402
 from processes import own_cpu_seconds  # noqa: E402
 
 from app import create_app  # noqa: E402
 from app.db import db  # noqa: E402
-from app.embedded_postgres.server import Server  # noqa: E402
 from tests.support.qstash import BASE_URL  # noqa: E402
 
 PREFIX = "/admin/jobs"
@@ -44,6 +42,8 @@ PREFIX = "/admin/jobs"
 MEDIAN_MS, P99_MS = 100, 250
 #: Milliseconds of PostgreSQL that one refresh of the overview may take.
 REFRESH_MS = 20
+#: Seconds after which the pages are measured, though not all is counted that is counted once.
+SETTLES = 300.0
 #: Seconds between two refreshes of an overview.
 EVERY = 5.0
 
@@ -218,17 +218,21 @@ def measure(app: Flask, database: Database, asked: dict[str, str], runs: int) ->
 def settle(app: Flask, client: Any) -> None:
     """Look at what is counted beside the pages until all of it is, and say how long that took."""
     began = time.perf_counter()
-    waiting = [f"?period={one}" for one in ("hour", "day", "week")]
-    waiting += [f"/usage?period={one}" for one in ("day", "week", "month")]
-    while waiting:
-        client.get(PREFIX + waiting[0])
+    paths = [f"?period={one}" for one in ("hour", "day", "week")]
+    paths += [f"/usage?period={one}" for one in ("day", "week", "month")]
+    figures, waiting = app.extensions["jobs.dashboard.cached"], ["all"]
+    while waiting and time.perf_counter() - began < SETTLES:
+        for path in paths:
+            client.get(PREFIX + path)
         time.sleep(0.5)
-        figures = app.extensions["jobs.dashboard.cached"].values()
-        is_busy = any(one.lock.locked() for one in figures)
-        if not is_busy and all(getattr(one.value, "is_complete", True) for one in figures):
-            del waiting[0]
+        waiting = [
+            name
+            for name, one in figures.items()
+            if one.lock.locked() or not getattr(one.value, "is_complete", True)
+        ]
     took = time.perf_counter() - began
-    print(f"counted beside the pages, once: {took:.1f} s of what ended, and of usage", flush=True)
+    left = f"; not all of {', '.join(waiting)}" if waiting else ""
+    print(f"counted beside the pages while they are looked at: {took:.0f} s{left}", flush=True)
 
 
 def age(app: Flask, database: Database) -> None:
@@ -283,21 +287,6 @@ def overviews(app: Flask, database: Database) -> None:
 
 def shown(url: Any) -> str:
     return str(url.render_as_string(hide_password=False))
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        yield given
-        return
-    folder.chmod(0o711)
-    own = Server(folder / "postgres")
-    own.start()
-    try:
-        yield own.create_database("benchmark")
-    finally:
-        own.destroy()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Measure the local QStash server against plain aiohttp POSTs on the same machine.
 
     python benchmarks/local_qstash.py [--messages 1000] [--waiting 100000] [--memory]
+    python benchmarks/local_qstash.py --cpu [--against CHECKOUT]
 
 The floor is one aiohttp client posting over 32 connections to a no-op aiohttp endpoint in another
 process, measured before and after everything else. All rows are ratios to it: publishing one by
 one (each answered only when it is fsynced), publishing in batches of 100, the time from the first
 publish to the last delivery to that same endpoint, and this with many delayed messages waiting.
+
+What else a machine does changes these more than the CPU time of the server's process: `--cpu`
+measures only that, beside another checkout's in the same rounds.
 """
 
 import argparse
@@ -25,6 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.support.processes import own_cpu_seconds  # noqa: E402 - the path comes first
 
 CONCURRENCY = 32
 ROUNDS = 3
@@ -186,6 +195,25 @@ async def measure(bench: Bench, server: int, waiting: int) -> None:
         print(f"{'  to delivered, against none waiting':<42}{meanwhile[-1] / before[-1]:>19.2f} x")
 
 
+async def measure_cpu(builds: dict[str, tuple[Bench, int]], rounds: int) -> None:
+    """Print what a message costs each build's server, by how it was published."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for number in range(rounds + 1):
+        for name, (bench, server) in builds.items():
+            for kind, work in (("singly", singles), ("in batches of 100", batches)):
+                before = own_cpu_seconds(server)
+                await work(bench)
+                await asyncio.sleep(0.1)  # what it notes of the deliveries
+                spent = (own_cpu_seconds(server) - before) / bench.messages
+                if number:  # the first warms up
+                    found.setdefault((kind, name), []).append(spent * 1e6)
+    print("CPU microseconds of the server per message, delivered")
+    for (kind, name), spent_each in found.items():
+        ours = statistics.median(spent_each)
+        other = statistics.median(found[kind, list(builds)[-1]])
+        print(f"published {kind:<20}{name:<12}{ours:>6.0f} {ours / other:>8.2f} x the last build's")
+
+
 async def beside_floor(
     bench: Bench, work: Callable[[Bench], Awaitable[tuple[float, ...]]], *names: str
 ) -> list[float]:
@@ -212,8 +240,9 @@ async def beside_floor(
 
 
 @contextlib.contextmanager
-def process(*command: str) -> Iterator[subprocess.Popen[str]]:
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+def process(*command: str, checkout: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
+    env = {**os.environ, "PYTHONPATH": str(checkout)}
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=checkout, env=env)  # noqa: S603 - our own
     try:
         yield started
     finally:
@@ -221,20 +250,23 @@ def process(*command: str) -> Iterator[subprocess.Popen[str]]:
         started.wait()
 
 
+@contextlib.contextmanager
+def endpoint() -> Iterator[str]:
+    with process(sys.executable, "-c", _ENDPOINT) as running:
+        assert running.stdout
+        yield f"http://127.0.0.1:{running.stdout.readline().strip()}"
+
+
 @contextlib.asynccontextmanager
-async def setup(messages: int, state: list[str]) -> AsyncIterator[tuple[Bench, int]]:
-    flask = str(Path(sys.executable).with_name("flask"))
-    with (
-        process(sys.executable, "-c", _ENDPOINT) as endpoint,
-        process(flask, "qstash", "dev", "--port", "0", *state) as server,
-    ):
-        assert endpoint.stdout
+async def setup(
+    url: str, messages: int, state: list[str], checkout: Path
+) -> AsyncIterator[tuple[Bench, int]]:
+    serve = (sys.executable, "-m", "flask", "qstash", "dev", "--port", "0", *state)
+    with process(*serve, checkout=checkout) as server:
         assert server.stdout
-        port = endpoint.stdout.readline().strip()
         told = dict(server.stdout.readline().strip().split("=", 1) for _ in range(4))
         headers = {"Authorization": f"Bearer {told['QSTASH_TOKEN']}"}
         async with aiohttp.ClientSession(headers=headers) as session:
-            url = f"http://127.0.0.1:{port}"
             yield Bench(session, url, told["QSTASH_URL"], messages), server.pid
 
 
@@ -245,12 +277,22 @@ async def main() -> None:
     parser.add_argument("--messages", type=int, default=1000, help="per measurement (1000)")
     parser.add_argument("--waiting", type=int, default=0, help="delayed messages as ballast (0)")
     parser.add_argument("--memory", action="store_true", help="without durability")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "state.sqlite3")  # noqa: PTH118 - an argument
-        state = ["--memory"] if arguments.memory else ["--state", file]
-        async with setup(arguments.messages // 100 * 100, state) as (bench, server):
-            await measure(bench, server, arguments.waiting)
+    parser.add_argument("--cpu", action="store_true", help="measure CPU alone")
+    parser.add_argument("--against", type=Path, help="another checkout's CPU beside this one's")
+    given = parser.parse_args()
+    checkouts = {"this build": ROOT} | ({"the other": given.against} if given.against else {})
+    builds: dict[str, tuple[Bench, int]] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        url = stack.enter_context(endpoint())
+        for name, checkout in checkouts.items():
+            state = ["--memory"] if given.memory else ["--state", f"{folder}/{name}.sqlite3"]
+            started = setup(url, given.messages // 100 * 100, state, checkout.resolve())
+            builds[name] = await stack.enter_async_context(started)
+        if given.cpu or given.against:
+            await measure_cpu(builds, 2 * ROUNDS)
+        else:
+            await measure(*builds["this build"], given.waiting)
 
 
 if __name__ == "__main__":

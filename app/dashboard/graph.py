@@ -37,7 +37,7 @@ def draw(nodes: Sequence[Node]) -> Markup | None:
     )
     boxes = Markup("").join(_box(node, *places[node.name]) for node in nodes)
     return Markup(
-        '<svg class="graph" role="img" aria-label="The steps and what they wait for" '
+        '<svg class="graph" role="group" aria-label="The steps and what they wait for" '
         'viewBox="0 0 {} {}" width="{}" font-size="13">{}{}</svg>'
     ).format(width, height, width, arrows, boxes)
 

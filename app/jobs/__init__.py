@@ -10,7 +10,7 @@ from .batches.workflow import Workflow, chain, workflow, workflow_of
 from .blueprint import JobBlueprint, JobType
 from .context import Job
 from .enqueue.enqueuer import JobId, enqueue
-from .enqueue.many import enqueue_many
+from .enqueue.many import JobIds, enqueue_many
 from .enqueue.scheduling import schedule
 from .enqueue.signatures import Signature, signature
 from .errors import (
@@ -75,6 +75,7 @@ __all__ = [
     "JobConfig",
     "JobExecution",
     "JobId",
+    "JobIds",
     "JobTimeout",
     "JobType",
     "Jobs",

@@ -86,7 +86,7 @@ class Enqueueable(Generic[P]):
 
     def enqueue_many(
         self, payloads: Iterable[P], **options: Unpack[EnqueueManyOptions]
-    ) -> list[enqueuer.JobId]:
+    ) -> many.JobIds:
         """`app.jobs.enqueue_many` for this type."""
         return many.enqueue_many(self.type, payloads, **options)
 

@@ -9,11 +9,12 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 from qstash import QStash
 
-from app.jobs import enqueue, schedule
-from app.jobs.operate import Filter, operations
+from app.jobs import batch, enqueue, schedule, workflow
+from app.jobs.operate import Filter, operations, pauses
 from tests.browser.axe import axe, findings
 from tests.support.http_server import serving
 from tests.support.rows import add_row
+from tests.support.sample_jobs import Sample, noop
 
 from .chromium import chromium, complaints_of
 
@@ -58,11 +59,19 @@ def screens(address: str, qstash: QStash) -> list[str]:
     made = schedule("sample", "0 3 * * *", {"action": "echo"}, schedule_id="nightly")
     add_row(status="completed", schedule_id=made)
     operation = operations.begin("retry", Filter(everything=True), by="ada", total=5)
+    with batch("invoices") as many:
+        many.enqueue(noop.s(Sample("none")))
+    with workflow("thumbnails") as flow:
+        flow.add("fetch", noop.s(Sample("none")))
+        flow.add("resize", noop.s(Sample("none")), after=["fetch"])
+    pauses.pause("queue", "mail", reason="The provider is down.", by="ada")
     return [
         *("", "/jobs", "/jobs?state=dead", "/jobs?newer=soon", "/jobs?type=nothing", "/errors"),
         *("/schedules", "/schedules/edit", "/schedules/edit?type=sample", "/dead-letters", "/new"),
         *("/new?type=sample", "/usage", "/doctor", "/audit", "/operations", "/sign-in", "/nowhere"),
         *(f"/operations/{operation}", f"/job/{dead}", f"/find?id={dead[:8]}", "/find?id=abcd"),
+        *("/batches", f"/batches/{many.id}", f"/batches/{flow.id}", "/queues", "/artifacts"),
+        *("/webhooks", "/mailbox", "?period=week", f"/schedules/edit?id={made}"),
     ]
 
 
@@ -80,6 +89,15 @@ def test_no_screen_has_a_serious_finding(
         for summary in page.locator("details:not(.confirm) > summary").all():
             summary.click()
         found[path] = findings(page, axe)
+    for path in ("/new?type=sample", "/schedules/edit?type=sample"):
+        page.goto(address + path)
+        page.locator("form.new").evaluate("form => { form.noValidate = true }")
+        page.get_by_label("Delay").fill("soon")
+        page.locator("form.new button").last.click()
+        expect(
+            page.locator("main .notice.problem:not(#stale), main [aria-invalid]").first
+        ).to_be_visible()
+        found[f"{path}, with what is wrong in it"] = findings(page, axe)
     context.close()
 
     assert {path: said for path, said in found.items() if said} == {}

@@ -33,6 +33,7 @@ from app.config import DEV_QSTASH
 from app.db import db
 from app.jobs import (
     JobExecution,
+    Unique,
     batch,
     enqueue,
     enqueue_many,
@@ -82,6 +83,25 @@ def scenario(accepted: int) -> None:
         accept(*fill(actions))
     begin_workflow()
     accept(*pause_and_resume())
+    accept(*be_unique())
+
+
+def be_unique() -> list[str]:
+    """Replace a job that waits, and have another follow one that has begun."""
+    newest = Unique(fields=("action",), on_conflict="replace")
+    replaced = enqueue("sample", {"action": "none"}, unique=newest, delay=SOON, **FAST)
+    again: Any = {"session": db.session, **FAST}
+    enqueue("sample", {"action": "none", "count": 2}, unique=newest, **again)
+    db.session.commit()
+    once_more = Unique(fields=("action",), once_more=True)
+    first = enqueue("sample", {"action": "later"}, unique=once_more, **FAST)
+    give_up_at = time.monotonic() + PATIENCE
+    while not seen("SELECT started_at FROM job_executions WHERE job_id = %s", first):
+        if time.monotonic() > give_up_at:
+            raise SystemExit("a unique job did not begin")
+        time.sleep(0.02)
+    followed = [enqueue("sample", {"action": "later"}, unique=once_more, **FAST) for _ in range(2)]
+    return [replaced, first, *followed]
 
 
 def pause_and_resume() -> list[str]:

@@ -34,7 +34,7 @@ def ages(name: str, seconds: float) -> None:
 def test_what_one_process_counted_another_shows(app: Flask) -> None:
     first = figure(Figure("letters", dict[str, int | None], LONG, lambda: {"a": 1, "b": None}))
     restart(app)
-    second = figure(Figure("letters", dict[str, int | None], LONG, dict))
+    second = figure(Figure("letters", dict[str, int | None], LONG, dict[str, int | None]))
 
     assert first.value == second.value == {"a": 1, "b": None}
 

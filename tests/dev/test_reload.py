@@ -110,8 +110,10 @@ def test_a_change_while_gunicorn_is_starting_does_not_end_it() -> None:
         web = Web(runner, env, socket)
         ready = answers(f"{web.url}/healthz", "reloaded")
         web.reload()
-        starting = web.process
         web.reload()
 
-        wait_until(lambda: not web.has_ended() and web.process is not starting, "a restart", 60)
-        wait_until(lambda: web.process is not None and ready(web.process), "an answer", 60)
+        # The signal ends it before it can deal with one, and later has it load the app again.
+        wait_until(
+            lambda: not web.has_ended() and web.process is not None and ready(web.process),
+            "an answer",
+        )

@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,12 +18,21 @@ ENVIRONMENTS = {
 MISSING = {"shop": "otel", "api": "metrics"}
 
 
-def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    """Run a command without this repository on its path, and return what it printed."""
+def run(
+    *command: str | Path, cwd: Path = ROOT, codes: Collection[int] = (0,), **environment: str
+) -> str:
+    """Run a command without this repository on its path, and return what it printed.
+
+    Args:
+        command: The program and its arguments.
+        cwd: Where.
+        codes: With which of them it may end.
+        **environment: What stands in its environment besides.
+    """
     done = subprocess.run(  # noqa: S603 - ours
         command, cwd=cwd, env=clean(environment), capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, f"{command}: {done.stdout[-4000:]}{done.stderr[-4000:]}"
+    assert done.returncode in codes, f"{command}: {done.stdout[-4000:]}{done.stderr[-4000:]}"
     return done.stdout
 
 

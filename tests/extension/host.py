@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.extension.environments import clean, run
 from tests.support.ports import reserved_port
@@ -32,11 +33,15 @@ class Host:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{MOUNTED.get(self.name, '')}"
 
-    def flask(self, *args: str, **more: str) -> str:
-        return run(self.bin / "flask", *args, cwd=self.folder, **{**self.environment, **more})
+    def flask(self, *args: str, codes: Collection[int] = (0,), **more: str) -> str:
+        return self._run("flask", *args, codes=codes, more=more)
 
     def python(self, *args: str, **more: str) -> str:
-        return run(self.bin / "python", *args, cwd=self.folder, **{**self.environment, **more})
+        return self._run("python", *args, codes=(0,), more=more)
+
+    def _run(self, program: str, *args: str, codes: Collection[int], more: dict[str, str]) -> str:
+        environment: dict[str, Any] = {**self.environment, **more}
+        return run(self.bin / program, *args, cwd=self.folder, codes=codes, **environment)
 
     def commands(self, *commands: str) -> list[str]:
         """Run `flask` commands in one process, and return what each printed."""

@@ -20,6 +20,8 @@ from tests.support.metrics import parsed
 NewHost = Callable[[str], Host]
 #: What setting up the environments may take where it comes before a test.
 SLOW = pytest.mark.timeout(400)
+#: With what the doctor ends where it finds nothing, or nothing worse than what it warns of.
+WARNED = (0, 1)
 
 
 @SLOW
@@ -118,11 +120,9 @@ def use(host: Host) -> str:
         "jobs sweep", "jobs schedules sync", "jobs schedules list", "jobs reconcile"
     )
     assert "greet" in listed
-    levels = {
-        found["check"]: found["level"]
-        for found in json.loads(host.flask("jobs", "doctor", "--json"))
-    }
     # A busy machine's database is slow, as it then says.
+    examined = json.loads(host.flask("jobs", "doctor", "--json", codes=WARNED))
+    levels = {found["check"]: found["level"] for found in examined}
     assert levels.pop("database") in {"pass", "warn"}
     assert set(levels.values()) == {"pass"}
     return printed

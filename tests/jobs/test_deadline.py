@@ -142,6 +142,8 @@ def take_a_turn() -> None:
     shared.get()
 
 
+#: How many limits make the test worth something, also on a machine that is busy.
+ENOUGH = 5
 DEEDS: dict[str, Callable[[], object]] = {
     "pool": connect,
     "commit": commit,
@@ -152,7 +154,7 @@ DEEDS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("deed", DEEDS)
 def test_fault_D1_limits_at_random_moments_leave_nothing_half_done(app: Flask, deed: str) -> None:
-    """For some seconds, as many as there is time for; each stops what runs, and it runs again."""
+    """For some seconds, and until there were some; each stops what runs, and it runs again."""
     seed = random.Random(deed)  # noqa: S311 - no secret
     stopped = 0
 
@@ -160,7 +162,7 @@ def test_fault_D1_limits_at_random_moments_leave_nothing_half_done(app: Flask, d
         nonlocal stopped
         end = time.monotonic() + 4
         with app.app_context():
-            while time.monotonic() < end:
+            while time.monotonic() < end or stopped <= ENOUGH:
                 with suppress(JobTimeout), time_limit(time.monotonic() + seed.random() / 200):
                     while True:
                         DEEDS[deed]()
@@ -174,7 +176,7 @@ def test_fault_D1_limits_at_random_moments_leave_nothing_half_done(app: Flask, d
     thread.join(60)
 
     assert not thread.is_alive()
-    assert stopped > 5
+    assert stopped > ENOUGH
     pool: Any = db.engine.pool
     gc.collect()
     assert pool.checkedout() == 0

@@ -101,27 +101,30 @@ def test_a_type_declares_it_for_its_jobs() -> None:
     assert enqueue("one", OTHER, unique=False).enqueued_as == "new"
 
 
+def delete_all() -> None:
+    db.session.execute(text("DELETE FROM job_executions"))
+    db.session.commit()
+
+
+def expire(job_id: str) -> None:
+    change_row(job_id, options={"expires": "2020-01-01T00:00:00+00:00"})
+    deliver(job_id)
+
+
 ENDS: dict[str, Callable[[str], object]] = {
     "completed": deliver,
     "dead": lambda job_id: change_row(job_id, status="failed", dead_at=func.now()),
     "cancelled": lambda job_id: actions.cancel(Filter(job_ids=(job_id,)), by="test"),
-    "expired": lambda job_id: (
-        change_row(job_id, options={"expires": "2020-01-01T00:00:00+00:00"}),
-        deliver(job_id),
-    ),
+    "expired": expire,
     "deleted": lambda job_id: (
         actions.cancel(Filter(job_ids=(job_id,)), by="test"),
         actions.delete(Filter(job_ids=(job_id,)), by="test"),
     ),
-    "gone past us": lambda _: (db.session.execute(text("DELETE FROM job_executions")), commit()),
+    "gone past us": lambda _: delete_all(),
     "period over": lambda job_id: change_row(
         job_id, unique_until=func.now() - timedelta(seconds=1)
     ),
 }
-
-
-def commit() -> None:
-    db.session.commit()
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -372,18 +375,17 @@ def test_many_are_unique_each(rows: Rows) -> None:
 
     made = enqueue_many("sample", payloads, unique=ONE)
 
-    assert [one.enqueued_as for one in made] == ["new", "existing", "existing", "new"]
+    assert made.enqueued_as == ["new", "existing", "existing", "new"]
     assert (made[1], made[2]) == (first, made[0])
     assert sorted(jobs()) == sorted({first, made[0], made[3]})
     assert all(rows[one].published_at for one in made)
+    assert enqueue_many("sample", [SAME] * 2).enqueued_as == ["new", "new"]
 
 
 def test_one_that_is_there_is_no_job_of_the_batch(rows: Rows) -> None:
     first = enqueue("sample", SAME, unique=ONE)
-    signatures = [
-        sample.s(Sample(action), unique=rule)
-        for action, rule in (("none", ONE), ("echo", ONE), ("echo", False))
-    ]
+    signatures = [sample.s(Sample(action), unique=ONE) for action in ("none", "echo")]
+    signatures.append(sample.s(Sample("echo"), unique=False))
 
     with batch("some", then=sample.s(Sample("then"))) as made:
         ids = made.enqueue_many(signatures)

@@ -1,7 +1,7 @@
 """What `flask jobs usage` counts is what QStash counted."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,7 @@ def is_final(rows: Rows, job_id: str) -> bool:
     return rows[job_id].is_final
 
 
-def settle(server: LocalQStash, rows: Rows, jobs: list[str]) -> None:
+def settle(server: LocalQStash, rows: Rows, jobs: Iterable[str]) -> None:
     for job in jobs:
         wait_until(partial(is_final, rows, job), f"the end of {job}")
     wait_until(lambda: not server.server.services.engine.messages, "QStash's callbacks")

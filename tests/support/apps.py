@@ -100,6 +100,10 @@ def empty_tables() -> None:
 
 def close_connections() -> None:
     """Close the current app's connections, to its database and to QStash."""
+    # What the dashboard computes beside a request may go on after it.
+    for figure in current_app.extensions.get("jobs.dashboard.cached", {}).values():
+        with figure.lock:
+            pass
     # What is not noted yet would open another one, a moment later.
     current_app.extensions["jobs"].notes.flush()
     db.session.remove()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE = 30.0
+#: Seconds: a machine that does other things, too, may be as slow as that.
+PATIENCE = 90.0
 
 
 def wait_until(

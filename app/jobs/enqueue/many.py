@@ -22,6 +22,7 @@ from ..table.db import connection_of, in_one_statement, in_transaction
 from ..table.job_rows import Recorded
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
+from ..values.unique import EnqueuedAs
 from . import unique as unique_jobs
 from .enqueuer import AnySession, JobId, follow, publish_again, uncertain, write
 from .terms import Owner, Terms
@@ -30,6 +31,15 @@ log = logging.getLogger(__name__)
 
 #: What is recorded by one statement: at most so many jobs, and bytes of their messages.
 CHUNK, CHUNK_BYTES = 1_000, 8 * 1024 * 1024
+
+
+class JobIds(list[str]):
+    """The ids that `enqueue_many` returns, in the order of the payloads."""
+
+    @property
+    def enqueued_as(self) -> list[EnqueuedAs]:
+        """What each of them came to; see `JobId`."""
+        return [one.enqueued_as if isinstance(one, JobId) else "new" for one in self]
 
 
 def enqueue_many(
@@ -42,7 +52,7 @@ def enqueue_many(
     tags: Sequence[str] | None = None,
     session: AnySession | None = None,
     **options: Unpack[Options],
-) -> list[JobId]:
+) -> JobIds:
     """Enqueue a job for each payload, all or none, and publish them by QStash's batch request.
 
     Args and errors are those of `enqueue`, with two differences: `InvalidPayload.errors` maps the
@@ -54,14 +64,15 @@ def enqueue_many(
             transaction that records them is open meanwhile.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
-        unique: As for `enqueue`, of each job: what it came to is its id's `enqueued_as`. Unique
-            jobs are in memory as a whole, and recorded by a statement each.
+        unique: As for `enqueue`, of each job. Unique jobs are in memory as a whole, and recorded
+            by a statement each.
         tags: As for `enqueue`, of each job.
         session: As for `enqueue`.
         **options: As for `enqueue`.
 
     Returns:
-        The jobs' ids, in the order of the payloads; of unique ones, some may be the same.
+        The jobs' ids, in the order of the payloads; of unique ones, some may be the same. What
+        each came to is the list's `enqueued_as`.
     """
     config = get_job_config(job_type)
     tags = config.tags if tags is None else tags
@@ -75,12 +86,12 @@ def enqueue_many(
             return _enqueue_unique(list(chain.from_iterable(chunks)), owner, session)
         first, second = next(chunks, []), next(chunks, [])
         if not first:
-            return []
+            return JobIds()
         if second or len(_alike(first)) > 1:
             ids = _enqueue_in_turn(chain([first, second], chunks), owner, session)
         else:
             ids = _enqueue_together(first, owner, session)
-    return [JobId(job_id) for job_id in ids]
+    return JobIds(ids)
 
 
 def _written(terms: Terms, payloads: Iterable[Any]) -> Iterator[list[Message]]:
@@ -140,9 +151,7 @@ def _enqueue_together(
     return job_ids
 
 
-def _enqueue_unique(
-    messages: list[Message], owner: Owner, session: AnySession | None
-) -> list[JobId]:
+def _enqueue_unique(messages: list[Message], owner: Owner, session: AnySession | None) -> JobIds:
     """Record unique jobs, each by its own key, in one transaction, and publish the new ones."""
 
     def record(tx: Connection) -> list[Recorded]:
@@ -157,7 +166,7 @@ def _enqueue_unique(
     own = [one.job_id for one in recorded if not JobId.of(one).existed]
     publish_again(own, session)
     publish_changed(recorded, session)
-    return [JobId.of(one) for one in recorded]
+    return JobIds(JobId.of(one) for one in recorded)
 
 
 def publish_changed(recorded: Sequence[Recorded], session: AnySession | None) -> None:

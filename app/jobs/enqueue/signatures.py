@@ -137,7 +137,7 @@ def _expires_in(expires: Any) -> int | None:
 
 def _checked(signature: Any) -> Signature:
     if isinstance(signature, Signature):
-        for name in ("session", "idempotency_key", "idempotency_ttl", "unique"):
+        for name in ("session", "idempotency_key", "idempotency_ttl"):
             if name in signature.options:
                 raise InvalidOption(
                     f"{name}: a job among others has none of its own; leave it out of its `.s(…)`"

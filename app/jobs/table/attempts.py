@@ -5,7 +5,7 @@ token, and every later change is a compare-and-set on that token: an attempt who
 over changes nothing. What an attempt came to is recorded by the statement of its `outcome`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -14,8 +14,10 @@ from typing import Any
 from uuid import uuid4
 
 from psycopg import Error as DatabaseError
+from psycopg import RawCursor
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, TextClause
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import IntegrityError
 
 from ..deadline import raise_if_due
@@ -32,6 +34,7 @@ from .unique_sql import is_taken
 KEPT_DIGITS = 32
 
 _CURSOR = "jobs_cursor"
+_NUMBERED = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # not annotated
 
 #: Executes a statement and returns the only row that it returns, or None: `alone`, or `within` a
 #: transaction.
@@ -273,10 +276,12 @@ def alone(statement: TextClause, given: dict[str, Any]) -> Any:
 def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) -> Any:
     driver = pooled.driver_connection
     before, driver.autocommit = driver.autocommit, True
-    # To make a cursor takes as long as to use it, so each connection keeps one.
+    # To make a cursor takes as long as to use it, so each connection keeps one; a raw one, as any
+    # other would look for the parameters in a statement as long as the claim each time anew.
     if _CURSOR not in pooled.info:
-        pooled.info[_CURSOR] = driver.cursor(row_factory=namedtuple_row)
-    cursor = pooled.info[_CURSOR].execute(_for_the_driver(statement), given)
+        pooled.info[_CURSOR] = RawCursor(driver, row_factory=namedtuple_row)
+    numbered, names = _for_the_driver(statement)
+    cursor = pooled.info[_CURSOR].execute(numbered, [given[name] for name in names])
     # Not `description`, which makes an object for each column.
     row = cursor.fetchone() if cursor.pgresult.nfields else None
     driver.autocommit = before
@@ -285,5 +290,7 @@ def _by_the_driver(pooled: Any, statement: TextClause, given: dict[str, Any]) ->
 
 
 @cache
-def _for_the_driver(statement: TextClause) -> str:
-    return str(statement.compile(db.engine))
+def _for_the_driver(statement: TextClause) -> tuple[str, Sequence[str]]:
+    """Return a statement with `$1`, `$2`, … for its parameters, and their names in that order."""
+    compiled = statement.compile(dialect=_NUMBERED)
+    return str(compiled), compiled.positiontup or ()

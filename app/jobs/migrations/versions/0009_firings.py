@@ -24,37 +24,6 @@ BUILT_BEFORE = {
 
 MOMENT = sa.DateTime(timezone=True)
 
-# As in revision 0007; now a step's job has the pause that holds it from its record on, so that it
-# never counts as one that nobody publishes.
-START = """
-CREATE OR REPLACE FUNCTION job_step_start(which uuid, wanted text, made jsonb) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    counted_by integer;
-BEGIN
-    UPDATE job_steps AS step SET started_at = clock_timestamp(), job_id = made->>'job_id'
-     WHERE step.batch_id = which AND step.name = wanted RETURNING step.slot INTO counted_by;
-    IF counted_by IS NOT NULL THEN
-        INSERT INTO job_batch_slots (batch_id, slot, step, jobs, pending)
-        VALUES (which, counted_by, wanted, 1, 1);
-    END IF;
-    INSERT INTO job_executions (job_id, job_type, payload, user_id, organization_id, queue,
-                                max_retries, options, available_at, batch_id, slot{pause_column})
-    SELECT row.job_id, row.job_type, row.payload, row.user_id, row.organization_id, row.queue,
-           row.max_retries, row.options,
-           coalesce(row.available_at, clock_timestamp()
-                    + make_interval(secs => (made->'options'->>'delay')::float8)), which, counted_by
-           {pause}
-      FROM jsonb_populate_record(CAST(NULL AS job_executions), made) AS row
-    ON CONFLICT (job_id) DO NOTHING;
-END $$
-"""
-HELD = """
-    , (SELECT min(held.pause) FROM job_pauses AS held WHERE held.pause IN (
-          'type:' || row.job_type, 'organization:' || row.organization_id, 'queue:' || row.queue,
-          'key:' || (row.options->'flow_control'->>'key')))
-"""
-
 
 def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:  # noqa: ARG001 - as all have it
     for name, kind in ADDED_BEFORE.items():
@@ -81,11 +50,9 @@ def upgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:  # noqa: ARG001 
         sa.PrimaryKeyConstraint("schedule_id", "scheduled_for", name="pk_job_firings"),
     )
     op.create_index("idx_job_firings_noted_at", "job_firings", ["noted_at"])
-    op.execute(START.format(pause_column=", pause", pause=HELD))
 
 
 def downgrade(op: Operations, owner_id: TypeEngine[Any]) -> None:  # noqa: ARG001 - likewise
-    op.execute(START.format(pause_column="", pause=""))
     op.drop_table("job_firings")
     op.drop_table("job_schedules")
     op.execute(f"DROP INDEX {INDEX}")

@@ -18,7 +18,8 @@ STATE = "idx_job_batches_state"
 
 # A step's job is counted by a slot of its own; what follows a batch's end is counted by none. The
 # job's id was chosen when the batch was made, so a second start would find it taken. Its delay, and
-# what it may take to begin, are counted from now on.
+# what it may take to begin, are counted from now on. A pause holds it from its record on, so that
+# it never counts as one that nobody publishes.
 START = """
 CREATE OR REPLACE FUNCTION job_step_start(which uuid, wanted text, made jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -37,12 +38,16 @@ BEGIN
                                       + make_interval(secs => (made->>'expires_in')::float8));
     END IF;
     INSERT INTO job_executions (job_id, job_type, payload, user_id, organization_id, queue,
-                                max_retries, options, available_at, batch_id, slot, tags, parent_id)
+                                max_retries, options, available_at, batch_id, slot, tags, parent_id,
+                                pause)
     SELECT row.job_id, row.job_type, row.payload, row.user_id, row.organization_id, row.queue,
            row.max_retries, row.options || expires,
            coalesce(row.available_at, clock_timestamp()
                     + make_interval(secs => (made->'options'->>'delay')::float8)), which,
-           counted_by, row.tags, row.parent_id
+           counted_by, row.tags, row.parent_id,
+           (SELECT min(held.pause) FROM job_pauses AS held WHERE held.pause IN (
+                'type:' || row.job_type, 'organization:' || row.organization_id,
+                'queue:' || row.queue, 'key:' || (row.options->'flow_control'->>'key')))
       FROM jsonb_populate_record(CAST(NULL AS job_executions), made) AS row
     ON CONFLICT (job_id) DO NOTHING;
 END $$
