@@ -296,10 +296,13 @@ def refused_calls() -> Iterator[Any]:
     yield pytest.param(
         lambda: at_once(then=signature("noop", {})), InvalidPayload, "action", id="then"
     )
-    for name, value in {"idempotency_key": "a", "unique": True}.items():
+    for name, value, said in (
+        ("idempotency_key", "a", "none of its own"),
+        ("unique", True, "neither a Unique nor False"),
+    ):
         given: Any = {name: value}
         made = noop.s(Sample("none"), **given)
-        yield pytest.param(partial(at_once, made), InvalidOption, f"{name}: .*none", id=name)
+        yield pytest.param(partial(at_once, made), InvalidOption, f"{name}: .*{said}", id=name)
     yield pytest.param(
         lambda: at_once(noop.s(Sample("none"), retries=-1)), InvalidOption, "retries", id="option"
     )
