@@ -17,8 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +29,12 @@ from sqlalchemy.engine import Engine
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "support")]
 
-from many_jobs import FEW, fill  # noqa: E402 - the path comes first
+from given_postgres import server  # noqa: E402 - the path comes first
+from many_jobs import FEW, fill  # noqa: E402
 from processes import own_cpu_seconds  # noqa: E402
 
 from app import create_app  # noqa: E402
 from app.db import db  # noqa: E402
-from app.embedded_postgres.server import Server  # noqa: E402
 from tests.support.qstash import BASE_URL  # noqa: E402
 
 PREFIX = "/admin/jobs"
@@ -289,21 +287,6 @@ def overviews(app: Flask, database: Database) -> None:
 
 def shown(url: Any) -> str:
     return str(url.render_as_string(hide_password=False))
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        yield given
-        return
-    folder.chmod(0o711)
-    own = Server(folder / "postgres")
-    own.start()
-    try:
-        yield own.create_database("benchmark")
-    finally:
-        own.destroy()
 
 
 if __name__ == "__main__":

@@ -38,12 +38,12 @@ from sqlalchemy import event, make_url, text
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "support")]
 
-from many_jobs import FEW, JOBS_PER_HOUR, fill  # noqa: E402 - the path comes first
+from given_postgres import server  # noqa: E402 - the path comes first
+from many_jobs import FEW, JOBS_PER_HOUR, fill  # noqa: E402
 from steps import STEPS, Meter  # noqa: E402
 
 from app import create_app  # noqa: E402
 from app.db import db  # noqa: E402
-from app.embedded_postgres.server import Server  # noqa: E402
 from app.jobs.cli.show import render  # noqa: E402
 from app.jobs.operate import health  # noqa: E402
 from app.jobs.recover.sweep import sweep  # noqa: E402
@@ -258,21 +258,6 @@ def qstash() -> Iterator[str]:
 def is_open(port: int) -> bool:
     with socket.socket() as found:
         return found.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        yield given
-        return
-    folder.chmod(0o711)
-    own = Server(folder / "postgres")
-    own.start()
-    try:
-        yield own.create_database("benchmark")
-    finally:
-        own.destroy()
 
 
 if __name__ == "__main__":

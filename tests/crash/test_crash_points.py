@@ -29,3 +29,17 @@ def test_dying_at_any_point_loses_and_doubles_nothing(
     with capsys.disabled():
         print(f"\n{done.stdout.splitlines()[-1] if done.stdout else done.stderr}")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_dying_at_any_point_of_a_firing_leaves_it_one_job(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = os.environ.get("CRASH_EVERY", "8")
+    command = [sys.executable, "-m", "tests.crash.firings", database_url, every]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+
+    with capsys.disabled():
+        print(f"\n{done.stdout or done.stderr}")
+    assert done.returncode == 0, done.stdout + done.stderr

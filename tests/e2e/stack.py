@@ -21,6 +21,7 @@ from tests.support.publishing import connect
 from tests.support.rows import row_of
 from tests.support.waiting import wait_until
 
+# A failure callback is tried a third time 90 s after the second, for an app that is slow to start.
 PATIENCE = 110
 
 

@@ -36,7 +36,7 @@ def test_a_cleanup_that_is_killed_in_the_middle_is_retried_and_leaves_what_is_op
         # Somebody holds one of the last rows, so that the cleanup cannot come to its end.
         last = select(JobExecution).where(IS_OLD, JobExecution.status == "completed")
         somebody.execute(last.order_by(JobExecution.id.desc()).limit(1).with_for_update())
-        job_id = cleanup_old_data.enqueue(Cleanup(90), retries=50, retry_delay="2000")
+        job_id = cleanup_old_data.enqueue(Cleanup(90), retries=50, retry_delay="10000")
         stack.await_that(lambda: count(Status.COMPLETED) < ROWS // 2, "the first batch")
         stack.kill("web")
         somebody.rollback()

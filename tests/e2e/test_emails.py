@@ -145,7 +145,7 @@ def test_a_job_that_outlives_the_grace_period_is_run_again(
     stack.settings["JOBS_GRACE"] = "0.5"
     stack.start_web()
     resend.answer("slower@example.com", Answer(after=6))
-    job_id = enqueue_to("slower@example.com", retries=50, retry_delay="2000")
+    job_id = enqueue_to("slower@example.com", retries=50, retry_delay="10000")
     stack.await_that(lambda: row_of(job_id).status == Status.PROCESSING, "the claim")
 
     stack.kill("web", signal.SIGTERM)

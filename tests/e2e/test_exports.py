@@ -44,7 +44,7 @@ def test_an_export_that_is_killed_in_the_middle_is_retried_and_whole(
     with db.engine.connect() as somebody:
         # Somebody keeps files from being recorded, so that the export cannot come to its end.
         somebody.execute(text("LOCK TABLE artifacts IN SHARE MODE"))
-        job_id = export_data.enqueue(payload, retries=50, retry_delay="2000")
+        job_id = export_data.enqueue(payload, retries=50, retry_delay="10000")
         stack.await_that(lambda: row_of(job_id).progress, "progress")
         stack.kill("web")
         somebody.rollback()

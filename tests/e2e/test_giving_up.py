@@ -14,8 +14,7 @@ from app.jobs import Status
 from tests.e2e.stack import Stack, enqueue_to, in_dead_letters
 from tests.support.rows import row_of
 
-# A failure callback is tried again 90 s later, if the app was still away at the second time.
-pytestmark = [pytest.mark.usefixtures("producer"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.usefixtures("producer")
 
 
 @pytest.fixture

@@ -34,12 +34,14 @@ class Host:
         return f"http://127.0.0.1:{self.port}{MOUNTED.get(self.name, '')}"
 
     def flask(self, *args: str, codes: Collection[int] = (0,), **more: str) -> str:
-        environment: dict[str, Any] = {**self.environment, **more}
-        return run(self.bin / "flask", *args, cwd=self.folder, codes=codes, **environment)
+        return self._run("flask", *args, codes=codes, more=more)
 
     def python(self, *args: str, **more: str) -> str:
+        return self._run("python", *args, codes=(0,), more=more)
+
+    def _run(self, program: str, *args: str, codes: Collection[int], more: dict[str, str]) -> str:
         environment: dict[str, Any] = {**self.environment, **more}
-        return run(self.bin / "python", *args, cwd=self.folder, **environment)
+        return run(self.bin / program, *args, cwd=self.folder, codes=codes, **environment)
 
     def commands(self, *commands: str) -> list[str]:
         """Run `flask` commands in one process, and return what each printed."""

@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from app.db import db
 from app.jobs import InvalidOption, JobExecution, schedule
+from app.jobs import testing as job_testing
 from app.jobs.operate import schedule_actions
 from app.jobs.recover import given_up, sweep
 from app.jobs.recover.given_up import GivenUpMessage
@@ -255,9 +256,7 @@ def swept() -> int:
 
 
 @pytest.mark.usefixtures("made_long_ago")
-def test_all_that_was_missed_is_made_up_for_each_once(
-    app: Flask, fire: Fire, client: FlaskClient
-) -> None:
+def test_all_that_was_missed_is_made_up_for_each_once(app: Flask, fire: Fire) -> None:
     app.config["JOBS_HEALTH_OVERDUE"] = 0
     every_hour("echo", catch_up="all")
     missed(4)
@@ -269,7 +268,7 @@ def test_all_that_was_missed_is_made_up_for_each_once(
     assert [row.scheduled_for for row in made_up] == [hours_ago(hours) for hours in (4, 2, 1, 0)]
     assert [row.published_at is not None for row in made_up] == [True] * 4
     assert [outcome for _, outcome, _ in firings()] == ["caught up", "fired", *["caught up"] * 3]
-    assert deliver_row(client, made_up[0]).status_code == 200
+    job_testing.deliver(made_up[0].job_id)
     done = row_of(made_up[0].job_id)
     assert (done.status, done.scheduled_for, done.schedule_id) == ("completed", hours_ago(4), NAME)
     # QStash brings it after all.
@@ -388,9 +387,9 @@ def test_what_was_due_while_a_person_had_it_paused_was_not_missed(
 ) -> None:
     app.config["JOBS_HEALTH_OVERDUE"] = 0
     every_hour(catch_up="all")
-    schedule_actions.pause(schedule_actions.find_schedule(NAME))
+    schedule_actions.pause(schedule_actions.find_schedule(NAME), by="test")
     missed(3)
-    schedule_actions.resume(schedule_actions.find_schedule(NAME))
+    schedule_actions.resume(schedule_actions.find_schedule(NAME), by="test")
 
     assert swept() == 0
 
@@ -448,6 +447,8 @@ def test_a_firing_that_comes_later_than_it_may_does_not_run(app: Flask, fire: Fi
         ({"catch_up": "latest"}, "catch_up: 'latest' is none; did you mean: last?"),
         ({"jitter": "soon"}, "jitter: 'soon' is not a duration"),
         ({"jitter": 0}, "jitter: 0 is too short"),
+        ({"max_instances": 1}, "did you mean: overlap, an argument of `schedule`"),
+        ({"idempotency_key": "x"}, "did you mean: idempotency_key, an argument of `enqueue`"),
         ({"jitter": "1h"}, "jitter: 3600 s are not less than the 3600 s between two firings"),
         ({"jitter": "5m", "queue": "mail"}, "jitter: QStash's queues know no delay"),
         ({"overlap": "skip", "catch_up": "all"}, 'catch_up: with overlap="skip" all but one'),

@@ -402,7 +402,7 @@ def machine(app: Flask) -> Iterator[Callable[[], Machine]]:
     execute(UNWATCH)
 
 
-@pytest.mark.timeout(120 if PROFILE == "quick" else 0)
+@pytest.mark.timeout(300 if PROFILE == "quick" else 0)
 def test_no_sequence_of_events_leaves_the_table_of_transitions(
     machine: Any,
 ) -> None:

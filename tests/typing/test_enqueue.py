@@ -53,7 +53,6 @@ def marked() -> Lines:
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-@pytest.mark.timeout(300)
 def test_what_is_wrong_is_found_at_the_call_and_nothing_else(checker: Callable[[], Lines]) -> None:
     assert len(marked()) > 20
     assert checker() == marked()

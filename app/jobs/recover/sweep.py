@@ -105,10 +105,8 @@ def last() -> marks.Noted | None:
 
 
 def _forget() -> None:
-    in_transaction(memory.forget)
-    in_transaction(marks.forget)
-    in_transaction(batches.forget)
-    in_transaction(firings.forget)
+    for forget in (memory.forget, marks.forget, batches.forget, firings.forget):
+        in_transaction(forget)
 
 
 def _take(step: Callable[[], None], report: SweepReport) -> None:

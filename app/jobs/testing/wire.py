@@ -14,7 +14,7 @@ import jwt
 from flask import Flask, current_app
 from werkzeug.test import TestResponse
 
-from ..execute.delivery import HEADER
+from ..execute.delivery import HEADER, firing_id
 from ..publish import outbox
 from ..registry import get_job_config
 from ..table.models import JobExecution, Status
@@ -39,16 +39,27 @@ def delivery(
     row: JobExecution, *, retried: int | None = None, message_id: str | None = None
 ) -> Post:
     """Return the delivery that QStash would make next, or the given one."""
+    message_id = message_id or message_id_of(row)
     headers = {
         "Content-Type": "application/json",
         **row.options.get("headers", {}),
-        "Upstash-Message-Id": message_id or message_id_of(row),
+        "Upstash-Message-Id": message_id,
         "Upstash-Retried": str(retried_of(row) if retried is None else retried),
     }
-    if row.schedule_id:
+    if row.schedule_id and not _was_published_here(row, message_id):
         headers["Upstash-Schedule-Id"] = row.schedule_id
     endpoint = get_job_config(row.job_type).endpoint
     return Post(endpoint, jsonb.dumps(row.payload).encode(), headers)
+
+
+def _was_published_here(row: JobExecution, message_id: str) -> bool:
+    """Tell whether the message of a schedule's firing is not the schedule's own.
+
+    Such as that of one that was put off, or made up for: it names the job, and no schedule.
+    """
+    metadata = row.payload.get("metadata")
+    is_firing = isinstance(metadata, dict) and "cron" in metadata
+    return is_firing and row.job_id != firing_id(message_id)
 
 
 def max_retries_of(row: JobExecution) -> int:
@@ -59,6 +70,7 @@ def max_retries_of(row: JobExecution) -> int:
 def failure_callback(row: JobExecution, answer: TestResponse, retried: int) -> Post:
     """Return what QStash posts when it gives up after an answer."""
     publisher = outbox.publisher()
+    brings_schedule = row.schedule_id and not _was_published_here(row, message_id_of(row))
     report = {
         "status": answer.status_code,
         "header": {name: [value] for name, value in answer.headers.items()},
@@ -70,7 +82,7 @@ def failure_callback(row: JobExecution, answer: TestResponse, retried: int) -> P
         "method": "POST",
         "sourceBody": b64encode(jsonb.dumps(row.payload).encode()).decode(),
         "dlqId": f"dlq_{row.job_id}",
-        **({"scheduleId": row.schedule_id} if row.schedule_id else {}),
+        **({"scheduleId": row.schedule_id} if brings_schedule else {}),
     }
     url = publisher.failure_callback(row.options.get("failure_callback"))
     target = url.removeprefix(publisher.destination(""))

@@ -4,6 +4,7 @@ _RETRIES, _WAIT = "retries", "retry_delay"
 _LIMITS = "flow_control=FlowControl(…)"
 _PERIODIC = "`@periodic(cron, payload)` above `@bp.job`"
 _KEY_OPTION = "idempotency_key, an argument of `enqueue`"
+_OF_SCHEDULE = "%s, an argument of `schedule` and `@periodic`"
 #: Ours by their names, in lower case.
 MEANT = {
     **dict.fromkeys(("max_retry", "max_retries", "attempts", "max_attempts", "tries"), _RETRIES),
@@ -17,4 +18,8 @@ MEANT = {
     **dict.fromkeys(("expiry", "ttl", "deadline", "expires_in", "expires_at"), "expires"),
     **dict.fromkeys(("tenant_id", "org_id"), "organization_id"),
     **dict.fromkeys(("unique_key", "deduplication_id", "dedup_id"), _KEY_OPTION),
+    "idempotency_key": _KEY_OPTION,
+    **dict.fromkeys(("overlap", "max_instances", "concurrency_policy"), _OF_SCHEDULE % "overlap"),
+    **dict.fromkeys(("catchup", "catch_up", "coalesce", "backfill"), _OF_SCHEDULE % "catch_up"),
+    **dict.fromkeys(("jitter", "splay"), _OF_SCHEDULE % "jitter"),
 }
