@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from app.db import db
 from app.jobs import JobExecution, JobId, Unique, enqueue, enqueue_many
 from app.jobs.testing import deliver
-from tests.support.apps import settings
+from tests.support.apps import connected, settings
 from tests.support.rows import Rows, change_row
 from tests.support.waiting import wait_until
 
@@ -242,7 +242,7 @@ def test_an_answer_that_is_lost_doubles_nothing(
         answer = execute(cursor, query, *args, **more)
         if lost in str(query) and left:
             left.clear()
-            with psycopg.connect(cursor.connection.info.dsn, autocommit=True, password="") as other:
+            with connected() as other:
                 begun = "UPDATE job_executions SET status = 'processing', started_at = now()"
                 other.execute(begun)
             cursor.connection.close()
