@@ -89,6 +89,34 @@ print(trace.get_tracer_provider() is own, is_instrumented, len(jobs.observers))
     assert done.stdout == "True False 1\n"
 
 
+def test_what_an_app_answers_before_its_views_is_traced_and_no_500() -> None:
+    script = """
+from types import SimpleNamespace
+from flask import Flask, abort, request
+from app.jobs import otel
+app = Flask("host")
+app.extensions["jobs"] = SimpleNamespace(observers=[])
+app.before_request(lambda: ("Who are you?", 401) if request.path == "/in" else None)
+app.url_value_preprocessor(lambda *_: abort(403) if request.path == "/odd" else None)
+app.add_url_rule("/in", view_func=lambda: "in", endpoint="in")
+app.add_url_rule("/odd", view_func=lambda: "odd", endpoint="odd")
+otel.init_app(app)
+otel.init_app(app)
+client = app.test_client()
+print([client.get(path).status_code for path in ("/in", "/odd")])
+"""
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OTEL_TRACES_EXPORTER": "console"},
+    )
+
+    assert "[401, 403]" in done.stdout
+    assert '"http.status_code": 401' in done.stdout
+
+
 def test_a_batch_is_linked_to_each_of_its_jobs(spans: Ended, published: object) -> None:
     enqueue_many("noop", [{"action": "none"}] * 3)
 

@@ -14,6 +14,7 @@ JOB_TYPE = "export-data"
 #: What the job's filters call those of a list; what has others is none that it can choose.
 _NAMES = {
     "status": "status",
+    "state": "state",
     "job_type": "jobType",
     "user_id": "userId",
     "organization_id": "organizationId",
@@ -26,6 +27,9 @@ _NAMES = {
 def export_jobs(wanted: Filter, user: User) -> str | None:
     """Enqueue a job that writes these jobs as CSV; None where it cannot choose them."""
     given = wanted.as_of(datetime.now(UTC)).as_json()
+    if "dead" in given:  # of jobs that failed, as a tab has them
+        given |= {"state": "dead" if given.pop("dead") else "retrying"}
+        given.pop("status", None)
     is_known = any(config.type == JOB_TYPE for config in registry_of(current_app))
     if not is_known or not given.keys() <= _NAMES.keys():
         return None

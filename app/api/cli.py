@@ -13,6 +13,7 @@ from app.jobs.cli.kit import (
     JobsGroup,
     JobType,
     Refused,
+    acting_as,
     age,
     as_json,
     confirm,
@@ -67,6 +68,7 @@ class ScopeName(click.ParamType[str]):
 @click.option(
     "--expires-in", type=Duration(), help='Lifetime of the key, e.g. "90d". Default: never expires.'
 )
+@acting_as
 @as_json
 def create(name: str, scopes: tuple[str, ...], as_json: bool, **options: Any) -> None:
     r"""Create a key and print it once: only its hash is stored.
@@ -85,6 +87,7 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool, **options: Any) ->
         organization_id=options["organization_id"],
         job_types=types,
         expires_at=_moment(options["expires_in"]),
+        by=options["by"],
     )
     if as_json:
         print_json({"key": secret, **_as_json(made)})
@@ -107,15 +110,16 @@ def list_keys(as_json: bool) -> None:
 
 @apikey.command("revoke")
 @click.argument("prefix")
+@acting_as
 @yes
-def revoke(prefix: str, yes: bool) -> None:
+def revoke(prefix: str, by: str, yes: bool) -> None:
     """Revoke a key, given in full or by its prefix."""
     prefix = "_".join(prefix.split("_")[:2])
     if all(key.prefix != prefix for key in keys.all_keys()):
         raise Refused(f"no key {prefix}; `flask jobs apikey list` shows all")
     if not yes:
         confirm(f"Revoke {prefix}? This cannot be undone.")
-    keys.revoke(prefix)
+    keys.revoke(prefix, by=by)
     click.echo(f"revoked: {prefix}")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, func, or_, select, update
 
 from app.api.models import ApiKey
 from app.jobs.kit import OwnerId, in_transaction
+from app.jobs.operate import audit
 
 Scope = Literal["read", "enqueue", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -49,8 +50,18 @@ def create(
     organization_id: OwnerId | None = None,
     job_types: tuple[str, ...] | None = None,
     expires_at: datetime | None = None,
+    by: str | None = None,
 ) -> tuple[str, ApiKey]:
-    """Create a key; return it, this once, and its record."""
+    """Create a key; return it, this once, and its record.
+
+    Args:
+        name: What people call it.
+        scopes: What it allows.
+        organization_id: It sees, and enqueues for, this organization only.
+        job_types: It enqueues these only.
+        expires_at: When it ends.
+        by: Who creates it, for the audit; this process's account where None.
+    """
     prefix = f"{MARK}{token_hex(4)}"
     secret = f"{prefix}_{token_urlsafe(32)}"
     values: dict[str, Any] = {
@@ -63,7 +74,13 @@ def create(
         "expires_at": expires_at,
     }
     insert = _table.insert().values(values).returning(*_table.c)
-    row = in_transaction(lambda tx: tx.execute(insert).one())
+    about = {"key": prefix, "name": name, "scopes": list(scopes)}
+
+    def work(tx: Connection) -> Any:
+        _record(tx, "create", by, about)
+        return tx.execute(insert).one()
+
+    row = in_transaction(work)
     return secret, ApiKey(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
 
@@ -81,14 +98,26 @@ def all_keys() -> list[ApiKey]:
     return [ApiKey(**row._mapping) for row in rows]  # noqa: SLF001 - as above
 
 
-def revoke(prefix: str) -> bool:
-    """Revoke a key from the next request on; False if there is no such key."""
+def revoke(prefix: str, *, by: str | None = None) -> bool:
+    """Revoke a key from the next request on; False if there is no such key; `by` as above."""
     change = (
         update(_table)
         .where(_table.c.prefix == prefix)
         .values(revoked_at=func.coalesce(_table.c.revoked_at, func.now()))
     )
-    return in_transaction(lambda tx: tx.execute(change).rowcount) > 0
+
+    def work(tx: Connection) -> bool:
+        if not tx.execute(change).rowcount:
+            return False
+        _record(tx, "revoke", by, {"key": prefix})
+        return True
+
+    return in_transaction(work)
+
+
+def _record(tx: Connection, action: str, by: str | None, about: dict[str, Any]) -> None:
+    actor = audit.current_account() if by is None else by
+    audit.record_action(tx, actor=actor, action=f"apikey {action}", wanted=about)
 
 
 def _find(tx: Connection, digest: str) -> Key | None:

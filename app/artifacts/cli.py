@@ -13,8 +13,9 @@ from app.artifacts.links import link
 from app.artifacts.models import Artifact
 from app.db import db
 from app.jobs.cli import kit
-from app.jobs.cli.kit import Id, JobId, JobsGroup, Refused, as_json, limit, print_json
+from app.jobs.cli.kit import Id, JobId, JobsGroup, Refused, acting_as, as_json, limit, print_json
 from app.jobs.kit import OwnerId
+from app.jobs.operate import audit
 
 _HEAD = ("ID", "NAME", "SIZE", "ORG", "EXPIRES", "JOB")
 _KB = 1000
@@ -99,14 +100,18 @@ def link_artifact(artifact_id: Any, hours: float | None, as_json: bool) -> None:
 @artifacts.command("delete")
 @click.argument("artifact_id", metavar="ID", type=click.UUID)
 @click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
+@acting_as
 @as_json
-def delete_artifact(artifact_id: Any, yes: bool, as_json: bool) -> None:
+def delete_artifact(artifact_id: Any, yes: bool, by: str, as_json: bool) -> None:
     """Delete a file, which invalidates its links."""
     artifact = _find(artifact_id)
     deleted = _as_json(artifact)
     if not yes:
         click.confirm(f"Delete {artifact.name!r}?", abort=True, err=True)
     delete(artifact)
+    wanted = {"artifact": deleted["id"], "name": deleted["name"]}
+    tx = db.session.connection()
+    audit.record_action(tx, actor=by, action="artifact delete", wanted=wanted)
     db.session.commit()
     print_json(deleted) if as_json else click.echo(f"Deleted {deleted['name']}.")
 

@@ -7,7 +7,18 @@ from typing import Any, get_args
 import click
 from flask import Flask
 
-from ..jobs.cli.kit import Id, JobsGroup, Refused, acting_as, age, as_json, print_json, table
+from ..jobs.cli.kit import (
+    Id,
+    JobsGroup,
+    Refused,
+    acting_as,
+    age,
+    as_json,
+    confirm,
+    print_json,
+    table,
+    yes,
+)
 from ..jobs.operate import people
 
 ROLES = get_args(people.Role)
@@ -70,11 +81,13 @@ def list_users(*, as_json: bool) -> None:
         (
             *(user.name, user.role),
             "-" if user.organization_id is None else str(user.organization_id),
-            *(age(user.created_at), "disabled" if user.disabled_at else "-"),
+            *(age(user.created_at), age(user.signed_in_at) if user.signed_in_at else "never"),
+            "disabled" if user.disabled_at else "-",
         )
         for user in found
     ]
-    click.echo(table([("NAME", "ROLE", "ORGANIZATION", "AGE", "STATE"), *lines]))
+    head = ("NAME", "ROLE", "ORGANIZATION", "AGE", "SIGNED IN", "STATE")
+    click.echo(table([head, *lines]))
 
 
 @admin.command("set-role")
@@ -115,6 +128,18 @@ def enable_user(name: str, *, by: str) -> None:
     click.echo(f"{name} is enabled.")
 
 
+@admin.command("remove")
+@_name
+@acting_as
+@yes
+def remove_user(name: str, *, by: str, yes: bool) -> None:
+    """Remove a user, and end their sessions; the audit keeps their name."""
+    if not yes:
+        confirm(f"Remove {name}?")
+    people.remove(name, by=by)
+    click.echo(f"{name} is removed.")
+
+
 def _password(is_piped: bool) -> str:
     if is_piped:
         return sys.stdin.readline().rstrip("\n")
@@ -130,5 +155,6 @@ def _as_json(user: Any) -> dict[str, Any]:
         "role": user.role,
         "organization_id": user.organization_id,
         "created_at": user.created_at.isoformat(),
+        "signed_in_at": user.signed_in_at and user.signed_in_at.isoformat(),
         "disabled_at": user.disabled_at and user.disabled_at.isoformat(),
     }

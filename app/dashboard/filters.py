@@ -9,7 +9,7 @@ from typing import Any
 from flask import abort
 
 from ..jobs import InvalidOption
-from ..jobs.kit import LONGEST_NAME, durations, parse_owner_id, parse_tag
+from ..jobs.kit import LONGEST_NAME, durations, is_uuid, parse_owner_id, parse_tag
 from ..jobs.operate import Filter
 from . import access
 from .access import Role
@@ -34,6 +34,12 @@ def _of_payload(text: str) -> tuple[str, str]:
     if not equals or not all(path.split(".")):
         raise ValueError("a field of the payload and its value, like customer.id=7")
     return path.strip(), value.strip()
+
+
+def _of_batch(text: str) -> str:
+    if not is_uuid(text):
+        raise ValueError("the whole id of a batch")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ FIELDS = (
     Field("payload", "Payload field", "customer.id=7", "field", _of_payload, Role.OPERATOR),
     Field("message", "QStash message", "msg_…", "message_id"),
     Field("schedule", "Schedule", "jobs:…", "schedule_id"),
+    Field("batch", "Batch", "01a22669-…", "batch_id", _of_batch),
     Field("kind", "Kind of error", "0a1b2c3d4e5f", "fingerprint"),
 )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from .states import kind_of
+
 #: In user units, which are pixels unless the picture is larger than its place.
 WIDTH, HEIGHT, GAP_X, GAP_Y = 180, 44, 60, 16
 LONGEST_LABEL = 22
@@ -78,12 +80,14 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> Markup:
 def _box(node: Node, column: int, row: int) -> Markup:
     x, y = _corner((column, row))
     name = node.name if len(node.name) <= LONGEST_LABEL else f"{node.name[: LONGEST_LABEL - 1]}…"
+    kind = kind_of(node.state)
     box = Markup(
         '<g class="{}"><title>{}: {}</title><rect x="{}" y="{}" width="{}" height="{}" rx="6" '
-        'fill="none" stroke="currentColor"/><text x="{}" y="{}" fill="currentColor">{}</text>'
-        '<text x="{}" y="{}" fill="currentColor" opacity="0.7">{}</text></g>'
+        'fill="none" stroke="currentColor"/><text x="{}" y="{}" class="name">{}</text>'
+        '<use href="#i-{}" x="{}" y="{}" width="12" height="12"/>'
+        '<text x="{}" y="{}" fill="currentColor">{}</text></g>'
     ).format(
-        *(node.state, node.name, node.state, x, y, WIDTH - 8, HEIGHT - 4),
-        *(x + 8, y + 17, name, x + 8, y + 33, node.state),
+        *(kind, node.name, node.state, x, y, WIDTH - 8, HEIGHT - 4),
+        *(x + 8, y + 17, name, kind, x + 8, y + 23, x + 24, y + 33, node.state),
     )
     return box if node.href is None else Markup('<a href="{}">{}</a>').format(node.href, box)

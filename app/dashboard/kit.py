@@ -6,17 +6,21 @@ from flask.typing import ResponseReturnValue
 from .access import user
 from .cookies import notice
 from .filters import storable
+from .formatting import absolute
 from .panels import Content, Link
 from .policy import POLICY
 from .rendering import fragment, link, page
 from .screens import Screen
+from .states import job_states
 
 __all__ = [
     "Content",
     "Link",
     "Screen",
+    "absolute",
     "fragment",
     "framing",
+    "job_states",
     "link",
     "notice",
     "page",

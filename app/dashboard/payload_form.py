@@ -10,7 +10,8 @@ from marshmallow import fields, validate
 
 from ..jobs import JobConfig, UnknownJobType, get_job_config
 from ..jobs.kit import hidden, jsonb, registry_of
-from ..jobs.operate import operations
+from ..jobs.operate import list_jobs, operations
+from . import access
 
 #: Begins the names of a payload's fields, so that none is taken for one of the form's own.
 PREFIX = "payload."
@@ -98,16 +99,32 @@ def shown(
 
 
 def offered() -> list[JobConfig]:
-    """Return the types of which somebody may make jobs: all but the dashboard's own."""
-    return [one for one in registry_of(current_app) if one.type != operations.JOB_TYPE]
+    """Return the types of which the user may make jobs: all but the dashboard's own.
+
+    Some types act for all organizations, whosever job it is. So those of one organization make only
+    such jobs as it has had.
+    """
+    return [
+        one
+        for one in registry_of(current_app)
+        if one.type != operations.JOB_TYPE and _is_theirs(one)
+    ]
 
 
 def config_of(name: str) -> JobConfig:
-    """Return a job type; 404 where there is none."""
+    """Return a job type; 404 where there is none, 403 where the user may make no such jobs."""
     try:
-        return get_job_config(name)
+        config = get_job_config(name)
     except UnknownJobType as error:
         abort(404, str(error))
+    if not _is_theirs(config):
+        abort(403, f"Your organization has had no job of type {name}: ask who may see all.")
+    return config
+
+
+def _is_theirs(config: JobConfig) -> bool:
+    is_of_all = access.user().organization_id is None
+    return is_of_all or bool(list_jobs(access.within({"job_type": config.type}), limit=1).jobs)
 
 
 def by_field(errors: Mapping[Any, Any]) -> dict[str, list[str]]:

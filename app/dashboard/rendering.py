@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import cookies, formatting
+from . import cookies, formatting, states
 from .access import Role
 from .visit import visit
 
@@ -124,5 +124,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= formatting.FILTERS
+    made.filters |= {**formatting.FILTERS, "kind": states.kind_of}
     return made

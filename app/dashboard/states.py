@@ -1,12 +1,15 @@
 """The six states that people tell jobs by: the statuses, with failed jobs told apart."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import current_app
+from sqlalchemy import select
 
 from ..jobs import JobExecution, Status
-from ..jobs.kit import registry_of
+from ..jobs.kit import in_transaction, registry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,22 @@ STATES = {
     )
 }
 
+#: The mark of each word for how something is: that of a job's state which is the most alike, or one
+#: of its own.
+_MARKS = {
+    **dict.fromkeys(("running", "continued", "started"), "processing"),
+    **dict.fromkeys(("failed", "timed out"), "dead"),
+    **dict.fromkeys(("skipped", "disabled", "expired"), "cancelled"),
+    "rescheduled": "retrying",
+    "released": "retrying",
+    "done": "completed",
+    "lost": "warning",
+    "drift": "warning",
+    "silent": "bad",
+    "stopped": "paused",
+    **{name: name for name in (*STATES, "paused", "warning", "bad", "good")},
+}
+
 _ACTIONS = {
     "pending": ("cancel",),
     "processing": ("cancel",),
@@ -52,11 +71,29 @@ _ACTIONS = {
 }
 
 
+def kind_of(word: str) -> str:
+    """Return the shape and the colour that a word for how something is has, as their name."""
+    return _MARKS.get(word, "pending")
+
+
 def state_of(row: JobExecution) -> State:
     """Return the state of a job."""
-    if row.status == Status.FAILED:
-        return STATES["dead" if row.dead_at else "retrying"]
-    return STATES[row.status]
+    return STATES[_name(row.status, row.dead_at)]
+
+
+def job_states(job_ids: Iterable[str | None]) -> dict[str, str]:
+    """Return in which states jobs are, by their ids; those that are gone are left out."""
+    job = JobExecution
+    wanted = job.job_id.in_([one for one in job_ids if one])
+    query = select(job.job_id, job.status, job.dead_at).where(wanted)
+    rows = in_transaction(lambda tx: tx.execute(query).all())
+    return {row.job_id: _name(row.status, row.dead_at) for row in rows}
+
+
+def _name(status: str, dead_at: datetime | None) -> str:
+    if status == Status.FAILED:
+        return "dead" if dead_at else "retrying"
+    return str(status)
 
 
 def actions_for(row: JobExecution) -> list[str]:

@@ -43,14 +43,16 @@ class Bar:
     span: Span
 
 
-def events_of(row: JobExecution, actions: Sequence[Any]) -> list[Event]:
+def events_of(row: JobExecution, actions: Sequence[Any], *, tells_others: bool) -> list[Event]:
     """Return what happened, the oldest first.
 
     Args:
         row: The job.
         actions: Its lines in the audit.
+        tells_others: Also to how many jobs else an action was done, whosever they are.
     """
-    return sorted(_events(row, actions), key=lambda event: event.at)
+    found = _events(row, actions, tells_others=tells_others)
+    return sorted(found, key=lambda event: event.at)
 
 
 def spans_of(row: JobExecution, actions: Sequence[Any] = ()) -> list[Span]:
@@ -115,7 +117,7 @@ def _waited(start: datetime, end: datetime) -> str:
     return f"waited {durations.in_words((end - start).total_seconds())}"
 
 
-def _events(row: JobExecution, actions: Sequence[Any]) -> Iterator[Event]:
+def _events(row: JobExecution, actions: Sequence[Any], *, tells_others: bool) -> Iterator[Event]:
     yield Event(row.created_at, "Enqueued")
     if row.available_at:
         yield Event(row.available_at, "Due")
@@ -128,8 +130,12 @@ def _events(row: JobExecution, actions: Sequence[Any]) -> Iterator[Event]:
     if row.status == Status.PROCESSING and row.started_at:
         yield Event(row.started_at, f"Attempt {attempts_made(row)} started", "processing")
     for action in actions:
-        among = f", as one of {action.job_count:,} jobs" if action.job_count > 1 else ""
-        done = _DONE.get(action.action, action.action)
+        among = (
+            f", as one of {action.job_count:,} jobs"
+            if action.job_count > 1 and tells_others
+            else ""
+        )
+        done = _DONE.get(action.action, action.action.capitalize())
         yield Event(action.created_at, f"{done} by {action.actor}{among}", "person")
     if row.cancelled_at:
         asked = "Asked to stop" if row.status == Status.PROCESSING else "Cancelled"
@@ -139,4 +145,12 @@ def _events(row: JobExecution, actions: Sequence[Any]) -> Iterator[Event]:
         yield Event(row.completed_at, "Dead" if row.dead_at else "Completed", kind)
 
 
-_DONE = {"retry": "Retried", "cancel": "Cancelled", "delete": "Deleted"}
+_DONE = {
+    "retry": "Retried",
+    "cancel": "Cancelled",
+    "delete": "Deleted",
+    "move": "Moved",
+    "enqueue": "Enqueued",
+    "schedule run": "Run",
+    "webhook replay": "Replayed",
+}

@@ -67,6 +67,7 @@ class ScheduleOptions(_Owned, total=False):
     jitter: Duration | None
     catch_up: CatchUp
     timezone: str | None
+    tags: Sequence[str] | None
 
 
 class Enqueueable(Generic[P]):

@@ -1,6 +1,6 @@
 """`@periodic`: a schedule declared beside the handler that it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
@@ -11,6 +11,7 @@ from .values import cron as crons
 from .values import firing_rules
 from .values.firing_rules import CatchUp, Overlap, Rules
 from .values.options import Duration, Options, for_schedule
+from .values.tags import check_tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Periodic:
     rules: Rules = field(default_factory=Rules)
     name: str = ""
     when: Callable[[], bool] | None = None
+    tags: Sequence[str] | None = None
     options: Options = field(default_factory=Options)
 
 
@@ -40,6 +42,7 @@ def periodic(
     name: str = "",
     timezone: str | None = None,
     when: Callable[[], bool] | None = None,
+    tags: Sequence[str] | None = None,
     overlap: Overlap = "allow",
     jitter: Duration | None = None,
     catch_up: CatchUp = "none",
@@ -56,6 +59,7 @@ def periodic(
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         when: Asked within the app's context whether QStash is to have the schedule: for one that
             depends on a setting. Always, where None.
+        tags: Those of its jobs; without, those that the job type declares.
         overlap: As for `schedule`, like the two that follow.
         jitter: By how much a firing is put off at most.
         catch_up: Which missed firings are made up for.
@@ -75,6 +79,7 @@ def periodic(
         ),
         name=name,
         when=when,
+        tags=tags,
         options=for_schedule(options),
     )
 
@@ -99,6 +104,8 @@ def _check(periodic: Periodic, job_type: Any) -> None:
         firing_rules.check_beside(
             periodic.rules, config.type, asked, is_external=config.is_external
         )
+        if periodic.tags is not None:
+            check_tags("tags", periodic.tags)
         checked_payload(config, periodic.payload)
     except InvalidOption as error:
         raise DiscoveryError(f"{about}: {error}") from None

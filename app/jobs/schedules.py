@@ -227,17 +227,23 @@ def _sweep() -> Declared:
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     asked = config.options_with(schedule.options)
+    owner = Owner(tags=schedule.tags or ())
+    has_tags = schedule.tags is not None
     name = _name_of(job_type, schedule)
     rules = firing_rules.check_beside(
         schedule.rules, config.type, asked, is_external=config.is_external
     )
     firing = Firing(cron=schedule.cron, rules=rules, schedule_id=own_id(name))
-    body, options = scheduling.scheduled(config, schedule.payload, Owner(), firing, asked)
+    body, options = scheduling.scheduled(
+        config, schedule.payload, owner, firing, asked, has_tags=has_tags
+    )
     # Of what was declared, not of what is sent: that has its time, and sealed fields differ.
     given = schedule.payload
     if is_dataclass(given):
         given = config.schema.dump(given)
     said = [FORM, config.endpoint, schedule.cron, config.version, given, options]
+    if has_tags:
+        said.append(list(owner.tags))
     if rules:  # without, it is what it was before there were any
         said.append(rules.given)
     return Declared(

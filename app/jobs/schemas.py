@@ -4,7 +4,8 @@ The envelope is shared with the TypeScript starter, so both can enqueue to and e
 other: `{"jobId", "type", "payload", "metadata": {"userId"?, "organizationId"?,
 "idempotencyKey"?, "createdAt"}}`. Others are our own, and there only when used: `version` of the
 payload, and `sealed`, the names of its encrypted fields; in the metadata `edition`, of one that
-took another one's place, and of a schedule's firing `cron` and `scheduleRules`.
+took another one's place, of a schedule's firing `cron`, `tags` and `scheduleRules`, and on the row
+alone `runBy`, who ran it by hand.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from .errors import InvalidDelivery, InvalidOption
 from .values.firing_rules import CatchUp, Overlap, Rules
 from .values.ids import JobIdField, OwnerId, OwnerIdField, check_owner_id, is_job_id
 from .values.nearest import nearest
+from .values.tags import check_tags
 
 #: Characters that a job type's name may have.
 LONGEST_TYPE = 100
@@ -133,6 +135,7 @@ class Metadata:
 
     Attributes:
         cron: That of its schedule.
+        tags: Of a schedule's jobs; None for those of their type.
         edition: Of a unique job whose payload was replaced: by which enqueue.
     """
 
@@ -141,6 +144,7 @@ class Metadata:
     idempotency_key: str | None = None
     created_at: datetime | None = None
     cron: str | None = None
+    tags: tuple[str, ...] | None = None
     schedule: OfSchedule | None = None
     edition: str | None = None
 
@@ -165,6 +169,16 @@ class Envelope:
     def is_firing(self) -> bool:
         """Whether it is a schedule's; each of its firings is a separate job."""
         return self.job_id is None or self.metadata.cron is not None
+
+
+class _Tags(fields.Field[tuple[str, ...] | None]):
+    """Tags; None for what can be none, which other producers may mean something else by."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...] | None:
+        try:
+            return check_tags("tags", value)
+        except InvalidOption:
+            return None
 
 
 class OfScheduleSchema(WireSchema[OfSchedule]):
@@ -196,6 +210,7 @@ class MetadataSchema(WireSchema[Metadata]):
     idempotency_key = fields.String(allow_none=True, validate=validate.Length(1, 255))
     created_at = fields.AwareDateTime(format="iso", default_timezone=None, allow_none=True)
     cron = fields.String(allow_none=True)
+    tags = _Tags(allow_none=True)
     schedule = fields.Nested(OfScheduleSchema, allow_none=True, data_key="scheduleRules")
     edition = fields.String(allow_none=True)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Tuple, literal, select, tuple_
 
 from app import artifacts
 from app.artifacts import Artifact
-from app.dashboard.kit import Screen, page, user
+from app.dashboard.kit import Screen, job_states, page, user
 from app.db import db
 from app.jobs.kit import is_uuid
 from app.screens.panels import LINKED
@@ -38,6 +38,7 @@ def index() -> ResponseReturnValue:
         TEMPLATE,
         rows=rows[:LIMIT],
         now=now,
+        states=job_states([row.job_id for row in rows[:LIMIT]]),
         links={
             row.id: artifacts.link(row, expires_in=LINKED)
             for row in rows[:LIMIT]

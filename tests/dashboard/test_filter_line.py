@@ -1,7 +1,9 @@
 """The filter in one line, what it suggests, and the list that it gives as a file."""
 
 import csv
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import StringIO
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +14,7 @@ from flask.testing import FlaskClient
 
 from app.dashboard import Role, User
 from app.jobs.operate import audit
+from app.jobs.testing import deliver
 from tests.support.rows import AddJobs, add_row, row_of
 
 from .pages import PREFIX, Reader, text_of
@@ -191,6 +194,24 @@ def test_a_job_of_the_app_s_writes_all_that_match(reader: Reader) -> None:
     assert payload["filters"].keys() == {"userId", "createdAfter", "createdBefore"}
     (entry,) = audit.entries(limit=9)
     assert (entry.action, entry.job_ids) == ("export", [job.job_id])
+
+
+@pytest.mark.parametrize("state", ["dead", "retrying", "completed"])
+def test_that_job_writes_what_a_tab_showed(reader: Reader, state: str) -> None:
+    rows = {
+        "dead": add_row(status="failed", dead_at=datetime.now(UTC)),
+        "retrying": add_row(status="failed"),
+        "completed": add_row(status="completed"),
+    }
+
+    answer = reader.send("/jobs/export", {"state": state})
+    deliver(answer.location.removeprefix(f"{PREFIX}/job/"))
+    page = reader.get(answer.location.removeprefix(PREFIX)).text
+    address = re.search(r'href="[^"]*(/api/artifacts/[^"]+)"', page)
+
+    assert address
+    text = reader.client.get(unescape(address[1]), buffered=True).text
+    assert [name for name, job_id in rows.items() if job_id in text] == [state]
 
 
 def test_what_that_job_cannot_choose_is_a_file_at_once(reader: Reader) -> None:

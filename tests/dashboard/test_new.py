@@ -173,6 +173,7 @@ def test_somebody_of_an_organization_enqueues_for_it_only(
     app: Flask, client: FlaskClient, qstash: QStash
 ) -> None:
     other = add_row(organization_id=2)
+    add_row(organization_id=1, job_type="sample")
     app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.ADMIN, organization_id=1)]
     reader = Reader(client)
 
@@ -181,4 +182,9 @@ def test_somebody_of_an_organization_enqueues_for_it_only(
     )
 
     assert made().organization_id == 1
+    assert "cleanup-old-data" not in text_of(reader.get("/new"))
+    assert "sample For tests" in text_of(reader.get("/new"))
+    answer = reader.send("/enqueue", {"type": "cleanup-old-data", "payload.retention": "1"}, at=AT)
+    assert answer.status_code == 403
+    assert made().job_type == "sample"
     assert reader.get(f"/new?again={other}").status_code == 404

@@ -93,8 +93,11 @@ def test_it_tells_how_long_jobs_of_each_type_ran_and_waited(reader: Reader) -> N
         completed_at=now - timedelta(seconds=60),
     )
 
+    add_row(job_type="dead", status="failed", dead_at=now, completed_at=now)
+
     page = reader.get("")
 
+    assert "dead dead 1 0.017 — — — —" in text_of(page)
     assert "completed 1 0.017 30.7 s 30.7 s 10.2 s 10.2 s" in text_of(page)
     assert MARKUP not in page.text
     assert "alert(1)" in page.text

@@ -173,6 +173,51 @@ def test_a_job_shows_the_webhook_that_it_processes(reader: Reader) -> None:
     assert f'href="/admin/jobs/webhooks/{row_id}"' in shown.text
 
 
+@pytest.mark.parametrize("is_replayed", [False, True])
+def test_a_job_of_stripes_shows_its_event(reader: Reader, *, is_replayed: bool) -> None:
+    at = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    webhook(source="stripe", event="invoice.paid", delivery_id="evt_1", repeats=3, repeated_at=at)
+    job_id = add_row(
+        job_type="process-stripe-webhook",
+        payload={"payload": {"eventId": "evt_1"} if is_replayed else {}},
+        idempotency_key=None if is_replayed else "evt_1",
+    )
+
+    shown = text_of(reader.get(f"/job/{job_id}"))
+
+    assert "Webhook Source stripe Event invoice.paid Delivery evt_1 Verified yes" in shown
+    assert "Came again 3 times, last 2026-11-29 12:00:00 UTC" in shown
+
+
+def test_the_inbox_says_how_often_a_webhook_came_again(reader: Reader) -> None:
+    row_id = webhook(repeats=1, repeated_at=datetime.now(UTC) - timedelta(minutes=2))
+    webhook()
+
+    assert text_of(reader.get("/webhooks")).count("again once, 2 min ago") == 1
+    shown = text_of(reader.get(f"/webhooks/{row_id}"))
+    assert "Came again once, last 2 min ago ; it was not processed again" in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        ({"status": "failed", "dead_at": datetime.now(UTC)}, "dead"),
+        ({"status": "failed"}, "retrying"),
+        ({"status": "completed"}, "completed"),
+    ],
+)
+def test_a_jobs_state_is_the_same_mark_in_the_inbox_and_at_its_files(
+    reader: Reader, values: dict[str, Any], state: str
+) -> None:
+    job_id = add_row(**values)
+    row_id = webhook(job_id=job_id)
+    artifact(job_id=job_id)
+    mark = f'<use href="#i-{state}"/></svg>{state}</span>'
+
+    for path in ("/jobs", f"/job/{job_id}", "/webhooks", f"/webhooks/{row_id}", "/artifacts"):
+        assert mark in reader.get(path).text, path
+
+
 def test_the_mailbox_shows_an_email_as_its_recipient_sees_it(reader: Reader, mailbox: Path) -> None:
     email()
     [name] = [path.stem for path in mailbox.glob("*.eml")]

@@ -16,6 +16,7 @@ from app.db import db
 from app.jobs import JobExecution, schedule
 from app.jobs.operate import audit, schedules
 from app.jobs.table.firing_models import JobFiring
+from tests.support.qstash import deliver
 from tests.support.rows import add_row
 
 from .pages import PREFIX, Reader, text_of
@@ -52,8 +53,33 @@ def test_it_is_run_now(reader: Reader, nightly: str) -> None:
     assert answer.location == f"{PREFIX}/schedules"
     row = db.session.query(JobExecution).one()
     assert row.job_type == "sample"
-    assert f"made job {row.job_id}" in text_of(reader.get("/schedules"))
-    assert noted() == ["schedule run"]
+    page = reader.get("/schedules")
+    assert f"made job {row.job_id}" in text_of(page)
+    assert f'href="{PREFIX}/job/{row.job_id}" class="pending by-hand"' in page.text
+    assert "silent" not in text_of(page)
+    (entry,) = audit.entries_of(row.job_id)
+    assert (entry.action, entry.filter) == ("schedule run", {"schedule": nightly})
+    assert f"Schedule {nightly} , run by {entry.actor}" in text_of(reader.get(f"/job/{row.job_id}"))
+
+
+def test_its_tags_are_those_of_its_jobs(
+    reader: Reader, client: FlaskClient, qstash: QStash
+) -> None:
+    tags = {"tags": "weekly billing", "payload.action": "echo", "cron": "0 3 * * *"}
+    reader.send("/schedules/save", {"type": "sample", "name": NAME, **tags}, at=AT)
+    page = reader.get("/schedules")
+    edited = form_of(reader.get(f"/schedules/edit?id={NAME}").text)
+    sent = json.loads(qstash.schedule.get(NAME).body or "")
+
+    answer = deliver(client, sent, upstash_schedule_id=NAME, upstash_message_id="msg_firing")
+
+    assert answer.status_code == 200
+    assert "0 3 * * * · made by hand weekly billing" in text_of(page)
+    assert edited["tags"] == "weekly billing"
+    assert f"/schedules/edit?id={NAME}" in page.text
+    row = db.session.query(JobExecution).one()
+    assert row.tags == ["weekly", "billing"]
+    assert f"/job/{row.job_id}" in reader.get("/jobs?tag=weekly").text
 
 
 def test_it_is_paused_and_resumed(reader: Reader, nightly: str, qstash: QStash) -> None:

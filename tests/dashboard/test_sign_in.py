@@ -180,7 +180,8 @@ def test_signing_out_ends_the_session_itself(site: Flask) -> None:
 def test_who_may_sign_in_no_more_is_out_at_once(
     site: Flask, command: tuple[str, ...], password: str
 ) -> None:
-    admin(site, "create-user", "ada", "--role", "admin")
+    for name in ("ada", "eve"):
+        admin(site, "create-user", name, "--role", "admin")
     readers = [signed_in(site, "ada"), signed_in(site, "ada")]
 
     admin(site, *command, password=password)
@@ -191,7 +192,8 @@ def test_who_may_sign_in_no_more_is_out_at_once(
 
 def test_another_role_counts_from_the_next_request_on(site: Flask) -> None:
     job_id = add_row(status="cancelled")
-    admin(site, "create-user", "ada", "--role", "admin")
+    for name in ("ada", "eve"):
+        admin(site, "create-user", name, "--role", "admin")
     reader = signed_in(site, "ada")
     token = reader.token(f"/job/{job_id}")
 
@@ -288,7 +290,7 @@ def test_somebody_of_an_organization_sees_its_jobs_only(site: Flask) -> None:
 
 def test_what_is_done_to_users_and_by_them_is_on_record(site: Flask) -> None:
     admin(site, "create-user", "ada", "--role", "viewer", "--by", "root")
-    admin(site, "set-role", "ada", "admin", "--by", "root")
+    admin(site, "set-role", "ada", "operator", "--by", "root")
     signed_in(site, "ada")
     admin(site, "disable", "ada", "--by", "root")
     admin(site, "enable", "ada", "--by", "root")
@@ -303,7 +305,7 @@ def test_what_is_done_to_users_and_by_them_is_on_record(site: Flask) -> None:
     ]
     assert PASSWORD not in str([one.filter for one in audit.entries(limit=9)])
     (user,) = json.loads(admin(site, "list", "--json"))
-    assert (user["name"], user["role"], user["disabled_at"]) == ("ada", "admin", None)
+    assert (user["name"], user["role"], user["disabled_at"]) == ("ada", "operator", None)
     assert "ada" in admin(site, "list")
 
 

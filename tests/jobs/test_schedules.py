@@ -10,14 +10,22 @@ from typing import Any
 
 import pytest
 from flask import Flask, current_app
-from flask.testing import FlaskCliRunner
+from flask.testing import FlaskClient, FlaskCliRunner
 from qstash import QStash
 from sqlalchemy import text
 
+from app.db import db
 from app.extensions import jobs
-from app.jobs import DiscoveryError, InvalidOption, JobBlueprint, enqueue, schedule
+from app.jobs import (
+    DiscoveryError,
+    InvalidOption,
+    JobBlueprint,
+    JobExecution,
+    enqueue,
+    schedule,
+)
 from tests.support.publishing import NOBODY, publishing
-from tests.support.qstash import BASE_URL
+from tests.support.qstash import BASE_URL, deliver, envelope
 from tests.support.rows import change_row, row_of
 from tests.support.sample_jobs import Sample, SampleSchema
 from tests.support.waiting import wait_until
@@ -71,7 +79,42 @@ def test_a_declared_schedule_is_installed(
     found = qstash.schedule.get(f"code.{OWN}.nightly.late")
     assert (found.cron, found.retries) == ("CRON_TZ=Europe/Berlin 0 3 * * *", 1)
     assert json.loads(found.body or "")["payload"] == {"action": "none", "count": 0}
+    assert "tags" not in json.loads(found.body or "")["metadata"]
     assert sync(cli) == []
+
+
+def test_a_declared_schedules_tags_are_those_of_its_jobs(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare, client: FlaskClient
+) -> None:
+    name = f"code.{OWN}.nightly"
+    declare("0 3 * * *")
+    sync(cli)
+    declare("0 3 * * *", tags=["night"])
+
+    assert ("update", name) in sync(cli)
+
+    sent = json.loads(qstash.schedule.get(name).body or "")
+    deliver(client, sent, "/api/jobs/nightly", upstash_schedule_id=name)
+    assert db.session.query(JobExecution).one().tags == ["night"]
+    assert sync(cli) == []
+
+
+def test_tags_that_cannot_be_are_refused(app: Flask, qstash: QStash, declare: Declare) -> None:
+    with pytest.raises(InvalidOption, match="tags: 'a b' is not a tag"):
+        schedule("sample", "0 3 * * *", {"action": "none"}, tags=["a b"])
+    with pytest.raises(DiscoveryError, match="tags: 'a b' is not a tag"):
+        declare("0 3 * * *", tags=["a b"])
+
+
+@pytest.mark.parametrize("tags", [{"x": 1}, "night", ["a b"], 7, [["x"]]])
+def test_what_another_producer_calls_tags_is_left_alone(
+    app: Flask, client: FlaskClient, tags: Any
+) -> None:
+    body = envelope({"action": "none"})
+    body["metadata"]["tags"] = tags
+
+    assert deliver(client, body).status_code == 200
+    assert db.session.query(JobExecution).one().tags is None
 
 
 def test_only_what_differs_is_changed(

@@ -124,7 +124,7 @@ def test_what_the_guides_producer_schedules_is_a_job_of_this_app(
     made = produced(node, app, *SCHEDULES)
     for name, retention in zip(SCHEDULES, (30, 90), strict=True):
         found = schedule_actions.find_schedule(made[name])
-        job_id = schedule_actions.run_now(found)
+        job_id = schedule_actions.run_now(found, by="ann")
         assert job_id is not None
         wait_until(lambda job_id=job_id: rows[job_id].status == "completed", name)  # type: ignore[misc]
         assert rows[job_id].payload["payload"]["retention"] == retention

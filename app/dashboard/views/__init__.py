@@ -19,6 +19,7 @@ from . import (
     schedules,
     session,
     usage,
+    users,
 )
 
 SCREENS = (
@@ -33,6 +34,7 @@ SCREENS = (
     usage.screen,
     doctor.screen,
     audit.screen,
+    users.screen,
     job.screen,
     message.screen,
     bulk.screen,

@@ -3,7 +3,7 @@
 from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
-from ...jobs import BatchRefused
+from ...jobs import BatchRefused, InvalidOption
 from ...jobs.operate import batches
 from .. import access, cookies, formatting
 from ..access import Role
@@ -11,22 +11,29 @@ from ..graph import Node, draw
 from ..rendering import link, page
 from ..screens import Screen
 
-screen = Screen("batches", "Batches", of_whole_app=True)
+screen = Screen("batches", "Batches")
 
-#: How many are listed, the newest.
-SHOWN = 100
+#: How many are on a page.
+SHOWN = 50
 
 
 @screen.page("/batches")
 def index() -> ResponseReturnValue:
     state = request.args.get("state")
     state = state if state in batches.STATES else None
+    after = request.args.get("after") or None
+    own = access.user().organization_id
+    try:
+        found = batches.newest(state=state, organization_id=own, after=after, limit=SHOWN + 1)
+    except InvalidOption as error:
+        abort(400, str(error))
     return page(
         "batches.html",
-        found=batches.newest(state=state, limit=SHOWN),
+        found=found[:SHOWN],
         state=state,
         states=batches.STATES,
-        shown=SHOWN,
+        newest=after is None,
+        after=batches.cursor(found[SHOWN - 1]) if len(found) > SHOWN else None,
     )
 
 
@@ -64,10 +71,15 @@ def retry(batch_id: str) -> ResponseReturnValue:
 
 
 def _find(batch_id: str) -> batches.Summary:
+    """Return a batch that the user may see; 404 tells nobody that there is another."""
+    own = access.user().organization_id
     try:
-        return batches.find(batch_id)
+        found = batches.find(batch_id)
     except BatchRefused:
+        found = None
+    if found is None or (own is not None and found.organization_id != own):
         abort(404, "There is no such batch; it may have been deleted with its last job.")
+    return found
 
 
 def _job(job_id: str | None) -> str | None:

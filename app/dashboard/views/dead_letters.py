@@ -1,12 +1,12 @@
 """The messages that QStash gave up, to be delivered again or forgotten."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import PublishRefused, PublishUnavailable
-from ...jobs.operate import audit, dlq
+from ...jobs.operate import dlq
 from .. import access, cookies, filters, formatting
 from ..access import Role
 from ..rendering import link, page
@@ -30,23 +30,21 @@ def index() -> ResponseReturnValue:
 
 @screen.action("/dead-letters/redrive", needs=Role.OPERATOR)
 def redrive() -> ResponseReturnValue:
-    return _do("redrive", dlq.retry, "delivered again")
+    return _do(dlq.retry, "delivered again")
 
 
 @screen.action("/dead-letters/delete", needs=Role.ADMIN)
 def delete() -> ResponseReturnValue:
-    return _do("delete", dlq.delete, "deleted")
+    return _do(dlq.delete, "deleted")
 
 
-def _do(action: str, act: Callable[[Sequence[str]], int], said: str) -> ResponseReturnValue:
-    """Act on the letters that a form names, and note it first: QStash may answer too late."""
+def _do(act: Callable[..., int], said: str) -> ResponseReturnValue:
+    """Act on the letters that a form names."""
     ids = [filters.storable("dlq_id", one) for one in request.form.getlist("dlq_id")]
     if not ids:
         abort(400, "No dead letter is selected: tick some.")
-    wanted = {"dead_letters": ids[: audit.KEPT_IDS]}
-    audit.note(f"letter {action}", by=access.user().name, wanted=wanted)
     try:
-        count = act(ids)
+        count = act(ids, by=access.user().name)
         cookies.notice(f"{formatting.plural(count, 'dead letter')} {said}.")
     except (PublishRefused, PublishUnavailable) as error:
         cookies.notice(f"Not all dead letters were {said}: {error}", kind="problem")

@@ -1,7 +1,5 @@
 """The list of jobs as a file: by a job of the app's where it has one for that, or at once."""
 
-from typing import Any
-
 from flask import Response, abort, redirect, request
 from flask.typing import ResponseReturnValue
 
@@ -31,15 +29,14 @@ def begin() -> ResponseReturnValue:
     given = filters.read(request.form)
     if given.problems:
         abort(400, " ".join(given.problems.values()))
+    who, about = access.user().name, given.wanted().as_json()
+    # Before: the app's own job may be recorded in a transaction of its own.
+    entry = in_transaction(
+        lambda tx: audit.record_action(tx, actor=who, action="export", wanted=about)
+    )
     job_id = exports.begin(given.wanted())
     if job_id is None:
         return redirect(link("export", **given.address))
-    who, about = access.user().name, given.wanted().as_json()
-
-    def note(tx: Any) -> None:
-        entry = audit.record_action(tx, actor=who, action="export", wanted=about)
-        audit.add_jobs(tx, entry, [job_id])
-
-    in_transaction(note)
+    in_transaction(lambda tx: audit.add_jobs(tx, entry, [job_id]))
     cookies.notice(f"Job {formatting.short_id(job_id)} writes the file.")
     return redirect(link("job", job_id=job_id))

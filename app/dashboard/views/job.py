@@ -12,6 +12,7 @@ from ...jobs.operate import (
     logs_of,
     progress,
     related_to,
+    schedule_actions,
     unique,
     waiting,
 )
@@ -28,7 +29,7 @@ _GONE = "No such job; it may have been deleted."
 @screen.page("/job/<path:job_id>")
 def index(job_id: str) -> ResponseReturnValue:
     row = job_of(job_id)
-    entries = audit.entries_of(row.job_id)
+    entries, own = audit.entries_of(row.job_id), access.user().organization_id
     spans = timeline.spans_of(row, entries)
     return page(
         "job.html",
@@ -39,13 +40,14 @@ def index(job_id: str) -> ResponseReturnValue:
         attempts=list(reversed(row.attempts)),
         made=attempts_made(row),
         logs={log.attempt: log for log in logs_of(row)} if access.user().may(Role.OPERATOR) else {},
-        related=related_to(row, organization_id=access.user().organization_id),
+        related=related_to(row, organization_id=own),
         state_of=states.state_of,
+        run_by=schedule_actions.run_by(row),
         panels=panels.of(row),
         progress=progress.of(row),
         waits=waiting.reasons([row]).get(row.job_id),
         facts=unique.facts_of(row),
-        events=timeline.events_of(row, entries),
+        events=timeline.events_of(row, entries, tells_others=own is None),
         bars=timeline.bars_of(spans),
         spans=spans,
         entries=entries,

@@ -6,9 +6,9 @@ from typing import Any
 from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 
-from ...jobs import InvalidOption, InvalidPayload, PublishRefused, PublishUnavailable, schedule
+from ...jobs import InvalidOption, InvalidPayload, PublishRefused, PublishUnavailable
 from ...jobs.kit import parse_owner_id
-from ...jobs.operate import audit, cron, schedule_actions, schedule_runs, schedules
+from ...jobs.operate import cron, schedule_actions, schedule_runs, schedules
 from .. import access, cookies, payload_form
 from ..access import Role
 from ..payload_form import by_field, config_of
@@ -28,7 +28,8 @@ def index() -> ResponseReturnValue:
     name = request.args.get("type", "")
     if not name:
         return page("schedule.html", config=None, types=payload_form.offered())
-    return _form(config_of(name), {})
+    config = config_of(name)
+    return _form(config, {"tags": " ".join(config.tags)})
 
 
 @screen.action("/schedules/save", needs=Role.ADMIN)
@@ -41,20 +42,25 @@ def save() -> ResponseReturnValue:
         return _form(config, request.form, problems)
     try:
         was_paused = _changeable(before).paused if before else _must_be_free()
-        made = schedule(config.type, request.form.get("cron", "").strip(), payload, **_options())
-        if was_paused:
-            schedule_actions.pause(schedule_actions.find_schedule(made))
+        when = request.form.get("cron", "").strip()
+        made = schedule_actions.create(
+            config.type,
+            when,
+            payload,
+            by=access.user().name,
+            is_change=bool(before),
+            is_paused=was_paused,
+            **_options(config),
+        )
     except InvalidPayload as error:
         return _form(config, request.form, by_field(error.errors))
     except (InvalidOption, PublishRefused, PublishUnavailable) as error:
         return _form(config, request.form, trouble=str(error))
-    action = "schedule edit" if before else "schedule create"
-    audit.note(action, by=access.user().name, wanted={"schedule": made, "type": config.type})
     cookies.notice(f"Schedule {made} is {'changed' if before else 'made'}.")
     return redirect(link("schedules"))
 
 
-def _options() -> dict[str, Any]:
+def _options(config: Any) -> dict[str, Any]:
     """Return the options of the form; raises `InvalidOption`."""
     options: dict[str, Any] = {}
     for name in ("user", "organization"):
@@ -66,6 +72,9 @@ def _options() -> dict[str, Any]:
     for name in ("timezone", "delay", "overlap", "jitter", "catch_up", "expires"):
         if text := request.form.get(name, "").strip():
             options[name] = text
+    tags = request.form.get("tags", " ".join(config.tags)).split()
+    if tags != list(config.tags):  # else those that the type will declare by then
+        options["tags"] = tags
     schedule_id = request.form.get("before", "") or request.form.get("name", "").strip()
     return options | ({"schedule_id": schedule_id} if schedule_id else {})
 
@@ -116,6 +125,8 @@ def _given(schedule_id: str) -> tuple[Any, dict[str, str]]:
     given = {payload_form.PREFIX + name: text for name, text in texts.items()}
     owners = {"user": envelope.metadata.user_id, "organization": envelope.metadata.organization_id}
     given |= {name: str(value) for name, value in owners.items() if value is not None}
+    tags = config.tags if envelope.metadata.tags is None else envelope.metadata.tags
+    given |= {"tags": " ".join(tags)}
     given |= {"before": found.schedule_id, "cron": expression, "timezone": zone}
     rules = schedule_runs.rules_of(found)
     given |= {"overlap": rules.overlap, "catch_up": rules.catch_up}

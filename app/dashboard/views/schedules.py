@@ -7,7 +7,7 @@ from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs import InvalidOption, InvalidPayload, JobsError
-from ...jobs.operate import audit, cron, firings, schedule_actions, schedule_runs, schedules
+from ...jobs.operate import cron, firings, schedule_actions, schedule_runs, schedules
 from .. import access, cookies, states
 from ..access import Role
 from ..rendering import link, page
@@ -30,40 +30,45 @@ def index() -> ResponseReturnValue:
         return page("schedules.html", 503, rows=[], drift=[], trouble=str(error))
     silent = {one.schedule_id: one for one in firings.stopped()}
     rows = [_row(schedule) | {"silent": silent.get(schedule.schedule_id)} for schedule in found]
-    return page("schedules.html", rows=rows, drift=drift, trouble=None, state_of=states.state_of)
+    return page(
+        "schedules.html",
+        rows=rows,
+        drift=drift,
+        trouble=None,
+        state_of=states.state_of,
+        run_by=schedule_actions.run_by,
+    )
 
 
 @screen.action("/schedules/run", needs=Role.OPERATOR)
 def run() -> ResponseReturnValue:
     made: list[str | None] = []
     return _do(
-        "run",
-        lambda schedule: made.append(schedule_actions.run_now(schedule)),
+        lambda schedule, by: made.append(schedule_actions.run_now(schedule, by=by)),
         lambda: f"made job {made[0]}" if made[0] else "has swept",
     )
 
 
 @screen.action("/schedules/pause", needs=Role.OPERATOR)
 def pause() -> ResponseReturnValue:
-    return _do("pause", schedule_actions.pause, lambda: "is paused")
+    return _do(schedule_actions.pause, lambda: "is paused")
 
 
 @screen.action("/schedules/resume", needs=Role.OPERATOR)
 def resume() -> ResponseReturnValue:
-    return _do("resume", schedule_actions.resume, lambda: "runs again")
+    return _do(schedule_actions.resume, lambda: "runs again")
 
 
 @screen.action("/schedules/delete", needs=Role.ADMIN)
 def delete() -> ResponseReturnValue:
-    return _do("delete", schedule_actions.delete, lambda: "is deleted")
+    return _do(schedule_actions.delete, lambda: "is deleted")
 
 
 @screen.action("/schedules/sync", needs=Role.ADMIN)
 def sync() -> ResponseReturnValue:
     """Make QStash match the code."""
     changes = schedules.plan()
-    _note("sync", ", ".join(map(str, changes)))
-    schedules.apply(changes)
+    schedule_actions.sync(changes, by=access.user().name)
     cookies.notice(f"QStash matches the code: {len(changes)} changed.")
     return redirect(link("schedules"))
 
@@ -74,6 +79,7 @@ def _row(schedule: Any) -> dict[str, Any]:
         "id": schedule.schedule_id,
         "cron": schedule.cron,
         "words": cron.explain(schedule.cron),
+        "tags": schedule_actions.tags_of(schedule),
         "paused": schedule.paused,
         "from_code": schedules.is_ours(schedule),
         "next": [] if schedule.paused else schedule_runs.next_runs(schedule, NEXT),
@@ -83,17 +89,12 @@ def _row(schedule: Any) -> dict[str, Any]:
     }
 
 
-def _do(action: str, act: Callable[[Any], None], said: Callable[[], str]) -> ResponseReturnValue:
-    """Act on the schedule that a form names, and note it first: QStash may answer too late."""
+def _do(act: Callable[..., None], said: Callable[[], str]) -> ResponseReturnValue:
+    """Act on the schedule that a form names."""
     try:
         schedule = schedule_actions.find_schedule(request.form.get("id", ""))
-        _note(action, schedule.schedule_id)
-        act(schedule)
+        act(schedule, by=access.user().name)
         cookies.notice(f"Schedule {schedule.schedule_id} {said()}.")
     except (InvalidOption, InvalidPayload) as error:
         cookies.notice(f"Nothing was changed: {error}", kind="problem")
     return redirect(link("schedules"))
-
-
-def _note(action: str, schedule: str) -> None:
-    audit.note(f"schedule {action}", by=access.user().name, wanted={"schedule": schedule})

@@ -19,6 +19,7 @@ from app.jobs.cli.kit import (
     CommandGroup,
     Duration,
     Refused,
+    acting_as,
     as_json,
     jobs,
     print_json,
@@ -46,7 +47,8 @@ def list_alerts(*, as_json: bool) -> None:
 
 @group.command("silence")
 @click.argument("duration", type=Duration())
-def silence_alerts(duration: int) -> None:
+@acting_as
+def silence_alerts(duration: int, by: str) -> None:
     r"""Send no alerts for this long; changes in the meantime are reported afterwards.
 
     \b
@@ -57,29 +59,29 @@ def silence_alerts(duration: int) -> None:
     row = state.locked()
     row.silenced_until = datetime.now(UTC) + timedelta(seconds=duration) if duration else None
     until = row.silenced_until
+    _record("silence", by, {"seconds": duration})
     db.session.commit()
-    audit.note("alerts silence", by=audit.current_account(), wanted={"seconds": duration})
     click.echo(f"Silent until {until:%Y-%m-%d %H:%M:%S} UTC." if until else "Not silenced.")
 
 
 @group.command("acknowledge")
-@click.option("--by", default=None, help="Your name.  [default: the account you are logged in as]")
-def acknowledge_alert(by: str | None) -> None:
+@acting_as
+def acknowledge_alert(by: str) -> None:
     """Acknowledge the alert: no more reminders until the verdict changes."""
     row = state.locked()
     if row.told == HealthStatus.HEALTHY:
         db.session.rollback()
         raise Refused("nothing to acknowledge: no alert was sent")
-    row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by or audit.current_account()
+    row.acknowledged_at, row.acknowledged_by = datetime.now(UTC), by
     said = f"Acknowledged by {row.acknowledged_by}; the jobs are {row.told}."
-    who, told = row.acknowledged_by, str(row.told)
+    _record("acknowledge", by, {"verdict": str(row.told)})
     db.session.commit()
-    audit.note("alerts acknowledge", by=who, wanted={"verdict": told})
     click.echo(said)
 
 
 @group.command("test")
-def test_channels() -> None:
+@acting_as
+def test_channels(by: str) -> None:
     """Send a test through every channel now; exit code 1 if one fails."""
     channels = configured(current_app.config)
     if not channels:
@@ -88,6 +90,7 @@ def test_channels() -> None:
         )
     found = health.as_json(health.check())
     message = compose(Kind.TEST, previous=found["verdict"], since=None, health=found)
+    audit.note("alerts test", by=by, wanted={"channels": list(channels)})
     failed = False
     for channel in channels:
         try:
@@ -98,6 +101,12 @@ def test_channels() -> None:
         else:
             click.echo(f"{channel}: sent")
     sys.exit(FAILED if failed else 0)
+
+
+def _record(action: str, by: str, wanted: dict[str, Any]) -> None:
+    """Put on record what the session's transaction does."""
+    tx = db.session.connection()
+    audit.record_action(tx, actor=by, action=f"alerts {action}", wanted=wanted)
 
 
 def _as_json(row: AlertState) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import click
 from flask import json
 
 from app.families.email import bp, suppressions
-from app.jobs.cli.kit import JobsGroup, Refused, as_json, limit, table
+from app.jobs.cli.kit import JobsGroup, Refused, acting_as, as_json, limit, table
 
 group = JobsGroup(
     "suppressions", help="List and release the addresses that receive only critical email."
@@ -30,14 +30,15 @@ def list_suppressions(limit: int, *, as_json: bool) -> None:
 
 @group.command("remove")
 @click.argument("address")
-def remove_suppression(address: str) -> None:
+@acting_as
+def remove_suppression(address: str, by: str) -> None:
     r"""Let an address receive all emails again.
 
     \b
     Example:
       flask email suppressions remove ann@example.com
     """
-    if not suppressions.remove(address):
+    if not suppressions.remove(address, by=by):
         raise Refused(
             f"{address} is not suppressed; `flask email suppressions list` shows those that are"
         )

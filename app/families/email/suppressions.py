@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import idna
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from app.db import db
 from app.families.email.fields import comparable
 from app.families.email.models import EmailSuppression
 from app.families.email.template import get_template
 from app.jobs.kit import in_transaction
+from app.jobs.operate import audit
 
 
 def suppressed(to: str, template: str) -> str | None:
@@ -29,10 +30,22 @@ def newest(*, limit: int) -> Sequence[EmailSuppression]:
     return db.session.scalars(query).all()
 
 
-def remove(address: str) -> bool:
-    """Let an address receive all emails again; return whether it was suppressed."""
+def remove(address: str, *, by: str) -> bool:
+    """Let an address receive all emails again; return whether it was suppressed.
+
+    Args:
+        address: In any case.
+        by: Who does it, for the audit.
+    """
     query = delete(EmailSuppression).where(EmailSuppression.address.in_(_spellings(address)))
-    return in_transaction(lambda tx: tx.execute(query).rowcount > 0)
+
+    def work(tx: Connection) -> bool:
+        if not tx.execute(query).rowcount:
+            return False
+        audit.record_action(tx, actor=by, action="suppression remove", wanted={"address": address})
+        return True
+
+    return in_transaction(work)
 
 
 def _spellings(address: str) -> set[str]:

@@ -3,7 +3,7 @@
 Secrets and bulk are left out: payloads, results and attempts of jobs, webhooks' bodies and headers.
 """
 
-from sqlalchemy import exists
+from sqlalchemy import Text, case, cast, exists
 
 from app.accounts.ids import is_owner
 from app.accounts.models import ROLES, ActivityLog, Membership, Organization, User
@@ -103,6 +103,15 @@ ACTIVITY_LOGS = Entity(
     filters={"userId": Filter(ActivityLog.user_id), "action": Filter(ActivityLog.action)},
 )
 
+_FAILED = JobExecution.status == Status.FAILED
+#: A job's status, with failed ones that will be tried again told apart from dead ones.
+STATE = case(
+    (_FAILED & JobExecution.dead_at.is_not(None), "dead"),
+    (_FAILED, "retrying"),
+    else_=cast(JobExecution.status, Text),
+)
+STATES = ("pending", "processing", "retrying", "dead", "completed", "cancelled")
+
 JOB_EXECUTIONS = Entity(
     name="job-executions",
     key=JobExecution.id,
@@ -124,6 +133,7 @@ JOB_EXECUTIONS = Entity(
     visible_to=lambda organization_id: JobExecution.organization_id == organization_id,
     filters={
         "status": Filter(JobExecution.status, tuple(Status)),
+        "state": Filter(STATE, STATES),
         "jobType": Filter(JobExecution.job_type),
         "userId": Filter(JobExecution.user_id),
     },

@@ -17,10 +17,22 @@ from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.samples import samples
 from app.families.webhooks.sources import SOURCES, Source
 from app.jobs import get_job_execution_by_job_id
-from app.jobs.cli.kit import Duration, Refused, as_json, limit, print_json, state, table
+from app.jobs.cli.kit import (
+    Duration,
+    Refused,
+    acting_as,
+    as_json,
+    limit,
+    print_json,
+    state,
+    table,
+)
 
 SECONDS = 10
-_MEMBERS = ("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id")
+_MEMBERS = (
+    *("id", "source", "event", "delivery_id", "verified", "sealed", "headers", "job_id"),
+    "repeats",
+)
 
 
 @bp.cli.command("list")
@@ -69,15 +81,16 @@ def show_webhook(webhook_id: int, *, as_json: bool) -> None:
 
 @bp.cli.command("replay")
 @click.argument("webhook_id", metavar="ID", type=int)
+@acting_as
 @as_json
-def replay_webhook(webhook_id: int, *, as_json: bool) -> None:
+def replay_webhook(webhook_id: int, *, by: str, as_json: bool) -> None:
     r"""Process a stored webhook again, in a new job.
 
     \b
     Example:
       flask webhooks replay 12
     """
-    job_id = inbox.replay(webhook_id)
+    job_id = inbox.replay(webhook_id, by=by)
     if as_json:
         print_json({"id": webhook_id, "job_id": job_id})
     else:
@@ -126,7 +139,9 @@ def _line(row: WebhookEvent, status: str | None) -> tuple[str, ...]:
 def _as_json(row: WebhookEvent) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in _MEMBERS}
     address = str(row.ip_address) if row.ip_address else None
-    return {**values, "received_at": row.received_at.isoformat(), "ip_address": address}
+    again = row.repeated_at.isoformat() if row.repeated_at else None
+    received = {"received_at": row.received_at.isoformat(), "repeated_at": again}
+    return {**values, **received, "ip_address": address}
 
 
 def _body(row: WebhookEvent) -> Any:

@@ -6,15 +6,16 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, cast
 
-from sqlalchemy import Table, exists, func, select
+from sqlalchemy import Table, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import db
 from app.families.webhooks.incoming import Incoming
 from app.families.webhooks.models import WebhookEvent
 from app.families.webhooks.sources import SOURCES, Source
-from app.jobs import JobExecution, JobsError, enqueue
+from app.jobs import JobExecution, JobsError, KeyReused, enqueue
 from app.jobs.kit import jsonb, sealing, translate_database_errors
+from app.jobs.operate import audit
 
 log = logging.getLogger(__name__)
 
@@ -54,17 +55,12 @@ def accept(incoming: Incoming) -> bool:
         InvalidPayload: The job's own schema rejects it.
         DatabaseUnavailable: Nothing was stored; the sender should retry.
     """
-    job_type, payload = _job(incoming)
     source = incoming.source
-    key = incoming.delivery_id if source.job else f"{source.name}:{incoming.delivery_id}"
     try:
         with translate_database_errors():
-            is_new = not _came_under_another_name(incoming)
-            if is_new:
-                job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)
-                is_new = db.session.scalar(_INSERT, _row(incoming, job_id)) is not None
-            # A row whose job was deleted since is still a repeat: no job is made.
-            db.session.commit() if is_new else db.session.rollback()
+            same = _came_under_another_name(incoming)
+            is_new = same is None and _is_stored(incoming)
+            db.session.commit() if is_new else _count_repeat(incoming, same)
     except Exception:
         db.session.rollback()
         raise
@@ -73,8 +69,15 @@ def accept(incoming: Incoming) -> bool:
     return is_new
 
 
-def replay(row_id: int) -> str:
-    """Process a stored webhook again in a new job, and return the job's id.
+def replay(row_id: int, *, by: str) -> str:
+    """Process a stored webhook again in a new job, on record as what somebody did.
+
+    Args:
+        row_id: The webhook's.
+        by: Who does it.
+
+    Returns:
+        The job's id.
 
     Raises:
         NotInInbox: No such row, or its source is no longer declared.
@@ -87,9 +90,25 @@ def replay(row_id: int) -> str:
         raise NotInInbox(f"webhook {row_id} came from {row.source!r}, which is no longer a source")
     job_type, payload = _job(_as_it_came(row, SOURCES[row.source]))
     row.job_id = enqueue(job_type, payload, session=db.session)
-    job_id = str(row.job_id)
+    job_id, tx = str(row.job_id), db.session.connection()
+    wanted = {"webhook": row_id}
+    entry = audit.record_action(tx, actor=by, action="webhook replay", wanted=wanted)
+    audit.add_jobs(tx, entry, [job_id])
     db.session.commit()
     return job_id
+
+
+def of_job(row: JobExecution) -> WebhookEvent | None:
+    """Return the webhook that a job processes, also one whose source has its own job type."""
+    inner = row.payload.get("payload")
+    payload = inner if isinstance(inner, dict) else {}
+    if row.job_type == JOB:
+        return find(str(payload.get("source")), str(payload.get("deliveryId")))
+    delivery_id = row.idempotency_key or payload.get("eventId")
+    for source in SOURCES.values():
+        if source.job and source.job[0] == row.job_type and delivery_id:
+            return find(source.name, str(delivery_id))
+    return None
 
 
 def find(source: str, delivery_id: str) -> WebhookEvent | None:
@@ -154,23 +173,47 @@ def _job(incoming: Incoming) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _came_under_another_name(incoming: Incoming) -> bool:
-    """Return whether the same bytes came recently, from a source whose ids are not signed.
+def _is_stored(incoming: Incoming) -> bool:
+    """Write a webhook and its job; False for a repeat, whatever else the sender says this time."""
+    job_type, payload = _job(incoming)
+    source = incoming.source
+    key = incoming.delivery_id if source.job else f"{source.name}:{incoming.delivery_id}"
+    try:
+        job_id = enqueue(job_type, payload, idempotency_key=key, session=db.session)
+    except KeyReused:
+        return False  # such as an event of Stripe's that comes again from another address
+    # A row whose job was deleted since is still a repeat: no job is made.
+    return db.session.scalar(_INSERT, _row(incoming, job_id)) is not None
+
+
+def _count_repeat(incoming: Incoming, same: int | None) -> None:
+    """Undo what was begun, and note at the first of its kind that it came again."""
+    db.session.rollback()
+    named = (_table.c.source == incoming.source.name, _table.c.delivery_id == incoming.delivery_id)
+    which = named if same is None else (_table.c.id == same,)
+    again = {"repeats": _table.c.repeats + 1, "repeated_at": func.now()}
+    db.session.execute(update(_table).where(*which).values(again))
+    db.session.commit()
+
+
+def _came_under_another_name(incoming: Incoming) -> int | None:
+    """Return whether the same bytes came recently, from a source whose ids are not signed: as what.
 
     Concurrent ones with the same bytes wait for this transaction to end. The body of a sealed
     source cannot be compared.
     """
     source = incoming.source
     if incoming.has_signed_id or source.sealed or not source.is_verified:
-        return False
+        return None
     lock = func.hashtextextended(f"{source.name} {sha256(incoming.body).hexdigest()}", 0)
     db.session.execute(select(func.pg_advisory_xact_lock(lock)))
-    same = exists().where(
+    same = select(WebhookEvent.id).where(
         WebhookEvent.source == source.name,
         WebhookEvent.received_at > func.now() - source.repeats_within,
         WebhookEvent.body == incoming.body,
     )
-    return bool(db.session.scalar(select(same)))
+    found: int | None = db.session.scalar(same.limit(1))
+    return found
 
 
 def _is_carried(incoming: Incoming) -> bool:

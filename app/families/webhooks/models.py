@@ -29,6 +29,8 @@ class WebhookEvent(Base):
         headers: The relevant ones, by lower-case name; never a signature.
         body: As received; encrypted if the source is declared sealed.
         job_id: The job that processes it; after a replay, the replay's.
+        repeats: How often it came again, and was answered without doing anything.
+        repeated_at: When last.
     """
 
     __tablename__ = "webhook_events"
@@ -50,3 +52,5 @@ class WebhookEvent(Base):
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     job_id: Mapped[str | None] = mapped_column(String(255))
+    repeats: Mapped[int] = mapped_column(server_default=text("0"))
+    repeated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -7,12 +7,22 @@ from flask import Flask, abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from app.dashboard import Dashboard, Role
-from app.dashboard.kit import Content, Link, Screen, link, notice, page, storable, user
+from app.dashboard.kit import (
+    Content,
+    Link,
+    Screen,
+    absolute,
+    job_states,
+    link,
+    notice,
+    page,
+    storable,
+    user,
+)
 from app.families.webhooks import inbox
 from app.families.webhooks.inbox import Filter, NotInInbox
 from app.jobs import JobExecution, PermanentError
-from app.jobs.kit import hidden, in_transaction
-from app.jobs.operate import audit
+from app.jobs.kit import hidden
 
 screen = Screen("webhooks", "Webhooks", of_whole_app=True)
 
@@ -24,7 +34,7 @@ LIMIT, LONGEST = 50, 64 * 1024
 def add_to(dashboard: Dashboard, app: Flask) -> None:  # noqa: ARG001 - as each family has it
     """Add the inbox to the dashboard, and to a job's page the webhook that it processes."""
     dashboard.add_screen(screen)
-    dashboard.panel("Webhook", job_types=[inbox.JOB])(panel)
+    dashboard.panel("Webhook")(panel)
 
 
 @screen.page("/webhooks")
@@ -34,7 +44,9 @@ def index() -> ResponseReturnValue:
     rows = inbox.newest(wanted, before=_number(request.args.get("before")), limit=LIMIT + 1)
     return page(
         PAGES / "webhooks.html",
-        rows=rows[:LIMIT],
+        rows=[row for row, _ in rows[:LIMIT]],
+        states=job_states([row.job_id for row, _ in rows[:LIMIT]]),
+        times=times,
         given=given,
         before=rows[LIMIT - 1][0].id if len(rows) > LIMIT else None,
     )
@@ -46,7 +58,13 @@ def show(webhook_id: int) -> ResponseReturnValue:
         row = inbox.get(webhook_id)
     except NotInInbox:
         abort(404, "No such webhook; it may have been deleted.")
-    return page(PAGES / "webhook.html", row=row, body=_body(webhook_id))
+    return page(
+        PAGES / "webhook.html",
+        row=row,
+        states=job_states([row.job_id]),
+        times=times,
+        body=_body(webhook_id),
+    )
 
 
 @screen.action("/webhooks/replay", needs=Role.OPERATOR)
@@ -54,15 +72,8 @@ def replay() -> ResponseReturnValue:
     webhook_id = _number(request.form.get("webhook_id"))
     if webhook_id is None:
         abort(400, "webhook_id: this is no webhook's number.")
-    # Noted first: what cannot be undone is on record, whatever becomes of this process.
-    wanted = {"webhook": webhook_id}
-    in_transaction(
-        lambda tx: audit.record_action(
-            tx, actor=user().name, action="webhook replay", wanted=wanted
-        )
-    )
     try:
-        job_id = inbox.replay(webhook_id)
+        job_id = inbox.replay(webhook_id, by=user().name)
     except (NotInInbox, PermanentError) as error:
         notice(f"Nothing was replayed: {error}", kind="problem")
         return redirect(link("webhooks"))
@@ -74,18 +85,27 @@ def replay() -> ResponseReturnValue:
 
 
 def panel(row: JobExecution) -> Content:
-    """Show which webhook a job of `process-webhook` processes."""
-    payload = row.payload.get("payload")
-    given = payload if isinstance(payload, dict) else {}
-    found = inbox.find(str(given.get("source")), str(given.get("deliveryId")))
+    """Show which webhook a job processes; the inbox is not for those of one organization."""
+    found = inbox.of_job(row)
     if found is None:
         return None
-    return {
+    href = link("webhooks_show", webhook_id=found.id)
+    is_linked = user().organization_id is None
+    facts = {
         "Source": found.source,
         "Event": found.event,
-        "Delivery": Link(found.delivery_id, link("webhooks_show", webhook_id=found.id)),
+        "Delivery": Link(found.delivery_id, href) if is_linked else found.delivery_id,
         "Verified": "yes" if found.verified else "no",
     }
+    if found.repeated_at is None:
+        return facts
+    last = absolute(found.repeated_at)
+    return facts | {"Came again": f"{times(found.repeats)}, last {last}"}
+
+
+def times(count: int) -> str:
+    """Return how often: `once`, `3 times`."""
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _body(webhook_id: int) -> str | None:

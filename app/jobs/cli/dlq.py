@@ -9,9 +9,19 @@ import click
 
 from ..operate import dlq
 from ..operate.dlq import DeadLetter
-from ..table import audit
 from . import formatting
-from .group import FAILED, CommandGroup, Refused, as_json, confirm, jobs, limit, print_json, yes
+from .group import (
+    FAILED,
+    CommandGroup,
+    Refused,
+    acting_as,
+    as_json,
+    confirm,
+    jobs,
+    limit,
+    print_json,
+    yes,
+)
 from .params import JobType
 
 group = CommandGroup("dlq", help="List, retry and delete messages in QStash's dead-letter queue.")
@@ -51,6 +61,7 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
         click.argument("dlq_ids", metavar="[ID]...", nargs=-1),
         _type,
         click.option("--all", "everything", is_flag=True, help="All of this app's dead letters."),
+        acting_as,
         yes,
         as_json,
     )
@@ -87,11 +98,12 @@ def delete_letters(dlq_ids: tuple[str, ...], **options: Any) -> None:
 
 def _act(
     action: str,
-    act: Callable[[Sequence[str]], int],
+    act: Callable[..., int],
     dlq_ids: Sequence[str],
     *,
     job_type: str | None,
     everything: bool,
+    by: str,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -103,12 +115,7 @@ def _act(
         dlq_ids = [letter.dlq_id for letter in dlq.letters(job_type=job_type)]
     if dlq_ids and not yes and (not named or action == "delete"):
         confirm(f"{action.capitalize()} {_count(len(dlq_ids))}?")
-    if dlq_ids:
-        done = "redrive" if action == "retry" else action
-        kept = list(dlq_ids[: audit.KEPT_IDS])
-        by = audit.current_account()
-        audit.note(f"letter {done}", by=by, wanted={"dead_letters": kept})
-    count = act(dlq_ids)
+    count = act(dlq_ids, by=by)
     if as_json:
         print_json({"action": action, "count": count})
     else:

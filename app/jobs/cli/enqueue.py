@@ -5,13 +5,12 @@ from typing import Any
 import click
 from flask import current_app
 
-from ..enqueue import enqueuer
 from ..enqueue.enqueuer import JobId
 from ..events import Event, Unpublished, observe
-from ..operate import unique, waiting
+from ..operate import again, unique, waiting
 from ..publish import outbox
 from . import formatting
-from .group import as_json, find_job, jobs, print_json
+from .group import acting_as, as_json, find_job, jobs, print_json
 from .params import JobType, Payload
 from .publishing import Moment, given, publishing, tags
 
@@ -28,8 +27,9 @@ from .publishing import Moment, given, publishing, tags
 @click.option(
     "--not-before", type=Moment(), metavar="TIME", help="Deliver no earlier; needs a time zone."
 )
+@acting_as
 @as_json
-def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> None:
+def enqueue_job(job_type: str, payload: Any, by: str, as_json: bool, **options: Any) -> None:
     r"""Enqueue a job and print its id.
 
     PAYLOAD is JSON, @FILE to read it from a file, or @- to read it from standard input.
@@ -43,7 +43,8 @@ def enqueue_job(job_type: str, payload: Any, as_json: bool, **options: Any) -> N
                                       "data": {"recipientName": "Ann"}}'
     """
     reasons = reasons_of_waiting()
-    tell(enqueuer.enqueue(job_type, payload, **given(options)), reasons, as_json=as_json)
+    made = again.enqueue_by_hand(job_type, payload, by=by, **given(options))
+    tell(made, reasons, as_json=as_json)
 
 
 def tell(job_id: JobId, reasons: list[str], *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import click
 from ..operate import reconcile
 from ..operate.reconcile import Difference
 from ..table import audit
-from .group import FAILED, as_json, jobs, print_json
+from .group import FAILED, acting_as, as_json, jobs, print_json
 from .params import grace
 
 
@@ -17,8 +17,9 @@ from .params import grace
     "--dry-run", is_flag=True, help="List the differences and repairs, but change nothing."
 )
 @grace
+@acting_as
 @as_json
-def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
+def reconcile_jobs(dry_run: bool, grace: int, by: str, as_json: bool) -> None:
     r"""Compare the table with QStash, and repair differences.
 
     Use it after an outage or a restored backup; it calls QStash once per waiting job. Exit code 1
@@ -29,7 +30,7 @@ def reconcile_jobs(dry_run: bool, grace: int, as_json: bool) -> None:
       flask jobs reconcile --dry-run
     """
     if not dry_run:
-        audit.note("reconcile", by=audit.current_account(), wanted={})
+        audit.note("reconcile", by=by, wanted={})
     results = []
     for difference in reconcile.differences(grace=grace):
         repaired = not dry_run and difference.apply is not None and difference.apply()

@@ -10,15 +10,16 @@ from sqlalchemy.exc import OperationalError
 from ..errors import HandlerExited, InvalidPayload, UnknownJobType
 from ..execute.run_now import run_handler
 from ..payload import failures
-from .group import as_json, jobs, print_json
+from .group import acting_as, as_json, jobs, print_json
 from .params import JobType, Payload
 
 
 @jobs.command("run")
 @click.argument("job_type", metavar="TYPE", type=JobType())
 @click.argument("payload", type=Payload())
+@acting_as
 @as_json
-def run_job(job_type: str, payload: Any, as_json: bool) -> None:
+def run_job(job_type: str, payload: Any, by: str, as_json: bool) -> None:
     r"""Run a job's handler in this process, without QStash.
 
     Use it to try out a handler. There is no row in the table, but the payload is validated, the
@@ -30,7 +31,7 @@ def run_job(job_type: str, payload: Any, as_json: bool) -> None:
       flask jobs run send-email @email.json
     """
     try:
-        result = run_handler(job_type, payload)
+        result = run_handler(job_type, payload, by=by)
     except (UnknownJobType, InvalidPayload):
         raise
     except HandlerExited as error:

@@ -6,16 +6,14 @@ from typing import Any
 import click
 
 from .. import schedules
-from ..enqueue import scheduling
 from ..operate import schedule_actions, schedule_runs
 from ..operate.schedule_runs import Run
 from ..schedules import Change
-from ..table import audit
 from ..values import cron as crons
 from . import formatting
-from .group import CommandGroup, as_json, confirm, jobs, print_json, yes
+from .group import CommandGroup, acting_as, as_json, confirm, jobs, print_json, yes
 from .params import JobType, Payload
-from .publishing import given, publishing
+from .publishing import given, publishing, tags
 
 #: How many of the next runs are shown, and of the last.
 RUNS, LAST = 3, 20
@@ -66,8 +64,9 @@ def list_schedules(as_json: bool) -> None:
 @click.option(
     "--take-over", is_flag=True, help="Also change schedules of this app that call another URL."
 )
+@acting_as
 @as_json
-def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
+def sync_schedules(dry_run: bool, take_over: bool, by: str, as_json: bool) -> None:
     r"""Make QStash match the schedules that are declared in code.
 
     These are the ones of `@jobs.periodic` and the schedule of the sweep. It lists the changes
@@ -83,8 +82,7 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
     else:
         click.echo("\n".join(map(str, changes)) or "QStash matches the code.")
     if not dry_run and changes:
-        _note("sync", ", ".join(map(str, changes)))
-        schedules.apply(changes)
+        schedule_actions.sync(changes, by=by)
 
 
 @group.command("create")
@@ -92,6 +90,7 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
 @click.argument("cron")
 @click.argument("payload", type=Payload())
 @publishing
+@tags
 @click.option(
     "--id", "schedule_id", metavar="ID", help="Id to use; replaces a schedule that has it."
 )
@@ -107,9 +106,10 @@ def sync_schedules(dry_run: bool, take_over: bool, as_json: bool) -> None:
     metavar="WHICH",
     help="Make up for missed runs: none (the default), last or all.",
 )
+@acting_as
 @as_json
 def create_schedule(
-    job_type: str, cron: str, payload: Any, *, as_json: bool, **options: Any
+    job_type: str, cron: str, payload: Any, *, by: str, as_json: bool, **options: Any
 ) -> None:
     r"""Create a schedule that enqueues a job of TYPE, and print its id.
 
@@ -123,8 +123,7 @@ def create_schedule(
       flask jobs schedules create generate-report '30 8 1 * *' @report.json --timezone Europe/Berlin
       flask jobs schedules create export-data '*/5 * * * *' @export.json --overlap skip --jitter 30s
     """
-    schedule_id = scheduling.schedule(job_type, cron, payload, **given(options))
-    _note("create", schedule_id)
+    schedule_id = schedule_actions.create(job_type, cron, payload, by=by, **given(options))
     found = _as_json(schedule_actions.find_schedule(schedule_id))
     if as_json:
         print_json(found)
@@ -167,8 +166,9 @@ def list_runs(schedule_id: str, limit: int, as_json: bool) -> None:
 
 @group.command("run")
 @_schedule_id
+@acting_as
 @as_json
-def run_schedule(schedule_id: str, as_json: bool) -> None:
+def run_schedule(schedule_id: str, by: str, as_json: bool) -> None:
     r"""Run a schedule now; its regular runs stay as they are.
 
     \b
@@ -176,8 +176,7 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
       flask jobs schedules run weekly-export
     """
     schedule = schedule_actions.find_schedule(schedule_id)
-    _note("run", schedule.schedule_id)
-    job_id = schedule_actions.run_now(schedule)
+    job_id = schedule_actions.run_now(schedule, by=by)
     if as_json:
         print_json({"id": schedule_id, "job_id": job_id})
     elif job_id is None:
@@ -189,35 +188,38 @@ def run_schedule(schedule_id: str, as_json: bool) -> None:
 
 @group.command("pause")
 @_schedule_id
+@acting_as
 @as_json
-def pause_schedule(schedule_id: str, as_json: bool) -> None:
+def pause_schedule(schedule_id: str, by: str, as_json: bool) -> None:
     r"""Pause a schedule until it is resumed.
 
     \b
     Example:
       flask jobs schedules pause weekly-export
     """
-    _change(schedule_id, "pause", "paused", machine=as_json)
+    _change(schedule_id, "pause", "paused", by=by, machine=as_json)
 
 
 @group.command("resume")
 @_schedule_id
+@acting_as
 @as_json
-def resume_schedule(schedule_id: str, as_json: bool) -> None:
+def resume_schedule(schedule_id: str, by: str, as_json: bool) -> None:
     r"""Resume a paused schedule.
 
     \b
     Example:
       flask jobs schedules resume weekly-export
     """
-    _change(schedule_id, "resume", "active", machine=as_json)
+    _change(schedule_id, "resume", "active", by=by, machine=as_json)
 
 
 @group.command("delete")
 @_schedule_id
+@acting_as
 @yes
 @as_json
-def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
+def delete_schedule(schedule_id: str, by: str, yes: bool, as_json: bool) -> None:
     r"""Delete a schedule at QStash.
 
     The next `flask jobs schedules sync` creates it again if it is declared in code.
@@ -229,22 +231,16 @@ def delete_schedule(schedule_id: str, yes: bool, as_json: bool) -> None:
     schedule = schedule_actions.find_schedule(schedule_id)
     if not yes:
         confirm(f"Delete schedule {schedule_id} ({crons.explain(schedule.cron)})?")
-    _change(schedule_id, "delete", "deleted", machine=as_json)
+    _change(schedule_id, "delete", "deleted", by=by, machine=as_json)
 
 
-def _change(schedule_id: str, action: str, state: str, *, machine: bool) -> None:
+def _change(schedule_id: str, action: str, state: str, *, by: str, machine: bool) -> None:
     schedule = schedule_actions.find_schedule(schedule_id)
-    _note(action, schedule.schedule_id)
-    getattr(schedule_actions, action)(schedule)
+    getattr(schedule_actions, action)(schedule, by=by)
     if machine:
         print_json({"id": schedule_id, "state": state})
     else:
         click.echo(f"{schedule_id} is {state}.")
-
-
-def _note(action: str, schedule: str) -> None:
-    by = audit.current_account()
-    audit.note(f"schedule {action}", by=by, wanted={"schedule": schedule})
 
 
 def _as_json(schedule: Any) -> dict[str, Any]:
@@ -256,6 +252,7 @@ def _as_json(schedule: Any) -> dict[str, Any]:
         "rules": schedule_runs.rules_of(schedule).given,
         "destination": schedule.destination,
         "state": "paused" if schedule.paused else "active",
+        "tags": list(schedule_actions.tags_of(schedule)),
         "from_code": schedules.is_ours(schedule),
     }
 

@@ -13,7 +13,7 @@ from ..errors import DatabaseUnavailable
 from ..recover import sweep
 from ..recover.report import SweepReport
 from ..table import audit
-from .group import FAILED, as_json, jobs
+from .group import FAILED, acting_as, as_json, jobs
 from .params import Duration, grace
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 @jobs.command("sweep")
 @click.option("--every", type=Duration(), help="Keep sweeping at this interval, e.g. 30s.")
 @grace
+@acting_as
 @as_json
-def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
+def sweep_jobs(every: int | None, grace: int, by: str, as_json: bool) -> None:
     r"""Repair what crashes and outages left behind.
 
     It publishes unpublished jobs, rescues those whose process died, and records those that QStash
@@ -39,7 +40,7 @@ def sweep_jobs(every: int | None, grace: int, as_json: bool) -> None:
     if every is not None:
         _sweep_until_stopped(every, grace, as_json=as_json)
         return
-    audit.note("sweep", by=audit.current_account(), wanted={})
+    audit.note("sweep", by=by, wanted={})
     report = sweep.sweep(grace=grace, asks=True)
     _say(report, as_json=as_json)
     sys.exit(0 if report.is_clean else FAILED)

@@ -1,7 +1,7 @@
 """Have QStash enqueue: a job again and again, as a cron expression says."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Unpack
@@ -22,6 +22,25 @@ from .terms import Owner, limited, metadata_of
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """What all firings of one schedule have in common; one with rules has an id."""
+
+    cron: str
+    rules: Rules
+    schedule_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    """A schedule as QStash is to have it, found to be possible."""
+
+    config: JobConfig
+    firing: Firing
+    body: str
+    options: Mapping[str, Any]
+
+
 def schedule(
     job_type: str,
     cron: str,
@@ -31,6 +50,7 @@ def schedule(
     timezone: str | None = None,
     user_id: GivenOwnerId | None = None,
     organization_id: GivenOwnerId | None = None,
+    tags: Sequence[str] | None = None,
     overlap: Overlap = "allow",
     jitter: Duration | None = None,
     catch_up: CatchUp = "none",
@@ -48,6 +68,7 @@ def schedule(
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
+        tags: Those of its jobs; without, those that their type declares.
         overlap: What becomes of a firing while a run before it waits or runs: "allow" lets it run
             beside that; "skip" leaves it out, and notes that; "queue" has it wait, with at most 10.
         jitter: Put each firing off by up to this time, always by the same for the same firing.
@@ -61,6 +82,40 @@ def schedule(
             this id calls another app.
         PublishRefused, PublishUnavailable: There is no such schedule now.
     """
+    return install(
+        checked(
+            job_type,
+            cron,
+            payload,
+            schedule_id=schedule_id,
+            timezone=timezone,
+            user_id=user_id,
+            organization_id=organization_id,
+            tags=tags,
+            overlap=overlap,
+            jitter=jitter,
+            catch_up=catch_up,
+            **options,
+        )
+    )
+
+
+def checked(
+    job_type: str,
+    cron: str,
+    payload: Any,
+    *,
+    schedule_id: str | None = None,
+    timezone: str | None = None,
+    user_id: GivenOwnerId | None = None,
+    organization_id: GivenOwnerId | None = None,
+    tags: Sequence[str] | None = None,
+    overlap: Overlap = "allow",
+    jitter: Duration | None = None,
+    catch_up: CatchUp = "none",
+    **options: Unpack[Options],
+) -> NewSchedule:
+    """Return the schedule that `schedule` would make; takes and raises the same."""
     config = get_job_config(job_type)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
     rules = firing_rules.checked(
@@ -71,39 +126,59 @@ def schedule(
     if rules and schedule_id is None:
         schedule_id = f"scd_{new_job_id()}"  # its messages name it
     firing = Firing(cron=expression, rules=rules, schedule_id=schedule_id)
-    owner = Owner(user_id=user_id, organization_id=organization_id)
-    body, checked = scheduled(config, payload, owner, firing, asked)
+    owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags or ())
+    body, sent = scheduled(config, payload, owner, firing, asked, has_tags=tags is not None)
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(
             f"schedule_id: {schedule_id!r} belongs to another app, at {other}; use another id"
         )
-    keep_rules(firing, checked)
+    return NewSchedule(config, firing, body, sent)
+
+
+def install(new: NewSchedule) -> str:
+    """Have QStash make a schedule, or put it in the place of that of its id; return the id.
+
+    Raises:
+        PublishRefused, PublishUnavailable: There is no such schedule now.
+    """
+    keep_rules(new.firing, new.options)
     made = outbox.publisher().schedule(
-        config.endpoint, expression, body, checked, schedule_id=schedule_id
+        new.config.endpoint,
+        new.firing.cron,
+        new.body,
+        new.options,
+        schedule_id=new.firing.schedule_id,
     )
-    log.info("[jobs] Job scheduled", extra={"scheduleId": made, "type": job_type})
+    log.info("[jobs] Job scheduled", extra={"scheduleId": made, "type": new.config.type})
     return made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
-    """What all firings of one schedule have in common; one with rules has an id."""
-
-    cron: str
-    rules: Rules
-    schedule_id: str | None
-
-
 def scheduled(
-    config: JobConfig, payload: Any, owner: Owner, firing: Firing, options: Mapping[str, Any]
+    config: JobConfig,
+    payload: Any,
+    owner: Owner,
+    firing: Firing,
+    options: Mapping[str, Any],
+    *,
+    has_tags: bool,
 ) -> tuple[str, Mapping[str, Any]]:
     """Return what a schedule sends at each firing, and with which options.
+
+    Args:
+        config: The job type.
+        payload: Of each firing.
+        owner: Whose the jobs are, and their tags.
+        firing: When they come, and by which rules.
+        options: Of each message.
+        has_tags: The owner's tags take the place of the type's; else these count at each firing.
 
     Raises:
         InvalidPayload: The payload does not fit the type.
     """
     wire = wire_of(config, payload)
     metadata = metadata_of(owner, datetime.now(UTC), cron=firing.cron)
+    if has_tags:
+        metadata["tags"] = list(owner.tags)
     if firing.rules:
         metadata["scheduleRules"] = {"id": firing.schedule_id, **firing.rules.given}
     return body_of(config, wire, metadata), limited(config, options, owner, wire)

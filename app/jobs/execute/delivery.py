@@ -233,6 +233,7 @@ def parse(config: JobConfig) -> Delivery:
         message = f"this endpoint takes jobs of type {config.type!r}, not {envelope.type!r}"
         raise InvalidDelivery(message, job_id=job_id)
     payload, broken = _payload(config, envelope, job_id)
+    tags = envelope.metadata.tags
     schedule_id, of = _id("Upstash-Schedule-Id"), envelope.metadata.schedule
     return Delivery(
         job_id=job_id,
@@ -248,6 +249,7 @@ def parse(config: JobConfig) -> Delivery:
         max_retries=_count(RETRIES_HEADER),
         token=g.jobs_token,
         is_firing=envelope.is_firing,
+        tags=config.tags if tags is None else tags,
         cron=envelope.metadata.cron,
         rules=of.rules if of else None,
         edition=envelope.metadata.edition,

@@ -13,15 +13,23 @@ from ..errors import HandlerExited, JobTimeout, PermanentError
 from ..outcome import Completed, Continued
 from ..payload import failures, loading, redaction, sealing
 from ..registry import JobConfig, get_job_config
+from ..table import audit
 from ..table.db import db
 from .executor import call_handler
 from .raised import timed_out
 
 
-def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+def run_handler(
+    job_type: str, payload: dict[str, Any], *, by: str | None = None
+) -> dict[str, Any] | None:
     """Validate the payload, run the handler under its time limit and commit its work.
 
     A handler that raises `Continue` is run again, each leg with its own time limit and commit.
+
+    Args:
+        job_type: A registered name.
+        payload: In clear.
+        by: Who runs it, to be put on record before.
 
     Raises:
         UnknownJobType, InvalidPayload: As for `enqueue`.
@@ -32,15 +40,17 @@ def run_handler(job_type: str, payload: dict[str, Any]) -> dict[str, Any] | None
     config = get_job_config(job_type)
     redaction.remember(sealing.clear_texts(config.sealed, payload))
     try:
-        return _run_legs(config, payload)
+        return _run_legs(config, payload, by)
     except (Exception, KeyboardInterrupt):  # the latter comes from the terminal
         raise
     except BaseException as error:
         raise HandlerExited(failures.describe(error).error) from error
 
 
-def _run_legs(config: JobConfig, payload: dict[str, Any]) -> dict[str, Any] | None:
+def _run_legs(config: JobConfig, payload: dict[str, Any], by: str | None) -> dict[str, Any] | None:
     loaded = loading.load_given(config, payload)
+    if by is not None:
+        audit.note("run", by=by, wanted={"job_type": config.type})
     job_id, state = str(uuid4()), None
     for leg in count(1):
         done = _run_leg(config, loaded, _job(config, job_id, leg, state))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from ..errors import BatchRefused, InvalidOption
-from ..table import batch_summaries, batches, workflows
+from ..table import audit, batch_summaries, batches, workflows
 from ..table.batch_summaries import Counts, Summary
 from ..table.batches import BATCH, STATES, WORKFLOW
 from ..table.db import in_transaction
@@ -146,6 +146,8 @@ def cancel(batch_id: str, *, by: str) -> Done:
     def call_off(tx: Connection) -> bool:
         if not batches.call_off(tx, batch_id):
             return False
+        wanted = {"batch": batch_id}
+        audit.record_action(tx, actor=by, action="batch cancel", wanted=wanted)
         workflows.stop_listening(tx, batch_id)
         # It may have waited for nothing but signals: then no job's end is still to come.
         batches.advance(tx, batch_id)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ..errors import InvalidDelivery, PublishError
 from ..publish import outbox
 from ..recover import given_up, sweep
+from ..table import audit
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
@@ -48,18 +49,27 @@ def letters(*, job_type: str | None = None, limit: int | None = None) -> list[De
     return list(islice(_matching(job_type), limit))
 
 
-def retry(dlq_ids: Sequence[str]) -> int:
-    """Have QStash deliver letters again; return how many were there.
+def retry(dlq_ids: Sequence[str], *, by: str) -> int:
+    """Have QStash deliver letters again, on record as done by somebody; return how many were there.
 
     Raises:
         PublishUnavailable, PublishRefused: Those before are retried.
     """
+    _note("redrive", dlq_ids, by)
     return sum(_request("POST", "/v2/dlq/retry/", dlq_id) for dlq_id in dlq_ids)
 
 
-def delete(dlq_ids: Sequence[str]) -> int:
+def delete(dlq_ids: Sequence[str], *, by: str) -> int:
     """Have QStash forget letters; return how many were there; raises as `retry` does."""
+    _note("delete", dlq_ids, by)
     return sum(_request("DELETE", "/v2/dlq/", dlq_id) for dlq_id in dlq_ids)
+
+
+def _note(action: str, dlq_ids: Sequence[str], by: str) -> None:
+    """Put on record what is done next: QStash may never answer."""
+    if dlq_ids:
+        wanted = {"dead_letters": list(dlq_ids[: audit.KEPT_IDS])}
+        audit.note(f"letter {action}", by=by, wanted=wanted)
 
 
 def _matching(job_type: str | None) -> Iterator[DeadLetter]:

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from .. import schedules
 from ..errors import PublishError
+from ..table.by_hand import FIRED
 from ..table.db import in_transaction
 from ..table.marks import FIRING
 from ..values.cron import next_after
@@ -23,18 +24,18 @@ LIMIT = 200
 CLOCKS = timedelta(minutes=1)
 
 # Steps from schedule to schedule through the index, however many jobs each has. Firings that leave
-# no row have a mark.
+# no row have a mark; jobs that somebody ran are no firings.
 LATEST = text(
     f"""
     WITH RECURSIVE latest AS (
         (SELECT schedule_id, created_at, payload->'metadata'->>'cron' AS cron
-           FROM job_executions WHERE schedule_id IS NOT NULL
+           FROM job_executions WHERE schedule_id IS NOT NULL AND {FIRED}
           ORDER BY schedule_id, created_at DESC, id DESC LIMIT 1)
         UNION ALL
         SELECT following.* FROM latest, LATERAL (
             SELECT schedule_id, created_at, payload->'metadata'->>'cron' AS cron
               FROM job_executions
-             WHERE schedule_id > latest.schedule_id
+             WHERE schedule_id > latest.schedule_id AND {FIRED}
              ORDER BY schedule_id, created_at DESC, id DESC LIMIT 1) AS following)
     SELECT schedule_id, max(created_at) AS created_at, max(cron) AS cron, now() AS now
       FROM ((SELECT schedule_id, created_at, cron FROM latest LIMIT :limit)

@@ -7,18 +7,20 @@ only a digest is stored.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, Table, func, select, update
+from sqlalchemy import Connection, Row, Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from ..errors import InvalidOption, quoted
-from ..table import audit, people
+from ..table import audit, marks, people
 from ..table.db import in_transaction
 from ..table.people import JobUser
 from ..values.ids import OwnerId
@@ -43,6 +45,27 @@ class Person:
     name: str
     role: Role
     organization_id: OwnerId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who was made, as others see them.
+
+    Attributes:
+        signed_in_at: When last; None where they never did, or it is forgotten.
+    """
+
+    name: str
+    role: Role
+    organization_id: OwnerId | None
+    created_at: datetime
+    disabled_at: datetime | None
+    signed_in_at: datetime | None
+
+
+def new_password() -> str:
+    """Return a password that nobody has thought of."""
+    return token_urlsafe(12)
 
 
 def create(
@@ -81,19 +104,21 @@ def create(
         raise InvalidOption(f"there is a user {name!r} already; `flask admin list` shows all")
 
 
-def everybody() -> list[JobUser]:
+def everybody() -> list[Account]:
     """Return all who were made, also those that are disabled, by name."""
-    query = select(_users).order_by(func.lower(_users.c.name))
-    return [JobUser(**row) for row in in_transaction(lambda tx: tx.execute(query).mappings().all())]
+    given = {"mark": marks.SIGN_IN}
+    rows = in_transaction(lambda tx: tx.execute(people.EVERYBODY, given).all())
+    return [Account(*row) for row in rows]
 
 
 def set_role(name: str, role: Role, *, by: str) -> None:
     """Have somebody be of another role, from their next request on.
 
     Raises:
-        InvalidOption: There is nobody of that name.
+        InvalidOption: There is nobody of that name, or they are the last admin.
     """
-    _change(name, {"role": role}, by, "user role", {"role": role}, ends=False)
+    values, more = {"role": role}, {"role": role}
+    _change(name, values, by, "user role", more, ends=False, is_loss=role != "admin")
 
 
 def set_password(name: str, password: str, *, by: str) -> None:
@@ -109,9 +134,25 @@ def disable(name: str, *, by: str) -> None:
     """Have somebody sign in no more, and end their sessions.
 
     Raises:
-        InvalidOption: There is nobody of that name.
+        InvalidOption: There is nobody of that name, or they are the last admin.
     """
-    _change(name, {"disabled_at": func.now()}, by, "user disable")
+    _change(name, {"disabled_at": func.now()}, by, "user disable", is_loss=True)
+
+
+def remove(name: str, *, by: str) -> None:
+    """Delete somebody, with their sessions; the audit keeps their name.
+
+    Raises:
+        InvalidOption: There is nobody of that name, or they are the last admin.
+    """
+
+    def work(tx: Connection, found: Row[Any]) -> None:
+        _keep_an_admin(tx, found)
+        tx.execute(delete(_users).where(_users.c.id == found.id))
+        marks.remove(tx, f"{marks.SIGN_IN}{found.id}")
+        audit.record_action(tx, actor=by, action="user remove", wanted={"user": found.name})
+
+    _with(name, work)
 
 
 def enable(name: str, *, by: str) -> None:
@@ -169,6 +210,7 @@ def sign_in(name: str, password: str, *, idle: float, longest: float) -> str | N
         tx.execute(people.FORGIVE, {"digest": _digest("name", name.strip().casefold())})
         if not tx.execute(people.BEGIN_SESSION, given).rowcount:
             return False
+        marks.note(tx, f"{marks.SIGN_IN}{found.id}", {})
         audit.record_action(tx, actor=found.name, action="sign in", wanted={})
         return True
 
@@ -199,8 +241,14 @@ def find(token: str, *, idle: float, longest: float, uses: bool) -> Person | Non
 
 
 def sign_out(token: str) -> None:
-    """End a session, if it is one."""
-    in_transaction(lambda tx: tx.execute(people.END_SESSION, {"digest": _digest("session", token)}))
+    """End a session, if it is one, on record as its user's doing."""
+
+    def work(tx: Connection) -> None:
+        row = tx.execute(people.END_SESSION, {"digest": _digest("session", token)}).one_or_none()
+        if row is not None:
+            audit.record_action(tx, actor=row.name, action="sign out", wanted={})
+
+    in_transaction(work)
 
 
 def _change(
@@ -211,20 +259,40 @@ def _change(
     more: dict[str, Any] | None = None,
     *,
     ends: bool = True,
+    is_loss: bool = False,
 ) -> None:
-    def work(tx: Connection) -> bool:
-        found = _user(tx, name)
-        if found is None:
-            return False
+    def work(tx: Connection, found: Row[Any]) -> None:
+        if is_loss:
+            _keep_an_admin(tx, found)
         tx.execute(update(_users).where(_users.c.id == found.id).values(**values))
         if ends:
             tx.execute(people.END_SESSIONS, {"job_user_id": found.id})
         wanted = {"user": found.name, **(more or {})}
         audit.record_action(tx, actor=by, action=action, wanted=wanted)
-        return True
+
+    _with(name, work)
+
+
+def _with(name: str, change: Callable[[Connection, Row[Any]], None]) -> None:
+    """Change somebody in one transaction; raises `InvalidOption` where there is nobody."""
+
+    def work(tx: Connection) -> bool:
+        found = _user(tx, name)
+        if found is not None:
+            change(tx, found)
+        return found is not None
 
     if not in_transaction(work):
         raise InvalidOption(f"there is no user {quoted(name)}; `flask admin list` shows all")
+
+
+def _keep_an_admin(tx: Connection, found: Row[Any]) -> None:
+    """Refuse what would leave nobody who may change users; two who do so take turns."""
+    admins = tx.execute(people.LOCK_ADMINS).scalars().all()
+    if admins == [found.id]:
+        raise InvalidOption(
+            f"{found.name} is the last admin who is not of one organization: make another before"
+        )
 
 
 def _user(tx: Connection, name: str) -> Row[Any] | None:

@@ -55,8 +55,12 @@ def set_up(service_name: str) -> None:
 def instrument(app: Flask) -> None:
     """Trace the app's requests and this process's SQL."""
     untraced = os.environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS", UNTRACED)
+    befores = app.before_request_funcs.setdefault(None, [])
+    known = len(befores)
     instrument_app: Any = FlaskInstrumentor.instrument_app  # has no annotations
     instrument_app(app, excluded_urls=untraced, response_hook=hide_links, enable_commenter=False)
+    if len(befores) > known:  # first of all: an answer of the app's own, such as a 401, is traced
+        befores.insert(0, befores.pop())
     # SQLAlchemy's instrumentation does not support version 2.1, so psycopg below it is traced.
     if not psycopg.PsycopgInstrumentor().is_instrumented_by_opentelemetry:
         psycopg.PsycopgInstrumentor().instrument()
@@ -65,9 +69,10 @@ def instrument(app: Flask) -> None:
 def hide_links(span: Any, _status: str, _headers: Any) -> None:
     """Remove secrets from a request's span: the tokens of links, and all queries.
 
-    It runs after the request: the instrumentation would overwrite an earlier change.
+    It runs after the request: the instrumentation would overwrite an earlier change. There is no
+    span where the app answered before one began, such as in a `url_value_preprocessor`.
     """
-    if not span.is_recording():
+    if span is None or not span.is_recording():
         return
     token = (request.view_args or {}).get("token")
     path = request.path.replace(token, "(hidden)") if token else request.path

@@ -18,7 +18,8 @@ from ..errors import InvalidDelivery, InvalidOption, PublishRefused, PublishUnav
 from ..execute.delivery import QSTASH_ID, firing_id
 from ..outcome import BUSY, NOT_RUN
 from ..publish import outbox
-from ..schemas import load_envelope
+from ..registry import registry_of
+from ..schemas import Envelope, load_envelope
 from ..table import job_rows, memory, message_sql, missed, refusals
 from ..table.models import Status
 from ..values import callback_urls, jsonb
@@ -230,7 +231,15 @@ def _row(raw: dict[str, Any], message_id: str, schedule_id: object) -> dict[str,
         "organization_id": envelope.metadata.organization_id,
         "message_id": message_id,
         "schedule_id": str(schedule_id) if schedule_id else None,
+        "tags": _tags(envelope),
     }
+
+
+def _tags(envelope: Envelope) -> list[str] | None:
+    if envelope.metadata.tags is not None:
+        return list(envelope.metadata.tags) or None
+    of_type = (one.tags for one in registry_of(current_app) if one.type == envelope.type)
+    return list(next(of_type, ())) or None
 
 
 def _report(letter: "DlqMessage") -> dict[str, Any]:

@@ -142,7 +142,7 @@ class Attempt:
             "message_id": delivery.message_id,
             "schedule_id": delivery.schedule_id,
             "scheduled_for": delivery.scheduled_for,
-            "tags": list(self.config.tags) or None,
+            "tags": list(delivery.tags) or None,
             "max_retries": delivery.max_retries,
         }
 

@@ -2,12 +2,12 @@
 
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from ..errors import IllegalTransition
-from ..values import ids
+from ..values import ids, jsonb
 from .models import TRANSITIONS, JobExecution, Status
 from .unique_sql import is_taken
 
@@ -17,6 +17,24 @@ _FOR_UPDATE = (
     .where(_table.c.job_id == bindparam("job_id"))
     .with_for_update()
 )
+
+# Who ran it is in the envelope, where a firing has its cron.
+_MAKE_RUN = text(
+    """
+    UPDATE job_executions
+       SET schedule_id = :schedule_id,
+           payload = jsonb_set(payload, '{metadata,runBy}', to_jsonb(CAST(:by AS text)))
+     WHERE job_id = :job_id
+    """
+)
+#: A schedule's job that its firing made, and not somebody who ran it.
+FIRED = "payload->'metadata'->>'runBy' IS NULL"
+
+
+def make_run(connection: Connection, job_id: str, schedule_id: str, by: str) -> None:
+    """Have a new job be one of a schedule's, which somebody ran."""
+    given = {"job_id": job_id, "schedule_id": schedule_id, "by": jsonb.clean_text(by)}
+    connection.execute(_MAKE_RUN, given)
 
 
 def insert_row(connection: Connection, values: dict[str, Any]) -> bool:

@@ -25,6 +25,7 @@ class Delivery:
         max_retries: How often it tries again, if that is known.
         token: What brought it, which is signed.
         is_firing: It comes from a schedule.
+        tags: Those that its row has, if it is first seen now.
         edition: By which enqueue its payload took another's place.
         cron: That schedule's.
         rules: That schedule's, where it has any.
@@ -42,6 +43,7 @@ class Delivery:
     max_retries: int | None
     token: Token
     is_firing: bool
+    tags: tuple[str, ...] = ()
     edition: str | None = None
     broken: BaseException | None = None
     cron: str | None = None

@@ -22,13 +22,19 @@ PARTS = 20
 #: The shortest time that is told from none, in seconds.
 SHORTEST = 0.001
 
+
+def _least(name: str) -> str:
+    """Return a time as SQL, at least the shortest; null where it is."""
+    return f"CASE WHEN {name} < {SHORTEST} THEN {SHORTEST} ELSE {name} END"
+
+
 # The time to wait is known of jobs that were started once: a later start overwrites the first.
 _COUNT = text(
     f"""
     SELECT CAST(floor(extract(epoch FROM completed_at - :since) / :seconds) AS int) AS bucket,
            job_type, CASE status WHEN 'failed' THEN 'dead' ELSE status END AS state,
-           CAST(floor(ln(greatest(ran, {SHORTEST})) * {PARTS}) AS int) AS ran,
-           CAST(floor(ln(greatest(waited, {SHORTEST})) * {PARTS}) AS int) AS waited,
+           CAST(floor(ln({_least("ran")}) * {PARTS}) AS int) AS ran,
+           CAST(floor(ln({_least("waited")}) * {PARTS}) AS int) AS waited,
            count(*) AS jobs
       FROM (SELECT completed_at, job_type, status,
                    CASE WHEN status = 'completed'

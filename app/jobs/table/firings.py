@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ..values import jsonb
 from .attempt_sql import handing_over
 from .attempts import Attempt
+from .by_hand import FIRED
 from .job_rows import TO_PUBLISH
 from .marks import FIRING
 from .memory import MESSAGE, UNDELIVERED
@@ -27,9 +28,9 @@ KEPT_DAYS = 40
 TURN = "schedule:"
 
 _FIRING = "schedule_id, scheduled_for, outcome, job_id, reason, noted_at"
-#: Whether a job waits or runs.
-_ACTIVE = """
-    (status IN ('pending', 'processing') OR (status = 'failed' AND dead_at IS NULL))
+#: Whether a job waits or runs; for one that somebody ran by hand no firing waits.
+_ACTIVE = f"""
+    (status IN ('pending', 'processing') OR (status = 'failed' AND dead_at IS NULL)) AND {FIRED}
 """
 #: Whether it waits for its turn.
 _IN_LINE = f"""

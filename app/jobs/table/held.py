@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from .attempt_sql import CLAIMABLE, LOST_ATTEMPT, handing_over
 from .attempts import Attempt, asked
+from .by_hand import FIRED
 from .job_rows import TO_PUBLISH
 from .marks import FIRING
 from .memory import MESSAGE, UNDELIVERED
@@ -48,6 +49,7 @@ _DROP_FIRING = text(
     WITH gone AS (
         DELETE FROM job_executions AS job
          WHERE job_id = :job_id AND status = 'pending' AND attempts = CAST('[]' AS jsonb)
+           AND {FIRED}
            AND (SELECT status = 'pending' AND published_at IS NULL AND pause IS NOT NULL
                   FROM job_executions AS earlier
                  WHERE earlier.schedule_id = job.schedule_id AND earlier.id < job.id

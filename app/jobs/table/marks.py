@@ -23,6 +23,8 @@ SWEEP = "sweep"
 SWEEP_TURN = "sweep turn"
 #: When QStash last said that its daily quota is used up, with until when.
 QUOTA = "quota"
+#: Begins the mark of when a user of the dashboard last signed in.
+SIGN_IN = "sign in "
 #: Begins the mark of the last firing of a schedule that leaves no row.
 FIRING = "firing "
 

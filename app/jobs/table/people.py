@@ -68,6 +68,22 @@ class JobSignInAttempts(Base):
     attempts: Mapped[int]
 
 
+EVERYBODY = text(
+    """
+    SELECT job_users.name, role, organization_id, created_at, disabled_at, at AS signed_in_at
+      FROM job_users LEFT JOIN job_marks ON job_marks.name = :mark || job_users.id
+     ORDER BY lower(job_users.name)
+    """
+)
+#: Those who may change users.
+LOCK_ADMINS = text(
+    """
+    SELECT id FROM job_users
+     WHERE role = 'admin' AND disabled_at IS NULL AND organization_id IS NULL
+     ORDER BY id FOR UPDATE
+    """
+)
+
 #: Counts one more, anew where the time of counting is over.
 COUNT_ATTEMPT = text(
     """
@@ -114,5 +130,11 @@ FIND_SESSION = text(
     """
 )
 SEE_SESSION = text("UPDATE job_user_sessions SET seen_at = now() WHERE digest = :digest")
-END_SESSION = text("DELETE FROM job_user_sessions WHERE digest = :digest")
+END_SESSION = text(
+    """
+    DELETE FROM job_user_sessions AS session USING job_users AS owner
+     WHERE digest = :digest AND owner.id = session.job_user_id
+    RETURNING owner.name
+    """
+)
 END_SESSIONS = text("DELETE FROM job_user_sessions WHERE job_user_id = :job_user_id")

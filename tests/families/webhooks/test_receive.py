@@ -83,6 +83,40 @@ def test_a_repeat_is_answered_alike_and_does_nothing(
     assert (len(stored()), len(published)) == (1, 1)
 
 
+@SENDERS
+def test_how_often_it_came_again_is_kept(post: Post, name: str) -> None:
+    post(name)
+    assert [(row.repeats, row.repeated_at) for row in stored()] == [(0, None)]
+
+    post(name)
+    assert post(name).status_code == 200
+
+    (row,) = stored()
+    assert row.repeats == 2
+    assert row.repeated_at is not None
+    assert row.repeated_at > row.received_at
+
+
+@SENDERS
+def test_a_repeat_that_says_something_else_is_a_repeat_all_the_same(post: Post, name: str) -> None:
+    other = {**EVENTS[name], "created": 1795435201} if name == "stripe" else {"action": "closed"}
+    if name == "resend":
+        other = {**EVENTS[name], "created_at": "2026-11-23T12:00:01.000Z"}
+    post(name)
+
+    answer = post(name, other)
+
+    assert (answer.status_code, answer.json) == (200, {"received": True})
+    assert [row.repeats for row in stored()] == [1]
+
+
+def test_the_same_bytes_under_another_name_are_counted_at_the_first(post: Post) -> None:
+    post("github")
+    post("github", delivery_id="another")
+
+    assert [(row.delivery_id, row.repeats) for row in stored()] == [("delivery-1", 1)]
+
+
 def test_two_sources_may_use_the_same_ids(post: Post) -> None:
     post("github", delivery_id="same")
     post("resend", delivery_id="same")

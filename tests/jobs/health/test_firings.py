@@ -70,6 +70,15 @@ def test_the_health_says_since_when(app: Flask, add_jobs: AddJobs) -> None:
     assert health.check().verdict == "degraded"
 
 
+def test_what_somebody_ran_by_hand_is_no_firing(app: Flask, add_jobs: AddJobs) -> None:
+    for schedule_id in ("hourly", "never"):
+        payload = json.dumps({"type": "sample", "metadata": {"runBy": "ann"}})
+        add_jobs(2, "completed", payload=f"'{payload}'", schedule_id=f"'{schedule_id}'")
+    fired(add_jobs, "hourly", "0 * * * *", "5 hours")
+
+    assert [one.schedule_id for one in firings.stopped()] == ["hourly"]
+
+
 def test_each_schedule_is_looked_at_alone(app: Flask, add_jobs: AddJobs) -> None:
     fired(add_jobs, "a", "0 * * * *", "5 hours", count=2)
     fired(add_jobs, "b", "* * * * *", "1 minutes", count=30)
