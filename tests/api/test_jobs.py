@@ -222,7 +222,12 @@ def test_fault_R24_repeating_anothers_idempotency_key_opens_no_job(call: Call) -
     again = call("POST", "/api/jobs", make_key("enqueue"), json=job).json
 
     assert first is not None
-    assert again == {"jobId": first["jobId"], "existed": True, "statusUrl": None}
+    assert again == {
+        "jobId": first["jobId"],
+        "existed": True,
+        "enqueuedAs": "existing",
+        "statusUrl": None,
+    }
 
 
 def test_fault_A16_an_idempotency_key_is_one_in_the_header_and_in_the_body(call: Call) -> None:

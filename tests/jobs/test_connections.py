@@ -123,6 +123,17 @@ def test_a_connection_unused_for_long_is_replaced(
     assert len(QStash.connected) == 2
 
 
+def test_after_the_end_no_connection_is_kept(qstash: Publisher) -> None:
+    """As that of a thread which was still publishing then."""
+    qstash.publish(MESSAGE)
+    qstash.close()
+
+    qstash.publish(MESSAGE)
+    qstash.publish(MESSAGE)
+
+    assert len(QStash.connected) == 3
+
+
 def test_a_forked_process_has_connections_of_its_own(qstash: Publisher) -> None:
     """On its parent's, each would read the other's answers."""
     qstash.publish(MESSAGE)

@@ -72,6 +72,7 @@ class KeepAliveClient:
         self._context: ssl.SSLContext | None = None
         self._idle: deque[tuple[HTTPConnection, float]] = deque()
         self._pid = os.getpid()
+        self._is_closed = False
 
     def request(
         self,
@@ -99,6 +100,11 @@ class KeepAliveClient:
         return self._exchange(self._connect(), method, target, headers, body)
 
     def close(self) -> None:
+        """Close what nobody uses, and have what is in use closed after its answer."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while kept := self._take():
             kept.close()
 
@@ -121,6 +127,8 @@ class KeepAliveClient:
             raise
         if not response.will_close:
             self._idle.append((connection, monotonic()))
+        if self._is_closed:  # meanwhile, by another thread
+            self._close_idle()
         return answer
 
     def _take(self) -> HTTPConnection | None:
