@@ -121,8 +121,8 @@ ACTIONS = {
     "webhooks_replay": "webhook replay",
 }
 
-#: What each call of the job API leaves; jobs that a program enqueues, and signals, are its own doing,
-#: as their log lines say, and not by hand.
+#: What each call of the job API leaves; jobs that a program enqueues, and signals, are its own
+#: doing, as their log lines say, and not by hand.
 CALLS = {
     "DELETE /api/jobs/<job_id:job_id>": "delete",
     "POST /api/batches/<batch_id>/cancel": "batch cancel",

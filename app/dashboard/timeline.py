@@ -135,7 +135,7 @@ def _events(row: JobExecution, actions: Sequence[Any], *, tells_others: bool) ->
             if action.job_count > 1 and tells_others
             else ""
         )
-        done = _DONE.get(action.action, action.action)
+        done = _DONE.get(action.action, action.action.capitalize())
         yield Event(action.created_at, f"{done} by {action.actor}{among}", "person")
     if row.cancelled_at:
         asked = "Asked to stop" if row.status == Status.PROCESSING else "Cancelled"
@@ -145,4 +145,12 @@ def _events(row: JobExecution, actions: Sequence[Any], *, tells_others: bool) ->
         yield Event(row.completed_at, "Dead" if row.dead_at else "Completed", kind)
 
 
-_DONE = {"retry": "Retried", "cancel": "Cancelled", "delete": "Deleted"}
+_DONE = {
+    "retry": "Retried",
+    "cancel": "Cancelled",
+    "delete": "Deleted",
+    "move": "Moved",
+    "enqueue": "Enqueued",
+    "schedule run": "Run",
+    "webhook replay": "Replayed",
+}

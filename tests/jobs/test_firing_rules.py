@@ -387,9 +387,9 @@ def test_what_was_due_while_a_person_had_it_paused_was_not_missed(
 ) -> None:
     app.config["JOBS_HEALTH_OVERDUE"] = 0
     every_hour(catch_up="all")
-    schedule_actions.pause(schedule_actions.find_schedule(NAME))
+    schedule_actions.pause(schedule_actions.find_schedule(NAME), by="test")
     missed(3)
-    schedule_actions.resume(schedule_actions.find_schedule(NAME))
+    schedule_actions.resume(schedule_actions.find_schedule(NAME), by="test")
 
     assert swept() == 0
 
