@@ -71,7 +71,7 @@ def screens(address: str, qstash: QStash) -> list[str]:
         *("/new?type=sample", "/usage", "/doctor", "/audit", "/operations", "/sign-in", "/nowhere"),
         *(f"/operations/{operation}", f"/job/{dead}", f"/find?id={dead[:8]}", "/find?id=abcd"),
         *("/batches", f"/batches/{many.id}", f"/batches/{flow.id}", "/queues", "/artifacts"),
-        *("/webhooks", "/mailbox", "?period=week", f"/schedules/edit?id={made}"),
+        *("/webhooks", "/mailbox", "/users", "?period=week", f"/schedules/edit?id={made}"),
     ]
 
 

@@ -19,6 +19,7 @@ from tests.support.rows import Rows, add_row
 from .chromium import chromium, complaints_of
 
 PASSWORD = "correct horse battery"
+MARKUP = "<script>alert(1)</script>"
 #: What a page says in the place of a refused one is said in the console, too.
 REFUSED = "the server responded with a status of 4"
 
@@ -166,3 +167,29 @@ def test_what_one_role_may_not_list_is_a_page_that_says_why(page: Page, address:
     expect(page.locator("main")).to_contain_text(
         re.compile("This needs the role admin; the-operator is an operator")
     )
+
+
+def test_an_admin_makes_users_and_disables_one_who_is_signed_in(
+    browser: Browser, page: Page, address: str
+) -> None:
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(address)
+    sign_in(other, "the-viewer")
+    expect(other.get_by_role("heading", name="Overview")).to_be_visible()
+    page.goto(f"{address}/users")
+    sign_in(page, "the-admin")
+
+    form = page.locator("form.new")
+    form.get_by_label("Name").fill(MARKUP)
+    form.get_by_role("button", name="Make the user").click()
+    expect(page.locator("table.list")).to_contain_text(MARKUP)
+    row = page.locator("tr", has=page.get_by_text("the-viewer", exact=True))
+    row.locator("summary", has_text="Disable").click()
+    row.get_by_role("button", name="Disable", exact=True).click()
+    expect(row).to_contain_text("disabled")
+
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+    context.close()
+    names = "SELECT name FROM job_users WHERE disabled_at IS NOT NULL"
+    assert db.session.execute(text(names)).scalars().all() == ["the-viewer"]
