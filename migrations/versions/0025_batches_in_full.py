@@ -1,4 +1,4 @@
-"""Upgrade the job tables to revision 0011: what batches lacked."""
+"""Upgrade the job tables to revision 0010: what batches lacked."""
 
 from alembic import op
 
@@ -12,9 +12,9 @@ depends_on = None
 
 def upgrade():
     if op.get_context().as_sql:
-        op.execute(migrations.sql("0011", since="0009").rstrip(";\n"))
+        op.execute(migrations.sql("0010", since="0009").rstrip(";\n"))
         return
-    migrations.upgrade(op.get_bind(), "0011")
+    migrations.upgrade(op.get_bind(), "0010")
 
 
 def downgrade():

@@ -1,10 +1,10 @@
-"""Upgrade the job tables to revision 0013: figures."""
+"""Upgrade the job tables to revision 0011: figures."""
 
 from alembic import op
 
 from app.jobs import migrations
 
-revision = "0027"
+revision = "0026"
 down_revision = "0025"
 branch_labels = None
 depends_on = None
@@ -13,15 +13,15 @@ depends_on = None
 def upgrade():
     if op.get_context().as_sql:
         with op.get_context().autocommit_block():
-            op.execute(migrations.sql("0013", since="0011").rstrip(";\n"))
+            op.execute(migrations.sql("0011", since="0010").rstrip(";\n"))
         return
     with op.get_context().autocommit_block():
         # Waiting for others' transactions holds up nobody here, and so need not end soon.
         op.execute("SET lock_timeout = 0")
-        migrations.prepare(op.get_bind(), "0013")
+        migrations.prepare(op.get_bind(), "0011")
         op.execute("SET lock_timeout = '2s'")
-    migrations.upgrade(op.get_bind(), "0013")
+    migrations.upgrade(op.get_bind(), "0011")
 
 
 def downgrade():
-    migrations.downgrade(op.get_bind(), "0011")
+    migrations.downgrade(op.get_bind(), "0010")

@@ -9,7 +9,7 @@ from typing import Any
 from alembic.operations import Operations
 from sqlalchemy.types import TypeEngine
 
-revision = "0011"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
