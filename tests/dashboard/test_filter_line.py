@@ -64,7 +64,7 @@ def test_the_beginning_of_an_id_leads_to_its_job(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("colour:red", "There is no filter 'colour': use due, error, from"),
+        ("colour:red", "There is no filter 'colour': use batch, due, error, from"),
         ("user:7 user:8", "user is given twice"),
         ("error:a b", "'b' belongs to no field: put what has spaces in quotes."),
         ("newer:soon", "Newer than: 'soon' is not"),

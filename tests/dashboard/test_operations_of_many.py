@@ -80,14 +80,14 @@ def test_ten_thousand_are_retried_with_progress_a_stop_and_another_process_going
     reader.send("/operations/stop", {"id": made}, at=f"/operations/{made}")
     assert list(first) == []
 
-    assert "running · 1,000 of 10,000 jobs · 10 %" in shown
+    assert "running 1,000 of 10,000 jobs · 10 %" in shown
     assert by_generation() == {0: 9_000, 1: 1_000}
     stopped = text_of(reader.get(f"/operations/{made}"))
-    assert "stopped · 1,000 of 10,000 jobs" in stopped
+    assert "stopped 1,000 of 10,000 jobs" in stopped
     reader.send("/operations/resume", {"id": made}, at=f"/operations/{made}")
     assert set(work_off(made)) == {200}
     assert by_generation() == {1: 10_000}
-    assert "done · 10,000 of 10,000 jobs · 100 %" in text_of(reader.get(f"/operations/{made}"))
+    assert "done 10,000 of 10,000 jobs · 100 %" in text_of(reader.get(f"/operations/{made}"))
     on_record = {one.action: one.job_count for one in audit.entries(limit=9)}
     assert on_record == {"operation resume": 0, "operation stop": 0, "retry": 10_000}
     assert operation(made).waiting == 10_000
