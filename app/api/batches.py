@@ -92,7 +92,8 @@ def retry(batch_id: str) -> ResponseReturnValue:
         found = _find(batch_id, key)
         done = batches.retry(found.id, by=key.actor)
         if not done.count + done.waits:
-            abort(HTTPStatus.CONFLICT, "None of its jobs is dead; only those can be retried.")
+            none = "None of its jobs is dead; only those can be retried"
+            abort(HTTPStatus.CONFLICT, f"{done.refused[0] if done.refused else none}.")
         return _shown(found.id, key)
 
 

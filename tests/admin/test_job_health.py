@@ -10,7 +10,7 @@ PATH = "/api/admin/job-health"
 TOKEN = "a token of thirty-two characters"
 KEYS = {
     "verdict", "reasons", "lastHour", "completed", "failed", "failureShare", "pending", "overdue",
-    "paused",
+    "paused", "following",
     "oldestPendingSeconds", "processing", "stuck", "retrying", "dead", "countsEndAt", "measuredAt",
     "sweptAt", "quotaUsedUpUntil",
     "stats", "failureRate", "totalJobs", "health",

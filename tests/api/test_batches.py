@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.jobs import batch, workflow
+from app.jobs import Unique, batch, workflow
 from app.jobs.operate import audit
 from app.jobs.testing import drain
 from tests.api.calling import Call, make_key
@@ -69,6 +69,19 @@ def test_its_dead_are_retried(call: Call) -> None:
     assert (call("GET", path, key).json or {})["state"] == "failed"
 
     assert (call("POST", f"{path}/retry", key).json or {})["state"] == "running"
+
+
+def test_why_a_unique_one_is_not_retried(call: Call) -> None:
+    rule = Unique(fields=("action",))
+    with batch("invoices") as made:
+        made.enqueue(sample.s(Sample("permanent"), unique=rule))
+    drain()
+    holder = sample.enqueue(Sample("permanent"), unique=rule)
+
+    answer = call("POST", f"/api/batches/{made.id}/retry", make_key())
+
+    assert answer.status_code == 409
+    assert f"job {holder} has its key by now" in (answer.json or {})["detail"]
 
 
 def test_a_signal_completes_the_step_that_waits_and_one_for_nobody_is_404(call: Call) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.jobs import batch, workflow
+from app.jobs import Unique, batch, workflow
 from app.jobs.operate import batches
 from app.jobs.testing import drain
 from tests.support.sample_jobs import Sample, noop, sample
@@ -41,6 +41,20 @@ def test_its_dead_are_retried_and_it_is_cancelled(reader: Reader) -> None:
     assert batches.find(made.id).state == "cancelled"
     reader.send(f"/batches/{made.id}/cancel", {})
     assert "has ended" in text_of(reader.get(f"/batches/{made.id}"))
+
+
+def test_why_a_unique_one_is_not_retried(reader: Reader) -> None:
+    rule = Unique(fields=("action",))
+    with batch("invoices") as made:
+        made.enqueue(sample.s(Sample("permanent"), unique=rule))
+    drain()
+    holder = sample.enqueue(Sample("permanent"), unique=rule)
+
+    reader.send(f"/batches/{made.id}/retry", {})
+
+    said = text_of(reader.get(f"/batches/{made.id}"))
+    assert "Retried 0 jobs. Not retried:" in said
+    assert f"job {holder} has its key by now" in said
 
 
 def test_there_is_none_of_another_id(reader: Reader) -> None:

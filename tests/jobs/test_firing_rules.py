@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from app.db import db
 from app.jobs import InvalidOption, JobExecution, schedule
 from app.jobs import testing as job_testing
-from app.jobs.operate import schedule_actions
+from app.jobs.operate import health, schedule_actions
 from app.jobs.operate.waiting import reasons
 from app.jobs.recover import given_up, sweep
 from app.jobs.recover.given_up import GivenUpMessage
@@ -130,6 +130,8 @@ def test_a_firing_waits_for_the_one_before_and_then_runs(app: Flask, fire: Fire)
         ("pending", f"schedule:{NAME}", None)
     ] * 2
     assert [outcome for _, outcome, _ in firings()] == ["fired"] * 3
+    counted = health.check().snapshot
+    assert (counted.paused, counted.following) == (0, 2)
 
     sweep.sweep(grace=0)
     assert [row.published_at for row in runs()[1:]] == [None, None]

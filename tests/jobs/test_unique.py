@@ -24,9 +24,11 @@ from app.jobs import (
     update_job_execution,
     workflow,
 )
-from app.jobs.operate import Filter, actions, sweep
+from app.jobs.operate import Filter, actions, health, sweep
+from app.jobs.table.load import loads
 from app.jobs.testing import deliver, drain, wire
 from tests.support.apps import PRODUCTION
+from tests.support.metrics import Scrape
 from tests.support.rows import Rows, change_row, count_rows
 from tests.support.sample_jobs import Sample, sample
 from tests.support.unique_jobs import bp, opened
@@ -320,6 +322,19 @@ def test_once_more_after_the_one_that_runs(rows: Rows) -> None:
     assert (row.pause, row.published_at is not None) == (None, True)
     assert row.uniqueness is not None
     assert row.uniqueness["followed"] == first
+
+
+def test_a_follow_up_counts_as_one_and_not_as_paused(scrape: Scrape) -> None:
+    begin(enqueue("sample", SAME, unique=ONCE_MORE))
+    for _ in range(2):
+        enqueue("sample", SAME, unique=ONCE_MORE)
+
+    found = health.check().snapshot
+    assert (found.pending, found.processing, found.paused, found.following) == (0, 1, 0, 1)
+    depth = scrape()
+    assert depth["jobs_queue_depth", "following", "sample"] == 1
+    assert depth["jobs_queue_depth", "paused", "sample"] == 0
+    assert next((one.waiting, one.paused) for one in loads() if one.name == "sample") == (1, 0)
 
 
 def test_a_follow_up_that_is_delivered_too_soon_goes_back_at_no_cost(rows: Rows) -> None:

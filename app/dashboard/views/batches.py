@@ -66,7 +66,9 @@ def retry(batch_id: str) -> ResponseReturnValue:
     found = _find(batch_id)
     done = batches.retry(found.id, by=access.user().name)
     waits = f", and {formatting.plural(done.waits, 'step')} wait again" if done.waits else ""
-    cookies.notice(f"Retried {formatting.plural(done.count, 'job')}{waits}.")
+    refused = f" Not retried: {done.refused[0]}." if done.refused else ""
+    kind = "problem" if refused else "done"
+    cookies.notice(f"Retried {formatting.plural(done.count, 'job')}{waits}.{refused}", kind=kind)
     return redirect(link("batches_one", batch_id=found.id))
 
 

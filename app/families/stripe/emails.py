@@ -21,7 +21,7 @@ from app.families.stripe.reading import (
     required,
 )
 from app.families.stripe.shapes import Person
-from app.jobs import InvalidPayload
+from app.jobs import InvalidPayload, KeyReused
 
 NAME_LENGTH = 200
 #: The states in which a payment still needs attention.
@@ -111,6 +111,8 @@ def _enqueue(email: Email, event: Event, to: _Recipient) -> Written:
         )
     except InvalidPayload as error:  # an invalid address: the facts are good all the same
         return Written(note=f"no email: {error}")
+    except KeyReused as error:  # an event that is replayed: by now it would say something else
+        return Written(job_id=error.job_id)
     return Written(job_id=str(job_id))
 
 

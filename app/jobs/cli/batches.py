@@ -206,12 +206,16 @@ for _command in (show_batch, watch_batch, cancel_batch, retry_batch):
 def _report(done: Done, did: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(done)))
-        return
-    count = "1 job" if done.count == 1 else f"{done.count:,} jobs"
-    asked = f"; {done.asked} still running, asked to stop" if done.asked else ""
-    waits = done.waits if isinstance(done, Retried) else 0
-    again = f"; {waits:,} wait again for a signal" if waits else ""
-    click.echo(f"{did} {count}{asked}{again}")
+    else:
+        count = "1 job" if done.count == 1 else f"{done.count:,} jobs"
+        asked = f"; {done.asked} still running, asked to stop" if done.asked else ""
+        waits = done.waits if isinstance(done, Retried) else 0
+        again = f"; {waits:,} wait again for a signal" if waits else ""
+        click.echo(f"{did} {count}{asked}{again}")
+    for reason in done.refused:
+        click.echo(f"Not retried: {reason}", err=True)
+    if done.refused:
+        sys.exit(FAILED)
 
 
 def _table(found: list[Summary]) -> str:

@@ -48,6 +48,7 @@ def _text(found: Health) -> str:
         ("processing", f"{_number(snapshot.processing)}, stuck {snapshot.stuck}"),
         ("retrying", _number(snapshot.retrying)),
         ("paused", _number(snapshot.paused)),
+        ("following", _number(snapshot.following)),
         ("dead", _number(snapshot.dead)),
         ("last sweep", _swept(found)),
     ]

@@ -109,6 +109,7 @@ def as_json(health: Health) -> dict[str, Any]:
         "stuck": snapshot.stuck,
         "retrying": snapshot.retrying,
         "paused": snapshot.paused,
+        "following": snapshot.following,
         "dead": snapshot.dead,
         "countsEndAt": CAP,
         "quotaUsedUpUntil": health.quota.until.isoformat() if health.quota else None,

@@ -21,7 +21,7 @@ class Load:
     ended.
 
     Attributes:
-        waiting: Pending, but for no pause; also those that QStash retries.
+        waiting: Pending, but for no pause; also those that QStash retries, or that follow another.
         in_flight: Those that a handler runs for.
         paused: Those that wait for a pause to end.
         per_minute: Those that completed or died, per minute of the last hour, or of the time since
@@ -55,7 +55,7 @@ _LOADS = text(
                     ELSE greatest(extract(epoch FROM now() - min(ended)), 1) END / 60 AS minutes
           FROM counted WHERE state = 'ended')
     SELECT kind, name,
-           count(*) FILTER (WHERE state IN ('pending', 'retrying')) AS waiting,
+           count(*) FILTER (WHERE state IN ('pending', 'retrying', 'following')) AS waiting,
            count(*) FILTER (WHERE state = 'processing') AS in_flight,
            count(*) FILTER (WHERE state = 'paused') AS paused,
            (count(*) FILTER (WHERE state = 'ended') / min(minutes))::float8 AS per_minute

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, TextClause, text
 
 from ..registry import registry_of
 from .db import in_transaction
+from .firings import TURN
 from .models import Status
+from .unique_sql import FOLLOWS
 
 #: Where counting ends. The failure rate is that of this many newest jobs.
 CAP = 2_000
@@ -32,7 +34,8 @@ class Snapshot:
         completed: Those completed in the last hour.
         failed: Those that failed for good in the last hour, or failed in it and wait for a retry.
             Not those that QStash never took: their callers got an error, and nothing ran.
-        pending: Those that wait to be delivered, also delayed ones, but not for a pause to end.
+        pending: Those that wait to be delivered, also delayed ones, but not for a pause or another
+            job to end.
         overdue: Those of them whose time came more than JOBS_HEALTH_OVERDUE seconds ago.
         oldest_pending_seconds: For how long the first of them has been due; None where none is.
         processing: Those that a handler is running for.
@@ -40,6 +43,7 @@ class Snapshot:
             lease has run out: their process died, and no sweep has put them back.
         retrying: Those whose last attempt failed and that QStash will deliver again.
         paused: Those that wait for a pause to end.
+        following: Those that wait for another job to end, as unique jobs and firings may.
         dead: Those that failed for good, however long ago.
         idle: Whether nothing was processed within JOBS_HEALTH_IDLE seconds.
     """
@@ -55,6 +59,7 @@ class Snapshot:
     stuck: int
     retrying: int
     paused: int
+    following: int
     dead: int
     idle: bool
 
@@ -116,6 +121,22 @@ _HOUR_AGO = "now() - interval '1 hour'"
 _DUE = "coalesce(available_at, created_at)"
 _PENDING = "status = 'pending' AND pause IS NULL"
 _PROCESSING = "status = 'processing' AND pause IS NULL"
+_HELD = "status = 'pending' AND published_at IS NULL AND pause IS NOT NULL"
+
+
+def _waits_for(what: str) -> str:
+    """Return the ids of jobs that wait for another's end, as SQL: a part of the index, up to `CAP`.
+
+    The bounds are letters, which any collation has in the same order, as it may have colons not.
+    """
+    word = what.removesuffix(":")
+    after = word[:-1] + chr(ord(word[-1]) + 1)
+    return (
+        f"(SELECT id FROM job_executions WHERE {_HELD} AND pause > '{word}' AND pause < '{after}'"  # noqa: S608 - our own text
+        f" AND starts_with(pause, '{what}') ORDER BY pause, created_at LIMIT {CAP})"
+    )
+
+
 #: What a job that is not final can be. Each with the order of its index, without which the planner
 #: might read the table instead: it may think that it meets enough rows of the kind soon enough from
 #: the table's start, where the oldest are.
@@ -124,9 +145,10 @@ WAITING = {
     "processing": (_PROCESSING, _DUE),
     "retrying": ("status = 'failed' AND dead_at IS NULL", "created_at"),
     "paused": (
-        "status = 'pending' AND published_at IS NULL AND pause IS NOT NULL",
+        f"{_HELD} AND NOT (starts_with(pause, '{FOLLOWS}') OR starts_with(pause, '{TURN}'))",
         "pause, created_at",
     ),
+    "following": (f"id IN ({_waits_for(FOLLOWS)} UNION ALL {_waits_for(TURN)})", "id"),
 }
 _DEAD = ("status = 'failed' AND dead_at IS NOT NULL", "created_at DESC")
 STATES = tuple(WAITING)
@@ -201,6 +223,7 @@ _FIGURES = f"""
           WHERE until < now() AND since < now() - make_interval(secs => :processing)) AS stuck,
         (SELECT count(*) FROM retrying) AS retrying,
         {_count(*WAITING["paused"])} AS paused,
+        {_count(*WAITING["following"])} AS following,
         {_count(*_DEAD)} AS dead,
         NOT EXISTS (SELECT FROM latest)
         AND NOT EXISTS (SELECT FROM retrying

@@ -30,6 +30,10 @@ _RECORD = text(
     """
 )
 _NAMES = text("SELECT name FROM job_steps WHERE batch_id = :batch_id AND slot IS NOT NULL")
+_COMPLETED = text(
+    "SELECT name FROM job_steps"
+    " WHERE batch_id = :batch_id AND slot IS NOT NULL AND ended = 'completed'"
+)
 _RESULT = text(
     """
     SELECT coalesce(job.result, step.result) AS result
@@ -161,7 +165,7 @@ class StepState:
 
 
 class Results(Mapping[str, Any]):
-    """What the steps before a job came to, by their names; each is read when it is asked for."""
+    """What completed steps returned, by their names; each is read when it is asked for."""
 
     def __init__(self, batch_id: str | None) -> None:
         self._batch_id = batch_id
@@ -175,7 +179,7 @@ class Results(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         given = {"batch_id": self._batch_id}
-        return iter(in_one_statement(lambda tx: tx.execute(_NAMES, given).scalars().all()))
+        return iter(in_one_statement(lambda tx: tx.execute(_COMPLETED, given).scalars().all()))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -262,3 +262,13 @@ def test_the_originals_payload_twice_sends_one_email(app: Flask) -> None:
     assert_enqueued("send-email")
     emails = select(JobExecution).where(JobExecution.job_type == "send-email")
     assert len(list(db.session.scalars(emails))) == 1
+
+
+def test_an_event_that_comes_again_sends_no_email_that_says_something_else(app: Flask) -> None:
+    organization = an_organization()
+    event = an_event("invoice.payment_failed")
+    first = handle(event)
+    organization.name = "Renamed"
+    event["data"]["object"]["customer_name"] = "Somebody else"
+
+    assert handle(event)["emailJobId"] == first["emailJobId"]

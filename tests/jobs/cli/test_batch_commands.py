@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
-from app.jobs import InvalidOption, batch, batch_status_url, workflow
+from app.jobs import InvalidOption, Unique, batch, batch_status_url, workflow
 from app.jobs.testing import deliver, drain
 from tests.support.rows import row_of
 from tests.support.sample_jobs import Sample, noop, sample
@@ -68,6 +68,22 @@ def test_it_retries_the_dead(cli: FlaskCliRunner, made: tuple[str, list[str]]) -
     assert done.output == "Retried 1 job\n"
     assert row_of(jobs[1]).status == "pending"
     assert "running" in cli.invoke(args=["jobs", "batches", "show", batch_id]).output
+
+
+@pytest.mark.parametrize("machine", [[], ["--json"]])
+def test_it_says_why_it_retries_one_that_is_unique_not(
+    cli: FlaskCliRunner, machine: list[str]
+) -> None:
+    rule = Unique(fields=("action",))
+    with batch("invoices") as made:
+        made.enqueue(sample.s(Sample("permanent"), unique=rule))
+    drain()
+    holder = sample.enqueue(Sample("permanent"), unique=rule)
+
+    done = cli.invoke(args=["jobs", "batches", "retry", made.id, *machine])
+
+    assert done.exit_code == 1
+    assert f"job {holder} has its key by now" in done.stderr
 
 
 @pytest.mark.parametrize(
