@@ -7,7 +7,7 @@ import psycopg
 from flask import json
 from sqlalchemy.exc import OperationalError
 
-from ..errors import HandlerExited, InvalidPayload, UnknownJobType
+from ..errors import DatabaseUnavailable, HandlerExited, InvalidPayload, UnknownJobType
 from ..execute.run_now import run_handler
 from ..payload import failures
 from .group import acting_as, as_json, jobs, print_json
@@ -32,7 +32,7 @@ def run_job(job_type: str, payload: Any, by: str, as_json: bool) -> None:
     """
     try:
         result = run_handler(job_type, payload, by=by)
-    except (UnknownJobType, InvalidPayload):
+    except (UnknownJobType, InvalidPayload, DatabaseUnavailable):
         raise
     except HandlerExited as error:
         raise click.ClickException(str(error)) from error

@@ -54,7 +54,7 @@ class Done:
         count: Jobs that were changed.
         asked: Those of them that are running, and stop when their handler looks.
         waiting: Retried jobs that QStash could not take yet; the sweep publishes them.
-        job_ids: The first 100.
+        job_ids: Of 100 of them.
         refused: Why the first 100 that cannot be retried cannot: another job has their key.
     """
 

@@ -35,7 +35,7 @@ class JobAudit(Base):
         actor: Who: a name from the command line, or the account of the operating system.
         filter: Which jobs were asked for.
         job_count: How many there were.
-        job_ids: The first 100 of them.
+        job_ids: Of 100 of them.
     """
 
     __tablename__ = "job_audit"
