@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 from app.db import db
-from app.jobs import InvalidOption, JobExecution, schedule
+from app.jobs import InvalidOption, JobExecution, enqueue, schedule
 from app.jobs import testing as job_testing
 from app.jobs.operate import health, schedule_actions
 from app.jobs.operate.waiting import reasons
@@ -27,6 +27,7 @@ from app.jobs.table.marks import FIRING, Mark
 from tests.support.qstash import BASE_URL, claims_for, token
 from tests.support.qstash import deliver as post
 from tests.support.rows import change_row, row_of
+from tests.support.unique_jobs import bp as unique_jobs
 from tests.support.waiting import wait_until
 
 HOURLY = "0 * * * *"
@@ -342,6 +343,32 @@ def test_what_is_made_up_for_waits_for_its_turn(app: Flask, qstash: QStash) -> N
     swept()
 
     assert [row.published_at is not None for row in runs()] == [True, False, False]
+
+
+@pytest.mark.usefixtures("made_long_ago")
+def test_what_is_made_up_for_has_the_tags_of_its_schedule(app: Flask, qstash: QStash) -> None:
+    app.config["JOBS_HEALTH_OVERDUE"] = 0
+    every_hour(catch_up="last", tags=["weekly"])
+    missed(1)
+
+    swept()
+
+    assert [row.tags for row in runs()] == [["weekly"]]
+
+
+@pytest.mark.usefixtures("made_long_ago")
+def test_what_is_made_up_for_is_unique_as_its_type_is(app: Flask, qstash: QStash) -> None:
+    app.register_blueprint(unique_jobs)
+    app.config["JOBS_HEALTH_OVERDUE"] = 0
+    schedule("one", HOURLY, {"action": "none"}, schedule_id=NAME, catch_up="all")
+    missed(2)
+
+    assert swept() == 1
+
+    (first,) = runs()
+    reason = f"no job makes up for it, as job {first.job_id} does the same, and has not ended"
+    assert firings() == [(2, "caught up", None), (1, "missed", reason), (0, "missed", reason)]
+    assert enqueue("one", {"action": "none"}) == first.job_id
 
 
 @pytest.mark.usefixtures("made_long_ago")

@@ -36,9 +36,14 @@ def take_key(tx: Connection, attempt: Attempt) -> NotNeeded | None:
     holder = unique.take_key(tx, attempt.job_id, rule, key)
     if holder is None:
         return None
-    reason = f"job {holder} does the same, and has not ended"
+    reason = not_needed(holder)
     if delivery.rules is not None and delivery.scheduled_for is not None:
         firings.skip(tx, attempt, reason)
     else:
         firings.spend(tx, attempt)
     return NotNeeded("existing", reason)
+
+
+def not_needed(holder: str) -> str:
+    """Say why there is no job of a firing."""
+    return f"job {holder} does the same, and has not ended"

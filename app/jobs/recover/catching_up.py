@@ -18,10 +18,12 @@ from sqlalchemy import Connection, Row
 
 from ..errors import InvalidDelivery
 from ..execute.firing import still
+from ..execute.unique_firing import not_needed
+from ..payload import loading
 from ..publish import outbox, relay, turns
-from ..registry import get_job_config
+from ..registry import JobConfig, get_job_config
 from ..schemas import Envelope, load_envelope
-from ..table import firings, job_rows, missed
+from ..table import firings, job_rows, missed, unique
 from ..table.db import in_transaction
 from ..values import jsonb
 from ..values.cron import due_between
@@ -161,7 +163,7 @@ def _make_up(
     job_id = str(uuid5(NAMESPACE_URL, f"qstash:{schedule_id} {moment.isoformat()}"))
     if not firings.note(tx, schedule_id, moment, outcome="caught up", job_id=job_id):
         return None
-    config = get_job_config(envelope.type)
+    config, tags = get_job_config(envelope.type), envelope.metadata.tags
     options = row.options or config.options_with({})
     job_rows.create_job_execution(
         tx,
@@ -173,14 +175,33 @@ def _make_up(
             "organization_id": envelope.metadata.organization_id,
             "schedule_id": schedule_id,
             "scheduled_for": moment,
-            "tags": list(config.tags) or None,
+            "tags": list(config.tags if tags is None else tags) or None,
             "queue": options.get("queue"),
             "max_retries": options["retries"],
             "options": {name: value for name, value in options.items() if name != "delay"},
             "available_at": _later(rules, schedule_id, moment),
         },
     )
+    holder = _holder(tx, config, envelope, job_id)
+    if holder is not None:
+        reason = f"no job makes up for it, as {not_needed(holder)}"
+        given = {"outcome": "missed", "job_id": job_id, "reason": reason}
+        firings.leave_out(tx, schedule_id, moment, **given)
+        return None
     return job_id
+
+
+def _holder(tx: Connection, config: JobConfig, envelope: Envelope, job_id: str) -> str | None:
+    """Give a job that is unique its key; return the job that has it already, and stands for it."""
+    if config.unique is None:
+        return None
+    try:
+        payload = loading.load_payload(config, envelope, job_id)
+    except Exception:  # noqa: BLE001 - its own delivery says what is wrong with it
+        return None
+    wire = loading.dump(config.schema, payload)
+    key = config.unique.key(config.type, envelope.metadata.organization_id, wire)
+    return unique.take_key(tx, job_id, config.unique, key)
 
 
 def _later(rules: Rules, schedule_id: str, moment: datetime) -> datetime | None:

@@ -77,7 +77,7 @@ _NOTE = text(
 # Not where the other message has run.
 _SKIP = text(
     """
-    UPDATE job_firings SET outcome = 'skipped', job_id = NULL, reason = :reason
+    UPDATE job_firings SET outcome = :outcome, job_id = NULL, reason = :reason
      WHERE schedule_id = :schedule_id AND scheduled_for = :scheduled_for AND job_id = :job_id
     """
 )
@@ -228,14 +228,24 @@ def note(connection: Connection, schedule_id: str, scheduled_for: datetime, **gi
 def skip(connection: Connection, attempt: Attempt, reason: str) -> None:
     """Note that the firing of a delivery, which is noted, does not run, and why."""
     delivery = attempt.delivery
-    given = {
-        "schedule_id": delivery.schedule_id,
-        "scheduled_for": delivery.scheduled_for,
-        "job_id": delivery.job_id,
-        "reason": reason,
-    }
-    connection.execute(_SKIP, given)
+    given = {"outcome": "skipped", "job_id": delivery.job_id, "reason": reason}
+    leave_out(connection, delivery.schedule_id, delivery.scheduled_for, **given)
     spend(connection, attempt)
+
+
+def leave_out(
+    connection: Connection, schedule_id: str | None, scheduled_for: datetime | None, **given: Any
+) -> None:
+    """Note that a firing has no job.
+
+    Args:
+        connection: Its transaction decides.
+        schedule_id: The schedule's.
+        scheduled_for: The firing's moment.
+        **given: `outcome`, `reason`, and as `job_id` that with which it is noted.
+    """
+    values = {"schedule_id": schedule_id, "scheduled_for": scheduled_for, **given}
+    connection.execute(_SKIP, values)
 
 
 def spend(connection: Connection, attempt: Attempt) -> None:
