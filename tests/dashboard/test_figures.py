@@ -21,7 +21,9 @@ LONG = 3600.0
 
 def restart(app: Flask) -> None:
     """Have the app know no more than another process of it."""
-    app.extensions.pop("jobs.dashboard.cached", None)
+    for one in app.extensions.pop("jobs.dashboard.cached", {}).values():
+        with one.lock:  # what it counts has a connection until its end
+            pass
 
 
 def ages(name: str, seconds: float) -> None:

@@ -16,7 +16,7 @@ from app.dashboard.kit import Content, Link, Screen, fragment, framing, link, pa
 from app.dashboard.panels import KEY
 from app.db import db
 from app.jobs import JobExecution, StartRefused
-from tests.support.apps import settings
+from tests.support.apps import close_connections, settings
 from tests.support.rows import add_row
 
 from .pages import Reader, text_of
@@ -150,8 +150,7 @@ def test_a_screen_of_the_apps_own_is_in_the_navigation(
     assert reader.get("/invoices/where").text == "/admin/jobs/invoices/letter"
     assert "frame-src" not in reader.get("/jobs").headers["Content-Security-Policy"]
     with made.app_context():
-        db.session.remove()
-        db.engine.dispose()
+        close_connections()
 
 
 def test_a_screens_name_is_taken_once() -> None:

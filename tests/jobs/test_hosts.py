@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from flask import Blueprint, Flask, current_app, g, request, request_finished, request_started
+from flask import Blueprint, Flask, g, request, request_finished, request_started
 from flask import got_request_exception as failed
 from flask.json.provider import DefaultJSONProvider, JSONProvider
 from flask_sqlalchemy import SQLAlchemy
@@ -37,7 +37,7 @@ from app.jobs import (
     metrics,
     migrations,
 )
-from tests.support.apps import fresh_database
+from tests.support.apps import close_connections, fresh_database
 from tests.support.publishing import NOBODY
 from tests.support.qstash import BASE_URL, claims_for, envelope, token
 
@@ -97,9 +97,7 @@ def new_host(database_url: str) -> Iterator[NewHost]:
     yield make
     for app in made:
         with app.app_context():
-            app.extensions["sqlalchemy"].session.remove()
-            for engine in app.extensions["sqlalchemy"].engines.values():
-                engine.dispose()
+            close_connections()
 
 
 def delivered(app: Flask, path: str, greeting: str = "hi", at: str = "", **headers: str) -> Any:
@@ -332,5 +330,4 @@ def close(apps: list[Flask]) -> None:
     """Let go of databases that are dropped next."""
     for app in apps:
         with app.app_context():
-            for engine in current_app.extensions["sqlalchemy"].engines.values():
-                engine.dispose()
+            close_connections()

@@ -99,13 +99,15 @@ def empty_tables() -> None:
 
 
 def close_connections() -> None:
-    """Close the current app's connections, to its database and to QStash."""
+    """Close the current app's connections, to its databases and to QStash."""
     # What the dashboard computes beside a request may go on after it.
     for figure in current_app.extensions.get("jobs.dashboard.cached", {}).values():
         with figure.lock:
             pass
     # What is not noted yet would open another one, a moment later.
     current_app.extensions["jobs"].notes.flush()
-    db.session.remove()
-    db.engine.dispose()
+    sqlalchemy = current_app.extensions["sqlalchemy"]
+    sqlalchemy.session.remove()
+    for engine in sqlalchemy.engines.values():
+        engine.dispose()
     current_app.extensions["jobs"].publisher.close()
