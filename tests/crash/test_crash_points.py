@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent.parent.parent
 def test_dying_at_any_point_loses_and_doubles_nothing(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every point takes two processes; CRASH_EVERY=1 tries all of them, the suite every eighth."""
+    """Every point takes two processes; CRASH_EVERY=1 tries all of them, the suite every 16th."""
     engine = create_engine(database_url)
     Base.metadata.create_all(engine)
     engine.dispose()
-    every = os.environ.get("CRASH_EVERY", "8")
+    every = os.environ.get("CRASH_EVERY", "16")
     command = [sys.executable, "-m", "tests.crash.harness", database_url, "--every", every]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
@@ -35,7 +35,7 @@ def test_dying_at_any_point_loses_and_doubles_nothing(
 def test_dying_at_any_point_of_a_firing_leaves_it_one_job(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    every = os.environ.get("CRASH_EVERY", "8")
+    every = os.environ.get("CRASH_EVERY", "16")
     command = [sys.executable, "-m", "tests.crash.firings", database_url, every]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
