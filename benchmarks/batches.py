@@ -33,6 +33,7 @@ from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
 from app.dev.temporary_postgres import temporary_server  # noqa: E402
 from app.jobs import batch, enqueue_many, signature  # noqa: E402
+from app.jobs.publish import outbox  # noqa: E402
 from app.jobs.table import attempt_sql  # noqa: E402
 from app.jobs.testing import deliver  # noqa: E402
 from app.jobs.testing.in_memory import InMemoryPublisher  # noqa: E402
@@ -52,6 +53,7 @@ def main() -> None:
     with temporary_server() as server:
         os.environ.update(APP_ENV="test", DATABASE_URL=server.url(), LOG_LEVEL="ERROR")
         app = create_app()
+        app.config["JOBS_SWEEP_EVERY"] = 0.0
         app.register_blueprint(bp)
         with app.app_context(), publishing(app, InMemoryPublisher(base_url="http://x")):
             flask_migrate.upgrade(str(ROOT / "migrations"))
@@ -140,6 +142,7 @@ def fresh(fill: Callable[[str, int], list[str]], count: int) -> list[str]:
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("TRUNCATE job_executions, job_batches CASCADE"))
         jobs = fill("noop", count)
+        outbox.notes().flush()  # that they are published; else it would be noted meanwhile
         connection.execute(text("VACUUM ANALYZE job_executions"))
         connection.execute(text("CHECKPOINT"))
     return jobs

@@ -37,8 +37,8 @@ class Figure(Generic[T]):
         name: Of it, for all processes.
         form: Its type, such as `list[Load]`: what of dataclasses, lists and mappings JSON can say.
         seconds: How old it may be; older if it takes more than a fiftieth of that.
-        count: Called in a thread of its own, in the app's context, but in no request. What it
-            returns may say `is_complete`: if not, it is soon called again.
+        count: Called in a thread beside the request's, in the app's context but in no request. What
+            it returns may say `is_complete`: if not, it is soon called again.
     """
 
     name: str
@@ -68,12 +68,14 @@ class _Known:
         lock: Whoever holds it finds or counts the figure.
         at: When it was counted.
         kept: Seconds for which the value is good.
+        took: Seconds that it took.
         done: Set while nobody in this process counts it.
     """
 
     lock: Lock = field(default_factory=Lock)
     at: float = -1e9
     kept: float = 0.0
+    took: float = 0.0
     value: Any = None
     done: Event = field(default_factory=Event)
 
@@ -90,7 +92,7 @@ class _Known:
         return self.value is None or self.age > OLD * self.kept
 
     def take(self, found: figures.Kept, seconds: float) -> None:
-        self.value, self.at = found.value, monotonic() - found.age
+        self.value, self.at, self.took = found.value, monotonic() - found.age, found.took
         is_complete = getattr(found.value, "is_complete", True)
         self.kept = max(seconds, SHARE * found.took) if is_complete else REST
 
@@ -124,7 +126,11 @@ def figures_of(*wanted: Figure[Any]) -> list[Shown[Any]]:
 
 
 def _renew(stale: list[tuple[Figure[Any], _Known]]) -> None:
-    """Take over what another process has counted, and count what none has; releases the locks."""
+    """Take over what another process has counted, and count what none has; releases the locks.
+
+    One thread counts all of them, so that a page takes one connection more than its own, whatever
+    it shows: what took least first, since the page waits a moment.
+    """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - as Flask's documentation does for threads
     try:
         found = figures.find({one.name: one.form for one, _ in stale})
@@ -132,6 +138,7 @@ def _renew(stale: list[tuple[Figure[Any], _Known]]) -> None:
         for _, own in stale:
             own.lock.release()
         raise
+    to_count = []
     for one, own in stale:
         if one.name in found:
             own.take(found[one.name], one.seconds)
@@ -139,7 +146,15 @@ def _renew(stale: list[tuple[Figure[Any], _Known]]) -> None:
             own.lock.release()
         else:
             own.done.clear()
-            Thread(target=_run, args=(app, one, own), daemon=True).start()
+            to_count.append((one, own))
+    if to_count:
+        to_count.sort(key=lambda pair: pair[1].took)
+        Thread(target=_run_all, args=(app, to_count), daemon=True).start()
+
+
+def _run_all(app: Flask, to_count: list[tuple[Figure[Any], _Known]]) -> None:
+    for one, own in to_count:
+        _run(app, one, own)
 
 
 def _run(app: Flask, wanted: Figure[Any], own: _Known) -> None:

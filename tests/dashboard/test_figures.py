@@ -1,13 +1,13 @@
 """Figures are counted by one process at a time, kept for all, and only while somebody looks."""
 
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, Thread, current_thread
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from app.dashboard.cached import Figure, figure
+from app.dashboard.cached import Figure, figure, figures_of
 from app.db import db
 from app.jobs.operate import ended, figures
 from app.jobs.table import buckets
@@ -63,6 +63,26 @@ def test_a_process_that_died_while_it_counted_holds_a_figure_up_for_two_minutes(
         connection.execute(text("UPDATE job_figures SET claimed_until = now() - interval '1 s'"))
 
     assert figure(Figure("letters", int, 1.0, lambda: 2)).value == 2
+
+
+def test_one_thread_counts_what_a_page_wants_and_what_took_least_first(app: Flask) -> None:
+    counted: list[tuple[int, Thread]] = []
+
+    def count(number: int) -> Figure[int]:
+        def note() -> int:
+            counted.append((number, current_thread()))
+            return number
+
+        return Figure(f"{number}", int, 1.0, note)
+
+    for number, took in [(1, 5.0), (2, 0.1), (3, 1.0)]:
+        figures.keep(f"{number}", 0, took)
+        ages(f"{number}", LONG)
+    figures_of(count(1), count(2), count(3))
+    wait_until(lambda: len(counted) == 3)
+
+    assert [number for number, _ in counted] == [2, 3, 1]
+    assert len({thread for _, thread in counted} - {current_thread()}) == 1
 
 
 def test_a_figure_that_cannot_be_counted_is_tried_again_and_the_last_one_stays(app: Flask) -> None:

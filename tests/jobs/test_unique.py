@@ -375,7 +375,7 @@ def test_a_pause_and_the_one_before_hold_a_follow_up_one_after_the_other(rows: R
     first = enqueue("sample", SAME, **owner)
     begin(first)
     second = enqueue("sample", SAME, **owner)
-    assert rows[second].pause == "organization:7"
+    assert (second.enqueued_as, rows[second].pause) == ("follow-up", "organization:7")
 
     resume("organization", "7", by="test")
     assert rows[second].pause == f"follows:{first}"

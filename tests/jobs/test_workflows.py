@@ -23,6 +23,7 @@ from app.jobs import (
     workflow_of,
 )
 from app.jobs.batches import workflow as building
+from app.jobs.context import current_job
 from app.jobs.message import Message
 from app.jobs.operate import actions, batches
 from app.jobs.recover.sweep import sweep
@@ -153,7 +154,7 @@ def test_what_is_to_come_after_one_that_died_is_skipped_goes_on_or_is_replaced()
 def test_a_dead_step_that_is_retried_brings_the_workflow_on() -> None:
     made = chain(job("die"), job(), then=job())
     drain()
-    assert states(made.id) == {"step": "dead", "step 2": "skipped", "then": "waiting"}
+    assert states(made.id) == {"step": "dead", "step 2": "skipped", "then": "skipped"}
 
     (dead,) = (one.job_id for one in batches.steps(made.id) if one.state == "dead")
     cure(dead or "")
@@ -204,10 +205,10 @@ def test_a_cancelled_workflow_begins_no_step() -> None:
 
     assert states(made.id) == {
         "first": "cancelled",
-        "second": "waiting",
+        "second": "skipped",
         "never": "cancelled",
-        "then": "waiting",
-        "on_failure": "waiting",
+        "then": "skipped",
+        "on_failure": "skipped",
     }
     assert batches.find(made.id).state == "cancelled"
     assert drain() == []
@@ -295,7 +296,7 @@ def test_what_was_made_good_has_not_completed_also_if_the_dead_job_does_later() 
         "thank": "replaced",
         "archive": "skipped",
         "on_failure": "started",
-        "then": "waiting",
+        "then": "skipped",
     }
     assert batches.find(made.id).state == "failed"
 
@@ -452,3 +453,8 @@ def test_only_a_step_adds_steps() -> None:
 
     with pytest.raises(BatchRefused, match="is of no workflow"):
         workflow_of(alone)
+
+
+def test_outside_of_a_job_there_is_no_batch_to_add_to() -> None:
+    with pytest.raises(BatchRefused, match=r"^batch_of takes the job .*, not None$"):
+        batch_of(current_job.get())

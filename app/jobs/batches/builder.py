@@ -168,7 +168,7 @@ def batch(
     return made
 
 
-def batch_of(job: Job) -> Batch:
+def batch_of(job: Job | None) -> Batch:
     """Return the batch that a running job is of, to add jobs to in a `with` block.
 
     They are recorded in `db.session`, so they exist when the job has completed, and not before. The
@@ -176,8 +176,10 @@ def batch_of(job: Job) -> Batch:
     last of them.
 
     Raises:
-        BatchRefused: The job is of no batch.
+        BatchRefused: The job is of no batch, or there is none.
     """
+    if job is None:
+        raise BatchRefused("batch_of takes the job that a handler is called with, not None")
     if job.batch_id is None:
         raise BatchRefused(f"job {job.id} is of no batch: enqueue it in one to add to it")
     owner = Owner(user_id=job.user_id, organization_id=job.organization_id)

@@ -26,7 +26,6 @@ from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
 from ..table.db import connection_of
 from ..table.job_rows import Recorded
-from ..table.unique_sql import FOLLOWS
 from ..values import jsonb
 from ..values.ids import GivenOwnerId, new_job_id
 from ..values.options import Duration, Options
@@ -134,8 +133,8 @@ def enqueue(
             outbox.leave_paused([message])
         else:
             outbox.publish([message])
-        if recorded.enqueued_as == "follow-up":
-            follow(recorded, session)
+        if recorded.follows is not None:
+            follow(recorded.follows, session)
     return JobId.of(recorded)
 
 
@@ -158,9 +157,8 @@ def publish_again(job_ids: list[str], session: AnySession | None) -> None:
         after_commit(session, relay.publish_recorded, [job_ids])
 
 
-def follow(recorded: Recorded, session: AnySession | None) -> None:
-    """Publish a follow-up, if what it follows has ended before others could see its row."""
-    before = (recorded.pause or "").removeprefix(FOLLOWS)
+def follow(before: str, session: AnySession | None) -> None:
+    """Publish the follow-up of a job that has ended before others could see its row."""
     if session is None:
         relay.publish_followers(before)
     else:

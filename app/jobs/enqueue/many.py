@@ -174,8 +174,8 @@ def publish_changed(recorded: Sequence[Recorded], session: AnySession | None) ->
     late = [one.job_id for one in recorded if one.is_put_off]
     publish_again(list(dict.fromkeys(late)), session)
     for one in recorded:
-        if one.enqueued_as == "follow-up":
-            follow(one, session)
+        if one.follows is not None:
+            follow(one.follows, session)
 
 
 def _enqueue_in_turn(

@@ -140,7 +140,7 @@ def _of_unique(rule: Unique, owner: Owner, options: Options) -> Options:
     if owner.idempotency_key is not None:
         raise InvalidOption(
             "idempotency_key: the job is unique, and one job cannot stand for several keys; leave "
-            "it out, or enqueue with unique=False"
+            "it out (or the uniqueness: in Python by unique=False)"
         )
     if rule.debounce is None:
         return options

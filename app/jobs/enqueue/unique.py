@@ -42,7 +42,7 @@ def record(
     execute = session or alone
     for _ in range(unique_rows.TURNS):
         if (row := execute(unique_rows.INSERT, given)) is not None:
-            return _inserted(execute, message.job_id, row.pause, key)
+            return _inserted(execute, row, key)
         found = execute(unique_rows.FIND, given)
         if found is None:
             continue
@@ -104,12 +104,15 @@ def _replace(found: Any, given: dict[str, Any], key: Key, execute: Execute) -> R
     return None
 
 
-def _inserted(execute: Execute, job_id: str, pause: str | None, key: Key) -> Recorded:
+def _inserted(execute: Execute, inserted: Any, key: Key) -> Recorded:
     """Look again whether one of its key runs: it may have begun while the insert waited for it."""
-    if key.rule.once_more and pause is None:
-        row = execute(unique_rows.HOLD, {"job_id": job_id})
-        pause = None if row is None else row.pause
-    return Recorded(job_id, pause, _as(pause))
+    if not key.rule.once_more or inserted.pause is not None:
+        return Recorded(
+            inserted.job_id, inserted.pause, "follow-up" if inserted.is_follow_up else "new"
+        )
+    row = execute(unique_rows.HOLD, {"job_id": inserted.job_id})
+    pause = None if row is None else row.pause
+    return Recorded(inserted.job_id, pause, _as(pause))
 
 
 def _as(pause: str | None) -> EnqueuedAs:

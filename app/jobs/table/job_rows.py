@@ -17,6 +17,7 @@ from .attempts import Execute, alone
 from .db import db
 from .models import JobExecution, Status
 from .pauses import HOLDING_GIVEN
+from .unique_sql import FOLLOWS
 
 _table = cast("Table", JobExecution.__table__)
 
@@ -134,6 +135,12 @@ class Recorded(NamedTuple):
     enqueued_as: EnqueuedAs = "new"
     is_put_off: bool = False
     fingerprint: str | None = None
+
+    @property
+    def follows(self) -> str | None:
+        """The job that it waits for; None also where a pause holds it before that."""
+        held = self.pause or ""
+        return held.removeprefix(FOLLOWS) if held.startswith(FOLLOWS) else None
 
 
 def record(execute: Execute, message: Message, owner: Mapping[str, Any]) -> Recorded:

@@ -17,6 +17,9 @@ from .unique_sql import holds, is_taken, running_one, runs, waits
 #: How often a job may end, and another come, while one call looks: nothing keeps up with that.
 TURNS = 100
 
+_RUNNING = f"""
+    CASE WHEN CAST(:once_more AS bool) THEN {running_one("CAST(:unique_key AS text)")} END
+"""
 # Nothing where another job has the key: this waits for a rival's commit, so that the answer is
 # final. What runs keeps its row unlocked.
 INSERT = text(
@@ -28,13 +31,11 @@ INSERT = text(
     VALUES (:job_id, :job_type, CAST(:payload AS jsonb), :user_id, :organization_id,
             CAST(:tags AS text[]), :parent_id, :queue, :max_retries, CAST(:options AS jsonb),
             :available_at,
-            coalesce({HOLDING_GIVEN},
-                     CASE WHEN CAST(:once_more AS bool)
-                          THEN {running_one("CAST(:unique_key AS text)")} END),
+            coalesce({HOLDING_GIVEN}, {_RUNNING}),
             :unique_key, :unique_while, now() + make_interval(secs => CAST(:period AS float8)),
             CAST(:uniqueness AS jsonb))
     ON CONFLICT DO NOTHING
-    RETURNING job_id, pause
+    RETURNING job_id, pause, {_RUNNING} IS NOT NULL AS is_follow_up
     """  # noqa: S608 - the only values in the text are this package's constants
 )
 

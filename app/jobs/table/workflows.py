@@ -51,13 +51,15 @@ _STEPS = text(
                 WHEN sum(part.dead) > 0 THEN 'dead'
                 WHEN sum(part.cancelled) > 0 THEN 'cancelled'
                 WHEN step.ended IS NOT NULL THEN step.ended
-                WHEN step.started_at IS NOT NULL THEN 'started' ELSE 'waiting' END AS state,
+                WHEN step.started_at IS NOT NULL THEN 'started'
+                WHEN batch.state = 'running' AND batch.cancelled_at IS NULL THEN 'waiting'
+                ELSE 'skipped' END AS state,
            coalesce(sum(part.jobs), 0)::int AS jobs, coalesce(sum(part.pending), 0)::int AS pending,
            step.started_at, step.due_at
-      FROM job_steps AS step
+      FROM job_steps AS step JOIN job_batches AS batch ON batch.id = step.batch_id
       LEFT JOIN job_batch_slots AS part ON part.batch_id = step.batch_id AND part.step = step.name
      WHERE step.batch_id = :batch_id
-     GROUP BY step.batch_id, step.name
+     GROUP BY step.batch_id, step.name, batch.id
      ORDER BY step.slot NULLS LAST, step.name
     """
 )
