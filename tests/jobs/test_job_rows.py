@@ -76,6 +76,16 @@ def test_what_a_sweep_looks_for_is_indexed(app: Flask, where: str) -> None:
     assert "Seq Scan" not in "\n".join(db.session.scalars(text(explain)))
 
 
+def test_a_claim_is_planned_for_one_row_of_one_table(app: Flask) -> None:
+    """The planner looks at 21 indexes for each mention of the table; see docs/performance.md."""
+    given = dict.fromkeys(attempt_sql.CLAIM.compile().params)
+    given |= {"job_id": "a", "job_type": "sample", "message_id": "msg", "retried": 0, "timeout": 60}
+    plan = list(db.session.scalars(text(f"EXPLAIN {attempt_sql.CLAIM.text}"), given))
+
+    mentions = [line.strip() for line in plan if line.rstrip().find(" on job_executions ") > 0]
+    assert len(mentions) == 2, plan  # the update, and what finds its row
+
+
 def test_a_heartbeat_writes_into_no_index(app: Flask) -> None:
     token = str(uuid4())
     insert = (

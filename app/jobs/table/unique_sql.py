@@ -43,23 +43,20 @@ def waits(job: str = "") -> str:
     return f"{job}status = 'pending' AND {job}started_at IS NULL"
 
 
-def running_one(key: str, not_itself: str = "") -> str:
+def running_one(key: str, but: str = "NULL") -> str:
     """Return what the column `pause` says of a job that waits for the one of its key that runs.
 
     Args:
         key: The job's, as SQL.
-        not_itself: A condition of the row `other`.
+        but: The `id` of a row that is not meant.
     """
-    return (
-        f"(SELECT min('{FOLLOWS}' || other.job_id) FROM job_executions AS other"  # noqa: S608 - our own text
-        f" WHERE other.unique_key = {key} AND {runs('other.')} AND {holds('other.')}{not_itself})"
-    )
+    return f"'{FOLLOWS}' || job_unique_running({key}, {but})"
 
 
 def followed(job: str) -> str:
     """Do the same of a row of the table; null for all but those of which one more may wait."""
-    key, other = f"{job}.unique_key", f" AND other.id <> {job}.id"
-    return f"CASE WHEN {job}.unique_while = '{ONCE_MORE}' THEN {running_one(key, other)} END"
+    running = running_one(f"{job}.unique_key", f"{job}.id")
+    return f"CASE WHEN {job}.unique_while = '{ONCE_MORE}' THEN {running} END"
 
 
 #: Of a job that need not wait for another any more: for people, which one that was.
