@@ -19,12 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
-from uuid import uuid4
 
 import flask_migrate
 import psycopg
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import psycopg as dialect_of
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -34,9 +32,9 @@ from app.db import db  # noqa: E402
 from app.dev.temporary_postgres import temporary_server  # noqa: E402
 from app.jobs import batch, enqueue_many, signature  # noqa: E402
 from app.jobs.publish import outbox  # noqa: E402
-from app.jobs.table import attempt_sql  # noqa: E402
 from app.jobs.testing import deliver  # noqa: E402
 from app.jobs.testing.in_memory import InMemoryPublisher  # noqa: E402
+from benchmarks.support.statements import CLAIM, COMPLETE, given  # noqa: E402
 from tests.support.publishing import publishing  # noqa: E402
 from tests.support.sample_jobs import bp  # noqa: E402
 
@@ -105,26 +103,10 @@ def at_once(
 
 
 def complete(connection: psycopg.Connection[Any], jobs: list[str]) -> None:
-    claim, end = (
-        str(statement.compile(dialect=dialect_of.dialect()))
-        for statement in (attempt_sql.CLAIM, attempt_sql.COMPLETE)
-    )
-    claimed: dict[str, Any] = {"job_type": "noop", "message_id": "msg", "retried": 0, "timeout": 60}
-    claimed |= {
-        "queue": None,
-        "key": None,
-        "edition": None,
-        "heartbeat": None,
-        "delivered_by": "x",
-        "issued_at": None,
-        "synchronous": False,
-    }
-    ended: dict[str, Any] = {"result": None, "progress": None, "attempt": "{}"}
     for job_id in jobs:
-        token = str(uuid4())
-        about = {"job_id": job_id, "token": token}
-        connection.execute(claim, {**claimed, **about, "message_id": f"msg_{job_id}"})
-        connection.execute(end, {**ended, **about})
+        about = given(job_id)
+        connection.execute(CLAIM.encode(), about)
+        connection.execute(COMPLETE.encode(), about)
 
 
 def by_http(fill: Callable[[str, int], list[str]]) -> tuple[float, float]:

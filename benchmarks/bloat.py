@@ -20,13 +20,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import flask_migrate
 import psycopg
 from flask import Flask
-from sqlalchemy import TextClause, make_url
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import make_url
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -34,9 +32,10 @@ sys.path.insert(0, str(ROOT))
 from app import create_app  # noqa: E402 - the path comes first
 from app.db import db  # noqa: E402
 from app.embedded_postgres.server import Server  # noqa: E402
-from app.jobs.table import attempt_sql, snapshot, sweep_sql  # noqa: E402
+from app.jobs.table import snapshot, sweep_sql  # noqa: E402
 from app.jobs.table.db import in_transaction  # noqa: E402
 from app.jobs.values.ids import new_job_id  # noqa: E402
+from benchmarks.support.statements import CLAIM, COMPLETE, given  # noqa: E402
 
 TENTHS = 10
 TARGET = 1.15
@@ -51,7 +50,6 @@ NOTE_PUBLISHED = """
        SET message_id = %(message_id)s, published_at = now(), updated_at = now()
      WHERE job_id = %(job_id)s AND generation = 0
 """
-ATTEMPT = '{"number": 1, "leg": 1, "outcome": "completed", "status": 200, "duration_ms": 1}'
 DEAD = """
     SELECT n_dead_tup, pg_table_size(relid) / 1e6, pg_indexes_size(relid) / 1e6
       FROM pg_stat_user_tables WHERE relname = 'job_executions'
@@ -89,10 +87,10 @@ class Side:
         while done < count or more():
             ids = [new_job_id() for _ in range(100)]
             self._worker.execute(RECORD, [ids])
-            for change in (NOTE_PUBLISHED, _sql(attempt_sql.CLAIM), _sql(attempt_sql.COMPLETE)):
+            for change in (NOTE_PUBLISHED, CLAIM, COMPLETE):
                 with self._worker.pipeline():
                     for job_id in ids:
-                        self._worker.execute(change.encode(), _given(job_id))
+                        self._worker.execute(change.encode(), given(job_id))
             done += len(ids)
         self.jobs.append(1000 * (self._cpu() - start) / done)
         self.asked.append(self._ask())
@@ -183,31 +181,6 @@ def make_side(url: str, name: str) -> Side:
         flask_migrate.upgrade(str(ROOT / "migrations"))
         db.session.remove()
     return Side(name, app, _shown(shown))
-
-
-def _sql(statement: TextClause) -> str:
-    """Return a statement as psycopg takes it."""
-    return str(statement.compile(dialect=postgresql.psycopg.dialect()))
-
-
-def _given(job_id: str) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "job_type": "noop",
-        "message_id": f"msg_{job_id}",
-        "token": job_id,
-        "delivered_by": job_id,
-        "issued_at": 0.0,
-        "retried": 0,
-        "timeout": 60.0,
-        "heartbeat": None,
-        "synchronous": False,
-        "queue": None,
-        "key": None,
-        "result": None,
-        "progress": None,
-        "attempt": ATTEMPT,
-    }
 
 
 def report(when: str, *sides: Side) -> None:
