@@ -18,20 +18,12 @@ from tests.support.apps import close_connections, settings
 from tests.support.http_server import serving
 from tests.support.rows import Rows, add_row
 
-from .chromium import chromium, complaints_of
+from .chromium import tab
 
 __all__ = ["axe"]
 
 PASSWORD = "correct horse battery"
 MARKUP = "<script>alert(1)</script>"
-#: What a page says in the place of a refused one is said in the console, too.
-REFUSED = "the server responded with a status of 4"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
@@ -50,13 +42,9 @@ def address(app: Flask, database_url: str, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab; the test fails when its console says more than that a page was refused."""
-    context = browser.new_context()
-    tab = context.new_page()
-    complaints = complaints_of(tab)
-    yield tab
-    context.close()
-    assert [one for one in complaints if REFUSED not in one] == []
+    """A tab; what a page says in the place of a refused one is said in the console, too."""
+    with tab(browser, but="the server responded with a status of 4") as opened:
+        yield opened
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
