@@ -111,6 +111,7 @@ ACTIONS = {
     "schedules_run": "schedule run",
     "schedules_sync": "schedule sync",
     "session_begin": "sign in",
+    "session_change": "user password",
     "session_end": "sign out",
     "users_create": "user create",
     "users_disable": "user disable",

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Response, current_app, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from ..jobs.operate import people
+from ..jobs.operate import sessions
 from . import access, cookies
 from .access import Role, User
 from .rendering import link
@@ -32,7 +32,7 @@ def is_on() -> bool:
 
 
 def lifetimes() -> dict[str, float]:
-    """Return after how many seconds sessions end, as `people` takes it."""
+    """Return after how many seconds sessions end, as `sessions` takes it."""
     config = current_app.config
     return {"idle": config["ADMIN_SESSION_IDLE"], "longest": config["ADMIN_SESSION_MAX"]}
 
@@ -56,7 +56,7 @@ def target(given: str) -> str:
 def _by_session() -> User | Response | BaseResponse | None:
     """Know whose session it is, or lead to the sign-in."""
     token = cookies.session()
-    found = token and people.find(token, **lifetimes(), uses=not is_updating())
+    found = token and sessions.find(token, **lifetimes(), uses=not is_updating())
     if found:
         visit().is_signed_in = True
         return User(found.name, Role[found.role.upper()], found.organization_id)

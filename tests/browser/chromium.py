@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -28,6 +29,25 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def tab(browser: Browser, *, but: str | None = None, **options: Any) -> Iterator[Page]:
+    """Open a tab; fail at its end where its console had anything to say, such as of the policy.
+
+    Args:
+        browser: Whose tab it is.
+        but: What may be said, as it is about a page that is asked for on purpose.
+        **options: Those of the browser's context, such as its `viewport`.
+    """
+    context = browser.new_context(**options)
+    opened = context.new_page()
+    complaints = complaints_of(opened)
+    try:
+        yield opened
+    finally:
+        context.close()
+    assert [one for one in complaints if but is None or but not in one] == []
 
 
 def complaints_of(page: Page) -> list[str]:

@@ -16,15 +16,9 @@ from tests.support.http_server import serving
 from tests.support.rows import add_row
 from tests.support.sample_jobs import Sample, noop
 
-from .chromium import chromium, complaints_of
+from .chromium import complaints_of
 
 __all__ = ["axe"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from qstash import QStash
 from sqlalchemy import func, select, text
@@ -14,34 +13,16 @@ from sqlalchemy import func, select, text
 from app.db import db
 from app.jobs import JobExecution, enqueue
 from app.jobs.operate import operations, pauses
-from tests.support.http_server import serving
 from tests.support.rows import AddJobs, Rows
 
-from .chromium import chromium, complaints_of
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
+from .chromium import tab
 
 
 @pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    app.config["JOBS_DASHBOARD"] = "local"
-    with serving(app) as url:
-        yield f"{url}/admin/jobs"
-
-
-@pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context()
-    tab = context.new_page()
-    complaints = complaints_of(tab)
-    yield tab
-    context.close()
-    # A form with a mistake answers 400: the console says as much.
-    assert [one for one in complaints if "a status of 400" not in one] == []
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab; a form with a mistake answers 400."""
+    with tab(browser, but="a status of 400") as opened:
+        yield opened
 
 
 def add_dead(count: int) -> None:

@@ -1,7 +1,6 @@
 """The dashboard in a real browser, with jobs that really run."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,40 +15,13 @@ from app.db import db
 from app.families.email.mailbox import write_email
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import enqueue, schedule
-from tests.support.http_server import serving
 from tests.support.rows import AddJobs, add_row, row_of
 from tests.support.waiting import wait_until
-
-from .chromium import chromium, complaints_of
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 #: Those that show jobs, and the others.
 OF_JOBS = ("", "/jobs", "/jobs?state=dead", "/errors")
 SCREENS = (*OF_JOBS, "/new", "/new?type=sample", "/usage", "/doctor", "/audit", "/artifacts")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    app.config["JOBS_DASHBOARD"] = "local"
-    with serving(app) as url:
-        yield f"{url}/admin/jobs"
-
-
-@pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A tab; the test fails when its console has anything to say, such as of the policy."""
-    context = browser.new_context()
-    tab = context.new_page()
-    complaints = complaints_of(tab)
-    yield tab
-    context.close()
-    assert complaints == []
 
 
 def failed(**values: Any) -> str:

@@ -12,15 +12,9 @@ from app.local_qstash.testing import LocalQStash
 from tests.support.http_server import HttpServer, Reply
 from tests.support.waiting import wait_until
 
-from .chromium import chromium, complaints_of
+from .chromium import tab
 
 SECTIONS = ("/", "/dead-letters", "/schedules", "/queues", "/flow-control", "/url-groups", "/setup")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
@@ -44,13 +38,8 @@ def http(server: LocalQStash) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def page(browser: Browser, server: LocalQStash) -> Iterator[Page]:
-    """A tab; the test fails when its console has anything to say."""
-    with_context = browser.new_context(base_url=server.url)
-    tab = with_context.new_page()
-    complaints = complaints_of(tab)
-    yield tab
-    with_context.close()
-    assert complaints == []
+    with tab(browser, base_url=server.url) as opened:
+        yield opened
 
 
 def publish(http: httpx.Client, url: str, **headers: str) -> str:

@@ -24,17 +24,11 @@ from tests.support.rows import add_row
 from tests.support.sample_jobs import Sample, noop
 from tests.support.waiting import wait_until
 
-from .chromium import chromium, complaints_of
+from .chromium import tab
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 #: What of it is in names that may not be longer, or have other characters.
 SHORT = "<script>alert(1)</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
@@ -48,13 +42,11 @@ def address(app: Flask, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A tab; the test fails when anything runs, is loaded, or violates the policy."""
-    context = browser.new_context()
-    tab = context.new_page()
-    complaints = complaints_of(tab)
-    tab.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    yield tab
-    context.close()
-    assert [one for one in complaints if "status of 40" not in one] == []
+    dialogs: list[str] = []
+    with tab(browser, but="status of 40") as opened:
+        opened.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        yield opened
+    assert dialogs == []
 
 
 def job() -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,22 +13,17 @@ from sqlalchemy import text
 
 from app import create_app
 from app.db import db
+from tests.browser.axe import axe, findings
 from tests.support.apps import close_connections, settings
 from tests.support.http_server import serving
 from tests.support.rows import Rows, add_row
 
-from .chromium import chromium, complaints_of
+from .chromium import tab
+
+__all__ = ["axe"]
 
 PASSWORD = "correct horse battery"
 MARKUP = "<script>alert(1)</script>"
-#: What a page says in the place of a refused one is said in the console, too.
-REFUSED = "the server responded with a status of 4"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
@@ -46,13 +42,9 @@ def address(app: Flask, database_url: str, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab; the test fails when its console says more than that a page was refused."""
-    context = browser.new_context()
-    tab = context.new_page()
-    complaints = complaints_of(tab)
-    yield tab
-    context.close()
-    assert [one for one in complaints if REFUSED not in one] == []
+    """A tab; what a page says in the place of a refused one is said in the console, too."""
+    with tab(browser, but="the server responded with a status of 4") as opened:
+        yield opened
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
@@ -124,6 +116,39 @@ def test_a_page_that_is_left_open_leads_to_the_sign_in_when_its_session_ends(
     change("UPDATE job_user_sessions SET seen_at = now() - interval '2 hours'")
 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_somebody_changes_their_password_and_is_out_elsewhere(
+    browser: Browser, page: Page, address: str, axe: str, scheme: Any
+) -> None:
+    context = browser.new_context()
+    other = context.new_page()
+    for one in (page, other):
+        one.goto(address)
+        sign_in(one, "the-viewer")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 740})
+
+    page.get_by_role("link", name="Password").click()
+    page.get_by_label("The one that you have").fill("wrong")
+    page.get_by_label("The new one of 12 characters").fill("battery staple, correct")
+    page.get_by_label("The new one again").fill("battery staple, correct")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("That is not the password that you have.")
+    expect(page.get_by_label("The one that you have")).to_be_focused()
+    assert findings(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_label("The one that you have").fill(PASSWORD)
+    page.get_by_label("The new one of 12 characters").fill("battery staple, correct")
+    page.get_by_label("The new one again").fill("battery staple, correct")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed")
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+    sign_in(other, "the-viewer", "battery staple, correct")
+    expect(other.get_by_role("heading", name="Overview")).to_be_visible()
+    context.close()
 
 
 #: What each role is offered of a dead job, the smallest first; the others are refused it.

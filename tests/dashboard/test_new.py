@@ -169,6 +169,22 @@ def test_only_an_admin_enqueues(app: Flask, client: FlaskClient, role: Role) -> 
     assert count_rows() == 1
 
 
+def test_somebody_of_an_organization_without_jobs_is_told_what_to_do(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.ADMIN, organization_id=7)]
+    reader = Reader(client)
+
+    none = text_of(reader.get("/new"))
+    add_row(organization_id=7, job_type="sample")
+    one = text_of(reader.get("/new"))
+
+    assert "Organization 7 has had no jobs yet" in none
+    assert "Ask somebody who sees all organizations to enqueue the first one" in none
+    assert "flask jobs new" not in none
+    assert "sample For tests Those that organization 7 has had jobs of" in one
+
+
 def test_somebody_of_an_organization_enqueues_for_it_only(
     app: Flask, client: FlaskClient, qstash: QStash
 ) -> None:

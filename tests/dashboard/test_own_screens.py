@@ -19,7 +19,9 @@ from app.db import db
 from app.families.email.mailbox import write_email
 from app.families.webhooks.models import WebhookEvent
 from app.jobs.operate import audit
+from app.jobs.testing import drain
 from tests.support.rows import add_row, row_of
+from tests.support.webhooks import EVENTS, signed, stored
 
 from .pages import Reader, text_of
 
@@ -187,6 +189,45 @@ def test_a_job_of_stripes_shows_its_event(reader: Reader, *, is_replayed: bool) 
 
     assert "Webhook Source stripe Event invoice.paid Delivery evt_1 Verified yes" in shown
     assert "Came again 3 times, last 2026-11-29 12:00:00 UTC" in shown
+
+
+@pytest.mark.usefixtures("published")
+def test_what_resend_reports_is_in_the_inbox_and_on_its_jobs_page(
+    app: Flask, reader: Reader
+) -> None:
+    body = json.dumps(EVENTS["resend"]).encode()
+    for _ in range(2):
+        headers = {"Content-Type": "application/json", **signed(app, "resend", body, "msg_1")}
+        answer = reader.client.post("/api/webhooks/resend", data=body, headers=headers)
+        assert answer.status_code == 200
+    assert [delivered.answer.status_code for delivered in drain()] == [200]
+    [row] = stored()
+    row_id, job_id = row.id, str(row.job_id)
+
+    panel = text_of(reader.get(f"/job/{job_id}"))
+    inbox = text_of(reader.get("/webhooks?source=resend"))
+    shown = reader.get(f"/webhooks/{row_id}")
+
+    facts = "Webhook Source resend Event email.bounced Delivery msg_1 Verified yes"
+    assert f"{facts} Came again once" in panel
+    assert '"suppressed": 1' in panel
+    assert "email.bounced" in inbox
+    assert "again once" in inbox
+    assert "completed" in inbox
+    assert f'href="/admin/jobs/job/{job_id}"' in shown.text
+    assert '"subType": "General"' in text_of(shown)
+
+
+def test_a_panel_of_an_organizations_job_leads_to_no_inbox(app: Flask, reader: Reader) -> None:
+    row_id = webhook(source="resend", event="email.bounced", delivery_id="msg_1")
+    payload = {"payload": {"source": "resend", "event": "email.bounced", "deliveryId": "msg_1"}}
+    job_id = add_row(job_type="process-webhook", payload=payload, organization_id=1)
+    app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.ADMIN, organization_id=1)]
+
+    shown = reader.get(f"/job/{job_id}")
+
+    assert "Webhook Source resend Event email.bounced Delivery msg_1" in text_of(shown)
+    assert f"/webhooks/{row_id}" not in shown.text
 
 
 def test_the_inbox_says_how_often_a_webhook_came_again(reader: Reader) -> None:

@@ -21,7 +21,7 @@ from tests.support.rows import add_row
 
 from .pages import PREFIX, Reader, text_of
 
-PASSWORD = "correct horse battery"
+PASSWORD, NEW = "correct horse battery", "battery staple, correct"
 #: What no page says to a stranger, as it would tell who there is.
 WRONG = "The name or the password is wrong, or this user may not sign in."
 
@@ -341,3 +341,87 @@ def test_a_password_is_asked_for_where_there_is_a_terminal_only(site: Flask) -> 
 
     assert done.exit_code == 2
     assert "pass --password-stdin" in done.output
+
+
+def change_password(reader: Reader, *, at: str = "/password", **more: str) -> Any:
+    form = {"password": PASSWORD, "new": NEW, "again": NEW, **more}
+    return reader.send("/password/change", form, at=at)
+
+
+def test_somebody_changes_their_own_password_and_their_other_sessions_end(site: Flask) -> None:
+    admin(site, "create-user", "ada", "--role", "viewer", "--organization", "1")
+    here, elsewhere = signed_in(site, "ada"), signed_in(site, "ada")
+    before = here.client.get_cookie("jobs_dashboard_session", path=PREFIX)
+    assert before
+    assert f'href="{PREFIX}/password"' in here.get("/jobs").text
+
+    answer = change_password(here)
+
+    assert answer.location == PREFIX
+    assert "Your password is changed, and every other browser signed out." in text_of(here.get(""))
+    assert elsewhere.get("/jobs").status_code == 302
+    elsewhere.client.set_cookie("jobs_dashboard_session", before.value, path=PREFIX)
+    assert elsewhere.get("/jobs").status_code == 302
+    assert sign_in(site.test_client(), "ada").status_code == 400
+    assert sign_in(site.test_client(), "ada", NEW).status_code == 302
+    newest = audit.entries(limit=9)[1]
+    assert (newest.actor, newest.action, newest.filter) == ("ada", "user password", {"user": "ada"})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"password": "wrong"}, "That is not the password that you have."),
+        ({"again": "another one of them"}, "The new password was written in two ways"),
+        ({"new": "short", "again": "short"}, "a password has 12 to 1000 characters."),
+        ({"new": PASSWORD, "again": PASSWORD}, "the new password is the one that you have"),
+    ],
+)
+def test_a_password_that_cannot_be_leaves_the_old_one(
+    site: Flask, given: dict[str, str], said: str
+) -> None:
+    admin(site, "create-user", "ada", "--role", "admin")
+    here, elsewhere = signed_in(site, "ada"), signed_in(site, "ada")
+
+    answer = change_password(here, **given)
+
+    assert answer.status_code == 400
+    assert said in text_of(answer)
+    assert not any(value in answer.text for value in given.values())
+    assert [one.get("/jobs").status_code for one in (here, elsewhere)] == [200, 200]
+    assert sign_in(site.test_client(), "ada").status_code == 302
+    assert "user password" not in [one.action for one in audit.entries(limit=9)]
+
+
+def test_whoever_finds_a_browser_signed_in_cannot_try_out_its_password(site: Flask) -> None:
+    admin(site, "create-user", "ada", "--role", "admin")
+    here = signed_in(site, "ada")
+
+    for _ in range(10):
+        assert change_password(here, password="wrong").status_code == 400
+    refused = change_password(here)
+
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 900
+    assert "These were too many attempts: try again in" in text_of(refused)
+    db.session.execute(text("UPDATE job_sign_in_attempts SET since = since - interval '15 min'"))
+    db.session.commit()
+    assert change_password(here).status_code == 302
+
+
+def test_a_form_of_another_site_changes_no_password(site: Flask) -> None:
+    admin(site, "create-user", "ada", "--role", "admin")
+    here = signed_in(site, "ada")
+    form = {"password": PASSWORD, "new": NEW, "again": NEW}
+
+    assert here.client.post(f"{PREFIX}/password/change", data=form).status_code == 400
+    assert sign_in(site.test_client(), "ada").status_code == 302
+
+
+def test_who_did_not_sign_in_here_has_no_password_here(app: Flask, client: FlaskClient) -> None:
+    app.config["JOBS_DASHBOARD"] = "local"
+    reader = Reader(client)
+
+    assert f"{PREFIX}/password" not in reader.get("/jobs").text
+    assert reader.get("/password").status_code == 404
+    assert change_password(reader, at="/queues").status_code == 404

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 
 from app.dashboard import Role, User
 from app.db import db
-from app.jobs.operate import audit, people
+from app.jobs.operate import audit, people, sessions
 
 from .pages import PREFIX, Reader, text_of
 
@@ -22,11 +22,11 @@ def make(name: str, role: Any = "viewer", **more: Any) -> None:
 
 
 def session_of(name: str, password: str = PASSWORD) -> str | None:
-    return people.sign_in(name, password, idle=3600, longest=3600)
+    return sessions.sign_in(name, password, idle=3600, longest=3600)
 
 
 def is_over(session: str | None) -> bool:
-    return people.find(session or "", idle=3600, longest=3600, uses=False) is None
+    return sessions.find(session or "", idle=3600, longest=3600, uses=False) is None
 
 
 def noted() -> list[str]:
@@ -59,8 +59,8 @@ def test_somebody_is_made_with_a_password_that_is_shown_once(reader: Reader) -> 
     assert shown[1] not in reader.get("/users").text
     assert "no-store" in answer.headers["Cache-Control"]
     session = session_of("bob", shown[1])
-    found = people.find(session or "", idle=60, longest=60, uses=False)
-    assert found == people.Person("bob", "operator", 42)
+    found = sessions.find(session or "", idle=60, longest=60, uses=False)
+    assert found == sessions.Person("bob", "operator", 42)
     assert noted() == ["user create"]
 
 
@@ -103,7 +103,7 @@ def test_a_role_is_changed(reader: Reader) -> None:
     send(reader, "role", name="bob", role="operator")
 
     assert "bob is operator now." in text_of(reader.get("/users"))
-    found = people.find(session or "", idle=60, longest=60, uses=False)
+    found = sessions.find(session or "", idle=60, longest=60, uses=False)
     assert found
     assert found.role == "operator"
     assert noted() == ["user role"]

@@ -54,10 +54,10 @@ class Stack:
         self._start("web", command, PORT=self.base_url.rpartition(":")[2])
         self.await_that(lambda: answers(self.base_url), "gunicorn")
 
-    def start_qstash(self) -> None:
+    def start_qstash(self, speed: int = 20) -> None:
         port = self.qstash_url.rpartition(":")[2]
         state = str(self.folder / "qstash.sqlite3")
-        options = ["--port", port, "--state", state, "--speed", "20"]
+        options = ["--port", port, "--state", state, "--speed", str(speed)]
         self._start("qstash", ["flask", "qstash", "dev", *options])
         self.await_that(lambda: answers(f"{self.qstash_url}/healthz"), "the QStash server")
 

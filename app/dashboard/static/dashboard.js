@@ -36,12 +36,12 @@
     if (kept.at && byId(kept.at)) byId(kept.at).classList.add("at");
     live.querySelectorAll("pre").forEach((one, number) => { one.scrollTop = kept.scrolled[number] || 0; });
     kept = null;
+    stale(false);
     prepare();
   });
   const stale = (is) => { if (byId("stale")) byId("stale").hidden = !is; };
   document.addEventListener("htmx:sendError", () => stale(true));
   document.addEventListener("htmx:responseError", () => stale(true));
-  document.addEventListener("htmx:afterOnLoad", (event) => { if (isPoll(event)) stale(false); });
   document.addEventListener("visibilitychange", () => {
     const live = byId("live");
     if (!document.hidden && live && live.hasAttribute("hx-get")) htmx.ajax("GET", live.getAttribute("hx-get"), { source: live, select: "#live", swap: "outerHTML", target: live });

@@ -1,50 +1,28 @@
-"""Who signs in to the dashboard by a password: making them, and their sessions.
-
-A session ends when nobody used it for a time, at a given age, by signing out, and at once when its
-user's password is changed or the user is disabled. What a browser has is a random text, of which
-only a digest is stored.
-"""
+"""Who signs in to the dashboard by a password: made, changed and removed by others."""
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Row, Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from werkzeug.security import check_password_hash, generate_password_hash
 
 from ..errors import InvalidOption, quoted
 from ..table import audit, marks, people
 from ..table.db import in_transaction
 from ..table.people import JobUser
 from ..values.ids import OwnerId
+from . import passwords
 
 Role = Literal["viewer", "operator", "admin"]
 
-#: Characters that a password has. A longer one would only make checking it slow.
-SHORTEST, LONGEST = 12, 1000
 LONGEST_NAME = 100
-#: How often may be tried within so many seconds: by one name, and from one address.
-PER_NAME, PER_ADDRESS, WITHIN = 10, 50, 900.0
 
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]([^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\S)?")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _users = cast("Table", JobUser.__table__)
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who has signed in."""
-
-    name: str
-    role: Role
-    organization_id: OwnerId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +63,7 @@ def create(
     """
     values = {
         "name": _checked_name(name),
-        "password_hash": _hashed(password),
+        "password_hash": passwords.hashed(password),
         "role": role,
         "organization_id": organization_id,
     }
@@ -127,7 +105,7 @@ def set_password(name: str, password: str, *, by: str) -> None:
     Raises:
         InvalidOption: There is nobody of that name, or the password is too short.
     """
-    _change(name, {"password_hash": _hashed(password)}, by, "user password")
+    _change(name, {"password_hash": passwords.hashed(password)}, by, "user password")
 
 
 def disable(name: str, *, by: str) -> None:
@@ -164,91 +142,12 @@ def enable(name: str, *, by: str) -> None:
     _change(name, {"disabled_at": None}, by, "user enable")
 
 
-def count_attempt(name: str, address: str) -> float:
-    """Count one more attempt to sign in.
-
-    Returns:
-        Seconds to wait before the next one is looked at; 0 where this one may be.
-    """
-    limits = {_digest("name", name.strip().casefold()): PER_NAME}
-    limits[_digest("address", address)] = PER_ADDRESS
-
-    def work(tx: Connection) -> float:
-        tx.execute(people.FORGET_ATTEMPTS, {"seconds": WITHIN})
-        waits = [0.0]
-        for digest in sorted(limits):  # in one order, so that no two wait for each other
-            given = {"digest": digest, "seconds": WITHIN}
-            row = tx.execute(people.COUNT_ATTEMPT, given).one()
-            waits.append(row.rest if row.attempts > limits[digest] else 0.0)
-        return max(waits)
-
-    return in_transaction(work)
-
-
-def sign_in(name: str, password: str, *, idle: float, longest: float) -> str | None:
-    """Begin a session of whoever has this name and password.
-
-    Args:
-        name: In any case.
-        password: As it was typed.
-        idle: Seconds after which a session ends that nobody uses.
-        longest: Seconds after which it ends in any case.
-
-    Returns:
-        What the browser is to keep; None for a wrong name or password, or somebody disabled.
-    """
-    found = in_transaction(lambda tx: _user(tx, name))
-    expected = _nobody_s() if found is None else str(found.password_hash)
-    fits = check_password_hash(expected, _normal(password[:LONGEST]))
-    if found is None or not fits:
+def find_user(tx: Connection, name: str) -> Row[Any] | None:
+    """Return somebody's row, also of who is disabled; the name may be in any case."""
+    if "\0" in name or len(name) > passwords.LONGEST:
         return None
-    token = token_urlsafe(32)
-    given = {"id": found.id, "password_hash": expected, "digest": _digest("session", token)}
-
-    def begin(tx: Connection) -> bool:
-        tx.execute(people.FORGET_SESSIONS, {"idle": idle, "longest": longest})
-        tx.execute(people.FORGIVE, {"digest": _digest("name", name.strip().casefold())})
-        if not tx.execute(people.BEGIN_SESSION, given).rowcount:
-            return False
-        marks.note(tx, f"{marks.SIGN_IN}{found.id}", {})
-        audit.record_action(tx, actor=found.name, action="sign in", wanted={})
-        return True
-
-    return token if in_transaction(begin) else None
-
-
-def find(token: str, *, idle: float, longest: float, uses: bool) -> Person | None:
-    """Return whose session this is.
-
-    Args:
-        token: As `sign_in` returned it.
-        idle: Seconds after which a session ends that nobody uses.
-        longest: Seconds after which it ends in any case.
-        uses: This is a use, and no page that updates itself.
-    """
-    if not _TOKEN.fullmatch(token):
-        return None
-    given = {"digest": _digest("session", token), "idle": idle, "longest": longest}
-
-    def work(tx: Connection) -> Row[Any] | None:
-        row = tx.execute(people.FIND_SESSION, given).one_or_none()
-        if row is not None and row.is_old and uses:
-            tx.execute(people.SEE_SESSION, {"digest": given["digest"]})
-        return row
-
-    row = in_transaction(work)
-    return row and Person(row.name, row.role, row.organization_id)
-
-
-def sign_out(token: str) -> None:
-    """End a session, if it is one, on record as its user's doing."""
-
-    def work(tx: Connection) -> None:
-        row = tx.execute(people.END_SESSION, {"digest": _digest("session", token)}).one_or_none()
-        if row is not None:
-            audit.record_action(tx, actor=row.name, action="sign out", wanted={})
-
-    in_transaction(work)
+    wanted = func.lower(name.strip().encode("utf-8", "replace").decode())
+    return tx.execute(select(_users).where(func.lower(_users.c.name) == wanted)).one_or_none()
 
 
 def _change(
@@ -277,7 +176,7 @@ def _with(name: str, change: Callable[[Connection, Row[Any]], None]) -> None:
     """Change somebody in one transaction; raises `InvalidOption` where there is nobody."""
 
     def work(tx: Connection) -> bool:
-        found = _user(tx, name)
+        found = find_user(tx, name)
         if found is not None:
             change(tx, found)
         return found is not None
@@ -295,13 +194,6 @@ def _keep_an_admin(tx: Connection, found: Row[Any]) -> None:
         )
 
 
-def _user(tx: Connection, name: str) -> Row[Any] | None:
-    if "\0" in name or len(name) > LONGEST:
-        return None
-    wanted = func.lower(name.strip().encode("utf-8", "replace").decode())
-    return tx.execute(select(_users).where(func.lower(_users.c.name) == wanted)).one_or_none()
-
-
 def _checked_name(name: str) -> str:
     if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
         raise InvalidOption(
@@ -309,27 +201,3 @@ def _checked_name(name: str) -> str:
             " spaces around it"
         )
     return name
-
-
-def _hashed(password: str) -> str:
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidOption(f"a password has {SHORTEST} to {LONGEST} characters")
-    return generate_password_hash(_normal(password))
-
-
-@cache
-def _nobody_s() -> str:
-    """Return the hash of a password that nobody knows.
-
-    With it, an unknown name takes as long to refuse as a known one.
-    """
-    return generate_password_hash(token_urlsafe(24))
-
-
-def _normal(password: str) -> str:
-    """Return a password in the one form that keyboards write it in differently."""
-    return unicodedata.normalize("NFKC", password).encode("utf-8", "replace").decode()
-
-
-def _digest(kind: str, value: str) -> str:
-    return sha256(f"{kind}:{value}".encode("utf-8", "replace")).hexdigest()

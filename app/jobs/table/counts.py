@@ -16,8 +16,6 @@ PATIENCE_MS = 60
 TAGGED = 100
 
 _table = cast("Table", JobExecution.__table__)
-#: No more than this, so that partial indexes, which have no ids, are enough by themselves.
-_NEWEST_FIRST = (_table.c.created_at.desc(),)
 
 
 class AtLeast(int):
@@ -55,19 +53,23 @@ def _pairs(found: list[int]) -> list[tuple[int, int]]:
 def _count(wanted: Filter, cap: int, near: int | None) -> tuple[ScalarSelect[int], Any]:
     """Return the count as SQL, and whether there may be more, each found by an index."""
     leading = wanted.leading() if near is not None else None
-    if near is not None and wanted.tags:
+    # The first column alone, so that partial indexes, which have no ids, are enough by themselves.
+    newest_first = wanted.key()[0].desc()
+    if near is not None and wanted.batch_id is not None:
+        near = max(near, SEARCHED)
+    elif near is not None and wanted.tags:
         leading = leading or Near([*wanted.indexed()], SEARCHED)
         near = min(near, TAGGED)
     if leading is None and not wanted.searched():
         rows = select(literal(1)).select_from(_table).where(*wanted.indexed())
-        found = rows.order_by(*_NEWEST_FIRST).limit(cap + 1).subquery()
+        found = rows.order_by(newest_first).limit(cap + 1).subquery()
         return select(func.count()).select_from(found).scalar_subquery(), literal(value=False)
     conditions = leading.conditions if leading else [*wanted.indexed(), *wanted.near()]
     many = near or SEARCHED
-    rows = select(_table).where(*conditions).order_by(*_NEWEST_FIRST).limit(many)
+    rows = select(_table).where(*conditions).order_by(newest_first).limit(many)
     row = rows.subquery().c
     fitting = select(func.count()).where(*wanted.indexed(row), *wanted.searched(row))
     looked_into = select(literal(1)).select_from(_table).where(*conditions)
-    last = looked_into.order_by(*_NEWEST_FIRST).offset(many).limit(1)
+    last = looked_into.order_by(newest_first).offset(many).limit(1)
     is_cut = last.exists() if near is not None else literal(value=False)
     return fitting.scalar_subquery(), select(is_cut).scalar_subquery()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Table, Text, func
+from sqlalchemy import ColumnElement, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import array
 
 from ..errors import ActionRefused
@@ -19,7 +19,7 @@ _EQUAL = (
     *("idempotency_key", "parent_id", "batch_id"),
 )
 #: Of these, each is that of few jobs.
-_FEW = ("message_id", "idempotency_key", "parent_id", "batch_id")
+_FEW = ("message_id", "idempotency_key", "parent_id")
 
 
 #: What no index finds is searched in this many jobs at a time, such as a piece of an error's text:
@@ -145,8 +145,16 @@ class Filter:
             column.tags.contains(list(self.tags)) if self.tags else None,
             None if self.dead is None else _dead(column, self.dead),
             None if self.due_within is None else _due(self.due_within),
+            None if self.batch_id is None else _among(column, self.batch_id),
         ]
         return [*(one for one in asked if one is not None), *self.times(column)]
+
+    def key(self, column: Any = _table.c) -> tuple[ColumnElement[Any], ...]:
+        """Return the columns by which the newest are the greatest, as the jobs' index has them.
+
+        A batch's jobs are read, and changed, in the order in which they were recorded.
+        """
+        return (column.id,) if self.batch_id is not None else (column.created_at, column.id)
 
     def times(self, column: Any = _table.c) -> list[ColumnElement[bool]]:
         """Return what is asked of when the job was recorded, in whose order each index is."""
@@ -173,7 +181,10 @@ class Filter:
             for name in ("user_id", "schedule_id", "organization_id", "job_type")
             if self._is_given(name)
         }
+        if self.batch_id is not None:
+            asked["batch_id"] = (column.batch_id == self.batch_id) & _among(column, self.batch_id)
         found = {
+            "batch_id": asked.get("batch_id"),
             "user_id": asked.get("user_id"),
             "schedule_id": asked.get("schedule_id"),
             "tags": column.tags.contains(list(self.tags)) if self.tags else None,
@@ -235,6 +246,19 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _among(column: Any, batch_id: str) -> ColumnElement[bool]:
+    """Say between which ids a batch's jobs are.
+
+    PostgreSQL may read a large batch in the order of the primary key: then it would go on, past
+    the last of the batch, through all jobs that there are.
+    """
+    job = _table.alias("of_batch").c
+    first = select(func.min(job.id)).where(job.batch_id == batch_id).scalar_subquery()
+    last = select(func.max(job.id)).where(job.batch_id == batch_id).scalar_subquery()
+    found: ColumnElement[bool] = column.id.between(first, last)
+    return found
 
 
 def _due(seconds: float) -> ColumnElement[bool]:

@@ -1,16 +1,16 @@
 """Jobs newest first, a page at a time: as fast on the last page of ten million as on the first.
 
 Pages follow each other by key, not by number: a page begins where the one before ended, in the
-order of `created_at` and `id`, in which every filter has an index.
+order of `created_at` and `id`, in which every filter has an index; a batch's in that of `id`.
 """
 
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, select, tuple_
+from sqlalchemy import ColumnElement, Table, UnaryExpression, select, tuple_
 
 from ..errors import InvalidOption
 from .db import db
@@ -18,10 +18,8 @@ from .filters import SEARCHED, Filter, Near
 from .models import JobExecution
 
 _table = cast("Table", JobExecution.__table__)
-_KEY = (_table.c.created_at, _table.c.id)
 _Conditions = list[ColumnElement[bool]]
 _Position = tuple[datetime, int]
-_NEWEST_FIRST = (_table.c.created_at.desc(), _table.c.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def list_jobs(
     near = wanted.leading() if patience is not None else None
     position = None if after is None else _position(after)
     if near is None and not wanted.searched():
-        return _page([*wanted.indexed(), *_after(position)], limit)
+        return _page(wanted, position, limit)
     near = near or Near([*wanted.indexed(), *wanted.near()], SEARCHED)
     return _search(near, wanted, position, limit, time.monotonic() + (patience or 0))
 
@@ -68,8 +66,9 @@ def is_recorded(job_type: str) -> bool:
     return db.session.scalar(query) is not None
 
 
-def _page(conditions: _Conditions, limit: int) -> Page:
-    query = select(JobExecution).where(*conditions).order_by(*_NEWEST_FIRST)
+def _page(wanted: Filter, position: _Position | None, limit: int) -> Page:
+    conditions = [*wanted.indexed(), *_after(wanted, position)]
+    query = select(JobExecution).where(*conditions).order_by(*_newest_first(wanted))
     rows = list(db.session.scalars(query.limit(limit + 1)))
     return _first(rows, limit) if len(rows) > limit else Page(rows)
 
@@ -79,19 +78,20 @@ def _search(
 ) -> Page:
     """Look for what no index finds in the next jobs that may have it, until the page is full."""
     found: list[JobExecution] = []
+    newest_first = _newest_first(wanted)
     while True:
-        conditions = [*near.conditions, *_after(position)]
+        conditions = [*near.conditions, *_after(wanted, position)]
         # The limit comes first: PostgreSQL may not look into more rows.
-        looked_into = select(_table).where(*conditions).order_by(*_NEWEST_FIRST)
+        looked_into = select(_table).where(*conditions).order_by(*newest_first)
         job = looked_into.limit(near.many).subquery().c
         fitting = select(job.id).where(*wanted.indexed(job), *wanted.searched(job))
-        fitting = fitting.order_by(job.created_at.desc(), job.id.desc())
+        fitting = fitting.order_by(*_newest_first(wanted, job))
         fitting = fitting.limit(limit + 1 - len(found))
-        query = select(JobExecution).where(_table.c.id.in_(fitting)).order_by(*_NEWEST_FIRST)
+        query = select(JobExecution).where(_table.c.id.in_(fitting)).order_by(*newest_first)
         found += db.session.scalars(query)
         if len(found) > limit:
             return _first(found, limit)
-        end = select(*_KEY).where(*conditions).order_by(*_NEWEST_FIRST)
+        end = select(_table.c.created_at, _table.c.id).where(*conditions).order_by(*newest_first)
         last = db.session.execute(end.offset(near.many - 1).limit(1)).one_or_none()
         if last is None:
             return Page(found)
@@ -100,8 +100,13 @@ def _search(
             return Page(found, _cursor(*position), last.created_at)
 
 
-def _after(position: _Position | None) -> _Conditions:
-    return [] if position is None else [tuple_(*_KEY) < tuple_(*position)]
+def _newest_first(wanted: Filter, column: Any = _table.c) -> list[UnaryExpression[Any]]:
+    return [one.desc() for one in wanted.key(column)]
+
+
+def _after(wanted: Filter, position: _Position | None) -> _Conditions:
+    key = wanted.key()
+    return [] if position is None else [tuple_(*key) < tuple_(*position[-len(key) :])]
 
 
 def _first(rows: list[JobExecution], limit: int) -> Page:
