@@ -44,6 +44,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the user started."""
+    gc.disable()  # until all is collected, which stays
     shared_routes.share()
     if hasattr(config, "workerinput"):
         config.stash[SERVER] = config.workerinput["database_server"]
@@ -56,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Keep modules and tests, which all stay, out of what the collector goes through each time."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
