@@ -17,7 +17,7 @@ from app import create_app
 from app.db import db
 from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
-from tests.support import shared_routes
+from tests.support import shared_certificates, shared_routes
 from tests.support.apps import close_connections, empty_tables, fresh_database, settings
 from tests.support.sample_jobs import bp
 
@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the user started."""
     gc.disable()  # until all is collected, which stays
     shared_routes.share()
+    shared_certificates.share()
     if hasattr(config, "workerinput"):
         config.stash[SERVER] = config.workerinput["database_server"]
         return
