@@ -102,6 +102,7 @@ def _share() -> None:
     for name in _SOON:
         with suppress(ImportError):
             import_module(name)
+    gc.unfreeze()  # what wsgi.py froze has garbage in it
     gc.collect()
     gc.freeze()
 

@@ -17,7 +17,7 @@ from app import create_app
 from app.db import db
 from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
-from tests.support import shared_routes
+from tests.support import shared_certificates, shared_routes
 from tests.support.apps import close_connections, empty_tables, fresh_database, settings
 from tests.support.sample_jobs import bp
 
@@ -44,7 +44,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the user started."""
+    gc.disable()  # until all is collected, which stays
     shared_routes.share()
+    shared_certificates.share()
     if hasattr(config, "workerinput"):
         config.stash[SERVER] = config.workerinput["database_server"]
         return
@@ -56,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Keep modules and tests, which all stay, out of what the collector goes through each time."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 HEAVY = "app.jobs sqlalchemy psycopg marshmallow aiohttp yarl httpx qstash stripe resend"
 
 FLASK = """
+import gc
 import sys
 from flask.cli import FlaskGroup
 from app.commands import jobs
@@ -22,6 +23,7 @@ cli.add_command(qstash)
 try:
     cli.main(sys.argv[1:], prog_name="flask")
 finally:
+    print("collecting:", gc.isenabled(), "frozen:", gc.get_freeze_count() > 0, file=sys.stderr)
     print(*(set(sys.modules) & set("%s".split())), file=sys.stderr)
 """
 
@@ -49,6 +51,7 @@ def test_a_command_is_run_by_the_group_of_the_app() -> None:
     done = flask("jobs", "types")
     assert done.returncode == 0, done.stderr
     assert "send-email" in done.stdout
+    assert "collecting: True frozen: True" in done.stderr  # spared what it loaded, and no more
 
     mistaken = flask("jobs", "typos")
     assert mistaken.returncode == 2

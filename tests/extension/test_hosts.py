@@ -20,6 +20,13 @@ from tests.support.metrics import parsed
 NewHost = Callable[[str], Host]
 #: What setting up the environments may take where it comes before a test.
 SLOW = pytest.mark.timeout(400)
+#: What an app is given to begin with, and what it sends to QStash.
+BEGIN = (
+    "jobs db upgrade",
+    "jobs schedules sync",
+    'jobs enqueue greet {"text":"hi"} --queue mail',
+    'jobs enqueue greet {"text":"hi"} --delay 1h',
+)
 #: With what the doctor ends where it finds nothing, or nothing worse than what it warns of.
 WARNED = (0, 1)
 
@@ -45,11 +52,7 @@ def test_a_factory_with_uuid_keys_csrf_protection_and_its_own_history(new_host: 
     assert "run `flask jobs db upgrade`" in init
     shop.connect()
 
-    shop.flask("jobs", "db", "upgrade")
-    shop.flask("db", "init")
-    shop.flask("db", "migrate")
-    shop.flask("db", "upgrade")
-    shop.flask("db", "check")
+    shop.commands("jobs db upgrade", "db init", "db migrate", "db upgrade", "db check")
     (history,) = (shop.folder / "migrations/versions").glob("*.py")
     assert "job_" not in history.read_text()
     shop.flask("jobs", "new", "sms", "send-sms", "--field", "to:str")
@@ -196,13 +199,9 @@ def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> No
             host.qstash_port = int(qstash.url.rpartition(":")[2])
             host.flask("jobs", "init", "--yes")
             host.connect()
-            host.commands(
-                "jobs db upgrade",
-                "jobs schedules sync",
-                'jobs enqueue greet {"text":"hi"} --queue mail',
-                'jobs enqueue greet {"text":"hi"} --delay 1h',
-            )
-        mine, again = ([schedules(host) for host in hosts] for _ in range(2))
+        # Each says which schedules it has before and after the other has synced its own.
+        mine = [schedules(host, *BEGIN) for host in hosts]
+        again = [schedules(host) for host in hosts]
         bearer = {"Authorization": f"Bearer {qstash.token}"}
         queues = httpx.get(f"{qstash.url}/v2/queues", headers=bearer).json()
         limits = httpx.get(f"{qstash.url}/v2/flowControl", headers=bearer).json()
@@ -216,9 +215,9 @@ def test_two_apps_on_one_account_leave_each_other_alone(new_host: NewHost) -> No
     assert {key.rpartition(".")[2] for key in keys} == {"g"}
 
 
-def schedules(host: Host) -> set[str]:
+def schedules(host: Host, *before: str) -> set[str]:
     """Return the ids of an app's schedules, and then make QStash's match the code once more."""
-    listed, _ = host.commands("jobs schedules list --json", "jobs schedules sync")
+    *_, listed, _ = host.commands(*before, "jobs schedules list --json", "jobs schedules sync")
     return {one["id"] for one in json.loads(listed)}
 
 
