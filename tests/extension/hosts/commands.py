@@ -5,15 +5,13 @@ import json
 import sys
 
 from dotenv import load_dotenv
-from flask.cli import FlaskGroup
 
 load_dotenv()  # as `flask` does
 module = importlib.import_module(sys.argv[1])
 app = module.create_app() if hasattr(module, "create_app") else module.app
-flask = FlaskGroup(create_app=lambda: app, load_dotenv=False)  # with plugins, as Flask-Migrate's
 printed = []
 for command in sys.argv[2:]:
-    done = app.test_cli_runner().invoke(flask, command.split())
+    done = app.test_cli_runner().invoke(args=command.split())
     if done.exit_code:
         sys.exit(f"{command}: {done.output} {done.exception!r}")
     printed.append(done.stdout)
