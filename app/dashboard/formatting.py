@@ -109,8 +109,19 @@ def marked(text: str, part: str | None) -> Markup:
     return Markup("{}<mark>{}</mark>{}").format(text[:start], text[start:end], text[end:])
 
 
+def coded(text: str) -> Markup:
+    """Return a text in which what is between backticks, such as a command, is code."""
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # one of them has no other
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
+    )
+
+
 _FILTERS = (
     *(count, count_all, plural, rate, percent, duration, brief, moment, absolute),
-    *(short_id, line, pretty, marked),
+    *(short_id, line, pretty, marked, coded),
 )
 FILTERS = {one.__name__: one for one in _FILTERS}

@@ -5,6 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.dashboard import Role, User
+from app.dashboard.views.audit import asked_for
 from app.jobs.kit import in_transaction
 from app.jobs.operate import Filter, actions, audit
 from tests.support.rows import AddJobs, add_row
@@ -48,6 +49,23 @@ def test_a_page_leads_to_the_one_before(reader: Reader) -> None:
     assert "user_id: 50" in text_of(first)
     assert "user_id: 0" not in text_of(first)
     assert "user_id: 0" in text_of(reader.get(older))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"status": "failed", "dead": True}, "dead"),
+        ({"status": "failed", "dead": False, "job_type": "sample"}, "retrying, job_type: sample"),
+        ({"status": "failed"}, "status: failed"),
+        ({"everything": True}, "all jobs"),
+        (
+            {"recorded_from": "2026-11-28T01:00:00+02:00", "recorded_to": "2026-11-29T12:00:00Z"},
+            "recorded from 2026-11-27 23:00:00 UTC, recorded until 2026-11-29 12:00:00 UTC",
+        ),
+    ],
+)
+def test_which_jobs_were_meant_is_said_in_words(wanted: dict[str, object], said: str) -> None:
+    assert asked_for(wanted) == said
 
 
 def test_an_entry_that_cannot_be_is_refused(reader: Reader) -> None:

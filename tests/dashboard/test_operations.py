@@ -96,6 +96,8 @@ def test_the_doctor_examines_when_asked(reader: Reader) -> None:
     assert answer.status_code == 200
     assert "fail" in text_of(answer)
     assert "Fix:" in text_of(answer)
+    assert "<code>flask " in answer.text
+    assert "`" not in text_of(answer)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_of_a_schedule_s_firings_one_waits(client: FlaskClient, published: list[
 
 def test_what_waits_for_a_pause_is_no_alarm_and_is_named(published: list[Message]) -> None:
     enqueue_many("sample", [GOOD] * 3)
-    jobs.pause("type", "sample", **WHY)
+    jobs.pause("type", "sample", reason="Resend is down.", by="ana")
     enqueue_many("sample", [GOOD] * 3)
     db.session.execute(
         text("UPDATE job_executions SET created_at = now() - interval '1 day' WHERE pause <> ''")

@@ -1,11 +1,14 @@
 """Who did what by hand, on every way: here, on the command line, through the API."""
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 
 from flask import abort, request
 from flask.typing import ResponseReturnValue
 
 from ...jobs.operate import audit
+from .. import formatting
 from ..rendering import page
 from ..screens import Screen
 
@@ -14,6 +17,8 @@ screen = Screen("audit", "Audit", of_whole_app=True)
 #: Entries per page, and characters that an actor's name may have.
 LIMIT = 50
 LONGEST = 200
+#: How a moment of a filter reads.
+_MOMENTS = {"recorded_from": "recorded from", "recorded_to": "recorded until"}
 
 
 @screen.page("/audit")
@@ -46,13 +51,21 @@ def _before(given: str) -> int | None:
     return int(given)
 
 
-def asked_for(wanted: dict[str, object]) -> str:
+def asked_for(wanted: Mapping[str, object]) -> str:
     """Return which jobs were asked for, in a line."""
-    said = []
-    for name, value in wanted.items():
-        if name == "job_ids" and isinstance(value, list):
-            said.append(f"{len(value):,} by id" if len(value) > 1 else "")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            said.append("all jobs" if name == "everything" else f"{name}: {text}")
+    left_out = {"status"} if "dead" in wanted else set()
+    said = [_part(name, value) for name, value in wanted.items() if name not in left_out]
     return ", ".join(filter(None, said))
+
+
+def _part(name: str, value: object) -> str:
+    if name == "job_ids" and isinstance(value, list):
+        return f"{len(value):,} by id" if len(value) > 1 else ""
+    if name == "everything":
+        return "all jobs"
+    if name == "dead":
+        return "dead" if value else "retrying"
+    if name in _MOMENTS and isinstance(value, str):
+        return f"{_MOMENTS[name]} {formatting.absolute(datetime.fromisoformat(value))}"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"{name}: {text}"

@@ -150,7 +150,8 @@ def _paused(found: pauses.Held) -> Reason:
     one = found.pause
     number = f"{found.waiting:,}" if found.waiting < pauses.CAP else f"at least {pauses.CAP:,}"
     waits = "1 job waits" if found.waiting == 1 else f"{number} jobs wait"
-    said = f"{one.kind} {one.name} is {one}, since {_minute(one.since)}; {waits}"
+    because = str(one).rstrip(".")  # of a reason that is a sentence
+    said = f"{one.kind} {one.name} is {because}, since {_minute(one.since)}; {waits}"
     return Reason("paused", HealthStatus.HEALTHY, said)
 
 
