@@ -24,6 +24,7 @@ from tests.support.sample_jobs import bp
 pytest_plugins = [
     "app.jobs.testing",
     "tests.support.metrics",
+    "tests.support.mortal",
     "tests.support.node_sdk",
     "tests.support.publishing",
     "tests.support.rows",

@@ -346,6 +346,19 @@ def test_what_is_made_up_for_waits_for_its_turn(app: Flask, qstash: QStash) -> N
 
 
 @pytest.mark.usefixtures("made_long_ago")
+def test_what_is_made_up_for_takes_no_room_from_firings_that_wait(app: Flask, fire: Fire) -> None:
+    app.config["JOBS_HEALTH_OVERDUE"] = 3600
+    every_hour(catch_up="all", overlap="queue")
+    missed(14)
+    assert swept() >= 13
+
+    assert fire(0).json == {"success": True, "skipped": "deferred"}
+
+    assert firings()[-1] == (0, "fired", None)
+    assert runs()[-1].pause == f"schedule:{NAME}"
+
+
+@pytest.mark.usefixtures("made_long_ago")
 def test_what_is_made_up_for_has_the_tags_of_its_schedule(app: Flask, qstash: QStash) -> None:
     app.config["JOBS_HEALTH_OVERDUE"] = 0
     every_hour(catch_up="last", tags=["weekly"])

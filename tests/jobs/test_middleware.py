@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
+from qstash import QStash
 
 from app.db import db
 from app.jobs import (
@@ -19,9 +20,10 @@ from app.jobs import (
     Middleware,
     Proceed,
     RetryLater,
+    enqueue,
     get_job_execution_by_job_id,
 )
-from app.jobs.testing import perform
+from app.jobs.testing import perform, wait_for
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import Sample, SampleSchema
 
@@ -123,6 +125,24 @@ def test_an_async_handler_sees_what_is_set_around_it(client: FlaskClient, wrappe
 
 def skips(payload: Sample, job: Job, proceed: Proceed) -> Result:
     return {"skipped": "flag is off"}
+
+
+def test_it_wraps_what_a_real_qstash_delivers(wrapped: Declare, live_qstash: QStash) -> None:
+    """At each try, in the thread and the context of the request that brings it."""
+    wrapped(fails_once, [named("outer"), named("inner")], retries=1)
+
+    job_id = enqueue("wrapped", {"action": "none"})
+
+    assert wait_for(job_id, timeout=30).result == {"attempt": 2}
+    tried = ["outer before none of wrapped", "inner before none of wrapped"]
+    done = ["inner after {'attempt': 2}", "outer after {'attempt': 2}"]
+    assert seen == [*tried, *tried, *done]
+
+
+def fails_once(payload: Sample, job: Job) -> Result:
+    if job.attempt == 1:
+        raise ConnectionError("not yet")
+    return {"attempt": job.attempt}
 
 
 def test_one_may_leave_the_job_undone_and_say_so(client: FlaskClient, wrapped: Declare) -> None:

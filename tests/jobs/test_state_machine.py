@@ -50,13 +50,14 @@ from app.jobs.recover.sweep import sweep
 from app.jobs.table.attempts import Attempt
 from app.jobs.table.batch_models import JobBatch
 from app.jobs.table.filters import Filter
-from app.jobs.table.models import TRANSITIONS, JobExecution, Status
+from app.jobs.table.models import JobExecution, Status
 from app.jobs.testing import rows
 from app.jobs.testing.in_memory import InMemoryPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
 from tests.support.failure_callback import PATH, report
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import Effect, SampleSchema
+from tests.support.transitions import watched
 
 PROFILES = {
     "quick": settings(max_examples=30, stateful_step_count=20, derandomize=True, deadline=None),
@@ -65,27 +66,6 @@ PROFILES = {
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 GOOD = {"action": "scripted"}
 FOLLOWING = ("then", "on_failure")
-
-#: What the table of transitions allows; a status may always stay as it is. Only people and workers
-#: elsewhere complete what was not being processed, and none of these events is theirs.
-LEGAL = [
-    (before, after)
-    for before, allowed in TRANSITIONS.items()
-    for after in allowed
-    if after != Status.COMPLETED or before == Status.PROCESSING
-]
-WATCH = f"""
-    CREATE FUNCTION watch_status() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
-            {", ".join(f"('{before}', '{after}')" for before, after in LEGAL)})
-    THEN RAISE USING MESSAGE = 'illegal: ' || OLD.status || ' to ' || NEW.status; END IF;
-        RETURN NEW;
-    END $$;
-    CREATE TRIGGER watch_status BEFORE UPDATE ON job_executions
-        FOR EACH ROW EXECUTE FUNCTION watch_status();
-"""
-UNWATCH = "DROP TRIGGER watch_status ON job_executions; DROP FUNCTION watch_status()"
 
 bp = JobBlueprint("scripted", __name__)
 #: What running handlers do, the innermost last.
@@ -397,9 +377,8 @@ def machine(app: Flask) -> Iterator[Callable[[], Machine]]:
     app.config.update(JOBS_MAX_RESCHEDULES=MAX_RESCHEDULES, JOBS_MAX_LEGS=MAX_LEGS)
     publisher = Publisher(base_url=app.config["BASE_URL"])
     app.extensions["jobs"] = replace(app.extensions["jobs"], publisher=publisher)
-    execute(WATCH)
-    yield partial(Machine, app, publisher)
-    execute(UNWATCH)
+    with watched():
+        yield partial(Machine, app, publisher)
 
 
 @pytest.mark.timeout(300 if PROFILE == "quick" else 0)

@@ -102,7 +102,15 @@ _BEFORE = text(
      ORDER BY scheduled_for NULLS FIRST, id LIMIT 1
     """  # noqa: S608 - as above
 )
-_LENGTH = text(f"SELECT count(*) FROM job_executions WHERE {_IN_LINE}")  # noqa: S608 - as above
+# Those that make up for others are not counted, or after an outage there would be no room.
+_LENGTH = text(
+    f"""
+    SELECT count(*) FROM job_executions WHERE {_IN_LINE} AND NOT EXISTS (
+        SELECT FROM job_firings AS made_up
+         WHERE made_up.schedule_id = :schedule_id AND made_up.outcome = 'caught up'
+           AND made_up.scheduled_for = job_executions.scheduled_for)
+    """  # noqa: S608 - as above
+)
 
 # The row of a firing that its own message does not run: back in the outbox, for another message.
 _PUT_OFF = handing_over(
@@ -267,7 +275,7 @@ def run_before(connection: Connection, schedule_id: str, job_id: str) -> Row[Any
 
 
 def length_of_line(connection: Connection, schedule_id: str) -> int:
-    """Return how many runs of a schedule wait for their turn."""
+    """Return how many runs of a schedule wait for their turn, but for those that make up."""
     return int(connection.execute(_LENGTH, {"schedule_id": schedule_id}).scalar_one())
 
 
