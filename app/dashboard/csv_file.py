@@ -8,7 +8,7 @@ from typing import Any
 
 from ..jobs import JobExecution
 from ..jobs.operate import Filter, attempts_made, list_jobs
-from . import formatting, states
+from . import states
 
 #: Rows of a file, and of one look at the table: a request has to end.
 MOST, AT_ONCE = 10_000, 500
@@ -67,7 +67,7 @@ def _text(value: str) -> str:
 
 
 def _moment(when: datetime | None) -> str:
-    return formatting.absolute(when).removesuffix(" UTC") if when else ""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if when else ""
 
 
 def name() -> str:

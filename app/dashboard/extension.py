@@ -53,6 +53,7 @@ class Dashboard:
                 for nobody.
             JOBS_DASHBOARD_PREFIX: The path that it is below.
             JOBS_DASHBOARD_NAME: What this instance is called, such as "staging": in each title.
+            JOBS_DASHBOARD_TIMEZONE: The zone of the times that it shows, such as "Europe/Berlin".
             JOBS_DASHBOARD_COLOUR: Its colour: grey, green, blue, violet, amber or red.
             ADMIN_SIGN_IN: "password" has those sign in whom `flask admin create-user` made.
             ADMIN_SESSION_IDLE, ADMIN_SESSION_MAX: When a session ends that nobody uses, and in any

@@ -3,7 +3,9 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from flask import current_app
 from markupsafe import Markup, escape
 
 from ..jobs.kit import durations, hidden
@@ -68,8 +70,30 @@ def moment(when: datetime | None, *, now: datetime | None = None) -> Markup:
 
 
 def absolute(when: datetime) -> str:
-    """Return a time to the second, in UTC, which it names."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    """Return a time to the second, and its zone: that of JOBS_DASHBOARD_TIMEZONE."""
+    return local(when, "%Y-%m-%d %H:%M:%S")
+
+
+def local(when: datetime, form: str) -> str:
+    """Return a time in the form of `strftime`, and its zone."""
+    zone = ZoneInfo(current_app.config["JOBS_DASHBOARD_TIMEZONE"])
+    return when.astimezone(zone).strftime(f"{form} %Z")
+
+
+def clock(at: str) -> Markup:
+    """Return the time of day of a log line to the millisecond, with the whole of it as its title.
+
+    Args:
+        at: As ISO 8601 has it.
+    """
+    try:
+        when = datetime.fromisoformat(at)
+    except ValueError:  # a row that was written by hand
+        return escape(at)
+    seconds, _, _ = local(when, "%H:%M:%S").partition(" ")
+    return Markup('<time datetime="{}" title="{}">{}.{:03d}</time>').format(
+        at, absolute(when), seconds, when.microsecond // 1000
+    )
 
 
 def short_id(job_id: str) -> str:
@@ -121,7 +145,7 @@ def coded(text: str) -> Markup:
 
 
 _FILTERS = (
-    *(count, count_all, plural, rate, percent, duration, brief, moment, absolute),
+    *(count, count_all, plural, rate, percent, duration, brief, moment, absolute, clock),
     *(short_id, line, pretty, marked, coded),
 )
 FILTERS = {one.__name__: one for one in _FILTERS}

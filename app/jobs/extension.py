@@ -163,8 +163,8 @@ class Jobs:
             JOBS_HEALTH_PROCESSING, JOBS_HEALTH_OVERDUE, JOBS_HEALTH_IDLE: The time after which a
                 job is stuck, or overdue, and all are unhealthy; see `snapshot`.
             JOBS_METRICS_TOKEN, JOBS_METRICS_OPEN: Who may scrape; see `metrics.init_app`.
-            JOBS_DASHBOARD, JOBS_DASHBOARD_PREFIX, JOBS_DASHBOARD_NAME, JOBS_DASHBOARD_COLOUR: See
-                `dashboard`.
+            JOBS_DASHBOARD, JOBS_DASHBOARD_PREFIX, JOBS_DASHBOARD_NAME, JOBS_DASHBOARD_COLOUR,
+                JOBS_DASHBOARD_TIMEZONE: See `dashboard`.
 
         Args:
             app: The app.

@@ -187,6 +187,12 @@ def _prefix(given: Any) -> str:
     return path
 
 
+def _zone(given: Any) -> str:
+    if not cron.is_zone(_text(given)):
+        raise ValueError("is no time zone like Europe/Berlin")
+    return str(given)
+
+
 def _cron(given: Any) -> str:
     try:
         return cron.checked(_text(given), None)
@@ -289,6 +295,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "JOBS_DASHBOARD": ("auto", _one_of("auto", "local", "off")),
     "JOBS_DASHBOARD_PREFIX": ("/admin/jobs", _prefix),
     "JOBS_DASHBOARD_NAME": ("", _text),
+    "JOBS_DASHBOARD_TIMEZONE": ("UTC", _zone),
     "JOBS_DASHBOARD_COLOUR": (
         "grey",
         _one_of("grey", "green", "blue", "violet", "amber", "red"),

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from flask import Flask
 from qstash import QStash
 from sqlalchemy import text
 
@@ -165,6 +166,19 @@ def test_a_job_that_there_is_not_is_said_so(reader: Reader) -> None:
 
     assert answer.status_code == 404
     assert "No such job" in text_of(answer)
+
+
+def test_times_are_in_the_zone_of_the_setting(app: Flask, reader: Reader) -> None:
+    app.config["JOBS_DASHBOARD_TIMEZONE"] = "Asia/Kolkata"
+    at = datetime(2026, 1, 2, 20, 30, 15, 250_000, tzinfo=UTC)
+    line = {"at": at.isoformat(), "level": "INFO", "logger": "app", "message": "begun"}
+    attempt = {"number": 1, "outcome": "failed", "started_at": at.isoformat()}
+    logs = [{"attempt": 1, "left_out": 0, "lines": [line]}]
+    job_id = failed(attempts=[attempt], logs=logs)
+
+    page = reader.get(f"/job/{job_id}").text
+
+    assert 'title="2026-01-03 02:00:15 IST">02:00:15.250</time> <b class="info">' in page
 
 
 def test_markup_in_a_job_is_shown_as_text(reader: Reader) -> None:

@@ -109,7 +109,7 @@ def _said(period: Period, shown: list[Shown[Any]]) -> dict[str, Any]:
         "ended": lately,
         "bars": charts.stacked([_bar(step, period) for step in chart.steps]) if chart else [],
         "most": max(step.completed + step.dead for step in chart.steps) if chart else 0,
-        "first": chart.steps[0].since.strftime(period.form) if chart else "",
+        "first": formatting.local(chart.steps[0].since, period.form) if chart else "",
         "spent": spent,
         "counting": any(one.value is None for one in (counts, found, lately, spent)),
     }
@@ -125,7 +125,7 @@ def _ended(period: Period) -> Figure[Ended]:
 
 
 def _bar(step: Step, period: Period) -> tuple[str, dict[str, int]]:
-    since = f"from {step.since.strftime(period.form)} UTC"
+    since = f"from {formatting.local(step.since, period.form)}"
     said = f"{since}: {step.completed:,} completed, {step.dead:,} dead"
     return said, {"completed": step.completed, "dead": step.dead}
 
