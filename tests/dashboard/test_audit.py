@@ -64,7 +64,9 @@ def test_a_page_leads_to_the_one_before(reader: Reader) -> None:
         ),
     ],
 )
-def test_which_jobs_were_meant_is_said_in_words(wanted: dict[str, object], said: str) -> None:
+def test_which_jobs_were_meant_is_said_in_words(
+    app: Flask, wanted: dict[str, object], said: str
+) -> None:
     assert asked_for(wanted) == said
 
 
