@@ -146,7 +146,8 @@ def test_a_schedule_s_firings_have_it(qstash: QStash) -> None:
         ({"per": "user", "rate": 10}, "10 is not a rate; write how many may start"),
         ({"per": "user", "rate": "10/100ms"}, "'10/100ms' is not a rate"),
         ({"per": "user", "parallelism": 0}, "to stop a type, pause it"),
-        ({"per": "user", "parallelism": 2.5}, "give a whole number of 1 or more"),
+        ({"per": "user", "parallelism": 2.5}, "give a whole number from 1 to"),
+        ({"per": "user", "parallelism": 10**12}, "give a whole number from 1 to 2147483647;"),
         ({"per": "user", "parallelism": 2, "queue": "mail"}, "QStash's queues know no limits"),
         (
             {"per": "user", "parallelism": 2, "flow_control": FlowControl(key="k", rate=1)},

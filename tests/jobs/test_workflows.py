@@ -1,6 +1,7 @@
 """Workflows and chains: each step begins once, when those before it have ended."""
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -149,6 +150,21 @@ def test_what_is_to_come_after_one_that_died_is_skipped_goes_on_or_is_replaced()
         "on_failure": "started",
     }
     assert batches.find(made.id).state == "failed"
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in their order", "the last first"])
+def test_the_death_of_the_first_of_many_in_a_line_skips_the_others_at_once(order: int) -> None:
+    with workflow("line") as line:
+        for number in range(500)[::order]:
+            before = [str(number - 1)] if number else []
+            line.add(str(number), job("none" if number else "die"), after=before)
+
+    began = monotonic()
+    deliver_all("0", of=line.id)
+
+    assert monotonic() - began < 10, "each step compared with all others takes half a minute"
+    assert batches.find(line.id).state == "failed"
+    assert set(states(line.id).values()) == {"dead", "skipped"}
 
 
 def test_a_dead_step_that_is_retried_brings_the_workflow_on() -> None:
@@ -394,6 +410,11 @@ REFUSED = {
     "no name": (filled(lambda wf: wf.add("", job())), "1 to 100 characters"),
     "after a text": (filled(lambda wf: wf.add("a", job(), after="fine")), r"write \['first'\]"),
     "policy": (filled(lambda wf: wf.add("a", job(), if_dead="stp")), "neither 'stop' nor 'go on'"),
+    "policies": (filled(lambda wf: wf.add("a", job(), if_dead=["stop"])), "neither 'stop' nor"),
+    "a job instead of a wait": (
+        filled(lambda wf: wf.wait_for("x", timeout=1, if_dead=job())),
+        "nor 'go on': give a step after this one the signature",
+    ),
     "after none": (filled(lambda wf: wf.add("a", job(), after=None)), "after: None is not a list"),
     "half a letter": (filled(lambda wf: wf.add("\ud800", job())), "has NUL characters or unpaired"),
     "no signature": (lambda: chain(noop), "is not a signature"),  # type: ignore[arg-type]
@@ -402,6 +423,7 @@ REFUSED = {
     "half a letter in the name": (lambda: workflow("\ud800"), "name: has NUL characters"),
     "no event": (filled(lambda wf: wf.wait_for("", timeout=1)), "event: '' is not a text"),
     "no time": (filled(lambda wf: wf.wait_for("x", timeout=0)), "timeout: 0 is not above zero"),
+    "too much time": (filled(lambda wf: wf.wait_for("x", timeout="366d")), "more than a year"),
     "match": (filled(lambda wf: wf.wait_for("x", match=[1], timeout=1)), "is not a dict"),
     "large": (
         filled(lambda wf: wf.wait_for("x", match={"a": "x" * 9000}, timeout=1)),

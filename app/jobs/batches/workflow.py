@@ -78,7 +78,7 @@ class Workflow(Recorded):
         job, instead = self._written(signature), None
         if isinstance(if_dead, Signature):
             instead, if_dead = self._written(if_dead), REPLACE
-        elif if_dead not in {STOP, GO_ON}:
+        elif if_dead not in (STOP, GO_ON):
             raise BatchRefused(
                 f"if_dead: {quoted(if_dead)} is neither 'stop' nor 'go on' nor a signature"
             )
@@ -111,11 +111,16 @@ class Workflow(Recorded):
             BatchRefused: The event or `match` is none, or as for `add`.
         """
         check_text("event", event, LONGEST_EVENT)
-        if if_dead not in {STOP, GO_ON}:
-            raise BatchRefused(f"if_dead: {quoted(if_dead)} is neither 'stop' nor 'go on'")
+        if if_dead not in (STOP, GO_ON):
+            raise BatchRefused(
+                f"if_dead: {quoted(if_dead)} is neither 'stop' nor 'go on': give a step after this "
+                "one the signature of what is to run in its place"
+            )
         seconds = parse_duration("timeout", timeout)
         if not 0 < seconds <= LONGEST_DELAY:
-            raise BatchRefused(f"timeout: {timeout!r} is not above zero, or too long to come about")
+            raise BatchRefused(
+                f"timeout: {timeout!r} is not above zero, or more than a year: write '3d'"
+            )
         named = name if name is not None else event[:LONGEST_STEP_NAME]
         wanted = check_data("match", match or {})
         self._keep(named, after, if_dead=if_dead, event=event, match=wanted, timeout=seconds)

@@ -96,7 +96,7 @@ _STOP_LISTENING = text(
 
 
 _LOCK = text("SELECT FROM job_batches WHERE id = :batch_id FOR NO KEY UPDATE")
-# As a retry does with a job. What was skipped since is looked at when it has ended again.
+# As a retry does with a job. What was skipped waits once more for what comes before it.
 _LISTEN_AGAIN = text(
     """
     WITH again AS (
@@ -104,6 +104,9 @@ _LISTEN_AGAIN = text(
            SET ended = NULL, due_at = clock_timestamp() + make_interval(secs => timeout)
          WHERE batch_id = :batch_id AND kind = 'wait' AND ended = 'dead'
         RETURNING batch_id, name),
+    in_question AS (
+        UPDATE job_steps SET ended = NULL
+         WHERE batch_id = :batch_id AND ended = 'skipped' AND EXISTS (SELECT FROM again)),
     counted AS (
         UPDATE job_batch_slots AS part SET pending = 1, dead = 0
           FROM again WHERE part.batch_id = again.batch_id AND part.step = again.name),

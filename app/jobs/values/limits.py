@@ -91,7 +91,7 @@ def parse_rate(name: str, value: Any) -> Rate:
 def parse_parallelism(name: str, value: Any) -> int:
     """Check how many may be delivered at once; raises `InvalidOption`."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST:
-        fix = "give a whole number of 1 or more; to stop a type, pause it"
+        fix = f"give a whole number from 1 to {_LARGEST}; to stop a type, pause it"
         raise InvalidOption(f"{name}: {quoted(value)} cannot be kept by QStash; {fix}")
     return value
 
