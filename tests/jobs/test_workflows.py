@@ -52,6 +52,8 @@ def step(payload: Sample, job: Job) -> dict[str, Any] | None:
         case "fan out":
             with batch_of(job) as mine:
                 mine.enqueue_many(noop.s(Sample("none")) for _ in range(payload.count))
+        case "return much":
+            return {"text": "x" * 70_000}
     return {"saw": dict(job.results)}
 
 
@@ -210,6 +212,17 @@ def test_what_a_step_adds_to_its_batch_is_waited_for_by_the_steps_after_it() -> 
     done = drain()
     assert [one.job_type for one in done] == ["noop", "noop", "noop", "step"]
     assert batches.find(made.id).jobs == 5
+
+
+def test_a_step_that_asks_for_a_result_that_was_too_large_is_dead_with_a_sentence() -> None:
+    made = chain(job("return much"), job())
+    drain()
+
+    assert states(made.id) == {"step": "completed", "step 2": "dead"}
+    (dead,) = (one.job_id for one in batches.steps(made.id) if one.state == "dead")
+    assert "the result of step 'step' had 70,011 bytes, and one of more than 65,536 is" in (
+        row_of(dead or "").error or ""
+    )
 
 
 def test_a_cancelled_workflow_begins_no_step() -> None:

@@ -25,15 +25,13 @@ from ..registry import JobConfig
 from ..schemas import Envelope
 from ..table import job_rows
 from ..table.db import in_transaction
-from ..values import jsonb
+from ..values import jsonb, results
 from . import failures, redaction, sealing
 
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for newer code: four times longer at each retry, and long before the last.
 FIRST_WAIT, LONGEST_WAIT = 30, 600
-#: Of what a handler returns, or wants to go on from.
-MAX_RESULT_BYTES = 64 * 1024
 
 
 def load_payload(config: JobConfig, envelope: Envelope, job_id: str) -> Any:
@@ -199,8 +197,8 @@ def checked_result(result: Any) -> dict[str, Any] | None:
         encoded = jsonb.dumps(result, default=_said)
     except ValueError as error:
         raise PermanentError(f"the handler's result cannot be stored as JSON: {error}") from error
-    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
-        return {"truncated": True, "bytes": size}
+    if (size := len(encoded.encode())) > results.LARGEST:
+        return results.cut(size)
     checked: dict[str, Any] = jsonb.loads(encoded)
     return checked
 
@@ -228,8 +226,8 @@ def checked_state(state: Any, *, before: dict[str, Any] | None) -> dict[str, Any
         encoded = jsonb.dumps(state)
     except ValueError as error:
         raise PermanentError(f"Continue's state cannot be stored as JSON: {error}") from error
-    if (size := len(encoded.encode())) > MAX_RESULT_BYTES:
-        limit = f"more than {MAX_RESULT_BYTES}: keep what is large elsewhere, and its place here"
+    if (size := len(encoded.encode())) > results.LARGEST:
+        limit = f"more than {results.LARGEST}: keep what is large elsewhere, and its place here"
         raise PermanentError(f"Continue's state has {size} bytes, {limit}")
     checked: dict[str, Any] = jsonb.loads(encoded)
     if checked == before:

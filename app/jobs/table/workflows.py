@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from ..errors import PermanentError
 from ..message import Message
-from ..values import jsonb
+from ..values import jsonb, results
 from ..values.ids import OwnerId
 from .batches import columns_of
 from .db import in_one_statement
@@ -170,7 +171,10 @@ class StepState:
 
 
 class Results(Mapping[str, Any]):
-    """What completed steps returned, by their names; each is read when it is asked for."""
+    """What completed steps returned, by their names; each is read when it is asked for.
+
+    One that was too large to be kept raises `PermanentError`: no retry brings it back.
+    """
 
     def __init__(self, batch_id: str | None) -> None:
         self._batch_id = batch_id
@@ -180,6 +184,11 @@ class Results(Mapping[str, Any]):
         row = in_one_statement(lambda tx: tx.execute(_RESULT, given).one_or_none())
         if row is None:
             raise KeyError(name)
+        if size := results.size_before(row.result):
+            raise PermanentError(
+                f"the result of step {name!r} had {size:,} bytes, and one of more than "
+                f"{results.LARGEST:,} is not kept: store what is large, and return where it is"
+            )
         return row.result
 
     def __iter__(self) -> Iterator[str]:
