@@ -124,12 +124,14 @@ def read(args: Mapping[str, str]) -> Given:
     values: dict[str, str] = {}
     problems: dict[str, str] = {}
     found: dict[str, Any] = {}
-    for one in fields():
+    for one in FIELDS:
         text = args.get(one.name, "").strip()
         if not text:
             continue
         values[one.name] = text
         try:
+            if not access.user().may(one.needs):  # leaving it out would show other jobs as these
+                raise ValueError(f"is for the role {one.needs.name.lower()}: leave it out")  # noqa: TRY301 - said like the others
             if one.of_filter in found:
                 raise ValueError("is another limit of the same; give one of them")  # noqa: TRY301 - said like the others
             found[one.of_filter] = one.read(_whole(text))

@@ -1,6 +1,7 @@
 """Numbers, times and JSON as the pages show them."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,9 @@ SHORT = 23
 
 #: What was done to jobs, by the action.
 DONE = {"retry": "retried", "cancel": "cancelled", "delete": "deleted", "move": "moved"}
+
+#: What turns around the text after it, so that a value would read as another one.
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -108,8 +112,9 @@ def line(text: str | None) -> str:
 
 
 def pretty(value: Any) -> str:
-    """Return JSON spread over lines, without secrets."""
-    return json.dumps(hidden(value), indent=2, ensure_ascii=False)
+    """Return JSON spread over lines, without secrets, in the order in which it is stored."""
+    text = json.dumps(hidden(value), indent=2, ensure_ascii=False)
+    return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def rate(number: float) -> str:

@@ -79,6 +79,17 @@ def test_what_is_secret_in_a_payload_is_masked(reader: Reader) -> None:
     assert "(hidden)" in page
 
 
+def test_a_payload_cannot_turn_around_how_it_reads(reader: Reader) -> None:
+    job_id = add_row(payload={"payload": {"to": "\u202ebob \u05d0", "\u2066file": "é"}})
+
+    page = reader.get(f"/job/{job_id}").text
+
+    assert "\\u202ebob \u05d0" in page
+    assert "\\u2066file" in page
+    assert "é" in page
+    assert not {"\u202e", "\u2066"} & set(page)
+
+
 def test_progress_is_shown_while_it_runs(reader: Reader) -> None:
     progress = {"done": 620, "total": 1000, "note": "rows"}
     job_id = add_row(status="processing", progress=progress, started_at=datetime.now(UTC))

@@ -364,7 +364,7 @@ def test_pausing_again_replaces_the_reason_and_both_are_in_the_audit() -> None:
         (("type", "sampel"), UnknownJobType, "did you mean: sample?"),
         (("queue", "a b"), InvalidOption, "queue: 'a b' is not"),
         (("key", ""), InvalidOption, "key '' is not"),
-        (("organization", "x"), InvalidOption, "organization: "),
+        (("organization", "x"), InvalidOption, "organization: 'x' is not a valid integer"),
     ],
 )
 def test_what_cannot_be_paused_is_refused(

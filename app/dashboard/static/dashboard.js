@@ -128,7 +128,7 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") document.querySelectorAll("details.confirm[open]").forEach((one) => { one.open = false; one.querySelector("summary").focus(); });
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea")) return;
     const at = document.querySelector("tr.at");
     const todo = {
       "/": () => document.querySelector(".find input").focus(),

@@ -172,7 +172,7 @@ def _checked(kind: Kind, name: str) -> str:
             try:
                 return str(parse_owner_id(name))
             except ValueError as error:
-                raise InvalidOption(f"organization: {error}") from None
+                raise InvalidOption(f"organization: {name[:80]!r} is not {error}") from None
     return name
 
 
