@@ -48,6 +48,16 @@ def test_the_selected_jobs_are_retried_and_on_record(reader: Reader, qstash: QSt
     assert "2 jobs retried." in text_of(reader.get("/jobs"))
 
 
+def test_where_nothing_can_be_changed_it_says_so(reader: Reader) -> None:
+    form = {"action": "retry", "job_id": [add_row(status="completed")]}
+
+    reader.send("/act", form)
+    said = reader.get("/jobs").text
+
+    assert "Nothing was changed: none of these jobs can be retried as it is now." in said
+    assert 'class="notice problem" role="status"' in said
+
+
 def test_all_that_match_are_deleted_however_many_a_page_shows(
     reader: Reader, add_jobs: AddJobs
 ) -> None:

@@ -108,7 +108,8 @@ def act() -> ResponseReturnValue:
             total=total or 0,
         )
         return redirect(link("operations_one", operation_id=made))
-    cookies.notice(_said(_do(asked, by)))
+    done = _do(asked, by)
+    cookies.notice(_said(done), kind="done" if done.count else "problem")
     return redirect(link("jobs", **asked.given.address))
 
 
@@ -144,7 +145,11 @@ def _asked() -> Asked:
 
 
 def _said(done: Done) -> str:
-    parts = [f"{formatting.plural(done.count, 'job')} {formatting.DONE[done.action]}."]
+    changed = formatting.DONE[done.action]
+    if done.count:
+        parts = [f"{formatting.plural(done.count, 'job')} {changed}."]
+    else:
+        parts = [f"Nothing was changed: none of these jobs can be {changed} as it is now."]
     if done.asked:
         parts.append(f"{done.asked:,} of them run, and were asked to stop.")
     if done.waiting:
