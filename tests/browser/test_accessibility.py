@@ -159,6 +159,7 @@ def test_a_filter_is_completed_by_the_keyboard(browser: Browser, address: str) -
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
+    page.wait_for_load_state("networkidle")  # htmx complains of what leaving the page breaks off
     page.keyboard.press("Enter")
 
     page.wait_for_url("**/jobs?state=cancelled")

@@ -252,12 +252,14 @@ def _among(column: Any, batch_id: str) -> ColumnElement[bool]:
     """Say between which ids a batch's jobs are.
 
     PostgreSQL may read a large batch in the order of the primary key: then it would go on, past
-    the last of the batch, through all jobs that there are.
+    the last of the batch, through all jobs that there are. To find the two ids it might do so, too,
+    if it knew that all have the same batch.
     """
     job = _table.alias("of_batch").c
-    first = select(func.min(job.id)).where(job.batch_id == batch_id).scalar_subquery()
-    last = select(func.max(job.id)).where(job.batch_id == batch_id).scalar_subquery()
-    found: ColumnElement[bool] = column.id.between(first, last)
+    of_batch = select(job.id).where(job.batch_id.between(batch_id, batch_id)).limit(1)
+    first = of_batch.order_by(job.batch_id, job.id)
+    last = of_batch.order_by(job.batch_id.desc(), job.id.desc())
+    found: ColumnElement[bool] = column.id.between(first.scalar_subquery(), last.scalar_subquery())
     return found
 
 
