@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from math import inf
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 
@@ -188,9 +189,10 @@ def _prefix(given: Any) -> str:
 
 
 def _zone(given: Any) -> str:
-    if not cron.is_zone(_text(given)):
-        raise ValueError("is no time zone like Europe/Berlin")
-    return str(given)
+    try:
+        return ZoneInfo(_text(given)).key
+    except (KeyError, OSError, ValueError):  # unknown, a folder of the zone database, malformed
+        raise ValueError("is no time zone like Europe/Berlin") from None
 
 
 def _cron(given: Any) -> str:

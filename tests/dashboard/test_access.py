@@ -248,7 +248,10 @@ def test_a_page_that_there_is_not_is_said_so(reader: Reader) -> None:
     [
         ("JOBS_DASHBOARD", "open", "is none of: auto, local, off"),
         ("JOBS_DASHBOARD_COLOUR", "pink", "is none of: grey, green"),
-        ("JOBS_DASHBOARD_TIMEZONE", "Berlin", "is no time zone like Europe/Berlin"),
+        *(
+            ("JOBS_DASHBOARD_TIMEZONE", zone, "is no time zone like Europe/Berlin")
+            for zone in ("Berlin", "", "Local", "Europe", "../UTC")
+        ),
         ("JOBS_DASHBOARD_PREFIX", "jobs/", "is not a path like /admin/jobs"),
     ],
 )

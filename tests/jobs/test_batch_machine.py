@@ -7,7 +7,6 @@ or do not, and the whole is called off or retried. What each job came to is read
 `BatchModel`'s to say. `HYPOTHESIS_PROFILE=thorough` tries far more.
 """
 
-import os
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -45,13 +43,9 @@ from app.jobs.recover.sweep import sweep
 from app.jobs.table.filters import Filter
 from app.jobs.testing import deliver
 from tests.jobs.batch_model import GO_ON, REPLACE, BatchModel, StepModel
+from tests.support.machines import examples, limited
 from tests.support.sample_jobs import Sample, SampleSchema, noop
 
-PROFILES = {
-    "quick": settings(max_examples=12, stateful_step_count=15, derandomize=True, deadline=None),
-    "thorough": settings(max_examples=400, stateful_step_count=40, database=None, deadline=None),
-}
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 EVENT = "go"
 
 bp = JobBlueprint("told", __name__)
@@ -328,9 +322,9 @@ def execute(statement: str, **given: Any) -> list[Any]:
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.timeout(300 if PROFILE == "quick" else 0)
+@limited
 def test_no_sequence_of_events_ends_a_batch_wrongly_or_twice(app: Flask) -> None:
     app.register_blueprint(bp)
 
     machine: Any = partial(BatchMachine, app)
-    run_state_machine_as_test(machine, settings=PROFILES[PROFILE])
+    run_state_machine_as_test(machine, settings=examples(quick=12, thorough=400, steps=15))

@@ -6,7 +6,6 @@ people cancel, retry, delete and pause, sweeps come. What becomes of each is sai
 docs/schedules.md has it. `HYPOTHESIS_PROFILE=thorough` tries far more.
 """
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,6 +34,7 @@ from app.jobs.operate import actions, pauses
 from app.jobs.recover.sweep import sweep
 from app.jobs.table import missed
 from app.jobs.table.filters import Filter
+from tests.support.machines import examples, limited
 from tests.support.mortal import dying_at
 from tests.support.sample_jobs import SampleSchema
 from tests.support.simulated_qstash import (
@@ -49,12 +48,6 @@ from tests.support.simulated_qstash import (
     simulated,
 )
 from tests.support.transitions import watched
-
-PROFILES = {
-    "quick": settings(max_examples=12, stateful_step_count=20, derandomize=True, deadline=None),
-    "thorough": settings(max_examples=1000, stateful_step_count=40, database=None, deadline=None),
-}
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
 NAME, HOUR = "hourly", timedelta(hours=1)
 #: Firings that may wait for their turn, as docs/schedules.md says.
@@ -387,6 +380,6 @@ def machine(
         yield partial(FiringMachine, app, qstash, clocks)
 
 
-@pytest.mark.timeout(300 if PROFILE == "quick" else 0)
+@limited
 def test_no_sequence_of_events_runs_two_of_a_schedule_or_loses_a_firing(machine: Any) -> None:
-    run_state_machine_as_test(machine, settings=PROFILES[PROFILE])
+    run_state_machine_as_test(machine, settings=examples(quick=12, thorough=1000))

@@ -6,7 +6,6 @@ enqueued is the last one of a batch, whose end must follow from its own.
 `HYPOTHESIS_PROFILE=thorough` tries far more of them.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context
@@ -17,7 +16,6 @@ from unittest.mock import patch
 
 import pytest
 from flask import Flask
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -55,15 +53,11 @@ from app.jobs.testing import rows
 from app.jobs.testing.in_memory import InMemoryPublisher
 from tests.jobs.state_model import KEPT, MAX_LEGS, MAX_RESCHEDULES, RETRIES, Model
 from tests.support.failure_callback import PATH, report
+from tests.support.machines import examples, limited
 from tests.support.qstash import deliver, envelope
 from tests.support.sample_jobs import Effect, SampleSchema
 from tests.support.transitions import watched
 
-PROFILES = {
-    "quick": settings(max_examples=30, stateful_step_count=20, derandomize=True, deadline=None),
-    "thorough": settings(max_examples=1500, stateful_step_count=40, database=None, deadline=None),
-}
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 GOOD = {"action": "scripted"}
 FOLLOWING = ("then", "on_failure")
 
@@ -381,11 +375,11 @@ def machine(app: Flask) -> Iterator[Callable[[], Machine]]:
         yield partial(Machine, app, publisher)
 
 
-@pytest.mark.timeout(300 if PROFILE == "quick" else 0)
+@limited
 def test_no_sequence_of_events_leaves_the_table_of_transitions(
     machine: Any,
 ) -> None:
-    run_state_machine_as_test(machine, settings=PROFILES[PROFILE])
+    run_state_machine_as_test(machine, settings=examples(quick=30, thorough=1500))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

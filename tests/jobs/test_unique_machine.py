@@ -7,7 +7,6 @@ job is at comes from its row (see `test_state_machine`); whom it keeps out then,
 must come to, is said here as docs/unique.md has it. `HYPOTHESIS_PROFILE=thorough` tries far more.
 """
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -33,6 +31,7 @@ from app.jobs import JobBlueprint, JobId, NotUnique, Unique, enqueue, enqueue_ma
 from app.jobs.operate import actions, pauses
 from app.jobs.recover.sweep import sweep
 from app.jobs.table.filters import Filter
+from tests.support.machines import examples, limited
 from tests.support.mortal import dying_at
 from tests.support.sample_jobs import SampleSchema
 from tests.support.simulated_qstash import (
@@ -46,12 +45,6 @@ from tests.support.simulated_qstash import (
     simulated,
 )
 from tests.support.transitions import watched
-
-PROFILES = {
-    "quick": settings(max_examples=12, stateful_step_count=20, derandomize=True, deadline=None),
-    "thorough": settings(max_examples=1000, stateful_step_count=40, database=None, deadline=None),
-}
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 
 BY: Any = {"fields": ("action",)}
 RULES = {
@@ -417,6 +410,6 @@ def machine(app: Flask, mortal: None) -> Iterator[Callable[[], UniqueMachine]]:
         yield partial(UniqueMachine, app, qstash)
 
 
-@pytest.mark.timeout(300 if PROFILE == "quick" else 0)
+@limited
 def test_no_sequence_of_events_makes_two_of_a_unique_job_or_loses_one(machine: Any) -> None:
-    run_state_machine_as_test(machine, settings=PROFILES[PROFILE])
+    run_state_machine_as_test(machine, settings=examples(quick=12, thorough=1000))

@@ -29,8 +29,8 @@ from ..screens import Screen
 
 screen = Screen("overview", "Overview")
 
-#: Seconds for which the counts are the same for everybody: about as many as between two refreshes of
-#: the page, so that many who look at it ask the database as often as one.
+#: Seconds for which the counts are the same for everybody: about as many as between two refreshes
+#: of the page, so that many who look at it ask the database as often as one.
 FRESH = 4.5
 #: The same of the verdict and of the last hour, which cost more and change less.
 FRESH_IN_TURN = 9.5

@@ -46,6 +46,8 @@ def waits(job: str = "") -> str:
 def running_one(key: str, but: str = "NULL") -> str:
     """Return what the column `pause` says of a job that waits for the one of its key that runs.
 
+    The function (revision 0012) asks what `runs` and `holds` do; it has to change with them.
+
     Args:
         key: The job's, as SQL.
         but: The `id` of a row that is not meant.

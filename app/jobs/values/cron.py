@@ -29,7 +29,7 @@ def checked(cron: str, timezone: str | None) -> str:
     if cron.startswith(("CRON_TZ=", "TZ=")):
         raise InvalidOption(f"timezone: {cron!r} already names a time zone; give only one")
     zoned = f"CRON_TZ={timezone} {cron}"
-    if not timezone or timezone == "Local" or " " in timezone or not is_zone(timezone):
+    if not timezone or timezone == "Local" or " " in timezone or not _is_zone(timezone):
         raise InvalidOption(f'timezone: unknown time zone {timezone!r}; try "UTC"')
     _check(zoned, cron)
     return zoned
@@ -119,8 +119,7 @@ def _check(cron: str, written: str) -> None:
         ) from error
 
 
-def is_zone(timezone: str) -> bool:
-    """Tell whether this is an IANA name such as "Europe/Berlin"."""
+def _is_zone(timezone: str) -> bool:
     try:
         parse(f"CRON_TZ={timezone} * * * * *")
     except CronError:
