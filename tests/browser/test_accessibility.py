@@ -158,8 +158,9 @@ def test_a_filter_is_completed_by_the_keyboard(browser: Browser, address: str) -
     expect(options).to_have_count(1)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
+    # What was chosen asks once more; htmx complains when leaving the page breaks that off.
+    expect(options.first).not_to_contain_text("cancelled")
     page.keyboard.press("Escape")
-    page.wait_for_load_state("networkidle")  # htmx complains of what leaving the page breaks off
     page.keyboard.press("Enter")
 
     page.wait_for_url("**/jobs?state=cancelled")
