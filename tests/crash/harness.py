@@ -304,6 +304,8 @@ def try_all(app: Flask, port: int, numbers: range) -> None:
         clean(app)
         if not reached:
             break
+        if tried % 50 == 0:
+            print(f"{tried} points tried, {bad} wrong", file=sys.stderr, flush=True)
     print(f"crash points: {tried} tried, {bad} wrong")
     sys.exit(bad > 0 or tried == 0)
 

@@ -13,7 +13,7 @@ from app.db import Base
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(5400)  # all of them, on a machine that has other work
 def test_dying_at_any_point_loses_and_doubles_nothing(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
