@@ -13,21 +13,23 @@ from .cli import jobs as commands
 from .enqueue import enqueuer, many, scheduling, signatures
 from .errors import DiscoveryError, JobsNotInitialised
 from .events import Observer
-from .execute import last_guard, session, unrouted
+from .execute import delivery, last_guard, session, unrouted
 from .external_types import ExternalType
 from .job_options import ExternalOptions
 from .middleware import Middleware, check
 from .migrations import autogenerate
-from .operate import status_link
+from .operate import pauses, queries, status_link
 from .payload import sealing
 from .periodic import periodic
 from .publish.background import BackgroundPublisher
 from .publish.outbox import Notes
 from .publish.qstash import Publisher
 from .recover import routes, sweep_timer
-from .registry import JobRegistry, registry_of
+from .registry import JobRegistry, get_job_config, registry_of
 from .schemas import PayloadSchema
 from .table import db as database
+from .table.after_commit import after_commit
+from .table.job_rows import get_job_execution_by_job_id
 from .values.ids import JobIdConverter
 from .values.options import FlowControl
 
@@ -75,11 +77,22 @@ class Jobs:
     workflow_of = staticmethod(workflows.workflow_of)
     chain = staticmethod(workflows.chain)
     signal = staticmethod(signals.signal)
+    pause = staticmethod(pauses.pause)
+    resume = staticmethod(pauses.resume)
+    paused = staticmethod(pauses.paused)
     periodic = staticmethod(periodic)
+    after_commit = staticmethod(after_commit)
+    signed = staticmethod(delivery.signed)
+    is_qstash_endpoint = staticmethod(delivery.is_qstash_endpoint)
+    get_job_config = staticmethod(get_job_config)
+    get_job_execution_by_job_id = staticmethod(get_job_execution_by_job_id)
+    create_job_execution = staticmethod(queries.create_job_execution)
+    update_job_execution = staticmethod(queries.update_job_execution)
     status_url = staticmethod(status_link.status_url)
     batch_status_url = staticmethod(status_link.batch_status_url)
     register_links = staticmethod(status_link.register_links)
     register_viewer = staticmethod(status_link.register_viewer)
+    register_batch_viewer = staticmethod(status_link.register_batch_viewer)
 
     def external(
         self,

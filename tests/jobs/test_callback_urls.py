@@ -34,6 +34,12 @@ def nothing_is_allowed(app: Flask) -> None:
     app.config["JOBS_CALLBACK_ALLOW"] = ""
 
 
+@pytest.fixture
+def in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """QStash is elsewhere, as far as the check can tell; there is none in the network here."""
+    monkeypatch.setattr(callback_urls, "is_on_this_machine", lambda _: False)
+
+
 def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Have every name mean these; there are no names where tests run."""
     found: list[Any] = [(0, 0, 0, "", (address, 0)) for address in addresses]
@@ -108,13 +114,14 @@ def outage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
 
-@pytest.mark.usefixtures("outage")
+@pytest.mark.usefixtures("outage", "in_the_cloud")
 def test_fault_A14_an_outage_of_names_refuses_no_enqueue(rows: Rows) -> None:
     job_id = enqueue("sample", {"action": "none"}, callback="https://hooks.example.com/x")
 
     assert (rows[job_id].status, rows[job_id].published_at) == ("pending", None)
 
 
+@pytest.mark.usefixtures("in_the_cloud")
 def test_fault_A14_D16_a_callback_is_checked_again_before_it_is_published(
     app: Flask, monkeypatch: pytest.MonkeyPatch, qstash: QStash, rows: Rows
 ) -> None:
@@ -157,9 +164,22 @@ def test_one_private_address_among_a_names_is_enough(monkeypatch: pytest.MonkeyP
         check_url("callback", "https://hooks.example.com/")
 
 
+@pytest.mark.usefixtures("in_the_cloud")
 def test_a_host_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(InvalidOption, match=r"the host 'no.such.invalid' is unknown"):
+    with pytest.raises(InvalidOption, match=r"the host 'no.such.invalid' is unknown; correct it"):
         check_url("callback", "https://no.such.invalid/")
+
+
+@pytest.mark.parametrize("host", ["no.such.invalid", "example.com"])
+def test_offline_the_local_server_takes_a_callback_whose_host_nobody_knows(
+    qstash: QStash, rows: Rows, host: str
+) -> None:
+    url = f"https://{host}/callback"
+
+    job_id = enqueue("sample", {"action": "none"}, callback=url, failure_callback=url)
+
+    assert rows[job_id].published_at is not None
+    assert qstash.message.get(str(rows[job_id].message_id)).callback == url
 
 
 @pytest.mark.parametrize("allowed", ["10.0.0.0/8", "192.168.0.1, 10.0.0.5", "hooks.internal"])

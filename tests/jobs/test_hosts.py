@@ -1,5 +1,6 @@
 """Jobs in apps as people have them: where they are mounted, what they write, what they see."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -24,6 +25,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app import jobs as face
 from app.config import DEV_QSTASH
 from app.dashboard import Dashboard
 from app.jobs import (
@@ -331,3 +333,11 @@ def close(apps: list[Flask]) -> None:
     for app in apps:
         with app.app_context():
             close_connections()
+
+
+def test_the_object_that_binds_the_extension_has_all_of_its_functions() -> None:
+    functions = {name for name in face.__all__ if inspect.isfunction(getattr(face, name))}
+
+    assert {name: getattr(Jobs, name, None) for name in functions} == {
+        name: getattr(face, name) for name in functions
+    }

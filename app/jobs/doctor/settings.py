@@ -1,14 +1,14 @@
 """Settings that are valid one by one, but cannot work together."""
 
 import json
+import logging
 from base64 import b64decode
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import current_app
 
 from ..settings import misspelled
+from ..values.urls import is_on_this_machine
 from .checks import Finding, failure, own, passed, warning
 
 # What the official development server publishes for its users
@@ -34,16 +34,34 @@ def names() -> Finding:
     return passed("each setting has a name that there is")
 
 
+@own("logging")
+def loggers() -> Finding:
+    """`logging.config.dictConfig` disables the loggers that there are, unless it is told not to."""
+    package = __name__.removesuffix(".doctor.settings")
+    known = logging.root.manager.loggerDict
+    silent = [
+        name
+        for name, logger in known.items()
+        if name.startswith(package) and isinstance(logger, logging.Logger) and logger.disabled
+    ]
+    if silent:
+        return warning(
+            f"nothing that {package} logs is seen: {len(silent)} of its loggers are disabled",
+            fix="add 'disable_existing_loggers': False to what logging.config.dictConfig is given",
+        )
+    return passed("what jobs log can be seen")
+
+
 @own("base-url")
 def base_url() -> Finding:
     """QStash in the network cannot reach an address that only this machine has."""
     ours, qstash = current_app.config["BASE_URL"], current_app.config["QSTASH_URL"]
-    if _is_local(ours) and not _is_local(qstash):
+    if is_on_this_machine(ours) and not is_on_this_machine(qstash):
         return failure(
             f"{qstash} cannot reach this app at {ours}, an address of this machine only",
             fix="set BASE_URL to the app's public address, or QSTASH_URL to a local server",
         )
-    if ours.startswith("http://") and not _is_local(ours):
+    if ours.startswith("http://") and not is_on_this_machine(ours):
         return warning(
             f"deliveries travel unencrypted to {ours}", fix="set BASE_URL to an https:// address"
         )
@@ -61,7 +79,7 @@ def credentials() -> Finding:
     ]
     if _user(config["QSTASH_TOKEN"]) in PUBLISHED_USERS:
         published.append("QSTASH_TOKEN")
-    if published and not _is_local(config["BASE_URL"]):
+    if published and not is_on_this_machine(config["BASE_URL"]):
         return failure(
             f"{', '.join(published)}: public credentials, so anyone can sign deliveries",
             fix="use your own from https://console.upstash.com/qstash",
@@ -69,14 +87,6 @@ def credentials() -> Finding:
     if published:
         return passed("development credentials, on this machine only")
     return passed("the credentials are not the public ones")
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _user(token: str) -> str | None:

@@ -26,6 +26,7 @@ from flask import current_app
 from werkzeug.exceptions import HTTPException
 
 from ..errors import InvalidOption, quoted
+from .urls import is_on_this_machine
 
 Address = IPv4Address | IPv6Address
 
@@ -70,8 +71,9 @@ def check_url(name: str, url: str) -> str:
 
     Raises:
         InvalidOption: Not an absolute http(s) URL, one with a password in it, one whose host is
-            unknown or has an address of a private network that JOBS_CALLBACK_ALLOW does not name,
-            or an endpoint of this app's that takes QStash's deliveries.
+            unknown (not with a local QStash server) or has an address of a private network that
+            JOBS_CALLBACK_ALLOW does not name, or an endpoint of this app's that takes QStash's
+            deliveries.
     """
     with suppress(Unresolved):
         check_again(name, url)
@@ -95,7 +97,7 @@ def check_again(name: str, url: str) -> None:
     host = str(parts.hostname)
     if host in _own_and_allowed(current_app.config):
         return
-    for address in _addresses(name, host):
+    for address in _addresses_if_known(name, host):
         if not _may_be_called(address):
             raise InvalidOption(
                 f"{name}: {host} is in a private network ({address}); use a public address, "
@@ -146,13 +148,29 @@ def _entries(config: Mapping[str, Any]) -> Iterator[str]:
     return filter(None, map(str.strip, config["JOBS_CALLBACK_ALLOW"].lower().split(",")))
 
 
+def _addresses_if_known(name: str, host: str) -> set[Address]:
+    """Return a host's addresses: none where nobody knows them, and QStash is the local server.
+
+    That one calls from here, where the name means as little, and a laptop offline knows no names.
+    """
+    try:
+        return _addresses(name, host)
+    except (UnknownHost, Unresolved):
+        if is_on_this_machine(current_app.config["QSTASH_URL"]):
+            return set()
+        raise
+
+
 def _addresses(name: str, host: str) -> set[Address]:
     """Return all addresses of a host, which may also be written as a number, as curl takes it."""
     found = _looked_up(host)
     if isinstance(found, list):
         return {ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
     if isinstance(found, UnicodeError) or getattr(found, "errno", None) in _UNKNOWN:
-        raise UnknownHost(f"{name}: the host {host!r} is unknown")
+        raise UnknownHost(
+            f"{name}: the host {host!r} is unknown; correct it, or have the operator name it in "
+            "JOBS_CALLBACK_ALLOW, where no name is looked up"
+        )
     raise Unresolved(f"{name}: {host} cannot be looked up: {found or 'no name server answers'}")
 
 

@@ -4,6 +4,7 @@ A host or path with other letters passes a check in one form and is used in anot
 convert it, each by its own rules, or refuse it.
 """
 
+from ipaddress import ip_address
 from unicodedata import normalize
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -11,6 +12,15 @@ import idna
 
 #: What `quote` leaves as it is: all that has a meaning in a URL, and what is encoded already.
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Tell whether a URL's host is this machine itself, whatever network it is in."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def ascii_host(host: str) -> str:

@@ -1,5 +1,6 @@
 """Settings, the database, the queue, the command itself."""
 
+import logging
 import time
 
 import pytest
@@ -36,6 +37,22 @@ def test_a_setting_under_a_wrong_name_is_told(doctor: Doctor, app: Flask) -> Non
     found = doctor("settings").findings["settings"]
     assert (found["level"], found["fix"]) == ("warn", "rename it, or remove it")
     assert found["said"] == "JOBS_RETENTON is no setting: did you mean: JOBS_RETENTION?"
+
+
+def test_loggers_that_were_disabled_are_told(doctor: Doctor) -> None:
+    assert doctor("logging").levels() == {"logging": "pass"}
+
+    disabled = logging.getLogger("app.jobs.execute.executor")
+    disabled.disabled = True  # as dictConfig does by default, to all that there are
+    try:
+        found = doctor("logging").findings["logging"]
+    finally:
+        disabled.disabled = False
+    assert (found["level"], found["said"]) == (
+        "warn",
+        "nothing that app.jobs logs is seen: 1 of its loggers are disabled",
+    )
+    assert "'disable_existing_loggers': False" in found["fix"]
 
 
 def test_published_credentials_are_for_this_machine_only(doctor: Doctor, app: Flask) -> None:
@@ -179,7 +196,7 @@ def test_an_unknown_check_is_refused_with_those_that_there_are(cli: FlaskCliRunn
     result = cli.invoke(args=["jobs", "doctor", "--only", "everything"])
 
     assert result.exit_code == 2
-    assert "unknown check 'everything'; known: settings, base-url" in result.stderr
+    assert "unknown check 'everything'; known: settings, logging, base-url" in result.stderr
 
 
 def test_a_family_adds_checks_and_a_broken_or_silent_one_is_a_failure(
