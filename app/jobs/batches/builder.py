@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from ..context import Job
 from ..enqueue import unique as unique_jobs
-from ..enqueue.enqueuer import AnySession, JobId
+from ..enqueue.enqueuer import JobId
 from ..enqueue.many import CHUNK, CHUNK_BYTES, publish_changed
 from ..enqueue.signatures import Signature, Written
 from ..enqueue.terms import Owner
@@ -24,6 +24,7 @@ from ..table import batches, job_rows
 from ..table.attempts import within
 from ..table.batches import BATCH, Slots
 from ..table.db import db
+from ..table.sessions import AnySession
 from ..values.ids import GivenOwnerId
 from .recorded import (
     FIRST_DRAWN,

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from ..enqueue.enqueuer import AnySession, uncertain
+from ..enqueue.enqueuer import uncertain
 from ..enqueue.signatures import Signature, Writer, Written
 from ..enqueue.terms import Owner
 from ..errors import BatchRefused, DatabaseUnavailable, quoted
@@ -17,6 +17,7 @@ from ..publish import outbox, relay
 from ..table import batches
 from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_one_statement, in_transaction
+from ..table.sessions import AnySession, check_session
 from ..values import jsonb
 
 LONGEST_NAME = 255
@@ -45,6 +46,8 @@ class Recorded(ABC):
         session: AnySession | None,
         added_by: str | None = None,
     ) -> None:
+        if session is not None:
+            check_session(session)
         self.id = batch_id
         self.name = name
         self._owner = owner

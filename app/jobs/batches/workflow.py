@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from ..context import Job
 from ..durations import LONGEST_DELAY
-from ..enqueue.enqueuer import AnySession
 from ..enqueue.signatures import Signature, Written
 from ..enqueue.terms import Owner
 from ..errors import BatchRefused, quoted
@@ -22,6 +21,7 @@ from ..message import Message
 from ..table import batch_summaries, batches, workflows
 from ..table.batches import WORKFLOW
 from ..table.db import connection_of, db
+from ..table.sessions import AnySession
 from ..table.workflows import GO_ON, REPLACE, STOP, Step
 from ..values import jsonb
 from ..values.ids import GivenOwnerId

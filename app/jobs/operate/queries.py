@@ -13,21 +13,19 @@ from typing import Any, cast
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Table, null, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session, scoped_session
 
 from ..enqueue.terms import Owner
 from ..errors import InvalidOption, PublishError, UpdateRefused
 from ..publish import relay
 from ..schemas import camel_case
 from ..table import by_hand, job_rows
-from ..table.db import connection_of, in_transaction
+from ..table.db import in_transaction
 from ..table.models import JobExecution, Status
+from ..table.sessions import AnySession, callers_connection
 from ..values import ids, jsonb
 from ..values.nearest import hint
 
 log = logging.getLogger(__name__)
-
-AnySession = Session | scoped_session[Any]
 
 MAX_TYPE_LENGTH = 100
 MAX_COUNT = 2**31 - 1
@@ -49,6 +47,7 @@ def create_job_execution(
 
     Raises:
         UpdateRefused: A field is missing, unknown or of the wrong kind, or the id is taken.
+        InvalidOption: `session` is none.
     """
     values = _checked(data, known=(*_IDENTITY, *_CHANGEABLE))
     missing = [name for name in (*_IDENTITY, "payload") if name not in values]
@@ -77,13 +76,14 @@ def update_job_execution(
 
     Raises:
         UpdateRefused: A field is unknown or of the wrong kind; nothing was changed.
+        InvalidOption: `session` is none.
         IllegalTransition: No such job, or its status cannot become that; also an `UpdateRefused`.
     """
     values = _checked(updates, known=_CHANGEABLE)
     old = (
         _changed(job_id, values)
         if session is None
-        else by_hand.change_row(connection_of(session), job_id, values)
+        else by_hand.change_row(callers_connection(session), job_id, values)
     )
     is_put_back = values.get("status") == Status.PENDING != old.status
     # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
@@ -120,7 +120,7 @@ def _withdraw(job_id: str, message_id: str) -> None:
 
 
 def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
-    return in_transaction(work) if session is None else work(connection_of(session))
+    return in_transaction(work) if session is None else work(callers_connection(session))
 
 
 def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
