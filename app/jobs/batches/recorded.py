@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
+from ..context import Job
 from ..enqueue.enqueuer import uncertain
 from ..enqueue.signatures import Signature, Writer, Written
 from ..enqueue.terms import Owner
@@ -143,6 +144,14 @@ class Recorded(ABC):
         messages = self._messages
         outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
+
+
+def check_job(function: str, given: object) -> Job:
+    """Return what a handler is called with; raises `BatchRefused` where it is something else."""
+    if not isinstance(given, Job):
+        said = f"{function} takes the job that a handler is called with, not {quoted(given)}"
+        raise BatchRefused(said)
+    return given
 
 
 def check_text(what: str, given: Any, longest: int) -> None:

@@ -23,6 +23,7 @@ from ..table.job_rows import Recorded
 from ..table.sessions import AnySession, callers_connection
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
+from ..values.several import check_several
 from ..values.unique import EnqueuedAs
 from . import unique as unique_jobs
 from .enqueuer import JobId, follow, publish_again, uncertain, write
@@ -76,6 +77,7 @@ def enqueue_many(
         each came to is the list's `enqueued_as`.
     """
     config = get_job_config(job_type)
+    check_several("payloads", payloads)
     tags = config.tags if tags is None else tags
     owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags)
     with observed(Enqueueing(job_type=job_type)):

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from ..errors import InvalidOption, quoted
+from ..values.several import check_several
 from .sessions import AnySession, check_session
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,7 @@ def _check(session: object, call: object, items: object) -> None:
     check_session(session)
     if not callable(call):
         raise InvalidOption(f"call: {quoted(call)} is not a function; give one that takes a list")
-    if not isinstance(items, Iterable) or isinstance(items, str | bytes):
-        raise InvalidOption(f"items: {quoted(items)} is not a list; write [{quoted(items)}]")
+    check_several("items", items)
 
 
 @event.listens_for(Session, "after_soft_rollback")
