@@ -29,6 +29,7 @@ from app.jobs.context import current_job
 from app.jobs.message import Message
 from app.jobs.operate import actions, batches
 from app.jobs.recover.sweep import sweep
+from app.jobs.table import batches as batches_table
 from app.jobs.table.filters import Filter
 from app.jobs.testing import deliver, drain
 from tests.support.rows import count_rows, row_of
@@ -168,6 +169,16 @@ def test_the_death_of_the_first_of_many_in_a_line_skips_the_others_at_once(order
     assert monotonic() - began < 10, "each step compared with all others takes half a minute"
     assert batches.find(line.id).state == "failed"
     assert set(states(line.id).values()) == {"dead", "skipped"}
+
+
+def test_what_an_end_has_begun_is_sought_by_its_id_whatever_the_planner_knows() -> None:
+    made = chain(job(), job())
+    db.session.execute(text("SET LOCAL enable_seqscan = off"))
+    query = text(f"EXPLAIN {batches_table._STARTED}")
+    plan = " ".join(db.session.scalars(query, {"batch_id": made.id}))
+
+    assert "job_id)::text = (step.job_id)::text" in plan
+    assert plan.count("idx_job_executions_status") == 0
 
 
 def test_a_dead_step_that_is_retried_brings_the_workflow_on() -> None:
