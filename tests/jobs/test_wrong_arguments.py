@@ -36,7 +36,7 @@ from app.jobs import (
     workflow,
     workflow_of,
 )
-from app.jobs.operate import schedules
+from app.jobs.operate import Filter, list_jobs, schedules
 from app.jobs.table.firing_models import JobSchedule
 from tests.support.publishing import publishing
 from tests.support.rows import count_rows
@@ -253,3 +253,42 @@ def test_a_moment_that_could_not_be_read_again_is_not_written(
         create_job_execution(row | {field: given})
 
     assert count_rows() == 0
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\udcff"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["list", option] for option in ("--type", "--error", "--message-id", "--schedule")),
+        *([action, "--yes", "--error"] for action in ("retry", "cancel", "delete")),
+        ["retry", "--yes", "--type"],
+        ["dlq", "retry"],
+        ["dlq", "list", "--type"],
+    ],
+)
+def test_bytes_that_are_no_text_are_no_stack_trace(
+    cli: FlaskCliRunner, qstash: QStash, command: list[str], text: str
+) -> None:
+    done = cli.invoke(args=["jobs", *command, text])
+
+    assert isinstance(done.exception, SystemExit | None), done.exception
+
+
+@pytest.mark.parametrize(
+    "command", [["usage", "--since"], ["reconcile", "--grace"], ["list", "--newer-than"]]
+)
+def test_a_time_before_all_calendars_is_refused(
+    cli: FlaskCliRunner, qstash: QStash, command: list[str]
+) -> None:
+    done = cli.invoke(args=["jobs", *command, "9" * 40])
+
+    assert done.exit_code == 2
+    assert "the time is more than a hundred years; give less" in done.stderr
+
+
+def test_an_error_that_had_no_text_is_found_by_what_it_was(app: Flask) -> None:
+    create_job_execution(
+        {"job_id": "one", "job_type": "sample", "payload": {}, "error": "a bad \0 day"}
+    )
+
+    assert [one.job_id for one in list_jobs(Filter(error="bad \0 day")).jobs] == ["one"]
