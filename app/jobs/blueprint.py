@@ -22,6 +22,7 @@ from .job_types import JOB_TYPES
 from .payload import loading, sealing
 from .registry import GivenUnique, JobConfig, get_job_config, registry_of, where
 from .schemas import PayloadSchema
+from .table.sessions import AnySession
 from .values.firing_rules import CatchUp, Overlap
 from .values.ids import GivenOwnerId
 from .values.options import Duration, FlowControl, Options
@@ -48,7 +49,7 @@ class EnqueueOptions(_Owned, total=False):
     idempotency_ttl: Duration | None
     unique: GivenUnique
     tags: Sequence[str] | None
-    session: enqueuer.AnySession | None
+    session: AnySession | None
 
 
 class EnqueueManyOptions(_Owned, total=False):
@@ -56,7 +57,7 @@ class EnqueueManyOptions(_Owned, total=False):
 
     unique: GivenUnique
     tags: Sequence[str] | None
-    session: enqueuer.AnySession | None
+    session: AnySession | None
 
 
 class ScheduleOptions(_Owned, total=False):

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, Unpack
 
 from .enqueue.enqueuer import checked_payload
-from .errors import DiscoveryError, InvalidOption, InvalidPayload, flatten
+from .errors import DiscoveryError, InvalidOption, InvalidPayload, flatten, quoted
 from .registry import JobConfig, where
 from .values import cron as crons
 from .values import firing_rules
 from .values.firing_rules import CatchUp, Overlap, Rules
 from .values.options import Duration, Options, for_schedule
+from .values.schedule_ids import check_schedule_name
 from .values.tags import check_tags
 
 
@@ -55,7 +56,7 @@ def periodic(
     Args:
         cron: Five fields, or `@daily` and its like; see `timezone`.
         payload: The same at every firing; none is an empty object.
-        name: Tells several schedules of one job type apart.
+        name: Tells several schedules of one job type apart: letters, digits, '-', '_' and '.'.
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         when: Asked within the app's context whether QStash is to have the schedule: for one that
             depends on a setting. Always, where None.
@@ -66,22 +67,24 @@ def periodic(
         **options: As for `schedule`.
 
     Raises:
-        InvalidOption: The message names the bad field of the cron expression, or the rule.
-        DiscoveryError: The payload does not fit the job type, or an option is wrong; raised when
-            the job type is decorated.
+        DiscoveryError: The cron expression, a rule or an option is wrong, or the payload does not
+            fit the job type; the message names it.
     """
-    expression = crons.checked(cron, timezone)
-    declared = Periodic(
-        cron=expression,
-        payload={} if payload is None else payload,
-        rules=firing_rules.checked(
-            expression, options, overlap=overlap, jitter=jitter, catch_up=catch_up
-        ),
-        name=name,
-        when=when,
-        tags=tags,
-        options=for_schedule(options),
-    )
+    try:
+        expression = crons.checked(cron, timezone)
+        declared = Periodic(
+            cron=expression,
+            payload={} if payload is None else payload,
+            rules=firing_rules.checked(
+                expression, options, overlap=overlap, jitter=jitter, catch_up=catch_up
+            ),
+            name=check_schedule_name(name),
+            when=_checked_when(when),
+            tags=tags if tags is None else check_tags("tags", tags),
+            options=for_schedule(options),
+        )
+    except InvalidOption as error:
+        raise DiscoveryError(f"`@periodic({quoted(cron)}, …)`: {error}") from None
 
     def declare(job_type: J) -> J:
         _check(declared, job_type)
@@ -89,6 +92,14 @@ def periodic(
         return job_type
 
     return declare
+
+
+def _checked_when(when: Any) -> Callable[[], bool] | None:
+    if when is not None and not callable(when):
+        said = "is asked within the app's context, so write it as a function: `lambda: …`"
+        raise InvalidOption(f"when: {quoted(when)} {said}")
+    asked: Callable[[], bool] | None = when
+    return asked
 
 
 def _check(periodic: Periodic, job_type: Any) -> None:
@@ -104,8 +115,6 @@ def _check(periodic: Periodic, job_type: Any) -> None:
         firing_rules.check_beside(
             periodic.rules, config.type, asked, is_external=config.is_external
         )
-        if periodic.tags is not None:
-            check_tags("tags", periodic.tags)
         checked_payload(config, periodic.payload)
     except InvalidOption as error:
         raise DiscoveryError(f"{about}: {error}") from None

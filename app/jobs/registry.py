@@ -175,6 +175,8 @@ class JobRegistry:
         Raises:
             UnknownJobType: Nobody registered it; the message names the nearest known ones.
         """
+        if not isinstance(job_type, str):
+            raise UnknownJobType(f"{quoted(job_type)} is not the name of a job type, a text")
         try:
             return self._configs[job_type]
         except KeyError:

@@ -26,12 +26,12 @@ from .registry import registry_of
 from .table import firings
 from .table.db import in_transaction
 from .values import cron as crons
-from .values import firing_rules, jsonb
+from .values import firing_rules, jsonb, schedule_ids
 
 if TYPE_CHECKING:
     from qstash.schedule import Schedule
 
-PREFIX = "code."
+PREFIX = schedule_ids.OF_CODE
 HEADER = "Jobs-Declaration"
 SWEEP_NAME = "jobs-maintenance"
 #: Of what is sent; a change has the next sync send all schedules again.
@@ -202,7 +202,7 @@ def _change(declared: Declared, everybodys: Mapping[str, "Schedule"], *, take_ov
 
 def _declared() -> Iterator[Declared]:
     yield _sweep()
-    seen: set[str] = set()
+    seen = {own_id(SWEEP_NAME)}
     for job_type, schedule in _wanted():
         declared = _periodic(job_type, schedule)
         if declared.schedule_id in seen:
@@ -227,7 +227,7 @@ def _sweep() -> Declared:
 def _periodic(job_type: JobType[Any, Any], schedule: Periodic) -> Declared:
     config = job_type.config
     asked = config.options_with(schedule.options)
-    owner = Owner(tags=schedule.tags or ())
+    owner = Owner(tags=() if schedule.tags is None else schedule.tags)
     has_tags = schedule.tags is not None
     name = _name_of(job_type, schedule)
     rules = firing_rules.check_beside(

@@ -65,6 +65,7 @@ class BatchModel:
         gone = {job: (self.step_of[job], self.ends[job] or "cancelled") for job in self.ends}
         for job_id, (step, end) in (gone | dict(found)).items():
             if end is None and self.ends.get(job_id) is not None:
+                self.wait_again("cancelled")
                 self.called_off = False
             self.ends[job_id], self.step_of[job_id] = end, step
         self.advance()
@@ -112,9 +113,9 @@ class BatchModel:
             if step.is_wait and step.started and step.wait is None:
                 step.wait = "cancelled"
 
-    def wait_again(self) -> None:
+    def wait_again(self, *ended: str) -> None:
         for step in self.steps.values():
-            if step.wait == "dead":
+            if step.wait in ended:
                 step.wait, self.called_off = None, False
 
     def _end_waits(self, end: str) -> None:

@@ -279,3 +279,37 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     result = cli.invoke(args=["jobs", *args])
 
     assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_the_jobs_of_several_chunks_are_looked_for_once(
+    rows: Rows, qstash: QStash, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "CHUNK", 2)
+    wanted = [recorded(rows, **DEAD) for _ in range(5)]
+    statements.clear()
+
+    done = actions.delete(Filter(dead=True), by="ann")
+
+    assert (done.count, done.job_ids) == (5, wanted)
+    looked = [one for one in statements if "LIMIT" in one and "dead_at IS NOT NULL" in one]
+    assert len(looked) == 2  # the second finds that there are no more
+    assert not any("FOR UPDATE" in one for one in looked)
+
+
+def test_a_job_that_fits_no_more_when_its_turn_comes_stays_as_it_is(
+    rows: Rows, qstash: QStash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "CHUNK", 2)
+    first, second, third, fourth, last = [recorded(rows, **DEAD) for _ in range(5)]
+
+    def meanwhile(*_: Any) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(actions, "CHUNK", 2)
+        for job_id in (third, fourth):
+            rows.set(job_id, status="completed", dead_at=None)
+
+    monkeypatch.setattr(actions, "tell", meanwhile)
+    done = actions.retry(Filter(dead=True), by="ann")
+
+    assert done.job_ids == [first, second, last]
+    assert [rows[job_id].status for job_id in (third, fourth)] == ["completed"] * 2

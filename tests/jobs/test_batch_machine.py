@@ -168,7 +168,7 @@ class BatchMachine(RuleBasedStateMachine):
     @rule()
     def retry(self) -> None:
         batches.retry(self.id, by="test")
-        self.model.wait_again()
+        self.model.wait_again("dead", "cancelled")
         self.look()
 
     @rule()

@@ -5,12 +5,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
+import qstash as sdk
 
 from app.jobs import PublishUnavailable
 from app.jobs.message import Message
@@ -205,3 +206,45 @@ def test_over_tls_only_a_trusted_server_is_told_the_token(
             assert [trusting.publish(MESSAGE) for _ in range(2)] == ["msg_1"] * 2
 
     assert len(QStash.paths) == 2
+
+
+def test_certificates_are_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, tls = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    loaded: list[object] = []
+    load = ssl.create_default_context
+
+    def noted(**options: Any) -> ssl.SSLContext:
+        loaded.append(options)
+        return load(**options)
+
+    monkeypatch.setattr(ssl, "create_default_context", noted)
+    with served(tls) as port, publisher(f"https://127.0.0.1:{port}") as publishing:
+        publishing.publish(MESSAGE)
+
+    assert len(loaded) == 1
+
+
+def test_the_first_publishes_of_several_threads_share_a_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+    both = threading.Barrier(2)
+
+    class Slow(sdk.QStash):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            made.append(self)
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.5)  # for another that is made beside it
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(sdk, "QStash", Slow)
+    with served() as port, publisher(f"http://127.0.0.1:{port}") as publishing:
+        threads = [threading.Thread(target=publishing.publish, args=(MESSAGE,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(QStash.paths) == 2
+    assert len(made) == 1

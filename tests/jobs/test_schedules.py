@@ -152,7 +152,7 @@ def test_a_rule_that_differs_is_a_difference(
 
 
 def test_a_rule_that_cannot_hold_is_refused_where_it_stands(declare: Declare) -> None:
-    with pytest.raises(InvalidOption, match="overlap: 'never' is none; known: allow, skip, queue"):
+    with pytest.raises(DiscoveryError, match="overlap: 'never' is none; known: allow, skip, queue"):
         declare("0 3 * * *", overlap="never")
     with pytest.raises(DiscoveryError, match="jitter: QStash's queues know no delay"):
         declare("0 3 * * *", jitter="30s", queue="mail")
@@ -212,7 +212,7 @@ def test_qstash_away_is_one_line(cli: FlaskCliRunner, command: str) -> None:
 
 
 def test_a_bad_cron_is_refused_where_it_stands() -> None:
-    with pytest.raises(InvalidOption, match="cron: bad hour"):
+    with pytest.raises(DiscoveryError, match="cron: bad hour"):
         jobs.periodic("0 30 * * *")
 
 
@@ -352,7 +352,7 @@ def test_fault_A8_K17_what_qstash_refuses_is_refused_where_it_is_declared(
 ) -> None:
     for timezone in (None, "Europe/Berlin"):
         if cron:
-            with pytest.raises(InvalidOption, match=reason):
+            with pytest.raises(DiscoveryError, match=reason):
                 jobs.periodic(cron, timezone=timezone)
         with pytest.raises(InvalidOption) as refusal:
             schedule("sample", cron, Sample("none"), schedule_id="mine", timezone=timezone)

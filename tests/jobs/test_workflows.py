@@ -17,6 +17,7 @@ from app.jobs import (
     JobBlueprint,
     JobExecution,
     PermanentError,
+    Status,
     batch_of,
     chain,
     signal,
@@ -28,6 +29,7 @@ from app.jobs.context import current_job
 from app.jobs.message import Message
 from app.jobs.operate import actions, batches
 from app.jobs.recover.sweep import sweep
+from app.jobs.table import batches as batches_table
 from app.jobs.table.filters import Filter
 from app.jobs.testing import deliver, drain
 from tests.support.rows import count_rows, row_of
@@ -169,6 +171,20 @@ def test_the_death_of_the_first_of_many_in_a_line_skips_the_others_at_once(order
     assert set(states(line.id).values()) == {"dead", "skipped"}
 
 
+def test_what_an_end_has_begun_is_sought_by_its_id_whatever_the_planner_knows(
+    statements: list[str],
+) -> None:
+    made = chain(job(), job())
+    connection = db.session.connection()
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    batches_table.started(connection, made.id)
+    explained = connection.exec_driver_sql(f"EXPLAIN {statements[-1]}", {"batch_id": made.id})
+    plan = " ".join(explained.scalars())
+
+    assert "job_id)::text = (step.job_id)::text" in plan
+    assert "idx_job_executions_status" not in plan
+
+
 def test_a_dead_step_that_is_retried_brings_the_workflow_on() -> None:
     made = chain(job("die"), job(), then=job())
     drain()
@@ -308,6 +324,47 @@ def test_a_wait_that_timed_out_is_retried_with_the_dead_jobs() -> None:
 
     assert states(made.id) == {"invoice.paid": "completed", "ship": "completed", "then": "started"}
     assert batches.retry(made.id, by="a test").waits == 0
+
+
+@pytest.mark.parametrize("by", ["its jobs", "the workflow"])
+def test_a_wait_that_was_cancelled_comes_back_with_its_workflow(by: str) -> None:
+    with workflow("called off", then=noop.s(Sample("none"))) as made:
+        made.add("ask", job())
+        made.wait_for("invoice.paid", timeout="1h")
+        made.add("ship", job(), after=["ask", "invoice.paid"])
+    batches.cancel(made.id, by="a test")
+    assert (states(made.id)["ask"], states(made.id)["invoice.paid"]) == ("cancelled", "cancelled")
+
+    if by == "the workflow":
+        assert batches.retry(made.id, by="a test").waits == 1
+    assert actions.retry(Filter(batch_id=made.id, status=Status.CANCELLED), by="a test").count == 1
+    assert states(made.id)["invoice.paid"] == "running"
+    drain()
+    assert states(made.id) == {
+        "ask": "completed",
+        "invoice.paid": "running",
+        "ship": "waiting",
+        "then": "waiting",
+    }
+    sweep()
+    assert signal("invoice.paid") == 1
+    drain()
+
+    assert set(states(made.id).values()) == {"completed", "started"}
+    assert batches.find(made.id).state == "completed"
+
+
+def test_a_wait_that_comes_back_has_all_its_time_again() -> None:
+    with workflow("called off") as made:
+        made.add("ask", job())
+        made.wait_for("invoice.paid", timeout="1h")
+    batches.cancel(made.id, by="a test")
+    db.session.execute(text("UPDATE job_steps SET due_at = now() WHERE due_at IS NOT NULL"))
+    db.session.commit()
+    actions.retry(Filter(batch_id=made.id, status=Status.CANCELLED), by="a test")
+    sweep()
+
+    assert states(made.id)["invoice.paid"] == "running"
 
 
 def test_what_was_made_good_has_not_completed_also_if_the_dead_job_does_later() -> None:

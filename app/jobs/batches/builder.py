@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from ..context import Job
 from ..enqueue import unique as unique_jobs
-from ..enqueue.enqueuer import AnySession, JobId
+from ..enqueue.enqueuer import JobId
 from ..enqueue.many import CHUNK, CHUNK_BYTES, publish_changed
 from ..enqueue.signatures import Signature, Written
 from ..enqueue.terms import Owner
@@ -24,7 +24,9 @@ from ..table import batches, job_rows
 from ..table.attempts import within
 from ..table.batches import BATCH, Slots
 from ..table.db import db
+from ..table.sessions import AnySession
 from ..values.ids import GivenOwnerId
+from ..values.several import check_several
 from .recorded import (
     FIRST_DRAWN,
     LAST_DRAWN,
@@ -32,6 +34,7 @@ from .recorded import (
     ON_FAILURE,
     THEN,
     Recorded,
+    check_job,
     check_text,
 )
 
@@ -77,6 +80,7 @@ class Batch(Recorded):
 
     def enqueue_many(self, signatures: Iterable[Signature]) -> list[str]:
         """Add jobs; return their ids. Raises as `enqueue` does, at the first that is bad."""
+        check_several("signatures", signatures)
         return [self.enqueue(signature) for signature in signatures]
 
     @property
@@ -176,10 +180,9 @@ def batch_of(job: Job | None) -> Batch:
     last of them.
 
     Raises:
-        BatchRefused: The job is of no batch, or there is none.
+        BatchRefused: The job is of no batch, or is none.
     """
-    if job is None:
-        raise BatchRefused("batch_of takes the job that a handler is called with, not None")
+    job = check_job("batch_of", job)
     if job.batch_id is None:
         raise BatchRefused(f"job {job.id} is of no batch: enqueue it in one to add to it")
     owner = Owner(user_id=job.user_id, organization_id=job.organization_id)

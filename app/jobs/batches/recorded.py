@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from ..enqueue.enqueuer import AnySession, uncertain
+from ..context import Job
+from ..enqueue.enqueuer import uncertain
 from ..enqueue.signatures import Signature, Writer, Written
 from ..enqueue.terms import Owner
 from ..errors import BatchRefused, DatabaseUnavailable, quoted
@@ -17,6 +18,7 @@ from ..publish import outbox, relay
 from ..table import batches
 from ..table.after_commit import after_commit
 from ..table.db import connection_of, in_one_statement, in_transaction
+from ..table.sessions import AnySession, check_session
 from ..values import jsonb
 
 LONGEST_NAME = 255
@@ -45,6 +47,8 @@ class Recorded(ABC):
         session: AnySession | None,
         added_by: str | None = None,
     ) -> None:
+        if session is not None:
+            check_session(session)
         self.id = batch_id
         self.name = name
         self._owner = owner
@@ -140,6 +144,14 @@ class Recorded(ABC):
         messages = self._messages
         outbox.publish_committed(messages)
         _publish_started([] if messages else [self.id])
+
+
+def check_job(function: str, given: object) -> Job:
+    """Return what a handler is called with; raises `BatchRefused` where it is something else."""
+    if not isinstance(given, Job):
+        said = f"{function} takes the job that a handler is called with, not {quoted(given)}"
+        raise BatchRefused(said)
+    return given
 
 
 def check_text(what: str, given: Any, longest: int) -> None:

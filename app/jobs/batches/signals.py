@@ -4,13 +4,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..enqueue.enqueuer import AnySession
 from ..enqueue.terms import Owner
 from ..errors import SignalUnheard, quoted
 from ..publish import relay
 from ..table import workflows
 from ..table.after_commit import after_commit
-from ..table.db import connection_of, in_transaction
+from ..table.db import in_transaction
+from ..table.sessions import AnySession, callers_connection
 from ..values.ids import GivenOwnerId
 from .recorded import check_text
 from .workflow import LONGEST_EVENT, check_data
@@ -52,7 +52,7 @@ def signal(
             if workflows.hear(tx, step, told)
         ]
 
-    heard = in_transaction(tell) if session is None else tell(connection_of(session))
+    heard = in_transaction(tell) if session is None else tell(callers_connection(session))
     if not heard:
         raise SignalUnheard(
             f"no workflow waits for {quoted(event)} with such data, or it has heard it before: "

@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from ..context import Job
 from ..durations import LONGEST_DELAY
-from ..enqueue.enqueuer import AnySession
 from ..enqueue.signatures import Signature, Written
 from ..enqueue.terms import Owner
 from ..errors import BatchRefused, quoted
@@ -22,6 +21,7 @@ from ..message import Message
 from ..table import batch_summaries, batches, workflows
 from ..table.batches import WORKFLOW
 from ..table.db import connection_of, db
+from ..table.sessions import AnySession
 from ..table.workflows import GO_ON, REPLACE, STOP, Step
 from ..values import jsonb
 from ..values.ids import GivenOwnerId
@@ -34,6 +34,7 @@ from .recorded import (
     ON_FAILURE,
     THEN,
     Recorded,
+    check_job,
     check_text,
 )
 
@@ -122,7 +123,7 @@ class Workflow(Recorded):
                 f"timeout: {timeout!r} is not above zero, or more than a year: write '3d'"
             )
         named = name if name is not None else event[:LONGEST_STEP_NAME]
-        wanted = check_data("match", match or {})
+        wanted = check_data("match", {} if match is None else match)
         self._keep(named, after, if_dead=if_dead, event=event, match=wanted, timeout=seconds)
         return named
 
@@ -231,8 +232,9 @@ def workflow_of(job: Job) -> Workflow:
     may be after any step that is there, this job's own among them.
 
     Raises:
-        BatchRefused: The job is of no workflow.
+        BatchRefused: The job is of no workflow, or is none.
     """
+    check_job("workflow_of", job)
     tx = connection_of(db.session) if job.batch_id is not None else None
     found = batch_summaries.find(tx, job.batch_id) if tx is not None and job.batch_id else None
     if found is None or found.kind != WORKFLOW:
@@ -258,7 +260,7 @@ def chain(*signatures: Signature, name: str | None = None, **options: Any) -> Wo
     """
     if not signatures:
         raise BatchRefused("a chain has at least one job: write jobs.chain(first.s(…), next.s(…))")
-    types = [getattr(one, "job_type", "?") for one in signatures]
+    types = [str(getattr(one, "job_type", "?")) for one in signatures]
     made = workflow(name if name is not None else " > ".join(types)[:200], **options)
     with made:
         before: list[str] = []

@@ -192,11 +192,16 @@ def cancel_batch(batch_id: str, by: str, yes: bool, as_json: bool) -> None:
 def retry_batch(batch_id: str, by: str, as_json: bool) -> None:
     r"""Retry its dead jobs, with all their retries again; what timed out waits once more.
 
+    Cancelled jobs stay so: `flask jobs retry --batch ID --status cancelled`.
+
     \b
     Examples:
       flask jobs batches retry 5f0c
     """
-    _report(batches.retry(batch_id, by=by), "Retried", as_json=as_json)
+    done = batches.retry(batch_id, by=by)
+    _report(done, "Retried", as_json=as_json)
+    if not (done.count or done.waits or done.refused or as_json):
+        _tell_why_none(batches.find(batch_id))
 
 
 for _command in (show_batch, watch_batch, cancel_batch, retry_batch):
@@ -216,6 +221,11 @@ def _report(done: Done, did: str, *, as_json: bool) -> None:
         click.echo(f"Not retried: {reason}", err=True)
     if done.refused:
         sys.exit(FAILED)
+
+
+def _tell_why_none(found: Summary) -> None:
+    again = f"; to retry what was cancelled: flask jobs retry --batch {found.id} --status cancelled"
+    click.echo(f"None of its jobs is dead{again if found.cancelled else ''}", err=True)
 
 
 def _table(found: list[Summary]) -> str:

@@ -24,6 +24,8 @@ from ..values.tags import parse_tag
 from . import formatting
 from .group import Refused
 
+#: Seconds: further back the calendar of a database may not go.
+LONGEST = 100 * 366 * 24 * 60 * 60
 #: How many are named where more than one fits.
 NAMED = 5
 
@@ -35,9 +37,12 @@ class Duration(click.ParamType[int]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         try:
-            return parse_written_duration("the time", str(value))
+            seconds = parse_written_duration("the time", str(value))
         except InvalidOption as error:
             self.fail(str(error), param, ctx)
+        if seconds > LONGEST:
+            self.fail("the time is more than a hundred years; give less", param, ctx)
+        return seconds
 
 
 class JobType(click.ParamType[str]):

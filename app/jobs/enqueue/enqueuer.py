@@ -13,7 +13,6 @@ from typing import Any, Unpack
 
 from flask import current_app
 from marshmallow import ValidationError
-from sqlalchemy.orm import Session, scoped_session
 
 from ..errors import DatabaseUnavailable, InvalidPayload, KeyReused
 from ..events import Enqueueing, observed
@@ -24,8 +23,8 @@ from ..registry import GivenUnique, JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
-from ..table.db import connection_of
 from ..table.job_rows import Recorded
+from ..table.sessions import AnySession, callers_connection
 from ..values import jsonb
 from ..values.ids import GivenOwnerId, new_job_id
 from ..values.options import Duration, Options
@@ -34,8 +33,6 @@ from . import unique as unique_jobs
 from .terms import Owner, Terms
 
 log = logging.getLogger(__name__)
-
-AnySession = Session | scoped_session[Any]
 
 
 class JobId(str):  # noqa: SLOT000 - most have nothing but their class's own
@@ -101,7 +98,7 @@ def enqueue(
     Raises:
         UnknownJobType: No such job type; the message names the nearest.
         InvalidPayload: `errors` maps fields to messages.
-        InvalidOption: An option that QStash would refuse.
+        InvalidOption: An option that QStash would refuse, or a `session` that is none.
         KeyReused: The idempotency key belongs to a job with another payload.
         NotUnique: A job of the same key is there, and `unique` says to raise.
         DatabaseUnavailable: Nothing was recorded; or perhaps it was, where `job_ids` names it:
@@ -274,7 +271,7 @@ def _check_size(config: JobConfig, body: str) -> None:
 
 def _record(message: Message, owner: Owner, session: AnySession | None) -> Recorded:
     """Insert the job, or return the one that has its key."""
-    place = None if session is None else within(connection_of(session))
+    place = None if session is None else within(callers_connection(session))
     try:
         if message.unique is not None:
             return unique_jobs.record(message, message.unique, owner.columns, place)

@@ -18,13 +18,15 @@ from ..registry import GivenUnique, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import within
-from ..table.db import connection_of, in_one_statement, in_transaction
+from ..table.db import in_one_statement, in_transaction
 from ..table.job_rows import Recorded
+from ..table.sessions import AnySession, callers_connection
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
+from ..values.several import check_several
 from ..values.unique import EnqueuedAs
 from . import unique as unique_jobs
-from .enqueuer import AnySession, JobId, follow, publish_again, uncertain, write
+from .enqueuer import JobId, follow, publish_again, uncertain, write
 from .terms import Owner, Terms
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ def enqueue_many(
         each came to is the list's `enqueued_as`.
     """
     config = get_job_config(job_type)
+    check_several("payloads", payloads)
     tags = config.tags if tags is None else tags
     owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags)
     with observed(Enqueueing(job_type=job_type)):
@@ -135,7 +138,7 @@ def _enqueue_together(
     """Record jobs by one statement, and publish them."""
     job_ids = [message.job_id for message in messages]
     if session is not None:
-        job_rows.record_many(connection_of(session), messages, owner.columns)
+        job_rows.record_many(callers_connection(session), messages, owner.columns)
         after_commit(session, outbox.publish_committed, messages)
         return job_ids
     try:
@@ -160,7 +163,7 @@ def _enqueue_unique(messages: list[Message], owner: Owner, session: AnySession |
     if session is None:
         recorded = in_transaction(record)
     else:
-        connection = connection_of(session)
+        connection = callers_connection(session)
         with connection.begin_nested():
             recorded = record(connection)
     own = [one.job_id for one in recorded if not JobId.of(one).existed]
@@ -186,7 +189,7 @@ def _enqueue_in_turn(
         job_ids = _record_all(chunks, owner)
         relay.publish_recorded([job_ids])
         return job_ids
-    connection = connection_of(session)
+    connection = callers_connection(session)
     # Who goes on after a bad payload must not commit those that came before it.
     with connection.begin_nested():
         job_ids = []

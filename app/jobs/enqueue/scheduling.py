@@ -16,6 +16,7 @@ from ..values import firing_rules
 from ..values.firing_rules import CatchUp, Overlap, Rules
 from ..values.ids import GivenOwnerId, new_job_id
 from ..values.options import Duration, Options, for_schedule
+from ..values.schedule_ids import check_schedule_id
 from .enqueuer import body_of, wire_of
 from .terms import Owner, limited, metadata_of
 
@@ -64,7 +65,8 @@ def schedule(
         job_type: A registered name.
         cron: Five fields, or `@daily` and its like; see `timezone`.
         payload: As for `enqueue`; the same at every firing.
-        schedule_id: Replaces the schedule of this id, if there is one.
+        schedule_id: Up to 256 letters, digits, '-', '_' and '.'; replaces the schedule of this id,
+            if there is one.
         timezone: An IANA name such as "Europe/Berlin"; UTC where None.
         user_id: As for `enqueue`.
         organization_id: As for `enqueue`.
@@ -117,6 +119,8 @@ def checked(
 ) -> NewSchedule:
     """Return the schedule that `schedule` would make; takes and raises the same."""
     config = get_job_config(job_type)
+    if schedule_id is not None:
+        check_schedule_id(schedule_id)
     expression = _checked_cron(config.type, schedule_id, cron, timezone)
     rules = firing_rules.checked(
         expression, options, overlap=overlap, jitter=jitter, catch_up=catch_up
@@ -126,7 +130,8 @@ def checked(
     if rules and schedule_id is None:
         schedule_id = f"scd_{new_job_id()}"  # its messages name it
     firing = Firing(cron=expression, rules=rules, schedule_id=schedule_id)
-    owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags or ())
+    given = () if tags is None else tags
+    owner = Owner(user_id=user_id, organization_id=organization_id, tags=given)
     body, sent = scheduled(config, payload, owner, firing, asked, has_tags=tags is not None)
     if schedule_id is not None and (other := outbox.publisher().taken_by(schedule_id)):
         raise InvalidOption(

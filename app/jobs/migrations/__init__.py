@@ -6,8 +6,8 @@
 
     def upgrade():
         with op.get_context().autocommit_block():
-            migrations.prepare(op.get_bind(), "0013")
-        migrations.upgrade(op.get_bind(), "0013")
+            migrations.prepare(op.get_bind(), "0014")
+        migrations.upgrade(op.get_bind(), "0014")
 
 They keep their version in their own table, so an app's history may be of any form.
 `autogenerate` has Alembic leave the tables alone when it compares an app's models and database.

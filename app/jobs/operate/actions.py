@@ -6,12 +6,25 @@ commit: if that fails, the sweep publishes, or a needless delivery finds nothing
 """
 
 import logging
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    and_,
+    any_,
+    func,
+    literal,
+    not_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.exc import IntegrityError
 
 from ..errors import DatabaseUnavailable, PublishError
@@ -27,6 +40,9 @@ from ..values.options import normalise
 log = logging.getLogger(__name__)
 
 CHUNK = 500
+#: Jobs that are looked for at once, chunk after chunk: what an index gives of them may have to be
+#: read as a whole to know those with the lowest ids.
+AHEAD = 20_000
 
 Action = Literal["retry", "cancel", "delete", "move"]
 
@@ -166,9 +182,9 @@ def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | N
     audit_id = in_transaction(
         lambda tx: audit.record_action(tx, actor=by, action=action, wanted=about)
     )
-    last = 0
+    last, ahead = 0, Ahead()
     while True:
-        chunk = Chunk(action, conditions, audit_id, after=last, options=options or {})
+        chunk = Chunk(action, conditions, audit_id, last, options or {}, ahead)
         ids, rows = in_transaction(chunk.change)
         if not ids:
             break
@@ -181,6 +197,23 @@ def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | N
     return done
 
 
+@dataclass(slots=True)
+class Ahead:
+    """The ids of the next jobs of one action, as far as they have been looked for."""
+
+    ids: list[int] = field(default_factory=list)
+
+    def of_chunk(
+        self, connection: Connection, conditions: Sequence[ColumnElement[bool]], after: int
+    ) -> list[int]:
+        """Return those of the jobs to be changed next; some may not fit any more."""
+        self.ids = self.ids[bisect_right(self.ids, after) :]
+        if not self.ids:
+            query = select(_table.c.id).where(*conditions, _table.c.id > after)
+            self.ids = list(connection.scalars(query.order_by(_table.c.id).limit(AHEAD)))
+        return self.ids[:CHUNK]
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """The next jobs after an id, changed and noted in one transaction."""
@@ -190,16 +223,21 @@ class Chunk:
     audit_id: int
     after: int
     options: Mapping[str, Any]
+    ahead: Ahead
     refused: list[str] = field(default_factory=list)
 
     def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
+        """Return the ids of the jobs that were looked at, none at the end, and the changed rows."""
+        looked_at = self.ahead.of_chunk(connection, self.conditions, self.after)
+        if not looked_at:
+            return [], []
         columns = (_table.c.id, _table.c.slot, _table.c.unique_key)
-        query = select(*columns).where(*self.conditions, _table.c.id > self.after)
-        locked = query.order_by(_table.c.id).limit(CHUNK).with_for_update()
-        found = connection.execute(locked).all()
+        of_these = _table.c.id == any_(literal(looked_at, ARRAY(BigInteger)))
+        query = select(*columns).where(*self.conditions, of_these)
+        found = connection.execute(query.order_by(_table.c.id).with_for_update()).all()
         ids = [row.id for row in found]
         if not ids:
-            return [], []
+            return looked_at, []
         if any(row.slot is not None for row in found):
             batches.lock_slots(connection, ids)
         if self.action == "retry" and any(row.unique_key is not None for row in found):
@@ -207,7 +245,7 @@ class Chunk:
         else:
             rows = self._execute(connection, ids)
         audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
-        return ids, rows
+        return looked_at, rows
 
     def _execute(self, connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
         given = {"ids": list(ids), **self.options}

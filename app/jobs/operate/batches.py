@@ -44,7 +44,7 @@ class Retried(Done):
     """What a retry did.
 
     Attributes:
-        waits: Steps that had timed out, and wait for their signal again.
+        waits: Steps that had timed out, or were cancelled with it, and wait for their signal again.
     """
 
     waits: int = 0
@@ -176,8 +176,8 @@ def cancel(batch_id: str, *, by: str) -> Done:
 def retry(batch_id: str, *, by: str) -> Retried:
     """Retry the dead parts of a batch, which goes on when they have completed.
 
-    These are its dead jobs, and the steps whose time to wait for a signal was up: they wait again,
-    for as long as they did.
+    These are its dead jobs, and the steps whose time to wait for a signal was up, or that were
+    cancelled with it: they wait again, for as long as they did. Cancelled jobs stay cancelled.
 
     Raises:
         BatchRefused: There is no such batch.

@@ -17,6 +17,7 @@ from ..errors import InvalidDelivery, PublishError
 from ..publish import outbox
 from ..recover import given_up, sweep
 from ..table import audit
+from ..values import jsonb
 
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
@@ -98,7 +99,7 @@ def _read(entry: "DlqMessage") -> DeadLetter:
 
 def _request(method: Literal["POST", "DELETE"], path: str, dlq_id: str) -> bool:
     """Make a request about one letter; tell whether there is such a one."""
-    if not dlq_id.strip("./"):
+    if not dlq_id.strip("./") or jsonb.clean_text(dlq_id) != dlq_id:
         return False  # Without an id the same request would be about all letters.
     whole = path + quote(dlq_id, safe="")
     try:

@@ -19,7 +19,7 @@ from ..table.operations import JobOperation, OperationState
 from ..table.patience import patiently
 from ..values.ids import OwnerId
 from . import actions
-from .actions import Action, Chunk, Done
+from .actions import Action, Ahead, Chunk, Done
 
 #: The type of the jobs that work off operations; who has them registers a handler for it.
 JOB_TYPE = "act-on-jobs"
@@ -142,8 +142,9 @@ def is_at_rest(connection: Connection, operation: Any) -> bool:
 def work(operation_id: int) -> Iterator[Row[Any]]:
     """Do an operation's next batches, and yield after each how far it is."""
     _count(operation_id)
+    ahead = Ahead()
     while True:
-        done, rows, after = in_transaction(lambda tx: _batch(tx, operation_id))
+        done, rows, after = in_transaction(lambda tx: _batch(tx, operation_id, ahead))
         if after is None:
             return
         actions.tell(rows, done)
@@ -153,13 +154,13 @@ def work(operation_id: int) -> Iterator[Row[Any]]:
         yield after
 
 
-def _batch(tx: Connection, operation_id: int) -> tuple[Done, Any, Row[Any] | None]:
+def _batch(tx: Connection, operation_id: int, ahead: Ahead) -> tuple[Done, Any, Row[Any] | None]:
     """Change the next jobs; return what was done, their rows, and the operation afterwards."""
     row = _locked(tx, operation_id)
     if row is None or row.state != OperationState.RUNNING:
         return Done("retry"), [], None
     done = Done(row.action)
-    chunk = Chunk(row.action, _conditions(row), row.audit_id, row.position, row.options)
+    chunk = Chunk(row.action, _conditions(row), row.audit_id, row.position, row.options, ahead)
     ids, rows = chunk.change(tx)
     if ids:
         done.add(rows)

@@ -21,7 +21,7 @@ from ..table.db import in_transaction
 from ..table.models import JobExecution
 from ..table.pauses import Kind, Pause
 from ..values import jsonb, options
-from ..values.ids import parse_owner_id
+from ..values.ids import GivenOwnerId, parse_owner_id
 from ..values.options import FlowControl
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Resumed:
     left: int
 
 
-def pause(kind: Kind | str, name: str, *, reason: str, by: str) -> Held:
+def pause(kind: Kind | str, name: str | GivenOwnerId, *, reason: str, by: str) -> Held:
     """Have the jobs of a type, queue, flow-control key or organization wait; safe to repeat.
 
     Args:
@@ -78,8 +78,8 @@ def pause(kind: Kind | str, name: str, *, reason: str, by: str) -> Held:
         UnknownJobType: There is no such type; the message names the nearest.
         InvalidOption: Another argument makes no sense.
     """
-    what, which = _kind(kind), str(name)
-    which = _checked(what, which)
+    what = _kind(kind)
+    which = _checked(what, name)
     reason, by = _said("reason", reason), _said("by", by)
 
     def begin(tx: Connection) -> Pause:
@@ -96,19 +96,20 @@ def pause(kind: Kind | str, name: str, *, reason: str, by: str) -> Held:
     return _with_queue([begun])[0]
 
 
-def resume(kind: Kind | str, name: str, *, by: str) -> Resumed:
+def resume(kind: Kind | str, name: str | GivenOwnerId, *, by: str) -> Resumed:
     """End a pause, and publish what waited for it, the oldest jobs first.
 
     The first thousand are published before this returns, the others by the next sweeps.
 
     Raises:
-        InvalidOption: That is not paused.
+        InvalidOption: That is not paused, or an argument makes no sense.
     """
     what, by = _kind(kind), _said("by", by)
+    which = _written(what, name)
 
     def end(tx: Connection) -> tuple[Pause, int] | None:
         waiting = held.queues(tx, cap=CAP)
-        if (found := pauses.end(tx, what, str(name))) is None:
+        if (found := pauses.end(tx, what, which)) is None:
             return None
         audit.record_action(tx, actor=by, action="resume", wanted={what: found.name})
         return found, waiting[found.id].jobs
@@ -159,8 +160,9 @@ def _kind(kind: Kind | str) -> Kind:
         raise InvalidOption(f"kind: {quoted(kind)} cannot be paused; give one of {known}") from None
 
 
-def _checked(kind: Kind, name: str) -> str:
-    """Return the name as the jobs' rows have it."""
+def _checked(kind: Kind, given: object) -> str:
+    """Return the name as the jobs' rows have it, if there can be jobs that it holds."""
+    name = _written(kind, given)
     match kind:
         case Kind.TYPE:
             return get_job_config(name).type
@@ -169,15 +171,26 @@ def _checked(kind: Kind, name: str) -> str:
         case Kind.KEY:
             options.normalise({}, {"flow_control": FlowControl(key=name, rate=1)})
         case Kind.ORGANIZATION:
-            try:
-                return str(parse_owner_id(name))
-            except ValueError as error:
-                raise InvalidOption(f"organization: {name[:80]!r} is not {error}") from None
+            pass
     return name
 
 
-def _said(name: str, value: str) -> str:
-    text = jsonb.clean_text(str(value)).strip()
+def _written(kind: Kind, given: object) -> str:
+    """Return a name as a pause of this kind is found by it."""
+    if kind == Kind.ORGANIZATION:
+        try:
+            return str(parse_owner_id(str(given)))
+        except ValueError as error:
+            raise InvalidOption(f"organization: {quoted(given)} is not {error}") from None
+    if not isinstance(given, str) or jsonb.clean_text(given) != given:
+        raise InvalidOption(f"name: {quoted(given)} is not the name of a {kind}, a line of text")
+    return given
+
+
+def _said(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidOption(f"{name}: {quoted(value)} is not a text")
+    text = jsonb.clean_text(value).strip()
     if not text:
         raise InvalidOption(f"{name}: empty; say {'why' if name == 'reason' else 'who'}")
     if len(text) > MOST_REASON:

@@ -7,30 +7,31 @@ transaction, as `enqueue` does.
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Table, null, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session, scoped_session
 
 from ..enqueue.terms import Owner
-from ..errors import InvalidOption, PublishError, UpdateRefused
+from ..errors import InvalidOption, PublishError, UpdateRefused, quoted
 from ..publish import relay
 from ..schemas import camel_case
 from ..table import by_hand, job_rows
-from ..table.db import connection_of, in_transaction
+from ..table.db import in_transaction
 from ..table.models import JobExecution, Status
+from ..table.sessions import AnySession, callers_connection
 from ..values import ids, jsonb
 from ..values.nearest import hint
 
 log = logging.getLogger(__name__)
 
-AnySession = Session | scoped_session[Any]
-
 MAX_TYPE_LENGTH = 100
 MAX_COUNT = 2**31 - 1
+
+#: What the database keeps at the ends of Python's calendar, it may return as none of Python's.
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
 _table = cast("Table", JobExecution.__table__)
 # The transaction that holds the row may be the caller's own, which waits for this.
@@ -49,6 +50,7 @@ def create_job_execution(
 
     Raises:
         UpdateRefused: A field is missing, unknown or of the wrong kind, or the id is taken.
+        InvalidOption: `session` is none.
     """
     values = _checked(data, known=(*_IDENTITY, *_CHANGEABLE))
     missing = [name for name in (*_IDENTITY, "payload") if name not in values]
@@ -77,13 +79,14 @@ def update_job_execution(
 
     Raises:
         UpdateRefused: A field is unknown or of the wrong kind; nothing was changed.
+        InvalidOption: `session` is none.
         IllegalTransition: No such job, or its status cannot become that; also an `UpdateRefused`.
     """
     values = _checked(updates, known=_CHANGEABLE)
     old = (
         _changed(job_id, values)
         if session is None
-        else by_hand.change_row(connection_of(session), job_id, values)
+        else by_hand.change_row(callers_connection(session), job_id, values)
     )
     is_put_back = values.get("status") == Status.PENDING != old.status
     # Of a transaction that the caller may yet roll back, QStash is not told: a delivery that still
@@ -120,7 +123,7 @@ def _withdraw(job_id: str, message_id: str) -> None:
 
 
 def _in(session: AnySession | None, work: Callable[[Connection], Any]) -> Any:
-    return in_transaction(work) if session is None else work(connection_of(session))
+    return in_transaction(work) if session is None else work(callers_connection(session))
 
 
 def _checked(given: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[str, Any]:
@@ -149,20 +152,23 @@ def _status(_: str, value: Any) -> Status:
     try:
         return Status(value)
     except ValueError:
-        raise UpdateRefused(f"status: {value!r} is none of {', '.join(Status)}") from None
+        raise UpdateRefused(f"status: {quoted(value)} is none of {', '.join(Status)}") from None
 
 
 def _id(name: str, value: Any) -> str:
     if not ids.is_job_id(value):
         raise UpdateRefused(
-            f"{name}: {value!r} is not a job's id: one line of 1 to {ids.MAX_LENGTH} characters"
+            f"{name}: {quoted(value)} is not a job's id: one line of 1 to {ids.MAX_LENGTH} "
+            "characters"
         )
     return str(value)
 
 
 def _type(name: str, value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TYPE_LENGTH:
-        raise UpdateRefused(f"{name}: {value!r} is not a text of 1 to {MAX_TYPE_LENGTH} characters")
+        raise UpdateRefused(
+            f"{name}: {quoted(value)} is not a text of 1 to {MAX_TYPE_LENGTH} characters"
+        )
     return jsonb.clean_text(value)
 
 
@@ -182,13 +188,13 @@ def _result(name: str, value: Any) -> Any:
 
 def _error(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise UpdateRefused(f"{name}: {value!r} is neither a text nor None")
+        raise UpdateRefused(f"{name}: {quoted(value)} is neither a text nor None")
     return value and jsonb.clean_text(value)
 
 
 def _count(name: str, value: Any) -> int:
     if type(value) is not int or not 0 <= value <= MAX_COUNT:
-        raise UpdateRefused(f"{name}: {value!r} is not a whole number of 0 or more")
+        raise UpdateRefused(f"{name}: {quoted(value)} is not a whole number of 0 or more")
     return value
 
 
@@ -201,7 +207,12 @@ def _owner(name: str, value: Any) -> Any:
 
 def _moment(name: str, value: Any) -> datetime | None:
     if value is not None and not (isinstance(value, datetime) and value.tzinfo):
-        raise UpdateRefused(f"{name}: {value!r} is not an aware datetime; add a time zone")
+        raise UpdateRefused(f"{name}: {quoted(value)} is not an aware datetime; add a time zone")
+    if value is not None and not _EARLIEST < value.replace(tzinfo=UTC) < _LATEST:
+        raise UpdateRefused(
+            f"{name}: {quoted(value)} is at the edge of the calendar, where it could not be read "
+            "again; give a moment that was"
+        )
     return value
 
 

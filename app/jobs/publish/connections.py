@@ -63,13 +63,13 @@ class Answer:
 class KeepAliveClient:
     """What the SDK needs of an `httpx.Client`, for one server; may be used by many threads."""
 
-    def __init__(self, url: str, limits: Limits) -> None:
+    def __init__(self, url: str, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         server = urlsplit(url)
         self._is_secure = server.scheme == "https"
         self._host, self._port = server.hostname or "", server.port
         self._origin = f"{server.scheme}://{server.netloc}"
         self._limits = limits
-        self._context: ssl.SSLContext | None = None
+        self._context = tls
         self._idle: deque[tuple[HTTPConnection, float]] = deque()
         self._pid = os.getpid()
         self._is_closed = False
@@ -180,6 +180,16 @@ def _is_silent(connection: HTTPConnection) -> bool:
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return not poll.poll(0)
+
+
+def context_of(client: Any) -> ssl.SSLContext | None:
+    """Return whom an `httpx.Client` trusts, as it has loaded it; None where that cannot be seen.
+
+    To load the certificates again would take as long as all else before a first publish.
+    """
+    pool = getattr(getattr(client, "_transport", None), "_pool", None)
+    found = getattr(pool, "_ssl_context", None)
+    return found if isinstance(found, ssl.SSLContext) else None
 
 
 def needs_a_proxy(url: str) -> bool:

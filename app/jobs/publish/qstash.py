@@ -4,10 +4,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from hashlib import sha256
 from http.client import HTTPException
 from math import ceil
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ from ..registry import is_elsewhere
 from ..values import callback_urls
 from ..values.ids import header_safe
 from ..values.options import LONGEST_TIMEOUT
-from .connections import KeepAliveClient, Limits, needs_a_proxy
+from .connections import KeepAliveClient, Limits, context_of, needs_a_proxy
 from .quota import Gate, read
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How the budget is shared out: each phase has a limit of its own, and connecting counts twice (TCP,
-# then TLS), so that the phases of a silent server add up to the whole.
+# What of the budget each phase may take; connecting counts twice (TCP, then TLS).
 _PHASES = {"connect": 0.2, "write": 0.1, "read": 0.5}
 
 #: What QStash answers where the message itself is wrong, so that no later try can help. Whatever
@@ -74,6 +73,7 @@ class Publisher:
         self._base_url = base_url
         self._budget = budget
         self.quota = Gate()
+        self.forget_client()
 
     #: How many messages one batch request carries, and bytes of them at most: QStash takes 100 MB,
     #: and has to answer within the budget.
@@ -163,25 +163,31 @@ class Publisher:
         return self._told(FAILURE_CALLBACK, forward_to)
 
     def close(self) -> None:
-        if "_client" in self.__dict__:
-            self._client.http._client.close()  # noqa: SLF001 - the SDK has no close method
+        if self._made is not None:
+            self._made.http._client.close()  # noqa: SLF001 - the SDK has no close method
 
     def forget_client(self) -> None:
         """Use a new client from now on, and leave the present one's connections alone."""
-        self.__dict__.pop("_client", None)
+        self._made: QStash | None = None
+        self._making = Lock()
 
-    @cached_property
+    @property
     def _client(self) -> "QStash":
+        with self._making:
+            self._made = self._made or self._new_client()
+            return self._made
+
+    def _new_client(self) -> "QStash":
         import httpx  # noqa: PLC0415 - slow to import, and only publishing needs it
         from qstash import QStash  # noqa: PLC0415 - as above
 
         client = QStash(self._token, retry=False, base_url=self._url)
         limits = {phase: share * self._budget for phase, share in _PHASES.items()}
-        # The SDK has settings neither for its client nor for the ten minutes that this waits.
+        given = client.http._client  # noqa: SLF001 - it has no settings, and waits ten minutes
         if needs_a_proxy(self._url):
-            client.http._client.timeout = httpx.Timeout(None, **limits)  # noqa: SLF001
+            given.timeout = httpx.Timeout(None, **limits)
         else:
-            own: Any = KeepAliveClient(self._url, Limits(**limits))
+            own: Any = KeepAliveClient(self._url, Limits(**limits), context_of(given))
             client.http._client = own  # noqa: SLF001
         return client
 

@@ -13,6 +13,10 @@ from flask import Flask, current_app
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
+from ..errors import InvalidOption, quoted
+from ..values.several import check_several
+from .sessions import AnySession, check_session
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -30,7 +34,7 @@ class _Waiting:
 
 
 def after_commit(
-    session: Session | scoped_session[Any], call: Callable[[list[T]], object], items: Iterable[T]
+    session: AnySession, call: Callable[[list[T]], object], items: Iterable[T]
 ) -> None:
     """Call with items once the session's outermost transaction has committed.
 
@@ -47,7 +51,11 @@ def after_commit(
         session: Which begins a transaction, if it has not yet.
         call: Runs when the connection is back in its pool. May itself use the session.
         items: For `call`.
+
+    Raises:
+        InvalidOption: One of them is something else; nothing is called.
     """
+    _check(session, call, items)
     own: Session = session() if isinstance(session, scoped_session) else session
     if not own.in_transaction():
         own.begin()
@@ -55,6 +63,15 @@ def after_commit(
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way
     waiting = own.info.setdefault(_WAITING, [])
     waiting.extend(_Waiting(inner, app, call, item) for item in items)
+
+
+def _check(session: object, call: object, items: object) -> None:
+    if session is None:
+        raise InvalidOption("session: None has no commit to wait for; pass db.session")
+    check_session(session)
+    if not callable(call):
+        raise InvalidOption(f"call: {quoted(call)} is not a function; give one that takes a list")
+    check_several("items", items)
 
 
 @event.listens_for(Session, "after_soft_rollback")

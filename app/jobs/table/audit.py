@@ -76,7 +76,7 @@ def record_action(
     connection: Connection, *, actor: str, action: str, wanted: dict[str, Any]
 ) -> int:
     """Record that somebody acts; return the record's id for `add_jobs`."""
-    values = {"actor": jsonb.clean_text(actor), "action": action, "filter": wanted}
+    values = {"actor": jsonb.clean_text(actor), "action": action, "filter": jsonb.clean(wanted)}
     made: int = connection.execute(
         _table.insert().values(values).returning(_table.c.id)
     ).scalar_one()

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import array
 
 from ..errors import ActionRefused
+from ..values import jsonb
 from ..values.ids import OwnerId
 from .models import JobExecution, Status
 
@@ -83,6 +84,15 @@ class Filter:
     parent_id: str | None = None
     tags: tuple[str, ...] = ()
     everything: bool = False
+
+    def __post_init__(self) -> None:
+        """Have texts as the table has them, which holds no NUL and no half of a character."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if type(value) is str:
+                object.__setattr__(self, one.name, jsonb.clean_text(value))
+            elif isinstance(value, tuple):
+                object.__setattr__(self, one.name, tuple(map(jsonb.clean_text, value)))
 
     def as_json(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}

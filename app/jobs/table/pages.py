@@ -13,6 +13,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Table, UnaryExpression, select, tuple_
 
 from ..errors import InvalidOption
+from ..values import jsonb
 from .db import db
 from .filters import SEARCHED, Filter, Near
 from .models import JobExecution
@@ -62,7 +63,8 @@ def list_jobs(
 
 def is_recorded(job_type: str) -> bool:
     """Tell whether there are jobs of a type, also of one that the app does not know."""
-    query = select(_table.c.id).where(_table.c.job_type == job_type).limit(1)
+    wanted = jsonb.clean_text(job_type)
+    query = select(_table.c.id).where(_table.c.job_type == wanted).limit(1)
     return db.session.scalar(query) is not None
 
 

@@ -103,13 +103,13 @@ _LISTEN_AGAIN = text(
     WITH again AS (
         UPDATE job_steps
            SET ended = NULL, due_at = clock_timestamp() + make_interval(secs => timeout)
-         WHERE batch_id = :batch_id AND kind = 'wait' AND ended = 'dead'
+         WHERE batch_id = :batch_id AND kind = 'wait' AND ended IN ('dead', 'cancelled')
         RETURNING batch_id, name),
     in_question AS (
         UPDATE job_steps SET ended = NULL
          WHERE batch_id = :batch_id AND ended = 'skipped' AND EXISTS (SELECT FROM again)),
     counted AS (
-        UPDATE job_batch_slots AS part SET pending = 1, dead = 0
+        UPDATE job_batch_slots AS part SET pending = 1, dead = 0, cancelled = 0
           FROM again WHERE part.batch_id = again.batch_id AND part.step = again.name),
     reopened AS (
         UPDATE job_batches SET state = 'running', ended_at = NULL, cancelled_at = NULL
@@ -245,7 +245,7 @@ def hear(connection: Connection, step: tuple[str, str], data: Mapping[str, Any] 
 
 
 def listen_again(connection: Connection, batch_id: str) -> int:
-    """Have the steps that timed out wait once more; return how many did."""
+    """Have the steps that timed out, or were cancelled, wait once more; return how many did."""
     connection.execute(_LOCK, {"batch_id": batch_id})
     return int(connection.execute(_LISTEN_AGAIN, {"batch_id": batch_id}).scalar_one())
 

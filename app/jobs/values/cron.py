@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from ...cron import CronError, Every, NeverFiresError, in_words, parse
-from ..errors import InvalidOption
+from ..errors import InvalidOption, quoted
 
 FIELDS = 5
 #: How far back the last firing is looked for, one after the other: most are found by the first.
@@ -23,6 +23,10 @@ def checked(cron: str, timezone: str | None) -> str:
     Raises:
         InvalidOption: The message names the bad field.
     """
+    if not isinstance(cron, str):
+        raise InvalidOption(f"cron: {quoted(cron)} is not a text; write it like '0 9 * * *'")
+    if not isinstance(timezone, str | None):
+        raise InvalidOption(f"timezone: {quoted(timezone)} is not a name; write 'Europe/Berlin'")
     if timezone is None:
         _check(cron, cron)
         return cron

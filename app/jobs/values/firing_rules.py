@@ -7,6 +7,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
+from ..durations import LONGEST_DELAY
 from ..errors import InvalidOption, quoted
 from . import cron as crons
 from .nearest import hint
@@ -134,7 +135,10 @@ def _expires(value: Any) -> int:
             "expires: a schedule has many firings, and this is one moment; give how long after its"
             ' moment each may begin, such as "1h"'
         )
-    return parse_time("expires", value)
+    seconds = parse_time("expires", value)
+    if seconds > LONGEST_DELAY:
+        raise InvalidOption(f"expires: {quoted(value)} is more than a year; leave it out")
+    return seconds
 
 
 def _refuse_contradictions(rules: Rules, cron: str) -> None:

@@ -102,8 +102,8 @@ def header_safe(job_id: str) -> str:
     return job_id if _SAFE.fullmatch(job_id) else sha256(job_id.encode()).hexdigest()
 
 
-def is_uuid(value: str) -> bool:
-    return _UUID.fullmatch(value) is not None
+def is_uuid(value: object) -> bool:
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
 
 
 class OwnerIdColumn(TypeDecorator[OwnerId]):

@@ -262,7 +262,7 @@ def _refuse_early_end(checked: Mapping[str, Any]) -> None:
 
 
 def _text(name: str, value: Any, longest: int = LONGEST_HEADER) -> str:
-    if not isinstance(value, str) or not value or not _HEADER_VALUE.fullmatch(value):
+    if not isinstance(value, str) or not value.strip() or not _HEADER_VALUE.fullmatch(value):
         raise InvalidOption(f"{name}: {quoted(value)} is not a line of printable ASCII")
     if len(value) > longest:
         raise InvalidOption(f"{name}: has {len(value):,} characters; {longest:,} may be")

@@ -172,6 +172,8 @@ def _refuse_other_kinds(given: Unique) -> None:
             raise InvalidOption(f"unique: fields: {quoted(fields)} is no tuple of names{fix}")
         if len(fields) > _MOST_FIELDS:
             raise InvalidOption(f"unique: fields: {len(fields)} are given; {_MOST_FIELDS} may be")
+    if given.while_ is not None:
+        _while(given.while_)
     if given.on_conflict not in (None, *CONFLICTS):
         said = f"{quoted(given.on_conflict)} is unknown; {hint(str(given.on_conflict), CONFLICTS)}"
         raise InvalidOption(f"unique: on_conflict: {said}")
@@ -211,7 +213,8 @@ def _refuse_given(given: Unique, times: Mapping[str, int | None], name: str, rea
 def _while(value: Any) -> tuple[str, ...]:
     known = ", ".join(STATES)
     if isinstance(value, str) or not isinstance(value, tuple | list) or not value:
-        fix = f"; write ({value!r},)" if value in STATES else f"; give some of {known}"
+        is_one = isinstance(value, str) and value in STATES
+        fix = f"; write ({value!r},)" if is_one else f"; give some of {known}"
         raise InvalidOption(f"unique: while_: {quoted(value)} is no tuple of states{fix}")
     for one in value:
         if one not in STATES:

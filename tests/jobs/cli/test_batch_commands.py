@@ -70,6 +70,22 @@ def test_it_retries_the_dead(cli: FlaskCliRunner, made: tuple[str, list[str]]) -
     assert "running" in cli.invoke(args=["jobs", "batches", "show", batch_id]).output
 
 
+def test_it_says_how_to_retry_what_was_cancelled(cli: FlaskCliRunner) -> None:
+    with batch("invoices") as made:
+        made.enqueue(sample.s(Sample("none")))
+    assert cli.invoke(args=["jobs", "batches", "cancel", made.id, "--yes"]).exit_code == 0
+
+    done = cli.invoke(args=["jobs", "batches", "retry", made.id])
+
+    assert done.stdout == "Retried 0 jobs\n"
+    said, command = done.stderr.strip().split(": flask ")
+    assert said == "None of its jobs is dead; to retry what was cancelled"
+    assert cli.invoke(args=[*command.split(), "--yes"]).exit_code == 0
+    assert cli.invoke(args=["jobs", "batches", "retry", made.id]).stderr.strip() == (
+        "None of its jobs is dead"
+    )
+
+
 @pytest.mark.parametrize("machine", [[], ["--json"]])
 def test_it_says_why_it_retries_one_that_is_unique_not(
     cli: FlaskCliRunner, machine: list[str]
