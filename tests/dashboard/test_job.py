@@ -90,6 +90,19 @@ def test_a_payload_cannot_turn_around_how_it_reads(reader: Reader) -> None:
     assert not {"\u202e", "\u2066"} & set(page)
 
 
+def test_a_number_of_a_payload_is_as_long_as_it_was_written(reader: Reader) -> None:
+    numbers = {"id": 10**30 + 1, "huge": 1e300, "some": [-1.5e-300, 2.5e21], "whole": 10**20}
+    job_id = add_row(payload={"payload": numbers}, result=numbers)
+
+    shown = text_of(reader.get(f"/job/{job_id}"))
+
+    written = (
+        '"id": 1000000000000000000000000000001, "huge": 1e+300,'
+        ' "some": [ -1.5e-300, 2.5e+21 ], "whole": 100000000000000000000'
+    )
+    assert shown.count(written) == 2
+
+
 def test_progress_is_shown_while_it_runs(reader: Reader) -> None:
     progress = {"done": 620, "total": 1000, "note": "rows"}
     job_id = add_row(status="processing", progress=progress, started_at=datetime.now(UTC))
