@@ -6,7 +6,7 @@ commit: if that fails, the sweep publishes, or a needless delivery finds nothing
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -160,16 +160,21 @@ def preview_within(action: Action, wanted: Filter, cap: int) -> dict[str, int] |
 
 
 def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | None = None) -> Done:
-    """Take the jobs chunk by chunk, in the order of their ids, and tell QStash of each chunk."""
+    """Take the jobs chunk by chunk, in the order of their ids, and tell QStash of each chunk.
+
+    The line in the audit comes with the first job that is changed: of none, there is nothing to
+    tell.
+    """
     conditions = [*wanted.conditions(), possible(action)]
     done, about = Done(action), wanted.as_json() | dict(options or {})
-    audit_id = in_transaction(
-        lambda tx: audit.record_action(tx, actor=by, action=action, wanted=about)
-    )
-    last = 0
+
+    def begin(tx: Connection) -> int:
+        return audit.record_action(tx, actor=by, action=action, wanted=about)
+
+    last, audit_id = 0, None
     while True:
-        chunk = Chunk(action, conditions, audit_id, after=last, options=options or {})
-        ids, rows = in_transaction(chunk.change)
+        chunk = Chunk(action, conditions, audit_id or begin, after=last, options=options or {})
+        ids, rows, audit_id = in_transaction(chunk.change)
         if not ids:
             break
         last = ids[-1]
@@ -183,31 +188,44 @@ def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | N
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next jobs after an id, changed and noted in one transaction."""
+    """The next jobs after an id, changed and noted in one transaction.
+
+    Attributes:
+        entry: The line in the audit that they are added to, or what begins one if there are any.
+    """
 
     action: Action
     conditions: list[ColumnElement[bool]]
-    audit_id: int
+    entry: int | Callable[[Connection], int]
     after: int
     options: Mapping[str, Any]
     refused: list[str] = field(default_factory=list)
 
-    def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
+    def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]], int | None]:
+        """Return which jobs were looked at and changed, and their line in the audit."""
         columns = (_table.c.id, _table.c.slot, _table.c.unique_key)
         query = select(*columns).where(*self.conditions, _table.c.id > self.after)
         locked = query.order_by(_table.c.id).limit(CHUNK).with_for_update()
         found = connection.execute(locked).all()
         ids = [row.id for row in found]
         if not ids:
-            return [], []
+            return [], [], None
         if any(row.slot is not None for row in found):
             batches.lock_slots(connection, ids)
         if self.action == "retry" and any(row.unique_key is not None for row in found):
             rows = self._retry_unique(connection, ids)
         else:
             rows = self._execute(connection, ids)
-        audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
-        return ids, rows
+        return ids, rows, self._note(connection, rows)
+
+    def _note(self, connection: Connection, rows: Sequence[Row[Any]]) -> int | None:
+        entry = self.entry
+        if callable(entry):
+            if not rows:
+                return None
+            entry = entry(connection)
+        audit.add_jobs(connection, entry, [str(row.job_id) for row in rows])
+        return entry
 
     def _execute(self, connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
         given = {"ids": list(ids), **self.options}

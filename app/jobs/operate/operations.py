@@ -160,7 +160,7 @@ def _batch(tx: Connection, operation_id: int) -> tuple[Done, Any, Row[Any] | Non
         return Done("retry"), [], None
     done = Done(row.action)
     chunk = Chunk(row.action, _conditions(row), row.audit_id, row.position, row.options)
-    ids, rows = chunk.change(tx)
+    ids, rows, _ = chunk.change(tx)
     if ids:
         done.add(rows)
         values = {
