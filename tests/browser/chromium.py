@@ -48,7 +48,8 @@ def tab(browser: Browser, *, but: str | None = None, **options: Any) -> Iterator
         said = said_by_now(opened, complaints)
     finally:
         context.close()
-    assert [one for one in said if but is None or but not in one] == []
+    others = [one for one in said if but is None or but not in one]
+    assert not others, others
 
 
 def complaints_of(page: Page) -> list[str]:
