@@ -17,9 +17,9 @@ from app.families.alerts import state
 from app.families.email.models import EmailSuppression
 from app.families.webhooks.models import WebhookEvent
 from app.jobs import batch
-from app.jobs.operate import audit
+from app.jobs.operate import Filter, audit, list_jobs, people
 from tests.support.qstash import envelope
-from tests.support.rows import add_row, row_of
+from tests.support.rows import add_row, change_row, row_of
 from tests.support.sample_jobs import Sample, sample
 from tests.support.waiting import wait_until
 
@@ -223,7 +223,10 @@ def test_what_is_done_to_jobs_is_on_record(cli: FlaskCliRunner, qstash: QStash) 
 
 def test_what_is_done_to_batches_is_on_record(cli: FlaskCliRunner, qstash: QStash) -> None:
     with batch("nightly") as made:
-        made.enqueue(sample.s(Sample("none")))
+        for _ in range(2):
+            made.enqueue(sample.s(Sample("none")))
+    dead = list_jobs(Filter(batch_id=made.id)).jobs[0].job_id
+    change_row(dead, **DEAD)
 
     run(cli, f"jobs batches retry {made.id}", "--by", "ann")
     run(cli, f"jobs batches cancel {made.id} --yes", "--by", "ann")
@@ -232,6 +235,59 @@ def test_what_is_done_to_batches_is_on_record(cli: FlaskCliRunner, qstash: QStas
         ("ann", "retry"),
         ("ann", "batch cancel"),
     ]
+
+
+def test_what_changes_nothing_is_not_on_record(
+    app: Flask, cli: FlaskCliRunner, qstash: QStash
+) -> None:
+    done, waits = add_row(status="completed"), add_row()
+    people.create("zoe", "a long password", "viewer", by="otto")
+    key, _ = keys.create("ci", ("read",), by="otto")
+    with batch("nightly") as made:
+        made.enqueue(sample.s(Sample("none")))
+    for line in (
+        "jobs pause sample --reason down --yes",
+        f"jobs apikey revoke {key} --yes",
+        "admin disable zoe",
+        "jobs alerts silence 1h",
+        "jobs alerts silence 0",
+    ):
+        run(cli, line, "--by", "otto")
+    run(cli, "jobs schedules create --id nightly sample", "0 3 * * *", GOOD, "--by", "otto")
+    run(cli, "jobs schedules sync", "--by", "otto")
+    before = noted()
+
+    for line in (
+        f"jobs cancel {done}",
+        f"jobs retry {done}",
+        f"jobs delete {waits} --yes",
+        "jobs retry --type noop --yes",
+        f"jobs batches retry {made.id}",
+        "jobs pause sample --reason down --yes",
+        "jobs schedules resume nightly",
+        "jobs schedules sync",
+        f"jobs apikey revoke {key} --yes",
+        "admin disable zoe",
+        "admin set-role zoe viewer",
+        "jobs alerts silence 0",
+    ):
+        run(cli, line, "--by", "ann")
+
+    assert noted() == before
+    run(cli, "admin enable zoe", "--by", "ann")
+    run(cli, "admin enable zoe", "--by", "ann")
+    run(cli, "jobs schedules pause nightly", "--by", "ann")
+    run(cli, "jobs schedules pause nightly", "--by", "ann")
+    assert noted() == [*before, ("ann", "user enable"), ("ann", "schedule pause")]
+
+
+def test_what_qstash_no_longer_has_is_on_record_as_no_change(
+    cli: FlaskCliRunner, qstash: QStash
+) -> None:
+    run(cli, "jobs dlq delete gone --yes", "--by", "ann")
+
+    (entry,) = audit.entries(limit=2)
+    assert entry.filter == {"dead_letters": ["gone"], "changed": 0}
 
 
 def test_what_is_done_to_schedules_is_on_record(cli: FlaskCliRunner, qstash: QStash) -> None:

@@ -119,8 +119,7 @@ def revoke(prefix: str, by: str, yes: bool) -> None:
         raise Refused(f"no key {prefix}; `flask jobs apikey list` shows all")
     if not yes:
         confirm(f"Revoke {prefix}? This cannot be undone.")
-    keys.revoke(prefix, by=by)
-    click.echo(f"revoked: {prefix}")
+    click.echo(f"{'revoked' if keys.revoke(prefix, by=by) else 'revoked before'}: {prefix}")
 
 
 def _check(name: str, scopes: tuple[str, ...], organization: OwnerId | None, types: Any) -> None:

@@ -99,12 +99,13 @@ def all_keys() -> list[ApiKey]:
 
 
 def revoke(prefix: str, *, by: str | None = None) -> bool:
-    """Revoke a key from the next request on; False if there is no such key; `by` as above."""
-    change = (
-        update(_table)
-        .where(_table.c.prefix == prefix)
-        .values(revoked_at=func.coalesce(_table.c.revoked_at, func.now()))
-    )
+    """Revoke a key from the next request on; `by` as above.
+
+    Returns:
+        False if there is no such key, or it was revoked before.
+    """
+    valid = (_table.c.prefix == prefix) & _table.c.revoked_at.is_(None)
+    change = update(_table).where(valid).values(revoked_at=func.now())
 
     def work(tx: Connection) -> bool:
         if not tx.execute(change).rowcount:

@@ -1,8 +1,9 @@
 """Numbers, times and JSON as the pages show them."""
 
 import json
-import re
+from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,8 +24,8 @@ SHORT = 23
 #: What was done to jobs, by the action.
 DONE = {"retry": "retried", "cancel": "cancelled", "delete": "deleted", "move": "moved"}
 
-#: What turns around the text after it, so that a value would read as another one.
-_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: From here on a whole number is shown as JSON's readers write it: a digit and an exponent.
+_LONG = 10**21
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -113,8 +114,20 @@ def line(text: str | None) -> str:
 
 def pretty(value: Any) -> str:
     """Return JSON spread over lines, without secrets, in the order in which it is stored."""
-    text = json.dumps(hidden(value), indent=2, ensure_ascii=False)
-    return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return json.dumps(_shortened(hidden(value)), indent=2, ensure_ascii=False)
+
+
+def _shortened(value: Any) -> Any:
+    """Return JSON in which `1e300` is a float again, of which jsonb has kept 301 digits."""
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if isinstance(value, int) and abs(value) >= _LONG:
+        with suppress(OverflowError):
+            short = float(value)
+            return short if Decimal(repr(short)) == value else value
+    return value
 
 
 def rate(number: float) -> str:

@@ -9,6 +9,7 @@ from .states import kind_of
 
 #: In user units, which are pixels unless the picture is larger than its place.
 WIDTH, HEIGHT, GAP_X, GAP_Y = 180, 44, 60, 16
+BOX_WIDTH, BOX_HEIGHT = WIDTH - 8, HEIGHT - 4
 LONGEST_LABEL = 22
 #: More could be told neither by arrows nor by eye.
 MOST_DRAWN = 200
@@ -37,7 +38,7 @@ def draw(nodes: Sequence[Node]) -> Markup | None:
     )
     boxes = Markup("").join(_box(node, *places[node.name]) for node in nodes)
     return Markup(
-        '<svg class="graph" role="group" aria-label="The steps and what they wait for" '
+        '<svg class="graph" role="figure" aria-label="The steps and what they wait for" '
         'viewBox="0 0 {} {}" width="{}" font-size="13">{}{}</svg>'
     ).format(width, height, width, arrows, boxes)
 
@@ -68,11 +69,11 @@ def _corner(place: tuple[int, int]) -> tuple[int, int]:
 
 def _arrow(start: tuple[int, int], end: tuple[int, int]) -> Markup:
     (from_x, from_y), (to_x, to_y) = _corner(start), _corner(end)
-    middle = HEIGHT // 2
+    middle = BOX_HEIGHT // 2
     return Markup(
         '<path d="M{} {} C{} {} {} {} {} {}" fill="none" stroke="currentColor" opacity="0.5"/>'
     ).format(
-        *(from_x + WIDTH, from_y + middle, from_x + WIDTH + GAP_X // 2, from_y + middle),
+        *(from_x + BOX_WIDTH, from_y + middle, from_x + BOX_WIDTH + GAP_X // 2, from_y + middle),
         *(to_x - GAP_X // 2, to_y + middle, to_x, to_y + middle),
     )
 
@@ -87,7 +88,7 @@ def _box(node: Node, column: int, row: int) -> Markup:
         '<use href="#i-{}" x="{}" y="{}" width="12" height="12"/>'
         '<text x="{}" y="{}" fill="currentColor">{}</text></g>'
     ).format(
-        *(kind, node.name, node.state, x, y, WIDTH - 8, HEIGHT - 4),
+        *(kind, node.name, node.state, x, y, BOX_WIDTH, BOX_HEIGHT),
         *(x + 8, y + 17, name, kind, x + 8, y + 23, x + 24, y + 33, node.state),
     )
     return box if node.href is None else Markup('<a href="{}">{}</a>').format(node.href, box)

@@ -4,6 +4,7 @@ The templates have an environment of their own: whatever the app does to Flask's
 these is escaped, and no template of the app's takes one's place.
 """
 
+import re
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -22,6 +23,13 @@ from .access import Role
 from .visit import visit
 
 HERE = Path(__file__).parent
+
+#: What turns around the text after it, so that a line would read as another one.
+_TURN = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: The same, and what is in a form, which is sent as it is.
+_FORM_OR_TURN = re.compile(
+    rf"""(?P<form>\bvalue="[^"]*"|<(?:option|textarea)\b[^>]*>[^<]*)|{_TURN.pattern}"""
+)
 
 
 def page(template: str | Path, status: int = HTTPStatus.OK, **values: Any) -> ResponseReturnValue:
@@ -55,7 +63,7 @@ def page(template: str | Path, status: int = HTTPStatus.OK, **values: Any) -> Re
         "here": here(),
     }
     text = _environment().get_template(str(template)).render(common | values)
-    response = make_response(text, status)
+    response = make_response(_unturned(text), status)
     response.headers["Vary"] = "HX-Request"
     return response
 
@@ -99,6 +107,16 @@ def may(role: str) -> bool:
     """Tell whether the user has a role, by its name."""
     user = visit().user
     return user is not None and user.may(Role[role.upper()])
+
+
+def _unturned(text: str) -> str:
+    """Return a page on which every text reads in the direction of its letters.
+
+    The characters that would change it are shown as escapes, wherever they came from.
+    """
+    if not _TURN.search(text):  # as on nearly all
+        return text
+    return _FORM_OR_TURN.sub(lambda found: found["form"] or f"\\u{ord(found[0]):04x}", text)
 
 
 @cache

@@ -100,7 +100,10 @@ def bars_of(spans: Sequence[Span]) -> list[Bar]:
     bars = []
     for span in spans:
         x = (span.start - start).total_seconds() / whole * WIDTH
-        width = max(NARROWEST, (span.end - span.start).total_seconds() / whole * WIDTH)
+        width = (span.end - span.start).total_seconds() / whole * WIDTH
+        if span.kind == "wait" and width < NARROWEST:  # it would hide the end of a run
+            continue
+        width = max(NARROWEST, width)
         bars.append(Bar(round(min(x, WIDTH - NARROWEST), 1), round(width, 1), span))
     return bars
 

@@ -1,7 +1,8 @@
 """The app's process under `make dev`, which restarts with every change of its code.
 
 Gunicorn's reloader watches only loaded modules, so it never sees a new one, and a failed import
-ends it. Here all files are watched, and an app that cannot start waits for the next change.
+ends it. Here all files are watched, and an app that cannot start waits for the next change, while
+`StandIn` says so to browsers.
 """
 
 import os
@@ -14,9 +15,10 @@ from socket import socket
 
 from app.dev.reaper import ROOT
 from app.dev.runner import Process, Runner, answers
+from app.dev.stand_in import StandIn
 
 #: Files that a running app loads.
-SUFFIXES = frozenset({".py", ".html", ".txt", ".jinja"})
+SUFFIXES = frozenset({".py", ".html", ".txt", ".jinja", ".css", ".js", ".svg"})
 #: Exit codes of gunicorn whose workers cannot start, or whose app cannot be loaded.
 CANNOT_START = (3, 4)
 
@@ -29,6 +31,7 @@ class Web:
     env: Mapping[str, str]
     listening: socket
     process: Process | None = field(default=None, init=False)
+    stand_in: StandIn | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
@@ -55,14 +58,19 @@ class Web:
             return False
         if code not in (*CANNOT_START, -signal.SIGHUP):
             raise self.process.failure(f"ended with exit code {code}")
-        self.runner.forget(self.process)
-        self.process = None
+        ended, self.process = self.process, None
+        self.runner.forget(ended)
         if code in CANNOT_START:
+            ended.join()  # for its last lines
+            self.stand_in = StandIn(self.listening, ended.last_lines)
             return True
         self._start(wait=False)  # a change came before gunicorn was ready for the signal
         return False
 
     def _start(self, *, wait: bool) -> None:
+        if self.stand_in is not None:
+            self.stand_in.close()
+            self.stand_in = None
         number = self.listening.fileno()
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
         self.process = self.runner.start(

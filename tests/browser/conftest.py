@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.http_server import serving
 
 from .chromium import chromium, tab
+
+#: A busy machine takes its time; what does not come at all fails as well half a minute later.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")

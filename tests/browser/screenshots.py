@@ -24,6 +24,17 @@ REPORT = {
     "startDate": "2026-01-01",
     "endDate": "2026-02-01",
 }
+#: Of the emails, in their order.
+TAGS = [
+    ["onboarding"],
+    None,
+    None,
+    ["billing", "vip"],
+    ["onboarding"],
+    ["billing"],
+    ["billing"],
+    None,
+]
 IMAGES = Path(__file__).parents[2] / "docs/images"
 TERMINAL = """<body style="margin:0;background:#16191d"><pre style="margin:0;padding:18px 22px;
 color:#d7dce2;font:14px/1.45 'DejaVu Sans Mono','Liberation Mono',monospace">{}</pre></body>"""
@@ -37,7 +48,9 @@ def main() -> None:
         with chromium() as browser:
             take(browser, "local-qstash", app.config["QSTASH_URL"], 1100, 620)
             email = next(
-                file for file in mailbox.glob("*.html") if "Reset your" in file.read_text()
+                file
+                for file in mailbox.glob("*.html")
+                if ">Reset your password</h1>" in file.read_text()
             )
             take(browser, "email", email.as_uri(), 640, 600)
             dashboard = f"{app.config['BASE_URL']}/admin/jobs"
@@ -62,11 +75,19 @@ def enqueue_some(app: Flask) -> str:
     """Have emails sent, one wait, a report die and a message fail; return a sent email's id."""
     from app.families.email.samples import SAMPLES  # noqa: PLC0415 - needs the app's extensions
     from app.jobs import enqueue  # noqa: PLC0415 - as above
+    from app.jobs.operate import Filter, actions  # noqa: PLC0415 - as above
     from app.jobs.testing import wait_for  # noqa: PLC0415 - as above
 
-    sent = [str(enqueue("send-email", sample, user_id=7)) for sample in SAMPLES]
+    sent = [
+        str(
+            enqueue("send-email", sample, user_id=7 + number, organization_id=42, tags=TAGS[number])
+        )
+        for number, sample in enumerate(SAMPLES)
+    ]
     for job_id in sent:
         wait_for(job_id, "completed", timeout=60)
+    waits = str(enqueue("send-email", SAMPLES[1], delay="1d", user_id=9))
+    actions.cancel(Filter(job_ids=(waits,)), by="ada")
     exported = enqueue("export-data", {"entityType": "users", "format": "csv"}, user_id=7)
     wait_for(str(exported), "completed", timeout=60)
     reported = enqueue("generate-report", REPORT, organization_id=42)
@@ -92,7 +113,7 @@ def take_terminal(browser: Browser, app: Flask, *commands: list[str]) -> None:
     for command in commands:
         done = app.test_cli_runner().invoke(args=["jobs", *command])
         shown.append(f"$ flask jobs {' '.join(command)}\n{done.output}")
-    page = browser.new_page(viewport={"width": 790, "height": 516})
+    page = browser.new_page(viewport={"width": 890, "height": 556})
     page.set_content(TERMINAL.format(html.escape("\n".join(shown))))
     page.screenshot(path=IMAGES / "terminal.png")
     page.close()

@@ -51,6 +51,15 @@ def test_a_page_leads_to_the_one_before(reader: Reader) -> None:
     assert "user_id: 0" in text_of(reader.get(older))
 
 
+def test_what_changed_nothing_is_not_there(reader: Reader) -> None:
+    job_id = add_row(status="completed")
+
+    reader.send("/cancel", {"job_id": job_id}, at=f"/job/{job_id}")
+
+    assert "Nothing was changed" in text_of(reader.get(f"/job/{job_id}"))
+    assert "Nobody did anything by hand yet" in text_of(reader.get("/audit"))
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
@@ -58,6 +67,7 @@ def test_a_page_leads_to_the_one_before(reader: Reader) -> None:
         ({"status": "failed", "dead": False, "job_type": "sample"}, "retrying, job_type: sample"),
         ({"status": "failed"}, "status: failed"),
         ({"everything": True}, "all jobs"),
+        ({"dead_letters": ["a"], "changed": 0}, 'dead_letters: ["a"], changed nothing'),
         (
             {"recorded_from": "2026-11-28T01:00:00+02:00", "recorded_to": "2026-11-29T12:00:00Z"},
             "recorded from 2026-11-27 23:00:00 UTC, recorded until 2026-11-29 12:00:00 UTC",

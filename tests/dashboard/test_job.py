@@ -10,6 +10,7 @@ from flask import Flask
 from qstash import QStash
 from sqlalchemy import text
 
+from app.dashboard.timeline import Span, bars_of
 from app.db import db
 from app.jobs.operate import audit
 from tests.support.rows import Rows, add_row, row_of
@@ -88,6 +89,19 @@ def test_a_payload_cannot_turn_around_how_it_reads(reader: Reader) -> None:
     assert "\\u2066file" in page
     assert "é" in page
     assert not {"\u202e", "\u2066"} & set(page)
+
+
+def test_a_number_of_a_payload_is_as_long_as_it_was_written(reader: Reader) -> None:
+    numbers = {"id": 10**30 + 1, "huge": 1e300, "some": [-1.5e-300, 2.5e21], "whole": 10**20}
+    job_id = add_row(payload={"payload": numbers}, result=numbers)
+
+    shown = text_of(reader.get(f"/job/{job_id}"))
+
+    written = (
+        '"id": 1000000000000000000000000000001, "huge": 1e+300,'
+        ' "some": [ -1.5e-300, 2.5e+21 ], "whole": 100000000000000000000'
+    )
+    assert shown.count(written) == 2
 
 
 def test_progress_is_shown_while_it_runs(reader: Reader) -> None:
@@ -261,3 +275,16 @@ def test_until_a_retry_by_hand_it_did_not_wait(reader: Reader) -> None:
     assert (
         picture[1] == "waited 1 h, attempt 1: dead after 1.0 s, had ended, for 8 h 59 m, waited 1 h"
     )
+
+
+def test_a_wait_that_is_too_short_to_be_seen_hides_no_run() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    second, moment = timedelta(seconds=1), timedelta(milliseconds=1)
+    ran = at + 2 * second
+    spans = [
+        Span(at, at + second, "waited 1 s", "wait"),
+        Span(at + second, ran, "attempt 1: completed", "completed"),
+        Span(ran, ran + moment, "waited 1 ms", "wait"),
+    ]
+
+    assert [bar.span.kind for bar in bars_of(spans)] == ["wait", "completed"]

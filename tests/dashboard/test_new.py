@@ -193,9 +193,7 @@ def test_somebody_of_an_organization_enqueues_for_it_only(
     app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.ADMIN, organization_id=1)]
     reader = Reader(client)
 
-    reader.send(
-        "/enqueue", {"type": "sample", "payload.action": "none", "organization": "2"}, at=AT
-    )
+    reader.send("/enqueue", {"type": "sample", "payload.action": "none"}, at=AT)
 
     assert made().organization_id == 1
     assert "cleanup-old-data" not in text_of(reader.get("/new"))
@@ -204,3 +202,24 @@ def test_somebody_of_an_organization_enqueues_for_it_only(
     assert answer.status_code == 403
     assert made().job_type == "sample"
     assert reader.get(f"/new?again={other}").status_code == 404
+
+
+def test_another_organization_than_ones_own_is_refused_at_its_field(
+    app: Flask, client: FlaskClient, qstash: QStash
+) -> None:
+    add_row(organization_id=1, job_type="sample")
+    app.extensions["jobs.dashboard.ways"] = [lambda: User("ada", Role.ADMIN, organization_id=1)]
+    reader = Reader(client)
+    form = {"type": "sample", "payload.action": "none", "organization": "2"}
+
+    answer = reader.send("/enqueue", form, at=AT)
+
+    said = "organization: &#39;2&#39; is not your organization: write 1, or leave it empty"
+    assert answer.status_code == 400
+    assert f'<small id="about-option-organization">{said}</small>' in answer.text
+    assert 'aria-describedby="about-option-organization"' in answer.text
+    assert count_rows() == 1
+    assert 'name="organization" value="1"' in reader.get(AT).text
+    reader.send("/enqueue", {**form, "organization": "1"}, at=AT)
+    assert made().organization_id == 1
+    assert count_rows() == 2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.dev.console import Console
@@ -84,10 +86,15 @@ def test_fault_K19_A5_a_new_family_is_loaded_and_a_broken_module_is_waited_for(
     broken = project / "app/families/sms/half_written.py"
     broken.write_text("from nowhere import nothing\n")
     wait_until(lambda: "cannot start with this code" in log.read_text(), "the app's end", 60)
+    url = re.findall(r"App       (http\S+)", log.read_text())[0]
+    answer = httpx.get(url, headers={"Accept": "text/html"}, timeout=10)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert "No module named &#x27;nowhere&#x27;" in answer.text
     broken.unlink()
     started = log.read_text().count("Booting worker")
     loads(started + 1)
     flask("jobs", "watch", flask("jobs", "enqueue", "send-sms", '{"to": "+1"}').split()[0])
+    assert httpx.get(f"{url}/healthz").status_code == 200
 
 
 def test_a_change_is_told_once_and_only_when_the_writing_has_paused(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from app.jobs import (
 from app.jobs.batches import workflow as building
 from app.jobs.context import current_job
 from app.jobs.message import Message
-from app.jobs.operate import actions, batches
+from app.jobs.operate import actions, audit, batches
 from app.jobs.recover.sweep import sweep
 from app.jobs.table import batches as batches_table
 from app.jobs.table.filters import Filter
@@ -317,6 +317,8 @@ def test_a_wait_that_timed_out_is_retried_with_the_dead_jobs() -> None:
 
     done = batches.retry(made.id, by="a test")
     assert (done.count, done.waits) == (0, 1)
+    (entry,) = audit.entries(limit=2)
+    assert (entry.action, entry.filter) == ("batch retry", {"batch": made.id})
     assert (batches.find(made.id).state, states(made.id)["invoice.paid"]) == ("running", "running")
     sweep()
     assert signal("invoice.paid") == 1

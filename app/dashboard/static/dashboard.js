@@ -39,6 +39,17 @@
     stale(false);
     prepare();
   });
+  // A page that is left breaks off what it asks for: no failure, of which htmx would complain. It has
+  // to hear of it all the same, as what is left for may be a file, and the page stays.
+  const quietly = (end) => () => {
+    const { error } = console;
+    console.error = () => {};
+    try { end(); } finally { console.error = error; }
+  };
+  const asked = new Set();
+  document.addEventListener("htmx:beforeSend", (event) => asked.add(event.detail.xhr));
+  document.addEventListener("htmx:afterRequest", (event) => asked.delete(event.detail.xhr));
+  addEventListener("beforeunload", () => asked.forEach((xhr) => { xhr.onerror = xhr.onabort = quietly(xhr.onabort); }));
   const stale = (is) => { if (byId("stale")) byId("stale").hidden = !is; };
   document.addEventListener("htmx:sendError", () => stale(true));
   document.addEventListener("htmx:responseError", () => stale(true));

@@ -61,6 +61,8 @@ def asked_for(wanted: Mapping[str, object]) -> str:
 def _part(name: str, value: object) -> str:
     if name == "job_ids" and isinstance(value, list):
         return f"{len(value):,} by id" if len(value) > 1 else ""
+    if name == "changed" and value == 0:
+        return "changed nothing"
     if name == "everything":
         return "all jobs"
     if name == "dead":

@@ -45,7 +45,10 @@ def _do(act: Callable[..., int], said: str) -> ResponseReturnValue:
         abort(400, "No dead letter is selected: tick some.")
     try:
         count = act(ids, by=access.user().name)
-        cookies.notice(f"{formatting.plural(count, 'dead letter')} {said}.")
     except (PublishRefused, PublishUnavailable) as error:
         cookies.notice(f"Not all dead letters were {said}: {error}", kind="problem")
+    else:
+        gone = "Nothing was changed: QStash has none of these dead letters any more."
+        done = f"{formatting.plural(count, 'dead letter')} {said}."
+        cookies.notice(done if count else gone, kind="done" if count else "problem")
     return redirect(link("dead_letters"))

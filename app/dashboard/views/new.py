@@ -18,6 +18,9 @@ from .job import job_of
 
 screen = Screen("new", "New job")
 
+#: The fields beside the payload's.
+_OPTIONS = ("user", "organization", "delay", "tags")
+
 
 @screen.page("/new", needs=Role.ADMIN)
 def index() -> ResponseReturnValue:
@@ -26,11 +29,12 @@ def index() -> ResponseReturnValue:
     if not name:
         return page("new.html", config=None, types=payload_form.offered())
     config = config_of(name)
-    given = {"tags": " ".join(config.tags)}
+    own = access.user().organization_id
+    given = {"tags": " ".join(config.tags), "organization": "" if own is None else str(own)}
     if origin:
         payload = origin.payload.get("payload")
         texts = payload_form.texts_of(payload) if isinstance(payload, dict) else {}
-        given = {payload_form.PREFIX + field: text for field, text in texts.items()}
+        given |= {payload_form.PREFIX + field: text for field, text in texts.items()}
         owners = {"user": origin.user_id, "organization": origin.organization_id}
         given |= {field: str(value) for field, value in owners.items() if value is not None}
         given["tags"] = " ".join(origin.tags or [])
@@ -78,7 +82,7 @@ def _options() -> dict[str, Any]:
     """Return the options of the form.
 
     Raises:
-        InvalidOption: An id is of another kind.
+        InvalidOption: An id is of another kind, or not the user's own organization.
     """
     options: dict[str, Any] = {}
     for name in ("user", "organization"):
@@ -93,7 +97,10 @@ def _options() -> dict[str, Any]:
     if delay := request.form.get("delay", "").strip():
         options["delay"] = delay
     own = access.user().organization_id
-    return options if own is None else {**options, "organization_id": own}
+    if own is not None and options.setdefault("organization_id", own) != own:
+        asked = f"{str(options['organization_id'])[:80]!r} is not your organization"
+        raise InvalidOption(f"organization: {asked}: write {own}, or leave it empty")
+    return options
 
 
 def _form(
@@ -102,10 +109,14 @@ def _form(
     problems: Mapping[str, list[str]] | None = None,
     trouble: str | None = None,
 ) -> ResponseReturnValue:
+    """Show the form, with each problem beside its field, or above where it is of none."""
+    about = (trouble or "").partition(":")[0]
+    elsewhere = None if about in _OPTIONS else trouble
     return page(
         "new.html",
         400 if problems or trouble else 200,
         config=config,
         given=given,
-        **payload_form.shown(config, given, problems or {}, trouble),
+        refused={about: trouble},
+        **payload_form.shown(config, given, problems or {}, elsewhere),
     )

@@ -57,9 +57,11 @@ def silence_alerts(duration: int, by: str) -> None:
       flask jobs alerts silence 0     (end the silence)
     """
     row = state.locked()
+    is_change = duration or row.silenced_until is not None
     row.silenced_until = datetime.now(UTC) + timedelta(seconds=duration) if duration else None
     until = row.silenced_until
-    _record("silence", by, {"seconds": duration})
+    if is_change:
+        _record("silence", by, {"seconds": duration})
     db.session.commit()
     click.echo(f"Silent until {until:%Y-%m-%d %H:%M:%S} UTC." if until else "Not silenced.")
 

@@ -7,7 +7,7 @@ commit: if that fails, the sweep publishes, or a needless delivery finds nothing
 
 import logging
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -176,16 +176,21 @@ def preview_within(action: Action, wanted: Filter, cap: int) -> dict[str, int] |
 
 
 def _act(action: Action, wanted: Filter, by: str, options: Mapping[str, Any] | None = None) -> Done:
-    """Take the jobs chunk by chunk, in the order of their ids, and tell QStash of each chunk."""
+    """Take the jobs chunk by chunk, in the order of their ids, and tell QStash of each chunk.
+
+    The line in the audit comes with the first job that is changed: of none, there is nothing to
+    tell.
+    """
     conditions = [*wanted.conditions(), possible(action)]
     done, about = Done(action), wanted.as_json() | dict(options or {})
-    audit_id = in_transaction(
-        lambda tx: audit.record_action(tx, actor=by, action=action, wanted=about)
-    )
-    last, ahead = 0, Ahead()
+
+    def begin(tx: Connection) -> int:
+        return audit.record_action(tx, actor=by, action=action, wanted=about)
+
+    last, audit_id, ahead = 0, None, Ahead()
     while True:
-        chunk = Chunk(action, conditions, audit_id, last, options or {}, ahead)
-        ids, rows = in_transaction(chunk.change)
+        chunk = Chunk(action, conditions, audit_id or begin, last, options or {}, ahead)
+        ids, rows, audit_id = in_transaction(chunk.change)
         if not ids:
             break
         last = ids[-1]
@@ -216,36 +221,49 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next jobs after an id, changed and noted in one transaction."""
+    """The next jobs after an id, changed and noted in one transaction.
+
+    Attributes:
+        entry: The line in the audit that they are added to, or what begins one if there are any.
+    """
 
     action: Action
     conditions: list[ColumnElement[bool]]
-    audit_id: int
+    entry: int | Callable[[Connection], int]
     after: int
     options: Mapping[str, Any]
     ahead: Ahead
     refused: list[str] = field(default_factory=list)
 
-    def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]]]:
-        """Return the ids of the jobs that were looked at, none at the end, and the changed rows."""
+    def change(self, connection: Connection) -> tuple[list[int], Sequence[Row[Any]], int | None]:
+        """Return the ids of the jobs that were looked at, none at the end, and the changed rows.
+
+        The third is their line in the audit, once there is one.
+        """
         looked_at = self.ahead.of_chunk(connection, self.conditions, self.after)
         if not looked_at:
-            return [], []
+            return [], [], None
         columns = (_table.c.id, _table.c.slot, _table.c.unique_key)
         of_these = _table.c.id == any_(literal(looked_at, ARRAY(BigInteger)))
         query = select(*columns).where(*self.conditions, of_these)
         found = connection.execute(query.order_by(_table.c.id).with_for_update()).all()
         ids = [row.id for row in found]
         if not ids:
-            return looked_at, []
+            return looked_at, [], self._note(connection, [])
         if any(row.slot is not None for row in found):
             batches.lock_slots(connection, ids)
         if self.action == "retry" and any(row.unique_key is not None for row in found):
             rows = self._retry_unique(connection, ids)
         else:
             rows = self._execute(connection, ids)
-        audit.add_jobs(connection, self.audit_id, [str(row.job_id) for row in rows])
-        return looked_at, rows
+        return looked_at, rows, self._note(connection, rows)
+
+    def _note(self, connection: Connection, rows: Sequence[Row[Any]]) -> int | None:
+        entry = self.entry
+        if rows:
+            entry = entry(connection) if callable(entry) else entry
+            audit.add_jobs(connection, entry, [str(row.job_id) for row in rows])
+        return None if callable(entry) else entry
 
     def _execute(self, connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
         given = {"ids": list(ids), **self.options}

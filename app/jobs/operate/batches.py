@@ -183,6 +183,13 @@ def retry(batch_id: str, *, by: str) -> Retried:
         BatchRefused: There is no such batch.
     """
     find(batch_id)
-    waits = in_transaction(lambda tx: workflows.listen_again(tx, batch_id))
+
+    def listen_again(tx: Connection) -> int:
+        waits = workflows.listen_again(tx, batch_id)
+        if waits:
+            audit.record_action(tx, actor=by, action="batch retry", wanted={"batch": batch_id})
+        return waits
+
+    waits = in_transaction(listen_again)
     done = actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
     return Retried(**asdict(done), waits=waits)

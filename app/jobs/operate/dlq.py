@@ -22,6 +22,8 @@ from ..values import jsonb
 if TYPE_CHECKING:
     from qstash.dlq import DlqMessage
 
+_Method = Literal["POST", "DELETE"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
@@ -56,21 +58,24 @@ def retry(dlq_ids: Sequence[str], *, by: str) -> int:
     Raises:
         PublishUnavailable, PublishRefused: Those before are retried.
     """
-    _note("redrive", dlq_ids, by)
-    return sum(_request("POST", "/v2/dlq/retry/", dlq_id) for dlq_id in dlq_ids)
+    return _act("redrive", "POST", "/v2/dlq/retry/", dlq_ids, by)
 
 
 def delete(dlq_ids: Sequence[str], *, by: str) -> int:
     """Have QStash forget letters; return how many were there; raises as `retry` does."""
-    _note("delete", dlq_ids, by)
-    return sum(_request("DELETE", "/v2/dlq/", dlq_id) for dlq_id in dlq_ids)
+    return _act("delete", "DELETE", "/v2/dlq/", dlq_ids, by)
 
 
-def _note(action: str, dlq_ids: Sequence[str], by: str) -> None:
-    """Put on record what is done next: QStash may never answer."""
-    if dlq_ids:
-        wanted = {"dead_letters": list(dlq_ids[: audit.KEPT_IDS])}
-        audit.note(f"letter {action}", by=by, wanted=wanted)
+def _act(action: str, method: _Method, path: str, dlq_ids: Sequence[str], by: str) -> int:
+    """Act on letters, on record before, as QStash may never answer; say if it had none of them."""
+    if not dlq_ids:
+        return 0
+    wanted = {"dead_letters": list(dlq_ids[: audit.KEPT_IDS])}
+    entry = audit.note(f"letter {action}", by=by, wanted=wanted)
+    count = sum(_request(method, path, dlq_id) for dlq_id in dlq_ids)
+    if not count:
+        audit.note_no_change(entry)
+    return count
 
 
 def _matching(job_type: str | None) -> Iterator[DeadLetter]:
@@ -97,7 +102,7 @@ def _read(entry: "DlqMessage") -> DeadLetter:
     return DeadLetter(**known, job_id=letter.job_id, job_type=job_type, error=letter.error)
 
 
-def _request(method: Literal["POST", "DELETE"], path: str, dlq_id: str) -> bool:
+def _request(method: _Method, path: str, dlq_id: str) -> bool:
     """Make a request about one letter; tell whether there is such a one."""
     if not dlq_id.strip("./") or jsonb.clean_text(dlq_id) != dlq_id:
         return False  # Without an id the same request would be about all letters.

@@ -161,7 +161,7 @@ def _batch(tx: Connection, operation_id: int, ahead: Ahead) -> tuple[Done, Any, 
         return Done("retry"), [], None
     done = Done(row.action)
     chunk = Chunk(row.action, _conditions(row), row.audit_id, row.position, row.options, ahead)
-    ids, rows = chunk.change(tx)
+    ids, rows, _ = chunk.change(tx)
     if ids:
         done.add(rows)
         values = {

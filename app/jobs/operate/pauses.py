@@ -83,9 +83,10 @@ def pause(kind: Kind | str, name: str | GivenOwnerId, *, reason: str, by: str) -
     reason, by = _said("reason", reason), _said("by", by)
 
     def begin(tx: Connection) -> Pause:
-        found = pauses.begin(tx, what, which, reason=reason, by=by)
-        wanted = {what: which, "reason": reason}
-        audit.record_action(tx, actor=by, action="pause", wanted=wanted)
+        found, is_change = pauses.begin(tx, what, which, reason=reason, by=by)
+        if is_change:
+            wanted = {what: which, "reason": reason}
+            audit.record_action(tx, actor=by, action="pause", wanted=wanted)
         return found
 
     begun = in_transaction(begin)

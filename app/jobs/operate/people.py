@@ -7,7 +7,7 @@ from datetime import datetime
 from secrets import token_urlsafe
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ..errors import InvalidOption, quoted
@@ -96,7 +96,8 @@ def set_role(name: str, role: Role, *, by: str) -> None:
         InvalidOption: There is nobody of that name, or they are the last admin.
     """
     values, more = {"role": role}, {"role": role}
-    _change(name, values, by, "user role", more, ends=False, is_loss=role != "admin")
+    unless, is_loss = _users.c.role == role, role != "admin"
+    _change(name, values, by, "user role", more, unless=unless, ends=False, is_loss=is_loss)
 
 
 def set_password(name: str, password: str, *, by: str) -> None:
@@ -114,7 +115,8 @@ def disable(name: str, *, by: str) -> None:
     Raises:
         InvalidOption: There is nobody of that name, or they are the last admin.
     """
-    _change(name, {"disabled_at": func.now()}, by, "user disable", is_loss=True)
+    unless = _users.c.disabled_at.is_not(None)
+    _change(name, {"disabled_at": func.now()}, by, "user disable", unless=unless, is_loss=True)
 
 
 def remove(name: str, *, by: str) -> None:
@@ -139,7 +141,8 @@ def enable(name: str, *, by: str) -> None:
     Raises:
         InvalidOption: There is nobody of that name.
     """
-    _change(name, {"disabled_at": None}, by, "user enable")
+    unless = _users.c.disabled_at.is_(None)
+    _change(name, {"disabled_at": None}, by, "user enable", unless=unless)
 
 
 def find_user(tx: Connection, name: str) -> Row[Any] | None:
@@ -157,13 +160,18 @@ def _change(
     action: str,
     more: dict[str, Any] | None = None,
     *,
+    unless: ColumnElement[bool] | None = None,
     ends: bool = True,
     is_loss: bool = False,
 ) -> None:
+    """Change somebody, on record, unless they are so already."""
+
     def work(tx: Connection, found: Row[Any]) -> None:
         if is_loss:
             _keep_an_admin(tx, found)
-        tx.execute(update(_users).where(_users.c.id == found.id).values(**values))
+        change = update(_users).where(_users.c.id == found.id).values(**values)
+        if not tx.execute(change if unless is None else change.where(~unless)).rowcount:
+            return
         if ends:
             tx.execute(people.END_SESSIONS, {"job_user_id": found.id})
         wanted = {"user": found.name, **(more or {})}

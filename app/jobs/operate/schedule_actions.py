@@ -81,7 +81,8 @@ def create(
 
 def sync(changes: Sequence[Change], *, by: str) -> None:
     """Make the changes of a plan; raises as `schedules.apply` does."""
-    _note("sync", by, schedule=", ".join(map(str, changes)))
+    if changes:
+        _note("sync", by, schedule=", ".join(map(str, changes)))
     schedules.apply(changes)
 
 
@@ -165,12 +166,17 @@ def tags_of(schedule: "Schedule") -> tuple[str, ...]:
 
 
 def pause(schedule: "Schedule", *, by: str) -> None:
+    """Have a schedule fire no more, until it is resumed; nothing is done to one that is paused."""
+    if schedule.paused:
+        return
     _note("pause", by, schedule=schedule.schedule_id)
     outbox.publisher().call(lambda qstash: qstash.schedule.pause(schedule.schedule_id))
 
 
 def resume(schedule: "Schedule", *, by: str) -> None:
-    """Have a schedule fire again; what it would have fired meanwhile was not missed."""
+    """Have a paused schedule fire again; what it would have fired meanwhile was not missed."""
+    if not schedule.paused:
+        return
     _note("resume", by, schedule=schedule.schedule_id)
     name, cron = schedule.schedule_id, schedule.cron
     in_transaction(lambda tx: missed.account(tx, name, datetime.now(UTC), cron))

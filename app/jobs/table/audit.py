@@ -1,4 +1,8 @@
-"""Who did what to which jobs by hand."""
+"""Who did what to which jobs by hand.
+
+What changed nothing leaves no line. Where only somebody else's answer tells that, such as QStash's,
+the line is written before, and says afterwards that it came to nothing.
+"""
 
 import getpass
 import os
@@ -15,8 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    literal,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -83,12 +89,22 @@ def record_action(
     return made
 
 
-def note(action: str, *, by: str, wanted: dict[str, Any]) -> None:
+def note(action: str, *, by: str, wanted: dict[str, Any]) -> int:
     """Record what somebody does to no job in the table, such as to a schedule, by itself.
 
     Before it is done: whoever does it may never hear how that ended.
+
+    Returns:
+        The record's id, for `note_no_change`.
     """
-    in_transaction(lambda tx: record_action(tx, actor=by, action=action, wanted=wanted))
+    return in_transaction(lambda tx: record_action(tx, actor=by, action=action, wanted=wanted))
+
+
+def note_no_change(audit_id: int) -> None:
+    """Add to a record that what it tells of came to nothing."""
+    said = _table.c.filter.op("||")(literal({"changed": 0}, JSONB))
+    change = update(_table).where(_table.c.id == audit_id).values(filter=said)
+    in_transaction(lambda tx: tx.execute(change))
 
 
 def add_jobs(connection: Connection, audit_id: int, job_ids: Sequence[str]) -> None:

@@ -116,9 +116,11 @@ _BEGIN = text(
     """
     INSERT INTO job_pauses (pause, reason, paused_by) VALUES (:pause, :reason, :by)
     ON CONFLICT (pause) DO UPDATE SET reason = excluded.reason, paused_by = excluded.paused_by
+     WHERE job_pauses.reason <> excluded.reason
     RETURNING *
     """
 )
+_ONE = text("SELECT * FROM job_pauses WHERE pause = :pause")
 _END = text("DELETE FROM job_pauses WHERE pause = :pause RETURNING *")
 
 
@@ -127,10 +129,13 @@ def all_pauses(connection: Connection) -> list[Pause]:
     return [_read(row) for row in connection.execute(_ALL)]
 
 
-def begin(connection: Connection, kind: Kind, name: str, *, reason: str, by: str) -> Pause:
-    """Pause, or say of what is paused who did it last, and why."""
+def begin(
+    connection: Connection, kind: Kind, name: str, *, reason: str, by: str
+) -> tuple[Pause, bool]:
+    """Pause, or say of what is paused who did it last, and why; tell whether that is any change."""
     given = {"pause": f"{kind}:{name}", "reason": reason, "by": by}
-    return _read(connection.execute(_BEGIN, given).one())
+    changed = connection.execute(_BEGIN, given).one_or_none()
+    return _read(changed or connection.execute(_ONE, given).one()), changed is not None
 
 
 def end(connection: Connection, kind: Kind, name: str) -> Pause | None:

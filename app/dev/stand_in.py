@@ -1,0 +1,87 @@
+"""What answers in the app's place while it cannot start with its current code.
+
+Its socket stays open, so that nothing is refused while it restarts: with nobody behind it, a
+browser would wait for ever.
+"""
+
+from collections.abc import Iterable
+from html import escape
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
+from threading import Event, Thread
+from typing import Any
+
+TITLE = "The app cannot start with this code"
+#: Bytes of a request that are read.
+_MOST = 1_000_000
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="2"><title>{title}</title>
+<h1>{title}</h1><p>It tries again at the next change, and so does this page.</p>
+<pre style="white-space: pre-wrap">{said}</pre></html>
+"""
+
+
+class StandIn:
+    """Answers each request with 503 and what the app said, from a thread, until it is closed."""
+
+    def __init__(self, listening: socket, said: Iterable[str]) -> None:
+        self._is_over = Event()
+        self._server = _Server(listening, "\n".join(said), self._is_over)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave the socket to the app; return when no connection is taken any more."""
+        self._is_over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def __init__(self, listening: socket, said: str, is_over: Event) -> None:
+        super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening.dup()
+        self.said, self.is_over = said, is_over
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client went away."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def parse_request(self) -> bool:
+        """Have any method be answered the same."""
+        if not super().parse_request():
+            return False
+        self._answer()
+        return False
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: the console has the reason already."""
+
+    def _answer(self) -> None:
+        given = self.headers.get("Content-Length", "")
+        self.rfile.read(min(int(given), _MOST) if given.isdecimal() else 0)  # or it is a reset
+        # A delivery keeps QStash waiting: an answer would cost the job one of its retries at once.
+        if "Upstash-Signature" in self.headers:
+            self.server.is_over.wait()
+        is_page = "text/html" in self.headers.get("Accept", "")
+        said = self.server.said
+        text = f"{TITLE}.\n\n{said}\n"
+        if is_page:
+            text = _PAGE.format(title=TITLE, said=escape(said))
+        body = text.encode("utf-8", "replace")
+        self.send_response(HTTPStatus.SERVICE_UNAVAILABLE)
+        self.send_header("Content-Type", f"text/{'html' if is_page else 'plain'}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Retry-After", "2")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
