@@ -13,6 +13,11 @@ from threading import Event, Thread
 from typing import Any
 
 TITLE = "The app cannot start with this code"
+#: Seconds that a delivery is kept waiting, which is less than QStash gives any handler.
+PATIENCE = 20
+#: `NOT_RUN` of app.jobs.outcome: with it, QStash's giving up is no end of the job. Not imported, as
+#: that may be the code that cannot start.
+NOT_RUN = "Jobs-Not-Run"
 #: Bytes of a request that are read.
 _MOST = 1_000_000
 _PAGE = """<!doctype html>
@@ -27,9 +32,11 @@ _PAGE = """<!doctype html>
 class StandIn:
     """Answers each request with 503 and what the app said, from a thread, until it is closed."""
 
-    def __init__(self, listening: socket, said: Iterable[str]) -> None:
+    def __init__(
+        self, listening: socket, said: Iterable[str], *, patience: float = PATIENCE
+    ) -> None:
         self._is_over = Event()
-        self._server = _Server(listening, "\n".join(said), self._is_over)
+        self._server = _Server(listening, "\n".join(said), self._is_over, patience)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -42,11 +49,11 @@ class StandIn:
 
 
 class _Server(ThreadingHTTPServer):
-    def __init__(self, listening: socket, said: str, is_over: Event) -> None:
+    def __init__(self, listening: socket, said: str, is_over: Event, patience: float) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening.dup()
-        self.said, self.is_over = said, is_over
+        self.said, self.is_over, self.patience = said, is_over, patience
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client went away."""
@@ -68,9 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         given = self.headers.get("Content-Length", "")
         self.rfile.read(min(int(given), _MOST) if given.isdecimal() else 0)  # or it is a reset
-        # A delivery keeps QStash waiting: an answer would cost the job one of its retries at once.
+        # A delivery waits for the mended code: the answer costs the job one of its retries.
         if "Upstash-Signature" in self.headers:
-            self.server.is_over.wait()
+            self.server.is_over.wait(self.server.patience)
         is_page = "text/html" in self.headers.get("Accept", "")
         said = self.server.said
         text = f"{TITLE}.\n\n{said}\n"
@@ -82,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("Retry-After", "2")
+        self.send_header(NOT_RUN, "true")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.dev.stand_in import TITLE, StandIn
+from app.jobs.outcome import NOT_RUN
 from app.ports import listen
 
 SAID = ["Traceback", "SyntaxError: <b>'(' was never closed</b>"]
@@ -47,6 +48,16 @@ def test_a_delivery_is_kept_waiting_for_the_next_start() -> None:
         stand_in.close()
 
         assert asked.result().headers["Retry-After"] == "2"
+
+
+def test_a_delivery_that_waited_in_vain_is_told_that_the_job_did_not_run() -> None:
+    with listen(0) as listening:
+        stand_in = StandIn(listening, SAID, patience=0.05)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        answer = httpx.post(url, headers={"Upstash-Signature": "x"})
+        stand_in.close()
+
+    assert (answer.status_code, answer.headers[NOT_RUN]) == (503, "true")
 
 
 def test_after_it_the_socket_is_the_apps_again() -> None:
