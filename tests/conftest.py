@@ -17,7 +17,7 @@ from app import create_app
 from app.db import db
 from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
-from tests.support import shared_certificates, shared_routes
+from tests.support import shared_certificates, shared_engine, shared_routes
 from tests.support.apps import close_connections, empty_tables, fresh_database, settings
 from tests.support.measuring import measured_once
 from tests.support.sample_jobs import bp
@@ -89,7 +89,8 @@ def database_url(database_server: str, worker_id: str) -> Iterator[str]:
             flask_migrate.upgrade("migrations")
             db.create_all()  # the samples' own table
             close_connections()
-        yield url
+        with shared_engine.sharing(url):
+            yield url
 
 
 @pytest.fixture
