@@ -17,8 +17,9 @@ from app import create_app
 from app.db import db
 from app.dev.temporary_postgres import temporary_server
 from app.extensions import limiter
-from tests.support import shared_certificates, shared_routes
+from tests.support import shared_certificates, shared_engine, shared_routes
 from tests.support.apps import close_connections, empty_tables, fresh_database, settings
+from tests.support.measuring import measured_once
 from tests.support.sample_jobs import bp
 
 pytest_plugins = [
@@ -88,7 +89,8 @@ def database_url(database_server: str, worker_id: str) -> Iterator[str]:
             flask_migrate.upgrade("migrations")
             db.create_all()  # the samples' own table
             close_connections()
-        yield url
+        with shared_engine.sharing(url):
+            yield url
 
 
 @pytest.fixture
@@ -104,13 +106,13 @@ def empty_app(database_server: str, tmp_path: Path) -> Iterator[Flask]:
 @pytest.fixture
 def app(database_url: str, tmp_path: Path) -> Iterator[Flask]:
     """An app with the sample jobs, whose QStash nobody answers for."""
-    app = create_app(settings(database_url), instance=tmp_path)
+    app = measured_once(create_app, settings(database_url), instance=tmp_path)
     app.register_blueprint(bp)
     limiter.reset()
     with app.app_context():
         yield app
         db.session.rollback()
-        empty_tables()
+        measured_once(empty_tables)
         close_connections()
 
 

@@ -32,10 +32,13 @@ class Dev:
 
     def __init__(self, instance: Path) -> None:
         self.instance = instance
-        self.log = instance.with_name(f"{time.monotonic_ns()}.log")
+        self.start()
+
+    def start(self) -> None:
+        self.log = self.instance.with_name(f"{time.monotonic_ns()}.log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "app.dev", "up", "--instance", instance],
+                [sys.executable, "-m", "app.dev", "up", "--instance", self.instance],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -57,17 +60,22 @@ class Dev:
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("dev") / "instance"
-    yield folder
-    Server(folder / "postgres").destroy()
+def one_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    dev = Dev(tmp_path_factory.mktemp("dev") / "instance")
+    try:
+        yield dev
+    finally:
+        dev.stop()
+        Server(dev.instance / "postgres").destroy()
 
 
 @pytest.fixture
-def dev(instance: Path) -> Iterator[Dev]:
-    dev = Dev(instance)
-    yield dev
-    dev.stop()
+def dev(one_stack: Dev) -> Dev:
+    """The stack that all these tests share: running, whatever the one before did."""
+    if one_stack.process.poll() is not None:
+        one_stack.start()
+    one_stack.await_ready()
+    return one_stack
 
 
 def flask(*arguments: str, settings: dict[str, str]) -> str:
@@ -96,15 +104,29 @@ def test_a_job_enqueued_in_another_terminal_goes_all_the_way(dev: Dev) -> None:
     assert stat.S_IMODE((dev.instance / "dev.json").stat().st_mode) == 0o600
 
 
-def test_after_ctrl_c_nothing_runs_and_the_next_start_has_the_same_database(dev: Dev) -> None:
+def health(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:  # noqa: S310 - our own
+        return dict(json.load(answer))
+
+
+def test_fault_K20_A9_after_ctrl_c_nothing_runs_and_the_next_start_is_the_same(dev: Dev) -> None:
+    """It says whose it is, and keeps its database and its credentials."""
     before = dev.await_ready()
+    said = [health(before[name])["instance"] for name in ("BASE_URL", "QSTASH_URL")]
     dev.stop()
 
+    assert said == [before["DEV_INSTANCE"]] * 2
     assert running.settings(dev.instance) == {}
     assert not Server(dev.instance / "postgres").is_running()
-    again = Dev(dev.instance)
-    assert again.await_ready()["DATABASE_URL"] == before["DATABASE_URL"]
-    again.stop()
+    dev.start()
+    after = dev.await_ready()
+    assert not [
+        name for name in DEV_QSTASH if "URL" not in name and before[name] == DEV_QSTASH[name]
+    ]
+    kept = ("DATABASE_URL", "DEV_INSTANCE", "QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY")
+    assert [after[name] for name in kept] == [before[name] for name in kept]
+    mode = (dev.instance / "credentials.json").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
 
 
 def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev: Dev) -> None:
@@ -114,18 +136,6 @@ def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_goes_on(dev:
     assert second.process.wait(timeout=60) == 1
     assert f"Already running, at {settings['BASE_URL']}" in second.log.read_text()
     assert running.settings(dev.instance) == settings
-
-
-def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
-    """The second is told so at once, and not when the first is up."""
-    second = Dev(dev.instance)
-
-    # Whichever came first.
-    wait_until(lambda: (dev.process.poll(), second.process.poll()) != (None, None), "a refusal")
-    loser, winner = (dev, second) if dev.process.poll() is not None else (second, dev)
-    assert "Already running, and is still starting; stop that one first." in loser.log.read_text()
-    winner.await_ready()
-    winner.stop()
 
 
 @pytest.mark.parametrize("command", ["destroy", "stop"])
@@ -144,27 +154,21 @@ def test_fault_A22_a_running_stack_loses_nothing(dev: Dev, command: str) -> None
     assert Server(dev.instance / "postgres").is_running()
 
 
-def health(url: str) -> dict[str, str]:
-    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:  # noqa: S310 - our own
-        return dict(json.load(answer))
-
-
-def test_fault_K20_A9_a_stack_says_whose_it_is_and_keeps_its_credentials(dev: Dev) -> None:
-    first = dev.await_ready()
-    said = [health(first[name])["instance"] for name in ("BASE_URL", "QSTASH_URL")]
+def test_fault_A22_two_starts_at_the_same_moment_are_one(dev: Dev) -> None:
+    """The second is told so at once, and not when the first is up."""
     dev.stop()
-    again = Dev(dev.instance)
-    second = again.await_ready()
-    again.stop()
+    first, second = Dev(dev.instance), Dev(dev.instance)
 
-    assert said == [first["DEV_INSTANCE"]] * 2
-    assert not [
-        name for name in DEV_QSTASH if "URL" not in name and first[name] == DEV_QSTASH[name]
-    ]
-    for name in ("DEV_INSTANCE", "QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY"):
-        assert first[name] == second[name]
-    mode = (dev.instance / "credentials.json").stat().st_mode
-    assert stat.S_IMODE(mode) == 0o600
+    try:
+        # Whichever came first.
+        wait_until(lambda: {first.process.poll(), second.process.poll()} != {None}, "a refusal")
+        loser, winner = (first, second) if first.process.poll() is not None else (second, first)
+        said = loser.log.read_text()
+        assert "Already running, and is still starting; stop that one first." in said
+        winner.await_ready()
+    finally:
+        first.stop()
+        second.stop()
 
 
 def test_fault_K20_A9_foreign_clients_have_the_published_credentials_on_request(

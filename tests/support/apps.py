@@ -11,6 +11,7 @@ from flask import current_app
 from sqlalchemy import make_url
 
 from app.db import db
+from tests.support import shared_engine
 from tests.support.tables import table_names
 
 #: What a production must be given.
@@ -109,5 +110,5 @@ def close_connections() -> None:
     sqlalchemy = current_app.extensions["sqlalchemy"]
     sqlalchemy.session.remove()
     for engine in sqlalchemy.engines.values():
-        engine.dispose()
+        shared_engine.close(engine)
     current_app.extensions["jobs"].publisher.close()

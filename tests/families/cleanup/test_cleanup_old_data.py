@@ -196,6 +196,7 @@ def test_each_batch_commits_and_is_stopped_before_it_holds_locks_for_long(
     try:
         assert clean()["deleted"]["jobExecutions"] == 8
     finally:
+        event.remove(db.engine, "before_cursor_execute", note)
         db.session.execute(db.text("DROP FUNCTION sleepy CASCADE"))
         db.session.commit()
     assert sizes[:2] == [8, 2]

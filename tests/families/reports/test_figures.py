@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -154,9 +155,13 @@ def test_a_period_without_data_is_an_empty_report(report_type: str) -> None:
 def test_a_report_reads_the_table_of_jobs_once() -> None:
     """The benchmark's ratio rests on it: both periods and all days come from one scan."""
     seen: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
 
+    def note(*args: Any) -> None:
+        seen.append(args[2])
+
+    event.listen(db.engine, "before_cursor_execute", note)
     compute("monthly-analytics")
+    event.remove(db.engine, "before_cursor_execute", note)
 
     assert sum("job_executions" in statement for statement in seen) == 1
     assert sum("FROM users" in statement for statement in seen) == 1
