@@ -44,6 +44,8 @@ _COLOURS = {
 _CELL = re.compile(
     rf"(?<=  )({'|'.join(sorted(_COLOURS, key=len, reverse=True))})(?=\s|$)", re.MULTILINE
 )
+# What acts on a terminal, or turns the direction of writing: errors and names may come from others.
+_ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def state(row: JobExecution) -> str:
@@ -104,6 +106,7 @@ def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
         shrink: Columns that may be cut, in this order. If that is not enough, the last column is
             wrapped.
     """
+    rows = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for column in (*shrink, len(widths) - 1):
         over = sum(widths) + len(GAP) * (len(widths) - 1) - width()
@@ -121,7 +124,7 @@ def described(
         texts: One for each row; the first is their head. There is no column if all are empty.
         shrink: As for `table`.
     """
-    lines = table(rows, shrink=shrink).split("\n")
+    lines, texts = table(rows, shrink=shrink).split("\n"), list(map(harmless, texts))
     wide = max(map(len, lines))
     if not any(texts[1:]):
         return "\n".join(lines)
@@ -133,6 +136,11 @@ def described(
     texts = ["", *texts[1:]]
     below = (f"\n    {short(text, width() - 4)}" if text else "" for text in texts)
     return "\n".join(line + text for line, text in zip(lines, below, strict=True))
+
+
+def harmless(text: str) -> str:
+    """Return a text with escapes for the characters that would act on a terminal."""
+    return _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def width() -> int:

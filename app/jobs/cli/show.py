@@ -63,7 +63,7 @@ def show_job(job_id: str, traceback: bool, logs: bool, as_json: bool) -> None:
     else:
         click.echo(painted(render(row, actions, waits=waits, tracebacks=traceback)))
         if logs:
-            click.echo(f"\n{_logs(kept)}")
+            click.echo(f"\n{formatting.harmless(_logs(kept))}")
 
 
 def render(
@@ -95,7 +95,7 @@ def render(
             for attempt in row.attempts
             if attempt.get("traceback")
         ]
-    return "\n\n".join(parts)
+    return formatting.harmless("\n\n".join(parts))
 
 
 def _timeline(row: JobExecution, actions: Sequence[JobAudit]) -> str:

@@ -53,6 +53,18 @@ def test_a_traceback_is_shown_when_asked_for(cli: FlaskCliRunner) -> None:
     assert "line 7" in cli.invoke(args=["jobs", "show", job_id, "--traceback"]).output
 
 
+def test_what_others_wrote_does_not_act_on_a_terminal(cli: FlaskCliRunner) -> None:
+    said = "bell\a, bold\x1b[1m, \u202eturned"
+    attempts = [{**ATTEMPTS[0], "error": said, "traceback": f"first\n\tsecond {said}"}]
+    job_id = failed(error=said, attempts=attempts, payload={"payload": {"name": said}})
+
+    shown = cli.invoke(args=["jobs", "show", job_id, "--traceback"]).output
+    listed = cli.invoke(args=["jobs", "list", "--status", "failed"]).output
+
+    assert not set(shown + listed) & {"\a", "\x1b", "\u202e"}
+    assert r"first" "\n\t" r"second bell\u0007, bold\u001b[1m, \u202eturned" in shown
+
+
 @pytest.mark.parametrize("machine", [[], ["--json"]])
 def test_what_is_named_a_secret_is_not_shown(cli: FlaskCliRunner, machine: list[str]) -> None:
     payload = {"apiKey": "hunter2", "deep": [{"resetToken": ["hunter2"]}], "tokens": 3, "pin": None}
