@@ -24,7 +24,7 @@ from ..registry import GivenUnique, JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
-from ..table.db import connection_of
+from ..table.db import connection_of, translate_database_errors
 from ..table.job_rows import Recorded
 from ..values import jsonb
 from ..values.ids import GivenOwnerId, new_job_id
@@ -274,11 +274,12 @@ def _check_size(config: JobConfig, body: str) -> None:
 
 def _record(message: Message, owner: Owner, session: AnySession | None) -> Recorded:
     """Insert the job, or return the one that has its key."""
-    place = None if session is None else within(connection_of(session))
     try:
-        if message.unique is not None:
-            return unique_jobs.record(message, message.unique, owner.columns, place)
-        recorded = job_rows.record(place or alone, message, owner.columns)
+        with translate_database_errors():
+            place = None if session is None else within(connection_of(session))
+            if message.unique is not None:
+                return unique_jobs.record(message, message.unique, owner.columns, place)
+            recorded = job_rows.record(place or alone, message, owner.columns)
     except DatabaseUnavailable as error:
         if session is not None or not error.is_uncertain:
             raise

@@ -18,7 +18,12 @@ from ..registry import GivenUnique, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import within
-from ..table.db import connection_of, in_one_statement, in_transaction
+from ..table.db import (
+    connection_of,
+    in_one_statement,
+    in_transaction,
+    translate_database_errors,
+)
 from ..table.job_rows import Recorded
 from ..values.ids import GivenOwnerId
 from ..values.options import Options
@@ -77,7 +82,7 @@ def enqueue_many(
     config = get_job_config(job_type)
     tags = config.tags if tags is None else tags
     owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags)
-    with observed(Enqueueing(job_type=job_type)):
+    with observed(Enqueueing(job_type=job_type)), translate_database_errors():
         terms = Terms.given(config, owner, options, unique)
         url = outbox.publisher().destination(config.endpoint)
         log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "url": url})
