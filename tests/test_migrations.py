@@ -76,10 +76,12 @@ def test_a_database_that_is_not_migrated_says_so(empty_app: Flask) -> None:
     assert "run `flask db upgrade`" in result.stderr
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["session", "alone"])
-def test_enqueueing_in_a_database_that_is_not_migrated_says_so(empty_app: Flask, own: bool) -> None:
+@pytest.mark.parametrize("whose", ["its own", "the caller's"])
+def test_enqueueing_in_a_database_that_is_not_migrated_says_so(
+    empty_app: Flask, whose: str
+) -> None:
     empty_app.register_blueprint(bp)
-    session = db.session if own else None
+    session = None if whose == "its own" else db.session
 
     def batch() -> None:
         with jobs.batch("first", session=session) as made:

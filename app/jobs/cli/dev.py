@@ -228,7 +228,7 @@ def tell_others(needed: Mapping[str, str], *, is_joined: bool) -> None:
     lacking = {
         name: value
         for name, value in needed.items()
-        if os.environ.get(name) != value and name not in dev_database.OTHER_NAMES
+        if os.environ.get(name) != value and name not in dev_settings.DATABASE_NAMES[1:]
     }
     if not lacking:
         return

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 from flask.testing import FlaskCliRunner
 
+from app import dev_settings
 from app.jobs.cli import dev, dev_database, init
 from app.ports import listen
 from tests.support.ports import reserved_port
@@ -104,7 +105,7 @@ def test_other_commands_get_the_sweep_of_dev_too(monkeypatch: pytest.MonkeyPatch
 def test_an_app_is_asked_whether_it_names_a_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lookup: str
 ) -> None:
-    for name in dev_database.NAMES:
+    for name in dev_settings.DATABASE_NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / f"{tmp_path.name}.py"
@@ -117,7 +118,7 @@ def test_an_app_is_asked_whether_it_names_a_database(
     info = ScriptInfo(app_import_path=tmp_path.name)
 
     assert dev_database.is_needed(info, {}) == (lookup != "'sqlite://'")
-    assert not os.environ.keys() & set(dev_database.NAMES)
+    assert not os.environ.keys() & set(dev_settings.DATABASE_NAMES)
 
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/shop")
     assert not dev_database.is_needed(info, {})
