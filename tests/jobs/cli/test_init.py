@@ -5,14 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.cli import ScriptInfo
 from flask.testing import FlaskCliRunner
+from flask_sqlalchemy import SQLAlchemy
 
 from app import dev_settings
+from app.jobs import Jobs
 from app.jobs.cli import dev, dev_database, init
+from app.jobs.errors import JobsNotInitialised
 from app.ports import listen
+from tests.support.apps import close_connections
 from tests.support.ports import reserved_port
+from tests.support.sealed_jobs import bp as sealed_jobs
 
 
 def test_without_a_terminal_settings_are_shown_and_not_written(
@@ -140,7 +146,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_named(
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings in the process, also when the test has ended, whatever it set."""
-    for name in (*dev.settings(), "JOBS_ID_TYPE"):
+    for name in (*dev.settings(), "JOBS_ID_TYPE", "JOBS_ENCRYPTION_KEYS"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -180,3 +186,53 @@ def test_the_header_of_what_is_written_stands_once(
     written = (tmp_path / ".env").read_text()
     assert written.count("By `flask jobs init`") == 1
     assert written.count("JOBS_ID_TYPE=uuid") == 1
+
+
+@pytest.mark.usefixtures("unset")
+def test_an_app_that_seals_fields_gets_a_key(
+    cli: FlaskCliRunner, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def made() -> Flask:
+        app = Flask("bare")
+        app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+        SQLAlchemy(app)
+        Jobs(app)
+        app.register_blueprint(sealed_jobs)
+        apps.append(app)
+        return app
+
+    apps: list[Flask] = []
+    said = []
+    for _ in range(2):
+        info = ScriptInfo(create_app=made)
+        result = cli.invoke(init.init, ["--yes"], obj=info)
+        assert result.exit_code == 0, result.output
+        said.append(result.output)
+
+    written = (tmp_path / ".env").read_text().splitlines()
+    (key,) = [line.partition("=")[2] for line in written if line.startswith("JOBS_ENCRYPTION_KEYS")]
+    Fernet(key)
+    assert f"JOBS_ENCRYPTION_KEYS={key}" in said[0]
+    assert key not in said[1]
+    for one in apps:
+        with one.app_context():
+            close_connections()
+
+
+@pytest.mark.usefixtures("unset")
+def test_a_key_that_is_none_is_told_and_not_replaced(
+    cli: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBS_ENCRYPTION_KEYS", "hunter2")
+
+    def made() -> Flask:
+        raise JobsNotInitialised("set JOBS_ENCRYPTION_KEYS, as job type 'memo' seals fields")
+
+    result = cli.invoke(init.init, ["--yes"], obj=ScriptInfo(create_app=made))
+
+    assert result.exit_code == 2
+    assert "set JOBS_ENCRYPTION_KEYS" in result.output
+    assert not (tmp_path / ".env").exists()
