@@ -84,6 +84,25 @@ def test_settings_that_other_commands_lack_are_printed(
     assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
 
 
+def test_the_dashboard_s_address_is_told_where_the_app_has_one(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = dev.settings(5001, 8081)
+
+    def seen() -> str | None:
+        return dev.dashboard_address(ScriptInfo(create_app=lambda: app), needed)
+
+    def broken() -> Flask:
+        raise SystemExit("no")
+
+    assert seen() == "http://127.0.0.1:5001/admin/jobs"
+    monkeypatch.setitem(app.config, "JOBS_DASHBOARD", "off")
+    assert seen() is None
+    assert dev.dashboard_address(ScriptInfo(create_app=lambda: Flask("bare")), needed) is None
+    assert dev.dashboard_address(ScriptInfo(create_app=broken), needed) is None
+    assert "BASE_URL" not in os.environ or os.environ["BASE_URL"] != needed["BASE_URL"]
+
+
 def test_what_is_registered_is_not_asked_for_again(
     cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
