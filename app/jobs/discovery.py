@@ -63,9 +63,13 @@ def _check_names(blueprint: JobBlueprint) -> None:
     each = Counter(job_type.handler.__module__ for job_type in blueprint.job_types)
     for job_type in blueprint.job_types:
         module, name = job_type.handler.__module__, job_type.type.replace("-", "_")
-        if module.rpartition(".")[2] != name:
-            one_of_many = f"move it into a module of its own, which must be called {name}"
+        if module.rpartition(".")[2] == name:
+            continue
+        if each[module] > 1:
             raise DiscoveryError(
-                f"job type {job_type.type!r} stands in {module}: "
-                + (one_of_many if each[module] > 1 else f"its module must be called {name}")
+                f"job type {job_type.type!r} stands in {module}: move it into a module of its own, "
+                f"which must be called {name}"
             )
+        raise DiscoveryError(
+            f"job type {job_type.type!r} stands in {module}: its module must be called {name}"
+        )
