@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,11 @@ from typing import IO
 
 FOLDER = Path("instance")
 FILE = FOLDER / "flask-jobs-dev.json"
+#: Where an app may look for the address of its database; the last is for `from_prefixed_env`.
+DATABASE_NAMES = ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "FLASK_SQLALCHEMY_DATABASE_URI")
+
+#: Linux's: the environment that this process was started with.
+_BEGUN_WITH = Path("/proc/self/environ")
 
 _before: dict[str, str | None] = {}
 
@@ -44,16 +49,16 @@ def publish(settings: Mapping[str, str]) -> IO[str] | None:
 def join() -> None:
     """Take over the settings of the `flask jobs dev` that runs in this folder, if any.
 
-    They come before those in .env. Where the shell has any of its own, all are left alone: it means
-    another app, and halves of two fit nowhere.
+    They come before those in .env. What the shell has exported itself keeps its value: for the
+    address of a database, by whatever name.
     """
     found = _published()
-    of_file = _in_env_file() if found else {}
-    for name, value in found.items():
-        if os.environ.get(name) not in (None, value, of_file.get(name)):
-            return
-    _before.update({name: os.environ.get(name) for name in found})
-    os.environ.update(found)
+    own = _exported(found) if found else set()
+    if not own.isdisjoint(DATABASE_NAMES):
+        own.update(DATABASE_NAMES)
+    taken = {name: value for name, value in found.items() if name not in own}
+    _before.update({name: os.environ.get(name) for name in taken})
+    os.environ.update(taken)
 
 
 def leave() -> None:
@@ -73,6 +78,16 @@ def _published() -> dict[str, str]:
         except OSError:  # somebody holds it, and so runs
             return dict(json.load(file))
     return {}
+
+
+def _exported(names: Iterable[str]) -> set[str]:
+    """Return which of the names the shell has set, rather than .env, which `flask` has read."""
+    with suppress(OSError):
+        begun_with = {line.partition(b"=")[0] for line in _BEGUN_WITH.read_bytes().split(b"\0")}
+        return {name for name in names if name.encode() in begun_with}
+    # Where nothing tells, such as on macOS, what .env says as well is taken for its own.
+    of_file = _in_env_file()
+    return {name for name in names if os.environ.get(name) not in (None, of_file.get(name))}
 
 
 def _in_env_file() -> Mapping[str, str | None]:

@@ -12,6 +12,10 @@ from app import dev_settings
 
 RUNNING = {"BASE_URL": "http://127.0.0.1:5001", "DATABASE_URL": "postgresql://of-dev/app"}
 
+#: What `flask` does, and what it finds where there is no Linux.
+READ_ENV_FILE = "import dotenv; dotenv.load_dotenv('.env')"
+NOT_LINUX = "from app import dev_settings as s; s._BEGUN_WITH = s.Path('nowhere')"
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -22,10 +26,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     dev_settings.leave()
 
 
-def joined(**environment: str) -> dict[str, str]:
-    """Join in another process, and return what it then has."""
+def joined(*before: str, **environment: str) -> dict[str, str]:
+    """Join in another process, after some statements there, and return what it then has."""
+    reading = "".join(f"{one}; " for one in before)
     code = (
-        "import os; from app import dev_settings; dev_settings.join(); "
+        f"import os; {reading}from app import dev_settings; dev_settings.join(); "
         f"print({{n: os.environ.get(n, '') for n in {list(RUNNING)}}})"
     )
     root = str(Path(__file__).parents[1])
@@ -50,14 +55,43 @@ def test_others_have_them_while_it_runs(folder: Path) -> None:
     assert set(joined().values()) == {""}
 
 
-def test_they_come_before_those_of_the_env_file_and_after_the_shell_s(folder: Path) -> None:
+def test_they_come_before_those_of_the_env_file(folder: Path) -> None:
     (folder / ".env").write_text("BASE_URL=http://127.0.0.1:5000\n")
     held = dev_settings.publish(RUNNING)
     assert held
     with held:
-        assert joined(BASE_URL="http://127.0.0.1:5000") == RUNNING
-        of_shell = {"BASE_URL": "https://example.com", "DATABASE_URL": ""}
-        assert joined(BASE_URL="https://example.com") == of_shell
+        assert joined(READ_ENV_FILE) == RUNNING
+
+
+@pytest.mark.parametrize("own", ["https://example.com", "http://127.0.0.1:5000"])
+def test_what_the_shell_exports_keeps_its_value_and_the_others_are_taken_over(
+    folder: Path, own: str
+) -> None:
+    (folder / ".env").write_text("BASE_URL=http://127.0.0.1:5000\n")
+    held = dev_settings.publish(RUNNING)
+    assert held
+    with held:
+        assert joined(READ_ENV_FILE, BASE_URL=own) == {**RUNNING, "BASE_URL": own}
+
+
+def test_where_nothing_tells_what_is_exported_it_is_what_the_env_file_has_not(
+    folder: Path,
+) -> None:
+    (folder / ".env").write_text("BASE_URL=http://127.0.0.1:5000\n")
+    held = dev_settings.publish(RUNNING)
+    assert held
+    with held:
+        assert joined(NOT_LINUX, READ_ENV_FILE) == RUNNING
+        own = "https://example.com"
+        assert joined(NOT_LINUX, READ_ENV_FILE, BASE_URL=own) == {**RUNNING, "BASE_URL": own}
+
+
+def test_the_address_of_a_database_is_kept_by_whatever_name(folder: Path) -> None:
+    held = dev_settings.publish({**RUNNING, "SQLALCHEMY_DATABASE_URI": RUNNING["DATABASE_URL"]})
+    assert held
+    with held:
+        found = joined(SQLALCHEMY_DATABASE_URI="postgresql://mine/app")
+    assert found == {"BASE_URL": RUNNING["BASE_URL"], "DATABASE_URL": ""}
 
 
 def test_a_second_one_leaves_the_first_one_s(folder: Path) -> None:

@@ -13,10 +13,12 @@ from sqlalchemy import inspect, text
 
 from app import create_app
 from app.db import db
-from app.jobs import migrations
+from app.extensions import jobs
+from app.jobs import DatabaseUnavailable, Unique, enqueue, enqueue_many, migrations
 from app.jobs.table import job_rows
 from tests.support.apps import close_connections, fresh_database, settings
 from tests.support.project import copy_project
+from tests.support.sample_jobs import Sample, bp, sample
 from tests.support.tables import differences
 
 
@@ -72,6 +74,28 @@ def test_a_database_that_is_not_migrated_says_so(empty_app: Flask) -> None:
 
     assert result.exit_code == 2
     assert "run `flask db upgrade`" in result.stderr
+
+
+@pytest.mark.parametrize("whose", ["its own", "the caller's"])
+def test_enqueueing_in_a_database_that_is_not_migrated_says_so(
+    empty_app: Flask, whose: str
+) -> None:
+    empty_app.register_blueprint(bp)
+    session = None if whose == "its own" else db.session
+
+    def batch() -> None:
+        with jobs.batch("first", session=session) as made:
+            made.enqueue(sample.s(Sample("none")))
+
+    for enqueueing in (
+        lambda: enqueue("sample", {"action": "none"}, session=session),
+        lambda: enqueue_many("sample", [{"action": "none"}], session=session),
+        lambda: enqueue_many("sample", [{"action": "none"}], session=session, unique=Unique()),
+        batch,
+    ):
+        with pytest.raises(DatabaseUnavailable, match="run `flask db upgrade`"):
+            enqueueing()
+        db.session.rollback()
 
 
 def test_fault_A22_where_nothing_changed_no_migration_is_written(

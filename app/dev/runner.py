@@ -43,7 +43,7 @@ class RunnerError(ClickException):
 
 
 class Process:
-    """A child process in its own group, whose output goes to the console line by line."""
+    """A child process in its own group, whose output goes to the console, if any, line by line."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Process:
         argv: Sequence[str],
         *,
         env: Mapping[str, str],
-        console: Console,
+        console: Console | None,
         inherits: Sequence[int] = (),
     ) -> None:
         self.name = name
@@ -97,7 +97,8 @@ class Process:
             for raw in stdout:
                 line = raw.decode(errors="replace").rstrip()
                 self.last_lines.append(line)
-                self._console.line(self.name, line)
+                if self._console is not None:
+                    self._console.line(self.name, line)
 
 
 class Runner:
@@ -144,23 +145,28 @@ class Runner:
             RunnerError: it ended first, or was not ready within `timeout` seconds.
         """
         process = Process(name, argv, env=env, console=self._console, inherits=inherits)
-        self._processes.append(process)
-        self._reaper.tell(f"group {process.group}")
+        self._watch(process)
         if ready:
             _await_ready(process, ready, timeout)
         return process
 
-    def run(self, name: str, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
-        """Run a process to its end.
+    def run(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], doing: str) -> None:
+        """Run a process to its end, with one line in the log: what it is doing.
 
         Raises:
-            RunnerError: it did not exit with 0.
+            RunnerError: it did not exit with 0; has its last lines, which are not in the log.
         """
-        process = self.start(name, argv, env=env)
+        self._console.line(name, doing)
+        process = Process(name, argv, env=env, console=None)
+        self._watch(process)
         code = process.join()
         self.forget(process)
         if code != 0:
             raise process.failure(f"failed with exit code {code}")
+
+    def _watch(self, process: Process) -> None:
+        self._processes.append(process)
+        self._reaper.tell(f"group {process.group}")
 
     def forget(self, process: Process) -> None:
         """Stop watching a process that has ended."""

@@ -104,7 +104,8 @@ def _queue_settings(
 
 def _migrate(runner: Runner, plan: Plan, env: Mapping[str, str]) -> None:
     began = time.monotonic()
-    runner.run("migrate", [sys.executable, "-m", "flask", "db", "upgrade"], env=env)
+    command = [sys.executable, "-m", "flask", "db", "upgrade"]
+    runner.run("migrate", command, env=env, doing="making or updating the tables …")
     plan.report("Tables", "up to date", time.monotonic() - began)
 
 

@@ -5,6 +5,7 @@ A package below the given one that has a `bp` is a family. All its modules are i
 for other callers than QStash has them in a second blueprint, `public`.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
@@ -59,10 +60,16 @@ def _import(name: str) -> ModuleType:
 
 
 def _check_names(blueprint: JobBlueprint) -> None:
+    each = Counter(job_type.handler.__module__ for job_type in blueprint.job_types)
     for job_type in blueprint.job_types:
-        module = job_type.handler.__module__.rpartition(".")[2]
-        if module != job_type.type.replace("-", "_"):
+        module, name = job_type.handler.__module__, job_type.type.replace("-", "_")
+        if module.rpartition(".")[2] == name:
+            continue
+        if each[module] > 1:
             raise DiscoveryError(
-                f"job type {job_type.type!r} stands in {job_type.handler.__module__}: "
-                f"its module must be called {job_type.type.replace('-', '_')}"
+                f"job type {job_type.type!r} stands in {module}: move it into a module of its own, "
+                f"which must be called {name}"
             )
+        raise DiscoveryError(
+            f"job type {job_type.type!r} stands in {module}: its module must be called {name}"
+        )

@@ -50,14 +50,22 @@ def python(code: str) -> list[str]:
 
 
 def test_each_line_bears_the_name_of_its_process(runner: Runner, log: io.StringIO) -> None:
-    runner.run("one", python("print('first'); print('second')"), env=ENV)
-    runner.run("another", python("import sys; sys.stderr.write('third')"), env=ENV)
+    runner.start("one", python("print('first'); print('second')"), env=ENV).join()
+    runner.start("another", python("import sys; sys.stderr.write('third')"), env=ENV).join()
 
     assert log.getvalue().splitlines() == [
         "one      │ first",
         "one      │ second",
         "another  │ third",
     ]
+
+
+def test_a_step_is_one_line(runner: Runner, log: io.StringIO) -> None:
+    many = python("for number in range(90): print('revision', number)")
+
+    runner.run("migrate", many, env=ENV, doing="making the tables …")
+
+    assert log.getvalue().splitlines() == ["migrate  │ making the tables …"]
 
 
 def test_a_process_is_ready_when_it_says_so(runner: Runner) -> None:
@@ -104,7 +112,7 @@ def test_a_process_that_ends_before_it_is_ready_is_an_error_with_its_last_lines(
 
 def test_a_failed_step_is_an_error_with_its_last_lines(runner: Runner) -> None:
     with pytest.raises(RunnerError, match=r"migrate failed with exit code 1[^$]*no table"):
-        runner.run("migrate", python("raise SystemExit('no table')"), env=ENV)
+        runner.run("migrate", python("raise SystemExit('no table')"), env=ENV, doing="…")
 
 
 def test_waiting_ends_with_an_error_when_one_process_dies(runner: Runner) -> None:

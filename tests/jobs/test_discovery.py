@@ -100,6 +100,14 @@ def test_a_family_is_found_with_all_its_jobs(package: Package) -> None:
         ({"broken/__init__.py": "1/0"}, "found_families.broken cannot be imported: ZeroDivision"),
         ({**family("shop"), "shop/x.py": "import nowhere"}, "found_families.shop.x cannot be imp"),
         (family("shop", wrong="ship-order"), "its module must be called ship_order"),
+        (
+            family("shop")
+            | {
+                "shop/ship_order.py": JOB.format(type="ship-order", path="/ship")
+                + JOB.format(type="bill-order", path="/bill"),
+            },
+            "shop.ship_order: move it into a module of its own, which must be called bill_order",
+        ),
         (family("a", ship="ship") | family("b", ship="ship"), "'ship' is registered twice"),
         (
             family("a", one="one")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,10 +46,18 @@ def test_the_sms_example_and_a_job_of_every_kind_of_field_work_as_they_are_writt
     made = run_python(tmp_path, database_server, "-c", MAKE, json.dumps(wanted))
     assert made.returncode == 0, made.stdout + made.stderr
     assert watched.stat().st_mtime > 0  # by which a reloader knows of the files that are new
+    assert "-m pytest tests/families/sms/test_send_sms.py" in made.stdout
+
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    os.utime(watched, (0, 0))
+    later = run_python(tmp_path, database_server, "-c", MAKE, json.dumps([["sms", "come-later"]]))
+    assert 'make test PYTEST_ARGS="tests/families/sms/test_come_later.py"' in later.stdout
+    assert "--debug" not in later.stdout
+    assert watched.stat().st_mtime == 0  # `make dev` sees new files
 
     done = run_python(tmp_path, database_server, "-m", "pytest", "-q", "tests/families/sms")
     kinds = len(KINDS)
-    passed = (2 + 4) + (2 * kinds + 4) + 4
+    passed = (2 + 4) + (2 * kinds + 4) + 4 + 4
 
     assert_passed(done, passed)
     for check in (["check"], ["format", "--check"]):
@@ -70,7 +79,7 @@ def test_the_sms_example_and_a_job_of_every_kind_of_field_work_as_they_are_writt
         (["sms", "x" * 61], "TYPE"),
         (["email", "send-email"], "job type 'send-email' already exists"),
         (["sms", "send-sms", "--field", "to"], "such as to:str"),
-        (["sms", "send-sms", "--field", "to:strr"], "did you mean: str?"),
+        (["sms", "send-sms", "--field", "to:strr"], "unknown type 'strr'; the types are str, int"),
         (["sms", "send-sms", "--field", "sentAt:date"], "a field name looks like phone_number"),
         (["sms", "send-sms", "--field", "if:str"], "if is a Python keyword"),
         (["sms", "send-sms", "--field", "to:str", "--field", "to:int"], "given twice"),

@@ -203,6 +203,25 @@ def test_list_shows_what_calls_this_app(cli: FlaskCliRunner, qstash: QStash) -> 
     assert MAINTENANCE in cli.invoke(args=["jobs", "schedules", "list"]).output
 
 
+def test_list_says_which_job_type_each_runs(
+    cli: FlaskCliRunner, qstash: QStash, declare: Declare
+) -> None:
+    declare("0 3 * * *")
+    sync(cli)
+
+    listed = json.loads(cli.invoke(args=["jobs", "schedules", "list", "--json"]).output)
+    lines = cli.invoke(args=["jobs", "schedules", "list"]).output.splitlines()
+
+    assert {one["id"]: one["type"] for one in listed} == {
+        f"code.{OWN}.nightly": "nightly",
+        MAINTENANCE: None,
+    }
+    assert lines[0].split() == ["ID", "TYPE", "STATE", "CRON"]
+    assert [line.split()[:3] for line in lines if "nightly" in line] == [
+        [f"code.{OWN}.nightly", "nightly", "active"]
+    ]
+
+
 @pytest.mark.parametrize("command", ["list", "sync"])
 def test_qstash_away_is_one_line(cli: FlaskCliRunner, command: str) -> None:
     result = cli.invoke(args=["jobs", "schedules", command])

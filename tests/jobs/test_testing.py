@@ -199,6 +199,25 @@ def test_what_qstash_gives_up_is_dead(app: Flask, published: list[Message]) -> N
     assert (row.error or "").startswith("QStash gave up after 4 attempts: the last was")
 
 
+@pytest.mark.parametrize("fixture", ["published", "failing_qstash"])
+def test_what_was_there_before_the_fixture_began_is_left_alone(
+    app: Flask, request: pytest.FixtureRequest, fixture: str
+) -> None:
+    before = enqueue("sample", {"action": "none", "count": 1}, delay="1h")
+
+    request.getfixturevalue(fixture)
+    refute_enqueued("sample")
+    own = enqueue("sample", {"action": "none", "count": 2})
+
+    assert [one.job_id for one in drain()] == [own]
+    assert assert_enqueued("sample").job_id == own
+    with pytest.raises(AssertionError, match=r"payload\.count is 2") as error:
+        assert_enqueued("sample", {"count": 1})
+    assert before not in said(error)
+    assert wait_for(before, "pending").attempts == []
+    assert deliver(before).status_code == 200
+
+
 def test_a_job_without_end_is_said(published: list[Message]) -> None:
     enqueue("sample", {"action": "always-later"})
 

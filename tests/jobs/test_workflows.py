@@ -1,6 +1,7 @@
 """Workflows and chains: each step begins once, when those before it have ended."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -32,7 +33,7 @@ from app.jobs.recover.sweep import sweep
 from app.jobs.table import batches as batches_table
 from app.jobs.table.filters import Filter
 from app.jobs.testing import deliver, drain
-from tests.support.rows import count_rows, row_of
+from tests.support.rows import change_row, count_rows, row_of
 from tests.support.sample_jobs import Sample, SampleSchema, noop
 
 pytestmark = pytest.mark.usefixtures("published", "_step")
@@ -107,7 +108,7 @@ def test_a_step_begins_when_those_before_it_have_completed_and_sees_their_result
     saw = (row_of(last or "").result or {})["saw"]
     assert set(saw) == {"first", "left", "right"}
     assert saw["left"] == {"saw": {"first": {"saw": {}}}}
-    assert states(made.id)["then"] == "started"
+    assert states(made.id)["then"] == "pending"
     assert {row_of(one.job_id).user_id for one in published} == {7}
     assert len(drain()) == 1
     assert count_rows() == 5
@@ -134,6 +135,20 @@ def test_with_a_session_it_begins_when_that_commits(published: list[Message]) ->
     assert len(published) == 1
 
 
+def test_what_follows_the_end_has_the_state_of_its_job() -> None:
+    with workflow("followed", then=job()) as made:
+        made.add("step", job())
+    deliver_all("step", of=made.id)
+    follower = next(one.job_id for one in batches.steps(made.id) if one.name == "then") or ""
+
+    change_row(follower, status="failed")
+    assert states(made.id)["then"] == "retrying"
+    change_row(follower, status="failed", dead_at=datetime.now(UTC))
+    assert states(made.id)["then"] == "dead"
+    actions.delete(Filter(job_ids=(follower,)), by="ann")
+    assert states(made.id)["then"] == "started"
+
+
 def test_what_is_to_come_after_one_that_died_is_skipped_goes_on_or_is_replaced() -> None:
     with workflow("one dies", on_failure=job()) as made:
         made.add("dies", job("die"))
@@ -151,7 +166,7 @@ def test_what_is_to_come_after_one_that_died_is_skipped_goes_on_or_is_replaced()
         "goes on": "completed",
         "refund": "replaced",
         "after the refund": "skipped",
-        "on_failure": "started",
+        "on_failure": "completed",
     }
     assert batches.find(made.id).state == "failed"
 
@@ -196,7 +211,7 @@ def test_a_dead_step_that_is_retried_brings_the_workflow_on() -> None:
     assert batches.find(made.id).state == "running"
     drain()
 
-    assert states(made.id) == {"step": "completed", "step 2": "completed", "then": "started"}
+    assert states(made.id) == {"step": "completed", "step 2": "completed", "then": "completed"}
 
 
 def cure(job_id: str) -> None:
@@ -302,7 +317,7 @@ def test_a_wait_whose_time_is_up_has_not_completed() -> None:
         "invoice.paid": "timed out",
         "ship": "skipped",
         "remind": "completed",
-        "on_failure": "started",
+        "on_failure": "completed",
     }
 
 
@@ -324,7 +339,11 @@ def test_a_wait_that_timed_out_is_retried_with_the_dead_jobs() -> None:
     assert signal("invoice.paid") == 1
     drain()
 
-    assert states(made.id) == {"invoice.paid": "completed", "ship": "completed", "then": "started"}
+    assert states(made.id) == {
+        "invoice.paid": "completed",
+        "ship": "completed",
+        "then": "completed",
+    }
     assert batches.retry(made.id, by="a test").waits == 0
 
 
@@ -383,7 +402,7 @@ def test_what_was_made_good_has_not_completed_also_if_the_dead_job_does_later() 
         "ship": "completed",
         "thank": "replaced",
         "archive": "skipped",
-        "on_failure": "started",
+        "on_failure": "completed",
         "then": "skipped",
     }
     assert batches.find(made.id).state == "failed"

@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 from flask import current_app
-from sqlalchemy import make_url
 
 from app.db import db
+from app.jobs.testing import temporary_database
 from tests.support import shared_engine
 from tests.support.tables import table_names
 
@@ -49,21 +48,12 @@ def names_in(env: str) -> set[str]:
     return set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", env, re.MULTILINE))
 
 
-@contextmanager
-def fresh_database(server: str, name: str) -> Iterator[str]:
+def fresh_database(server: str, name: str) -> AbstractContextManager[str]:
     """Create an empty database, yield its URL, and drop it at the end.
 
     Its name begins with the given one; other workers, and other runs, may use the same server.
     """
-    name = f"{name[:40]}_{uuid4().hex[:12]}"
-    url = make_url(server).set(drivername="postgresql")
-    execute(url.render_as_string(hide_password=False), f'CREATE DATABASE "{name}"')
-    try:
-        its = url.set(drivername="postgresql+psycopg", database=name)
-        yield its.render_as_string(hide_password=False)
-    finally:
-        drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
-        execute(url.render_as_string(hide_password=False), drop)
+    return temporary_database(server, name=name)
 
 
 def execute(url: str, statement: str) -> None:

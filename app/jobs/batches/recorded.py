@@ -17,7 +17,7 @@ from ..message import Message
 from ..publish import outbox, relay
 from ..table import batches
 from ..table.after_commit import after_commit
-from ..table.db import connection_of, in_one_statement, in_transaction
+from ..table.db import connection_of, in_one_statement, in_transaction, translate_database_errors
 from ..table.sessions import AnySession, check_session
 from ..values import jsonb
 
@@ -131,7 +131,8 @@ class Recorded(ABC):
 
     def _record(self) -> None:
         if self._session is not None:
-            self._insert(connection_of(self._session))
+            with translate_database_errors():
+                self._insert(connection_of(self._session))
             messages = self._messages
             after_commit(self._session, outbox.publish_committed, messages)
             after_commit(self._session, _publish_started, [] if messages else [self.id])

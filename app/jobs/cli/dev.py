@@ -192,6 +192,8 @@ def _run(wanted: Wanted, info: ScriptInfo) -> int:
         tell_others(needed, is_joined=published is not None)
         run = [*wanted.flask, "run", "--host", HOST, "--port", str(wanted.app)]
         processes.start(run, {**_OPEN, **os.environ, **needed})
+        if dashboard := dashboard_address(info, needed):
+            click.echo(f"Dashboard: {dashboard}")
         return processes.first_end()
 
 
@@ -228,7 +230,7 @@ def tell_others(needed: Mapping[str, str], *, is_joined: bool) -> None:
     lacking = {
         name: value
         for name, value in needed.items()
-        if os.environ.get(name) != value and name not in dev_database.OTHER_NAMES
+        if os.environ.get(name) != value and name not in dev_settings.DATABASE_NAMES[1:]
     }
     if not lacking:
         return
@@ -238,6 +240,22 @@ def tell_others(needed: Mapping[str, str], *, is_joined: bool) -> None:
         click.echo("In other shells, for `flask jobs enqueue` and the like:")
     for name, value in lacking.items():
         click.echo(f"  export {name}={shlex.quote(value)}")
+
+
+def dashboard_address(info: ScriptInfo, needed: Mapping[str, str]) -> str | None:
+    """Return where the dashboard of the app is; None where it has none, or does not start yet."""
+    before = dict(os.environ)
+    os.environ.update({**_OPEN, **before, **needed})
+    try:
+        app = info.load_app()
+    except (Exception, SystemExit):  # noqa: BLE001 - it says what is amiss when it is run
+        return None
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    if "jobs_dashboard" not in app.blueprints or app.config["JOBS_DASHBOARD"] == "off":
+        return None
+    return f"{needed['BASE_URL']}{app.config['JOBS_DASHBOARD_PREFIX']}"
 
 
 def _stop_at_signals() -> None:

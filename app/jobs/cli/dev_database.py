@@ -10,12 +10,10 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
+from ...dev_settings import DATABASE_NAMES
+
 if TYPE_CHECKING:
     from ...embedded_postgres.server import Server
-
-#: Where an app may look for the address of its database; the last is for `from_prefixed_env`.
-OTHER_NAMES = ("SQLALCHEMY_DATABASE_URI", "FLASK_SQLALCHEMY_DATABASE_URI")
-NAMES = ("DATABASE_URL", *OTHER_NAMES)
 
 #: The name of a database at an address where nobody listens.
 _NOWHERE = "embedded-by-flask-jobs-dev"
@@ -23,7 +21,7 @@ _NOWHERE = "embedded-by-flask-jobs-dev"
 
 def is_named() -> bool:
     """Tell whether the environment names a database."""
-    return any(os.environ.get(name) for name in NAMES)
+    return any(os.environ.get(name) for name in DATABASE_NAMES)
 
 
 @contextmanager
@@ -31,7 +29,7 @@ def without_address(settings: dict[str, str]) -> Iterator[None]:
     """Have an app be made that has no address yet, and which is to have these settings."""
     before = dict(os.environ)
     os.environ.update(settings)
-    os.environ.update(dict.fromkeys(NAMES, f"postgresql+psycopg://127.0.0.1:9/{_NOWHERE}"))
+    os.environ.update(dict.fromkeys(DATABASE_NAMES, f"postgresql+psycopg://127.0.0.1:9/{_NOWHERE}"))
     try:
         yield
     finally:
@@ -92,7 +90,7 @@ def embedded(folder: Path) -> Iterator[dict[str, str]]:
     with server.in_use():
         url = server.create_database(DEVELOPMENT_DATABASE)
         click.echo(f"PostgreSQL is running at 127.0.0.1:{server.port} (data in {_short(server)})")
-        yield dict.fromkeys(NAMES, url)
+        yield dict.fromkeys(DATABASE_NAMES, url)
 
 
 def _short(server: "Server") -> Path:

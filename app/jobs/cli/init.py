@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ENV = Path(".env")
 
 _NOTE = "# By `flask jobs init`, for development: the keys of the local QStash server are public."
+_NOTE_KEYS = "# By `flask jobs init`, for development: encrypts the sealed fields of payloads."
 _NOTE_IDS = "# What the ids of your users are, in production, too."
 _LINES = """\
 from flask_qstash_jobs import JobBlueprint, Jobs
@@ -31,6 +32,7 @@ from flask_qstash_jobs import JobBlueprint, Jobs
 Jobs(app, db)                   # after db.init_app(app), your Flask-SQLAlchemy
 app.register_blueprint(bp)      # each JobBlueprint of yours"""
 _START = "`flask jobs dev` runs the app and a local QStash; then `flask jobs doctor`"
+_KEYS = "JOBS_ENCRYPTION_KEYS"
 _USERS = ("user", "users", "account", "accounts")
 
 
@@ -40,8 +42,9 @@ _USERS = ("user", "users", "account", "accounts")
 def init(ctx: click.Context, *, yes: bool) -> None:
     r"""Write the settings to begin with, and print what is left to do.
 
-    The settings are those of the local QStash server. They are appended to .env, once you agree, if
-    neither it nor the environment nor the app has them.
+    The settings are those of the local QStash server, and a new encryption key where a job type
+    seals fields. They are appended to .env, once you agree, if neither it nor the environment nor
+    the app has them.
 
     \b
     Examples:
@@ -50,10 +53,10 @@ def init(ctx: click.Context, *, yes: bool) -> None:
     """
     info = ctx.ensure_object(ScriptInfo)
     try:
-        app = _app(info)
+        app = _keyed_app(info, sure=yes)
         if app is None:
             _offer(dev.settings(), note=_NOTE, sure=yes)
-            app = _app(info)
+            app = _keyed_app(info, sure=yes)
     except SQLAlchemyError as error:
         _offer(dev.settings(), note=_NOTE, sure=yes)
         _left("Database", _about_database(error))
@@ -79,6 +82,21 @@ def init(ctx: click.Context, *, yes: bool) -> None:
     return None
 
 
+class _LacksKeys(click.UsageError):
+    """A job type seals fields, and nothing has a key for it."""
+
+
+def _keyed_app(info: ScriptInfo, *, sure: bool) -> Flask | None:
+    """Load the app as `_app` does, with a new key where it lacks one."""
+    try:
+        return _app(info)
+    except _LacksKeys:
+        from cryptography.fernet import Fernet  # noqa: PLC0415 - slow to import, and rarely needed
+
+        _offer({_KEYS: Fernet.generate_key().decode()}, note=_NOTE_KEYS, sure=sure)
+        return _app(info)
+
+
 def _app(info: ScriptInfo) -> Flask | None:
     """Load the app, which may lack a database yet; None where other settings are missing."""
     try:
@@ -91,7 +109,8 @@ def _app(info: ScriptInfo) -> Flask | None:
             name in str(error) for name in dev.settings()
         ):
             return None
-        raise click.UsageError(str(error)) from error
+        lacks_keys = _KEYS in str(error) and _KEYS not in os.environ
+        raise (_LacksKeys if lacks_keys else click.UsageError)(str(error)) from error
 
 
 def _offer(settings: dict[str, str], *, note: str, sure: bool) -> None:

@@ -1,5 +1,6 @@
 """`flask jobs new`: a job type to start from."""
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def new_job(
     wanted = files(current_app, new)
     if not dry_run:
         write(wanted)
-        wake_reloader(families)
+        if not _is_in_template():  # whose own reloader sees new files
+            wake_reloader(families)
     _report(new, list(wanted), dry_run=dry_run, as_json=as_json)
 
 
@@ -85,13 +87,28 @@ def _report(new: NewJob, paths: list[Path], *, dry_run: bool, as_json: bool) -> 
         click.echo(f"  {name}")
     if not dry_run:
         job, test = names[-2:]
-        install = "" if find_spec("pytest") else "pip install pytest && "
+        restart, run = _how_to_go_on(test)
         click.echo(
             f"\n{new.type} is registered; nothing else needs to change. An app that runs has it\n"
-            "once it is restarted, which --debug does by itself. Next:\n"
-            f"  {install}python -m pytest {test}\n"
+            f"once it is restarted, which {restart} does by itself. Next:\n"
+            f"  {run}\n"
             f"  write your code in carry_out() in {job}"
         )
+
+
+def _is_in_template() -> bool:
+    """Tell whether this folder has the template's Makefile, which runs the app and its tests."""
+    with suppress(OSError):
+        return "PYTEST_ARGS" in Path("Makefile").read_text("utf-8")
+    return False
+
+
+def _how_to_go_on(test: str) -> tuple[str, str]:
+    """Return what restarts the app when a file is new, and the command that runs a test."""
+    if _is_in_template():
+        return "make dev", f'make test PYTEST_ARGS="{test}"'
+    install = "" if find_spec("pytest") else "pip install pytest && "
+    return "--debug", f"{install}python -m pytest {test}"
 
 
 def _relative(path: Path) -> str:

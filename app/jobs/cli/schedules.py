@@ -36,7 +36,7 @@ _schedule_id = click.argument("schedule_id", metavar="ID")
 @group.command("list")
 @as_json
 def list_schedules(as_json: bool) -> None:
-    r"""List the schedules that call this app, with their next runs.
+    r"""List the schedules that call this app, with the job type that each runs and the next runs.
 
     Ids of schedules that are declared in code start with `code.`.
 
@@ -51,8 +51,9 @@ def list_schedules(as_json: bool) -> None:
     if not found:
         click.echo("No schedules. `flask jobs schedules sync` creates those declared in code.")
         return
-    head = ("ID", "STATE", "CRON")
-    lines = formatting.table([head, *((one["id"], one["state"], one["cron"]) for one in found)])
+    head = ("ID", "TYPE", "STATE", "CRON")
+    rows = [(one["id"], one["type"] or "-", one["state"], one["cron"]) for one in found]
+    lines = formatting.table([head, *rows])
     first, *rest = lines.split("\n")
     click.echo(first)
     for line, one in zip(rest, found, strict=True):
@@ -246,6 +247,7 @@ def _change(schedule_id: str, action: str, state: str, *, by: str, machine: bool
 def _as_json(schedule: Any) -> dict[str, Any]:
     return {
         "id": schedule.schedule_id,
+        "type": schedule_actions.type_of(schedule),
         "cron": schedule.cron,
         "when": crons.explain(schedule.cron),
         "next": [run.isoformat() for run in schedule_runs.next_runs(schedule, RUNS)],

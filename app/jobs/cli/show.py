@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import durations
-from ..operate import unique, waiting
+from ..operate import message_log, unique, waiting
 from ..payload.masking import hidden
 from ..table import audit
 from ..table.audit import JobAudit
@@ -55,13 +55,19 @@ def show_job(job_id: str, traceback: bool, logs: bool, as_json: bool) -> None:
     actions = audit.entries_of(row.job_id)
     waits = waiting.reasons([row]).get(row.job_id)
     kept = logs_of(row) if logs else []
+    next_try = message_log.next_try(row)
     if as_json:
-        more = {"waits_for": waits, "audit": [_action_as_json(one) for one in actions]}
+        more = {
+            "waits_for": waits,
+            "next_try_at": next_try and next_try.isoformat(),
+            "audit": [_action_as_json(one) for one in actions],
+        }
         if logs:
             more["logs"] = [asdict(one) for one in kept]
         print_json({**formatting.as_json(row), **more})
     else:
-        click.echo(painted(render(row, actions, waits=waits, tracebacks=traceback)))
+        told = render(row, actions, waits=waits, next_try=next_try, tracebacks=traceback)
+        click.echo(painted(told))
         if logs:
             click.echo(f"\n{formatting.harmless(_logs(kept))}")
 
@@ -71,6 +77,7 @@ def render(
     actions: Sequence[JobAudit],
     *,
     waits: str | None = None,
+    next_try: datetime | None = None,
     tracebacks: bool = False,
 ) -> str:
     """Return a job as text, within the terminal's width."""
@@ -84,6 +91,8 @@ def render(
         fields["error"] = row.error
     if waits:
         fields["waits"] = waits
+    if next_try:
+        fields["next try"] = f"about {formatting.time(next_try)}"
     parts = [formatting.table(list(fields.items())), _timeline(row, actions)]
     parts.append(f"payload\n{_pretty(row.payload.get('payload'))}")
     for name, value in (("result", row.result), ("progress", row.progress)):

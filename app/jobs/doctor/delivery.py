@@ -28,9 +28,6 @@ POLL_SECONDS = 0.5
 #: States of QStash's log after which nothing more comes.
 OVER = {"DELIVERED", "FAILED", "CANCELED"}
 
-#: What an app answers to those that it does not know.
-_SENT_AWAY = {301, 302, 303, 307, 308, 400, 401, 403}
-
 FIXES: dict[int | None, str] = {
     None: "check that the app runs, and that QStash reaches BASE_URL (firewall, proxy, DNS, TLS)",
     HTTPStatus.UNAUTHORIZED: "check that the app there has our BASE_URL, signing keys and time",
@@ -57,18 +54,19 @@ def unsigned() -> Finding:
     if answer.is_success:
         return failure(
             f"{url} accepts an unsigned request ({answer.status_code})",
-            fix="check that BASE_URL leads to this app, and that no proxy answers for it",
+            fix=_in_front()
+            or "check that BASE_URL leads to this app, and that no proxy answers for it",
         )
     return failure(
         f"{url} answers {answer.status_code}, where this app would answer 401",
-        fix=_in_front(answer.status_code)
+        fix=_in_front()
         or "set BASE_URL to this app's own address, with no redirect or login in front",
     )
 
 
-def _in_front(status: int) -> str:
+def _in_front() -> str:
     """Say how to let QStash pass what of the app's own answers before our view; empty for none."""
-    name = who_answers(PROBE) if status in _SENT_AWAY else ""
+    name = who_answers(PROBE)
     if not name:
         return ""
     return (

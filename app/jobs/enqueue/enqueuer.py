@@ -23,6 +23,7 @@ from ..registry import GivenUnique, JobConfig, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import alone, within
+from ..table.db import translate_database_errors
 from ..table.job_rows import Recorded
 from ..table.sessions import AnySession, callers_connection
 from ..values import jsonb
@@ -271,11 +272,12 @@ def _check_size(config: JobConfig, body: str) -> None:
 
 def _record(message: Message, owner: Owner, session: AnySession | None) -> Recorded:
     """Insert the job, or return the one that has its key."""
-    place = None if session is None else within(callers_connection(session))
     try:
-        if message.unique is not None:
-            return unique_jobs.record(message, message.unique, owner.columns, place)
-        recorded = job_rows.record(place or alone, message, owner.columns)
+        with translate_database_errors():
+            place = None if session is None else within(callers_connection(session))
+            if message.unique is not None:
+                return unique_jobs.record(message, message.unique, owner.columns, place)
+            recorded = job_rows.record(place or alone, message, owner.columns)
     except DatabaseUnavailable as error:
         if session is not None or not error.is_uncertain:
             raise

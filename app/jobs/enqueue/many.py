@@ -18,7 +18,7 @@ from ..registry import GivenUnique, get_job_config
 from ..table import job_rows
 from ..table.after_commit import after_commit
 from ..table.attempts import within
-from ..table.db import in_one_statement, in_transaction
+from ..table.db import in_one_statement, in_transaction, translate_database_errors
 from ..table.job_rows import Recorded
 from ..table.sessions import AnySession, callers_connection
 from ..values.ids import GivenOwnerId
@@ -80,7 +80,7 @@ def enqueue_many(
     check_several("payloads", payloads)
     tags = config.tags if tags is None else tags
     owner = Owner(user_id=user_id, organization_id=organization_id, tags=tags)
-    with observed(Enqueueing(job_type=job_type)):
+    with observed(Enqueueing(job_type=job_type)), translate_database_errors():
         terms = Terms.given(config, owner, options, unique)
         url = outbox.publisher().destination(config.endpoint)
         log.info("[jobs] Enqueueing jobs", extra={"type": job_type, "url": url})

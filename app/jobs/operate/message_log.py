@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from ..errors import PublishUnavailable
+from ..errors import PublishRefused, PublishUnavailable
 from ..publish import outbox
-from ..table.models import JobExecution
+from ..table.models import JobExecution, Status
 from ..values.jsonb import bounded
 
 #: The newest messages of a job, and entries about them, that are asked for.
@@ -69,6 +69,17 @@ def entries(row: JobExecution) -> list[Entry]:
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise PublishUnavailable("QStash's log is not of a form that is known here") from error
     return sorted(found, key=lambda one: one.at)
+
+
+def next_try(row: JobExecution) -> datetime | None:
+    """Return when QStash delivers a retrying job again; None where it does not tell."""
+    if row.status != Status.FAILED or row.is_final:
+        return None
+    try:
+        known = [one.next_at for one in entries(row) if one.next_at is not None]
+    except (PublishUnavailable, PublishRefused):
+        return None
+    return known[-1] if known and known[-1] > datetime.now(UTC) else None
 
 
 def _entry(told: dict[str, Any], row: JobExecution) -> Entry:

@@ -156,6 +156,15 @@ def run_by(row: JobExecution) -> str | None:
     return None if found is None else str(found)
 
 
+def type_of(schedule: "Schedule") -> str | None:
+    """Return the type of the jobs that a schedule makes; None for the sweep's, and others' apps."""
+    try:
+        config, _ = read(schedule)
+    except InvalidOption:
+        return None
+    return config.type
+
+
 def tags_of(schedule: "Schedule") -> tuple[str, ...]:
     """Return the tags of the jobs that a schedule makes; none where they are not of this app."""
     try:

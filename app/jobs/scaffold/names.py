@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ..errors import ScaffoldRefused
 from ..schemas import camel_case
-from ..values.nearest import hint
 from .kinds import KINDS, Kind
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -78,7 +77,9 @@ def parse_field(given: str) -> Field:
     required = not kind.endswith("?")
     kind = kind.removesuffix("?")
     if kind not in KINDS:
-        raise ScaffoldRefused(f"--field {given!r}: unknown type {kind!r}; {hint(kind, KINDS)}")
+        raise ScaffoldRefused(
+            f"--field {given!r}: unknown type {kind!r}; the types are {', '.join(KINDS)}"
+        )
     return Field(name, KINDS[kind], required)
 
 

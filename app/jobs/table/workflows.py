@@ -52,15 +52,20 @@ _STEPS = text(
                 WHEN sum(part.dead) > 0 THEN 'dead'
                 WHEN sum(part.cancelled) > 0 THEN 'cancelled'
                 WHEN step.ended IS NOT NULL THEN step.ended
-                WHEN step.started_at IS NOT NULL THEN 'started'
+                WHEN step.started_at IS NOT NULL THEN
+                CASE WHEN follower.status = 'failed' AND follower.dead_at IS NOT NULL THEN 'dead'
+                     WHEN follower.status = 'failed' THEN 'retrying'
+                     ELSE coalesce(follower.status::text, 'started') END
                 WHEN batch.state = 'running' AND batch.cancelled_at IS NULL THEN 'waiting'
                 ELSE 'skipped' END AS state,
            coalesce(sum(part.jobs), 0)::int AS jobs, coalesce(sum(part.pending), 0)::int AS pending,
            step.started_at, step.due_at
       FROM job_steps AS step JOIN job_batches AS batch ON batch.id = step.batch_id
       LEFT JOIN job_batch_slots AS part ON part.batch_id = step.batch_id AND part.step = step.name
+      LEFT JOIN job_executions AS follower
+             ON follower.job_id = step.job_id AND step.slot IS NULL
      WHERE step.batch_id = :batch_id
-     GROUP BY step.batch_id, step.name, batch.id
+     GROUP BY step.batch_id, step.name, batch.id, follower.id
      ORDER BY step.slot NULLS LAST, step.name
     """
 )
@@ -148,8 +153,9 @@ class StepState:
 
     Attributes:
         state: "waiting", "running", "completed", "dead", "timed out", "cancelled", "skipped" or
-            "replaced" by the job that was to run if one before it did not complete; of what follows
-            the end, "started".
+            "replaced" by the job that was to run if one before it did not complete. Of what follows
+            the end, its job's once that is recorded: "pending", "processing", "retrying",
+            "completed", "dead" or "cancelled"; "started" where it has been deleted.
     """
 
     name: str

@@ -9,8 +9,12 @@ needs an application context, as `db.session` does.
 Ask for the fixtures in the root `conftest.py`:
 
     pytest_plugins = ["app.jobs.testing"]
+
+PYTEST_DONT_REWRITE: a `conftest.py` that also imports from here would be warned that it is too late
+for that, and there is no `assert` to rewrite.
 """
 
+from .database import clean_tables, temporary_database
 from .deliveries import Delivered, deliver, drain
 from .direct import make_job, perform
 from .enqueued import assert_enqueued, refute_enqueued
@@ -25,6 +29,7 @@ __all__ = [
     "FailingQStash",
     "assert_enqueued",
     "assert_idempotent",
+    "clean_tables",
     "deliver",
     "drain",
     "failing_qstash",
@@ -33,5 +38,6 @@ __all__ = [
     "perform",
     "published",
     "refute_enqueued",
+    "temporary_database",
     "wait_for",
 ]

@@ -75,14 +75,19 @@ class Layout:
 
 def read(connection: Connection, job_id: str) -> Contents:
     """Return the rows of all tables as this transaction sees them, but for the job's own."""
-    names = connection.execute(_TABLES).scalars().all()
     contents: Contents = {
         name: list(connection.execute(text(f"SELECT to_jsonb(t) FROM {name} AS t")).scalars())  # noqa: S608 - names of tables, quoted by PostgreSQL
-        for name in names
-        if name not in Base.metadata.tables and name not in _OWN_TABLES
+        for name in table_names(connection)
+        if name not in Base.metadata.tables
     }
     contents[ENQUEUED] = list(connection.execute(_ENQUEUED, {"job_id": job_id}).scalars())
     return contents
+
+
+def table_names(connection: Connection) -> list[str]:
+    """Return all tables but those in which Alembic keeps versions."""
+    found = connection.execute(_TABLES).scalars()
+    return [name for name in found if name.rpartition(".")[2] not in _OWN_TABLES]
 
 
 def layout(connection: Connection) -> Layout:

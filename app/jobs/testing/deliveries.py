@@ -51,7 +51,8 @@ def deliver(
 def drain(*, limit: int = 1000) -> list[Delivered]:
     """Deliver all waiting jobs, and those that they enqueue, until nothing is left.
 
-    What a pause holds is left alone. Failures are retried as often as the job's options say, and
+    What a pause holds is left alone, and so is what was there before the test's fixture `published`
+    or `failing_qstash` began. Failures are retried as often as the job's options say, and
     then QStash's failure callback is made. Delays are not waited for.
 
     Args:

@@ -17,6 +17,8 @@ from . import rows
 def assert_enqueued(job_type: str, payload: Any = None, /, **columns: Any) -> JobExecution:
     """Assert that such a job is recorded, and return the newest.
 
+    Those from before the test's fixture `published` or `failing_qstash` began do not count.
+
     Args:
         job_type: A registered name.
         payload: What the payload must contain: camel-case JSON, of which parts are enough at every

@@ -11,6 +11,7 @@ from ..message import Message
 from ..publish.qstash import Publisher
 from .failing import FailingQStash
 from .in_memory import InMemoryPublisher
+from .rows import begun
 
 if TYPE_CHECKING:
     from ...local_qstash.testing import LocalQStash
@@ -23,12 +24,14 @@ _SPEED = 100.0
 def published(app: Flask) -> Iterator[list[Message]]:
     """Yield the messages that the app publishes: QStash takes them, without a network.
 
-    It needs a fixture `app`. Nothing is delivered by itself: see `deliver` and `drain`.
+    It needs a fixture `app`. Nothing is delivered by itself: see `deliver` and `drain`, which, like
+    `assert_enqueued`, leave alone the jobs that were recorded before this fixture began.
     """
     state = app.extensions["jobs"]
     publisher = InMemoryPublisher(base_url=app.config["BASE_URL"])
     app.extensions["jobs"] = replace(state, publisher=publisher, background=None)
-    yield publisher.messages
+    with begun(app):
+        yield publisher.messages
     app.extensions["jobs"] = state
 
 
@@ -37,13 +40,14 @@ def failing_qstash(app: Flask, request: pytest.FixtureRequest) -> Iterator[Faili
     """Yield a QStash that the app publishes to and that fails, over HTTP and through the SDK.
 
     It is "away" unless told otherwise: set `failing_qstash.way` to one of `WAYS`, or have a test
-    run with each of them. `failing_qstash.recover()` ends the trouble.
+    run with each of them. `failing_qstash.recover()` ends the trouble. Jobs that were recorded
+    before are left alone, as by `published`.
 
         @pytest.mark.parametrize("failing_qstash", WAYS, indirect=True)
         def test_an_order_is_never_lost(failing_qstash): ...
     """
     state, config = app.extensions["jobs"], app.config
-    with FailingQStash(getattr(request, "param", "away")) as server:
+    with FailingQStash(getattr(request, "param", "away")) as server, begun(app):
         publisher = Publisher(
             url=server.url,
             token="failing",  # noqa: S106 - nobody checks it

@@ -1,10 +1,13 @@
 """The recorded jobs, read apart from the test's own session: only what is committed counts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from flask import Flask, current_app
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..table.db import db
@@ -12,6 +15,27 @@ from ..table.models import JobExecution, Status
 from ..values.nearest import hint
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+_LAST_BEFORE = "jobs.testing.last_before"
+
+
+@contextmanager
+def begun(app: Flask) -> Iterator[None]:
+    """Have `jobs` leave out, until the end of the block, what the table has by now."""
+    app.extensions[_LAST_BEFORE] = _last(app)
+    try:
+        yield
+    finally:
+        del app.extensions[_LAST_BEFORE]
+
+
+def _last(app: Flask) -> int:
+    newest = select(func.coalesce(func.max(JobExecution.id), 0))
+    with app.app_context():
+        try:
+            with Session(db.engine) as session:
+                return session.scalars(newest).one()
+        except SQLAlchemyError:  # no tables, or no database: the test meets that, if it needs them
+            return 0
 
 
 def wait_for(
@@ -43,7 +67,7 @@ def job(job_id: str) -> JobExecution:
     Raises:
         AssertionError: There is none; the message names the likely reasons.
     """
-    found = jobs(JobExecution.job_id == str(job_id))
+    found = _read(JobExecution.job_id == str(job_id))
     if found:
         return found[0]
     raise AssertionError(
@@ -52,7 +76,12 @@ def job(job_id: str) -> JobExecution:
 
 
 def jobs(*conditions: ColumnElement[bool]) -> Sequence[JobExecution]:
-    """Return the committed jobs, oldest first."""
+    """Return the committed jobs, oldest first, without those from before the test's fixture."""
+    last_before = current_app.extensions.get(_LAST_BEFORE, 0)
+    return _read(JobExecution.id > last_before, *conditions)
+
+
+def _read(*conditions: ColumnElement[bool]) -> Sequence[JobExecution]:
     query = select(JobExecution).where(*conditions).order_by(JobExecution.id)
     with Session(db.engine, expire_on_commit=False) as session:
         return session.scalars(query).all()

@@ -5,13 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.cli import ScriptInfo
 from flask.testing import FlaskCliRunner
+from flask_sqlalchemy import SQLAlchemy
 
+from app import dev_settings
+from app.jobs import Jobs
 from app.jobs.cli import dev, dev_database, init
+from app.jobs.errors import JobsNotInitialised
 from app.ports import listen
+from tests.support.apps import close_connections
 from tests.support.ports import reserved_port
+from tests.support.sealed_jobs import bp as sealed_jobs
 
 
 def test_without_a_terminal_settings_are_shown_and_not_written(
@@ -77,6 +84,25 @@ def test_settings_that_other_commands_lack_are_printed(
     assert capsys.readouterr().out.splitlines()[1:] == ["  export QSTASH_URL=http://127.0.0.1:8082"]
 
 
+def test_the_dashboard_s_address_is_told_where_the_app_has_one(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = dev.settings(5001, 8081)
+
+    def seen() -> str | None:
+        return dev.dashboard_address(ScriptInfo(create_app=lambda: app), needed)
+
+    def broken() -> Flask:
+        raise SystemExit("no")
+
+    assert seen() == "http://127.0.0.1:5001/admin/jobs"
+    monkeypatch.setitem(app.config, "JOBS_DASHBOARD", "off")
+    assert seen() is None
+    assert dev.dashboard_address(ScriptInfo(create_app=lambda: Flask("bare")), needed) is None
+    assert dev.dashboard_address(ScriptInfo(create_app=broken), needed) is None
+    assert "BASE_URL" not in os.environ or os.environ["BASE_URL"] != needed["BASE_URL"]
+
+
 def test_what_is_registered_is_not_asked_for_again(
     cli: FlaskCliRunner, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +130,7 @@ def test_other_commands_get_the_sweep_of_dev_too(monkeypatch: pytest.MonkeyPatch
 def test_an_app_is_asked_whether_it_names_a_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lookup: str
 ) -> None:
-    for name in dev_database.NAMES:
+    for name in dev_settings.DATABASE_NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / f"{tmp_path.name}.py"
@@ -117,7 +143,7 @@ def test_an_app_is_asked_whether_it_names_a_database(
     info = ScriptInfo(app_import_path=tmp_path.name)
 
     assert dev_database.is_needed(info, {}) == (lookup != "'sqlite://'")
-    assert not os.environ.keys() & set(dev_database.NAMES)
+    assert not os.environ.keys() & set(dev_settings.DATABASE_NAMES)
 
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/shop")
     assert not dev_database.is_needed(info, {})
@@ -139,7 +165,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_named(
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings in the process, also when the test has ended, whatever it set."""
-    for name in (*dev.settings(), "JOBS_ID_TYPE"):
+    for name in (*dev.settings(), "JOBS_ID_TYPE", "JOBS_ENCRYPTION_KEYS"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -179,3 +205,53 @@ def test_the_header_of_what_is_written_stands_once(
     written = (tmp_path / ".env").read_text()
     assert written.count("By `flask jobs init`") == 1
     assert written.count("JOBS_ID_TYPE=uuid") == 1
+
+
+@pytest.mark.usefixtures("unset")
+def test_an_app_that_seals_fields_gets_a_key(
+    cli: FlaskCliRunner, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def made() -> Flask:
+        app = Flask("bare")
+        app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+        SQLAlchemy(app)
+        Jobs(app)
+        app.register_blueprint(sealed_jobs)
+        apps.append(app)
+        return app
+
+    apps: list[Flask] = []
+    said = []
+    for _ in range(2):
+        info = ScriptInfo(create_app=made)
+        result = cli.invoke(init.init, ["--yes"], obj=info)
+        assert result.exit_code == 0, result.output
+        said.append(result.output)
+
+    written = (tmp_path / ".env").read_text().splitlines()
+    (key,) = [line.partition("=")[2] for line in written if line.startswith("JOBS_ENCRYPTION_KEYS")]
+    Fernet(key)
+    assert f"JOBS_ENCRYPTION_KEYS={key}" in said[0]
+    assert key not in said[1]
+    for one in apps:
+        with one.app_context():
+            close_connections()
+
+
+@pytest.mark.usefixtures("unset")
+def test_a_key_that_is_none_is_told_and_not_replaced(
+    cli: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBS_ENCRYPTION_KEYS", "hunter2")
+
+    def made() -> Flask:
+        raise JobsNotInitialised("set JOBS_ENCRYPTION_KEYS, as job type 'memo' seals fields")
+
+    result = cli.invoke(init.init, ["--yes"], obj=ScriptInfo(create_app=made))
+
+    assert result.exit_code == 2
+    assert "set JOBS_ENCRYPTION_KEYS" in result.output
+    assert not (tmp_path / ".env").exists()

@@ -1,16 +1,20 @@
 """`flask jobs show` and `stats`."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskCliRunner
+from qstash import QStash
 
-from app.jobs.operate import actions
+from app.jobs import enqueue
+from app.jobs.operate import actions, message_log
 from app.jobs.table import stats
 from app.jobs.table.filters import Filter
-from tests.support.rows import add_row
+from tests.support.rows import add_row, change_row, row_of
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ATTEMPTS = [
@@ -31,7 +35,7 @@ def failed(**values: Any) -> str:
     times = {"created_at": NOW, "published_at": NOW + timedelta(seconds=1)}
     ended = {"completed_at": NOW + timedelta(minutes=3), "dead_at": NOW + timedelta(minutes=3)}
     given = {"status": "failed", "attempts": ATTEMPTS, "error": "ValueError: no", **values}
-    return add_row(**times, **ended, **given)
+    return add_row(**{**times, **ended, **given})
 
 
 def test_show_tells_what_happened_in_its_order(cli: FlaskCliRunner) -> None:
@@ -44,6 +48,31 @@ def test_show_tells_what_happened_in_its_order(cli: FlaskCliRunner) -> None:
     told += ["ValueError: no", "+12.0 s", "attempt 2: lost", "cancel by ann", "cancelled"]
     places = [out.index(what, out.index("EVENT")) for what in told]
     assert places == sorted(places)
+
+
+def test_a_retrying_job_says_when_it_comes_next(cli: FlaskCliRunner, qstash: QStash) -> None:
+    job_id = enqueue("sample", {"action": "none"}, retries=1, retry_delay="1h")
+    wait_until(
+        lambda: any(one.next_at for one in message_log.entries(row_of(job_id))), "QStash retries"
+    )
+    change_row(job_id, status="failed", error="ValueError: no")
+
+    found = json.loads(cli.invoke(args=["jobs", "show", job_id, "--json"]).output)
+    out = cli.invoke(args=["jobs", "show", job_id]).output
+
+    left = datetime.fromisoformat(found["next_try_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=58) < left < timedelta(minutes=61)
+    assert re.search(r"^next try +about \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", out, re.MULTILINE)
+
+
+def test_of_a_job_without_a_known_next_try_nothing_is_said(cli: FlaskCliRunner) -> None:
+    """QStash is away."""
+    job_id = failed(dead_at=None, completed_at=None, message_id="msg_1")
+
+    result = cli.invoke(args=["jobs", "show", job_id])
+
+    assert result.exit_code == 0
+    assert "next try" not in result.output
 
 
 def test_a_traceback_is_shown_when_asked_for(cli: FlaskCliRunner) -> None:

@@ -147,7 +147,16 @@ def test_another_app_at_base_url_is_told_by_what_qstash_was_answered(
     assert console.dlq.list().messages == []
 
 
-@pytest.mark.parametrize("answer", [lambda: redirect("/login"), lambda: abort(401)])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: redirect("/login"),
+        lambda: abort(401),
+        lambda: ("JSON, please", 415),
+        lambda: "hello",
+    ],
+    ids=["login", "401", "415", "200"],
+)
 def test_of_all_that_is_asked_before_a_view_the_one_that_answers_is_named(
     doctor: Doctor, app: Flask, local: LocalQStash, answer: Callable[[], Any]
 ) -> None:
