@@ -106,12 +106,17 @@ def table(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> str:
         shrink: Columns that may be cut, in this order. If that is not enough, the last column is
             wrapped.
     """
+    return "\n".join(line for lines in lines_of(rows, shrink=shrink) for line in lines)
+
+
+def lines_of(rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> list[list[str]]:
+    """Return the lines of each row of a table: more than one where the last column is wrapped."""
     rows = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for column in (*shrink, len(widths) - 1):
         over = sum(widths) + len(GAP) * (len(widths) - 1) - width()
         widths[column] -= max(0, min(over, widths[column] - NARROWEST))
-    return "\n".join(line for row in rows for line in _lines(row, widths))
+    return [list(_lines(row, widths)) for row in rows]
 
 
 def described(
@@ -124,18 +129,19 @@ def described(
         texts: One for each row; the first is their head. There is no column if all are empty.
         shrink: As for `table`.
     """
-    lines, texts = table(rows, shrink=shrink).split("\n"), list(map(harmless, texts))
-    wide = max(map(len, lines))
     if not any(texts[1:]):
-        return "\n".join(lines)
+        return table(rows, shrink=shrink)
+    texts = list(map(harmless, texts))
+    found = lines_of(rows, shrink=shrink)
+    wide = max(len(line) for lines in found for line in lines)
     room = width() - wide - len(GAP)
     if room >= min(TEXT_ROOM, max(map(len, texts))):
-        texts = [short(text, room) for text in texts]
-        pairs = zip(lines, texts, strict=True)
-        return "\n".join(f"{line.ljust(wide)}{GAP}{text}".rstrip() for line, text in pairs)
-    texts = ["", *texts[1:]]
-    below = (f"\n    {short(text, width() - 4)}" if text else "" for text in texts)
-    return "\n".join(line + text for line, text in zip(lines, below, strict=True))
+        for lines, text in zip(found, texts, strict=True):
+            lines[0] = f"{lines[0].ljust(wide)}{GAP}{short(text, room)}".rstrip()
+    else:
+        for lines, text in zip(found[1:], texts[1:], strict=True):
+            lines.extend([f"    {short(text, width() - 4)}"] if text else [])
+    return "\n".join(line for lines in found for line in lines)
 
 
 def harmless(text: str) -> str:

@@ -53,11 +53,10 @@ def list_schedules(as_json: bool) -> None:
         return
     head = ("ID", "TYPE", "STATE", "CRON")
     rows = [(one["id"], one["type"] or "-", one["state"], one["cron"]) for one in found]
-    lines = formatting.table([head, *rows])
-    first, *rest = lines.split("\n")
+    (first,), *rest = formatting.lines_of([head, *rows])
     click.echo(first)
-    for line, one in zip(rest, found, strict=True):
-        click.echo(f"{line}\n    {one['when']}{_next(one)}")
+    for lines, one in zip(rest, found, strict=True):
+        click.echo("\n".join([*lines, f"    {one['when']}{_next(one)}"]))
 
 
 @group.command("sync")

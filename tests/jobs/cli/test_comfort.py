@@ -117,6 +117,20 @@ def test_fault_A19_no_line_of_the_help_is_cut(cli: FlaskCliRunner, group: list[s
     assert max(map(len, said.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("columns", ["30", "60", "100"])
+def test_a_last_column_that_is_wrapped_is_no_row_more(
+    app: Flask, cli: FlaskCliRunner, columns: str
+) -> None:
+    app.config["JOBS_RETENTION"] = {"completed": 7 * 86400, "cancelled": 86400, "dead": 90 * 86400}
+
+    said = cli.invoke(args=["jobs", "types"], env={"COLUMNS": columns})
+
+    assert said.exception is None, said.exception
+    words = said.stdout.split()
+    assert words.count("send-email") == 1
+    assert "Send transactional emails" in said.stdout or columns == "30"
+
+
 def test_fault_A19_only_what_is_near_is_taken_for_what_was_meant(app: Flask) -> None:
     with pytest.raises(UnknownJobType, match="did you mean: sample") as near:
         enqueue("sampel", {})
