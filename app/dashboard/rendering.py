@@ -26,9 +26,9 @@ HERE = Path(__file__).parent
 
 #: What turns around the text after it, so that a line would read as another one.
 _TURN = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-#: The same, and what is in a form, which is sent as it is.
+#: The same, and what is in a form, or is put into one, which is sent as it is.
 _FORM_OR_TURN = re.compile(
-    rf"""(?P<form>\bvalue="[^"]*"|<(?:option|textarea)\b[^>]*>[^<]*)|{_TURN.pattern}"""
+    rf"""(?P<form>\b(?:value|data-line)="[^"]*"|<(?:option|textarea)\b[^>]*>[^<]*)|{_TURN.pattern}"""
 )
 
 

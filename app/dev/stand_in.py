@@ -13,8 +13,9 @@ from threading import Event, Thread
 from typing import Any
 
 TITLE = "The app cannot start with this code"
-#: Seconds that a delivery is kept waiting, which is less than QStash gives any handler.
-PATIENCE = 20
+#: Seconds that a delivery is kept waiting. QStash waits longer, also for a job with a time limit of
+#: a second (`MARGIN` of app.jobs.publish.qstash), and has to hear this answer.
+PATIENCE = 10
 #: `NOT_RUN` of app.jobs.outcome: with it, QStash's giving up is no end of the job. Not imported, as
 #: that may be the code that cannot start.
 NOT_RUN = "Jobs-Not-Run"

@@ -56,3 +56,9 @@ def test_a_form_sends_them_as_they_are(reader: Reader) -> None:
     assert f'name="error" value="{TEXT}"' in listed
     assert f"/job/{job_id}" in listed
     assert f'aria-describedby="about-action" value="{TEXT}"' in edited
+
+
+def test_a_suggestion_leaves_what_was_typed_before_as_it_is(reader: Reader) -> None:
+    suggested = reader.get(f"/jobs/suggest?q=error:{TEXT} sta").text
+
+    assert f'data-line="error:{TEXT} state:"' in suggested

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from app.dev.stand_in import TITLE, StandIn
+from app.dev.stand_in import PATIENCE, TITLE, StandIn
 from app.jobs.outcome import NOT_RUN
+from app.jobs.publish.qstash import MARGIN
 from app.ports import listen
 
 SAID = ["Traceback", "SyntaxError: <b>'(' was never closed</b>"]
@@ -58,6 +59,10 @@ def test_a_delivery_that_waited_in_vain_is_told_that_the_job_did_not_run() -> No
         stand_in.close()
 
     assert (answer.status_code, answer.headers[NOT_RUN]) == (503, "true")
+
+
+def test_qstash_still_listens_when_the_shortest_delivery_has_waited_in_vain() -> None:
+    assert PATIENCE <= MARGIN
 
 
 def test_after_it_the_socket_is_the_apps_again() -> None:

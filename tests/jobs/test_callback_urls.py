@@ -24,7 +24,8 @@ PRIVATE = [
     "http://169.254.169.254/latest/meta-data/", "http://224.0.0.1/", "http://255.255.255.255/",
     "http://[::1]/", "http://[::]/", "http://[fe80::1]/", "http://[fd00::1]/", "http://[ff02::1]/",
     "http://[::ffff:127.0.0.1]/", "http://[::ffff:a00:5]/", "http://[64:ff9b::a00:5]/",
-    "http://[2002:a00:5::1]/", "http://localhost/",
+    "http://[2002:a00:5::1]/", "http://localhost/", "http://localhost./", "http://10.0.0.5.:80/",
+    "http://0x7f.1./",
 ]  # fmt: skip
 NONSENSE = ["ftp://example.com/", "//example.com/", "https://", "https:///x", "http://[::1", "x"]
 

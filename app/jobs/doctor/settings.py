@@ -42,11 +42,13 @@ def loggers() -> Finding:
     silent = [
         name
         for name, logger in known.items()
-        if name.startswith(package) and isinstance(logger, logging.Logger) and logger.disabled
+        if f"{name}.".startswith(f"{package}.")
+        and isinstance(logger, logging.Logger)
+        and logger.disabled
     ]
     if silent:
         return warning(
-            f"nothing that {package} logs is seen: {len(silent)} of its loggers are disabled",
+            f"loggers of {package} are disabled ({len(silent)}): nothing that they log is seen",
             fix="add 'disable_existing_loggers': False to what logging.config.dictConfig is given",
         )
     return passed("what jobs log can be seen")

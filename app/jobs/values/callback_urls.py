@@ -97,7 +97,8 @@ def check_again(name: str, url: str) -> None:
     host = str(parts.hostname)
     if host in _own_and_allowed(current_app.config):
         return
-    for address in _addresses_if_known(name, host):
+    # A dot at the end makes no other host: some programs leave it out, also of an address.
+    for address in _addresses_if_known(name, host.removesuffix(".")):
         if not _may_be_called(address):
             raise InvalidOption(
                 f"{name}: {host} is in a private network ({address}); use a public address, "

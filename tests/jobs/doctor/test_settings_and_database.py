@@ -50,9 +50,18 @@ def test_loggers_that_were_disabled_are_told(doctor: Doctor) -> None:
         disabled.disabled = False
     assert (found["level"], found["said"]) == (
         "warn",
-        "nothing that app.jobs logs is seen: 1 of its loggers are disabled",
+        "loggers of app.jobs are disabled (1): nothing that they log is seen",
     )
     assert "'disable_existing_loggers': False" in found["fix"]
+
+
+def test_a_disabled_logger_of_the_apps_own_is_none_of_the_extensions(doctor: Doctor) -> None:
+    own = logging.getLogger("app.jobs_of_ours")
+    own.disabled = True
+    try:
+        assert doctor("logging").levels() == {"logging": "pass"}
+    finally:
+        own.disabled = False
 
 
 def test_published_credentials_are_for_this_machine_only(doctor: Doctor, app: Flask) -> None:
