@@ -46,7 +46,7 @@ def test_its_tables_are_made_and_are_empty_after_each_test(database_server: str)
 
 def test_what_may_be_another_database_is_left_as_it_is(database_server: str) -> None:
     with temporary_database(database_server) as beside:
-        name = "of_development"
+        name = "latest"
         engine = create_engine(beside, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
@@ -59,7 +59,7 @@ def test_what_may_be_another_database_is_left_as_it_is(database_server: str) -> 
 
 def refuses(app: Flask) -> None:
     with app.app_context():
-        refused = pytest.raises(AssertionError, match="would empty the database 'of_development'")
+        refused = pytest.raises(AssertionError, match="would empty the database 'latest'")
         with refused, clean_tables():
             pass
         assert inspect(db.engine).get_table_names() == []

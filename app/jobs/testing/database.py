@@ -1,5 +1,6 @@
 """A database of the tests' own, so that no test works on the one of development."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -12,8 +13,9 @@ from .. import migrations
 from ..table.db import db
 from . import contents
 
-#: What the name of a database must have in it whose tables are emptied.
+#: The word that the name of a database must have in it whose tables are emptied.
 _MARK = "test"
+_MARKED = re.compile(rf"(?<![a-z]){_MARK}(s|ing)?(?![a-z])", re.IGNORECASE)
 #: In bytes, less what follows; PostgreSQL would cut a longer name.
 _LONGEST = 40
 # Somebody's open transaction would be waited for without end.
@@ -48,7 +50,7 @@ def clean_tables() -> Iterator[None]:
     The session is removed and the connections are closed at the end.
 
     Raises:
-        AssertionError: A database's name does not have "test" in it, so it may be another one;
+        AssertionError: A database's name does not have the word "test" in it, so it may be another;
             nothing was changed.
     """
     host = current_app.extensions["sqlalchemy"]
@@ -68,10 +70,10 @@ def clean_tables() -> Iterator[None]:
 
 
 def _check_name(url: URL) -> None:
-    if _MARK not in (url.database or ""):
+    if not _MARKED.search(url.database or ""):
         raise AssertionError(
             f"the tests would empty the database {url.database!r}: give the app one of their own, "
-            f"by temporary_database(…), or one whose name has {_MARK!r} in it"
+            f"by temporary_database(…), or one whose name has the word {_MARK!r} in it"
         )
 
 
