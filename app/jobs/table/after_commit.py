@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from ..errors import InvalidOption, quoted
 from ..values.several import check_several
-from .sessions import AnySession, check_session
+from .sessions import AnySession, check_kind
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def after_commit(
 def _check(session: object, call: object, items: object) -> None:
     if session is None:
         raise InvalidOption("session: None has no commit to wait for; pass db.session")
-    check_session(session)
+    check_kind(session)
     if not callable(call):
         raise InvalidOption(f"call: {quoted(call)} is not a function; give one that takes a list")
     check_several("items", items)

@@ -12,27 +12,36 @@ from .models import JobExecution
 
 AnySession = Session | scoped_session[Any]
 
+_UNBOUND = "session: has no engine for the jobs' tables; make it with db.engine, or pass db.session"
+
 
 def callers_connection(session: AnySession) -> Connection:
     """Return the connection of a session's transaction; raises as `check_session` does."""
-    check_session(session)
-    return connection_of(session)
+    check_kind(session)
+    try:
+        return connection_of(session)
+    except UnboundExecutionError:
+        raise InvalidOption(_UNBOUND) from None
 
 
 def check_session(session: object) -> None:
-    """Refuse what jobs cannot be recorded in.
+    """Refuse what jobs cannot be recorded in, before there is anything to record.
 
     Raises:
         InvalidOption: It is none of SQLAlchemy's, or knows no database that has the jobs.
     """
-    if not isinstance(session, Session | scoped_session):
-        said = f"{quoted(session)} is not a SQLAlchemy session; {_fix(session)}"
-        raise InvalidOption(f"session: {said}")
     try:
-        session.get_bind(clause=JobExecution.__table__)
+        check_kind(session).get_bind(clause=JobExecution.__table__)
     except UnboundExecutionError:
-        said = "has no engine for the jobs' tables; make it with db.engine, or pass db.session"
-        raise InvalidOption(f"session: {said}") from None
+        raise InvalidOption(_UNBOUND) from None
+
+
+def check_kind(session: object) -> AnySession:
+    """Return a session; raises as `check_session` does where it is none."""
+    if isinstance(session, Session | scoped_session):
+        return session
+    said = f"{quoted(session)} is not a SQLAlchemy session; {_fix(session)}"
+    raise InvalidOption(f"session: {said}")
 
 
 def _fix(given: object) -> str:
