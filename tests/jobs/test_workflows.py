@@ -32,7 +32,7 @@ from app.jobs.recover.sweep import sweep
 from app.jobs.table import batches as batches_table
 from app.jobs.table.filters import Filter
 from app.jobs.testing import deliver, drain
-from tests.support.rows import count_rows, row_of
+from tests.support.rows import change_row, count_rows, row_of
 from tests.support.sample_jobs import Sample, SampleSchema, noop
 
 pytestmark = pytest.mark.usefixtures("published", "_step")
@@ -367,6 +367,28 @@ def test_a_wait_that_comes_back_has_all_its_time_again() -> None:
     sweep()
 
     assert states(made.id)["invoice.paid"] == "running"
+
+
+def test_what_became_ready_while_a_workflow_was_called_off_begins_with_its_retry(
+    published: list[Message],
+) -> None:
+    with workflow("called off") as made:
+        made.add("ask", job())
+        made.add("pack", job(), after=["ask"])
+        made.wait_for("invoice.paid", timeout="1h")
+    ask = published[0].job_id
+    change_row(ask, status="processing")
+    batches.cancel(made.id, by="a test")
+    change_row(ask, status="completed")  # its handler has not looked whether it should stop
+    assert batches.find(made.id).state == "cancelled"
+
+    assert batches.retry(made.id, by="a test").waits == 1
+
+    assert states(made.id) == {"ask": "completed", "pack": "running", "invoice.paid": "running"}
+    assert len(published) == 2
+    drain()
+    assert signal("invoice.paid") == 1
+    assert batches.find(made.id).state == "completed"
 
 
 def test_what_was_made_good_has_not_completed_also_if_the_dead_job_does_later() -> None:
