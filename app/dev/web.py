@@ -19,8 +19,9 @@ from app.dev.stand_in import StandIn
 
 #: Files that a running app loads.
 SUFFIXES = frozenset({".py", ".html", ".txt", ".jinja", ".css", ".js", ".svg"})
-#: Exit codes of gunicorn whose workers cannot start, or whose app cannot be loaded.
-CANNOT_START = (3, 4)
+#: Exit codes of gunicorn whose settings cannot be read, whose workers cannot start, or whose app
+#: cannot be loaded.
+CANNOT_START = (1, 3, 4)
 
 
 @dataclass

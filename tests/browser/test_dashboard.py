@@ -149,7 +149,12 @@ def test_a_telephone_needs_no_sideways_scrolling(
     browser: Browser, address: str, scheme: Any
 ) -> None:
     job_id = failed(
-        job_type="a-type-" * 10, queue="queue-" * 30, error="x" * 300, user_id=7, organization_id=42
+        job_type="a-type-" * 10,
+        queue="queue-" * 30,
+        error="x" * 300,
+        progress={"done": 1, "total": 3, "note": "https://example.com/" + "x" * 300},
+        user_id=7,
+        organization_id=42,
     )
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
     page = context.new_page()

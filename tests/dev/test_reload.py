@@ -96,6 +96,15 @@ def test_fault_K19_A5_a_new_family_is_loaded_and_a_broken_module_is_waited_for(
     flask("jobs", "watch", flask("jobs", "enqueue", "send-sms", '{"to": "+1"}').split()[0])
     assert httpx.get(f"{url}/healthz").status_code == 200
 
+    settings = project / "gunicorn.conf.py"
+    before = settings.read_text()
+    settings.write_text("x = (\n")
+    wait_until(lambda: log.read_text().count("cannot start with this code") > 1, "an end", 60)
+    assert "was never closed" in httpx.get(url, timeout=10).text
+    started = log.read_text().count("Booting worker")
+    settings.write_text(before)
+    loads(started + 1)
+
 
 def test_a_change_is_told_once_and_only_when_the_writing_has_paused(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()

@@ -388,6 +388,28 @@ def test_a_wait_that_comes_back_has_all_its_time_again() -> None:
     assert states(made.id)["invoice.paid"] == "running"
 
 
+def test_what_became_ready_while_a_workflow_was_called_off_begins_with_its_retry(
+    published: list[Message],
+) -> None:
+    with workflow("called off") as made:
+        made.add("ask", job())
+        made.add("pack", job(), after=["ask"])
+        made.wait_for("invoice.paid", timeout="1h")
+    ask = published[0].job_id
+    change_row(ask, status="processing")
+    batches.cancel(made.id, by="a test")
+    change_row(ask, status="completed")  # its handler has not looked whether it should stop
+    assert batches.find(made.id).state == "cancelled"
+
+    assert batches.retry(made.id, by="a test").waits == 1
+
+    assert states(made.id) == {"ask": "completed", "pack": "running", "invoice.paid": "running"}
+    assert len(published) == 2
+    drain()
+    assert signal("invoice.paid") == 1
+    assert batches.find(made.id).state == "completed"
+
+
 def test_what_was_made_good_has_not_completed_also_if_the_dead_job_does_later() -> None:
     with workflow("an order", then=job(), on_failure=noop.s(Sample("none"))) as made:
         made.add("ship", job("die"))

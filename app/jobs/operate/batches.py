@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from ..errors import BatchRefused, InvalidOption
+from ..publish import relay
 from ..table import audit, batch_summaries, batches, workflows
 from ..table.batch_summaries import Counts, Summary
 from ..table.batches import BATCH, STATES, WORKFLOW
@@ -192,4 +193,7 @@ def retry(batch_id: str, *, by: str) -> Retried:
 
     waits = in_transaction(listen_again)
     done = actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
+    if waits:  # what became ready while it was called off has no other end to begin with
+        in_transaction(lambda tx: batches.advance(tx, batch_id))
+        relay.publish_started(batch_id)
     return Retried(**asdict(done), waits=waits)
