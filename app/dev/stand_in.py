@@ -4,6 +4,7 @@ Its socket stays open, so that nothing is refused while it restarts: with nobody
 browser would wait for ever.
 """
 
+import re
 from collections.abc import Iterable
 from html import escape
 from http import HTTPStatus
@@ -19,6 +20,8 @@ PATIENCE = 10
 #: `NOT_RUN` of app.jobs.outcome: with it, QStash's giving up is no end of the job. Not imported, as
 #: that may be the code that cannot start.
 NOT_RUN = "Jobs-Not-Run"
+#: How an exception ends its traceback, which gunicorn's own lines follow.
+_RAISED = re.compile(r"^[\w.]*(?:Error|Exception|Exit)\b.*", re.MULTILINE)
 #: Bytes of a request that are read.
 _MOST = 1_000_000
 _PAGE = """<!doctype html>
@@ -47,6 +50,11 @@ class StandIn:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _reason(said: str) -> str:
+    found = _RAISED.findall(said)
+    return str(found[-1]) if found else "see below"
 
 
 class _Server(ThreadingHTTPServer):
@@ -81,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.is_over.wait(self.server.patience)
         is_page = "text/html" in self.headers.get("Accept", "")
         said = self.server.said
-        text = f"{TITLE}.\n\n{said}\n"
+        # The reason comes first, as a job's error keeps only the beginning.
+        text = f"{TITLE}: {_reason(said)}\n\n{said}\n"
         if is_page:
             text = _PAGE.format(title=TITLE, said=escape(said))
         body = text.encode("utf-8", "replace")

@@ -62,7 +62,7 @@ def call(request: pytest.FixtureRequest, app: Flask) -> Any:
         yield CALLS[request.param]
 
 
-@pytest.mark.parametrize("given", ["db", 0, False, {}, b"x", Session, AsyncSession()])
+@pytest.mark.parametrize("given", ["db", 0, False, {}, b"x", Session])
 def test_what_is_no_session_is_refused(call: Callable[[Any], object], given: Any) -> None:
     with pytest.raises(InvalidOption, match=r"^session: .* pass db\.session, or a Session of"):
         call(given)
@@ -80,6 +80,8 @@ def test_the_fix_names_what_was_meant(call: Callable[[Any], object]) -> None:
         call(db)
     with pytest.raises(InvalidOption, match=r"; call it, and pass what it returns$"):
         call(sessionmaker())
+    with pytest.raises(InvalidOption, match=r"jobs are recorded synchronously: pass db\.session"):
+        call(AsyncSession())
 
 
 def test_a_session_without_an_engine_is_refused(app: Flask) -> None:

@@ -49,4 +49,6 @@ def _fix(given: object) -> str:
         return "write session=db.session"
     if isinstance(given, sessionmaker):
         return "call it, and pass what it returns"
+    if type(given).__module__.startswith("sqlalchemy.ext.asyncio"):
+        return "jobs are recorded synchronously: pass db.session, or a Session of yours"
     return "pass db.session, or a Session of yours"
