@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
@@ -388,8 +389,9 @@ def test_a_wait_that_comes_back_has_all_its_time_again() -> None:
     assert states(made.id)["invoice.paid"] == "running"
 
 
+@pytest.mark.parametrize("dies", [False, True], ids=["at once", "after one that died amid it"])
 def test_what_became_ready_while_a_workflow_was_called_off_begins_with_its_retry(
-    published: list[Message],
+    published: list[Message], monkeypatch: pytest.MonkeyPatch, *, dies: bool
 ) -> None:
     with workflow("called off") as made:
         made.add("ask", job())
@@ -401,7 +403,12 @@ def test_what_became_ready_while_a_workflow_was_called_off_begins_with_its_retry
     change_row(ask, status="completed")  # its handler has not looked whether it should stop
     assert batches.find(made.id).state == "cancelled"
 
-    assert batches.retry(made.id, by="a test").waits == 1
+    if dies:
+        with monkeypatch.context() as patch:
+            patch.setattr(actions, "retry", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                batches.retry(made.id, by="a test")
+    assert batches.retry(made.id, by="a test").waits == (0 if dies else 1)
 
     assert states(made.id) == {"ask": "completed", "pack": "running", "invoice.paid": "running"}
     assert len(published) == 2

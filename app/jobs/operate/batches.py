@@ -193,7 +193,8 @@ def retry(batch_id: str, *, by: str) -> Retried:
 
     waits = in_transaction(listen_again)
     done = actions.retry(Filter(batch_id=batch_id, dead=True), by=by)
-    if waits:  # what became ready while it was called off has no other end to begin with
-        in_transaction(lambda tx: batches.advance(tx, batch_id))
-        relay.publish_started(batch_id)
+    # What became ready while it was called off has no other end to begin with; also where a retry
+    # before this one died after its first line.
+    in_transaction(lambda tx: batches.advance(tx, batch_id))
+    relay.publish_started(batch_id)
     return Retried(**asdict(done), waits=waits)
